@@ -1,0 +1,80 @@
+"""The only place that starts other programs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gpuwheel.errors import GpuwheelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["Completed", "ProcessFailedError", "run"]
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a finished program left."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        """What it printed, for a message."""
+        return "\n".join(part for part in (self.stdout.rstrip(), self.stderr.rstrip()) if part)
+
+
+class ProcessFailedError(GpuwheelError):
+    """A program ended with a non-zero status; callers that know better turn it into their own error."""
+
+    def __init__(self, completed: Completed) -> None:
+        super().__init__(f"{completed.argv[0]} failed (exit status {completed.returncode})", detail=completed.output)
+        self.completed = completed
+
+
+def run(  # one keyword per property of a process, all optional
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    check: bool = True,
+) -> Completed:
+    """Run a program to its end and capture what it prints.
+
+    The child gets its own process group, so that an interrupt ends it and everything it started.
+
+    Raises:
+        FileNotFoundError: there is no such program.
+        ProcessFailedError: it ended with a non-zero status and `check` is set.
+    """
+    words = tuple(os.fspath(word) for word in argv)
+    with subprocess.Popen(
+        words,
+        cwd=cwd,
+        env=None if env is None else dict(env),
+        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(stdin)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    completed = Completed(words, process.returncode, stdout, stderr)
+    if check and completed.returncode != 0:
+        raise ProcessFailedError(completed)
+    return completed

@@ -1,0 +1,1 @@
+"""What the project asks for: `[tool.gpuwheel]`, the environment and `-C` settings."""

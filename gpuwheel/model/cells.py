@@ -1,0 +1,48 @@
+"""A cell of the matrix: one wheel to build, or the reason why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gpuwheel.model.archs import Arch, ArchTarget
+    from gpuwheel.model.versions import DriverVersion, MinorVersion
+
+__all__ = ["Cell", "Coverage", "Decision"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One wheel: which toolkit compiles it, what it runs on."""
+
+    identifier: str
+    """For example "embed-cu12.9-torch2.10-linux_x86_64": what `plan` lists and CI selects."""
+    mode: str
+    cuda: MinorVersion
+    archs: tuple[ArchTarget, ...]
+    torch_floor: MinorVersion
+    driver_floor: DriverVersion
+    compression: tuple[str, ...]
+    """nvFatbin options that the driver floor allows."""
+    platform: str
+    """"linux_x86_64"."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Which image serves a compute capability that exists."""
+
+    device: Arch
+    served_by: str | None
+    """"sm_80" (cubin), "compute_100" (PTX, compiled by the driver), or `None`: kernels do not run there."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A candidate cell, accepted or rejected with its reason."""
+
+    cell: Cell
+    accepted: bool
+    reason: str
+    coverage: tuple[Coverage, ...] = ()

@@ -1,0 +1,96 @@
+"""What is inside a kernel image, and the manifest that a wheel carries about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from gpuwheel.model.archs import Arch
+
+__all__ = ["BuiltGroup", "KernelCost", "KernelFacts", "KernelGroup", "Manifest", "Parameter"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One kernel parameter as the cubin records it, in bytes."""
+
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class KernelCost:
+    """What one kernel costs on one architecture. Bytes, except `registers` (per thread)."""
+
+    bytes: int
+    """Size of the SASS."""
+    registers: int
+    shared: int
+    """Static shared memory as the cubin records it (from sm_90 on with the 1 KB that the system reserves)."""
+    local: int
+    """Stack frame per thread; a spill is part of it."""
+    spill: int = 0
+    """Spill stores plus loads, from ptxas; not part of the manifest's contract."""
+
+
+@dataclass(frozen=True)
+class KernelFacts:
+    """One kernel of one cubin."""
+
+    symbol: str
+    """The mangled name that the driver looks up."""
+    parameters: tuple[Parameter, ...]
+    cost: KernelCost
+
+
+@dataclass(frozen=True)
+class KernelGroup:
+    """`[tool.gpuwheel.kernels.NAME]`, resolved: real files, real architectures, absolute paths."""
+
+    name: str
+    sources: tuple[Path, ...]
+    include_dirs: tuple[Path, ...]
+    defines: tuple[str, ...]
+    flags: tuple[str, ...]
+    std: str
+    """"c++17" or "c++20"."""
+    cubin_archs: tuple[Arch, ...]
+    ptx_archs: tuple[Arch, ...]
+    lineinfo: bool
+    compression: tuple[str, ...]
+    """nvFatbin options, from the driver floor."""
+    root: Path
+    """The project folder: sources are named relative to it in messages and in line info."""
+
+
+@dataclass(frozen=True)
+class BuiltGroup:
+    """A compiled kernel group on disk."""
+
+    name: str
+    fatbin: Path
+    header: Path
+    """The generated `NAME.kernels.h`."""
+    assembly: Path
+    """`NAME.S`, which puts the fatbin into section `.nv_fatbin`."""
+    kernels: Mapping[str, Mapping[str, KernelCost]]
+    """Demangled kernel name -> "sm_90" -> cost."""
+    cubin_archs: tuple[Arch, ...]
+    ptx_archs: tuple[Arch, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`_kernels.json`, schema 1 (`data/kernels.schema.json`)."""
+
+    toolkit: str
+    driver_floor: str
+    groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The document; sorted by whoever writes it."""
+        return {"schema": 1, "toolkit": self.toolkit, "driver_floor": self.driver_floor, "groups": dict(self.groups)}

@@ -1,0 +1,119 @@
+"""The only place that prints: talk goes to stderr, data to stdout.
+
+Progress bars on a terminal, plain lines elsewhere (a build hook under pip). Colour where the stream is a terminal,
+unless NO_COLOR is set; FORCE_COLOR turns it on elsewhere (https://no-color.org, https://force-color.org).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gpuwheel.errors import GpuwheelError
+    from gpuwheel.model.reporter import Progress
+
+__all__ = ["Terminal", "use_colour"]
+
+_STYLES = {"step": "1;32", "warning": "1;33", "error": "1;31", "hint": "1;36", "command": "2"}
+_QUIET_SECONDS = 5.0
+
+
+def use_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether to colour what goes to `stream`: NO_COLOR beats FORCE_COLOR beats being a terminal."""
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and environ.get("TERM") != "dumb"
+
+
+class _Bar:
+    def __init__(self, bar: tqdm[NoReturn]) -> None:
+        self._bar = bar
+
+    def advance(self, amount: int) -> None:
+        self._bar.update(amount)
+
+
+class _Lines:
+    """Progress without a terminal: a line now and then, so that a log shows life."""
+
+    def __init__(self, terminal: Terminal, label: str, total: int | None) -> None:
+        self._terminal, self._label, self._total = terminal, label, total
+        self._done = 0
+        self._said = time.monotonic()
+
+    def advance(self, amount: int) -> None:
+        self._done += amount
+        if time.monotonic() - self._said >= _QUIET_SECONDS:
+            self._said = time.monotonic()
+            share = f" {100 * self._done // self._total} %" if self._total else f" {self._done}"
+            self._terminal.info(f"{self._label}{share}")
+
+
+class Terminal:
+    """A `Reporter` on a stream, stderr unless stated."""
+
+    def __init__(self, stream: TextIO | None = None, environ: Mapping[str, str] | None = None) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self._colour = use_colour(self._stream, os.environ if environ is None else environ)
+
+    def _line(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+    def _paint(self, style: str, text: str) -> str:
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._colour else text
+
+    def step(self, text: str) -> None:
+        """A stage begins."""
+        self._line(f"{self._paint('step', '*')} {text}")
+
+    def info(self, text: str) -> None:
+        """A fact worth a line."""
+        self._line(f"  {text}")
+
+    def warn(self, text: str) -> None:
+        """Something the user should know."""
+        self._line(f"{self._paint('warning', 'warning:')} {text}")
+
+    def command(self, argv: Sequence[str]) -> None:
+        """A program is about to run."""
+        self._line(self._paint("command", f"> {shlex.join(argv)}"))
+
+    def error(self, error: GpuwheelError) -> None:
+        """A mistake of the user's: what a tool said, then ours, then the hint."""
+        for line in error.render().splitlines():
+            for word in ("error:", "hint:"):
+                if line.startswith(word):
+                    self._line(self._paint(word[:-1], word) + line[len(word) :])
+                    break
+            else:
+                self._line(line)
+
+    @contextmanager
+    def progress(self, label: str, total: int | None, unit: str = "B") -> Iterator[Progress]:
+        """A bar on a terminal, a line every few seconds elsewhere."""
+        if not self._stream.isatty():
+            self.info(label)
+            yield _Lines(self, label, total)
+            return
+        scaled = unit == "B"
+        with tqdm(
+            desc=label,
+            total=total,
+            unit=unit,
+            unit_scale=scaled,
+            file=self._stream,
+            leave=False,
+            dynamic_ncols=True,
+        ) as bar:
+            yield _Bar(bar)
