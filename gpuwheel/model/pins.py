@@ -1,0 +1,92 @@
+"""Exact downloads: which file of which distribution, and the digest it must have.
+
+Pins are read from `gpuwheel/data` (`compatibility`), asked for by the build hook (`Pin.requirement`) and provisioned
+by `toolchain` where no build frontend does it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.utils import parse_wheel_filename
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from packaging.tags import Tag
+
+__all__ = ["Pin", "PinnedFile", "TorchSdkPin", "tree_digest"]
+
+
+@dataclass(frozen=True)
+class PinnedFile:
+    """One file on the package index."""
+
+    filename: str
+    sha256: str
+    """Lower-case hex digest of the whole file."""
+    size: int
+    """Bytes."""
+
+    @property
+    def tags(self) -> frozenset[Tag]:
+        """The compatibility tags in the file's name (binary distribution format)."""
+        return parse_wheel_filename(self.filename)[3]
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One distribution at one version, with every file of it that gpuwheel may use."""
+
+    name: str
+    """Normalised project name (PEP 503), for example "nvidia-cuda-nvrtc-cu12"."""
+    version: str
+    files: tuple[PinnedFile, ...]
+
+    @property
+    def requirement(self) -> str:
+        """As a build requirement (PEP 508): "nvidia-cuda-nvrtc-cu12==12.9.86"."""
+        return f"{self.name}=={self.version}"
+
+    def file_for(self, tags: Iterable[Tag]) -> PinnedFile | None:
+        """The file an installer would take; `tags` in order of preference, as `packaging.tags.sys_tags()` gives."""
+        by_tag = {tag: file for file in self.files for tag in file.tags}
+        return next((by_tag[tag] for tag in tags if tag in by_tag), None)
+
+
+@dataclass(frozen=True)
+class TorchSdkPin:
+    """The headers of torch's stable ABI, cut out of one version of torch."""
+
+    version: str
+    """Version of torch, for example "2.15.0"."""
+    files: tuple[PinnedFile, ...]
+    """Wheels that hold the same headers: any one will do."""
+    prefix: str
+    """Folder in the wheel that becomes the include folder: "torch/include/"."""
+    roots: tuple[str, ...]
+    """Folders (ending in "/") and files, relative to `prefix`, that make up the stable subset."""
+    digest: str
+    """`tree_digest` of the cut tree."""
+    file_count: int
+
+    def path_of(self, member: str) -> str | None:
+        """Where a member of the wheel lies in the cut tree, relative to the include folder; `None` if not part."""
+        if not member.startswith(self.prefix) or member.endswith("/") or ".." in member.split("/"):
+            return None
+        path = member[len(self.prefix) :]
+        if any(path == root or (root.endswith("/") and path.startswith(root)) for root in self.roots):
+            return path
+        return None
+
+
+def tree_digest(digests: Mapping[str, str]) -> str:
+    r"""One digest for a folder: sha256 over the sorted lines `path NUL sha256 LF`.
+
+    Args:
+        digests: POSIX path relative to the folder -> lower-case hex sha256 of that file's bytes.
+    """
+    lines = (f"{path}\0{digest}\n".encode() for path, digest in sorted(digests.items()))
+    return hashlib.sha256(b"".join(lines)).hexdigest()
