@@ -1,0 +1,187 @@
+"""The cache on disk: `<root>/v1/{images,sdk,toolchains,tmp}`. Safe to share between processes and to delete.
+
+An entry appears by one rename, whole or not at all, so a reader needs no lock and works on a read-only cache.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import filelock
+import platformdirs
+
+from gpuwheel.errors import CacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = ["Cache", "Kind"]
+
+Kind: TypeAlias = Literal["images", "sdk", "toolchains"]
+
+_LAYOUT = "v1"
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_UNWRITABLE = {
+    errno.EACCES: "is not writable",
+    errno.EPERM: "is not writable",
+    errno.EROFS: "is on a read-only file system",
+    errno.ENOSPC: "has no space left on its disk",
+    errno.EDQUOT: "is over the disk quota",
+    errno.EFBIG: "may not hold a file of this size",
+}
+_WAIT_BEFORE_SAYING_SO = 1.0  # seconds
+
+
+class Cache:
+    """Content under keys. The owner of a kind makes the key from everything the content depends on."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._top = root / _LAYOUT
+        self._temporary = self._top / "tmp"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Cache:
+        """The cache of this user: `GPUWHEEL_CACHE_DIR`, else the user cache folder (XDG)."""
+        chosen = environ.get("GPUWHEEL_CACHE_DIR")
+        if chosen:
+            return cls(Path(chosen).expanduser().absolute())
+        return cls(platformdirs.user_cache_path("gpuwheel"))
+
+    def lookup(self, kind: Kind, key: str) -> Path | None:
+        """The file or folder that was published under `key`, if any."""
+        path = self._path(kind, key)
+        return path if path.exists() else None
+
+    def publish_bytes(self, kind: Kind, key: str, data: bytes) -> Path:
+        """Store `data` under `key`, replacing what was there, and return the file.
+
+        Raises:
+            CacheError: the cache cannot be written.
+        """
+        path = self._path(kind, key)
+        with self._named_errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._temporary.mkdir(exist_ok=True)
+            temporary = self._temporary / f"{kind}-{key}.{secrets.token_hex(8)}"
+            try:
+                with temporary.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return path
+
+    def publish_tree(
+        self,
+        kind: Kind,
+        key: str,
+        fill: Callable[[Path], None],
+        *,
+        on_wait: Callable[[], None] | None = None,
+    ) -> Path:
+        """The folder under `key`; if there is none, `fill` gets an empty one to write into.
+
+        Of several processes one fills and the others wait (`on_wait` is called once if it takes long) and get
+        its result. What `fill` raises passes through, and nothing is published.
+
+        Raises:
+            CacheError: the cache cannot be written.
+        """
+        path = self._path(kind, key)
+        if path.exists():
+            return path
+        with self._named_errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._temporary.mkdir(exist_ok=True)
+            with self._locked(kind, key, on_wait):
+                if path.exists():
+                    return path
+                # The lock makes this name ours: what is there was left by a process that was killed.
+                temporary = self._temporary / f"{kind}-{key}"
+                shutil.rmtree(temporary, ignore_errors=True)
+                temporary.mkdir()
+                try:
+                    fill(temporary)
+                    os.sync()  # one flush: an fsync for each of thousands of headers takes a minute
+                    _rename_unless_there(temporary, path)
+                finally:
+                    shutil.rmtree(temporary, ignore_errors=True)
+        return path
+
+    def remove(self, kind: Kind, key: str) -> None:
+        """Forget what is under `key`: it was found damaged.
+
+        Raises:
+            CacheError: the cache cannot be written.
+        """
+        path = self._path(kind, key)
+        with self.scratch() as scratch, self._named_errors():
+            try:
+                path.rename(scratch / key)
+            except FileNotFoundError:
+                return
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A private folder on the cache's disk, gone afterwards.
+
+        Raises:
+            CacheError: the cache cannot be written.
+        """
+        with self._named_errors():
+            self._temporary.mkdir(parents=True, exist_ok=True)
+            folder = tempfile.TemporaryDirectory(prefix="scratch-", dir=self._temporary)
+        with folder as name:
+            yield Path(name)
+
+    def _path(self, kind: Kind, key: str) -> Path:
+        if _KEY.fullmatch(key) is None:
+            msg = f"{key!r} is not a cache key"
+            raise ValueError(msg)
+        return self._top / kind / key
+
+    @contextmanager
+    def _locked(self, kind: Kind, key: str, on_wait: Callable[[], None] | None) -> Iterator[None]:
+        lock = filelock.FileLock(self._temporary / f"{kind}-{key}.lock")
+        try:
+            lock.acquire(timeout=_WAIT_BEFORE_SAYING_SO)
+        except filelock.Timeout:
+            if on_wait is not None:
+                on_wait()
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = _UNWRITABLE.get(error.errno or 0)
+            if reason is None:
+                raise
+            msg = f"the cache folder {self.root} {reason} ({error.strerror})"
+            hint = "set GPUWHEEL_CACHE_DIR to a writable folder with some space; a few hundred MB are enough"
+            raise CacheError(msg, hint=hint) from error
+
+
+def _rename_unless_there(source: Path, target: Path) -> None:
+    """Rename a folder; a full one at `target` wins (locks do not hold on every network file system)."""
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
