@@ -1,0 +1,22 @@
+"""Reading and writing wheels and sdists: a library below the stages."""
+
+from gpuwheel.wheel.archive import Member, Packing, read_members, write_wheel
+from gpuwheel.wheel.metadata import add_requirements, requirements
+from gpuwheel.wheel.naming import WheelName, parse_sdist_name, parse_wheel_name, sdist_name
+from gpuwheel.wheel.rewrite import WheelEdits, rewrite_sdist, rewrite_wheel
+
+__all__ = [
+    "Member",
+    "Packing",
+    "WheelEdits",
+    "WheelName",
+    "add_requirements",
+    "parse_sdist_name",
+    "parse_wheel_name",
+    "read_members",
+    "requirements",
+    "rewrite_sdist",
+    "rewrite_wheel",
+    "sdist_name",
+    "write_wheel",
+]

@@ -1,0 +1,215 @@
+"""Reading and writing wheels (binary distribution format, https://packaging.python.org/specifications).
+
+A wheel written here depends on its members alone: fixed order (`.dist-info` last, `RECORD` last of all), modes 0644 or
+0755, one timestamp, no directory entries. It appears under its name only when it is complete.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import os
+import zipfile
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO
+
+from gpuwheel.errors import AuditError
+from gpuwheel.wheel.atomic import atomic_file
+from gpuwheel.wheel.zip_writer import DEFLATED, STORED, Entry, deflate, inflate, write_zip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = [
+    "DEFAULT_EPOCH",
+    "Member",
+    "Packing",
+    "check_record",
+    "dist_info_folder",
+    "read_members",
+    "record_digest",
+    "write_wheel",
+]
+
+DEFAULT_EPOCH = 315532800
+"""1980-01-01T00:00:00Z: the oldest time that a ZIP archive can say."""
+
+_SIGNATURES = ("RECORD.jws", "RECORD.p7s")
+"""Signatures of RECORD: not listed in it, and void once it changes."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of an archive."""
+
+    name: str
+    """Path inside the archive, with forward slashes."""
+    data: bytes
+    executable: bool = False
+    packed: Entry | None = None
+    """As the source archive holds it; `None` for a file that is new or changed."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How members are compressed."""
+
+    level: int = 9
+    """zlib's 1 .. 9."""
+    keep_streams: bool = False
+    """Copy the compressed stream of unchanged members. Fast, and right for somebody else's wheel; but then the bytes
+    depend on the zlib that made the source (zlib, zlib-ng and libdeflate differ), so our own builds deflate anew."""
+    threads: int = 4
+    """zlib releases the GIL. The bytes do not depend on this number: members are compressed apart."""
+
+
+def read_members(path: Path) -> dict[str, Member]:
+    """Every file of a wheel by name, in the order of its central directory.
+
+    Raises:
+        AuditError: not a ZIP archive, a damaged member, or a name that is unsafe or occurs twice.
+    """
+    members: dict[str, Member] = {}
+    try:
+        with zipfile.ZipFile(path) as archive, path.open("rb") as raw:
+            for info in archive.infolist():
+                if info.is_dir():
+                    continue
+                _check_name(path, info.filename)
+                if info.filename in members:
+                    msg = f"{path.name} holds {info.filename} twice (each name must occur once)"
+                    raise AuditError(msg, hint="build the wheel again, or report this to the tool that wrote it")
+                members[info.filename] = _read_member(raw, info)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+        msg = f"{path.name} is not a readable wheel ({error}, expected a ZIP archive with deflated members)"
+        raise AuditError(msg, hint="download or build the file again") from error
+    return members
+
+
+def _read_member(raw: BinaryIO, info: zipfile.ZipInfo) -> Member:
+    raw.seek(info.header_offset + 26)
+    name_size, extra_size = (int.from_bytes(raw.read(2), "little") for _ in range(2))
+    raw.seek(name_size + extra_size, os.SEEK_CUR)
+    stream = raw.read(info.compress_size)
+    data = inflate(info.compress_type, stream)
+    if zlib.crc32(data) != info.CRC or len(data) != info.file_size:
+        msg = f"bad CRC-32 or size of {info.filename}"
+        raise zipfile.BadZipFile(msg)
+    executable = bool(info.external_attr >> 16 & 0o111)
+    mode = _mode(executable=executable)
+    packed = Entry(info.filename, mode, info.compress_type, info.CRC, info.file_size, stream)
+    return Member(info.filename, data, executable, packed)
+
+
+def _check_name(archive: Path, name: str) -> None:
+    path = PurePosixPath(name)
+    unsafe = (
+        path.is_absolute()
+        or ".." in path.parts
+        or str(path) != name
+        or any(character in name for character in "\\\0")
+        or ":" in path.parts[0]
+    )
+    if unsafe:
+        msg = f"{archive.name} holds a member with an unsafe name ({name!r}, expected a relative path inside the wheel)"
+        raise AuditError(msg, hint="do not install this file")
+
+
+def dist_info_folder(names: Iterable[str], source: str) -> str:
+    """The one `*.dist-info` folder of a wheel.
+
+    Raises:
+        AuditError: there is none, or more than one; `source` names the wheel in the message.
+    """
+    found = sorted({name.split("/")[0] for name in names if name.split("/")[0].endswith(".dist-info") and "/" in name})
+    if len(found) != 1:
+        msg = f"{source} is not a wheel (found {', '.join(found) or 'no .dist-info folder'}, expected exactly one)"
+        raise AuditError(msg, hint="build the wheel again")
+    return found[0]
+
+
+def record_digest(data: bytes) -> str:
+    """`sha256=...` as RECORD writes it: URL-safe base64 without padding."""
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+
+
+def _record(members: Sequence[Member], name: str) -> bytes:
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerows((member.name, record_digest(member.data), len(member.data)) for member in members)
+    writer.writerow((name, "", ""))
+    return rows.getvalue().encode()
+
+
+def check_record(members: Mapping[str, Member]) -> list[str]:
+    """Each way in which RECORD differs from the members, as a sentence; empty when it is right."""
+    name = f"{dist_info_folder(members, 'the wheel')}/RECORD"
+    if name not in members:
+        return [f"{name} is missing"]
+    rows = list(csv.reader(io.StringIO(members[name].data.decode(errors="replace"))))
+    bad_rows = [f"RECORD has a row that is not path,hash,size ({','.join(row)})" for row in rows if len(row) != 3]  # noqa: PLR2004 (three columns)
+    listed = {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}  # noqa: PLR2004 (three columns)
+    exempt = {name, *(f"{name.removesuffix('RECORD')}{signature}" for signature in _SIGNATURES)}
+    problems = [f"{missing} is not in the wheel" for missing in sorted(listed.keys() - members.keys())]
+    for member in members.values():
+        if member.name in exempt:
+            continue
+        found = (record_digest(member.data), str(len(member.data)))
+        if member.name not in listed:
+            problems.append(f"{member.name} is not listed")
+        elif listed[member.name] != found:
+            recorded = " ".join(listed[member.name])
+            problems.append(f"{member.name} differs (recorded {recorded}, found {' '.join(found)})")
+    return bad_rows + problems
+
+
+def write_wheel(
+    path: Path, members: Iterable[Member], *, epoch: int | None = None, packing: Packing | None = None
+) -> str:
+    """Write a wheel, with a fresh RECORD, and return its sha256 in hexadecimal.
+
+    Args:
+        path: The finished file; its folder exists.
+        members: Files in any order. RECORD and signatures of it are replaced.
+        epoch: Timestamp of all members, seconds since 1970 (SOURCE_DATE_EPOCH); 1980-01-01 when not given.
+        packing: How members are compressed.
+
+    Raises:
+        AuditError: a name is unsafe or occurs twice, or there is not exactly one `.dist-info` folder.
+        OSError: the file cannot be written; nothing is left behind.
+    """
+    packing = packing or Packing()
+    given = list(members)
+    folder = dist_info_folder((member.name for member in given), path.name)
+    void = {f"{folder}/{name}" for name in ("RECORD", *_SIGNATURES)}
+    kept = sorted((m for m in given if m.name not in void), key=lambda m: (m.name.startswith(f"{folder}/"), m.name))
+    seen: set[str] = set()
+    for member in kept:
+        _check_name(path, member.name)
+        if member.name in seen:
+            msg = f"{path.name} would hold {member.name} twice (each name must occur once)"
+            raise AuditError(msg, hint="rename one of the two files")
+        seen.add(member.name)
+    kept.append(Member(f"{folder}/RECORD", _record(kept, f"{folder}/RECORD")))
+    with ThreadPoolExecutor(max(1, packing.threads)) as pool, atomic_file(path) as out:
+        entries = pool.map(lambda member: _pack(member, packing), kept)
+        write_zip(out, entries, epoch=DEFAULT_EPOCH if epoch is None else epoch)
+    return out.sha256
+
+
+def _pack(member: Member, packing: Packing) -> Entry:
+    if packing.keep_streams and member.packed is not None and member.packed.method in {STORED, DEFLATED}:
+        return member.packed
+    method, stream = deflate(member.data, packing.level)
+    mode = _mode(executable=member.executable)
+    return Entry(member.name, mode, method, zlib.crc32(member.data), len(member.data), stream)
+
+
+def _mode(*, executable: bool) -> int:
+    return 0o755 if executable else 0o644

@@ -1,0 +1,55 @@
+"""Files that appear under their name only when they are complete."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["HashedFile", "atomic_file"]
+
+
+class HashedFile:
+    """A file being written, and the digest of what was written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def write(self, data: bytes, /) -> int:
+        """Append `data`."""
+        self._digest.update(data)
+        return self._file.write(data)
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal digest of everything written."""
+        return self._digest.hexdigest()
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[HashedFile]:
+    """Write a temporary file beside `path` and rename it at the end; an error or an interrupt leaves nothing.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield HashedFile(file)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes the file private to the user; a wheel is for everybody, whatever the umask.
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

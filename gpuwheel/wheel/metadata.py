@@ -1,0 +1,114 @@
+"""Requirements in core metadata (METADATA, PKG-INFO), edited as bytes so that nothing else changes.
+
+Core metadata is made of header fields, one per line with indented continuation lines, then a blank line and the
+description (https://packaging.python.org/specifications/core-metadata). An email parser would refold and re-encode it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from gpuwheel.errors import AuditError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["add_requirements", "field_values", "requirements", "set_field"]
+
+_END_OF_HEADERS = re.compile(rb"\r?\n(?=\r?\n)")
+_FIELD = re.compile(rb"(?P<name>[!-9;-~]+):[ \t]*(?P<value>.*)", re.DOTALL)
+_REQUIRES = b"requires-dist"
+
+
+def _split(document: bytes) -> tuple[list[bytes], bytes, bytes]:
+    """`(fields, line ending, rest)`: fields keep their continuation lines; the rest starts with the blank line."""
+    end = _END_OF_HEADERS.search(document)
+    head, rest = (document[: end.start()], document[end.end() :]) if end else (document.rstrip(b"\r\n"), b"")
+    newline = b"\r\n" if b"\r\n" in head else b"\n"
+    fields: list[bytes] = []
+    for line in head.split(newline):
+        if line[:1] in {b" ", b"\t"} and fields:
+            fields[-1] += newline + line
+        else:
+            fields.append(line)
+    return fields, newline, rest
+
+
+def _name(field: bytes) -> bytes:
+    return field.partition(b":")[0].strip().lower()
+
+
+def _value(field: bytes) -> str:
+    match = _FIELD.fullmatch(field)
+    return " ".join(match["value"].decode(errors="replace").split()) if match else ""
+
+
+def _key(requirement: str) -> str:
+    """One spelling per requirement: two texts with the same key ask for the same."""
+    try:
+        parsed = Requirement(requirement)
+    except InvalidRequirement as error:
+        msg = f"{requirement!r} is not a requirement ({str(error).splitlines()[0]}, expected for example 'torch>=2.10')"
+        raise AuditError(msg, hint="correct it in `dependencies`") from error
+    parsed.name = canonicalize_name(parsed.name)
+    return str(parsed)
+
+
+def field_values(document: bytes, name: str) -> tuple[str, ...]:
+    """Values of a header field, in order; names do not distinguish upper and lower case."""
+    wanted = name.lower().encode()
+    return tuple(_value(field) for field in _split(document)[0] if _name(field) == wanted)
+
+
+def requirements(document: bytes) -> tuple[str, ...]:
+    """The Requires-Dist values as they are written."""
+    return field_values(document, "Requires-Dist")
+
+
+def set_field(document: bytes, name: str, values: Sequence[str]) -> bytes:
+    """Headers in which `name` has exactly `values`, where its first value was, else at the end; the rest is kept."""
+    fields, newline, rest = _split(document)
+    wanted = name.lower().encode()
+    place = next((index for index, field in enumerate(fields) if _name(field) == wanted), len(fields))
+    others = [field for field in fields[place:] if _name(field) != wanted]
+    lines = [*fields[:place], *(f"{name}: {value}".encode() for value in values), *others]
+    return newline.join(lines) + newline + rest
+
+
+def add_requirements(metadata: bytes, requirements: Sequence[str]) -> bytes:
+    """Core metadata that also requires `requirements`.
+
+    Present requirements keep their place and spelling, new ones follow in the order given, each requirement occurs
+    once. `Dynamic: Requires-Dist` goes away: what is written now is final (PEP 643). Everything else, the description
+    above all, is kept byte for byte. Doing it twice changes nothing.
+
+    Raises:
+        AuditError: a requirement, given or present, is not valid (PEP 508).
+    """
+    fields, newline, rest = _split(metadata)
+    seen: set[str] = set()
+    kept: list[bytes] = []
+    place = None
+    for field in fields:
+        if _name(field) == b"dynamic" and _value(field).lower().encode() == _REQUIRES:
+            continue
+        if _name(field) == _REQUIRES:
+            key = _key(_value(field))
+            if key in seen:
+                continue
+            seen.add(key)
+            kept.append(field)
+            place = len(kept)
+        else:
+            kept.append(field)
+    place = len(kept) if place is None else place
+    new: list[bytes] = []
+    for requirement in requirements:
+        if (key := _key(requirement)) not in seen:
+            seen.add(key)
+            new.append(f"Requires-Dist: {requirement}".encode())
+    return newline.join([*kept[:place], *new, *kept[place:]]) + newline + rest

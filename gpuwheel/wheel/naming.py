@@ -1,0 +1,94 @@
+"""Names of wheels and sdists (binary distribution format, PEP 625, PEP 440), parsed by `packaging`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+
+from gpuwheel.errors import AuditError
+from gpuwheel.model.wheels import WheelTag
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+__all__ = ["WheelName", "expand_tag", "parse_sdist_name", "parse_wheel_name", "sdist_name"]
+
+
+@dataclass(frozen=True)
+class WheelName:
+    """A wheel's file name in its parts, spelled as they are in the name."""
+
+    distribution: str
+    version: str
+    tag: WheelTag
+    """May be compressed: `py2.py3-none-any`."""
+    build: str = ""
+
+    @classmethod
+    def compose(cls, distribution: str, version: Version, tag: WheelTag) -> WheelName:
+        """From a project's name in any spelling."""
+        return cls(_escape(distribution), str(version).replace("-", "_"), tag)
+
+    def with_platform(self, platform: str) -> WheelName:
+        """The same wheel for another platform tag."""
+        return replace(self, tag=replace(self.tag, platform=platform))
+
+    def __str__(self) -> str:
+        return "-".join(filter(None, (self.distribution, self.version, self.build, str(self.tag)))) + ".whl"
+
+
+def _escape(name: str) -> str:
+    return canonicalize_name(name).replace("-", "_")
+
+
+def parse_wheel_name(filename: str) -> WheelName:
+    """The parts of a wheel's file name.
+
+    Raises:
+        AuditError: `filename` breaks the standard's rules.
+    """
+    try:
+        parse_wheel_filename(filename)
+    except InvalidWheelFilename as error:
+        msg = f"{filename!r} is not a wheel's name ({error}, expected NAME-VERSION-PYTHON-ABI-PLATFORM.whl)"
+        raise AuditError(msg, hint="do not rename wheels by hand") from error
+    # packaging validates but normalises the spelling away; the standard allows no other dash.
+    distribution, version, *build, python, abi, platform = filename.removesuffix(".whl").split("-")
+    return WheelName(distribution, version, WheelTag(python, abi, platform), "".join(build))
+
+
+def expand_tag(tag: WheelTag) -> tuple[WheelTag, ...]:
+    """Every single tag that a compressed tag stands for, in the order of its parts (PEP 425)."""
+    return tuple(
+        WheelTag(python, abi, platform)
+        for python in tag.python.split(".")
+        for abi in tag.abi.split(".")
+        for platform in tag.platform.split(".")
+    )
+
+
+def sdist_name(distribution: str, version: Version) -> str:
+    """`name-version.tar.gz` (PEP 625)."""
+    return f"{_escape(distribution)}-{version}.tar.gz"
+
+
+def parse_sdist_name(filename: str) -> tuple[str, Version]:
+    """`(normalised name, version)` of an sdist.
+
+    Raises:
+        AuditError: `filename` is not `NAME-VERSION.tar.gz`.
+    """
+    try:
+        name, version = parse_sdist_filename(filename)
+    except InvalidSdistFilename as error:
+        msg = f"{filename!r} is not an sdist's name ({error}, expected NAME-VERSION.tar.gz)"
+        raise AuditError(msg, hint="do not rename sdists by hand") from error
+    return str(name), version

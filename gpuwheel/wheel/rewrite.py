@@ -1,0 +1,151 @@
+"""Turning what an inner backend built into the file that ships: names, tags, requirements, further files."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import posixpath
+import tarfile
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from gpuwheel.errors import AuditError
+from gpuwheel.model.wheels import BuiltWheel
+from gpuwheel.wheel.archive import DEFAULT_EPOCH, Member, Packing, dist_info_folder, read_members, write_wheel
+from gpuwheel.wheel.atomic import atomic_file
+from gpuwheel.wheel.metadata import add_requirements, field_values, set_field
+from gpuwheel.wheel.naming import WheelName, expand_tag, parse_wheel_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+__all__ = ["WheelEdits", "rewrite_sdist", "rewrite_wheel"]
+
+_GZIP_LEVEL = 9
+
+
+@dataclass(frozen=True)
+class WheelEdits:
+    """What to change in a wheel; the default changes nothing but the archive's form."""
+
+    platform: str | None = None
+    """New platform tag, for example "manylinux_2_34_x86_64"; dots join several."""
+    requirements: tuple[str, ...] = ()
+    """Requires-Dist values to add."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Further files, by path inside the `.dist-info` folder, for example "sboms/gpuwheel.cdx.json"."""
+    generator: str | None = None
+    """A further Generator line of WHEEL, for example "gpuwheel 0.1.0"."""
+    epoch: int | None = None
+    """SOURCE_DATE_EPOCH: seconds since 1970 of all members; 1980-01-01 when not given."""
+    packing: Packing = field(default_factory=Packing)
+
+
+def rewrite_wheel(source: Path, out_dir: Path, edits: WheelEdits) -> BuiltWheel:
+    """Write an edited copy of a wheel into a folder. The source is not touched, unless the copy has its very path.
+
+    Raises:
+        AuditError: the source is not a valid wheel, a requirement is invalid, or a new file is already there.
+        OSError: the copy cannot be written; nothing is left behind.
+    """
+    name = parse_wheel_name(source.name)
+    if edits.platform is not None:
+        name = name.with_platform(edits.platform)
+    members = read_members(source)
+    folder = dist_info_folder(members, source.name)
+    metadata, wheel_file = (_required(members, f"{folder}/{file}", source) for file in ("METADATA", "WHEEL"))
+    for member, data in (
+        (metadata, add_requirements(metadata.data, edits.requirements)),
+        (wheel_file, _edit_wheel_file(wheel_file.data, name, edits)),
+    ):
+        members[member.name] = member if data == member.data else Member(member.name, data, member.executable)
+    for relative, data in edits.files.items():
+        path = f"{folder}/{relative}"
+        if path in members and members[path].data != data:
+            msg = f"{source.name} already holds another {path} (gpuwheel writes this file itself)"
+            raise AuditError(msg, hint=f"remove {relative} from the project")
+        members[path] = members.get(path, Member(path, data))
+    target = out_dir / str(name)
+    digest = write_wheel(target, members.values(), epoch=edits.epoch, packing=edits.packing)
+    return BuiltWheel(target, name.tag, digest)
+
+
+def _required(members: Mapping[str, Member], name: str, source: Path) -> Member:
+    if name not in members:
+        msg = f"{source.name} is not a wheel ({name} is missing)"
+        raise AuditError(msg, hint="build the wheel again")
+    return members[name]
+
+
+def _edit_wheel_file(text: bytes, name: WheelName, edits: WheelEdits) -> bytes:
+    if edits.generator is not None:
+        generators = dict.fromkeys([*field_values(text, "Generator"), edits.generator])
+        text = set_field(text, "Generator", list(generators))
+    if edits.platform is not None:
+        text = set_field(text, "Tag", [str(tag) for tag in expand_tag(name.tag)])
+    return text
+
+
+def rewrite_sdist(path: Path, edit: Callable[[bytes], bytes], *, epoch: int | None = None) -> Path:
+    """Edit PKG-INFO of an sdist in place, and make the archive depend on its files alone.
+
+    Members are sorted; owner, mode (0644, 0755) and time are fixed, in the gzip header too.
+
+    Raises:
+        AuditError: not a gzipped tar archive with one top folder that holds PKG-INFO, or an unsafe member.
+        OSError: the file cannot be written; the old one stays.
+    """
+    stamp = DEFAULT_EPOCH if epoch is None else epoch
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            members = {info.name: (info, _contents(archive, info)) for info in archive.getmembers()}
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError) as error:
+        msg = f"{path.name} is not an sdist ({error}, expected a gzipped tar archive)"
+        raise AuditError(msg, hint="build it again") from error
+    for info, _ in members.values():
+        _check_sdist_member(path, info)
+    top = {PurePosixPath(name).parts[0] for name in members}
+    pkg_info = f"{min(top, default='')}/PKG-INFO"
+    if len(top) != 1 or pkg_info not in members:
+        msg = f"{path.name} is not an sdist (found {', '.join(sorted(top))}, expected one folder with PKG-INFO)"
+        raise AuditError(msg, hint="build it again")
+    info, data = members[pkg_info]
+    members[pkg_info] = info, edit(data)
+    with atomic_file(path) as out:
+        out.write(_pack_sdist(members, stamp))
+    return path
+
+
+def _contents(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(info) if info.isreg() else None
+    return file.read() if file is not None else b""
+
+
+def _check_sdist_member(path: Path, info: tarfile.TarInfo) -> None:
+    name = PurePosixPath(info.name)
+    # Where a link points to, seen from the top of the archive; PEP 721 refuses links that leave it.
+    target = PurePosixPath(posixpath.normpath(name.parent / info.linkname)) if info.issym() else name
+    supported = info.isreg() or info.isdir() or info.issym()
+    if not supported or name.is_absolute() or ".." in name.parts or target.parts[:1] != name.parts[:1]:
+        msg = f"{path.name} holds an unsafe member ({info.name!r}, expected files and links inside its own folder)"
+        raise AuditError(msg, hint="do not install this file")
+
+
+def _pack_sdist(members: Mapping[str, tuple[tarfile.TarInfo, bytes]], stamp: int) -> bytes:
+    packed = io.BytesIO()
+    with (
+        gzip.GzipFile("", "wb", _GZIP_LEVEL, packed, stamp) as compressed,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name in sorted(members):
+            info, data = members[name]
+            normal = tarfile.TarInfo(name)
+            normal.type = info.type
+            normal.linkname = info.linkname
+            normal.mode = 0o755 if info.isdir() or info.mode & 0o111 else 0o644
+            normal.mtime = stamp
+            normal.size = len(data)
+            archive.addfile(normal, io.BytesIO(data))
+    return packed.getvalue()
