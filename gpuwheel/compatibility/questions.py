@@ -1,0 +1,81 @@
+"""Pure questions about toolkits, devices, drivers and torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from gpuwheel.compatibility.rows import Compression, CudaToolkit, Shim, Tables
+    from gpuwheel.model.archs import Arch, ArchTarget
+    from gpuwheel.model.versions import DriverVersion, MinorVersion
+
+__all__ = ["TorchFloor", "compression_for", "coverage", "serves", "toolkits_for", "torch_floor"]
+
+
+@dataclass(frozen=True)
+class TorchFloor:
+    """The oldest torch that a library loads in."""
+
+    version: MinorVersion
+    shims: tuple[str, ...]
+    """The imported shims that force it, sorted; empty where the oldest supported torch has all of them."""
+    unknown: tuple[str, ...]
+    """Imported names that no torch of the table has, sorted."""
+
+
+def torch_floor(tables: Tables, symbols: Iterable[str]) -> TorchFloor:
+    """The oldest torch with every shim in `symbols`, never below the floor of the stable ABI.
+
+    Established by comparison with the loader for nine binaries of nine (floors 2.9 to 2.13).
+
+    Args:
+        tables: The shims by version.
+        symbols: Names of undefined C symbols that libtorch must provide.
+    """
+    names = sorted(set(symbols))
+    known: list[Shim] = [tables.shims[name] for name in names if name in tables.shims]
+    version = max((shim.since for shim in known), default=tables.torch_floor)
+    version = max(version, tables.torch_floor)
+    forcing = tuple(shim.name for shim in known if shim.since == version and version > tables.torch_floor)
+    return TorchFloor(version, forcing, tuple(name for name in names if name not in tables.shims))
+
+
+def toolkits_for(cuda: Mapping[MinorVersion, CudaToolkit], arch: Arch) -> tuple[MinorVersion, ...]:
+    """The toolkits that compile for `arch`, oldest first."""
+    return tuple(version for version, toolkit in cuda.items() if arch in toolkit.archs)
+
+
+def serves(targets: Iterable[ArchTarget], device: Arch) -> str | None:
+    """What a driver takes for `device`: the nearest cubin ("sm_80"), else the nearest PTX ("compute_100"), else None.
+
+    A driver prefers a cubin (CUDA C++ Programming Guide, "Binary Compatibility", "PTX Compatibility").
+    """
+    targets = tuple(targets)
+    cubins = [target.arch for target in targets if target.arch.cubin_runs_on(device)]
+    if cubins:
+        return max(cubins).sm
+    ptx = [target.arch for target in targets if target.ptx and target.arch.ptx_runs_on(device)]
+    return max(ptx).compute if ptx else None
+
+
+def coverage(tables: Tables, targets: Iterable[ArchTarget]) -> dict[Arch, str | None]:
+    """Every known device at or above the lowest of `targets` -> what serves it; lowest device first."""
+    targets = tuple(targets)
+    lowest = min((target.arch.major, target.arch.minor) for target in targets)
+    return {device: serves(targets, device) for device in tables.devices if (device.major, device.minor) >= lowest}
+
+
+def compression_for(tables: Tables, driver: DriverVersion) -> Compression:
+    """The best compression that every driver from `driver` on can read.
+
+    Raises:
+        ValueError: `driver` is older than any row.
+    """
+    readable = [row for row in tables.compression if row.driver <= driver]
+    if not readable:
+        msg = f"driver {driver} is too old (expected {tables.compression[0].driver} or newer)"
+        raise ValueError(msg)
+    return readable[-1]

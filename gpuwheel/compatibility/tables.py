@@ -1,0 +1,210 @@
+"""`load_tables`: the files of `gpuwheel/data` as typed rows, with their laws checked."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from gpuwheel.compatibility.laws import check_laws
+from gpuwheel.compatibility.platforms import glibc_of, version_numbers
+from gpuwheel.compatibility.reading import Reader, read_table
+from gpuwheel.compatibility.rows import Compression, CudaToolkit, PlatformPolicy, Shim, Tables, TorchBuild
+from gpuwheel.model.archs import Arch
+from gpuwheel.model.pins import Pin, PinnedFile, TorchSdkPin
+from gpuwheel.model.versions import DriverVersion, MinorVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["load_tables"]
+
+_SYMBOL_NAMESPACES = ("GLIBC", "GLIBCXX", "CXXABI", "GCC", "LIBATOMIC", "ZLIB")
+
+
+@cache
+def load_tables() -> Tables:
+    """Everything gpuwheel knows about the world.
+
+    Raises:
+        DataError: A file is damaged or breaks a law.
+    """
+    cuda = _cuda_file(_pins_file())
+    torch = _torch_file()
+    tables = Tables(
+        cuda=cuda.toolkits,
+        devices=cuda.devices,
+        renamed=cuda.renamed,
+        rules=cuda.rules,
+        compression=cuda.compression,
+        torch=torch.builds,
+        torch_floor=torch.floor,
+        torch_sdk=torch.sdk,
+        shims=_shims_file(),
+        platforms=_platforms_file(),
+    )
+    check_laws(tables)
+    return tables
+
+
+class _Cuda(NamedTuple):
+    toolkits: Mapping[MinorVersion, CudaToolkit]
+    devices: Mapping[Arch, str]
+    renamed: Mapping[Arch, Arch]
+    rules: Mapping[str, str]
+    compression: tuple[Compression, ...]
+
+
+class _Torch(NamedTuple):
+    builds: Mapping[MinorVersion, TorchBuild]
+    floor: MinorVersion
+    sdk: TorchSdkPin
+
+
+def _pins_file() -> dict[MinorVersion, tuple[Pin, ...]]:
+    pins = {}
+    with read_table("pins.toml") as file:
+        file.text("source")
+        for toolkit, components in file.named_tables("toolkits"):
+            with components:
+                pins[MinorVersion.parse(toolkit)] = tuple(
+                    _pin(name, components.table(name)) for name in components.names()
+                )
+    return pins
+
+
+def _pin(name: str, reader: Reader) -> Pin:
+    with reader as row:
+        return Pin(name, row.text("version"), _files(row))
+
+
+def _files(row: Reader) -> tuple[PinnedFile, ...]:
+    files = []
+    for reader in row.tables("files"):
+        with reader as file:
+            files.append(PinnedFile(file.text("filename"), file.text("sha256"), file.integer("size")))
+    return tuple(files)
+
+
+def _cuda_file(pins: Mapping[MinorVersion, tuple[Pin, ...]]) -> _Cuda:
+    with read_table("cuda.toml") as file:
+        sources = file.strings("sources")
+        toolkits = {}
+        for name, row in file.named_tables("toolkits"):
+            version = MinorVersion.parse(name)
+            toolkits[version] = _toolkit(version, row, sources, pins.get(version, ()))
+        unknown = [str(version) for version in pins if version not in toolkits]
+        if unknown:
+            file.fail(f"lacks a toolkit that pins.toml pins ({', '.join(unknown)}, expected a row)")
+        return _Cuda(
+            toolkits,
+            {Arch.parse(number): name for number, name in file.strings("devices").items()},
+            {Arch.parse(old): Arch.parse(new) for old, new in file.strings("renamed").items()},
+            file.strings("rules"),
+            tuple(_compression(row) for row in file.tables("compression")),
+        )
+
+
+def _toolkit(version: MinorVersion, reader: Reader, sources: Mapping[str, str], pins: tuple[Pin, ...]) -> CudaToolkit:
+    with reader as row:
+        measured = row.text("measured")
+        plain = row.parsed_list("archs", Arch.parse)
+        specific = row.parsed_list("arch-specific", lambda text: Arch.parse(f"{text}a"))
+        family = row.parsed_list("family-specific", lambda text: Arch.parse(f"{text}f"))
+        return CudaToolkit(
+            version=version,
+            archs=tuple(sorted((*plain, *specific, *family))),
+            dropped=row.parsed_list("dropped", Arch.parse),
+            ptx_isa=row.parsed("ptx-isa", MinorVersion.parse),
+            driver=row.parsed("driver", DriverVersion.parse) if row.has("driver") else None,
+            driver_floor=row.parsed("driver-floor", DriverVersion.parse),
+            gcc_max=row.integer("gcc-max"),
+            clang_min=row.text("clang-min"),
+            clang_max=row.integer("clang-max"),
+            nvrtc_deprecated=row.parsed_list("nvrtc-deprecated", Arch.parse) if row.has("nvrtc-deprecated") else None,
+            has_nvcc=row.truth("has-nvcc"),
+            requirement=row.text("toolkit"),
+            components=pins,
+            sources={key: text.replace("{nvcc}", measured) for key, text in row.sources(sources).items()},
+        )
+
+
+def _compression(reader: Reader) -> Compression:
+    with reader as row:
+        return Compression(row.parsed("driver", DriverVersion.parse), row.texts("options"), row.text("codec"))
+
+
+def _torch_file() -> _Torch:
+    with read_table("torch.toml") as file:
+        sources = file.strings("sources")
+        builds = {}
+        for name, row in file.named_tables("versions"):
+            version = MinorVersion.parse(name)
+            builds[version] = _build(version, row, sources)
+        return _Torch(builds, file.parsed("stable-abi-floor", MinorVersion.parse), _sdk(file.table("sdk")))
+
+
+def _build(version: MinorVersion, reader: Reader, sources: Mapping[str, str]) -> TorchBuild:
+    with reader as row:
+        return TorchBuild(
+            version=version,
+            release=row.text("release"),
+            cuda=row.parsed("cuda", MinorVersion.parse),
+            pythons=row.texts("pythons"),
+            requires_python=row.text("requires-python"),
+            platforms=row.texts("platforms"),
+            archs=row.parsed_list("archs", Arch.parse),
+            dropped=row.parsed_list("dropped", Arch.parse),
+            cxx_standard=row.integer("cxx-standard"),
+            cxx11_abi=row.truth("cxx11-abi"),
+            stable_abi=row.text("stable-abi"),
+            requires=row.texts("requires"),
+            sources=row.sources(sources),
+        )
+
+
+def _sdk(reader: Reader) -> TorchSdkPin:
+    with reader as row:
+        return TorchSdkPin(
+            version=row.text("version"),
+            files=_files(row),
+            prefix=row.text("prefix"),
+            roots=row.texts("roots"),
+            digest=row.text("digest"),
+            file_count=row.integer("file-count"),
+        )
+
+
+def _shims_file() -> dict[str, Shim]:
+    shims = {}
+    with read_table("torch_shims.toml") as file:
+        file.text("source")
+        for version, libraries in file.named_tables("since"):
+            since = MinorVersion.parse(version)
+            with libraries:
+                for library in libraries.names():
+                    shims.update({name: Shim(name, since, library) for name in libraries.text(library).split()})
+    return shims
+
+
+def _platforms_file() -> tuple[PlatformPolicy, ...]:
+    with read_table("platforms.toml") as file:
+        file.text("source")
+        aliases = file.strings("aliases")
+        with file.table("libraries") as table:
+            added = {name: frozenset(table.texts(name)) for name in table.names()}
+        return tuple(_policy(row, aliases, added) for row in file.tables("policies"))
+
+
+def _policy(reader: Reader, aliases: Mapping[str, str], added: Mapping[str, frozenset[str]]) -> PlatformPolicy:
+    with reader as row:
+        name = row.text("name")
+        return PlatformPolicy(
+            name=name,
+            machine=row.text("machine"),
+            aliases=tuple(alias for alias, policy in aliases.items() if policy == name),
+            newest={space: row.parsed(space, version_numbers) for space in _SYMBOL_NAMESPACES if row.has(space)},
+            also=frozenset(row.texts("also")),
+            libraries=frozenset().union(
+                *(libraries for policy, libraries in added.items() if glibc_of(policy) <= glibc_of(name))
+            ),
+        )
