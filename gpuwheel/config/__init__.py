@@ -1,1 +1,10 @@
 """What the project asks for: `[tool.gpuwheel]`, the environment and `-C` settings."""
+
+from __future__ import annotations
+
+from gpuwheel.config.globs import resolve_folders, resolve_sources
+from gpuwheel.config.model import LoadedConfig
+from gpuwheel.config.reader import load_config
+from gpuwheel.config.resolved import host_libraries, kernel_groups
+
+__all__ = ["LoadedConfig", "host_libraries", "kernel_groups", "load_config", "resolve_folders", "resolve_sources"]

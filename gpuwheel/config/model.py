@@ -4,22 +4,49 @@ The text under each field is its documentation. The JSON schema (`data/gpuwheel.
 `docs/reference/configuration.md` are generated from this module; CI fails when they are stale.
 """
 
+# ruff: noqa: TC001, TC002, TC003 -- the types of the fields are resolved at run time, by config.shape
+
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Annotated, Literal
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
-    from packaging.specifiers import SpecifierSet
-    from packaging.version import Version
+from gpuwheel.model.archs import ArchTarget
+from gpuwheel.model.versions import DriverVersion, MinorVersion
 
-    from gpuwheel.model.archs import ArchTarget
-    from gpuwheel.model.versions import DriverVersion, MinorVersion
+__all__ = [
+    "ByteSize",
+    "Dialect",
+    "Extension",
+    "Glob",
+    "GroupName",
+    "ImportPath",
+    "Kernels",
+    "LoadedConfig",
+    "Mode",
+    "PlatformTag",
+    "ProjectFacts",
+    "Requirement",
+    "Settings",
+    "TorchFloor",
+    "WheelSettings",
+]
 
-__all__ = ["Extension", "Kernels", "Mode", "ProjectFacts", "Settings", "WheelSettings"]
+# The annotation tells `config.convert` how such a value is written; to a type checker they are their base type.
+ByteSize = Annotated[int, "size"]
+Dialect = Literal["c++17", "c++20"]
+Glob = Annotated[str, "glob"]
+GroupName = Annotated[str, "group name"]
+ImportPath = Annotated[str, "import path"]
+PlatformTag = Annotated[str, "platform tag"]
+Requirement = Annotated[str, "requirement"]
+TorchFloor = Annotated[SpecifierSet, "floor"]
 
 
 class Mode(Enum):
@@ -33,7 +60,7 @@ class Mode(Enum):
 class Kernels:
     """`[tool.gpuwheel.kernels.NAME]`: device code, free of torch and Python headers, compiled once."""
 
-    sources: tuple[str, ...]
+    sources: tuple[Glob, ...]
     """Globs of `.cu` files, relative to the project."""
     include_dirs: tuple[str, ...] = ()
     """Folders searched by `#include`, relative to the project. The folder of each source is always searched."""
@@ -41,8 +68,8 @@ class Kernels:
     """Macros, `NAME` or `NAME=VALUE`."""
     flags: tuple[str, ...] = ()
     """Further NVRTC options, for example `--use_fast_math`."""
-    std: str = "c++17"
-    """C++ dialect: `c++17` or `c++20`."""
+    std: Dialect = "c++17"
+    """C++ dialect."""
     archs: tuple[ArchTarget, ...] | None = None
     """Architectures of this group, where they differ from `archs` of the project."""
     lineinfo: bool = False
@@ -55,11 +82,11 @@ class Kernels:
 class Extension:
     """`[tool.gpuwheel.extensions."package.name"]`: one shared library; the key is its import path."""
 
-    sources: tuple[str, ...]
+    sources: tuple[Glob, ...]
     """Globs of C++ files, relative to the project."""
     mode: Mode = Mode.EMBED
-    """How it is compiled: `embed`."""
-    kernels: tuple[str, ...] = ()
+    """How it is compiled."""
+    kernels: tuple[GroupName, ...] = ()
     """Kernel groups whose image goes into the library."""
     include_dirs: tuple[str, ...] = ()
     """Folders searched by `#include`, relative to the project."""
@@ -69,40 +96,41 @@ class Extension:
     """Further options for the C++ compiler."""
     link_flags: tuple[str, ...] = ()
     """Further options for the link."""
-    std: str = "c++17"
-    """C++ dialect: `c++17` or `c++20`."""
+    std: Dialect = "c++17"
+    """C++ dialect."""
 
 
 @dataclass(frozen=True)
 class WheelSettings:
     """`[tool.gpuwheel.wheel]`: what the finished file must be."""
 
-    platform: str | None = None
+    platform: PlatformTag | None = None
     """Oldest platform the wheel must install on, for example `manylinux_2_28`; the build fails if the symbols need
     a newer one. Unset: the oldest that the symbols allow."""
-    max_size: int | None = None
+    max_size: ByteSize | None = None
     """Largest size of the file, for example `"100 MB"`; the build fails above it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
-    """`[tool.gpuwheel]`."""
+    """`[tool.gpuwheel]`. Keys without a default here take it from `data/defaults.toml`, frozen by `minimum-version`."""
 
-    torch: SpecifierSet
-    """Versions of torch the wheel runs on, as a floor: `>=2.10`. Written into the wheel's dependencies."""
+    minimum_version: Version | None = None
+    """Version of gpuwheel that this project was written for: defaults stay as they were in it, and an older gpuwheel
+    refuses the project."""
+    cuda: MinorVersion
+    """CUDA toolkit that compiles the device code. `embed` takes one."""
+    driver: DriverVersion
+    """Oldest NVIDIA driver the wheel runs on."""
     archs: tuple[ArchTarget, ...]
     """Compute capabilities to compile for; `+PTX` adds code that the driver compiles for newer GPUs."""
-    minimum_version: Version | None = None
-    """Version of gpuwheel whose defaults this project was written for."""
-    cuda: MinorVersion | None = None
-    """CUDA toolkit that compiles the device code. `embed` takes one, `12.9` unless stated."""
-    driver: DriverVersion | None = None
-    """Oldest NVIDIA driver the wheel runs on, `>=525` unless stated."""
-    dependencies: tuple[str, ...] = ()
+    torch: TorchFloor
+    """Versions of torch the wheel runs on, as a floor. Written into the wheel's dependencies."""
+    dependencies: tuple[Requirement, ...] = ()
     """Further run-time dependencies (PEP 508); torch is added by gpuwheel."""
-    kernels: dict[str, Kernels] = field(default_factory=dict)
-    """Kernel groups by name."""
-    extensions: dict[str, Extension] = field(default_factory=dict)
+    kernels: dict[GroupName, Kernels] = field(default_factory=dict)
+    """Kernel groups by name, a C identifier."""
+    extensions: dict[ImportPath, Extension] = field(default_factory=dict)
     """Extensions by import path."""
     wheel: WheelSettings = field(default_factory=WheelSettings)
     """What the finished file must be."""
@@ -117,3 +145,17 @@ class ProjectFacts:
     requires_python: str | None
     dependencies: tuple[str, ...] | None
     """Static `[project] dependencies`, or `None` where they are dynamic."""
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """Everything the user said, merged and checked."""
+
+    settings: Settings
+    project: ProjectFacts
+    origins: Mapping[str, str]
+    """Where each given key comes from: "archs" -> "environment GPUWHEEL_ARCHS". Defaults are not listed."""
+    inner: Mapping[str, str | list[str]]
+    """The `-C` settings that are not gpuwheel's, for scikit-build-core."""
+    warnings: tuple[str, ...]
+    """Lines for the user: what was honoured from other tools' variables, and what is not used."""

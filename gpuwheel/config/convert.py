@@ -1,0 +1,260 @@
+"""One converter per type of value: how it is written, how it is read, what its JSON schema is."""
+
+from __future__ import annotations
+
+import difflib
+import keyword
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
+
+from packaging.requirements import InvalidRequirement
+from packaging.requirements import Requirement as Pep508
+from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from gpuwheel.config.model import ByteSize, Glob, GroupName, ImportPath, PlatformTag, Requirement, TorchFloor
+from gpuwheel.model.archs import ArchTarget
+from gpuwheel.model.versions import DriverVersion, MinorVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Converter", "converter_for", "parse_size"]
+
+T = TypeVar("T")
+
+_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kMG]i?B|B)")
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "kiB": 2**10, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_FLOOR = re.compile(r">=\s*(?P<version>\d+\.\d+)")
+_DRIVER_FLOOR = re.compile(r">=\s*(?P<version>\d+(?:\.\d+){0,2})")
+_LOOSE_ARCH = re.compile(
+    r"(?:sm_?|compute_?)?(?P<digits>[1-9]\d{0,2})(?:\.(?P<minor>\d))?(?P<suffix>[af])?(?P<ptx>[+-]?ptx)?", re.IGNORECASE
+)
+_FIRST_TWO_DIGIT_NUMBER = 30  # "90" is sm_90, "12" is 12.0: below sm_30 there is nothing that a toolkit of today knows
+_TRUTH = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Converter:
+    """How one type of value is written and read."""
+
+    expected: str
+    """For a message and the reference page: "a size such as '100 MB'"."""
+    parse: Callable[[str], object]
+    """From text; raises ValueError, which the caller turns into a ConfigError that names the key and its source."""
+    native: type = str
+    """The TOML type it is written as: `str`, `int` or `bool`."""
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    """JSON schema of a single value, less its `type`."""
+    hint: str | None = None
+    """What to do when the value is wrong, where the expected form does not say it."""
+    suggest: Callable[[str], str | None] = lambda _text: None
+    """The right spelling of text that `parse` refuses, where it is clear what was meant."""
+    filled: bool = False
+    """Whether a list of these must hold something."""
+    distinct: bool = False
+    """Whether a list of these must not name anything twice."""
+
+    def from_toml(self, value: object) -> object:
+        """From a value as TOML types it.
+
+        Raises:
+            ValueError: another TOML type, or text that `parse` refuses.
+        """
+        if type(value) is not self.native:
+            raise ValueError(value)
+        return self.parse(str(value))
+
+
+def parse_size(text: str) -> int:
+    """Bytes, from "100 MB" (powers of 1000) or "100 MiB" (powers of 1024; IEC 80000-13).
+
+    Raises:
+        ValueError: `text` is not a number and a unit, or not a whole number of bytes above zero.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    whole, _, fraction = match["number"].partition(".")
+    divisor: int = 10 ** len(fraction)
+    scaled, rest = divmod(int(whole + fraction) * _UNITS[match["unit"]], divisor)
+    if rest or scaled == 0:
+        raise ValueError(text)
+    return scaled
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in _TRUTH:
+        raise ValueError(text)
+    return _TRUTH[text.lower()]
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number <= 0:
+        raise ValueError(text)
+    return number
+
+
+def _matching(pattern: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern)
+
+    def parse(text: str) -> str:
+        if compiled.fullmatch(text) is None:
+            raise ValueError(text)
+        return text
+
+    return parse
+
+
+def _torch_floor(text: str) -> SpecifierSet:
+    match = _FLOOR.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    return SpecifierSet(f">={match['version']}")
+
+
+def _driver_floor(text: str) -> DriverVersion:
+    match = _DRIVER_FLOOR.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    return DriverVersion.parse(match["version"])
+
+
+def _toolkit(text: str) -> MinorVersion:
+    version = MinorVersion.parse(text)
+    if str(version) != text:
+        raise ValueError(text)
+    return version
+
+
+def _version(text: str) -> Version:
+    try:
+        return Version(text)
+    except InvalidVersion as error:
+        raise ValueError(text) from error
+
+
+def _requirement(text: str) -> str:
+    try:
+        Pep508(text)
+    except InvalidRequirement as error:
+        raise ValueError(text) from error
+    return text
+
+
+def _glob(text: str) -> str:
+    if not text or text.startswith("/") or ".." in text.split("/") or "\\" in text:
+        raise ValueError(text)
+    return text
+
+
+def _import_path(text: str) -> str:
+    parts = text.split(".")
+    if not all(part.isidentifier() and part.isascii() and not keyword.iskeyword(part) for part in parts):
+        raise ValueError(text)
+    return text
+
+
+def _choice(values: Mapping[str, T]) -> Converter:
+    def parse(text: str) -> T:
+        if text not in values:
+            raise ValueError(text)
+        return values[text]
+
+    return Converter(
+        expected=" or ".join(f"{value!r}" for value in values),
+        parse=parse,
+        schema={"enum": list(values)},
+        suggest=lambda text: next(iter(difflib.get_close_matches(text, values, n=1)), None),
+    )
+
+
+def _suggest_arch(text: str) -> str | None:
+    match = _LOOSE_ARCH.fullmatch(text)
+    if match is None:
+        return None
+    digits = match["digits"]
+    if match["minor"] is None and int(digits) >= _FIRST_TWO_DIGIT_NUMBER:
+        digits, minor = digits[:-1], digits[-1]
+    else:
+        minor = match["minor"] or "0"
+    return f"{digits}.{minor}{(match['suffix'] or '').lower()}{'+PTX' if match['ptx'] else ''}"
+
+
+_GROUP = r"[A-Za-z_][A-Za-z0-9_]*"
+_PLATFORM = r"manylinux_2_[1-9]\d*"
+
+_CONVERTERS: dict[object, Converter] = {
+    str: Converter("a string", parse=str),
+    bool: Converter("true or false", parse=_truth, native=bool),
+    int: Converter("a number above zero", parse=_positive, native=int, schema={"minimum": 1}),
+    ArchTarget: Converter(
+        "for example '9.0', '9.0a' or '10.0+PTX'",
+        parse=ArchTarget.parse,
+        schema={"pattern": r"^\d{1,2}\.\d[af]?(\+PTX)?$"},
+        suggest=_suggest_arch,
+        filled=True,
+        distinct=True,
+    ),
+    MinorVersion: Converter(
+        "one toolkit as a string such as '12.9'",
+        parse=_toolkit,
+        schema={"pattern": r"^(0|[1-9]\d*)\.(0|[1-9]\d*)$"},
+        hint='`embed` compiles with one toolkit, and its images run on newer drivers too: cuda = "12.9"',
+    ),
+    DriverVersion: Converter(
+        "a floor such as '>=525'", parse=_driver_floor, schema={"pattern": r"^>=\s*\d+(\.\d+){0,2}$"}
+    ),
+    Version: Converter("a version such as '0.1'", parse=_version, schema={"pattern": r"^v?\d+(\.\d+)*([a-z].*)?$"}),
+    TorchFloor: Converter(
+        "a floor such as '>=2.10'",
+        parse=_torch_floor,
+        schema={"pattern": r"^>=\s*\d+\.\d+$"},
+        hint="one wheel serves every torch from the floor on; bounds and exclusions belong to the installing side",
+    ),
+    ByteSize: Converter(
+        "a size such as '100 MB' or '1 GiB'",
+        parse=parse_size,
+        schema={"pattern": r"^(?=.*[1-9])\d+(\.\d+)?\s*([kMG]i?B|B)$"},
+    ),
+    Glob: Converter(
+        "a pattern below the project such as 'csrc/*.cu'",
+        parse=_glob,
+        schema={"pattern": r"^(?!/)(?!(.*/)?\.\.(/|$))[^\\]+$"},
+        filled=True,
+        distinct=True,
+    ),
+    GroupName: Converter(
+        "a C identifier such as 'fused'",
+        parse=_matching(_GROUP),
+        schema={"pattern": f"^{_GROUP}$"},
+        distinct=True,
+    ),
+    ImportPath: Converter(
+        "an import path such as 'fused_ops._C'",
+        parse=_import_path,
+        schema={"pattern": rf"^{_GROUP}(\.{_GROUP})*$"},
+    ),
+    PlatformTag: Converter(
+        "a glibc platform such as 'manylinux_2_28'",
+        parse=_matching(_PLATFORM),
+        schema={"pattern": f"^{_PLATFORM}$"},
+    ),
+    Requirement: Converter("a requirement such as 'numpy>=1.26'", parse=_requirement, distinct=True),
+}
+
+
+def converter_for(kind: object) -> Converter:
+    """The converter of one type as the model writes it: a class, an annotated alias, an enum or a Literal.
+
+    Raises:
+        KeyError: no such type is part of the model.
+    """
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _choice({str(member.value): member for member in kind})
+    if get_origin(kind) is Literal:
+        return _choice({str(value): value for value in get_args(kind)})
+    return _CONVERTERS[kind]

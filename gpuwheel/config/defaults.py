@@ -1,0 +1,48 @@
+"""Defaults that are data, frozen by `minimum-version`."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any
+
+from packaging.version import Version
+
+from gpuwheel._resources import resource
+from gpuwheel.config.sources import Given, from_toml
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["default_texts", "defaults_for", "oldest_python"]
+
+
+@functools.cache
+def _document() -> Mapping[str, Any]:
+    return tomllib.loads(resource("data", "defaults.toml").read_text(encoding="utf-8"))
+
+
+def oldest_python() -> str:
+    """The oldest Python that gpuwheel builds for, for example "3.10"."""
+    return str(_document()["oldest-python"])
+
+
+def default_texts(minimum_version: Version | None = None) -> Mapping[str, object]:
+    """Key -> default as TOML writes it, as it was in the version that the project was written for.
+
+    A version older than the first row gets the first row.
+    """
+    rows = sorted(_document()["defaults"], key=lambda row: Version(row["since"]))
+    fitting = [row for row in rows if minimum_version is None or Version(row["since"]) <= minimum_version]
+    row = fitting[-1] if fitting else rows[0]
+    return {name: value for name, value in row.items() if name != "since"}
+
+
+def defaults_for(minimum_version: Version | None) -> dict[tuple[str, ...], Given]:
+    """The typed defaults by path."""
+    return from_toml(default_texts(minimum_version), "defaults")

@@ -1,0 +1,65 @@
+"""From the patterns of `sources` to files, and the folders of `include-dirs`."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpuwheel.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["resolve_folders", "resolve_sources"]
+
+
+def resolve_sources(root: Path, patterns: Sequence[str], key: str) -> tuple[Path, ...]:
+    """The files that the patterns match, absolute and sorted, each once.
+
+    Args:
+        root: the project folder.
+        patterns: globs relative to `root`; `**` crosses folders.
+        key: which setting the patterns come from, for the message.
+
+    Raises:
+        ConfigError: a pattern matches no file.
+    """
+    found: set[Path] = set()
+    for pattern in patterns:
+        matches = {path for path in root.glob(pattern) if path.is_file()}
+        if not matches:
+            msg = f"{key} holds a pattern that matches no file (found {pattern!r}, expected files below the project)"
+            raise ConfigError(msg, hint=_closest_file(root, pattern))
+        found |= matches
+    return tuple(sorted(found, key=lambda path: path.relative_to(root).as_posix()))
+
+
+def resolve_folders(root: Path, folders: Sequence[str], key: str) -> tuple[Path, ...]:
+    """The folders as absolute paths, in their order, which is the order of the search.
+
+    Raises:
+        ConfigError: one of them is not a folder.
+    """
+    for folder in folders:
+        if not (root / folder).is_dir():
+            msg = f"{key} names a folder that does not exist (found {folder!r}, expected one relative to the project)"
+            raise ConfigError(msg, hint=_closest_file(root, folder))
+    return tuple(root / folder for folder in folders)
+
+
+def _closest_file(root: Path, pattern: str) -> str | None:
+    """A neighbour with a similar name: walks down the pattern to where it leaves the tree, and looks there."""
+    folder = root
+    parts = Path(pattern).parts
+    for index, part in enumerate(parts):
+        if (folder / part).is_dir() and index < len(parts) - 1:
+            folder /= part
+            continue
+        names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+        close = difflib.get_close_matches(part, names, n=1)
+        if close:
+            return f"did you mean {(folder / close[0]).relative_to(root).as_posix()!r}?"
+        where = "the project folder" if folder == root else folder.relative_to(root).as_posix()
+        return f"{where} holds: {', '.join(names[:8]) or 'nothing'}"
+    return None
