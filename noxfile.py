@@ -1,0 +1,116 @@
+"""Everything this project does to itself. `nox -l` lists the sessions; `nox -s lint` runs one.
+
+Tools come from `[dependency-groups]` of pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "tests", "docs"]
+nox.options.error_on_missing_interpreters = False
+
+ROOT = Path(__file__).resolve().parent
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+# torch has a CPU build only where pip is told to look for one (https://download.pytorch.org/whl/cpu); uv does not
+# read pip's configuration, so sessions that install torch use pip.
+WITH_TORCH = "virtualenv"
+
+
+def _install(session: nox.Session, *groups: str) -> None:
+    """gpuwheel, editable, and the tools of `groups`."""
+    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, *groups))
+
+
+@nox.session(tags=["check"])
+def lint(session: nox.Session) -> None:
+    """Style, format, layers, and whether generated files are fresh."""
+    _install(session, "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports")
+    session.run("python", "ci/generate_reference.py", "--check")
+
+
+@nox.session(tags=["check"])
+def types(session: nox.Session) -> None:
+    """The types, strictly."""
+    _install(session, "types")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session(tags=["test"])
+def unit(session: nox.Session) -> None:
+    """Tests that need neither a compiler nor the network: under a minute."""
+    _install(session, "test")
+    session.run("pytest", "tests/unit", *session.posargs)
+
+
+@nox.session(tags=["test"], venv_backend=WITH_TORCH)
+def build(session: nox.Session) -> None:
+    """Tests that compile and download: real builds of real packages."""
+    _install(session, "test", "torch")
+    session.run("pytest", "tests/build", *session.posargs)
+
+
+@nox.session(tags=["test"], venv_backend=WITH_TORCH)
+def tests(session: nox.Session) -> None:
+    """Every test that this machine can run; `GPUWHEEL_REQUIRE=compiler,network,...` forbids skips."""
+    _install(session, "test", "torch")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(tags=["test"], venv_backend=WITH_TORCH)
+def sample(session: nox.Session) -> None:
+    """The main job: build gpuwheel, build the sample with it, install that beside torch, call an operator."""
+    wheels = Path(session.create_tmp()) / "wheels"
+    shutil.rmtree(wheels, ignore_errors=True)
+    session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(wheels), ".")
+    # The isolated build of the sample takes gpuwheel from here, and everything else from the index.
+    session.run(
+        "pip", "wheel", "--no-deps", "--wheel-dir", str(wheels), "--find-links", str(wheels), "sample_extension"
+    )
+    (wheel,) = wheels.glob("gpuwheel_sample-*.whl")
+    session.install(str(wheel), *nox.project.dependency_groups(PYPROJECT, "torch"))
+    session.run(
+        "python",
+        "-c",
+        "import torch, gpuwheel_sample as ops; x = torch.randn(4, 8); print(ops.squared_relu(x))",
+    )
+    session.log(f"{wheel.name}: {wheel.stat().st_size:,} bytes")
+
+
+@nox.session(venv_backend=WITH_TORCH)
+def matrix(session: nox.Session) -> None:
+    """One wheel file under every pair of torch and Python that exists; writes the table into the docs."""
+    _install(session, "test")
+    session.run("python", "ci/matrix.py", *session.posargs)
+
+
+@nox.session(venv_backend=WITH_TORCH)
+def bench(session: nox.Session) -> None:
+    """The builds of gpuwheel and of torch.utils.cpp_extension, measured in one run."""
+    _install(session, "test")
+    session.run("python", "ci/bench/run.py", *session.posargs)
+
+
+@nox.session(tags=["check"])
+def docs(session: nox.Session) -> None:
+    """The site, with every warning an error."""
+    _install(session, "docs")
+    session.run("sphinx-build", "--fail-on-warning", "--keep-going", "--builder", "html", "docs", "docs/_build/html")
+
+
+@nox.session(tags=["update"])
+def update(session: nox.Session) -> None:
+    """Refresh the tables in gpuwheel/data from the package index, print the difference, regenerate the reference."""
+    _install(session, "test")
+    for script in sorted(ROOT.glob("ci/update_*.py")):
+        session.run("python", str(script.relative_to(ROOT)), *session.posargs)
+    session.run("python", "ci/generate_reference.py")

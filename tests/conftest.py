@@ -1,0 +1,245 @@
+"""The walls between the test worlds, and the features that tests may ask for.
+
+`tests/unit` starts no compiler and reaches no network. `tests/build` does both, but never sees a CUDA toolkit of the
+machine: users have none. `GPUWHEEL_REQUIRE=network,compiler,...` turns the skip for a missing feature into a failure.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import shutil
+import sys
+import urllib.request
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gpuwheel._run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TESTS = Path(__file__).resolve().parent
+CUDA_ROOTS = ("/usr/local/cuda", "/usr/lib/cuda", "/usr/lib/nvidia-cuda-toolkit")
+CUDA_TOOLS = ("nvcc", "ptxas", "cudafe++", "cicc", "fatbinary", "nvlink", "cuobjdump", "nvdisasm", "nvprune")
+CUDA_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDACXX", "CUDAToolkit_ROOT", "CUDA_TOOLKIT_ROOT_DIR")
+COMPILERS = ("cc", "c++", "gcc", "g++", "clang", "clang++", "cmake", "ninja", "make", "ld", "as", *CUDA_TOOLS)
+
+
+# --- Features ---------------------------------------------------------------------------------------------------------
+
+
+def _missing_network() -> str | None:
+    index = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/")
+    try:
+        with urllib.request.urlopen(f"{index}/pip/", timeout=20):  # noqa: S310  # the index pip would use
+            return None
+    except OSError as error:
+        return f"the package index does not answer ({error})"
+
+
+def _missing_compiler() -> str | None:
+    names = [os.environ.get("CXX", "c++").split()[0], "g++", "clang++"]
+    return None if any(map(shutil.which, names)) else f"no C++ compiler ({', '.join(names)})"
+
+
+def _missing_torch() -> str | None:
+    return None if importlib.util.find_spec("torch") else "torch is not installed"
+
+
+def _missing_pythons() -> str | None:
+    here = f"python3.{sys.version_info.minor}"
+    others = [f"python3.{minor}" for minor in range(10, 15) if f"python3.{minor}" != here]
+    return None if any(map(shutil.which, others)) else f"no further interpreter ({', '.join(others)})"
+
+
+def _missing_gpu() -> str | None:
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        return f"no CUDA driver ({error})"
+    status = driver.cuInit(0)
+    return None if status == 0 else f"the CUDA driver finds no GPU (cuInit returned {status})"
+
+
+FEATURES = {
+    "network": cache(_missing_network),
+    "compiler": cache(_missing_compiler),
+    "torch": cache(_missing_torch),
+    "pythons": cache(_missing_pythons),
+    "gpu": cache(_missing_gpu),
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a misspelt GPUWHEEL_REQUIRE: it would require nothing."""
+    del config
+    unknown = _required() - FEATURES.keys()
+    if unknown:
+        msg = f"GPUWHEEL_REQUIRE names unknown features: {', '.join(sorted(unknown))} (known: {', '.join(FEATURES)})"
+        raise pytest.UsageError(msg)
+
+
+def _required() -> set[str]:
+    return {word.strip() for word in os.environ.get("GPUWHEEL_REQUIRE", "").split(",") if word.strip()}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose feature is missing, or fail it where the feature is required."""
+    for feature, missing in FEATURES.items():
+        if item.get_closest_marker(feature) is None:
+            continue
+        reason = missing()
+        if reason is None:
+            continue
+        if feature in _required():
+            pytest.fail(f"GPUWHEEL_REQUIRE={feature}: {reason}", pytrace=False)
+        pytest.skip(reason)
+
+
+# --- The walls --------------------------------------------------------------------------------------------------------
+
+
+class WallError(AssertionError):
+    """A test reached for what its world does not have."""
+
+
+class _Wall:
+    """An audit hook (PEP 578): unlike a patched module, it sees every way to connect, open, load or start."""
+
+    def __init__(self) -> None:
+        self.unit = False
+        self.system_cuda: SystemCuda | None = None
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.unit:
+            _refuse_in_unit(event, arguments)
+        if self.system_cuda and event in {"open", "os.listdir", "os.scandir", "ctypes.dlopen", "subprocess.Popen"}:
+            path = arguments[0]
+            if isinstance(path, (str, bytes, os.PathLike)) and _is_system_cuda(os.fsdecode(path)):
+                self.system_cuda.here.append(f"this process: {event} {os.fsdecode(path)}")
+
+
+def _refuse_in_unit(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.connect":
+        address = arguments[1]
+        if isinstance(address, tuple) and address[0] not in {"127.0.0.1", "::1", "localhost"}:
+            msg = f"a unit test connects to {address}: move it to tests/build and mark it `network`"
+            raise WallError(msg)
+    elif event in {"subprocess.Popen", "os.posix_spawn", "os.exec"}:
+        program = Path(os.fsdecode(arguments[0])).name
+        if program in COMPILERS:
+            msg = f"a unit test starts {program}: move it to tests/build and mark it `compiler`"
+            raise WallError(msg)
+
+
+def _is_system_cuda(path: str) -> bool:
+    """Whether `path` is in a toolkit of the machine; "/usr/local/cuda" covers "/usr/local/cuda-13.0" too."""
+    return any(path.startswith(root) and path[len(root) :][:1] in {"", "/", "-"} for root in _system_cuda_roots())
+
+
+@cache
+def _system_cuda_roots() -> tuple[str, ...]:
+    tools = (shutil.which(tool) for tool in CUDA_TOOLS)
+    return (*CUDA_ROOTS, *sorted(filter(None, tools)))
+
+
+_WALL = _Wall()
+sys.addaudithook(_WALL)
+
+
+@pytest.fixture(autouse=True)
+def _unit_wall(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No network and no compiler in tests/unit."""
+    _WALL.unit = request.path.is_relative_to(TESTS / "unit")
+    yield
+    _WALL.unit = False
+
+
+# --- No CUDA toolkit of the machine in tests/build --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SystemCuda:
+    """The machine's CUDA toolkit, hidden; `touches` says who looked for it all the same."""
+
+    log: Path
+    here: list[str] = field(default_factory=list)
+
+    def touches(self) -> list[str]:
+        """Each attempt to open, look at, load or run a part of the toolkit, as `program: call path`."""
+        children = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
+        return self.here + children
+
+
+@pytest.fixture(scope="session")
+def _guard(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """The preloaded library that hides and records; compiled here, so that it fits this machine's C library.
+
+    Without a C compiler there is none, and nothing that could build against a toolkit either.
+    """
+    if not shutil.which("cc"):
+        return None
+    library = tmp_path_factory.mktemp("guard") / "system_cuda_guard.so"
+    run(["cc", "-shared", "-fPIC", "-O1", "-o", library, TESTS / "system_cuda_guard.c", "-ldl"])
+    return library
+
+
+@pytest.fixture(scope="session")
+def _path_without_cuda(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """PATH without CUDA's tools; a folder that holds other programs too is replaced by links to those."""
+    kept = []
+    for entry in filter(None, os.environ.get("PATH", "").split(os.pathsep)):
+        folder = Path(entry)
+        if not any((folder / tool).exists() for tool in CUDA_TOOLS):
+            kept.append(entry)
+            continue
+        links = tmp_path_factory.mktemp("path")
+        for program in folder.iterdir():
+            if program.name not in CUDA_TOOLS:
+                (links / program.name).symlink_to(program)
+        kept.append(str(links))
+    return os.pathsep.join(kept)
+
+
+@pytest.fixture
+def no_system_cuda(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    _guard: Path | None,
+    _path_without_cuda: str,
+) -> Iterator[SystemCuda]:
+    """Hide the system's CUDA toolkit from child processes and record every attempt to reach one."""
+    system_cuda = SystemCuda(tmp_path_factory.mktemp("system-cuda") / "log")
+    roots = os.pathsep.join(_system_cuda_roots())
+    monkeypatch.setenv("PATH", _path_without_cuda)
+    for variable in CUDA_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    if _guard is not None:
+        monkeypatch.setenv("LD_PRELOAD", str(_guard))
+        monkeypatch.setenv("GPUWHEEL_TEST_CUDA_ROOTS", roots)
+        monkeypatch.setenv("GPUWHEEL_TEST_CUDA_LOG", str(system_cuda.log))
+    _WALL.system_cuda = system_cuda
+    yield system_cuda
+    _WALL.system_cuda = None
+
+
+@pytest.fixture(autouse=True)
+def _build_wall(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run every test of tests/build without the system toolkit; fail it if it reached for one.
+
+    Tests marked `torch` are not judged here, for torch itself looks for a toolkit; they can assert
+    `no_system_cuda.touches() == []` after their build.
+    """
+    if not request.path.is_relative_to(TESTS / "build"):
+        yield
+        return
+    system_cuda: SystemCuda = request.getfixturevalue("no_system_cuda")
+    yield
+    if request.node.get_closest_marker("torch") is None and system_cuda.touches():
+        pytest.fail("the system CUDA toolkit was touched:\n" + "\n".join(system_cuda.touches()), pytrace=False)

@@ -1,0 +1,130 @@
+"""The rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gpuwheel._run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "gpuwheel"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+MODULE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 6
+VAGUE = {"utils", "util", "helpers", "common", "core", "manager", "misc"}
+
+# A folder that belongs to one machine or one person, not to the project.
+MACHINE_PATH = re.compile(r"(?<![\w.}/])/(?:root|home|work|mnt|Users)/[A-Za-z0-9_.]")
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node
+
+
+def _top_level_names(tree: ast.Module) -> set[str]:
+    """What a module's own statements bind, imports under `if TYPE_CHECKING` left out."""
+    names: set[str] = set()
+    for node in tree.body:
+        for inner in ast.walk(node) if isinstance(node, (ast.If, ast.Try)) else [node]:
+            match inner:
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                    names.add(name)
+                case ast.Assign(targets=targets):
+                    names.update(target.id for target in targets if isinstance(target, ast.Name))
+                case ast.AnnAssign(target=ast.Name(id=name)):
+                    names.add(name)
+                case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                    names.update((alias.asname or alias.name).partition(".")[0] for alias in aliases)
+    return names
+
+
+def _exports(tree: ast.Module) -> list[str] | None:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
+            exports: list[str] = ast.literal_eval(node.value)
+            return exports
+    return None
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_public_modules_say_what_they_offer(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    exports = _exports(tree)
+    if exports is None:
+        public = [n for n in _top_level_names(tree) if not n.startswith("_") and n != "annotations"]
+        assert path.name == "__init__.py", f"no __all__ (offers {', '.join(sorted(public))})"
+        assert public == []
+        return
+    assert len(exports) == len(set(exports))
+    assert set(exports) <= _top_level_names(tree)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_modules_and_functions_keep_their_budgets(path: Path) -> None:
+    over = []
+    lines = path.read_text(encoding="utf-8").count("\n")
+    if lines > MODULE_LINES:
+        over.append(f"{lines} lines (budget {MODULE_LINES})")
+    for function in _functions(path):
+        size = (function.end_lineno or function.lineno) - function.lineno + 1
+        if size > FUNCTION_LINES:
+            over.append(f"{function.name}: {size} lines (budget {FUNCTION_LINES})")
+        arguments = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
+        count = len([argument for argument in arguments if argument.arg not in {"self", "cls"}])
+        if count > PARAMETERS and not function.decorator_list:  # a command's parameters are its options
+            over.append(f"{function.name}: {count} parameters (budget {PARAMETERS})")
+    assert over == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_names_say_what_is_inside(path: Path) -> None:
+    assert VAGUE.isdisjoint({path.stem, *path.relative_to(ROOT).parts})
+
+
+def test_importing_the_backend_is_cheap() -> None:
+    # `get_requires_for_build_wheel` runs before anything heavy is installed.
+    heavy = ["click", "jinja2", "scikit_build_core", "torch", "tqdm", "unearth"]
+    code = f"import sys, gpuwheel.backend; print([m for m in {heavy!r} if m in sys.modules])"
+
+    assert run([sys.executable, "-c", code]).stdout.strip() == "[]"
+
+
+def test_no_file_names_a_machine() -> None:
+    tracked = run(["git", "ls-files", "-z"], cwd=ROOT).stdout.split("\0")
+    found = []
+    for name in filter(None, tracked):
+        path = ROOT / name
+        if not path.is_file():
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="ignore").splitlines(), 1):
+            if match := MACHINE_PATH.search(line):
+                found.append(f"{name}:{number}: {match.group()}...")
+    assert found == []
+
+
+def _commands(text: str) -> list[str]:
+    """The lines of a document's shell blocks."""
+    blocks = re.findall(r"^```(?:sh|bash|console)\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    return [line.removeprefix("$ ").strip() for block in blocks for line in block.splitlines()]
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    readme = _commands((ROOT / "README.md").read_text(encoding="utf-8"))
+    (command,) = [line for line in readme if line.endswith("nox -s tests")]
+
+    assert command in script
