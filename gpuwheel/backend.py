@@ -1,0 +1,99 @@
+"""PEP 517 and PEP 660 hooks: a doorway. The rooms are in `gpuwheel.pipeline`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from gpuwheel.errors import GpuwheelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gpuwheel.pipeline import Build
+
+__all__ = [
+    "build_editable",
+    "build_sdist",
+    "build_wheel",
+    "get_requires_for_build_editable",
+    "get_requires_for_build_sdist",
+    "get_requires_for_build_wheel",
+    "prepare_metadata_for_build_editable",
+    "prepare_metadata_for_build_wheel",
+]
+
+_Settings: TypeAlias = "dict[str, str | list[str]] | None"
+_INTERRUPTED = 130
+
+
+@contextmanager
+def _project(config_settings: _Settings) -> Iterator[Build]:
+    """The project in the current folder; a user's mistake ends the hook with a message instead of a traceback."""
+    from gpuwheel.pipeline import Build  # noqa: PLC0415 (importing the backend must be cheap)
+    from gpuwheel.ui import Terminal  # noqa: PLC0415
+
+    terminal = Terminal()
+    try:
+        yield Build(Path.cwd(), dict(os.environ), config_settings or {}, terminal)
+    except GpuwheelError as error:
+        sys.stdout.flush()
+        terminal.error(error)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(_INTERRUPTED) from None
+
+
+def get_requires_for_build_wheel(config_settings: _Settings = None) -> list[str]:
+    """CMake, Ninja and the exact pins of the device compiler (PEP 517)."""
+    with _project(config_settings) as build:
+        return build.requires(editable=False)
+
+
+def get_requires_for_build_editable(config_settings: _Settings = None) -> list[str]:
+    """As for a wheel (PEP 660)."""
+    with _project(config_settings) as build:
+        return build.requires(editable=True)
+
+
+def get_requires_for_build_sdist(config_settings: _Settings = None) -> list[str]:
+    """Nothing: an sdist compiles nothing (PEP 517)."""
+    with _project(config_settings):
+        return []
+
+
+def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: _Settings = None) -> str:
+    """Write `.dist-info` without compiling (PEP 517)."""
+    with _project(config_settings) as build:
+        return build.prepare(Path(metadata_directory), editable=False)
+
+
+def prepare_metadata_for_build_editable(metadata_directory: str, config_settings: _Settings = None) -> str:
+    """Write `.dist-info` without compiling (PEP 660)."""
+    with _project(config_settings) as build:
+        return build.prepare(Path(metadata_directory), editable=True)
+
+
+def build_sdist(sdist_directory: str, config_settings: _Settings = None) -> str:
+    """Collect the sources, with complete metadata (PEP 517)."""
+    with _project(config_settings) as build:
+        return build.sdist(Path(sdist_directory))
+
+
+def build_wheel(wheel_directory: str, config_settings: _Settings = None, metadata_directory: str | None = None) -> str:
+    """Compile, check and pack the wheel (PEP 517)."""
+    del metadata_directory  # the same metadata is made again
+    with _project(config_settings) as build:
+        return build.wheel(Path(wheel_directory))
+
+
+def build_editable(
+    wheel_directory: str, config_settings: _Settings = None, metadata_directory: str | None = None
+) -> str:
+    """Compile and pack an editable wheel: the Python files stay where they are (PEP 660)."""
+    del metadata_directory  # the same metadata is made again
+    with _project(config_settings) as build:
+        return build.editable(Path(wheel_directory))

@@ -1,0 +1,43 @@
+# gpuwheel_embed_library(): one shared library on torch's stable ABI with kernel images inside.
+# Included by the CMakeLists.txt that gpuwheel generates. Never find_package(Torch): headers and an empty stub are enough.
+include_guard(GLOBAL)
+
+# gpuwheel_embed_library(TARGET
+#   FILE name.so  DESTINATION folder  STD 17
+#   SOURCES ... IMAGES ... IMAGE_FILES ... INCLUDES ... SYSTEM_INCLUDES ... DEFINITIONS ... FLAGS ... LINK_FLAGS ...
+#   TORCH_STUB libtorch.so  TORCH_TARGET 0x020a000000000000  PREFIX_MAP from=to ...)
+function(gpuwheel_embed_library target)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "FILE;DESTINATION;STD;TORCH_STUB;TORCH_TARGET;VERSION_SCRIPT"
+    "SOURCES;IMAGES;IMAGE_FILES;INCLUDES;SYSTEM_INCLUDES;DEFINITIONS;FLAGS;LINK_FLAGS;PREFIX_MAP")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "gpuwheel_embed_library: unknown arguments ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+
+  add_library(${target} MODULE ${arg_SOURCES} ${arg_IMAGES})
+  set_source_files_properties(${arg_IMAGES} PROPERTIES OBJECT_DEPENDS "${arg_IMAGE_FILES}")
+  set_target_properties(${target} PROPERTIES
+    PREFIX "" OUTPUT_NAME "${arg_FILE}" SUFFIX ""
+    CXX_STANDARD ${arg_STD} CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF CXX_SCAN_FOR_MODULES OFF
+    CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
+    POSITION_INDEPENDENT_CODE ON SKIP_BUILD_RPATH ON)
+  target_compile_definitions(${target} PRIVATE
+    TORCH_TARGET_VERSION=${arg_TORCH_TARGET} USE_CUDA ${arg_DEFINITIONS})
+  target_include_directories(${target} PRIVATE ${arg_INCLUDES})
+  target_include_directories(${target} SYSTEM PRIVATE ${arg_SYSTEM_INCLUDES})
+  # Paths of this build must not reach the library (__FILE__ in headers): same sources, same bytes.
+  list(TRANSFORM arg_PREFIX_MAP PREPEND "-ffile-prefix-map=" OUTPUT_VARIABLE prefix_map)
+  target_compile_options(${target} PRIVATE
+    ${prefix_map} -ffunction-sections -fdata-sections
+    "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fno-gnu-unique;-Wno-attributes>"
+    "$<$<COMPILE_LANGUAGE:CXX>:${arg_FLAGS}>")
+  set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${arg_VERSION_SCRIPT}")
+  # Registration is a static constructor: nothing is exported. The stub gives DT_NEEDED libtorch.so, whose own
+  # dependencies bring libtorch_cpu and, in CUDA builds of torch, libtorch_cuda.
+  target_link_options(${target} PRIVATE
+    "LINKER:--version-script=${arg_VERSION_SCRIPT}" LINKER:--exclude-libs,ALL LINKER:--gc-sections
+    LINKER:-z,relro LINKER:-z,now LINKER:-z,noexecstack LINKER:--build-id=sha1 "LINKER:-soname,${arg_FILE}"
+    ${arg_LINK_FLAGS})
+  target_link_libraries(${target} PRIVATE
+    -Wl,--push-state,--no-as-needed "${arg_TORCH_STUB}" -Wl,--pop-state -Wl,--as-needed ${CMAKE_DL_LIBS})
+  install(TARGETS ${target} LIBRARY DESTINATION "${arg_DESTINATION}")
+endfunction()

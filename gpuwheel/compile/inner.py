@@ -1,0 +1,87 @@
+"""scikit-build-core, through its public PEP 517/660 hooks: the only place that imports it.
+
+Values travel by config-settings (its documented way to be wrapped); the user's files are never edited. Its hooks work
+on the current folder and `os.environ`, as PEP 517 says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from gpuwheel.errors import CompileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from gpuwheel.model.toolchain import HostCompiler
+
+__all__ = ["CMAKE_REQUIRED", "ConfigSettings", "build_sdist", "build_wheel", "host_settings", "prepare", "requires"]
+
+ConfigSettings: TypeAlias = "dict[str, str | list[str]]"
+
+CMAKE_REQUIRED = ">=3.26"
+_FIXED: ConfigSettings = {
+    "wheel.cmake": "true",
+    "wheel.py-api": "py3",
+    "wheel.platlib": "true",
+    "cmake.version": CMAKE_REQUIRED,
+}
+
+
+def host_settings(
+    inner: Mapping[str, str | list[str]], *, project: Path, build: Path, host: HostCompiler
+) -> ConfigSettings:
+    """The config-settings of one build: the user's, then what gpuwheel owns."""
+    return {
+        "build-dir": str(build),
+        **inner,
+        **_FIXED,
+        "cmake.source-dir": str(project),
+        "cmake.define.CMAKE_CXX_COMPILER": str(host.path),
+        "cmake.define.CMAKE_EXPORT_COMPILE_COMMANDS": "ON",
+    }
+
+
+def _call(hook: Callable[[], str], doing: str) -> str:
+    """Turn the exit of a hook (it prints what went wrong first) into an error of ours."""
+    try:
+        return hook()
+    except SystemExit as stop:
+        msg = f"scikit-build-core {doing} failed (exit status {stop.code}): the messages above say why"
+        raise CompileError(msg, hint="-C logging.level=INFO shows every command") from stop
+
+
+def build_wheel(out: Path, settings: ConfigSettings, *, editable: bool) -> Path:
+    """Compile and collect a wheel with the platform's plain tag.
+
+    Raises:
+        CompileError: CMake or the compiler failed; its messages went to the terminal.
+    """
+    from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
+
+    hook = hooks.build_editable if editable else hooks.build_wheel
+    return out / _call(lambda: hook(str(out), dict(settings)), "build")
+
+
+def build_sdist(out: Path, inner: Mapping[str, str | list[str]]) -> Path:
+    """Collect an sdist."""
+    from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
+
+    return out / _call(lambda: hooks.build_sdist(str(out), {**inner, **_FIXED}), "sdist")
+
+
+def prepare(out: Path, inner: Mapping[str, str | list[str]], *, editable: bool) -> Path:
+    """Write the `.dist-info` folder of the wheel to be."""
+    from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
+
+    hook = hooks.prepare_metadata_for_build_editable if editable else hooks.prepare_metadata_for_build_wheel
+    return out / _call(lambda: hook(str(out), {**inner, **_FIXED}), "metadata")
+
+
+def requires(inner: Mapping[str, str | list[str]], *, editable: bool) -> list[str]:
+    """What scikit-build-core itself needs for a wheel: CMake and Ninja, unless the machine has them."""
+    from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
+
+    hook = hooks.get_requires_for_build_editable if editable else hooks.get_requires_for_build_wheel
+    return hook({**inner, **_FIXED})
