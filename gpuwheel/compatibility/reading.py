@@ -61,14 +61,14 @@ class Reader:
         return self._parse(key, self.text(key), parse)
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """A list of strings; empty where the key is absent."""
-        return self.parsed_list(key, str)
+        """A list of strings."""
+        return tuple(self._check(key, item, str) for item in self._typed(key, list))
 
-    def parsed_list(self, key: str, parse: Callable[[str], T]) -> tuple[T, ...]:
-        """A list of strings, each turned into a value; empty where the key is absent."""
+    def words(self, key: str, parse: Callable[[str], T]) -> tuple[T, ...]:
+        """A string of words between blanks, each turned into a value; empty where the key is absent."""
         if key not in self._table:
             return ()
-        return tuple(self._parse(key, self._check(key, item, str), parse) for item in self._typed(key, list))
+        return tuple(self._parse(key, word, parse) for word in self.text(key).split())
 
     def has(self, key: str) -> bool:
         """Whether the key is there."""
@@ -90,12 +90,10 @@ class Reader:
                 for name in table.names():
                     yield name, table.table(name)
 
-    def strings(self, key: str) -> dict[str, str]:
-        """A table whose values are all strings; empty where the key is absent."""
-        if key not in self._table:
-            return {}
-        with self.table(key) as table:
-            return {name: table.text(name) for name in table.names()}
+    def strings(self) -> dict[str, str]:
+        """This whole table, where all its values are strings."""
+        with self:
+            return {name: self.text(name) for name in self.names()}
 
     def sources(self, defaults: Mapping[str, str]) -> dict[str, str]:
         """Key -> how its value was established: this table's own `sources` over `defaults`.
@@ -103,7 +101,7 @@ class Reader:
         Raises:
             DataError: A key of this table has no source.
         """
-        sources = {**defaults, **self.strings("sources")}
+        sources = {**defaults, **(self.table("sources").strings() if self.has("sources") else {})}
         bare = [key for key in self._table if key != "sources" and key not in sources]
         if bare:
             self.fail(f"has values without a source ({', '.join(bare)}, expected one each in `sources`)")

@@ -14,11 +14,9 @@ from gpuwheel.model.pins import Pin, PinnedFile, TorchSdkPin
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["load_tables"]
-
-_SYMBOL_NAMESPACES = ("GLIBC", "GLIBCXX", "CXXABI", "GCC", "LIBATOMIC", "ZLIB")
 
 
 @cache
@@ -87,7 +85,7 @@ def _files(row: Reader) -> tuple[PinnedFile, ...]:
 
 def _cuda_file(pins: Mapping[MinorVersion, tuple[Pin, ...]]) -> _Cuda:
     with read_table("cuda.toml") as file:
-        sources = file.strings("sources")
+        sources = file.table("sources").strings()
         toolkits = {}
         for name, row in file.named_tables("toolkits"):
             version = MinorVersion.parse(name)
@@ -97,9 +95,9 @@ def _cuda_file(pins: Mapping[MinorVersion, tuple[Pin, ...]]) -> _Cuda:
             file.fail(f"lacks a toolkit that pins.toml pins ({', '.join(unknown)}, expected a row)")
         return _Cuda(
             toolkits,
-            {Arch.parse(number): name for number, name in file.strings("devices").items()},
-            {Arch.parse(old): Arch.parse(new) for old, new in file.strings("renamed").items()},
-            file.strings("rules"),
+            {Arch.parse(number): name for number, name in file.table("devices").strings().items()},
+            {Arch.parse(old): Arch.parse(new) for old, new in file.table("renamed").strings().items()},
+            file.table("rules").strings(),
             tuple(_compression(row) for row in file.tables("compression")),
         )
 
@@ -107,20 +105,20 @@ def _cuda_file(pins: Mapping[MinorVersion, tuple[Pin, ...]]) -> _Cuda:
 def _toolkit(version: MinorVersion, reader: Reader, sources: Mapping[str, str], pins: tuple[Pin, ...]) -> CudaToolkit:
     with reader as row:
         measured = row.text("measured")
-        plain = row.parsed_list("archs", Arch.parse)
-        specific = row.parsed_list("arch-specific", lambda text: Arch.parse(f"{text}a"))
-        family = row.parsed_list("family-specific", lambda text: Arch.parse(f"{text}f"))
+        plain = row.words("archs", Arch.parse)
+        specific = row.words("arch-specific", lambda text: Arch.parse(f"{text}a"))
+        family = row.words("family-specific", lambda text: Arch.parse(f"{text}f"))
         return CudaToolkit(
             version=version,
             archs=tuple(sorted((*plain, *specific, *family))),
-            dropped=row.parsed_list("dropped", Arch.parse),
+            dropped=row.words("dropped", Arch.parse),
             ptx_isa=row.parsed("ptx-isa", MinorVersion.parse),
             driver=row.parsed("driver", DriverVersion.parse) if row.has("driver") else None,
             driver_floor=row.parsed("driver-floor", DriverVersion.parse),
             gcc_max=row.integer("gcc-max"),
             clang_min=row.text("clang-min"),
             clang_max=row.integer("clang-max"),
-            nvrtc_deprecated=row.parsed_list("nvrtc-deprecated", Arch.parse) if row.has("nvrtc-deprecated") else None,
+            nvrtc_deprecated=row.words("nvrtc-deprecated", Arch.parse) if row.has("nvrtc-deprecated") else None,
             has_nvcc=row.truth("has-nvcc"),
             requirement=row.text("toolkit"),
             components=pins,
@@ -135,7 +133,7 @@ def _compression(reader: Reader) -> Compression:
 
 def _torch_file() -> _Torch:
     with read_table("torch.toml") as file:
-        sources = file.strings("sources")
+        sources = file.table("sources").strings()
         builds = {}
         for name, row in file.named_tables("versions"):
             version = MinorVersion.parse(name)
@@ -149,11 +147,11 @@ def _build(version: MinorVersion, reader: Reader, sources: Mapping[str, str]) ->
             version=version,
             release=row.text("release"),
             cuda=row.parsed("cuda", MinorVersion.parse),
-            pythons=row.texts("pythons"),
+            pythons=row.words("pythons", str),
             requires_python=row.text("requires-python"),
-            platforms=row.texts("platforms"),
-            archs=row.parsed_list("archs", Arch.parse),
-            dropped=row.parsed_list("dropped", Arch.parse),
+            platforms=row.words("platforms", str),
+            archs=row.words("archs", Arch.parse),
+            dropped=row.words("dropped", Arch.parse),
             cxx_standard=row.integer("cxx-standard"),
             cxx11_abi=row.truth("cxx11-abi"),
             stable_abi=row.text("stable-abi"),
@@ -189,22 +187,31 @@ def _shims_file() -> dict[str, Shim]:
 def _platforms_file() -> tuple[PlatformPolicy, ...]:
     with read_table("platforms.toml") as file:
         file.text("source")
-        aliases = file.strings("aliases")
+        aliases = file.table("aliases").strings()
         with file.table("libraries") as table:
-            added = {name: frozenset(table.texts(name)) for name in table.names()}
-        return tuple(_policy(row, aliases, added) for row in file.tables("policies"))
-
-
-def _policy(reader: Reader, aliases: Mapping[str, str], added: Mapping[str, frozenset[str]]) -> PlatformPolicy:
-    with reader as row:
-        name = row.text("name")
-        return PlatformPolicy(
-            name=name,
-            machine=row.text("machine"),
-            aliases=tuple(alias for alias, policy in aliases.items() if policy == name),
-            newest={space: row.parsed(space, version_numbers) for space in _SYMBOL_NAMESPACES if row.has(space)},
-            also=frozenset(row.texts("also")),
-            libraries=frozenset().union(
-                *(libraries for policy, libraries in added.items() if glibc_of(policy) <= glibc_of(name))
-            ),
+            libraries = {name: frozenset(table.words(name, str)) for name in table.names()}
+        return tuple(
+            _policy(machine, name, versions.split(), aliases, libraries)
+            for machine, table in file.named_tables("policies")
+            for name, versions in table.strings().items()
         )
+
+
+def _policy(
+    machine: str,
+    name: str,
+    versions: Sequence[str],
+    aliases: Mapping[str, str],
+    libraries: Mapping[str, frozenset[str]],
+) -> PlatformPolicy:
+    split = {version: version.partition("_") for version in versions}
+    return PlatformPolicy(
+        name=name,
+        machine=machine,
+        aliases=tuple(alias for alias, policy in aliases.items() if policy == name),
+        newest={space: version_numbers(number) for space, _, number in split.values() if number[:1].isdigit()},
+        also=frozenset(version for version, (_, _, number) in split.items() if not number[:1].isdigit()),
+        libraries=frozenset().union(
+            *(sonames for policy, sonames in libraries.items() if glibc_of(policy) <= glibc_of(name))
+        ),
+    )
