@@ -1,0 +1,152 @@
+"""Find NVRTC, nvFatbin and the CUDA headers: in the build environment, in the cache, or on the package index.
+
+Only exact pins count, found through `importlib.metadata`: under pip's build isolation `sys.prefix` and
+`site.getsitepackages()` name the outer environment, so anything that searches there finds other versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.tags import sys_tags
+
+from gpuwheel.errors import ToolchainError
+from gpuwheel.model.toolchain import DeviceCompiler
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gpuwheel.compatibility import CudaToolkit
+    from gpuwheel.model.pins import Pin, PinnedFile
+    from gpuwheel.toolchain.context import Context
+
+__all__ = ["find_device_compiler"]
+
+_RUNTIME_HEADER, _CCCL_HEADER = "cuda_runtime.h", "cub/cub.cuh"
+_LEFT_OUT = (
+    "*.alt.so.*",  # NVRTC a second time, for older CPUs of servers: 114 MB
+    *("*.a", "*.pxd", "*.pxd.in", "*.pyx", "*.pyx.in"),  # for who links or compiles against them
+)
+_LAYOUT = "1"  # of a provisioned folder; part of its key
+
+
+def find_device_compiler(
+    toolkit: CudaToolkit, *, context: Context, search_path: Sequence[str] | None = None
+) -> DeviceCompiler:
+    """The device compiler of `toolkit`, exactly as pinned.
+
+    Args:
+        toolkit: a row of the tables, with its pins.
+        context: cache, environment, reporter.
+        search_path: where installed distributions are looked for; `sys.path` unless stated.
+
+    Raises:
+        ToolchainError: there is no pin, or no file of a pin for this Python and machine.
+        NetworkError: it has to be downloaded and cannot.
+        CacheError: the cache cannot be written.
+    """
+    if not toolkit.components:
+        msg = f"CUDA {toolkit.version} has no pinned device compiler"
+        raise ToolchainError(msg, hint="set tool.gpuwheel.cuda to a toolkit that gpuwheel pins, such as 12.9")
+    installed = _locate(toolkit, search_path, "build environment")
+    if installed is not None:
+        return installed
+    files = {pin: _file_for(pin) for pin in toolkit.components}
+    key = _key(files)
+    cached = context.cache.lookup("toolchains", key)
+    if cached is not None:
+        found = _locate(toolkit, [str(cached)], "cache")
+        if found is not None:
+            return found
+        context.reporter.warn(f"{cached} is damaged: provisioning it again")
+        context.cache.remove("toolchains", key)
+    return _provision(toolkit, files, key, context)
+
+
+def _provision(toolkit: CudaToolkit, files: Mapping[Pin, PinnedFile], key: str, context: Context) -> DeviceCompiler:
+    # HTTP and its libraries are loaded here, and not by a build that finds everything in place.
+    from gpuwheel.toolchain.provision import provision_wheels  # noqa: PLC0415
+
+    def fill(folder: Path) -> None:
+        provision_wheels({pin.name: file for pin, file in files.items()}, folder, context, leave_out=_LEFT_OUT)
+
+    def on_wait() -> None:
+        context.reporter.info("waiting for another build that is downloading the device compiler")
+
+    context.reporter.info(f"the device compiler of CUDA {toolkit.version} is not in this environment: downloading it")
+    path = context.cache.publish_tree("toolchains", key, fill, on_wait=on_wait)
+    found = _locate(toolkit, [str(path)], "index, cached")
+    if found is None:
+        names = ", ".join(pin.requirement for pin in files)
+        msg = f"the device compiler of CUDA {toolkit.version} lacks a file (unpacked {names} into {path})"
+        raise ToolchainError(msg, hint="this is a bug in gpuwheel's tables: please report it")
+    return found
+
+
+def _file_for(pin: Pin) -> PinnedFile:
+    file = pin.file_for(sys_tags())
+    if file is None:
+        tag = next(sys_tags())
+        msg = f"{pin.requirement} has no file for this Python and machine (found {tag})"
+        raise ToolchainError(msg, hint="build with a released CPython, 3.10 or newer, on x86_64 or aarch64")
+    return file
+
+
+def _key(files: Mapping[Pin, PinnedFile]) -> str:
+    lines = sorted(f"{file.filename} {file.sha256}" for file in files.values())
+    return hashlib.sha256("\n".join([_LAYOUT, *lines]).encode()).hexdigest()
+
+
+def _locate(toolkit: CudaToolkit, search_path: Sequence[str] | None, found_via: str) -> DeviceCompiler | None:
+    """The compiler among installed distributions, if every pin is there at its version with the files we use."""
+    distributions = []
+    for pin in toolkit.components:
+        distribution = _distribution(pin.name, search_path)
+        if distribution is None or distribution.version != pin.version:
+            return None
+        distributions.append(distribution)
+    major = toolkit.version.major
+    wanted = (f"libnvrtc.so.{major}", f"libnvfatbin.so.{major}", _RUNTIME_HEADER, _CCCL_HEADER)
+    places = _places(distributions, wanted)
+    if len(places) != len(wanted):
+        return None
+    nvrtc, nvfatbin, runtime, cccl = (places[name] for name in wanted)
+    pins = tuple(sorted(pin.requirement for pin in toolkit.components))
+    return DeviceCompiler(
+        cuda=toolkit.version,
+        pins=pins,
+        python_path=tuple(dict.fromkeys(_root(distribution) for distribution in distributions)),
+        nvrtc=nvrtc,
+        nvfatbin=nvfatbin,
+        include_dirs=(runtime.parent, cccl.parent.parent),
+        digest=hashlib.sha256("\n".join(pins).encode()).hexdigest(),
+        found_via=found_via,
+    )
+
+
+def _distribution(name: str, search_path: Sequence[str] | None) -> importlib.metadata.Distribution | None:
+    path = sys.path if search_path is None else list(search_path)
+    return next(iter(importlib.metadata.distributions(name=name, path=path)), None)
+
+
+def _root(distribution: importlib.metadata.Distribution) -> Path:
+    return Path(str(distribution.locate_file(""))).absolute()
+
+
+def _places(distributions: Sequence[importlib.metadata.Distribution], wanted: Sequence[str]) -> dict[str, Path]:
+    """Where the recorded files that end in `/<wanted>` lie, if they exist."""
+    endings = {f"/{name}": name for name in wanted}
+    places: dict[str, Path] = {}
+    for distribution in distributions:
+        root = _root(distribution)
+        # RECORD as text: `Distribution.files` makes a path object of each of thousands of headers.
+        for line in (distribution.read_text("RECORD") or "").splitlines():
+            member = line.partition(",")[0]
+            for ending, name in endings.items():
+                if member.endswith(ending) and (path := root / member).is_file():
+                    places.setdefault(name, path)
+    return places

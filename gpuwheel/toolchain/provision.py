@@ -1,0 +1,120 @@
+"""Bring pinned files from the package index: whole wheels, unpacked, and the headers cut out of a torch wheel.
+
+Of torch, the central directory of the wheel and the header members come by byte ranges; an index that does not
+serve ranges costs the whole wheel once. What was cut is held against the pinned digest of the tree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import IO, TYPE_CHECKING, cast
+
+from gpuwheel.errors import NetworkError
+from gpuwheel.model.pins import tree_digest
+from gpuwheel.toolchain.download import download
+from gpuwheel.toolchain.index import PackageIndex
+from gpuwheel.toolchain.index_settings import read_index_settings
+from gpuwheel.toolchain.ranges import SparseFile, member_spans
+from gpuwheel.toolchain.transport import RangesUnsupportedError, Transport, local_path
+from gpuwheel.toolchain.unpack import unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from gpuwheel.model.pins import PinnedFile, TorchSdkPin
+    from gpuwheel.toolchain.context import Context
+    from gpuwheel.toolchain.index import FoundFile
+
+__all__ = ["provision_headers", "provision_wheels"]
+
+
+def provision_wheels(
+    files: Mapping[str, PinnedFile], folder: Path, context: Context, *, leave_out: Sequence[str]
+) -> None:
+    """Download one file of each project and unpack them all into `folder`.
+
+    Args:
+        files: normalised project name -> the file to take.
+        folder: becomes what site-packages would be.
+        context: environment, cache (for scratch space), reporter.
+        leave_out: patterns of file names that nobody will need.
+
+    Raises:
+        NetworkError: a file cannot be had, or is not the pinned one.
+        CacheError: the cache cannot be written.
+    """
+    with _index(context) as (index, transport), context.cache.scratch() as scratch:
+        for project, file in files.items():
+            found = index.find(project, [file])
+            wheel = download(found, scratch, transport=transport, reporter=context.reporter)
+            unpack(wheel, folder, leave_out=leave_out)
+            if wheel.parent == scratch:
+                wheel.unlink()
+
+
+def provision_headers(pin: TorchSdkPin, folder: Path, context: Context) -> str:
+    """Write the headers that `pin` names below `folder`, and say how they came.
+
+    Raises:
+        NetworkError: no wheel of the pin can be had, or its headers are not the pinned ones.
+        CacheError: the cache cannot be written.
+    """
+    reporter = context.reporter
+    with _index(context) as (index, transport):
+        found = index.find("torch", pin.files)
+        if local_path(found.url) is None:
+            reporter.info(f"cutting the torch {pin.version} headers out of {found.file.filename}")
+            try:
+                _cut_by_ranges(found, pin, folder, transport)
+            except RangesUnsupportedError as error:
+                reporter.warn(f"{error.message}: downloading the whole wheel, {found.file.size / 1e6:.0f} MB")
+            else:
+                return f"{found.index}, by ranges"
+        with context.cache.scratch() as scratch:
+            wheel = download(found, scratch, transport=transport, reporter=reporter)
+            with wheel.open("rb") as file:
+                _cut(file, found, pin, folder)
+    return f"{found.index}, whole wheel"
+
+
+@contextmanager
+def _index(context: Context) -> Iterator[tuple[PackageIndex, Transport]]:
+    settings = read_index_settings(context.environ)
+    with closing(Transport(settings, context.traffic)) as transport:
+        yield PackageIndex(settings, transport), transport
+
+
+def _cut_by_ranges(found: FoundFile, pin: TorchSdkPin, folder: Path, transport: Transport) -> None:
+    size = found.file.size
+    with SparseFile(partial(transport.span, found.url, size=size), size) as file:
+        _cut(cast("IO[bytes]", file), found, pin, folder)
+
+
+def _cut(file: IO[bytes], found: FoundFile, pin: TorchSdkPin, folder: Path) -> None:
+    """Write the members that `pin` names into `folder`, once they are known to be the pinned ones."""
+    contents: dict[str, bytes] = {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = {info: path for info in archive.infolist() if (path := pin.path_of(info.filename))}
+            if isinstance(file, SparseFile):
+                file.prefetch(member_spans(archive, members, found.file.size))
+            for info, path in members.items():
+                contents[path] = archive.read(info)  # checks size and CRC
+    except (zipfile.BadZipFile, EOFError) as error:
+        msg = f"{found.file.filename} from {found.index} is not a readable wheel ({error})"
+        raise NetworkError(msg, hint="the index or a proxy damages files: try again, or another index") from error
+    digest = tree_digest({path: hashlib.sha256(data).hexdigest() for path, data in contents.items()})
+    if digest != pin.digest:
+        msg = (
+            f"the headers in {found.file.filename} from {found.index} are not the pinned ones "
+            f"({len(contents)} files with digest {digest}, expected {pin.file_count} with {pin.digest})"
+        )
+        raise NetworkError(msg, hint="set GPUWHEEL_INDEX_URL to an index with the original files")
+    for path, data in contents.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)

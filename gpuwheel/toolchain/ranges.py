@@ -1,0 +1,95 @@
+"""Read a few members of a wheel on an index by byte ranges (RFC 9110 section 14), without the rest of it."""
+
+from __future__ import annotations
+
+import io
+import os
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from zipfile import ZipFile, ZipInfo
+
+__all__ = ["SparseFile", "member_spans"]
+
+_GAP = 1 << 16  # cheaper to download than another round trip
+_TAIL = 1 << 16  # the end of the central directory lies in the last 64 KB, a comment included
+
+
+class SparseFile(io.RawIOBase):
+    """A seekable read-only file that fetches what is read and keeps it, for `zipfile.ZipFile` to work on.
+
+    Args:
+        fetch: gives the bytes from the first offset to the second (exclusive).
+        size: of the whole file.
+    """
+
+    def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
+        super().__init__()
+        self._fetch = fetch
+        self._size = size
+        self._position = 0
+        self._starts: list[int] = []
+        self._blocks: dict[int, bytes] = {}
+        self.prefetch([(max(0, size - _TAIL), size)])
+
+    def prefetch(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Fetch spans that will be read, near ones together."""
+        merged: list[tuple[int, int]] = []
+        for start, stop in sorted(spans):
+            if merged and start - merged[-1][1] <= _GAP:
+                merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+            else:
+                merged.append((start, stop))
+        for start, stop in merged:
+            self._load(start, stop)
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def tell(self) -> int:
+        """The offset of the next read."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As `io.IOBase.seek`."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next `size` bytes, or all that are left; fewer only at the end."""
+        wanted = self._size if size is None or size < 0 else self._position + size
+        data = self._load(self._position, min(wanted, self._size))
+        self._position += len(data)
+        return data
+
+    def _load(self, start: int, stop: int) -> bytes:
+        """The bytes from `start` to `stop`; what no kept block holds is fetched."""
+        pieces = []
+        while start < stop:
+            at = bisect_right(self._starts, start)
+            if at:
+                begin = self._starts[at - 1]
+                block = self._blocks[begin]
+                if start < begin + len(block):
+                    pieces.append(block[start - begin : stop - begin])
+                    start += len(pieces[-1])
+                    continue
+            end = min(stop, self._starts[at]) if at < len(self._starts) else stop
+            self._starts.insert(at, start)
+            self._blocks[start] = self._fetch(start, end)
+        return b"".join(pieces)
+
+
+def member_spans(archive: ZipFile, members: Iterable[ZipInfo], size: int) -> list[tuple[int, int]]:
+    """Where members lie in the archive: from their local header to whatever begins next."""
+    offsets = sorted(info.header_offset for info in archive.infolist())
+    offsets.append(size)
+    return [(info.header_offset, offsets[bisect_right(offsets, info.header_offset)]) for info in members]
