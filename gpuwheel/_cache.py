@@ -1,4 +1,4 @@
-"""The cache on disk: `<root>/v1/{images,sdk,toolchains,tmp}`. Safe to share between processes and to delete.
+"""The cache on disk: `<root>/v1/{images,sdk,toolchains,builds,tmp}`. Safe to share between processes and to delete.
 
 An entry appears by one rename, whole or not at all, so a reader needs no lock and works on a read-only cache.
 """
@@ -6,6 +6,7 @@ An entry appears by one rename, whole or not at all, so a reader needs no lock a
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -144,6 +145,29 @@ class Cache:
             folder = tempfile.TemporaryDirectory(prefix="scratch-", dir=self._temporary)
         with folder as name:
             yield Path(name)
+
+    @contextmanager
+    def workspace(self, name: str) -> Iterator[Path]:
+        """A folder that stays: the one of `name`, or a private one while another process works in that.
+
+        Raises:
+            CacheError: the cache cannot be written.
+        """
+        key = hashlib.sha256(name.encode()).hexdigest()[:16]
+        folder = self._top / "builds" / key
+        with self._named_errors():
+            folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder.with_suffix(".lock"))
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            with self.scratch() as scratch:
+                yield scratch
+            return
+        try:
+            yield folder
+        finally:
+            lock.release()
 
     def _path(self, kind: Kind, key: str) -> Path:
         if _KEY.fullmatch(key) is None:

@@ -30,11 +30,12 @@ _FIXED: ConfigSettings = {
 
 
 def host_settings(
-    inner: Mapping[str, str | list[str]], *, project: Path, build: Path, host: HostCompiler
+    inner: Mapping[str, str | list[str]], *, project: Path, build: Path, host: HostCompiler, jobs: int
 ) -> ConfigSettings:
     """The config-settings of one build: the user's, then what gpuwheel owns."""
     return {
         "build-dir": str(build),
+        "build.tool-args": f"-j{jobs}",
         **inner,
         **_FIXED,
         "cmake.source-dir": str(project),

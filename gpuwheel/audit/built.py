@@ -1,0 +1,80 @@
+"""The check between linking and packing: is every library of a freshly built wheel fit to ship, and on what?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gpuwheel.audit.elf import read_elf
+from gpuwheel.audit.library import check_build_paths, check_library
+from gpuwheel.audit.platform import check_platform, platform_tag
+from gpuwheel.errors import AuditError
+from gpuwheel.model.findings import Finding, Severity
+from gpuwheel.wheel import read_members
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from gpuwheel.audit.platform import PlatformVerdict
+    from gpuwheel.compatibility import Tables
+    from gpuwheel.model.versions import MinorVersion
+
+__all__ = ["BuiltReport", "Expected", "check_built", "refuse"]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the build set out to make."""
+
+    torch_floor: MinorVersion
+    with_kernels: Collection[str]
+    """Members that must hold device code, for example "fused_ops/_C.so"."""
+    build_folders: Sequence[str]
+    """Absolute folders that must not be named inside a library."""
+    platform: str | None = None
+    """The platform tag the project asks for, if any."""
+
+
+@dataclass(frozen=True)
+class BuiltReport:
+    """What was found."""
+
+    findings: tuple[Finding, ...]
+    platform: PlatformVerdict
+
+
+def check_built(wheel: Path, expected: Expected, tables: Tables) -> BuiltReport:
+    """Look at every shared library of a wheel that was just built.
+
+    Raises:
+        AuditError: the wheel or a library in it cannot be read.
+    """
+    findings: list[Finding] = []
+    libraries = []
+    for name, member in read_members(wheel).items():
+        if not name.endswith(".so"):
+            continue
+        elf = read_elf(member.data, name)
+        libraries.append(elf)
+        findings += check_library(elf, name, expected.torch_floor, tables, kernels=name in expected.with_kernels)
+        findings += check_build_paths(member.data, name, expected.build_folders)
+    if expected.platform is not None:
+        findings += check_platform(libraries, expected.platform, tables)
+    return BuiltReport(tuple(findings), platform_tag(libraries, tables))
+
+
+def refuse(findings: Sequence[Finding]) -> None:
+    """End the build if a finding is an error.
+
+    Raises:
+        AuditError: names every such finding; the detail says why each matters.
+    """
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if not errors:
+        return
+    first, *others = errors
+    detail = "\n".join(f"{e.subject} {e.problem}\n  why: {e.why}\n  fix: {e.fix}  [{e.rule}]" for e in errors)
+    more = f", and {len(others)} more" if others else ""
+    msg = f"{first.subject} {first.problem}{more}"
+    raise AuditError(msg, hint=first.fix, detail=detail)

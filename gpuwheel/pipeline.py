@@ -1,0 +1,241 @@
+"""The verbs and their order. Each stage is called here and nowhere else; no rule of any stage lives here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpuwheel import __version__
+from gpuwheel._cache import Cache
+from gpuwheel.audit.built import Expected, check_built, refuse
+from gpuwheel.compatibility import load_tables
+from gpuwheel.compile import inner
+from gpuwheel.compile.device import check_budget, compile_group, summary
+from gpuwheel.compile.host import HostProject, write_project
+from gpuwheel.compile.manifest import build_manifest, write_manifest
+from gpuwheel.config import host_libraries, kernel_groups, load_config
+from gpuwheel.errors import PlanError
+from gpuwheel.model.toolchain import Toolchain
+from gpuwheel.plan import explain, plan
+from gpuwheel.toolchain import Context, check_platform, find_device_compiler, find_host_compiler, find_torch_sdk, probe_platform
+from gpuwheel.wheel import WheelEdits, add_requirements, rewrite_sdist, rewrite_wheel, toolchain_sbom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gpuwheel.config import LoadedConfig
+    from gpuwheel.model.cells import Cell
+    from gpuwheel.model.kernels import BuiltGroup
+    from gpuwheel.model.libraries import HostLibrary
+    from gpuwheel.model.reporter import Reporter
+
+__all__ = ["Build"]
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    wheel: Path
+    """As the inner backend made it, with the platform's plain tag."""
+    expected: Expected
+    toolchain: Toolchain
+
+
+class Build:
+    """One project, as one call of a frontend sees it."""
+
+    def __init__(
+        self,
+        root: Path,
+        environ: Mapping[str, str],
+        config_settings: Mapping[str, str | list[str]],
+        reporter: Reporter,
+    ) -> None:
+        self._root = root
+        self._environ = environ
+        self._config_settings = config_settings
+        self._reporter = reporter
+
+    @cached_property
+    def config(self) -> LoadedConfig:
+        """What the project asks for."""
+        config = load_config(self._root, environ=self._environ, config_settings=self._config_settings)
+        for warning in config.warnings:
+            self._reporter.warn(warning)
+        return config
+
+    @cached_property
+    def cell(self) -> Cell:
+        """The one wheel that this call builds.
+
+        Raises:
+            PlanError: none can be built; every candidate is named with its reason.
+        """
+        decisions = plan(self.config, load_tables())
+        accepted = [decision for decision in decisions if decision.accepted]
+        if not accepted:
+            msg = f"no wheel can be built for {self.config.project.name}"
+            raise PlanError(msg, detail=explain(decisions))
+        for row in accepted[0].coverage:
+            if row.served_by is None:
+                self._reporter.warn(f"no image runs on compute capability {row.device}: add it to archs, or PTX below it")
+        return accepted[0].cell
+
+    def requires(self, *, editable: bool) -> list[str]:
+        """What a build environment needs beside gpuwheel: CMake, Ninja, and exact pins of the device compiler."""
+        check_platform(probe_platform())
+        pins = load_tables().cuda[self.cell.cuda].components
+        return [*inner.requires(self.config.inner, editable=editable), *(pin.requirement for pin in pins)]
+
+    def prepare(self, out: Path, *, editable: bool) -> str:
+        """Write `.dist-info` and return its name."""
+        info = inner.prepare(out, self.config.inner, editable=editable)
+        metadata = info / "METADATA"
+        metadata.write_bytes(add_requirements(metadata.read_bytes(), self._requirements))
+        return info.name
+
+    def sdist(self, out: Path) -> str:
+        """Collect an sdist whose PKG-INFO says what the wheel will say, and return its name."""
+        with self._cache.scratch() as scratch:
+            made = inner.build_sdist(scratch, self.config.inner)
+            rewrite_sdist(made, lambda text: add_requirements(text, self._requirements), epoch=self._epoch)
+            return Path(shutil.move(made, out / made.name)).name
+
+    def wheel(self, out: Path) -> str:
+        """Compile, check and pack the wheel; return its name."""
+        with self._compiled(editable=False) as compiled:
+            self._reporter.step("checking what was linked")
+            report = check_built(compiled.wheel, compiled.expected, load_tables())
+            refuse(report.findings)
+            for finding in report.findings:
+                self._reporter.warn(f"{finding.subject} {finding.problem}")
+            edits = WheelEdits(
+                platform=self.config.settings.wheel.platform or report.platform.tag,
+                requirements=self._requirements,
+                files={"sboms/gpuwheel.cdx.json": toolchain_sbom(compiled.toolchain, self.config.project.name, self._epoch)},
+                generator=f"gpuwheel {__version__}",
+                epoch=self._epoch,
+            )
+            wheel = rewrite_wheel(compiled.wheel, out, edits)
+        size = wheel.path.stat().st_size
+        self._reporter.step(f"{wheel.path.name}  {size / 1000:.0f} kB  sha256 {wheel.sha256}")
+        return wheel.path.name
+
+    def editable(self, out: Path) -> str:
+        """Compile and pack an editable wheel; return its name."""
+        with self._compiled(editable=True) as compiled:
+            edits = WheelEdits(requirements=self._requirements, epoch=self._epoch)
+            return rewrite_wheel(compiled.wheel, out, edits).path.name
+
+    @property
+    def _cache(self) -> Cache:
+        return Cache.from_environment(self._environ)
+
+    @property
+    def _requirements(self) -> tuple[str, ...]:
+        """What gpuwheel adds to Requires-Dist: nothing where the project states its dependencies itself."""
+        if self.config.project.dependencies is not None:
+            return ()
+        settings = self.config.settings
+        return (f"torch{settings.torch}", *settings.dependencies)
+
+    @property
+    def _epoch(self) -> int | None:
+        """SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/), if it is set."""
+        text = self._environ.get("SOURCE_DATE_EPOCH", "")
+        return int(text) if text.isdigit() else None
+
+    @property
+    def _jobs(self) -> int:
+        """MAX_JOBS, as torch's own builds read it, else the cores this process may use."""
+        text = self._environ.get("MAX_JOBS", "")
+        return int(text) if text.isdigit() and int(text) > 0 else len(os.sched_getaffinity(0))
+
+    @contextmanager
+    def _compiled(self, *, editable: bool) -> Iterator[_Compiled]:
+        """The inner backend's wheel, which is gone afterwards."""
+        check_platform(probe_platform())
+        cell, config = self.cell, self.config
+        toolchain = self._toolchain()
+        libraries = host_libraries(config)
+        with self._workspace(editable=editable) as work:
+            groups = self._compile_kernels(toolchain, work / "kernels")
+            project = HostProject(
+                root=config.project.root,
+                libraries=libraries,
+                groups=groups,
+                sdk=toolchain.torch,
+                torch_floor=cell.torch_floor,
+                manifests=self._write_manifests(groups, libraries, work / "manifests"),
+            )
+            write_project(project, work / "project")
+            self._reporter.step(f"compiling host code with {toolchain.host.identity}")
+            settings = inner.host_settings(
+                config.inner, project=work / "project", build=work / "build", host=toolchain.host, jobs=self._jobs
+            )
+            with self._cache.scratch() as out:
+                wheel = inner.build_wheel(out, settings, editable=editable)
+                expected = Expected(
+                    torch_floor=cell.torch_floor,
+                    with_kernels={library.file for library in libraries if library.kernels},
+                    build_folders=[str(work), str(config.project.root)],
+                    platform=config.settings.wheel.platform,
+                )
+                yield _Compiled(wheel, expected, toolchain)
+
+    def _toolchain(self) -> Toolchain:
+        """Find or fetch every compiler, and say where each came from."""
+        self._reporter.step("finding the toolchain")
+        tables = load_tables()
+        context = Context(self._cache, self._environ, self._reporter)
+        host = find_host_compiler(self._environ)
+        device = find_device_compiler(tables.cuda[self.cell.cuda], context=context)
+        torch = find_torch_sdk(tables.torch_sdk, context=context)
+        self._reporter.info(f"device  NVRTC of CUDA {device.cuda} ({device.found_via})")
+        self._reporter.info(f"torch   headers of {torch.version} for torch {self.cell.torch_floor} ({torch.found_via})")
+        self._reporter.info(f"host    {host.identity} ({host.found_via})")
+        return Toolchain(device, torch, host)
+
+    @contextmanager
+    def _workspace(self, *, editable: bool) -> Iterator[Path]:
+        """Where to compile: kept for an editable install, so that the next one compiles only what changed."""
+        if editable or "build-dir" in self.config.inner:
+            with self._cache.workspace(str(self.config.project.root)) as kept:
+                yield kept
+        else:
+            with self._cache.scratch() as scratch:
+                yield scratch
+
+    def _compile_kernels(self, toolchain: Toolchain, out: Path) -> dict[str, BuiltGroup]:
+        built = {}
+        for group in kernel_groups(self.config, self.cell):
+            targets = " ".join([*(a.sm for a in group.cubin_archs), *(a.compute for a in group.ptx_archs)])
+            self._reporter.step(f"compiling kernels {group.name!r} for {targets}")
+            built[group.name] = compile_group(
+                group, toolchain.device, cache=self._cache, out=out, reporter=self._reporter, jobs=self._jobs
+            )
+            for line in summary(built[group.name]):
+                self._reporter.info(line)
+            check_budget(built[group.name], self.config.settings.kernels[group.name].budget)
+        return built
+
+    def _write_manifests(
+        self, groups: Mapping[str, BuiltGroup], libraries: Sequence[HostLibrary], out: Path
+    ) -> dict[str, Path]:
+        """`_kernels.json` for each package that has a library with kernels."""
+        by_package: dict[str, set[str]] = {}
+        for library in libraries:
+            by_package.setdefault(library.package, set()).update(library.kernels)
+        manifests = {}
+        for index, (package, names) in enumerate(sorted(by_package.items())):
+            if not names:
+                continue
+            manifest = build_manifest(
+                [groups[name] for name in sorted(names)], toolkit=self.cell.cuda, driver_floor=self.cell.driver_floor
+            )
+            manifests[package] = write_manifest(manifest, out / str(index) / "_kernels.json")
+        return manifests
