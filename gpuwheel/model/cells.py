@@ -46,3 +46,7 @@ class Decision:
     accepted: bool
     reason: str
     coverage: tuple[Coverage, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What is true of an accepted cell and may surprise."""
+    hint: str | None = None
+    """What would get a rejected cell accepted."""

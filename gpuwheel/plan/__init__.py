@@ -1,0 +1,8 @@
+"""Which wheels to build: what the project asks for against what the world allows. Pure."""
+
+from __future__ import annotations
+
+from gpuwheel.plan.cells import plan
+from gpuwheel.plan.explain import choose, explain
+
+__all__ = ["choose", "explain", "plan"]

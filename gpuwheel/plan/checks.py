@@ -1,0 +1,149 @@
+"""What rejects a cell. Each check yields problems; none of them stops at the first."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+
+from gpuwheel.compatibility import toolkits_for
+from gpuwheel.model.versions import MinorVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from gpuwheel.compatibility import CudaToolkit, Tables
+    from gpuwheel.config.model import LoadedConfig, Settings
+    from gpuwheel.model.archs import Arch, ArchTarget
+    from gpuwheel.model.cells import Cell
+
+__all__ = ["Problem", "arch_lists", "problems"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason to reject a cell."""
+
+    reason: str
+    hint: str | None = None
+
+
+def problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem, ...]:
+    """Everything that rejects the cell; empty where it can be built."""
+    return (
+        *_toolkit(cell, config.settings, tables),
+        *_torch(cell, tables),
+        *_python(cell, config, tables),
+        *_platform(cell, config.settings, tables),
+    )
+
+
+def arch_lists(settings: Settings) -> dict[str, tuple[ArchTarget, ...]]:
+    """Key -> architectures, for the project and for each kernel group that has its own."""
+    own = {f"kernels.{name}.archs": group.archs for name, group in settings.kernels.items() if group.archs is not None}
+    return {"archs": settings.archs, **own}
+
+
+def _toolkit(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem]:
+    pinned = [version for version, toolkit in tables.cuda.items() if toolkit.components]
+    hint = f'cuda = "{pinned[-1]}"' if pinned else None
+    toolkit = tables.cuda.get(cell.cuda)
+    if toolkit is None:
+        known = [str(version) for version in tables.cuda]
+        close = difflib.get_close_matches(str(cell.cuda), known, n=1)
+        reason = f"cuda {cell.cuda} is not a toolkit that gpuwheel knows (known: {', '.join(known)})"
+        yield Problem(reason, f"did you mean {close[0]!r}?" if close else hint)
+        return
+    if not toolkit.components:
+        yield Problem(
+            f"cuda {cell.cuda} has no device compiler that gpuwheel pins (expected {_listed(pinned)})",
+            hint,
+        )
+    for key, targets in arch_lists(settings).items():
+        strange = [target.arch for target in targets if target.arch not in toolkit.archs]
+        if strange:
+            yield _strange_archs(key, strange, toolkit, tables)
+    if cell.driver_floor < toolkit.driver_floor:
+        reason = f"driver {cell.driver_floor} cannot load images of cuda {cell.cuda}"
+        yield Problem(f"{reason} (expected {toolkit.driver_floor} or newer)", f'driver = ">={toolkit.driver_floor}"')
+
+
+def _strange_archs(key: str, strange: Sequence[Arch], toolkit: CudaToolkit, tables: Tables) -> Problem:
+    """Architectures that the toolkit does not compile for: what it does, who else does, and what comes near."""
+    # Arch- and family-specific targets only clutter the list for somebody who asked for plain ones.
+    suffixes = {arch.suffix for arch in strange} | {""}
+    known = _listed(arch for arch in toolkit.archs if arch.suffix in suffixes)
+    elsewhere = "".join(f"; {arch}: {_known_by(arch, tables)}" for arch in strange)
+    return Problem(
+        f"{key} names {_listed(strange)}, which cuda {toolkit.version} does not compile for (it knows {known}{elsewhere})",
+        _nearest_arch(strange[0], toolkit, tables),
+    )
+
+
+def _known_by(arch: Arch, tables: Tables) -> str:
+    knowing = toolkits_for(tables.cuda, arch)
+    if not knowing:
+        return "no toolkit"
+    newer = len(knowing) > 1 and knowing[-1] == max(tables.cuda)
+    return f"cuda {knowing[0]} and newer" if newer else f"cuda {_listed(knowing)}"
+
+
+def _nearest_arch(arch: Arch, toolkit: CudaToolkit, tables: Tables) -> str | None:
+    """A misspelling has a close match; a device that the toolkit is too old for has another name, or PTX, in it."""
+    names = {**tables.renamed, **{new: old for old, new in tables.renamed.items()}}
+    if names.get(arch) in toolkit.archs:
+        return f"cuda {toolkit.version} knows {arch} as '{names[arch]}'"
+    older = [known for known in toolkit.archs if not known.suffix and known < arch]
+    if toolkits_for(tables.cuda, arch) and older:
+        return f"'{older[-1]}+PTX' in place of '{arch}' lets drivers compile for it"
+    close = difflib.get_close_matches(str(arch), [str(known) for known in toolkit.archs], n=1)
+    return f"did you mean {close[0]!r}?" if close else None
+
+
+def _torch(cell: Cell, tables: Tables) -> Iterator[Problem]:
+    floor, oldest = cell.torch_floor, tables.torch_floor
+    newest = MinorVersion.parse(tables.torch_sdk.version)
+    if floor < oldest:
+        yield Problem(
+            f"torch {floor} has no complete stable ABI, which mode {cell.mode!r} needs (expected {oldest} or newer)",
+            f'torch = ">={oldest}"',
+        )
+    elif floor > newest:
+        yield Problem(
+            f"torch {floor} is newer than the headers of this gpuwheel (expected {newest} or older)",
+            "pip install -U gpuwheel",
+        )
+
+
+def _python(cell: Cell, config: LoadedConfig, tables: Tables) -> Iterator[Problem]:
+    """Some Python must have both the package and a torch."""
+    wanted = SpecifierSet(config.project.requires_python or "")
+    floor = cell.torch_floor
+    offered = {python for version, row in tables.torch.items() if version >= floor for python in row.pythons}
+    # "3.14t" is the free-threaded build of 3.14: to requires-python they are one version.
+    plain = sorted({MinorVersion.parse(python.rstrip("t")) for python in offered})
+    # A floor such as >=3.10.4 admits later patch releases of 3.10.
+    if plain and not any(wanted.contains(f"{python}.{patch}") for python in plain for patch in range(100)):
+        yield Problem(
+            f"requires-python {str(wanted)!r} admits no Python that torch >={floor} has a wheel for "
+            f"(it has {_listed(plain)})",
+            f'requires-python = ">={plain[0]}"',
+        )
+
+
+def _platform(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem]:
+    machine = cell.platform.removeprefix("linux_")
+    known = [policy.name for policy in tables.platforms if policy.machine == machine]
+    asked = settings.wheel.platform
+    if asked is not None and asked not in known:
+        close = difflib.get_close_matches(asked, known, n=1)
+        yield Problem(
+            f"wheel.platform {asked!r} is not one whose symbols gpuwheel knows (known: {', '.join(known)})",
+            f"did you mean {close[0]!r}?" if close else None,
+        )
+
+
+def _listed(items: Iterable[object]) -> str:
+    return ", ".join(map(str, items)) or "none"
