@@ -129,9 +129,9 @@ class Settings:
     dependencies: tuple[Requirement, ...] = ()
     """Further run-time dependencies (PEP 508); torch is added by gpuwheel."""
     kernels: dict[GroupName, Kernels] = field(default_factory=dict)
-    """Kernel groups by name, a C identifier."""
+    """Kernel groups by name: device code, free of torch and Python headers, compiled once."""
     extensions: dict[ImportPath, Extension] = field(default_factory=dict)
-    """Extensions by import path."""
+    """Extensions by import path: one shared library each, which lands there."""
     wheel: WheelSettings = field(default_factory=WheelSettings)
     """What the finished file must be."""
 

@@ -19,7 +19,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["arch_list", "other_variables", "parse_arch_list", "unused_variables"]
+__all__ = ["arch_list", "arch_names", "other_variables", "parse_arch_list", "unused_names", "unused_variables"]
 
 _ARCH_LIST = "TORCH_CUDA_ARCH_LIST"
 
@@ -34,10 +34,21 @@ def other_variables() -> frozenset[str]:
     return frozenset(_document()["own"])
 
 
+def unused_names() -> Mapping[str, str]:
+    """Variable that gpuwheel does not use -> what it uses instead."""
+    names: Mapping[str, str] = _document()["unused"]
+    return names
+
+
+def arch_names() -> Mapping[str, str]:
+    """Name that TORCH_CUDA_ARCH_LIST may hold -> the architectures it stands for."""
+    names: Mapping[str, str] = _document()["arch-names"]
+    return names
+
+
 def unused_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
     """A line for each variable that is set and that gpuwheel does not use, saying what is used instead."""
-    unused: Mapping[str, str] = _document()["unused"]
-    return tuple(f"{name} is not used: {instead}" for name, instead in unused.items() if environ.get(name))
+    return tuple(f"{name} is not used: {instead}" for name, instead in unused_names().items() if environ.get(name))
 
 
 def arch_list(environ: Mapping[str, str]) -> dict[tuple[str, ...], Given]:
@@ -61,7 +72,7 @@ def parse_arch_list(text: str) -> tuple[ArchTarget, ...]:
     Raises:
         ConfigError: an entry is neither an architecture nor a name that torch knows.
     """
-    names: Mapping[str, str] = _document()["arch-names"]
+    names = arch_names()
     ptx: dict[Arch, bool] = {}
     for word in text.replace(";", " ").split():
         plain = word.removesuffix("+PTX")

@@ -76,10 +76,8 @@ def _strange_archs(key: str, strange: Sequence[Arch], toolkit: CudaToolkit, tabl
     suffixes = {arch.suffix for arch in strange} | {""}
     known = _listed(arch for arch in toolkit.archs if arch.suffix in suffixes)
     elsewhere = "".join(f"; {arch}: {_known_by(arch, tables)}" for arch in strange)
-    return Problem(
-        f"{key} names {_listed(strange)}, which cuda {toolkit.version} does not compile for (it knows {known}{elsewhere})",
-        _nearest_arch(strange[0], toolkit, tables),
-    )
+    reason = f"{key} names {_listed(strange)}, which cuda {toolkit.version} does not compile for"
+    return Problem(f"{reason} (it knows {known}{elsewhere})", _nearest_arch(strange[0], toolkit, tables))
 
 
 def _known_by(arch: Arch, tables: Tables) -> str:
