@@ -10,6 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from gpuwheel.audit.elf import ElfFile, read_elf
+from gpuwheel.audit.fatbin import CODE_SECTIONS
 from gpuwheel.audit.symbols import Provider, provider, shown
 from gpuwheel.model.findings import Finding, Severity
 
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
     from gpuwheel.compatibility import Shim, Tables
     from gpuwheel.model.versions import MinorVersion
 
-__all__ = ["CODE_SECTIONS", "check_build_paths", "check_library", "system_libraries"]
+__all__ = ["check_build_paths", "check_library", "system_libraries"]
 
-CODE_SECTIONS = (".nv_fatbin", "__nv_relfatbin")
-"""Where CUDA's tools look for device code in a library."""
 
 _TORCH = "libtorch.so"
 _LOADERS = frozenset({"ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"})

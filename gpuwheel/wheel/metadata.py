@@ -17,7 +17,7 @@ from gpuwheel.errors import AuditError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["add_requirements", "field_values", "requirements", "set_field"]
+__all__ = ["add_requirements", "field_values", "parsed_requirements", "requirements", "set_field"]
 
 _END_OF_HEADERS = re.compile(rb"\r?\n(?=\r?\n)")
 _FIELD = re.compile(rb"(?P<name>[!-9;-~]+):[ \t]*(?P<value>.*)", re.DOTALL)
@@ -47,13 +47,17 @@ def _value(field: bytes) -> str:
     return " ".join(match["value"].decode(errors="replace").split()) if match else ""
 
 
-def _key(requirement: str) -> str:
-    """One spelling per requirement: two texts with the same key ask for the same."""
+def _parse(requirement: str) -> Requirement:
     try:
-        parsed = Requirement(requirement)
+        return Requirement(requirement)
     except InvalidRequirement as error:
         msg = f"{requirement!r} is not a requirement ({str(error).splitlines()[0]}, expected for example 'torch>=2.10')"
         raise AuditError(msg, hint="correct it in `dependencies`") from error
+
+
+def _key(requirement: str) -> str:
+    """One spelling per requirement: two texts with the same key ask for the same."""
+    parsed = _parse(requirement)
     parsed.name = canonicalize_name(parsed.name)
     return str(parsed)
 
@@ -67,6 +71,15 @@ def field_values(document: bytes, name: str) -> tuple[str, ...]:
 def requirements(document: bytes) -> tuple[str, ...]:
     """The Requires-Dist values as they are written."""
     return field_values(document, "Requires-Dist")
+
+
+def parsed_requirements(document: bytes) -> tuple[Requirement, ...]:
+    """The Requires-Dist values.
+
+    Raises:
+        AuditError: one of them is not valid (PEP 508).
+    """
+    return tuple(_parse(text) for text in requirements(document))
 
 
 def set_field(document: bytes, name: str, values: Sequence[str]) -> bytes:

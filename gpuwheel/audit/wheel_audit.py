@@ -1,0 +1,236 @@
+"""Everything that a finished wheel claims, checked against the bytes in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from gpuwheel.audit.device_code import DeclaredCode, check_device_code, size_by_arch
+from gpuwheel.audit.elf import MAGIC, read_elf
+from gpuwheel.audit.fatbin import library_images
+from gpuwheel.audit.library import check_library
+from gpuwheel.audit.platform import check_platform
+from gpuwheel.model.archs import Arch
+from gpuwheel.model.findings import Finding, Severity
+from gpuwheel.model.versions import DriverVersion, MinorVersion
+from gpuwheel.wheel.archive import check_record, dist_info_folder, read_members
+from gpuwheel.wheel.metadata import field_values, parsed_requirements
+from gpuwheel.wheel.naming import expand_tag, parse_wheel_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from gpuwheel.audit.elf import ElfFile
+    from gpuwheel.audit.fatbin import Image
+    from gpuwheel.compatibility import Tables
+    from gpuwheel.model.wheels import WheelTag
+    from gpuwheel.wheel.archive import Member
+
+__all__ = ["MANIFEST", "audit_wheel"]
+
+MANIFEST = "_kernels.json"
+"""Name of the kernel manifest inside a package."""
+
+_DRIVER_LIBRARY = re.compile(r"lib(cuda|nvidia-[\w-]+|nvcuvid)(-[0-9a-f]{8})?\.so(\.\d+)*")
+_SCHEMA = 1
+_FLOORS = {">=", "==", "~=", ">"}
+
+
+@dataclass(frozen=True)
+class _Wheel:
+    """A wheel taken apart once, for all rules."""
+
+    name: str
+    tag: WheelTag
+    members: Mapping[str, Member]
+    metadata: bytes
+    tags: tuple[str, ...]
+    """As WHEEL lists them."""
+    libraries: tuple[ElfFile, ...]
+    images: tuple[Image, ...]
+
+
+def audit_wheel(path: Path, tables: Tables, *, max_size: int | None = None) -> tuple[Finding, ...]:
+    """What is wrong with a wheel, errors first; empty for one that holds what it claims.
+
+    Args:
+        path: The wheel.
+        tables: What the world allows.
+        max_size: Largest size of the file in bytes.
+
+    Raises:
+        AuditError: the file is not a wheel, or a library in it cannot be read.
+    """
+    wheel = _open(path)
+    findings = [
+        *_check_record(wheel),
+        *_check_tags(wheel, tables),
+        *_check_libraries(wheel, tables),
+        *_check_device_code(wheel, tables),
+        *_check_size(wheel, path.stat().st_size, max_size),
+    ]
+    order = list(Severity)
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
+
+
+def _open(path: Path) -> _Wheel:
+    members = read_members(path)
+    folder = dist_info_folder(members, path.name)
+    wheel_file = members.get(f"{folder}/WHEEL")
+    metadata = members.get(f"{folder}/METADATA")
+    libraries = tuple(
+        read_elf(member.data, member.name) for member in members.values() if member.data.startswith(MAGIC)
+    )
+    return _Wheel(
+        name=path.name,
+        tag=parse_wheel_name(path.name).tag,
+        members=members,
+        metadata=metadata.data if metadata else b"",
+        tags=field_values(wheel_file.data, "Tag") if wheel_file else (),
+        libraries=libraries,
+        images=tuple(image for library in libraries for image in library_images(library)),
+    )
+
+
+def _error(rule: str, subject: str, problem: str, why: str, fix: str) -> Finding:
+    return Finding(rule, Severity.ERROR, subject, problem, why, fix)
+
+
+def _check_record(wheel: _Wheel) -> Iterator[Finding]:
+    for problem in check_record(wheel.members):
+        yield _error(
+            *("record", wheel.name, problem),
+            "installers compare RECORD with the files, and refuse or corrupt the installation",
+            "build the wheel again; do not edit it by hand",
+        )
+
+
+def _check_tags(wheel: _Wheel, tables: Tables) -> Iterator[Finding]:
+    named = sorted(str(tag) for tag in expand_tag(wheel.tag))
+    if named != sorted(wheel.tags):
+        yield _error(
+            *("tag-mismatch", wheel.name),
+            f"has other tags in WHEEL than in its name ({' '.join(wheel.tags) or 'none'}, expected {' '.join(named)})",
+            "installers trust the name, other tools the file: they would not agree on where the wheel runs",
+            "do not rename wheels; `wheel tags` changes both",
+        )
+    platforms = wheel.tag.platform.split(".")
+    if wheel.libraries and "any" in platforms:
+        yield _error(
+            *("platform-tag", wheel.libraries[0].name),
+            "is machine code in a wheel for any platform (tag any, expected a Linux platform tag)",
+            "the wheel would be installed where the library cannot be loaded",
+            "build with gpuwheel.backend, which sets the platform tag",
+        )
+        return
+    yield from check_platform(wheel.libraries, wheel.tag.platform, tables)
+    if any(platform.startswith("linux_") for platform in platforms):
+        yield Finding(
+            *("platform-local", Severity.WARNING, wheel.name),
+            problem="has the platform tag of a local build (linux_*, expected manylinux_*)",
+            why="package indexes refuse such wheels",
+            fix="build on a system whose C library is known to gpuwheel",
+        )
+
+
+def _check_libraries(wheel: _Wheel, tables: Tables) -> Iterator[Finding]:
+    for name in wheel.members:
+        if _DRIVER_LIBRARY.fullmatch(name.rsplit("/", 1)[-1]):
+            yield _error(
+                *("vendored-driver", name),
+                "is a part of the NVIDIA driver (found in the wheel, expected on the machine only)",
+                "it must match the kernel module of each machine",
+                "exclude it from the wheel (auditwheel repair --exclude)",
+            )
+    floor = _torch_floor(wheel.metadata)
+    uses_torch = any(symbol.name in tables.shims for library in wheel.libraries for symbol in library.imports)
+    if uses_torch and floor is None:
+        yield _error(
+            *("torch-requirement", wheel.name),
+            "uses torch without a floor in its dependencies (no Requires-Dist 'torch>=X', expected one)",
+            "pip would install it beside a torch in which it does not load",
+            """build with gpuwheel.backend and `torch = ">=2.10"`, which writes the floor""",
+        )
+    for library in wheel.libraries:
+        yield from check_library(library, library.name, floor or tables.torch_floor, tables)
+
+
+def _torch_floor(metadata: bytes) -> MinorVersion | None:
+    """The oldest torch that METADATA allows; a requirement of an extra promises nothing."""
+    floors = []
+    for requirement in parsed_requirements(metadata):
+        if requirement.name.lower() == "torch" and "extra" not in str(requirement.marker):
+            floors += [
+                Version(specifier.version.removesuffix(".*"))
+                for specifier in requirement.specifier
+                if specifier.operator in _FLOORS
+            ]
+    return max((MinorVersion(floor.major, floor.minor) for floor in floors), default=None)
+
+
+def _check_device_code(wheel: _Wheel, tables: Tables) -> Iterator[Finding]:
+    manifests = [member for name, member in wheel.members.items() if name.rsplit("/", 1)[-1] == MANIFEST]
+    if not manifests:
+        if wheel.images:
+            yield Finding(
+                *("manifest-missing", Severity.WARNING, wheel.name),
+                problem=f"holds device code and no kernel manifest (no {MANIFEST}, expected one)",
+                why="nothing says which GPUs and drivers it is for",
+                fix="build with gpuwheel.backend",
+            )
+        return
+    try:
+        declared = [_declared(manifest) for manifest in manifests]
+    except ValueError as error:
+        yield _error(
+            *("manifest", wheel.name),
+            f"holds a file that is not a kernel manifest ({error}, expected schema 1)",
+            "tools and people read it to learn where the wheel runs",
+            "build the wheel again; do not edit it by hand",
+        )
+        return
+    whole = DeclaredCode(
+        cubins=frozenset().union(*(one.cubins for one in declared)),
+        ptx=frozenset().union(*(one.ptx for one in declared)),
+        driver=min(one.driver for one in declared),
+    )
+    yield from check_device_code(wheel.images, wheel.name, whole, tables)
+
+
+def _declared(manifest: Member) -> DeclaredCode:
+    try:
+        document = json.loads(manifest.data)
+        groups = document["groups"].values()
+        declared = DeclaredCode(
+            cubins=frozenset(Arch.parse(arch) for group in groups for arch in group["archs"]),
+            ptx=frozenset(Arch.parse(arch) for group in groups for arch in group["ptx"]),
+            driver=DriverVersion.parse(document["driver_floor"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = f"{manifest.name}: {type(error).__name__}: {error}"
+        raise ValueError(msg) from error
+    if document.get("schema") != _SCHEMA:
+        msg = f"{manifest.name}: schema {document.get('schema')}"
+        raise ValueError(msg)
+    return declared
+
+
+def _check_size(wheel: _Wheel, size: int, max_size: int | None) -> Iterator[Finding]:
+    if max_size is None or size <= max_size:
+        return
+    shares = ", ".join(f"{target} {_megabytes(count)}" for target, count in size_by_arch(wheel.images).items())
+    yield _error(
+        *("size-budget", wheel.name),
+        f"is too large ({_megabytes(size)}, expected {_megabytes(max_size)} or less; device code: {shares or 'none'})",
+        "package indexes refuse files above their limit, and every user downloads every architecture",
+        "drop an architecture from `archs`, or raise `max-size` in [tool.gpuwheel.wheel]",
+    )
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.2f} MB"
