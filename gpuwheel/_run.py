@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel.errors import GpuwheelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Completed", "ProcessFailedError", "run"]
+__all__ = ["Completed", "ProcessFailedError", "run", "running"]
 
 
 @dataclass(frozen=True)
@@ -78,3 +80,44 @@ def run(  # one keyword per property of a process, all optional
     if check and completed.returncode != 0:
         raise ProcessFailedError(completed)
     return completed
+
+
+@contextmanager
+def running(argv: Sequence[str | os.PathLike[str]], *, stdin: str) -> Iterator[Iterator[str]]:
+    """Run a program that reads all of `stdin` first, and hand out its lines as they appear.
+
+    Leaving the block early, by an interrupt for example, kills it and everything it started.
+
+    Raises:
+        FileNotFoundError: there is no such program.
+        ProcessFailedError: it ended with a non-zero status.
+    """
+    words = tuple(os.fspath(word) for word in argv)
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
+        subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        ) as process,
+    ):
+        assert process.stdin is not None  # noqa: S101  (for mypy: both are pipes)
+        assert process.stdout is not None  # noqa: S101
+        try:
+            with suppress(BrokenPipeError):  # it ended before it read: its status and output say why
+                process.stdin.write(stdin)
+                process.stdin.close()
+            yield iter(process.stdout)
+            process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        errors.seek(0)
+        stderr = errors.read()
+    if process.returncode != 0:
+        raise ProcessFailedError(Completed(words, process.returncode, "", stderr))

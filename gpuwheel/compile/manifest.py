@@ -1,0 +1,60 @@
+"""`_kernels.json`: what kernels a wheel has, for audits, docs and tests. Schema: `data/kernels.schema.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from gpuwheel.model.kernels import Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from gpuwheel.model.kernels import BuiltGroup
+    from gpuwheel.model.versions import DriverVersion, MinorVersion
+
+__all__ = ["build_manifest", "write_manifest"]
+
+
+def build_manifest(groups: Iterable[BuiltGroup], *, toolkit: MinorVersion, driver_floor: DriverVersion) -> Manifest:
+    """The manifest of one package: costs as the cubins record them, without paths and times."""
+    content = {
+        group.name: {
+            "archs": [arch.sm for arch in group.cubin_archs],
+            "ptx": [arch.compute for arch in group.ptx_archs],
+            "kernels": {
+                name: {
+                    arch: {
+                        "bytes": cost.bytes,
+                        "registers": cost.registers,
+                        "shared": cost.shared,
+                        "local": cost.local,
+                    }
+                    for arch, cost in costs.items()
+                }
+                for name, costs in group.kernels.items()
+            },
+        }
+        for group in groups
+    }
+    return Manifest(toolkit=str(toolkit), driver_floor=str(driver_floor), groups=content)
+
+
+def write_manifest(manifest: Manifest, path: Path) -> Path:
+    """Write `manifest` to `path`, atomically, unless that is what is there."""
+    content = (json.dumps(manifest.as_json(), indent=1, sort_keys=True) + "\n").encode()
+    if not path.is_file() or path.read_bytes() != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,148 @@
+"""Compile device code with one exact NVRTC, in a process of its own. Started by `worker_client`, by file name.
+
+Run as `python -I -S nvrtc_worker.py`: nothing of gpuwheel and nothing of the surrounding environment is importable.
+Standard input holds one request (`worker_client.Request`); standard output gets one JSON line per finished job.
+The libraries are loaded by absolute path before cuda.bindings is imported, which then uses the loaded ones: left to
+itself it would search the outer environment first and find whatever NVRTC is installed there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["main"]
+
+_STACK = 64 << 20  # the front end recurses deeply on template-heavy headers; the default may be 2 MB
+
+
+def _load(library: Path) -> None:
+    """Load a library, so that a later search for its SONAME finds this file.
+
+    Raises:
+        OSError: it cannot be loaded.
+    """
+    ctypes.CDLL(os.fspath(library), mode=os.RTLD_NOW | os.RTLD_GLOBAL)
+
+
+def _check_loaded(expected: list[Path]) -> None:
+    """Refuse to go on if any NVRTC or nvFatbin in this process comes from another folder.
+
+    Raises:
+        SystemExit: naming both files.
+    """
+    folders = {path.parent.resolve() for path in expected}
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        mapped = Path(line.partition("/")[1] + line.partition("/")[2])
+        if mapped.name.startswith(("libnvrtc", "libnvfatbin")) and mapped.parent.resolve() not in folders:
+            sys.exit(f"{mapped} was loaded (expected {', '.join(map(str, expected))})")
+
+
+def _compile(nvrtc: Any, job: dict[str, Any]) -> tuple[bool, str]:  # noqa: ANN401  (an untyped extension module)
+    """Compile one program to the job's output file and return whether that worked, and the compiler's log."""
+
+    def call(name: str, *arguments: object) -> Any:  # noqa: ANN401
+        status, *values = getattr(nvrtc, name)(*arguments)
+        if int(status):
+            msg = f"{name}: {nvrtc.nvrtcGetErrorString(status)[1].decode()}"
+            raise RuntimeError(msg)
+        return values[0] if values else None
+
+    def read(what: str, program: object) -> bytes:
+        buffer = bytearray(call(f"nvrtcGet{what}Size", program))
+        call(f"nvrtcGet{what}", program, buffer)
+        return bytes(buffer)
+
+    source = Path(job["source"]).read_bytes()
+    program = call("nvrtcCreateProgram", source, job["name"].encode(), 0, [], [])
+    try:
+        options = [option.encode() for option in job["options"]]
+        (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
+        # The log is read as text of unknown origin: identifiers may be in any encoding.
+        log = read("ProgramLog", program).rstrip(b"\0 ").decode(errors="replace")
+        if int(status):
+            return False, log or nvrtc.nvrtcGetErrorString(status)[1].decode()
+        Path(job["output"]).write_bytes(read("PTX" if job["ptx"] else "CUBIN", program))
+        return True, log
+    finally:
+        nvrtc.nvrtcDestroyProgram(program)
+
+
+def _link(nvfatbin: Any, job: dict[str, Any]) -> None:  # noqa: ANN401
+    """Put the images of one program into one fatbin at the job's output file."""
+    handle = nvfatbin.create(job["options"], len(job["options"]))
+    try:
+        for member in job["members"]:
+            code = Path(member["path"]).read_bytes()
+            if member["ptx"]:
+                nvfatbin.add_ptx(handle, code, len(code), member["arch"], member["name"], "")
+            else:
+                nvfatbin.add_cubin(handle, code, len(code), member["arch"], member["name"])
+        fatbin = bytearray(nvfatbin.size(handle))
+        nvfatbin.get(handle, fatbin)
+        Path(job["output"]).write_bytes(fatbin)
+    finally:
+        nvfatbin.destroy(handle)
+
+
+def _claim_standard_output() -> Callable[[dict[str, Any]], None]:
+    """A function that writes one JSON line; whatever a library prints goes to standard error from now on."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def tell(event: dict[str, Any]) -> None:
+        channel.write(json.dumps(event) + "\n")
+        channel.flush()
+
+    return tell
+
+
+def main() -> None:
+    """Serve the one request on standard input."""
+    tell = _claim_standard_output()
+    request = json.load(sys.stdin)
+    os.environ.clear()  # NVRTC_APPEND_FLAGS and the like must not reach an image
+    os.chdir(request["root"])
+    for number, folder in request["folders"].items():
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        os.dup2(descriptor, int(number))
+        os.close(descriptor)
+
+    nvrtc_file, nvfatbin_file = Path(request["nvrtc"]), Path(request["nvfatbin"])
+    for library in (*sorted(nvrtc_file.parent.glob("libnvrtc-builtins.so.*")), nvrtc_file, nvfatbin_file):
+        _load(library)
+    sys.path[:0] = request["python_path"]
+    from cuda.bindings import nvfatbin, nvrtc  # noqa: PLC0415  (only now is it the pinned one)
+
+    _, *version = nvrtc.nvrtcVersion()
+    if version != request["cuda"]:
+        found, expected = (".".join(map(str, numbers)) for numbers in (version, request["cuda"]))
+        sys.exit(f"{nvrtc_file} is NVRTC {found} (expected {expected})")
+    _check_loaded([nvrtc_file, nvfatbin_file])
+
+    threading.stack_size(_STACK)
+    succeeded = True
+    with ThreadPoolExecutor(request["threads"]) as pool:
+        futures = {pool.submit(_compile, nvrtc, job): job["id"] for job in request["compile"]}
+        for future in as_completed(futures):
+            ok, log = future.result()
+            succeeded &= ok
+            tell({"id": futures[future], "ok": ok, "log": log})
+    if succeeded:
+        for job in request["link"]:
+            _link(nvfatbin, job)
+            tell({"id": job["id"], "ok": True, "log": ""})
+    _check_loaded([nvrtc_file, nvfatbin_file])  # what was loaded on the way, too
+
+
+if __name__ == "__main__":
+    main()
