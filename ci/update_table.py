@@ -20,7 +20,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["DATA", "dump", "finish", "options", "read"]
+__all__ = ["DATA", "Table", "as_table", "as_text", "as_texts", "dump", "finish", "options", "read"]
 
 DATA = Path(__file__).resolve().parent.parent / "gpuwheel" / "data"
 _WIDTH = 120
@@ -35,6 +35,30 @@ def read(name: str) -> tuple[str, Table]:
     text = (DATA / name).read_text(encoding="utf-8")
     comment = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
     return comment, tomllib.loads(text)
+
+
+def as_table(value: object) -> Table:
+    """`value`, which must be a table."""
+    if not isinstance(value, dict):
+        msg = f"{value!r} is not a table"
+        raise TypeError(msg)
+    return value
+
+
+def as_text(value: object) -> str:
+    """`value`, which must be a string."""
+    if not isinstance(value, str):
+        msg = f"{value!r} is not a string"
+        raise TypeError(msg)
+    return value
+
+
+def as_texts(value: object) -> list[str]:
+    """`value`, which must be a list of strings."""
+    if not isinstance(value, list):
+        msg = f"{value!r} is not a list"
+        raise TypeError(msg)
+    return [as_text(item) for item in value]
 
 
 def dump(comment: str, table: Mapping[str, object]) -> str:
@@ -102,7 +126,7 @@ def _section(path: tuple[str, ...], table: Mapping[str, object]) -> list[str]:
 def _assignment(key: str, value: object) -> list[str]:
     head = f"{_key(key)} = "
     if isinstance(value, str) and "\n" in value:
-        return [f'{head}"""', *value.strip("\n").splitlines(), '"""']
+        return [f"{head}'''", *value.strip("\n").splitlines(), "'''"]  # literal: tomllib reads it far faster
     line = head + _inline(value)
     if not isinstance(value, list) or (len(line) <= _WIDTH and not any(isinstance(item, dict) for item in value)):
         return [line]

@@ -1,0 +1,55 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["packaging>=24.2"]
+# ///
+"""Refresh the files and digests in `gpuwheel/data/pins.toml` from the package index.
+
+Versions are a person's choice: change one in the table, then run this. Newer patch releases are named.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from packaging.version import Version
+from update_index import IndexFile, files_of
+from update_table import Table, as_table, as_text, dump, finish, options, read
+
+
+def main() -> int:
+    """Take every pinned version's Linux wheels from the index."""
+    asked = options(__doc__)
+    comment, table = read("pins.toml")
+    newer: list[str] = []
+    toolkits: Table = {}
+    for toolkit, pins in as_table(table["toolkits"]).items():
+        toolkits[toolkit] = {name: _refresh(name, as_table(pin), newer) for name, pin in as_table(pins).items()}
+    text = dump(comment, {**table, "toolkits": toolkits})
+    return finish("pins.toml", text, check=asked.check, missing=newer)
+
+
+def _refresh(name: str, pin: Table, newer: list[str]) -> Table:
+    version = as_text(pin["version"])
+    on_index = files_of(name)
+    files = [file for file in on_index if file.version == Version(version)]
+    if not files:
+        msg = f"{name} {version} is not on the index (newest: {max(file.version for file in on_index)})"
+        raise SystemExit(msg)
+    newer += _newer(name, files[0], on_index)
+    return {"version": version, "files": [file.row() for file in files]}
+
+
+def _newer(name: str, pinned: IndexFile, on_index: list[IndexFile]) -> list[str]:
+    """The newest release of the same major.minor that supports the same Pythons, if it is not the pinned one."""
+    newest = max(
+        file.version
+        for file in on_index
+        if file.version.release[:2] == pinned.version.release[:2]
+        and file.requires_python == pinned.requires_python
+        and not file.version.is_prerelease
+    )
+    return [f"{name} {newest} (pinned: {pinned.version})"] if newest > pinned.version else []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

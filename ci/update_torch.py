@@ -1,0 +1,138 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["gpuwheel", "packaging>=24.2"]
+#
+# [tool.uv.sources]
+# gpuwheel = { path = "..", editable = true }
+# ///
+"""Refresh `gpuwheel/data/torch.toml` from the package index: releases, what they were built for, and the SDK's digest.
+
+Reads a few MB out of each wheel by range requests. Archs, C++ standard and ABI of a release need its library or a
+person: they stay as they are, and a minor that the table lacks is named with what the index tells about it.
+"""
+
+from __future__ import annotations
+
+import ast
+import email
+import hashlib
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from packaging.version import Version
+from update_index import IndexFile, files_of, open_wheel
+from update_table import Table, as_table, as_text, as_texts, dump, finish, options, read
+
+from gpuwheel.model.pins import TorchSdkPin, tree_digest
+
+_PYTHON = "3.12"
+_MACHINE = "x86_64"
+_SDK_READERS = 4
+
+
+def main() -> int:
+    """Take rows and SDK from the index."""
+    asked = options(__doc__)
+    comment, table = read("torch.toml")
+    files = files_of("torch")
+    rows = as_table(table["versions"])
+    oldest = min(Version(minor) for minor in rows)
+    missing = []
+    for minor, release in sorted(_newest_releases(files).items()):
+        if minor < oldest:
+            continue
+        facts = _facts(release, [file for file in files if file.version == release])
+        if str(minor) in rows:
+            rows[str(minor)] = {**as_table(rows[str(minor)]), **facts}
+        else:
+            missing.append(f"torch {minor}: {facts}")
+    sdk = _sdk(as_table(table["sdk"]), files)
+    text = dump(comment, {**table, "sdk": sdk, "versions": rows})
+    return finish("torch.toml", text, check=asked.check, missing=missing)
+
+
+def _newest_releases(files: list[IndexFile]) -> dict[Version, Version]:
+    newest: dict[Version, Version] = {}
+    for version in sorted({file.version for file in files if not file.version.is_prerelease}):
+        newest[Version(f"{version.major}.{version.minor}")] = version
+    return newest
+
+
+def _facts(release: Version, files: list[IndexFile]) -> Table:
+    """What names and contents of a release's Linux x86_64 wheels say."""
+    machine = [file for file in files if any(tag.endswith(_MACHINE) for tag in file.platforms)]
+    sample = max((file for file in machine if _PYTHON in file.pythons), key=lambda file: file.build)
+    with open_wheel(sample) as wheel:
+        metadata = email.message_from_bytes(wheel.read(f"torch-{release}.dist-info/METADATA"))
+        cuda = _assigned(wheel.read("torch/version.py").decode(), "cuda")
+    requires = [_nvidia_requirement(line) for line in metadata.get_all("Requires-Dist", [])]
+    pythons = sorted({python for file in machine for python in file.pythons}, key=lambda text: Version(_sortable(text)))
+    return {
+        "release": str(release),
+        "cuda": cuda,
+        "pythons": " ".join(pythons),
+        "requires-python": sample.requires_python,
+        "platforms": " ".join(sorted(tag.removesuffix(f"_{_MACHINE}") for tag in sample.platforms)),
+        "requires": sorted(line for line in requires if line),
+    }
+
+
+def _sortable(python: str) -> str:
+    """Free-threaded after the same version with a lock: "3.14t" -> "3.14.1"."""
+    return f"{python[:-1]}.1" if python.endswith("t") else python
+
+
+def _assigned(source: str, name: str) -> str:
+    """The string that a module assigns to `name`."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == name:
+            return str(ast.literal_eval(node.value)) if node.value else ""
+    msg = f"{name} is not assigned in torch/version.py"
+    raise SystemExit(msg)
+
+
+def _nvidia_requirement(line: str) -> str | None:
+    """A requirement that holds on Linux only, without that condition; `None` for all others."""
+    requirement, _, marker = line.partition(";")
+    conditions = [part.strip() for part in marker.split(" and ")]
+    kept = [part for part in conditions if part and not part.startswith("platform_")]
+    if 'platform_system == "Linux"' not in conditions or "extra" in marker:
+        return None
+    bare = requirement.replace("(", "").replace(")", "").replace(" ", "")
+    return f"{bare}; {' and '.join(kept)}" if kept else bare
+
+
+def _sdk(row: Table, files: list[IndexFile]) -> Table:
+    """Cut the headers out of every Linux wheel of the SDK's version; those that hold the same tree are its sources."""
+    pin = TorchSdkPin(
+        version=as_text(row["version"]),
+        files=(),
+        prefix=as_text(row["prefix"]),
+        roots=tuple(as_texts(row["roots"])),
+        digest="",
+        file_count=0,
+    )
+    wheels = [file for file in files if file.version == Version(pin.version)]
+    with ThreadPoolExecutor(_SDK_READERS) as pool:
+        trees = list(pool.map(lambda file: _header_digests(pin, file), wheels))
+    reference = trees[0]
+    for wheel, tree in zip(wheels, trees, strict=True):
+        if tree != reference:
+            print(f"{wheel.filename} holds other headers than {wheels[0].filename}: not a source of the SDK")
+    same = [wheel for wheel, tree in zip(wheels, trees, strict=True) if tree == reference]
+    return {
+        **row,
+        "digest": tree_digest(reference),
+        "file-count": len(reference),
+        "files": [wheel.row() for wheel in same],
+    }
+
+
+def _header_digests(pin: TorchSdkPin, file: IndexFile) -> dict[str, str]:
+    with open_wheel(file) as wheel:
+        paths = {pin.path_of(name): name for name in wheel.namelist()}
+        return {path: hashlib.sha256(wheel.read(name)).hexdigest() for path, name in paths.items() if path}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
