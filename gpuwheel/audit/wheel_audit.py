@@ -128,6 +128,16 @@ def _check_tags(wheel: _Wheel, tables: Tables) -> Iterator[Finding]:
             "build with gpuwheel.backend, which sets the platform tag",
         )
         return
+    machines = {library.machine for library in wheel.libraries}
+    foreign = [platform for platform in platforms if machines and not platform.endswith(tuple(machines))]
+    if foreign:
+        yield _error(
+            *("platform-tag", wheel.name),
+            f"is for another machine than its libraries ({' '.join(foreign)}, expected _{' or _'.join(machines)} at the end)",
+            "installers would not choose it, or choose it where the library cannot be loaded",
+            "build the wheel again; do not rename it",
+        )
+        return
     yield from check_platform(wheel.libraries, wheel.tag.platform, tables)
     if any(platform.startswith("linux_") for platform in platforms):
         yield Finding(

@@ -4,8 +4,10 @@ from gpuwheel.wheel.archive import Member, Packing, read_members, write_wheel
 from gpuwheel.wheel.metadata import add_requirements, requirements
 from gpuwheel.wheel.naming import WheelName, parse_sdist_name, parse_wheel_name, sdist_name
 from gpuwheel.wheel.rewrite import WheelEdits, rewrite_sdist, rewrite_wheel
+from gpuwheel.wheel.sbom import SBOM_FILE, toolchain_sbom
 
 __all__ = [
+    "SBOM_FILE",
     "Member",
     "Packing",
     "WheelEdits",
@@ -18,5 +20,6 @@ __all__ = [
     "rewrite_sdist",
     "rewrite_wheel",
     "sdist_name",
+    "toolchain_sbom",
     "write_wheel",
 ]

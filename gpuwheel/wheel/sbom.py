@@ -1,0 +1,86 @@
+"""What went into a wheel and is not in its Requires-Dist, as CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json).
+
+PEP 770: it lies in `.dist-info/sboms`. Written by hand: the reference library weighs more than gpuwheel, in every build
+environment, and the tests validate this against its schema. No serial number and no time but SOURCE_DATE_EPOCH, so that
+the same build gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gpuwheel.model.pins import Pin
+    from gpuwheel.model.toolchain import Toolchain
+
+__all__ = ["SBOM_FILE", "toolchain_sbom"]
+
+SBOM_FILE = "sboms/gpuwheel.cdx.json"
+"""Where it goes, inside the `.dist-info` folder."""
+
+
+def toolchain_sbom(toolchain: Toolchain, name: str, epoch: int | None = None, pins: Sequence[Pin] = ()) -> bytes:
+    """The bill of materials of a wheel: compilers and headers whose code is inside, and the host compiler.
+
+    Args:
+        toolchain: What compiled the wheel.
+        name: The project, in any spelling.
+        epoch: SOURCE_DATE_EPOCH, seconds since 1970, if it is set.
+        pins: Where the digests of the toolchain's files are known.
+    """
+    files = {pin.requirement: pin for pin in pins}
+    torch = _component("torch", toolchain.torch.version)
+    torch["description"] = "headers of the stable ABI, compiled in"
+    torch["properties"] = [{"name": "gpuwheel:tree-sha256", "value": toolchain.torch.digest}]
+    components = [*(_pinned(text, files.get(text)) for text in toolchain.device.pins), torch]
+    metadata: dict[str, Any] = {
+        "component": {"type": "library", "bom-ref": "wheel", "name": canonicalize_name(name)},
+        "tools": {
+            "components": [
+                {"type": "application", "name": "C++ compiler", "description": toolchain.host.identity},
+            ],
+        },
+    }
+    if epoch is not None:
+        metadata["timestamp"] = datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    document = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": metadata,
+        "components": sorted(components, key=lambda component: str(component["bom-ref"])),
+        "dependencies": [
+            {"ref": "wheel", "dependsOn": sorted(str(component["bom-ref"]) for component in components)},
+        ],
+    }
+    return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def _component(name: str, version: str) -> dict[str, Any]:
+    # The purl specification wants "+" and "!" of a version escaped.
+    purl = f"pkg:pypi/{canonicalize_name(name)}@{version.replace('+', '%2B').replace('!', '%21')}"
+    return {"type": "library", "bom-ref": purl, "name": canonicalize_name(name), "version": version, "purl": purl}
+
+
+def _pinned(requirement: str, pin: Pin | None) -> dict[str, Any]:
+    """A component from `name==version`, with the digests of its files where they are known."""
+    parsed = Requirement(requirement)
+    component = _component(parsed.name, next(iter(parsed.specifier)).version)
+    if pin is not None:
+        component["externalReferences"] = [
+            {
+                "type": "distribution",
+                "url": f"https://pypi.org/project/{pin.name}/{pin.version}/#files",
+                "comment": file.filename,
+                "hashes": [{"alg": "SHA-256", "content": file.sha256}],
+            }
+            for file in sorted(pin.files, key=lambda file: file.filename)
+        ]
+    return component
