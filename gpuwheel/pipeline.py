@@ -19,17 +19,23 @@ from gpuwheel.compile.device import check_budget, compile_group, summary
 from gpuwheel.compile.host import HostProject, write_project
 from gpuwheel.compile.manifest import build_manifest, write_manifest
 from gpuwheel.config import host_libraries, kernel_groups, load_config
-from gpuwheel.errors import PlanError
 from gpuwheel.model.toolchain import Toolchain
-from gpuwheel.plan import explain, plan
-from gpuwheel.toolchain import Context, check_platform, find_device_compiler, find_host_compiler, find_torch_sdk, probe_platform
-from gpuwheel.wheel import WheelEdits, add_requirements, rewrite_sdist, rewrite_wheel, toolchain_sbom
+from gpuwheel.plan import choose, plan
+from gpuwheel.toolchain import (
+    Context,
+    check_platform,
+    find_device_compiler,
+    find_host_compiler,
+    find_torch_sdk,
+    probe_platform,
+)
+from gpuwheel.wheel import WheelEdits, add_requirements, rewrite_sdist, rewrite_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gpuwheel.config import LoadedConfig
-    from gpuwheel.model.cells import Cell
+    from gpuwheel.model.cells import Cell, Decision
     from gpuwheel.model.kernels import BuiltGroup
     from gpuwheel.model.libraries import HostLibrary
     from gpuwheel.model.reporter import Reporter
@@ -75,19 +81,15 @@ class Build:
         Raises:
             PlanError: none can be built; every candidate is named with its reason.
         """
-        decisions = plan(self.config, load_tables())
-        accepted = [decision for decision in decisions if decision.accepted]
-        if not accepted:
-            msg = f"no wheel can be built for {self.config.project.name}"
-            raise PlanError(msg, detail=explain(decisions))
-        for row in accepted[0].coverage:
-            if row.served_by is None:
-                self._reporter.warn(f"no image runs on compute capability {row.device}: add it to archs, or PTX below it")
-        return accepted[0].cell
+        return choose(self.plan(), self._reporter)
+
+    def plan(self) -> tuple[Decision, ...]:
+        """Every candidate cell with its verdict; nothing is built."""
+        return plan(self.config, load_tables())
 
     def requires(self, *, editable: bool) -> list[str]:
         """What a build environment needs beside gpuwheel: CMake, Ninja, and exact pins of the device compiler."""
-        check_platform(probe_platform())
+        self._check_platform()
         pins = load_tables().cuda[self.cell.cuda].components
         return [*inner.requires(self.config.inner, editable=editable), *(pin.requirement for pin in pins)]
 
@@ -116,7 +118,6 @@ class Build:
             edits = WheelEdits(
                 platform=self.config.settings.wheel.platform or report.platform.tag,
                 requirements=self._requirements,
-                files={"sboms/gpuwheel.cdx.json": toolchain_sbom(compiled.toolchain, self.config.project.name, self._epoch)},
                 generator=f"gpuwheel {__version__}",
                 epoch=self._epoch,
             )
@@ -158,7 +159,7 @@ class Build:
     @contextmanager
     def _compiled(self, *, editable: bool) -> Iterator[_Compiled]:
         """The inner backend's wheel, which is gone afterwards."""
-        check_platform(probe_platform())
+        self._check_platform()
         cell, config = self.cell, self.config
         toolchain = self._toolchain()
         libraries = host_libraries(config)
@@ -186,6 +187,11 @@ class Build:
                     platform=config.settings.wheel.platform,
                 )
                 yield _Compiled(wheel, expected, toolchain)
+
+    @staticmethod
+    def _check_platform() -> None:
+        machines = {policy.machine for policy in load_tables().platforms}
+        check_platform(probe_platform(), machines)
 
     def _toolchain(self) -> Toolchain:
         """Find or fetch every compiler, and say where each came from."""
@@ -220,7 +226,9 @@ class Build:
             )
             for line in summary(built[group.name]):
                 self._reporter.info(line)
-            check_budget(built[group.name], self.config.settings.kernels[group.name].budget)
+            budget = self.config.settings.kernels[group.name].budget
+            if budget is not None:
+                check_budget(built[group.name], budget)
         return built
 
     def _write_manifests(

@@ -1,0 +1,5 @@
+"""The `gpuwheel` command."""
+
+from gpuwheel.cli.app import main
+
+__all__ = ["main"]
