@@ -69,7 +69,8 @@ def audit_wheel(path: Path, tables: Tables, *, max_size: int | None = None) -> t
     wheel = _open(path)
     findings = [
         *_check_record(wheel),
-        *_check_tags(wheel, tables),
+        *_check_tags(wheel),
+        *_check_platform(wheel, tables),
         *_check_libraries(wheel, tables),
         *_check_device_code(wheel, tables),
         *_check_size(wheel, path.stat().st_size, max_size),
@@ -110,7 +111,7 @@ def _check_record(wheel: _Wheel) -> Iterator[Finding]:
         )
 
 
-def _check_tags(wheel: _Wheel, tables: Tables) -> Iterator[Finding]:
+def _check_tags(wheel: _Wheel) -> Iterator[Finding]:
     named = sorted(str(tag) for tag in expand_tag(wheel.tag))
     if named != sorted(wheel.tags):
         yield _error(
@@ -119,23 +120,18 @@ def _check_tags(wheel: _Wheel, tables: Tables) -> Iterator[Finding]:
             "installers trust the name, other tools the file: they would not agree on where the wheel runs",
             "do not rename wheels; `wheel tags` changes both",
         )
+
+
+def _check_platform(wheel: _Wheel, tables: Tables) -> Iterator[Finding]:
+    machines = tuple(sorted({library.machine for library in wheel.libraries}))
     platforms = wheel.tag.platform.split(".")
-    if wheel.libraries and "any" in platforms:
-        yield _error(
-            *("platform-tag", wheel.libraries[0].name),
-            "is machine code in a wheel for any platform (tag any, expected a Linux platform tag)",
-            "the wheel would be installed where the library cannot be loaded",
-            "build with gpuwheel.backend, which sets the platform tag",
-        )
-        return
-    machines = {library.machine for library in wheel.libraries}
-    foreign = [platform for platform in platforms if machines and not platform.endswith(tuple(machines))]
-    if foreign:
+    wrong = [platform for platform in platforms if machines and not platform.endswith(machines)]
+    if wrong:
         yield _error(
             *("platform-tag", wheel.name),
-            f"is for another machine than its libraries ({' '.join(foreign)}, expected _{' or _'.join(machines)} at the end)",
-            "installers would not choose it, or choose it where the library cannot be loaded",
-            "build the wheel again; do not rename it",
+            f"holds libraries for {' and '.join(machines)} under another tag ({' '.join(wrong)}, expected one for them)",
+            "the wheel would be installed where its libraries cannot be loaded, or nowhere",
+            "build with gpuwheel.backend, which sets the platform tag",
         )
         return
     yield from check_platform(wheel.libraries, wheel.tag.platform, tables)
