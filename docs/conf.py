@@ -1,0 +1,33 @@
+"""Sphinx configuration. Tables that repeat the code are made from the code, here, each time the site is built."""
+
+from __future__ import annotations
+
+import inspect
+
+import gpuwheel
+from gpuwheel import errors
+
+project = "gpuwheel"
+author = "the gpuwheel developers"
+version = release = gpuwheel.__version__
+
+extensions = ["myst_parser"]
+myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
+myst_heading_anchors = 3
+nitpicky = True
+exclude_patterns = ["_build"]
+
+html_theme = "furo"
+html_title = "gpuwheel"
+
+
+def _error_table() -> str:
+    """Every class of the error tree with its exit code and the first line of its docstring."""
+    rows = ["| exit code | error | meaning |", "|---|---|---|"]
+    classes = [getattr(errors, name) for name in errors.__all__]
+    for error in sorted(classes, key=lambda each: each.exit_code):
+        rows.append(f"| {error.exit_code} | `{error.__name__}` | {inspect.getdoc(error)} |")
+    return "\n".join(rows)
+
+
+myst_substitutions = {"error_table": _error_table()}
