@@ -1,0 +1,233 @@
+// The CUDA driver API, found at run time: `libcuda.so.1` is opened by the first call that needs it. No CUDA header, no
+// CUDA library at link time. Authors include <gpuwheel/launch.h>; this file is its lower half.
+#pragma once
+
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <gpuwheel/namespace.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+GPUWHEEL_NAMESPACE_BEGIN
+
+// What any CUDA call of these headers throws. The message names the kernel, the device and what the driver said.
+class Error : public std::runtime_error {
+ public:
+  Error(int code, const std::string& message) : std::runtime_error(message), code_(code) {}
+
+  // The CUresult; kNoDriver when there is no usable driver.
+  int code() const noexcept { return code_; }
+
+  static constexpr int kNoDriver = -1;
+
+ private:
+  int code_;
+};
+
+namespace driver {
+
+using Result = int;    // CUresult
+using Handle = void*;  // CUlibrary, CUkernel, CUcontext, CUstream
+
+// cuda.h in the few parts that are needed. The tests assert every layout and value against the real header.
+enum : Result {
+  kSuccess = 0,
+  kInvalidValue = 1,
+  kNotInitialized = 3,
+  kInvalidImage = 200,
+  kInvalidContext = 201,
+  kNoBinary = 209,
+  kUnsupportedPtx = 222,
+  kNotFound = 500,
+};
+enum LaunchAttributeId : int { kCooperative = 2, kClusterDimension = 4, kProgrammaticStreamSerialization = 6 };
+enum FunctionAttribute : int {
+  kMaxThreadsPerBlock = 0,
+  kSharedSize = 1,
+  kConstantSize = 2,
+  kLocalSize = 3,
+  kRegisters = 4,
+  kPtxVersion = 5,
+  kBinaryVersion = 6,
+  kMaxDynamicSharedSize = 8,
+  kNonPortableClusterSizeAllowed = 14,
+};
+enum DeviceAttribute : int {
+  kMultiprocessorCount = 16,
+  kComputeCapabilityMajor = 75,
+  kComputeCapabilityMinor = 76,
+  kMaxSharedPerBlockOptin = 97,
+};
+enum LibraryOption : int { kBinaryIsPreserved = 1 };
+
+struct alignas(8) LaunchAttribute {  // CUlaunchAttribute
+  int id;
+  char padding[4];
+  union {
+    unsigned dimensions[3];
+    int flag;
+    char raw[64];
+  } value;
+};
+
+struct LaunchConfig {  // CUlaunchConfig
+  unsigned grid[3];
+  unsigned block[3];
+  unsigned shared_bytes;
+  Handle stream;
+  LaunchAttribute* attributes;
+  unsigned attribute_count;
+};
+
+struct Functions {
+  Result (*init)(unsigned flags);
+  Result (*driver_version)(int* version);
+  Result (*error_name)(Result, const char**);
+  Result (*error_string)(Result, const char**);
+  Result (*library_load_data)(Handle* library, const void* image, int* jit_options, void** jit_values, unsigned jit_count,
+                              int* options, void** values, unsigned count);
+  Result (*library_get_kernel)(Handle* kernel, Handle library, const char* symbol);
+  Result (*kernel_get_function)(Handle* function, Handle kernel);
+  Result (*kernel_get_attribute)(int* value, int attribute, Handle kernel, int device);
+  Result (*kernel_set_attribute)(int attribute, int value, Handle kernel, int device);
+  Result (*launch_kernel)(const LaunchConfig*, Handle kernel, void** parameters, void** extra);
+  Result (*max_active_blocks)(int* blocks, Handle kernel, int block_size, std::size_t shared_bytes);
+  Result (*max_potential_block_size)(int* grid, int* block, Handle kernel, std::size_t (*shared_bytes)(int), std::size_t, int);
+  Result (*max_potential_cluster_size)(int* blocks, Handle kernel, const LaunchConfig*);
+  Result (*device_get_attribute)(int* value, int attribute, int device);
+  Result (*primary_context_retain)(Handle* context, int device);
+  Result (*context_set_current)(Handle context);
+  Result (*context_push_current)(Handle context);
+  Result (*context_pop_current)(Handle* context);
+  pid_t process;  // that called cuInit
+};
+
+inline std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+inline std::string describe(const Functions& cuda, Result result) {
+  const char* name = nullptr;
+  const char* text = nullptr;
+  cuda.error_name(result, &name);
+  cuda.error_string(result, &text);
+  return std::string(name ? name : "unknown error") + " (" + std::to_string(result) + ")" + (text ? std::string(": ") + text : "");
+}
+
+inline Functions load() {
+  void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);  // never closed: the driver outlives its users
+  if (library == nullptr) {
+    const char* reason = dlerror();
+    throw Error(Error::kNoDriver, std::string("gpuwheel: no CUDA driver on this machine: ") + (reason ? reason : "libcuda.so.1"));
+  }
+  using Lookup = Result (*)(const char* name, void** function, int version, std::uint64_t flags, int* status);
+  const auto lookup = reinterpret_cast<Lookup>(dlsym(library, "cuGetProcAddress_v2"));
+  if (lookup == nullptr) {
+    throw Error(Error::kNoDriver, "gpuwheel: the CUDA driver is too old: it has no cuGetProcAddress_v2 (CUDA 12.0, driver 525, or newer is needed)");
+  }
+  Functions cuda{};
+  // `since`: the CUDA version whose signature is asked for.
+  const auto find = [&](auto& function, const char* name, int since) {
+    void* address = nullptr;
+    if (lookup(name, &address, since, 0 /* legacy default stream */, nullptr) != kSuccess || address == nullptr) {
+      int version = 0;
+      if (cuda.driver_version) cuda.driver_version(&version);
+      throw Error(Error::kNoDriver, std::string("gpuwheel: the CUDA driver is too old: it has no ") + name + " (it supports CUDA " +
+                                        version_text(version) + "; 12.0, driver 525, or newer is needed)");
+    }
+    function = reinterpret_cast<std::decay_t<decltype(function)>>(address);
+  };
+  find(cuda.driver_version, "cuDriverGetVersion", 2020);
+  find(cuda.init, "cuInit", 2000);
+  find(cuda.error_name, "cuGetErrorName", 6000);
+  find(cuda.error_string, "cuGetErrorString", 6000);
+  find(cuda.library_load_data, "cuLibraryLoadData", 12000);
+  find(cuda.library_get_kernel, "cuLibraryGetKernel", 12000);
+  find(cuda.kernel_get_function, "cuKernelGetFunction", 12000);
+  find(cuda.kernel_get_attribute, "cuKernelGetAttribute", 12000);
+  find(cuda.kernel_set_attribute, "cuKernelSetAttribute", 12000);
+  find(cuda.launch_kernel, "cuLaunchKernelEx", 11060);
+  find(cuda.max_active_blocks, "cuOccupancyMaxActiveBlocksPerMultiprocessor", 6050);
+  find(cuda.max_potential_block_size, "cuOccupancyMaxPotentialBlockSize", 6050);
+  find(cuda.max_potential_cluster_size, "cuOccupancyMaxPotentialClusterSize", 11070);
+  find(cuda.device_get_attribute, "cuDeviceGetAttribute", 2000);
+  find(cuda.primary_context_retain, "cuDevicePrimaryCtxRetain", 7000);
+  find(cuda.context_set_current, "cuCtxSetCurrent", 4000);
+  find(cuda.context_push_current, "cuCtxPushCurrent", 4000);
+  find(cuda.context_pop_current, "cuCtxPopCurrent", 4000);
+  cuda.process = getpid();
+  if (const Result result = cuda.init(0)) throw Error(result, "gpuwheel: the CUDA driver does not start: " + describe(cuda, result));
+  return cuda;
+}
+
+// Found once per shared library; a failure is tried again by the next call.
+inline const Functions& functions() {
+  static const Functions cuda = load();
+  return cuda;
+}
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void fail(Result result, const std::string& doing) {
+  const Functions& cuda = functions();
+  std::string message = "gpuwheel: " + doing + ": " + describe(cuda, result);
+  if (result == kNotInitialized && cuda.process != getpid()) {
+    message += "; CUDA was used before this process was forked: start processes with the 'spawn' method";
+  }
+  throw Error(result, message);
+}
+
+inline int device_attribute(int attribute, int device) {
+  int value = 0;
+  if (const Result result = functions().device_get_attribute(&value, attribute, device)) {
+    fail(result, "asking for attribute " + std::to_string(attribute) + " of device " + std::to_string(device));
+  }
+  return value;
+}
+
+inline constexpr int kMaxDevices = 64;  // a machine has at most 16 to 32; a device above that is an error, not an overrun
+
+inline int checked_device(int device) {
+  if (device < 0 || device >= kMaxDevices) throw std::out_of_range("gpuwheel: there is no CUDA device " + std::to_string(device));
+  return device;
+}
+
+// The context that the CUDA runtime and torch use, retained once per device for the life of the process.
+inline Handle primary_context(int device) {
+  static std::atomic<Handle> contexts[kMaxDevices];
+  static std::mutex mutex;
+  std::atomic<Handle>& slot = contexts[checked_device(device)];
+  if (const Handle context = slot.load(std::memory_order_acquire)) return context;
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (const Handle context = slot.load(std::memory_order_relaxed)) return context;
+  Handle context = nullptr;
+  if (const Result result = functions().primary_context_retain(&context, device)) {
+    fail(result, "retaining the context of device " + std::to_string(device));
+  }
+  slot.store(context, std::memory_order_release);
+  return context;
+}
+
+// Makes a device's primary context current for a scope.
+class ContextGuard {
+ public:
+  explicit ContextGuard(int device) {
+    if (const Result result = functions().context_push_current(primary_context(device))) {
+      fail(result, "making device " + std::to_string(device) + " current");
+    }
+  }
+  ~ContextGuard() {
+    Handle context = nullptr;
+    functions().context_pop_current(&context);
+  }
+  ContextGuard(const ContextGuard&) = delete;
+  ContextGuard& operator=(const ContextGuard&) = delete;
+};
+
+}  // namespace driver
+GPUWHEEL_NAMESPACE_END

@@ -1,0 +1,2 @@
+// Device code under NVRTC: assert() is built in.
+#pragma once

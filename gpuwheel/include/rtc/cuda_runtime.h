@@ -1,0 +1,2 @@
+// Device code under NVRTC: the device part of the runtime is built in.
+#pragma once

@@ -1,0 +1,2 @@
+// Device code under NVRTC: the host API of the runtime does not exist in device code.
+#pragma once

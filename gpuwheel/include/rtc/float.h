@@ -1,0 +1,3 @@
+// Device code under NVRTC: the limits of floating-point types.
+#pragma once
+#include <cfloat>

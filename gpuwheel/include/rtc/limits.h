@@ -1,0 +1,3 @@
+// Device code under NVRTC: the limits of integer types.
+#pragma once
+#include <climits>

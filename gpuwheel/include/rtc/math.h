@@ -1,0 +1,2 @@
+// Device code under NVRTC: the functions of <math.h> are built in.
+#pragma once

@@ -1,0 +1,3 @@
+// Device code under NVRTC: the fixed-width integers.
+#pragma once
+#include <cstdint>

@@ -1,0 +1,2 @@
+// Device code under NVRTC: printf() is built in.
+#pragma once

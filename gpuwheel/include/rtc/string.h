@@ -1,0 +1,2 @@
+// Device code under NVRTC: memcpy() and memset() are built in.
+#pragma once
