@@ -1,0 +1,35 @@
+// Arithmetic that the kernels and their CPU twins share.
+#pragma once
+
+#include <gpuwheel/dtype.h>
+#include <gpuwheel/math.h>
+
+#include <cstdint>
+
+namespace gpuwheel_sample {
+
+using gpuwheel::accumulate_t;
+using std::int64_t;
+
+// exp(x) to a few units in the last place: the two instructions of the hardware where there are such. Its error grows
+// with |x|, where a softmax or a sigmoid no longer feels it.
+GPUWHEEL_HOST_DEVICE float quick_exp(float x) {
+#if defined(__CUDA_ARCH__)
+  return __expf(x);
+#else
+  return gpuwheel::math::exp(x);
+#endif
+}
+GPUWHEEL_HOST_DEVICE double quick_exp(double x) { return gpuwheel::math::exp(x); }
+
+// 1 / (1 + exp(-x))
+GPUWHEEL_HOST_DEVICE float quick_sigmoid(float x) {
+#if defined(__CUDA_ARCH__)
+  return __fdividef(1.0f, 1.0f + __expf(-x));
+#else
+  return gpuwheel::math::sigmoid(x);
+#endif
+}
+GPUWHEEL_HOST_DEVICE double quick_sigmoid(double x) { return gpuwheel::math::sigmoid(x); }
+
+}  // namespace gpuwheel_sample
