@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["CompilerLog", "compile_failure", "launch_lines", "read_log"]
+__all__ = ["CompilerLog", "by_message", "compile_failure", "launch_lines", "read_log"]
 
 _PROPERTIES = re.compile(r"Function properties for (\S+)")
 _SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
@@ -110,14 +110,12 @@ def _explain(shown: str, text: str, launches: Sequence[int]) -> tuple[str, str |
     if missing is not None:
         return (
             f"{shown} includes {missing[1]}, which is not found",
-            "add its folder to include-dirs of the kernel group; standard headers that need a host (<vector>, "
-            "<string>, <iostream>) do not exist in device code",
+            "add its folder to include-dirs of the kernel group (<vector>, <string>, <iostream> need a host)",
         )
     if _HOST_FUNCTION in text:
         return (
             f"{shown} has functions without __device__",
-            "mark them __device__ (or GPUWHEEL_HOST_DEVICE); for headers that are not yours, CUTLASS for example, add "
-            'flags = ["--device-as-default-execution-space"] to the kernel group',
+            'mark them __device__, or set flags = ["--device-as-default-execution-space"] (CUTLASS headers need it)',
         )
     if flag := _REFUSED_FLAG.search(text):
         return f"{shown} was not compiled: NVRTC refuses an option ({flag[1]})", "correct flags of the kernel group"

@@ -87,7 +87,8 @@ def header_text(group: str, images: Sequence[EmbeddedImage], targets: Sequence[s
         text += f"// To be declared by a header of yours that is included before this one: {', '.join(names)}.\n"
     for image in images:
         text += (
-            f'extern "C" __attribute__((visibility("hidden"))) const unsigned char gpuwheel_image_{image.identifier}[];\n'
+            'extern "C" __attribute__((visibility("hidden")))'
+            f" const unsigned char gpuwheel_image_{image.identifier}[];\n"
             f"inline gpuwheel::Library {image.identifier}_library{{"
             f'gpuwheel_image_{image.identifier}, "{image.title}", "{" ".join(targets)}"}};\n'
         )

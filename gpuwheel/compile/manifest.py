@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from typing import TYPE_CHECKING
 
+from gpuwheel.compile.files import write_if_changed
 from gpuwheel.model.kernels import Manifest
 
 if TYPE_CHECKING:
@@ -46,15 +45,5 @@ def build_manifest(groups: Iterable[BuiltGroup], *, toolkit: MinorVersion, drive
 def write_manifest(manifest: Manifest, path: Path) -> Path:
     """Write `manifest` to `path`, atomically, unless that is what is there."""
     content = (json.dumps(manifest.as_json(), indent=1, sort_keys=True) + "\n").encode()
-    if not path.is_file() or path.read_bytes() != content:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    write_if_changed(path, content)
     return path

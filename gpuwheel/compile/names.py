@@ -1,8 +1,7 @@
 """Kernel names: from the mangled symbol (Itanium C++ ABI, section 5.1) to namespace, template arguments and types.
 
 Demangled by `__cxa_demangle` of the C++ run time: cuda.bindings, without which there is no symbol to read, is itself
-C++ and needs libstdc++.so.6, so it is there wherever NVRTC ran. Images carry mangled names only; a store entry keeps
-what was demangled when it was made.
+C++ and needs libstdc++.so.6, so it is there wherever NVRTC ran.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class Signature:
     """One kernel as C++ names it."""
 
     namespace: str
-    """"fused::detail", or "" for the global namespace."""
+    """`fused::detail`; empty for the global namespace."""
     base: str
     template_arguments: tuple[str, ...]
     parameters: tuple[str, ...] | None
@@ -76,7 +75,7 @@ def _demangler() -> Callable[[str], str]:
         msg = f"the C++ run time libstdc++.so.6 cannot be loaded ({error})"
         raise ToolchainError(msg, hint="install a C++ compiler (apt-get install g++, dnf install gcc-c++)") from error
     # char* abi::__cxa_demangle(const char* symbol, char* buffer, size_t* length, int* status); the result is malloc'ed.
-    cxa_demangle, free = library.__cxa_demangle, ctypes.CDLL(None).free
+    cxa_demangle, free = library["__cxa_demangle"], ctypes.CDLL(None)["free"]
     cxa_demangle.argtypes = (ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
     cxa_demangle.restype = ctypes.c_void_p
     free.argtypes, free.restype = (ctypes.c_void_p,), None

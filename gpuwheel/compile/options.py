@@ -40,7 +40,7 @@ class Target:
 
 
 def shipped_include_dirs() -> tuple[Path, ...]:
-    """gpuwheel's own headers, then its standard headers for NVRTC, which has none."""
+    """Our own headers, then standard headers for NVRTC, which has none."""
     return resource("include"), resource("include", "rtc")
 
 

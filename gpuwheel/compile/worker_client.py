@@ -13,12 +13,11 @@ from gpuwheel._run import ProcessFailedError, running
 from gpuwheel.errors import ToolchainError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from gpuwheel.model.toolchain import DeviceCompiler
 
-__all__ = ["CompileJob", "Event", "LinkJob", "LinkMember", "worker"]
+__all__ = ["CompileJob", "Event", "LinkJob", "LinkMember", "Request", "run_worker"]
 
 
 @dataclass(frozen=True)
@@ -64,38 +63,36 @@ class Event:
     log: str
 
 
-@contextmanager
-def worker(
-    compiler: DeviceCompiler,
-    jobs: tuple[Sequence[CompileJob], Sequence[LinkJob]],
-    *,
-    root: Path,
-    folders: Mapping[int, Path],
-    threads: int,
-) -> Iterator[Iterator[Event]]:
-    """Run compile jobs on `threads` threads, then link jobs, and hand out one event per job as it ends.
+@dataclass(frozen=True)
+class Request:
+    """Everything one worker has to do."""
 
-    The worker's current folder is `root`, and file descriptor `number` is open on `folders[number]`: programs name
-    include folders through `/proc/self/cwd` and `/proc/self/fd`, so no path of this machine reaches an image.
+    compile: tuple[CompileJob, ...]
+    link: tuple[LinkJob, ...]
+    root: str
+    """The worker's current folder, which programs see as `/proc/self/cwd`."""
+    folders: Mapping[int, str]
+    """File descriptor -> folder opened there, which programs see as `/proc/self/fd/N`."""
+    threads: int
+
+
+@contextmanager
+def run_worker(compiler: DeviceCompiler, request: Request) -> Iterator[Iterator[Event]]:
+    """Run the compile jobs, then (if all succeeded) the link jobs, and hand out one event per job as it ends.
 
     Raises:
         ToolchainError: the compiler could not be loaded or is not the pinned one.
     """
-    request = {
-        "root": str(root),
-        "folders": {str(number): str(folder) for number, folder in folders.items()},
+    document = asdict(request) | {
         "python_path": [str(path) for path in compiler.python_path],
         "nvrtc": str(compiler.nvrtc),
         "nvfatbin": str(compiler.nvfatbin),
         "cuda": [compiler.cuda.major, compiler.cuda.minor],
-        "threads": threads,
-        "compile": [asdict(job) for job in jobs[0]],
-        "link": [asdict(job) for job in jobs[1]],
     }
     # -I -S: neither PYTHON* variables nor site-packages of the running interpreter are seen.
-    argv = [sys.executable, "-I", "-S", "-X", "utf8", resource("compile", "nvrtc_worker.py")]
+    argv = [sys.executable, "-I", "-S", "-X", "utf8", str(resource("compile", "nvrtc_worker.py"))]
     try:
-        with running(argv, stdin=json.dumps(request)) as lines:
+        with running(argv, stdin=json.dumps(document)) as lines:
             yield (Event(**json.loads(line)) for line in lines)
     except ProcessFailedError as error:
         output = error.completed.stderr.strip()

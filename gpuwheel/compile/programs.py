@@ -1,0 +1,96 @@
+"""What a kernel group consists of: programs, their targets, and the keys under which their images are stored."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gpuwheel.compile.includes import IncludeScanner
+from gpuwheel.compile.options import Target, VirtualPaths, command_line, shipped_include_dirs
+from gpuwheel.compile.store import content_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from gpuwheel.model.kernels import KernelGroup
+    from gpuwheel.model.toolchain import DeviceCompiler
+
+__all__ = ["GroupPlan", "Program", "plan_group"]
+
+_FACTS = 1
+"""Version of the facts beside an image; part of every key."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One source, with the keys of what it becomes."""
+
+    source: Path
+    name: str
+    """Virtual, as in `VirtualPaths`."""
+    shown: str
+    """For people: relative to the project."""
+    options: Mapping[Target, tuple[str, ...]]
+    image_keys: Mapping[Target, str]
+    key: str
+    """Of the fatbin."""
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@dataclass(frozen=True)
+class GroupPlan:
+    """A kernel group as the compiler will see it."""
+
+    group: KernelGroup
+    compiler: DeviceCompiler
+    programs: tuple[Program, ...]
+    paths: VirtualPaths
+
+    def is_current(self, program: Program) -> bool:
+        """Whether the files that `program` depends on are still what its keys were made from."""
+        keys = _Keys(self.group, self.compiler, self.paths)
+        return keys.program(program.source).key == program.key
+
+
+def plan_group(group: KernelGroup, compiler: DeviceCompiler) -> GroupPlan:
+    """Read the sources and make the keys, from contents: nothing of where a file lies or when it was written."""
+    paths = VirtualPaths.of(group, compiler)
+    keys = _Keys(group, compiler, paths)
+    return GroupPlan(group, compiler, tuple(keys.program(source) for source in group.sources), paths)
+
+
+class _Keys:
+    """Makes the keys of one group, reading each file once."""
+
+    def __init__(self, group: KernelGroup, compiler: DeviceCompiler, paths: VirtualPaths) -> None:
+        shipped = shipped_include_dirs()
+        self._group = group
+        self._paths = paths
+        self._targets = [
+            *(Target(arch, ptx=False) for arch in group.cubin_archs),
+            *(Target(arch, ptx=True) for arch in group.ptx_archs),
+        ]
+        self._scanner = IncludeScanner(group.include_dirs, (*shipped, *compiler.include_dirs))
+        self._toolchain = {"facts": _FACTS, "compiler": compiler.digest, "headers": _tree_digest(shipped[0])}
+
+    def program(self, source: Path) -> Program:
+        name = self._paths.name(source)
+        closure = sorted((self._paths.name(file.path), file.sha256) for file in self._scanner.closure(source))
+        options = {target: command_line(self._group, source, target, self._paths) for target in self._targets}
+        program = {**self._toolchain, "name": name, "closure": closure}
+        image_keys = {target: content_key({**program, "options": line}) for target, line in options.items()}
+        fatbin = {**self._toolchain, "images": list(image_keys.values()), "fatbin": self._group.compression}
+        return Program(source, name, self._paths.real(name), options, image_keys, content_key(fatbin))
+
+
+def _tree_digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
