@@ -222,8 +222,8 @@ def no_system_cuda(
         monkeypatch.delenv(variable, raising=False)
     if _guard is not None:
         monkeypatch.setenv("LD_PRELOAD", str(_guard))
-        monkeypatch.setenv("GPUWHEEL_TEST_CUDA_ROOTS", roots)
-        monkeypatch.setenv("GPUWHEEL_TEST_CUDA_LOG", str(system_cuda.log))
+        monkeypatch.setenv("SYSTEM_CUDA_GUARD_ROOTS", roots)
+        monkeypatch.setenv("SYSTEM_CUDA_GUARD_LOG", str(system_cuda.log))
     _WALL.system_cuda = system_cuda
     yield system_cuda
     _WALL.system_cuda = None

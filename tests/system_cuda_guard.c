@@ -1,8 +1,8 @@
 /* Hides the machine's CUDA toolkit from the programs of a build, and writes down who looked for it.
  *
- * Preloaded into every child of a test. A call whose path lies below a root of GPUWHEEL_TEST_CUDA_ROOTS (colon-separated
+ * Preloaded into every child of a test. A call whose path lies below a root of SYSTEM_CUDA_GUARD_ROOTS (colon-separated
  * absolute paths; a root also covers its versioned twins, "/usr/local/cuda" covers "/usr/local/cuda-13.0") fails with
- * ENOENT and is appended to GPUWHEEL_TEST_CUDA_LOG as "PROGRAM: CALL PATH". Libraries that the loader mapped from below
+ * ENOENT and is appended to SYSTEM_CUDA_GUARD_LOG as "PROGRAM: CALL PATH". Libraries that the loader mapped from below
  * a root are written down when the program ends. Statically linked programs are not seen; a build starts none. */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 static int below_root(const char *path) {
-    const char *roots = getenv("GPUWHEEL_TEST_CUDA_ROOTS");
+    const char *roots = getenv("SYSTEM_CUDA_GUARD_ROOTS");
     while (path && roots && *roots) {
         const size_t length = strcspn(roots, ":");
         if (length && strncmp(path, roots, length) == 0 && strchr("/-", path[length])) return 1; /* or its end */
@@ -29,7 +29,7 @@ static int below_root(const char *path) {
 }
 
 static void write_down(const char *call, const char *path) {
-    const char *log = getenv("GPUWHEEL_TEST_CUDA_LOG");
+    const char *log = getenv("SYSTEM_CUDA_GUARD_LOG");
     char line[4096];
     if (!log) return;
     const int length = snprintf(line, sizeof line, "%s: %s %s\n", program_invocation_short_name, call, path);

@@ -27,8 +27,8 @@ def toolkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_system_cuda: Sys
     nvcc.write_text("#!/bin/sh\necho found\n")
     nvcc.chmod(0o755)
     (tmp_path / "toolkit-13.0" / "cuda.h").write_text("#define FOUND 1\n")
-    monkeypatch.setenv("GPUWHEEL_TEST_CUDA_ROOTS", str(tmp_path / "toolkit"))
-    monkeypatch.setenv("GPUWHEEL_TEST_CUDA_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("SYSTEM_CUDA_GUARD_ROOTS", str(tmp_path / "toolkit"))
+    monkeypatch.setenv("SYSTEM_CUDA_GUARD_LOG", str(tmp_path / "log"))
     return tmp_path / "toolkit"
 
 
