@@ -23,11 +23,9 @@ html_title = "gpuwheel"
 
 def _error_table() -> str:
     """Every class of the error tree with its exit code and the first line of its docstring."""
-    rows = ["| exit code | error | meaning |", "|---|---|---|"]
-    classes = [getattr(errors, name) for name in errors.__all__]
-    for error in sorted(classes, key=lambda each: each.exit_code):
-        rows.append(f"| {error.exit_code} | `{error.__name__}` | {inspect.getdoc(error)} |")
-    return "\n".join(rows)
+    classes = sorted((getattr(errors, name) for name in errors.__all__), key=lambda each: each.exit_code)
+    rows = [f"| {each.exit_code} | `{each.__name__}` | {inspect.getdoc(each)} |" for each in classes]
+    return "\n".join(["| exit code | error | meaning |", "|---|---|---|", *rows])
 
 
 myst_substitutions = {"error_table": _error_table()}

@@ -8,10 +8,7 @@ import torch
 
 __all__ = ["axpy"]
 
-_library = importlib.util.find_spec("first_wheel._C")
-assert _library is not None
-assert _library.origin is not None
-torch.ops.load_library(_library.origin)
+torch.ops.load_library(importlib.util.find_spec("first_wheel._C").origin)
 
 
 @torch.library.register_fake("first_wheel::axpy")
