@@ -129,7 +129,7 @@ def _check_platform(wheel: _Wheel, tables: Tables) -> Iterator[Finding]:
     if wrong:
         yield _error(
             *("platform-tag", wheel.name),
-            f"holds libraries for {' and '.join(machines)} under another tag ({' '.join(wrong)}, expected one for them)",
+            f"holds libraries for {' and '.join(machines)} under another tag ({' '.join(wrong)}, expected theirs)",
             "the wheel would be installed where its libraries cannot be loaded, or nowhere",
             "build with gpuwheel.backend, which sets the platform tag",
         )
