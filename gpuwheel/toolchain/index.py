@@ -75,10 +75,12 @@ class PackageIndex:
                     failure = failure or _wrong_digest(file.filename, shown, str(link.sha256), file.sha256)
                     continue
                 return FoundFile(file, link.url, shown)
+        others = f" (or one of {len(files) - 1} with the same content)" if len(files) > 1 else ""
+        subject = f"{files[0].filename}{others}"
         if failure is not None:
-            raise failure
-        names = " or ".join(sorted(wanted))
-        msg = f"{names} is not on the index (asked {', '.join(asked) or 'none: no-index is set'})"
+            msg = f"{subject} cannot be had: {failure.message}"
+            raise NetworkError(msg, hint=failure.hint) from failure
+        msg = f"{subject} is not on the index (asked {', '.join(asked) or 'none: no-index is set'})"
         raise NetworkError(
             msg, hint="set GPUWHEEL_INDEX_URL to an index that carries it, such as a full mirror of PyPI"
         )
@@ -112,7 +114,7 @@ class PackageIndex:
 
 def _wrong_digest(filename: str, place: str, found: str, expected: str) -> NetworkError:
     return NetworkError(
-        f"{filename} on {place} is not the pinned file (sha256 {found}, expected {expected})",
+        f"{place} lists another {filename} than the pinned one (sha256 {found}, expected {expected})",
         hint="set GPUWHEEL_INDEX_URL to an index with the original files, such as https://pypi.org/simple",
     )
 

@@ -208,16 +208,13 @@ class Transport:
             yield response
 
     def _chunks(self, response: requests.Response) -> Iterator[bytes]:
-        before = 0
         try:
-            for chunk in response.iter_content(_CHUNK):
-                now = response.raw.tell()
-                self._traffic.received += now - before
-                before = now
-                yield chunk
+            yield from response.iter_content(_CHUNK)
         except requests.RequestException as error:
             msg = f"{response.url} was cut short ({_reason(error)})"
             raise InterruptedTransferError(msg, hint="try again") from error
+        finally:
+            self._traffic.received += response.raw.tell()
 
 
 def _credentials(settings: IndexSettings) -> dict[str, tuple[str, str]]:

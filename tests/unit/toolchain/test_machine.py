@@ -1,0 +1,132 @@
+"""Platforms, host compilers, wheels and stubs: small parts, each by what it refuses and what it gives."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+
+from gpuwheel.errors import PlatformError, ToolchainError
+from gpuwheel.toolchain import PlatformFacts, check_platform, find_host_compiler, probe_platform
+from gpuwheel.toolchain.ranges import SparseFile
+from gpuwheel.toolchain.stub import MACHINES, stub_library
+from gpuwheel.toolchain.unpack import unpack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KNOWN = ("x86_64", "aarch64")
+
+
+def _compiler(folder: Path, body: str) -> Path:
+    program = folder / "my-c++-12"
+    program.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.parametrize(
+    ("facts", "found", "hint"),
+    [
+        (PlatformFacts("darwin", "arm64", ""), "found macOS on arm64", "container"),
+        (PlatformFacts("win32", "AMD64", ""), "found Windows on AMD64", "WSL"),
+        (PlatformFacts("linux", "x86_64", "musl"), "found Linux with musl on x86_64", "not Alpine"),
+        (PlatformFacts("linux", "riscv64", "glibc", "2.39"), "found Linux with glibc 2.39 on riscv64", "CPU"),
+    ],
+)
+def test_other_platforms_are_refused(facts: PlatformFacts, found: str, hint: str) -> None:
+    with pytest.raises(PlatformError) as caught:
+        check_platform(facts, KNOWN)
+    assert found in caught.value.message
+    assert "expected Linux with glibc on aarch64 or x86_64" in caught.value.message
+    assert hint in str(caught.value.hint)
+
+
+def test_this_machine_is_accepted() -> None:
+    facts = probe_platform()
+    assert facts.libc == "glibc"
+    assert facts.libc_version.startswith("2.")
+    check_platform(facts, KNOWN)
+
+
+def test_cxx_may_hold_arguments(tmp_path: Path) -> None:
+    body = (
+        'case "$*" in "-m64 --version") echo "mine 12.1"; echo more;; "-m64 -dumpmachine") echo x86_64-linux-gnu;; esac'
+    )
+    program = _compiler(tmp_path, body)
+    compiler = find_host_compiler({"CXX": "my-c++-12 -m64", "PATH": f"{tmp_path}:/bin"})
+    assert (compiler.path, compiler.identity, compiler.target) == (program, "mine 12.1", "x86_64-linux-gnu")
+    assert compiler.found_via == "CXX"
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({}, r"no C\+\+ compiler is found \(looked for c\+\+, g\+\+, clang\+\+ on PATH\)"),
+        ({"CXX": "absent -O2"}, r"CXX names is not found \(absent\)"),
+        ({"CXX": "g++ '"}, "CXX cannot be read"),
+    ],
+)
+def test_a_missing_compiler_says_how_to_get_one(tmp_path: Path, environ: dict[str, str], message: str) -> None:
+    with pytest.raises(ToolchainError, match=message) as caught:
+        find_host_compiler({"PATH": str(tmp_path), **environ})
+    assert caught.value.hint
+
+
+def test_a_compiler_that_does_not_run_is_shown(tmp_path: Path) -> None:
+    program = _compiler(tmp_path, "echo no licence >&2; exit 3")
+    with pytest.raises(ToolchainError, match="does not run") as caught:
+        find_host_compiler({"CXX": str(program), "PATH": "/bin"})
+    assert caught.value.detail == "no licence"
+
+
+@pytest.mark.parametrize(("machine", "code"), [("x86_64", "EM_X86_64"), ("aarch64", "EM_AARCH64")])
+def test_a_stub_is_a_library_with_a_name_and_nothing_else(machine: str, code: str) -> None:
+    elf = ELFFile(io.BytesIO(stub_library("libtorch.so", machine)))
+    assert machine in MACHINES
+    assert (elf["e_type"], elf["e_machine"]) == ("ET_DYN", code)
+    dynamic = elf.get_section_by_name(".dynamic")
+    assert isinstance(dynamic, DynamicSection)
+    assert [tag.soname for tag in dynamic.iter_tags("DT_SONAME")] == ["libtorch.so"]
+    assert list(dynamic.iter_tags("DT_NEEDED")) == []
+    assert elf.get_section_by_name(".dynsym").num_symbols() == 1
+    assert {segment["p_type"] for segment in elf.iter_segments()} == {"PT_LOAD", "PT_DYNAMIC"}
+
+
+def test_a_wheel_cannot_write_outside(tmp_path: Path) -> None:
+    wheel = tmp_path / "evil.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("../outside", b"")
+    (tmp_path / "in").mkdir()
+    with pytest.raises(ToolchainError, match=r"not safe to unpack .*\.\./outside"):
+        unpack(wheel, tmp_path / "in", leave_out=())
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_file_that_is_no_wheel_is_named(tmp_path: Path) -> None:
+    wheel = tmp_path / "odd.whl"
+    wheel.write_bytes(b"<html>")
+    with pytest.raises(ToolchainError, match=r"odd\.whl is not a readable wheel"):
+        unpack(wheel, tmp_path, leave_out=())
+
+
+def test_a_sparse_file_fetches_each_byte_once() -> None:
+    content = bytes(range(256)) * 2000
+    fetched: list[tuple[int, int]] = []
+
+    def fetch(start: int, stop: int) -> bytes:
+        fetched.append((start, stop))
+        return content[start:stop]
+
+    with SparseFile(fetch, len(content)) as file:
+        file.prefetch([(1000, 2000), (1500, 2500), (200_000, 200_010)])
+        for start, stop in ((0, 10), (900, 3000), (199_990, 200_050), (511_990, 512_000), (0, 512_000)):
+            file.seek(start)
+            assert file.read(stop - start) == content[start:stop]
+        assert file.read() == b""
+    assert sum(stop - start for start, stop in fetched) == len(content)
+    assert (1000, 2500) in fetched
