@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import stat
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gpuwheel.errors import AuditError
+from gpuwheel.model.wheels import WheelTag
+from gpuwheel.wheel import WheelEdits, add_requirements, read_members, rewrite_sdist, rewrite_wheel
+from gpuwheel.wheel.archive import Member, check_record, write_wheel
+from gpuwheel.wheel.metadata import field_values, requirements
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INFO = "fused_ops-1.0.dist-info"
+EDITS = WheelEdits(
+    platform="manylinux_2_34_x86_64",
+    requirements=("torch>=2.10",),
+    files={"sboms/gpuwheel.cdx.json": b"{}"},
+    generator="gpuwheel 0.1.0",
+    epoch=1763776800,
+)
+
+
+def test_every_edit_is_made_and_the_rest_is_kept(wheel: Path, tmp_path: Path) -> None:
+    before = read_members(wheel)
+    (tmp_path / "out").mkdir()
+    built = rewrite_wheel(wheel, tmp_path / "out", EDITS)
+    assert built.path == tmp_path / "out" / "fused_ops-1.0-py3-none-manylinux_2_34_x86_64.whl"
+    assert built.tag == WheelTag("py3", "none", "manylinux_2_34_x86_64")
+    members = read_members(built.path)
+    assert check_record(members) == []
+    wheel_file = members[f"{INFO}/WHEEL"].data
+    assert field_values(wheel_file, "Generator") == ("scikit-build-core 1.1.2", "gpuwheel 0.1.0")
+    assert field_values(wheel_file, "Tag") == ("py3-none-manylinux_2_34_x86_64",)
+    assert requirements(members[f"{INFO}/METADATA"].data) == ("numpy>=1.26", "torch>=2.10")
+    assert members[f"{INFO}/sboms/gpuwheel.cdx.json"].data == b"{}"
+    for name in ("fused_ops/_C.so", "fused_ops/__init__.py"):
+        assert (members[name].data, members[name].executable) == (before[name].data, before[name].executable)
+    assert wheel.exists(), "the source is kept"
+
+
+def test_rewriting_the_result_again_changes_nothing(wheel: Path) -> None:
+    first = rewrite_wheel(wheel, wheel.parent, EDITS)
+    content = first.path.read_bytes()
+    assert rewrite_wheel(first.path, wheel.parent, EDITS) == first
+    assert first.path.read_bytes() == content
+
+
+def test_no_edit_keeps_name_and_metadata(wheel: Path) -> None:
+    before = wheel.read_bytes()
+    assert rewrite_wheel(wheel, wheel.parent, WheelEdits()).path == wheel
+    members = read_members(wheel)
+    assert requirements(members[f"{INFO}/METADATA"].data) == ("numpy>=1.26",)
+    assert len(wheel.read_bytes()) < len(before), "Dynamic: Requires-Dist is gone: what a wheel says is final"
+
+
+def test_a_file_of_the_project_is_not_replaced(tmp_path: Path, members: list[Member]) -> None:
+    path = tmp_path / "fused_ops-1.0-py3-none-any.whl"
+    write_wheel(path, [*members, Member(f"{INFO}/sboms/gpuwheel.cdx.json", b"theirs")])
+    with pytest.raises(AuditError, match=r"already holds another .*gpuwheel\.cdx\.json"):
+        rewrite_wheel(path, tmp_path, EDITS)
+
+
+@pytest.mark.parametrize("missing", ["METADATA", "WHEEL"])
+def test_a_wheel_without_its_own_files_is_refused(tmp_path: Path, members: list[Member], missing: str) -> None:
+    path = tmp_path / "fused_ops-1.0-py3-none-any.whl"
+    write_wheel(path, [member for member in members if not member.name.endswith(missing)])
+    with pytest.raises(AuditError, match=f"{missing} is missing"):
+        rewrite_wheel(path, tmp_path, EDITS)
+
+
+def _sdist(path: Path, extra: list[tarfile.TarInfo] | None = None) -> Path:
+    """An sdist as a machine leaves it: odd owner, modes and times."""
+    files = {"fused_ops-1.0/src/kernels.cu": b"// kernel", "fused_ops-1.0/PKG-INFO": b"Name: fused-ops\n\nText\n"}
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode, info.mtime = len(data), 0o660, 1700000000.5
+            info.uid = info.gid = os.getpid()
+            info.uname = "somebody"
+            archive.addfile(info, io.BytesIO(data))
+        for info in extra or []:
+            archive.addfile(info)
+    return path
+
+
+def _link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+def test_an_sdist_gets_its_pkg_info_and_loses_the_machine(tmp_path: Path) -> None:
+    path = _sdist(tmp_path / "fused_ops-1.0.tar.gz", [_link("fused_ops-1.0/link.cu", "src/kernels.cu")])
+    assert rewrite_sdist(path, lambda text: add_requirements(text, ["torch>=2.10"]), epoch=1763776800) == path
+    with tarfile.open(path) as archive:
+        infos = archive.getmembers()
+        pkg_info = archive.extractfile("fused_ops-1.0/PKG-INFO")
+        assert pkg_info is not None
+        assert pkg_info.read() == b"Name: fused-ops\nRequires-Dist: torch>=2.10\n\nText\n"
+    assert [info.name for info in infos] == [
+        "fused_ops-1.0/PKG-INFO",
+        "fused_ops-1.0/link.cu",
+        "fused_ops-1.0/src/kernels.cu",
+    ]
+    assert infos[1].linkname == "src/kernels.cu"
+    assert {(i.uid, i.gid, i.uname, i.gname, i.mode, i.mtime) for i in infos} == {(0, 0, "", "", 0o644, 1763776800)}
+    with gzip.open(path) as stream:
+        stream.read(1)
+        assert stream.mtime == 1763776800
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_the_same_files_give_the_same_sdist(tmp_path: Path) -> None:
+    contents = set()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        path = _sdist(tmp_path / name / "fused_ops-1.0.tar.gz")
+        contents.add(rewrite_sdist(path, bytes).read_bytes())
+        contents.add(rewrite_sdist(path, bytes).read_bytes())
+    assert len(contents) == 1
+
+
+@pytest.mark.parametrize(
+    "unsafe",
+    [
+        _link("fused_ops-1.0/link", "/etc/passwd"),
+        _link("fused_ops-1.0/link", "../../outside"),
+        _link("fused_ops-1.0/link", "fused_ops-1.0/PKG-INFO", tarfile.LNKTYPE),
+        _link("fused_ops-1.0/device", "", tarfile.CHRTYPE),
+        tarfile.TarInfo("fused_ops-1.0/../outside"),
+        tarfile.TarInfo("/absolute"),
+    ],
+    ids=lambda info: f"{info.name} {info.linkname}",
+)
+def test_unsafe_members_of_an_sdist_are_refused(tmp_path: Path, unsafe: tarfile.TarInfo) -> None:
+    path = _sdist(tmp_path / "fused_ops-1.0.tar.gz", [unsafe])
+    before = path.read_bytes()
+    with pytest.raises(AuditError, match="unsafe member"):
+        rewrite_sdist(path, bytes)
+    assert path.read_bytes() == before
+
+
+def test_what_is_not_an_sdist_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x-1.tar.gz"
+    path.write_bytes(b"no archive")
+    with pytest.raises(AuditError, match="expected a gzipped tar archive"):
+        rewrite_sdist(path, bytes)
+    path.write_bytes(_sdist(tmp_path / "whole.tar.gz").read_bytes()[:-30])
+    with pytest.raises(AuditError, match="expected a gzipped tar archive"):
+        rewrite_sdist(path, bytes)
+    _sdist(path, [tarfile.TarInfo("second/PKG-INFO")])
+    with pytest.raises(AuditError, match="expected one folder with PKG-INFO"):
+        rewrite_sdist(path, bytes)
