@@ -13,12 +13,12 @@ import sys
 
 from packaging.version import Version
 from update_index import IndexFile, files_of
-from update_table import Table, as_table, as_text, dump, finish, options, read
+from update_table import Table, as_table, as_text, command_line, dump, finish, read
 
 
 def main() -> int:
     """Take every pinned version's Linux wheels from the index."""
-    asked = options(__doc__)
+    asked = command_line(__doc__).parse_args()
     comment, table = read("pins.toml")
     newer: list[str] = []
     toolkits: Table = {}

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TypedDict
 
-from update_table import Table, dump, finish, options, read
+from update_table import Table, command_line, dump, finish, read
 
 _MACHINES = ("x86_64", "aarch64")
 
@@ -29,7 +29,7 @@ class _Policy(TypedDict):
 
 def main() -> int:
     """Take every glibc policy of the machines that gpuwheel knows."""
-    asked = options(__doc__)
+    asked = command_line(__doc__).parse_args()
     comment, _ = read("platforms.toml")
     spec = importlib.util.find_spec("auditwheel.policy")
     if spec is None or spec.origin is None:

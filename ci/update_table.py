@@ -20,7 +20,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["DATA", "Table", "as_table", "as_text", "as_texts", "dump", "finish", "options", "read"]
+__all__ = ["DATA", "Table", "as_table", "as_text", "as_texts", "command_line", "dump", "finish", "read"]
 
 DATA = Path(__file__).resolve().parent.parent / "gpuwheel" / "data"
 _WIDTH = 120
@@ -70,11 +70,11 @@ def dump(comment: str, table: Mapping[str, object]) -> str:
     return f"{comment}\n" + "\n".join(_section((), table)).lstrip("\n") + "\n"
 
 
-def options(description: str | None) -> argparse.Namespace:
-    """The command line that every `update_*.py` has: `--check`."""
+def command_line(description: str | None) -> argparse.ArgumentParser:
+    """What every `update_*.py` takes: `--check`."""
     parser = argparse.ArgumentParser(description=(description or "").split("\n\n", maxsplit=1)[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the table would change")
-    return parser.parse_args()
+    return parser
 
 
 def finish(name: str, text: str, *, check: bool, missing: Sequence[str] = ()) -> int:

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from packaging.version import Version
 from update_index import IndexFile, files_of, open_wheel
-from update_table import Table, as_table, as_text, as_texts, dump, finish, options, read
+from update_table import Table, as_table, as_text, as_texts, command_line, dump, finish, read
 
 from gpuwheel.model.pins import TorchSdkPin, tree_digest
 
@@ -32,7 +32,7 @@ _SDK_READERS = 4
 
 def main() -> int:
     """Take rows and SDK from the index."""
-    asked = options(__doc__)
+    asked = command_line(__doc__).parse_args()
     comment, table = read("torch.toml")
     files = files_of("torch")
     rows = as_table(table["versions"])
