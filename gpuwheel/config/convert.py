@@ -7,6 +7,7 @@ import keyword
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 from packaging.requirements import InvalidRequirement
@@ -25,8 +26,8 @@ __all__ = ["Converter", "converter_for", "parse_size"]
 
 T = TypeVar("T")
 
-_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kMG]i?B|B)")
-_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "kiB": 2**10, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_SIZE = re.compile(rf"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>{'|'.join(_UNITS)})")
 _FLOOR = re.compile(r">=\s*(?P<version>\d+\.\d+)")
 _DRIVER_FLOOR = re.compile(r">=\s*(?P<version>\d+(?:\.\d+){0,2})")
 _LOOSE_ARCH = re.compile(
@@ -74,14 +75,15 @@ def parse_size(text: str) -> int:
     Raises:
         ValueError: `text` is not a number and a unit, or not a whole number of bytes above zero.
     """
+    msg = f"{text!r} is not a size (expected for example '100 MB')"
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise ValueError(text)
+        raise ValueError(msg)
     whole, _, fraction = match["number"].partition(".")
     divisor: int = 10 ** len(fraction)
     scaled, rest = divmod(int(whole + fraction) * _UNITS[match["unit"]], divisor)
     if rest or scaled == 0:
-        raise ValueError(text)
+        raise ValueError(msg)
     return scaled
 
 
@@ -146,7 +148,8 @@ def _requirement(text: str) -> str:
 
 
 def _glob(text: str) -> str:
-    if not text or text.startswith("/") or ".." in text.split("/") or "\\" in text:
+    path = PurePosixPath(text)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in text:
         raise ValueError(text)
     return text
 
@@ -173,6 +176,10 @@ def _choice(values: Mapping[str, T]) -> Converter:
 
 
 def _suggest_arch(text: str) -> str | None:
+    words = re.split(r"[\s,]+", text)
+    if len(words) > 1:
+        meant = [word if _reads(ArchTarget.parse, word) else _suggest_arch(word) for word in words]
+        return ";".join(word for word in meant if word) if all(meant) else None
     match = _LOOSE_ARCH.fullmatch(text)
     if match is None:
         return None
@@ -182,6 +189,14 @@ def _suggest_arch(text: str) -> str | None:
     else:
         minor = match["minor"] or "0"
     return f"{digits}.{minor}{(match['suffix'] or '').lower()}{'+PTX' if match['ptx'] else ''}"
+
+
+def _reads(parse: Callable[[str], object], text: str) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 _GROUP = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -218,7 +233,7 @@ _CONVERTERS: dict[object, Converter] = {
     ByteSize: Converter(
         "a size such as '100 MB' or '1 GiB'",
         parse=parse_size,
-        schema={"pattern": r"^(?=.*[1-9])\d+(\.\d+)?\s*([kMG]i?B|B)$"},
+        schema={"pattern": rf"^(?=.*[1-9])\d+(\.\d+)?\s*({'|'.join(_UNITS)})$"},
     ),
     Glob: Converter(
         "a pattern below the project such as 'csrc/*.cu'",

@@ -23,11 +23,15 @@ def resolve_sources(root: Path, patterns: Sequence[str], key: str) -> tuple[Path
         key: which setting the patterns come from, for the message.
 
     Raises:
-        ConfigError: a pattern matches no file.
+        ConfigError: a pattern matches no file, or is none.
     """
     found: set[Path] = set()
     for pattern in patterns:
-        matches = {path for path in root.glob(pattern) if path.is_file()}
+        try:
+            matches = {path for path in root.glob(pattern) if path.is_file()}
+        except ValueError as error:
+            msg = f"{key} holds what is not a pattern (found {pattern!r}, {error})"
+            raise ConfigError(msg) from error
         if not matches:
             msg = f"{key} holds a pattern that matches no file (found {pattern!r}, expected files below the project)"
             raise ConfigError(msg, hint=_closest_file(root, pattern))

@@ -23,18 +23,21 @@ def dotted(path: Sequence[str]) -> str:
     return ".".join(part if _BARE.fullmatch(part) else f'"{part}"' for part in path)
 
 
-def close_match(word: str, known: Iterable[str]) -> str | None:
-    """The hint line for a word that is not among the known ones; `None` if none is close."""
-    match = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean {match[0]!r}?" if match else None
+def close_match(word: str, known: Iterable[str], prefix: str = "") -> str | None:
+    """The hint line for a word that is not among the known ones; `None` if none is close.
+
+    What all of them begin with is no likeness: `prefix` is not compared.
+    """
+    match = difflib.get_close_matches(word.removeprefix(prefix), [name.removeprefix(prefix) for name in known], n=1)
+    return f"did you mean {prefix + match[0]!r}?" if match else None
 
 
-def unknown(word: str, known: Iterable[str], *, subject: str, hint: str | None = None) -> ConfigError:
+def unknown(word: str, known: Iterable[str], *, subject: str, hint: str | None = None, prefix: str = "") -> ConfigError:
     """`word` is none of the known ones; `subject` says what it was given for, with its source, and what is wrong."""
     names = sorted(known)
     return ConfigError(
         f"{subject} (found {word!r}, expected one of {', '.join(names)})",
-        hint=close_match(word, names) or hint,
+        hint=close_match(word, names, prefix) or hint,
     )
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from gpuwheel.config.defaults import oldest_python
-from gpuwheel.config.mistakes import dotted
 from gpuwheel.config.model import ProjectFacts
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.versions import MinorVersion
@@ -103,8 +103,11 @@ def check_python(project: ProjectFacts) -> tuple[str, ...]:
         msg = f"project.requires-python in pyproject.toml is not a specifier (found {project.requires_python!r})"
         raise ConfigError(msg, hint=hint) from None
     floor = MinorVersion.parse(oldest)
-    too_old = ["2.7", *(f"{floor.major}.{minor}.{patch}" for minor in range(floor.minor) for patch in (0, 99))]
-    if any(specifier.contains(version) for version in too_old):
+    too_old = {"2.7", *(f"{floor.major}.{minor}.{patch}" for minor in range(floor.minor) for patch in (0, 99))}
+    # A release between the samples is only admitted alone where the specifier names it.
+    named = {part.version.removesuffix(".*") for part in specifier}
+    too_old |= {version for version in named if Version(version) < Version(oldest)}
+    if any(specifier.contains(version, prereleases=True) for version in too_old):
         msg = (
             f"project.requires-python in pyproject.toml admits Pythons that gpuwheel does not build for "
             f"(found {project.requires_python!r}, expected '>={oldest}' or newer)"
@@ -162,7 +165,10 @@ def check_inner_settings(
 
 def _scikit_build_tables(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """`[tool.scikit-build]` and its overrides, which may set any key under a condition."""
-    table = document.get("tool", {}).get("scikit-build", {})
+    tool = document.get("tool")
+    table = tool.get("scikit-build") if isinstance(tool, dict) else None
+    if not isinstance(table, dict):  # none, or one that scikit-build-core refuses itself
+        return
     yield "pyproject.toml [tool.scikit-build]", table
     for override in table.get("overrides", []):
         yield "pyproject.toml [[tool.scikit-build.overrides]]", override
@@ -175,7 +181,8 @@ def _holds(table: Mapping[str, Any], sections: list[str]) -> bool:
 
 
 def _static_dependencies(project: Mapping[str, Any]) -> tuple[str, ...] | None:
-    static, dynamic = "dependencies" in project, "dependencies" in project.get("dynamic", [])
+    listed = project.get("dynamic", [])
+    static, dynamic = "dependencies" in project, isinstance(listed, list) and "dependencies" in listed
     if static and dynamic:
         msg = "project.dependencies in pyproject.toml is both static and dynamic (expected one, PEP 621)"
         raise ConfigError(msg, hint="remove dependencies from [project]; further ones go to [tool.gpuwheel]")
@@ -186,9 +193,7 @@ def _static_dependencies(project: Mapping[str, Any]) -> tuple[str, ...] | None:
         return None
     dependencies = project["dependencies"]
     if not isinstance(dependencies, list) or not all(isinstance(entry, str) for entry in dependencies):
-        msg = (
-            f"{dotted(('project', 'dependencies'))} in pyproject.toml is not a list of strings (found {dependencies!r})"
-        )
+        msg = f"project.dependencies in pyproject.toml is not a list of strings (found {dependencies!r})"
         raise ConfigError(msg)
     return tuple(dependencies)
 

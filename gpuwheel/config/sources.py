@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Given", "from_config_settings", "from_environ", "from_toml", "split_config_settings", "variable_names"]
 
 _PREFIX = "gpuwheel."
+_VARIABLE_PREFIX = "GPUWHEEL_"
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def variable_names() -> dict[str, Path]:
                 paths.extend((key.name, inner) for inner in keys_of(nested))
             case Tables():
                 pass
-    return {"GPUWHEEL_" + "_".join(path).replace("-", "_").upper(): path for path in paths}
+    return {_VARIABLE_PREFIX + "_".join(path).replace("-", "_").upper(): path for path in paths}
 
 
 def from_environ(environ: Mapping[str, str], others: Iterable[str]) -> dict[Path, Given]:
@@ -93,7 +94,7 @@ def from_environ(environ: Mapping[str, str], others: Iterable[str]) -> dict[Path
     names = variable_names()
     given = {}
     for variable in sorted(environ):
-        if not variable.startswith("GPUWHEEL_") or variable in others:
+        if not variable.startswith(_VARIABLE_PREFIX) or variable in others:
             continue
         if variable not in names:
             raise unknown(
@@ -101,6 +102,7 @@ def from_environ(environ: Mapping[str, str], others: Iterable[str]) -> dict[Path
                 [*names, *others],
                 subject=f"environment {variable} is not a setting of gpuwheel",
                 hint="keys of kernel groups and extensions are set by -C gpuwheel.kernels.NAME.KEY=VALUE",
+                prefix=_VARIABLE_PREFIX,
             )
         if environ[variable]:
             path = names[variable]
