@@ -105,7 +105,7 @@ def check_python(project: ProjectFacts) -> tuple[str, ...]:
     floor = MinorVersion.parse(oldest)
     too_old = {"2.7", *(f"{floor.major}.{minor}.{patch}" for minor in range(floor.minor) for patch in (0, 99))}
     # A release between the samples is only admitted alone where the specifier names it.
-    named = {part.version.removesuffix(".*") for part in specifier}
+    named = {part.version.removesuffix(".*") for part in specifier if part.operator != "==="}
     too_old |= {version for version in named if Version(version) < Version(oldest)}
     if any(specifier.contains(version, prereleases=True) for version in too_old):
         msg = (

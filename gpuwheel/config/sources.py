@@ -34,19 +34,19 @@ class Given:
     origin: str
 
 
-Path = tuple[str, ...]
+KeyPath = tuple[str, ...]
 
 
 def from_toml(
-    table: Mapping[str, object], origin: str, fields: type = Settings, prefix: Path = ()
-) -> dict[Path, Given]:
+    table: Mapping[str, object], origin: str, fields: type = Settings, prefix: KeyPath = ()
+) -> dict[KeyPath, Given]:
     """The keys of a TOML table and of the tables in it. A named table also gives its own path, for it may be empty.
 
     Raises:
         ConfigError: an unknown key, or a value of another type or form.
     """
     keys = keys_of(fields)
-    given: dict[Path, Given] = {}
+    given: dict[KeyPath, Given] = {}
     for name, value in table.items():
         path = (*prefix, name)
         if name not in keys:
@@ -67,9 +67,9 @@ def from_toml(
     return given
 
 
-def variable_names() -> dict[str, Path]:
+def variable_names() -> dict[str, KeyPath]:
     """Environment variable -> path of the key it sets: "GPUWHEEL_WHEEL_MAX_SIZE" -> ("wheel", "max-size")."""
-    paths: list[Path] = []
+    paths: list[KeyPath] = []
     for key in keys_of(Settings).values():
         match key.value:
             case Scalar() | Array():
@@ -81,7 +81,7 @@ def variable_names() -> dict[str, Path]:
     return {_VARIABLE_PREFIX + "_".join(path).replace("-", "_").upper(): path for path in paths}
 
 
-def from_environ(environ: Mapping[str, str], others: Iterable[str]) -> dict[Path, Given]:
+def from_environ(environ: Mapping[str, str], others: Iterable[str]) -> dict[KeyPath, Given]:
     """The `GPUWHEEL_*` variables; an empty one counts as unset.
 
     Args:
@@ -125,7 +125,7 @@ def split_config_settings(
     return own, inner
 
 
-def from_config_settings(own: Mapping[str, Sequence[str]]) -> dict[Path, Given]:
+def from_config_settings(own: Mapping[str, Sequence[str]]) -> dict[KeyPath, Given]:
     """The `-C gpuwheel.KEY=VALUE` settings, by key without the prefix.
 
     Raises:
@@ -139,7 +139,7 @@ def from_config_settings(own: Mapping[str, Sequence[str]]) -> dict[Path, Given]:
     return given
 
 
-def _path_of(name: str) -> Path:
+def _path_of(name: str) -> KeyPath:
     """The path that a dotted name means; the name of a table may hold dots: "extensions.fused_ops._C.flags"."""
     first, *rest = name.split(".")
     origin = f"-C {_PREFIX}{name}"
@@ -150,7 +150,7 @@ def _path_of(name: str) -> Path:
         case Tables(converter, fields) if len(rest) > 1:
             entry = ".".join(rest[:-1]).strip('"')
             _check_name((first,), origin, entry, converter)
-            path: Path = (first, entry, rest[-1])
+            path: KeyPath = (first, entry, rest[-1])
         case Table(fields) if len(rest) == 1:
             path = (first, rest[0])
         case Scalar() | Array() if not rest:
@@ -167,7 +167,7 @@ def _path_of(name: str) -> Path:
     return path
 
 
-def _key_at(path: Path) -> Key:
+def _key_at(path: KeyPath) -> Key:
     """The key at a path that is known to exist."""
     key = keys_of(Settings)[path[0]]
     match key.value:
@@ -177,7 +177,7 @@ def _key_at(path: Path) -> Key:
             return key
 
 
-def _from_text(path: Path, origin: str, texts: Sequence[str]) -> object:
+def _from_text(path: KeyPath, origin: str, texts: Sequence[str]) -> object:
     """A value from text; a list may be given in several pieces, anything else once."""
     match _key_at(path).value:
         case Array(item):
@@ -191,27 +191,27 @@ def _from_text(path: Path, origin: str, texts: Sequence[str]) -> object:
             raise AssertionError(path)
 
 
-def _parsed(path: Path, origin: str, text: str, converter: Converter) -> object:
+def _parsed(path: KeyPath, origin: str, text: str, converter: Converter) -> object:
     try:
         return converter.parse(text)
     except ValueError:
         raise bad_value(path, origin, text, converter) from None
 
 
-def _converted(path: Path, origin: str, value: object, converter: Converter) -> object:
+def _converted(path: KeyPath, origin: str, value: object, converter: Converter) -> object:
     try:
         return converter.from_toml(value)
     except ValueError:
         raise bad_value(path, origin, value, converter) from None
 
 
-def _toml_list(path: Path, origin: str, value: object, item: Converter) -> tuple[object, ...]:
+def _toml_list(path: KeyPath, origin: str, value: object, item: Converter) -> tuple[object, ...]:
     if not isinstance(value, list):
         raise bad_value(path, origin, value, item, many=True)
     return _checked_list(path, origin, [_converted(path, origin, part, item) for part in value], item)
 
 
-def _checked_list(path: Path, origin: str, values: list[object], item: Converter) -> tuple[object, ...]:
+def _checked_list(path: KeyPath, origin: str, values: list[object], item: Converter) -> tuple[object, ...]:
     if item.filled and not values:
         msg = f"{dotted(path)} in {origin} is empty (expected at least one entry, each {item.expected})"
         raise ConfigError(msg)
@@ -223,14 +223,14 @@ def _checked_list(path: Path, origin: str, values: list[object], item: Converter
     return tuple(values)
 
 
-def _table(path: Path, origin: str, value: object) -> Mapping[str, object]:
+def _table(path: KeyPath, origin: str, value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
         msg = f"{dotted(path)} in {origin} is not a table (found {value!r}, expected [tool.gpuwheel.{dotted(path)}])"
         raise ConfigError(msg)
     return value
 
 
-def _check_name(path: Path, origin: str, name: str, converter: Converter) -> None:
+def _check_name(path: KeyPath, origin: str, name: str, converter: Converter) -> None:
     try:
         converter.parse(name)
     except ValueError:
