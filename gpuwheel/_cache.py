@@ -37,6 +37,9 @@ _UNWRITABLE = {
     errno.ENOSPC: "has no space left on its disk",
     errno.EDQUOT: "is over the disk quota",
     errno.EFBIG: "may not hold a file of this size",
+    errno.ENOTDIR: "is not a folder",
+    errno.EEXIST: "is not a folder",
+    errno.ENOENT: "was deleted while in use",
 }
 _WAIT_BEFORE_SAYING_SO = 1.0  # seconds
 
@@ -184,6 +187,9 @@ class Cache:
             if on_wait is not None:
                 on_wait()
             lock.acquire()
+        except NotImplementedError as error:
+            msg = f"the cache folder {self.root} is on a file system without locks"
+            raise CacheError(msg, hint="set GPUWHEEL_CACHE_DIR to a folder on a local disk") from error
         try:
             yield
         finally:
@@ -195,7 +201,8 @@ class Cache:
             yield
         except OSError as error:
             reason = _UNWRITABLE.get(error.errno or 0)
-            if reason is None:
+            elsewhere = error.filename is not None and not Path(os.fsdecode(error.filename)).is_relative_to(self.root)
+            if reason is None or elsewhere:
                 raise
             msg = f"the cache folder {self.root} {reason} ({error.strerror})"
             hint = "set GPUWHEEL_CACHE_DIR to a writable folder with some space; a few hundred MB are enough"

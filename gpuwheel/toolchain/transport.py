@@ -48,6 +48,7 @@ _REACH_HINT = (
     "check the network, HTTPS_PROXY and the index (GPUWHEEL_INDEX_URL or pip's index-url); "
     "after one successful build the cache serves without a network"
 )
+_TRUST_HINT = "set PIP_CERT or SSL_CERT_FILE to a PEM file with the authority that signed the server's certificate"
 
 
 class NotOnServerError(NetworkError):
@@ -117,6 +118,9 @@ class Transport:
             msg = f"the certificate bundle {bundle} does not exist (named by PIP_CERT, SSL_CERT_FILE or pip's cert)"
             raise ConfigError(msg, hint="point it at a PEM file, or unset it")
         self._session.mount("https://", (HTTPAdapter if bundle else _SystemCertificates)(max_retries=policy))
+        for host in settings.trusted_hosts:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the user has said so
+            self._session.mount(f"https://{host}", HTTPAdapter(max_retries=policy))
         self._session.mount("http://", HTTPAdapter(max_retries=policy))
 
     def close(self) -> None:
@@ -201,7 +205,8 @@ class Transport:
             )
         except requests.RequestException as error:
             msg = f"{url} cannot be reached ({_reason(error)})"
-            raise NetworkError(msg, hint=_REACH_HINT) from error
+            untrusted = isinstance(error, requests.exceptions.SSLError)
+            raise NetworkError(msg, hint=_TRUST_HINT if untrusted else _REACH_HINT) from error
         self._traffic.requests += 1
         with response:
             _check_status(response, url)

@@ -172,12 +172,25 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "v1/tmp").iterdir()) == []
 
 
-def test_a_cache_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_refused_write_is_the_caches_and_another_refusal_is_not(tmp_path: Path) -> None:
     def refuse(folder: Path) -> None:
         raise PermissionError(13, "Permission denied", str(folder))
 
+    def stumble(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "source" / folder.name))
+
     with pytest.raises(CacheError, match="is not writable"):
-        Cache(tmp_path).publish_tree("sdk", "key", refuse)
+        Cache(tmp_path / "cache").publish_tree("sdk", "key", refuse)
+    with pytest.raises(PermissionError):
+        Cache(tmp_path / "cache").publish_tree("sdk", "key", stumble)
+
+
+def test_a_file_in_place_of_the_cache_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for root in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(CacheError, match="is not a folder"):
+            Cache(root).publish_bytes("images", "key", b"")
+        assert Cache(root).lookup("images", "key") is None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
