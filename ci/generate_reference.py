@@ -1,4 +1,5 @@
-"""Write what is generated from the configuration's dataclasses: the JSON schema and the reference page.
+"""Write what is generated: from the configuration's dataclasses the JSON schema and the reference page, from the tables
+of `gpuwheel/data` the compatibility page.
 
 python ci/generate_reference.py            # write
 python ci/generate_reference.py --check    # exit 1 with a diff where a stored file differs
@@ -12,6 +13,8 @@ import json
 import sys
 from pathlib import Path
 
+from gpuwheel.compatibility import load_tables
+from gpuwheel.compatibility.reference import compatibility_page
 from gpuwheel.config.reference import reference_page
 from gpuwheel.config.schema import json_schema
 
@@ -22,6 +25,7 @@ def generated() -> dict[str, str]:
     """Path below the repository -> text."""
     return {
         "gpuwheel/data/gpuwheel.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
+        "docs/reference/compatibility.md": compatibility_page(load_tables()),
         "docs/reference/configuration.md": reference_page(),
     }
 
@@ -40,7 +44,7 @@ def stale(root: Path) -> dict[str, str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Write or check; the exit status says whether a check found something stale."""
-    parser = argparse.ArgumentParser(description="generate the JSON schema and the reference page of the configuration")
+    parser = argparse.ArgumentParser(description="generate the JSON schema and the reference pages")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 with a diff where a file is stale")
     parser.add_argument("--root", type=Path, default=ROOT, help="repository to write to (default: this one)")
     options = parser.parse_args(argv)
