@@ -104,7 +104,9 @@ def bench(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The site, with every warning an error."""
     _install(session, "docs")
-    session.run("sphinx-build", "--fail-on-warning", "--keep-going", "--builder", "html", "docs", "docs/_build/html")
+    session.run(
+        "sphinx-build", "--quiet", "--fail-on-warning", "--keep-going", "--builder", "html", "docs", "docs/_build/html"
+    )
 
 
 @nox.session(tags=["update"])
