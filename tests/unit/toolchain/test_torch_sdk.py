@@ -165,6 +165,13 @@ def test_offline_says_what_is_missing_and_what_to_do(torch_pin: TorchSdkPin, con
     assert caught.value.exit_code == 6
 
 
+def test_a_server_that_falls_silent_is_given_up(index: IndexServer, torch_pin: TorchSdkPin, context: Context) -> None:
+    index.release = threading.Event()
+    impatient = replace(context, environ={**context.environ, "PIP_DEFAULT_TIMEOUT": "0.2", "PIP_RETRIES": "0"})
+    with pytest.raises(NetworkError, match=r"cut short \(.*timed out"):
+        find_torch_sdk(torch_pin, context=impatient)
+
+
 def test_parallel_builds_download_once(index: IndexServer, torch_pin: TorchSdkPin, context: Context) -> None:
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda _: find_torch_sdk(torch_pin, context=context).found_via, range(3)))
