@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 
+import click
+
 import gpuwheel
 from gpuwheel import errors
+from gpuwheel.cli import main
 
 project = "gpuwheel"
 author = "the gpuwheel developers"
@@ -28,4 +31,15 @@ def _error_table() -> str:
     return "\n".join(["| exit code | error | meaning |", "|---|---|---|", *rows])
 
 
-myst_substitutions = {"error_table": _error_table()}
+def _command_help(command: click.Command, parent: click.Context | None = None) -> str:
+    """What `--help` says, for a command and those below it."""
+    name = "gpuwheel" if parent is None else command.name
+    with click.Context(command, info_name=name, parent=parent, **command.context_settings) as context:
+        parts = [f"```text\n{command.get_help(context)}\n```"]
+        children = command.commands.values() if isinstance(command, click.Group) else ()
+        for child in children:
+            parts += [f"## `{context.command_path} {child.name}`", _command_help(child, context)]
+    return "\n\n".join(parts)
+
+
+myst_substitutions = {"error_table": _error_table(), "commands": _command_help(main)}
