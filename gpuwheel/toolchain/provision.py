@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import IO, TYPE_CHECKING, cast
@@ -104,7 +105,7 @@ def _cut(file: IO[bytes], found: FoundFile, pin: TorchSdkPin, folder: Path) -> N
                 file.prefetch(member_spans(archive, members, found.file.size))
             for info, path in members.items():
                 contents[path] = archive.read(info)  # checks size and CRC
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         msg = f"{found.file.filename} from {found.index} is not a readable wheel ({error})"
         raise NetworkError(msg, hint="the index or a proxy damages files: try again, or another index") from error
     digest = tree_digest({path: hashlib.sha256(data).hexdigest() for path, data in contents.items()})

@@ -134,9 +134,13 @@ class Transport:
             NotOnServerError: there is none.
             NetworkError: anything else went wrong.
         """
-        with self._get(url, {"Accept": accept}) as response:
-            content = b"".join(self._chunks(response))
-            return Page(response.url, response.headers.get("Content-Type", "text/html"), content)
+
+        def read() -> Page:
+            with self._get(url, {"Accept": accept}) as response:
+                content = b"".join(self._chunks(response))
+                return Page(response.url, response.headers.get("Content-Type", "text/html"), content)
+
+        return self.retrying(read)
 
     @contextmanager
     def body(self, url: str, start: int = 0) -> Iterator[Body]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+import zlib
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -41,6 +42,6 @@ def unpack(wheel: Path, folder: Path, *, leave_out: Sequence[str]) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(info) as source, target.open("wb") as file:
                     shutil.copyfileobj(source, file, 1 << 20)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         msg = f"{wheel.name} is not a readable wheel ({error})"
         raise ToolchainError(msg) from error
