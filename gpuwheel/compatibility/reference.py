@@ -58,7 +58,7 @@ def _toolkits(tables: Tables) -> list[str]:
     ]
     text = """\
 *a* and *f* behind a target: the arch-specific and the family-specific one exist too. *driver* is the Linux driver that
-the toolkit came with, and the oldest that loads its PTX; its cubins run from the *driver floor* on.
+the toolkit came with. Cubins run from the *driver floor* on, PTX from the *driver* of the first toolkit with its ISA.
 """
     warned = {version: toolkit.nvrtc_deprecated for version, toolkit in tables.cuda.items() if toolkit.nvrtc_deprecated}
     notes = [f"- NVRTC {version} warns that {_words(archs)} are deprecated." for version, archs in warned.items()]

@@ -1,0 +1,93 @@
+"""The scripts that refresh the tables, against the real package index."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from gpuwheel._run import Completed, run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.network
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the scripts and the tables, to write in."""
+    shutil.copytree(ROOT / "ci", tmp_path / "ci", ignore=shutil.ignore_patterns("bench", "__pycache__"))
+    shutil.copytree(ROOT / "gpuwheel" / "data", tmp_path / "gpuwheel" / "data")
+    return tmp_path
+
+
+def _update(checkout: Path, name: str, *options: str) -> Completed:
+    return run([sys.executable, checkout / "ci" / f"update_{name}.py", *options], cwd=checkout, check=False)
+
+
+def test_pins_are_what_the_index_has(checkout: Path) -> None:
+    checked = _update(checkout, "pins", "--check")
+    assert checked.returncode == 0, checked.output
+    assert "pins.toml: up to date" in checked.stdout
+
+
+def test_stale_pin_is_shown_refused_and_mended(checkout: Path) -> None:
+    table = checkout / "gpuwheel" / "data" / "pins.toml"
+    right = table.read_text(encoding="utf-8")
+    wrong = right.replace("size = 89568129", "size = 1")
+    assert wrong != right
+    table.write_text(wrong, encoding="utf-8")
+
+    checked = _update(checkout, "pins", "--check")
+    assert checked.returncode == 1
+    assert '-    { filename = "nvidia_cuda_nvrtc_cu12-12.9.86' in checked.stdout
+    assert "pins.toml: stale" in checked.stdout
+    assert table.read_text(encoding="utf-8") == wrong
+
+    assert _update(checkout, "pins").returncode == 0
+    assert table.read_text(encoding="utf-8") == right
+
+
+def test_newer_patch_release_is_named_and_not_taken(checkout: Path) -> None:
+    table = checkout / "gpuwheel" / "data" / "pins.toml"
+    text = table.read_text(encoding="utf-8")
+    table.write_text(text.replace('version = "12.9.86"', 'version = "12.9.41"'), encoding="utf-8")
+    updated = _update(checkout, "pins")
+    assert "not in the table: nvidia-cuda-nvrtc-cu12 12.9.86 (pinned: 12.9.41)" in updated.stdout
+    assert 'version = "12.9.41"' in table.read_text(encoding="utf-8")
+
+
+def test_version_that_the_index_lacks_ends_without_writing(checkout: Path) -> None:
+    table = checkout / "gpuwheel" / "data" / "pins.toml"
+    wrong = table.read_text(encoding="utf-8").replace('version = "12.9.86"', 'version = "12.9.999"')
+    table.write_text(wrong, encoding="utf-8")
+    updated = _update(checkout, "pins")
+    assert updated.returncode == 1
+    assert "nvidia-cuda-nvrtc-cu12 12.9.999 is not on the index (newest: 12.9.86)" in updated.stderr
+    assert table.read_text(encoding="utf-8") == wrong
+
+
+def test_toolkit_rows_name_the_newest_wheels(checkout: Path) -> None:
+    table = checkout / "gpuwheel" / "data" / "cuda.toml"
+    text = table.read_text(encoding="utf-8")
+    table.write_text(text.replace("cuda-toolkit==12.9.2.0", "cuda-toolkit==12.9.0"), encoding="utf-8")
+    checked = _update(checkout, "cuda", "--check")
+    assert checked.returncode == 1
+    assert '+toolkit = "cuda-toolkit==12.9.2.0"' in checked.stdout
+
+
+def test_policies_once_published_do_not_change(checkout: Path) -> None:
+    checked = _update(checkout, "platforms", "--check")
+    assert "platforms.toml" in checked.stdout, checked.output
+    assert "\n-manylinux" not in checked.stdout
+
+
+@pytest.mark.slow
+def test_sdk_is_what_every_wheel_on_the_index_holds(checkout: Path) -> None:
+    # Rows may be stale, because torch was released since; the SDK's wheels never change.
+    checked = _update(checkout, "torch", "--check")
+    assert "torch.toml" in checked.stdout, checked.output
+    assert "digest" not in checked.stdout
+    assert "holds other headers" not in checked.stdout
