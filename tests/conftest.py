@@ -29,6 +29,7 @@ CUDA_ROOTS = ("/usr/local/cuda", "/usr/lib/cuda", "/usr/lib/nvidia-cuda-toolkit"
 CUDA_TOOLS = ("nvcc", "ptxas", "cudafe++", "cicc", "fatbinary", "nvlink", "cuobjdump", "nvdisasm", "nvprune")
 CUDA_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDACXX", "CUDAToolkit_ROOT", "CUDA_TOOLKIT_ROOT_DIR")
 COMPILERS = ("cc", "c++", "gcc", "g++", "clang", "clang++", "cmake", "ninja", "make", "ld", "as", *CUDA_TOOLS)
+LOCAL_HOSTS = {None, "", "127.0.0.1", "::1", "localhost"}
 
 
 # --- Features ---------------------------------------------------------------------------------------------------------
@@ -126,10 +127,10 @@ class _Wall:
 
 
 def _refuse_in_unit(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "socket.connect":
-        address = arguments[1]
-        if isinstance(address, tuple) and address[0] not in {"127.0.0.1", "::1", "localhost"}:
-            msg = f"a unit test connects to {address}: move it to tests/build and mark it `network`"
+    if event in {"socket.connect", "socket.getaddrinfo"}:
+        address = arguments[1] if event == "socket.connect" else arguments
+        if isinstance(address, tuple) and address[0] not in LOCAL_HOSTS:
+            msg = f"a unit test reaches for {address[0]}: move it to tests/build and mark it `network`"
             raise WallError(msg)
     elif event in {"subprocess.Popen", "os.posix_spawn", "os.exec"}:
         program = Path(os.fsdecode(arguments[0])).name
