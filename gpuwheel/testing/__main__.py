@@ -1,0 +1,67 @@
+"""`python -m gpuwheel.testing run -- COMMAND`: a command that sees a pretend GPU.
+`python -m gpuwheel.testing stubs SITE_PACKAGES --output FOLDER`: stub NVIDIA libraries for a CUDA build of torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpuwheel._cache import Cache
+from gpuwheel.errors import ConfigError, GpuwheelError
+from gpuwheel.testing.environment import FakeSettings, fake_gpu_environment, find_torch
+from gpuwheel.testing.native_code import find_c_compiler
+from gpuwheel.testing.stubs import write_stubs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command line; the exit status."""
+    defaults = FakeSettings()
+    parser = argparse.ArgumentParser(prog="python -m gpuwheel.testing", description="Test GPU code without a GPU.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run a command that sees a pretend GPU")
+    run.add_argument("--devices", type=int, default=defaults.devices)
+    run.add_argument("--capability", default=defaults.capability, metavar="X.Y")
+    run.add_argument("--driver", default=defaults.driver, metavar="X.Y", help="the CUDA version that it supports")
+    run.add_argument("--site-packages", type=Path, help="where torch is (default: the torch of this Python)")
+    run.add_argument("words", nargs="+", metavar="COMMAND")
+    stubs = commands.add_parser("stubs", help="write stub NVIDIA libraries, for LD_LIBRARY_PATH")
+    stubs.add_argument("site_packages", type=Path)
+    stubs.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    options = parser.parse_args(argv)
+    try:
+        if options.command == "stubs":
+            write_stubs(options.site_packages, options.output, find_c_compiler(os.environ))
+        else:
+            _run(options)
+    except GpuwheelError as error:
+        sys.stderr.write(error.render() + "\n")
+        return error.exit_code
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    program = shutil.which(options.words[0])
+    if program is None:
+        msg = f"there is no program {options.words[0]}"
+        raise ConfigError(msg)
+    environ = fake_gpu_environment(
+        os.environ,
+        cache=Cache.from_environment(os.environ),
+        site_packages=options.site_packages or find_torch(),
+        settings=FakeSettings(options.devices, options.capability, options.driver),
+    )
+    os.execve(program, options.words, environ)  # noqa: S606 - the command takes this process's place
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,228 @@
+"""The pretend GPU as a test sees it: launches, forced errors, kernels that run in Python."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gpuwheel.errors import ToolchainError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["FakeGpu", "Launch"]
+
+_MARK = "gpuwheel_fake_clear"
+
+
+class _Launch(ctypes.Structure):
+    """`Launch` of native/fake.h."""
+
+    _fields_ = (
+        ("kernel", ctypes.c_char_p),
+        ("grid", ctypes.c_uint * 3),
+        ("block", ctypes.c_uint * 3),
+        ("cluster", ctypes.c_uint * 3),
+        ("shared_bytes", ctypes.c_uint),
+        ("cooperative", ctypes.c_int),
+        ("programmatic", ctypes.c_int),
+        ("device", ctypes.c_int),
+        ("through_runtime", ctypes.c_int),
+        ("stream", ctypes.c_void_p),
+        ("parameter_count", ctypes.c_int),
+        ("parameter_sizes", ctypes.POINTER(ctypes.c_uint32)),
+        ("parameters", ctypes.POINTER(ctypes.c_ubyte)),
+    )
+
+
+_Implementation = ctypes.CFUNCTYPE(None, ctypes.POINTER(_Launch))
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One kernel launch, as the driver was asked for it."""
+
+    symbol: str
+    """The kernel's name in the image (mangled)."""
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    cluster: tuple[int, int, int]
+    """Zeros: none asked for."""
+    shared_bytes: int
+    """Dynamic shared memory."""
+    cooperative: bool
+    programmatic: bool
+    device: int
+    through_runtime: bool
+    """A kernel of torch itself, launched through the CUDA runtime: recorded, never run."""
+    stream: int
+    """The handle, as `torch.cuda.Stream.cuda_stream`; 0 is the default stream."""
+    parameters: tuple[bytes, ...] | None
+    """The value of each parameter. None: the image does not tell their sizes (PTX only, or a kernel of torch)."""
+
+    @property
+    def name(self) -> str:
+        """The kernel's C++ name with its template arguments, e.g. `fused::add_rms_norm<float, 4>`."""
+        return _name_of(self.symbol)
+
+    def arguments(self, formats: str) -> tuple[Any, ...]:
+        """The parameters as Python values, one `struct` letter each: P pointer, q int64, i int32, f float, d double.
+
+        Raises:
+            ValueError: another number of parameters, or a parameter of another size.
+        """
+        if self.parameters is None or len(formats) != len(self.parameters):
+            msg = f"{self.name} has {None if self.parameters is None else len(self.parameters)} parameters, not {len(formats)}"
+            raise ValueError(msg)
+        values = []
+        for index, (letter, value) in enumerate(zip(formats, self.parameters, strict=True)):
+            if struct.calcsize(letter) != len(value):
+                msg = f"parameter {index} of {self.name} has {len(value)} bytes, not {struct.calcsize(letter)} ({letter!r})"
+                raise ValueError(msg)
+            values.extend(struct.unpack(letter, value))
+        return tuple(values)
+
+
+class FakeGpu:
+    """Control over the pretend GPU of this process.
+
+    Raises:
+        ToolchainError: this process has a real driver, or none.
+    """
+
+    def __init__(self) -> None:
+        try:
+            library = ctypes.CDLL("libcuda.so.1")
+        except OSError as error:
+            raise _not_there() from error
+        if not hasattr(library, _MARK):
+            raise _not_there()
+        library.gpuwheel_fake_launch.restype = ctypes.POINTER(_Launch)
+        library.gpuwheel_fake_launch.argtypes = [ctypes.c_long]
+        library.gpuwheel_fake_launch_count.restype = ctypes.c_long
+        library.gpuwheel_fake_calls.restype = ctypes.c_long
+        library.gpuwheel_fake_device_of.argtypes = [ctypes.c_void_p]
+        self._library = library
+        self._kept_alive: list[object] = []
+        self._failures: list[BaseException] = []
+
+    @property
+    def devices(self) -> int:
+        """How many devices there are."""
+        return int(self._library.gpuwheel_fake_devices())
+
+    def launches(self, part_of_name: str = "") -> list[Launch]:
+        """The launches since `clear`, in their order; those whose name contains `part_of_name`."""
+        found = [
+            _convert(self._library.gpuwheel_fake_launch(index).contents)
+            for index in range(self._library.gpuwheel_fake_launch_count())
+        ]
+        return [launch for launch in found if part_of_name in launch.name]
+
+    def clear(self) -> None:
+        """Forget launches, counts of calls, errors to come and implementations.
+
+        What an implementation raised since the last `clear` is raised here: a callback from C has no other way.
+        """
+        self._library.gpuwheel_fake_clear()
+        self._kept_alive.clear()
+        failures, self._failures = self._failures, []
+        if failures:
+            raise failures[0]
+
+    def calls(self, function: str) -> int:
+        """How often a function of the driver or the runtime was called since `clear`, e.g. `cuLibraryLoadData`."""
+        return int(self._library.gpuwheel_fake_calls(function.encode()))
+
+    def fail_next(self, code: int, function: str = "cuLaunchKernelEx", *, times: int = 1) -> None:
+        """Let the next calls of a function return an error: 201 (no context), 209 (no binary), 2 (out of memory)."""
+        self._library.gpuwheel_fake_fail(function.encode(), code, times)
+
+    def implement(self, part_of_name: str, run: Callable[[Launch], None]) -> None:
+        """Run `run` at each launch of the kernels whose symbol contains `part_of_name`; the newest one wins.
+
+        Device memory is host memory, so `run` may read and write what the parameters point to.
+        """
+
+        def call(launch: Any) -> None:  # noqa: ANN401 - ctypes has no generic pointer type at run time
+            try:
+                run(_convert(launch.contents))
+            except BaseException as error:  # noqa: BLE001 - raised by clear(): it must not pass through C
+                self._failures.append(error)
+
+        callback = _Implementation(call)
+        self._kept_alive.append(callback)
+        self._library.gpuwheel_fake_implement(part_of_name.encode(), callback)
+
+    def device_of(self, pointer: int) -> int | None:
+        """The device whose memory an address lies in, if any."""
+        device = int(self._library.gpuwheel_fake_device_of(pointer))
+        return None if device < 0 else device
+
+    def memory(self, pointer: int, size: int) -> memoryview:
+        """`size` bytes of device memory, writable.
+
+        Raises:
+            ValueError: the address is not device memory.
+        """
+        if self.device_of(pointer) is None:
+            msg = f"{pointer:#x} is not device memory"
+            raise ValueError(msg)
+        return memoryview((ctypes.c_ubyte * size).from_address(pointer)).cast("B")
+
+
+def _not_there() -> ToolchainError:
+    return ToolchainError(
+        "this process sees no pretend GPU",
+        hint="pytest --fake-gpu, or python -m gpuwheel.testing run -- COMMAND",
+    )
+
+
+def _convert(raw: _Launch) -> Launch:
+    parameters: tuple[bytes, ...] | None = None
+    if raw.parameter_count >= 0:
+        values, at = [], 0
+        for index in range(raw.parameter_count):
+            size = raw.parameter_sizes[index]
+            values.append(bytes(raw.parameters[at : at + size]))
+            at += size
+        parameters = tuple(values)
+    return Launch(
+        symbol=raw.kernel.decode(),
+        grid=tuple(raw.grid),
+        block=tuple(raw.block),
+        cluster=tuple(raw.cluster),
+        shared_bytes=raw.shared_bytes,
+        cooperative=bool(raw.cooperative),
+        programmatic=bool(raw.programmatic),
+        device=raw.device,
+        through_runtime=bool(raw.through_runtime),
+        stream=raw.stream or 0,
+        parameters=parameters,
+    )
+
+
+def _name_of(symbol: str) -> str:
+    """Demangle with the C++ runtime and drop the return type and the parameter list of a function template."""
+    runtime = ctypes.CDLL("libstdc++.so.6")
+    runtime.__cxa_demangle.restype = ctypes.c_void_p
+    status = ctypes.c_int()
+    address = runtime.__cxa_demangle(symbol.encode(), None, None, ctypes.byref(status))
+    if not address:
+        return symbol
+    try:
+        text = ctypes.string_at(address).decode()
+    finally:
+        libc = ctypes.CDLL(None)
+        libc.free.argtypes = [ctypes.c_void_p]
+        libc.free(address)
+    depth = 0
+    for index in range(len(text) - 1, -1, -1):
+        depth += (text[index] == ")") - (text[index] == "(")
+        if depth == 0:
+            text = text[:index]
+            break
+    head, bracket, rest = text.partition("<")
+    return head.rpartition(" ")[2] + bracket + rest

@@ -1,0 +1,212 @@
+/* Fatbin layout as NVIDIA's tools write it (checked against cuobjdump): a header {u32 magic, u16 version, u16 header
+   bytes, u64 payload bytes}, then parts {u16 kind (1 PTX, 2 ELF), u16, u32 header bytes, u64 stored bytes, u32 compressed
+   bytes, ..., u32 arch at 28, u64 flags at 40, u64 plain bytes at 56}. Flags: 0x2000 LZ4, 0x8000 zstd. */
+#define _GNU_SOURCE
+#include "image.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FATBIN_MAGIC = 0xBA55ED50u, KIND_PTX = 1, KIND_ELF = 2, FLAG_LZ4 = 0x2000, FLAG_ZSTD = 0x8000 };
+enum { EIATTR_MAX_THREADS = 0x05, EIATTR_KPARAM_INFO = 0x17, EIATTR_REGCOUNT = 0x2F, EIFMT_SVAL = 4 };
+
+static uint16_t u16(const unsigned char* p) { uint16_t v; memcpy(&v, p, 2); return v; }
+static uint32_t u32(const unsigned char* p) { uint32_t v; memcpy(&v, p, 4); return v; }
+static uint64_t u64(const unsigned char* p) { uint64_t v; memcpy(&v, p, 8); return v; }
+
+/* One LZ4 block (github.com/lz4/lz4, doc/lz4_Block_format.md). Returns 0 if it is damaged. */
+static int lz4(const unsigned char* in, size_t n, unsigned char* out, size_t capacity) {
+  const unsigned char* const end = in + n;
+  size_t done = 0;
+  while (in < end) {
+    const unsigned token = *in++;
+    size_t length = token >> 4;
+    if (length == 15) {
+      unsigned char more;
+      do {
+        if (in >= end) return 0;
+        length += more = *in++;
+      } while (more == 255);
+    }
+    if (length > (size_t)(end - in) || length > capacity - done) return 0;
+    memcpy(out + done, in, length);
+    in += length;
+    done += length;
+    if (in >= end) break; /* the last sequence has literals only */
+    if (end - in < 2) return 0;
+    const size_t distance = u16(in);
+    in += 2;
+    length = (token & 15) + 4;
+    if ((token & 15) == 15) {
+      unsigned char more;
+      do {
+        if (in >= end) return 0;
+        length += more = *in++;
+      } while (more == 255);
+    }
+    if (distance == 0 || distance > done || length > capacity - done) return 0;
+    for (; length > 0; --length, ++done) out[done] = out[done - distance];
+  }
+  return done == capacity;
+}
+
+static int zstd(const unsigned char* in, size_t n, unsigned char* out, size_t capacity) {
+  void* library = dlopen("libzstd.so.1", RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL) return NOT_SUPPORTED;
+  size_t (*decompress)(void*, size_t, const void*, size_t) = (size_t (*)(void*, size_t, const void*, size_t))dlsym(library, "ZSTD_decompress");
+  if (decompress == NULL) return NOT_SUPPORTED;
+  return decompress(out, capacity, in, n) == capacity ? SUCCESS : INVALID_IMAGE;
+}
+
+static ImageKernel* kernel_named(Image* image, const char* name) {
+  for (int i = 0; i < image->kernel_count; ++i) {
+    if (strcmp(image->kernels[i].name, name) == 0) return &image->kernels[i];
+  }
+  image->kernels = realloc(image->kernels, sizeof *image->kernels * (size_t)(image->kernel_count + 1));
+  ImageKernel* kernel = &image->kernels[image->kernel_count++];
+  memset(kernel, 0, sizeof *kernel);
+  kernel->name = strdup(name);
+  kernel->parameter_count = -1;
+  kernel->max_threads = 1024;
+  return kernel;
+}
+
+static ImagePart* add_part(Image* image) {
+  image->parts = realloc(image->parts, sizeof *image->parts * (size_t)(image->part_count + 1));
+  ImagePart* part = &image->parts[image->part_count++];
+  memset(part, 0, sizeof *part);
+  return part;
+}
+
+/* The attributes of `.nv.info` sections: {u8 format, u8 attribute, u16 value or size, bytes}. */
+static void read_info(const unsigned char* p, size_t n, ImageKernel* kernel) {
+  const unsigned char* const end = p + n;
+  int count = 0;
+  while (end - p >= 4) {
+    const int format = p[0], attribute = p[1];
+    const size_t size = format == EIFMT_SVAL ? u16(p + 2) : 0;
+    const unsigned char* value = p + 4;
+    if (size > (size_t)(end - value)) return;
+    if (attribute == EIATTR_KPARAM_INFO && size >= 12) {
+      const unsigned ordinal = u16(value + 4);
+      if (ordinal < MAX_PARAMETERS) {
+        kernel->sizes[ordinal] = u32(value + 8) >> 18;
+        if ((int)ordinal >= count) count = (int)ordinal + 1;
+      }
+    }
+    if (attribute == EIATTR_MAX_THREADS && size >= 12) kernel->max_threads = (int)(u32(value) * u32(value + 4) * u32(value + 8));
+    p = value + size;
+  }
+  kernel->parameter_count = count;
+}
+
+static int read_elf(Image* image, const unsigned char* data, size_t size) {
+  if (size < sizeof(Elf64_Ehdr) || memcmp(data, ELFMAG, SELFMAG) != 0) return INVALID_IMAGE;
+  const Elf64_Ehdr* header = (const Elf64_Ehdr*)data;
+  if (header->e_shoff > size || (size_t)header->e_shnum * sizeof(Elf64_Shdr) > size - header->e_shoff || header->e_shstrndx >= header->e_shnum) return INVALID_IMAGE;
+  const Elf64_Shdr* sections = (const Elf64_Shdr*)(data + header->e_shoff);
+  const char* names = (const char*)data + sections[header->e_shstrndx].sh_offset;
+  for (int i = 0; i < header->e_shnum; ++i) {
+    const char* name = names + sections[i].sh_name;
+    const int has_bytes = sections[i].sh_type != SHT_NOBITS;
+    if (has_bytes && (sections[i].sh_offset > size || sections[i].sh_size > size - sections[i].sh_offset)) return INVALID_IMAGE;
+    if (strncmp(name, ".nv.info.", 9) == 0) read_info(data + sections[i].sh_offset, sections[i].sh_size, kernel_named(image, name + 9));
+    if (strncmp(name, ".nv.shared.", 11) == 0) kernel_named(image, name + 11)->shared_bytes = (int)sections[i].sh_size;
+  }
+  return SUCCESS;
+}
+
+static void read_ptx(Image* image, const char* text, size_t size, ImagePart* part) {
+  char* copy = strndup(text, size);
+  int major = 0, minor = 0;
+  const char* version = strstr(copy, ".version ");
+  if (version != NULL && sscanf(version, ".version %d.%d", &major, &minor) == 2) part->version = major * 10 + minor;
+  for (char* p = copy; (p = strstr(p, ".entry ")) != NULL;) {
+    p += 7;
+    char name[1024];
+    if (sscanf(p, "%1023[A-Za-z0-9_$.]", name) == 1) kernel_named(image, name);
+  }
+  free(copy);
+}
+
+static int read_part(Image* image, const unsigned char* header, const unsigned char* body, size_t stored) {
+  const int kind = u16(header);
+  const uint64_t flags = u64(header + 40);
+  if (kind != KIND_PTX && kind != KIND_ELF) return SUCCESS; /* options and other side notes */
+  ImagePart* part = add_part(image);
+  part->ptx = kind == KIND_PTX;
+  part->arch = (int)u32(header + 28);
+  part->zstd = (flags & FLAG_ZSTD) != 0;
+  unsigned char* plain = NULL;
+  size_t size = stored;
+  if (flags & (FLAG_LZ4 | FLAG_ZSTD)) {
+    const size_t compressed = u32(header + 16);
+    size = u64(header + 56);
+    if (compressed > stored || size > ((size_t)1 << 31)) return INVALID_IMAGE;
+    plain = malloc(size + 8);
+    int result = INVALID_IMAGE;
+    if (flags & FLAG_ZSTD) result = zstd(body, compressed, plain, size);
+    else if (lz4(body, compressed, plain, size)) result = SUCCESS;
+    if (result != SUCCESS) {
+      free(plain);
+      return result;
+    }
+    body = plain;
+  }
+  int result = SUCCESS;
+  if (part->ptx) read_ptx(image, (const char*)body, size, part);
+  else result = read_elf(image, body, size);
+  free(plain);
+  return result;
+}
+
+int image_read(Image* image, const void* data) {
+  memset(image, 0, sizeof *image);
+  const unsigned char* p = data;
+  if (memcmp(p, ELFMAG, SELFMAG) == 0) {
+    const Elf64_Ehdr* header = data;
+    ImagePart* part = add_part(image);
+    part->arch = (int)(header->e_flags & 0xff); /* up to ABI 7; later ones do not say it here */
+    if (header->e_ident[EI_ABIVERSION] >= 8) part->arch = (int)(header->e_flags >> 8 & 0xff);
+    return read_elf(image, p, header->e_shoff + (size_t)header->e_shnum * sizeof(Elf64_Shdr));
+  }
+  if (u32(p) != FATBIN_MAGIC) return INVALID_IMAGE;
+  const unsigned char* const end = p + u16(p + 6) + u64(p + 8);
+  for (p += u16(p + 6); end - p >= 64;) {
+    const size_t header = u32(p + 4), stored = u64(p + 8);
+    if (header < 64 || header + stored > (size_t)(end - p)) return INVALID_IMAGE;
+    const int result = read_part(image, p, p + header, stored);
+    if (result != SUCCESS) return result;
+    p += header + stored;
+  }
+  return SUCCESS;
+}
+
+/* The first CUDA version whose driver compiles a version of PTX (PTX ISA manual, release history). */
+static int driver_for_ptx(int version) {
+  static const int table[][2] = {{80, 12000}, {81, 12010}, {82, 12020}, {83, 12030}, {84, 12040}, {85, 12050}, {86, 12070},
+                                 {87, 12080}, {88, 12090}, {90, 13000}, {91, 13010}, {92, 13020}};
+  for (size_t i = 0; i < sizeof table / sizeof *table; ++i) {
+    if (version <= table[i][0]) return table[i][1];
+  }
+  return 1 << 30;
+}
+
+int image_fits(const Image* image, int capability, int driver) {
+  int failure = NO_BINARY_FOR_GPU;
+  for (int i = 0; i < image->part_count; ++i) {
+    const ImagePart* part = &image->parts[i];
+    if (part->zstd && driver < 12040) return INVALID_IMAGE; /* zstd came with driver 550 */
+    if (!part->ptx && part->arch / 10 == capability / 10 && part->arch <= capability) return SUCCESS;
+  }
+  for (int i = 0; i < image->part_count; ++i) {
+    const ImagePart* part = &image->parts[i];
+    if (!part->ptx || part->arch > capability) continue;
+    if (driver_for_ptx(part->version) <= driver) return SUCCESS;
+    failure = UNSUPPORTED_PTX;
+  }
+  return failure;
+}

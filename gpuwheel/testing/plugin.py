@@ -1,0 +1,82 @@
+"""The pytest plugin: `--fake-gpu`. Loaded into every pytest run of the environment, so it imports next to nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import NoReturn
+
+    from gpuwheel.testing.gpu import FakeGpu
+
+__all__ = ["fake_gpu", "pytest_addoption", "pytest_load_initial_conftests", "pytest_report_header"]
+
+_VARIABLE = "GPUWHEEL_FAKE_GPU"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--fake-gpu` and what the pretend machine has."""
+    group = parser.getgroup("gpuwheel", "gpuwheel: test without a GPU")
+    group.addoption("--fake-gpu", action="store_true", help="let torch and gpuwheel's operators see a pretend GPU")
+    group.addoption("--fake-gpu-devices", type=int, default=2, metavar="N", help="how many (default: 2)")
+    group.addoption("--fake-gpu-capability", default="9.0", metavar="X.Y", help="compute capability (default: 9.0)")
+    group.addoption(
+        "--fake-gpu-driver", default="12.8", metavar="X.Y", help="the driver's CUDA version (default: 12.8)"
+    )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest's capture: a new program must get the real output
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
+    """Start this pytest again with the pretend GPU, before any conftest may import torch."""
+    options = early_config.known_args_namespace
+    if options.fake_gpu and _VARIABLE not in os.environ:
+        _start_again(early_config)
+    yield
+
+
+def _start_again(config: pytest.Config) -> NoReturn:
+    from gpuwheel._cache import Cache  # noqa: PLC0415 - only runs with --fake-gpu pay for these
+    from gpuwheel.errors import GpuwheelError  # noqa: PLC0415
+    from gpuwheel.testing.environment import FakeSettings, fake_gpu_environment, find_torch  # noqa: PLC0415
+
+    if list(config.invocation_params.args) != sys.argv[1:]:
+        msg = "--fake-gpu needs a pytest that was started from the command line (it starts the command again)"
+        raise pytest.UsageError(msg)
+    options = config.known_args_namespace
+    try:
+        settings = FakeSettings(options.fake_gpu_devices, options.fake_gpu_capability, options.fake_gpu_driver)
+        environ = fake_gpu_environment(
+            os.environ, cache=Cache.from_environment(os.environ), site_packages=find_torch(), settings=settings
+        )
+    except GpuwheelError as error:
+        msg = f"--fake-gpu: {error.message}" + (f"\nhint: {error.hint}" if error.hint else "")
+        raise pytest.UsageError(msg) from error
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)  # noqa: S606 - this program, again
+
+
+def pytest_report_header() -> list[str]:
+    """Say that the GPU of this run is not one."""
+    settings = os.environ.get(_VARIABLE)
+    return [f"gpuwheel: pretend GPU ({settings.replace(',', ', ')})"] if settings else []
+
+
+@pytest.fixture
+def fake_gpu() -> Iterator[FakeGpu]:
+    """The pretend GPU, with nothing recorded. Without `--fake-gpu` the test is skipped (GPUWHEEL_REQUIRE=fake-gpu)."""
+    if _VARIABLE not in os.environ:
+        from gpuwheel.testing.features import require  # noqa: PLC0415 - see the head of this file
+
+        require("fake-gpu", "start pytest with --fake-gpu")
+    from gpuwheel.testing.gpu import FakeGpu  # noqa: PLC0415
+
+    gpu = FakeGpu()
+    gpu.clear()
+    yield gpu
+    gpu.clear()
