@@ -21,6 +21,7 @@ from gpuwheel.compatibility import (
     torch_floor,
 )
 from gpuwheel.compatibility.reference import compatibility_page
+from gpuwheel.config.defaults import default_texts
 from gpuwheel.model.archs import Arch, ArchTarget
 from gpuwheel.model.pins import tree_digest
 from gpuwheel.model.versions import DriverVersion, MinorVersion
@@ -33,7 +34,8 @@ def _targets(text: str) -> tuple[ArchTarget, ...]:
     return tuple(map(ArchTarget.parse, text.split()))
 
 
-DEFAULT_TARGETS = _targets("7.5 8.0 9.0 10.0+PTX 12.0")
+DEFAULTS = default_texts()
+DEFAULT_TARGETS = _targets(" ".join(DEFAULTS["archs"]))  # type: ignore[arg-type]  # a list, as in TOML
 
 
 def test_loading_is_fast() -> None:
@@ -104,6 +106,12 @@ def test_toolkits_that_know_an_arch() -> None:
 )
 def test_what_serves_a_device(targets: str, device: str, image: str | None) -> None:
     assert serves(_targets(targets), Arch.parse(device)) == image
+
+
+def test_defaults_name_a_pinned_toolkit_that_knows_their_archs() -> None:
+    toolkit = TABLES.cuda[V(str(DEFAULTS["cuda"]))]
+    assert toolkit.components
+    assert {target.arch for target in DEFAULT_TARGETS} <= set(toolkit.archs)
 
 
 def test_default_archs_serve_every_device_from_the_lowest_on() -> None:
