@@ -60,7 +60,11 @@ def version_numbers(text: str) -> tuple[int, ...]:
 
 
 def glibc_of(policy: str) -> tuple[int, int]:
-    """The glibc version in a policy's name (PEP 600): (2, 28) of "manylinux_2_28"."""
+    """The glibc version in a policy's name (PEP 600): (2, 28) of "manylinux_2_28".
+
+    Raises:
+        ValueError: `policy` is not such a name.
+    """
     _, major, minor = policy.split("_")
     return int(major), int(minor)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reader", "read_table"]
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -83,17 +84,20 @@ class Reader:
         """A table."""
         return Reader(f"{self._where}: {key}", self._typed(key, dict))
 
-    def named_tables(self, key: str) -> Iterator[tuple[str, Reader]]:
-        """The sub-tables of a table, by name; none where the key is absent."""
-        if key in self._table:
-            with self.table(key) as table:
-                for name in table.names():
-                    yield name, table.table(name)
+    def named_tables(self, key: str, parse: Callable[[str], K]) -> Iterator[tuple[K, Reader]]:
+        """The sub-tables of a table, by their names, each turned into a value."""
+        with self.table(key) as table:
+            for name in table.names():
+                yield table._parse(name, name, parse), table.table(name)  # noqa: SLF001 - of this class
 
-    def strings(self) -> dict[str, str]:
+    def mapping(self, parse_key: Callable[[str], K], parse: Callable[[str], T]) -> dict[K, T]:
         """This whole table, where all its values are strings."""
         with self:
-            return {name: self.text(name) for name in self.names()}
+            return {self._parse(name, name, parse_key): self.parsed(name, parse) for name in self.names()}
+
+    def strings(self) -> dict[str, str]:
+        """This whole table, where all its values are strings, as they are."""
+        return self.mapping(str, str)
 
     def sources(self, defaults: Mapping[str, str]) -> dict[str, str]:
         """Key -> how its value was established: this table's own `sources` over `defaults`.
@@ -102,10 +106,14 @@ class Reader:
             DataError: A key of this table has no source.
         """
         sources = {**defaults, **(self.table("sources").strings() if self.has("sources") else {})}
-        bare = [key for key in self._table if key != "sources" and key not in sources]
+        self.require_sources(sources, *(key for key in self._table if key != "sources"))
+        return sources
+
+    def require_sources(self, sources: Mapping[str, str], *keys: str) -> None:
+        """Refuse this table where one of `keys` has no source."""
+        bare = [key for key in keys if key not in sources]
         if bare:
             self.fail(f"has values without a source ({', '.join(bare)}, expected one each in `sources`)")
-        return sources
 
     def names(self) -> tuple[str, ...]:
         """The keys not read so far, in the file's order."""

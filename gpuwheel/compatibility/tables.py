@@ -14,7 +14,7 @@ from gpuwheel.model.pins import Pin, PinnedFile, TorchSdkPin
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 __all__ = ["load_tables"]
 
@@ -62,11 +62,9 @@ def _pins_file() -> dict[MinorVersion, tuple[Pin, ...]]:
     pins = {}
     with read_table("pins.toml") as file:
         file.text("source")
-        for toolkit, components in file.named_tables("toolkits"):
+        for version, components in file.named_tables("toolkits", MinorVersion.parse):
             with components:
-                pins[MinorVersion.parse(toolkit)] = tuple(
-                    _pin(name, components.table(name)) for name in components.names()
-                )
+                pins[version] = tuple(_pin(name, components.table(name)) for name in components.names())
     return pins
 
 
@@ -86,17 +84,18 @@ def _files(row: Reader) -> tuple[PinnedFile, ...]:
 def _cuda_file(pins: Mapping[MinorVersion, tuple[Pin, ...]]) -> _Cuda:
     with read_table("cuda.toml") as file:
         sources = file.table("sources").strings()
-        toolkits = {}
-        for name, row in file.named_tables("toolkits"):
-            version = MinorVersion.parse(name)
-            toolkits[version] = _toolkit(version, row, sources, pins.get(version, ()))
+        file.require_sources(sources, "compression", "devices", "renamed")
+        toolkits = {
+            version: _toolkit(version, row, sources, pins.get(version, ()))
+            for version, row in file.named_tables("toolkits", MinorVersion.parse)
+        }
         unknown = [str(version) for version in pins if version not in toolkits]
         if unknown:
             file.fail(f"lacks a toolkit that pins.toml pins ({', '.join(unknown)}, expected a row)")
         return _Cuda(
             toolkits,
-            {Arch.parse(number): name for number, name in file.table("devices").strings().items()},
-            {Arch.parse(old): Arch.parse(new) for old, new in file.table("renamed").strings().items()},
+            file.table("devices").mapping(Arch.parse, str),
+            file.table("renamed").mapping(Arch.parse, Arch.parse),
             file.table("rules").strings(),
             tuple(_compression(row) for row in file.tables("compression")),
         )
@@ -134,10 +133,10 @@ def _compression(reader: Reader) -> Compression:
 def _torch_file() -> _Torch:
     with read_table("torch.toml") as file:
         sources = file.table("sources").strings()
-        builds = {}
-        for name, row in file.named_tables("versions"):
-            version = MinorVersion.parse(name)
-            builds[version] = _build(version, row, sources)
+        file.require_sources(sources, "sdk", "stable-abi-floor")
+        builds = {
+            version: _build(version, row, sources) for version, row in file.named_tables("versions", MinorVersion.parse)
+        }
         return _Torch(builds, file.parsed("stable-abi-floor", MinorVersion.parse), _sdk(file.table("sdk")))
 
 
@@ -176,8 +175,7 @@ def _shims_file() -> dict[str, Shim]:
     shims = {}
     with read_table("torch_shims.toml") as file:
         file.text("source")
-        for version, libraries in file.named_tables("since"):
-            since = MinorVersion.parse(version)
+        for since, libraries in file.named_tables("since", MinorVersion.parse):
             with libraries:
                 for library in libraries.names():
                     shims.update({name: Shim(name, since, library) for name in libraries.text(library).split()})
@@ -188,30 +186,47 @@ def _platforms_file() -> tuple[PlatformPolicy, ...]:
     with read_table("platforms.toml") as file:
         file.text("source")
         aliases = file.table("aliases").strings()
-        with file.table("libraries") as table:
-            libraries = {name: frozenset(table.words(name, str)) for name in table.names()}
+        libraries = file.table("libraries").mapping(glibc_of, _words)
         return tuple(
-            _policy(machine, name, versions.split(), aliases, libraries)
-            for machine, table in file.named_tables("policies")
-            for name, versions in table.strings().items()
+            _policy(machine, name, versions, aliases, libraries)
+            for machine, table in file.named_tables("policies", str)
+            for name, versions in table.mapping(str, _versions).items()
         )
+
+
+class _Versions(NamedTuple):
+    newest: Mapping[str, tuple[int, ...]]
+    also: frozenset[str]
+
+
+def _versions(text: str) -> _Versions:
+    """From "GLIBC_2.28 CXXABI_1.3.11 CXXABI_TM_1"; a version without a number stands for itself."""
+    numbered, also = {}, set()
+    for version in text.split():
+        namespace, _, number = version.partition("_")
+        if number[:1].isdigit():
+            numbered[namespace] = version_numbers(number)
+        else:
+            also.add(version)
+    return _Versions(numbered, frozenset(also))
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 def _policy(
     machine: str,
     name: str,
-    versions: Sequence[str],
+    versions: _Versions,
     aliases: Mapping[str, str],
-    libraries: Mapping[str, frozenset[str]],
+    libraries: Mapping[tuple[int, int], frozenset[str]],
 ) -> PlatformPolicy:
-    split = {version: version.partition("_") for version in versions}
     return PlatformPolicy(
         name=name,
         machine=machine,
         aliases=tuple(alias for alias, policy in aliases.items() if policy == name),
-        newest={space: version_numbers(number) for space, _, number in split.values() if number[:1].isdigit()},
-        also=frozenset(version for version, (_, _, number) in split.items() if not number[:1].isdigit()),
-        libraries=frozenset().union(
-            *(sonames for policy, sonames in libraries.items() if glibc_of(policy) <= glibc_of(name))
-        ),
+        newest=versions.newest,
+        also=versions.also,
+        libraries=frozenset().union(*(sonames for since, sonames in libraries.items() if since <= glibc_of(name))),
     )

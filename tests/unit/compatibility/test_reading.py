@@ -37,7 +37,7 @@ def test_wrong_value_is_an_error_that_says_what_was_expected() -> None:
 
 def test_place_of_a_nested_key_is_named() -> None:
     reader = Reader("cuda.toml", {"toolkits": {"12.9": {"archs": 75}}})
-    ((_, row),) = reader.named_tables("toolkits")
+    ((_, row),) = reader.named_tables("toolkits", MinorVersion.parse)
     with pytest.raises(DataError, match=re.escape("cuda.toml: toolkits: 12.9 has a wrong archs")):
         row.words("archs", str)
 
@@ -51,3 +51,9 @@ def test_value_without_a_source_is_an_error() -> None:
 def test_absent_file_is_a_data_error() -> None:
     with pytest.raises(DataError, match=re.escape("no_such_table.toml cannot be read")):
         read_table("no_such_table.toml")
+
+
+def test_wrong_name_of_a_table_is_an_error() -> None:
+    reader = Reader("cuda.toml", {"toolkits": {"newest": {}}})
+    with pytest.raises(DataError, match=re.escape("cuda.toml: toolkits has a wrong newest ('newest' is not a major.")):
+        list(reader.named_tables("toolkits", MinorVersion.parse))
