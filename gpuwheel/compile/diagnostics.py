@@ -21,10 +21,11 @@ _NOISE = re.compile(
     r"|\d+ (?:catastrophic )?errors? detected in the compilation of"
 )
 _DIAGNOSTIC = re.compile(r"\S.*?(?:\(\d+\))?: (?:catastrophic )?(?:error|warning|remark)\b|nvrtc: error|\s*ptxas ")
+_LOCATED = re.compile(r"\S[^\n]*\(\d+\): ")
 _MISSING_HEADER = re.compile(r'cannot open source file "([^"]+)"')
 _REFUSED_FLAG = re.compile(r"^nvrtc: error: (.*)$", re.MULTILINE)
 _HOST_HEADERS = ("torch/", "ATen/", "c10/", "pybind11/", "nanobind/", "Python.h")
-_HOST_FUNCTION = "host functions are not allowed in JIT mode"
+_HOST_CODE = "not allowed in JIT mode"
 _DEVICE_LAUNCH = "device-side kernel launch could not be processed"
 
 # Strings before comments: each alternative must not start inside another.
@@ -82,8 +83,9 @@ def compile_failure(source: Path, shown: str, failed: Mapping[str, Sequence[str]
     """
     found = by_message(failed.items())
     parts = []
-    for message, targets in found.items():
-        text = message if shown in message else f"{shown}: {message.strip()}"
+    # What is in a file of the project leads; a toolkit header is where a mistake surfaced, not where it is.
+    for message, targets in sorted(found.items(), key=lambda item: item[0].startswith("/")):
+        text = message if _LOCATED.match(message) else f"{shown}: {message.strip()}"
         everywhere = len(targets) == len(failed)
         parts.append(text if everywhere else f"{text}\n  (only for {', '.join(targets)})")
     text = "\n".join(found)
@@ -96,7 +98,7 @@ def _explain(shown: str, text: str, launches: Sequence[int]) -> tuple[str, str |
     """What is wrong and what to do, from the compiler's messages and the lines of `<<<`."""
     missing = _MISSING_HEADER.search(text)
     host_header = missing is not None and missing[1].startswith(_HOST_HEADERS)
-    if launches and (host_header or _HOST_FUNCTION in text or _DEVICE_LAUNCH in text):
+    if launches and (host_header or _HOST_CODE in text or _DEVICE_LAUNCH in text):
         lines = f"line{'s' if len(launches) > 1 else ''} {', '.join(map(str, launches))}"
         return (
             f"{shown} launches kernels with <<<>>> ({lines}), which is host code in a device source",
@@ -112,9 +114,9 @@ def _explain(shown: str, text: str, launches: Sequence[int]) -> tuple[str, str |
             f"{shown} includes {missing[1]}, which is not found",
             "add its folder to include-dirs of the kernel group (<vector>, <string>, <iostream> need a host)",
         )
-    if _HOST_FUNCTION in text:
+    if _HOST_CODE in text:
         return (
-            f"{shown} has functions without __device__",
+            f"{shown} has functions or variables without __device__",
             'mark them __device__, or set flags = ["--device-as-default-execution-space"] (CUTLASS headers need it)',
         )
     if flag := _REFUSED_FLAG.search(text):

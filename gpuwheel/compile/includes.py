@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["IncludeScanner", "ScannedFile"]
 
-_BLANK = rb"(?:[ \t\r\f\v]|/\*.*?\*/)*"
+# A comment may be matched in one way only: else a file full of them takes exponential time.
+_BLANK = rb"(?:[ \t\r\f\v]|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*"
 _INCLUDE = re.compile(
     rb"(?:^|\*/)" + _BLANK + rb"(?:\#|%:)" + _BLANK + rb"(?P<directive>include|include_next|import)\b" + _BLANK +
     rb'(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>|(?P<computed>\w+))',

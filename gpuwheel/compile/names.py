@@ -36,7 +36,7 @@ class Signature:
     """One kernel as C++ names it."""
 
     namespace: str
-    """`fused::detail`; empty for the global namespace."""
+    """For example `fused::detail`; empty for the global namespace."""
     base: str
     template_arguments: tuple[str, ...]
     parameters: tuple[str, ...] | None
@@ -44,7 +44,7 @@ class Signature:
 
     @property
     def name(self) -> str:
-        """ "fused::add_rms_norm<float, 4>": for people, and the key in the manifest."""
+        """For people, and the key in the manifest: `fused::add_rms_norm<float, 4>`."""
         arguments = f"<{', '.join(self.template_arguments)}>" if self.template_arguments else ""
         return f"{self.namespace}::{self.base}{arguments}" if self.namespace else f"{self.base}{arguments}"
 
@@ -99,11 +99,14 @@ def parse_signature(symbol: str) -> Signature:
     """Take a kernel's symbol apart.
 
     Raises:
-        CompileError: the kernel cannot be named from another file: it is in an anonymous namespace, or its template
-            arguments or parameters have types that are.
+        CompileError: the kernel cannot be named from another file (it is in an anonymous namespace, or its template
+            arguments or parameters have types that are), or its name cannot be read.
     """
     text = demangle(symbol)
     if text == symbol:
+        if symbol.startswith("_Z"):
+            msg = f"kernel symbol {symbol} cannot be read (the C++ run time does not know it)"
+            raise CompileError(msg, hint='report this kernel\'s declaration, or declare it extern "C"')
         return Signature("", symbol, (), None)
     _refuse_unnameable(text)
     opening = _matching_open(text, len(text) - 1)

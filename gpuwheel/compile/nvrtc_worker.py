@@ -110,7 +110,8 @@ def main() -> None:
     """Serve the one request on standard input."""
     tell = _claim_standard_output()
     request = json.load(sys.stdin)
-    os.environ.clear()  # NVRTC_APPEND_FLAGS and the like must not reach an image
+    for variable in [name for name in os.environ if name.startswith(("CUDA", "NV"))]:
+        del os.environ[variable]  # NVRTC_APPEND_FLAGS and the like must not reach an image
     os.chdir(request["root"])
     for number, folder in request["folders"].items():
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -51,6 +51,7 @@ class VirtualPaths:
     root: Path
     folders: dict[int, Path] = field(default_factory=dict)
     """File descriptor -> folder, for the worker to open."""
+    _names: dict[Path, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, group: KernelGroup, compiler: DeviceCompiler) -> VirtualPaths:
@@ -62,6 +63,11 @@ class VirtualPaths:
 
     def name(self, path: Path) -> str:
         """The virtual name of a file or folder; a new outside folder gets the next number."""
+        if path not in self._names:
+            self._names[path] = self._name(path)
+        return self._names[path]
+
+    def _name(self, path: Path) -> str:
         if path.is_relative_to(self.root):
             relative = path.relative_to(self.root).as_posix()
             return _PROJECT if relative == "." else f"{_PROJECT}/{relative}"
@@ -70,7 +76,7 @@ class VirtualPaths:
                 return f"/proc/self/fd/{number}/{path.relative_to(folder).as_posix()}".removesuffix("/.")
         folder = path if path.is_dir() else path.parent
         self.folders[max(_OUTSIDE - 1, *self.folders) + 1] = folder
-        return self.name(path)
+        return self._name(path)
 
     def real(self, text: str) -> str:
         """`text` with virtual names replaced: relative to the project where they are inside, absolute elsewhere."""

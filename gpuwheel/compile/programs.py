@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,22 +77,26 @@ class _Keys:
             *(Target(arch, ptx=True) for arch in group.ptx_archs),
         ]
         self._scanner = IncludeScanner(group.include_dirs, (*shipped, *compiler.include_dirs))
-        self._toolchain = {"facts": _FACTS, "compiler": compiler.digest, "headers": _tree_digest(shipped[0])}
+        self._toolchain = {"facts": _FACTS, "compiler": compiler.digest, "headers": _shipped_digest(shipped[0])}
 
     def program(self, source: Path) -> Program:
         name = self._paths.name(source)
         closure = sorted((self._paths.name(file.path), file.sha256) for file in self._scanner.closure(source))
         options = {target: command_line(self._group, source, target, self._paths) for target in self._targets}
-        program = {**self._toolchain, "name": name, "closure": closure}
-        image_keys = {target: content_key({**program, "options": line}) for target, line in options.items()}
+        program = content_key({**self._toolchain, "name": name, "closure": closure})
+        image_keys = {target: content_key({"program": program, "options": line}) for target, line in options.items()}
         fatbin = {**self._toolchain, "images": list(image_keys.values()), "fatbin": self._group.compression}
         return Program(source, name, self._paths.real(name), options, image_keys, content_key(fatbin))
 
 
-def _tree_digest(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
-    return digest.hexdigest()
+@functools.cache
+def _shipped_digest(folder: Path) -> str:
+    """Over our own headers, which do not change while we run."""
+    lines = []
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            file = os.path.join(parent, name)  # noqa: PTH118  # Path objects would take most of the time here
+            with open(file, "rb") as stream:  # noqa: PTH123
+                content = hashlib.sha256(stream.read()).hexdigest()
+            lines.append(f"{os.path.relpath(file, folder)} {content}\n")
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()

@@ -1,0 +1,54 @@
+"""Reading cubins: three made by NVRTC (`data/kernels.cu`), and damaged ones."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuwheel.compile.cubin import read_cubin
+from gpuwheel.errors import CompileError
+from gpuwheel.model.kernels import Parameter
+
+DATA = Path(__file__).parent / "data"
+
+
+# Expected values: cuobjdump -res-usage of the same files.
+@pytest.mark.parametrize(
+    ("arch", "abi", "framed", "reverse"),
+    [("sm_75", 7, 26, (10, 256)), ("sm_90", 7, 28, (10, 1280)), ("sm_100", 8, 27, (10, 1280))],
+)
+def test_kernels_of_both_abi_versions(arch: str, abi: int, framed: int, reverse: tuple[int, int]) -> None:
+    data = (DATA / f"kernels.{arch}.cubin").read_bytes()
+    assert data[8] == abi
+    with_shared, with_frame = read_cubin(data, "the image")
+    assert with_frame.symbol == "framed"
+    assert with_frame.parameters == (Parameter(0, 8), Parameter(8, 2), Parameter(16, 8))
+    assert (with_frame.cost.registers, with_frame.cost.local, with_frame.cost.shared) == (framed, 32, 0)
+    assert with_frame.cost.bytes % 16 == 0
+    assert with_shared.symbol == "_Z7reverseIfLi64EEvPT_j"
+    assert with_shared.parameters == (Parameter(0, 8), Parameter(8, 4))
+    assert (with_shared.cost.registers, with_shared.cost.shared) == reverse
+    assert with_shared.cost.local == 0
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x7fELF", b".version 8.8\n.target sm_75\n", Path("/proc/self/exe").read_bytes()[:4096]]
+)
+def test_what_is_not_a_cubin_is_refused(data: bytes) -> None:
+    with pytest.raises(CompileError, match=r"the image of a\.cu is not a readable cubin \(\d+ bytes: "):
+        read_cubin(data, "the image of a.cu")
+
+
+@given(st.data())
+def test_a_damaged_cubin_is_refused_or_read_never_a_crash(data: st.DataObject) -> None:
+    content = bytearray((DATA / "kernels.sm_90.cubin").read_bytes())
+    if data.draw(st.booleans(), "cut"):
+        del content[data.draw(st.integers(0, len(content) - 1)) :]
+    else:
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    with suppress(CompileError):
+        read_cubin(bytes(content), "it")

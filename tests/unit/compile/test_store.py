@@ -1,0 +1,44 @@
+"""Images in the cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gpuwheel._cache import Cache
+from gpuwheel.compile.store import ImageStore, StoredImage, content_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STORED = StoredImage({"kernels": [], "messages": ["line\nline"]}, b"\x7fELF\n\0\xff\n")
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    store = ImageStore(Cache(tmp_path))
+    assert store.load("key") is None
+    store.save("key", STORED)
+    assert store.load("key") == STORED
+
+
+def test_damage_anywhere_is_no_entry_and_is_mended_by_saving(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    store = ImageStore(cache)
+    store.save("key", STORED)
+    path = cache.lookup("images", "key")
+    assert path is not None
+    good = path.read_bytes()
+    for position in range(len(good)):
+        path.write_bytes(good[:position] + bytes([good[position] ^ 1]) + good[position + 1 :])
+        assert store.load("key") is None
+        path.write_bytes(good[:position])
+        assert store.load("key") is None
+    store.save("key", STORED)
+    assert store.load("key") == STORED
+
+
+@pytest.mark.parametrize("other", [{"a": 1, "b": [2, 3]}, {"a": "1", "b": [2]}, {"b": [2]}])
+def test_keys_differ_with_contents(other: dict[str, object]) -> None:
+    assert content_key({"b": [2], "a": 1}) == content_key({"a": 1, "b": [2]})
+    assert content_key(other) != content_key({"a": 1, "b": [2]})
