@@ -1,4 +1,4 @@
-"""Test GPU code on a machine without a GPU: a pretend GPU, stubs of NVIDIA's libraries, and skips that can be forbidden.
+"""Test GPU code without a GPU: a pretend one, stubs of NVIDIA's libraries, and skips that can be forbidden.
 
 pytest loads `gpuwheel.testing.plugin` in every project of an environment that has gpuwheel, so importing this package
 costs nothing: what it offers is imported on first use.

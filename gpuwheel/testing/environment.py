@@ -123,14 +123,14 @@ def build_fake_driver(folder: Path, compiler: str, *options: str) -> Path:
 
 
 def _build_fake_runtime(stub: Stub, major: int, folder: Path, compiler: str) -> None:
-    """The fake runtime, plus a function that does nothing and succeeds for every other name that torch links against."""
+    """The fake runtime, plus a function that only succeeds for every other name that torch links against."""
     source = resource("testing", "native", "cudart.c")
     compiled = compile_c(compiler, [source], folder / "cudart.o", ["-fvisibility=hidden", f"-DCUDART_MAJOR={major}"])
     defined = set(defined_names(compiled))
     others = sorted(set().union(*stub.names.values()) - defined)
     extra, script = folder / "others.c", folder / "cudart.map"
     extra.write_text("".join(f"long {name}(void) {{ return 0; }}\n" for name in others))
-    names = {stub.soname: frozenset(defined | set(others))}
+    names: dict[str | None, frozenset[str]] = {stub.soname: frozenset(defined | set(others))}
     script.write_text(version_script(names))
     compile_c(
         compiler,

@@ -20,7 +20,7 @@ _MARK = "gpuwheel_fake_clear"
 class _Launch(ctypes.Structure):
     """`Launch` of native/fake.h."""
 
-    _fields_ = (
+    _fields_ = [
         ("kernel", ctypes.c_char_p),
         ("grid", ctypes.c_uint * 3),
         ("block", ctypes.c_uint * 3),
@@ -34,7 +34,7 @@ class _Launch(ctypes.Structure):
         ("parameter_count", ctypes.c_int),
         ("parameter_sizes", ctypes.POINTER(ctypes.c_uint32)),
         ("parameters", ctypes.POINTER(ctypes.c_ubyte)),
-    )
+    ]
 
 
 _Implementation = ctypes.CFUNCTYPE(None, ctypes.POINTER(_Launch))
@@ -74,12 +74,14 @@ class Launch:
             ValueError: another number of parameters, or a parameter of another size.
         """
         if self.parameters is None or len(formats) != len(self.parameters):
-            msg = f"{self.name} has {None if self.parameters is None else len(self.parameters)} parameters, not {len(formats)}"
+            known = "an unknown number of" if self.parameters is None else len(self.parameters)
+            msg = f"{self.name} has {known} parameters, not {len(formats)}"
             raise ValueError(msg)
-        values = []
+        values: list[Any] = []
         for index, (letter, value) in enumerate(zip(formats, self.parameters, strict=True)):
             if struct.calcsize(letter) != len(value):
-                msg = f"parameter {index} of {self.name} has {len(value)} bytes, not {struct.calcsize(letter)} ({letter!r})"
+                wanted = f"{struct.calcsize(letter)} ({letter!r})"
+                msg = f"parameter {index} of {self.name} has {len(value)} bytes, not {wanted}"
                 raise ValueError(msg)
             values.extend(struct.unpack(letter, value))
         return tuple(values)
@@ -206,10 +208,10 @@ def _convert(raw: _Launch) -> Launch:
 
 def _name_of(symbol: str) -> str:
     """Demangle with the C++ runtime and drop the return type and the parameter list of a function template."""
-    runtime = ctypes.CDLL("libstdc++.so.6")
-    runtime.__cxa_demangle.restype = ctypes.c_void_p
+    demangle = ctypes.CDLL("libstdc++.so.6")["__cxa_demangle"]
+    demangle.restype = ctypes.c_void_p
     status = ctypes.c_int()
-    address = runtime.__cxa_demangle(symbol.encode(), None, None, ctypes.byref(status))
+    address = demangle(symbol.encode(), None, None, ctypes.byref(status))
     if not address:
         return symbol
     try:

@@ -31,7 +31,7 @@ def find_c_compiler(environ: Mapping[str, str]) -> str:
 
 
 def compile_c(compiler: str, inputs: Sequence[Path], output: Path, options: Sequence[str] = ()) -> Path:
-    """Compile and link `inputs` (C sources, objects, libraries) into `output`: an object if it ends in .o, else a library.
+    """Compile `inputs` (C sources, objects, libraries) into `output`: an object if it ends in .o, else a library.
 
     Raises:
         CompileError: with what the compiler said.
