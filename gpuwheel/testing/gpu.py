@@ -20,7 +20,7 @@ _MARK = "gpuwheel_fake_clear"
 class _Launch(ctypes.Structure):
     """`Launch` of native/fake.h."""
 
-    _fields_ = [
+    _fields_ = [  # type: ignore[mutable-override]  # ctypes reads a list
         ("kernel", ctypes.c_char_p),
         ("grid", ctypes.c_uint * 3),
         ("block", ctypes.c_uint * 3),

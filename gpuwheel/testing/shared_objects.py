@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from elftools.elf.elffile import ELFFile
+
+from gpuwheel.errors import ToolchainError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,11 +39,10 @@ def read_shared_object(path: Path) -> SharedObject:
     """Read `.dynamic`, `.dynsym` and the version sections of an ELF64 little-endian file."""
     with path.open("rb") as file:
         elf = ELFFile(file)
-        dynamic = elf.get_section_by_name(".dynamic")
-        needed = tuple(tag.needed for tag in dynamic.iter_tags("DT_NEEDED"))
+        needed = tuple(tag.needed for tag in _section(elf, ".dynamic").iter_tags("DT_NEEDED"))
         names_of_versions = _needed_versions(elf)
-        symbols = elf.get_section_by_name(".dynsym").data()
-        strings = elf.get_section_by_name(".dynstr").data()
+        symbols = _section(elf, ".dynsym").data()
+        strings = _section(elf, ".dynstr").data()
         section = elf.get_section_by_name(".gnu.version")
         versions = section.data() if section is not None else bytes(len(symbols) // _SYMBOL.size * 2)
     undefined: set[bytes] = set()
@@ -65,13 +66,20 @@ def read_shared_object(path: Path) -> SharedObject:
     )
 
 
-def _needed_versions(elf: ELFFile) -> dict[int, tuple[str, str]]:
-    section = elf.get_section_by_name(".gnu.version_r")
+def _section(elf: ELFFile, name: str) -> Any:  # noqa: ANN401 - pyelftools gives each kind of section its own class
+    section = elf.get_section_by_name(name)
     if section is None:
+        msg = f"{elf.stream.name} has no section {name}"
+        raise ToolchainError(msg)
+    return section
+
+
+def _needed_versions(elf: ELFFile) -> dict[int, tuple[str, str]]:
+    if elf.get_section_by_name(".gnu.version_r") is None:
         return {}
     return {
         auxiliary.entry.vna_other: (library.name, auxiliary.name)
-        for library, auxiliaries in section.iter_versions()
+        for library, auxiliaries in _section(elf, ".gnu.version_r").iter_versions()
         for auxiliary in auxiliaries
     }
 
@@ -79,6 +87,6 @@ def _needed_versions(elf: ELFFile) -> dict[int, tuple[str, str]]:
 def defined_names(path: Path) -> Iterator[str]:
     """The global functions that a relocatable object defines."""
     with path.open("rb") as file:
-        for symbol in ELFFile(file).get_section_by_name(".symtab").iter_symbols():
+        for symbol in _section(ELFFile(file), ".symtab").iter_symbols():
             if symbol.entry.st_info.bind == "STB_GLOBAL" and symbol.entry.st_shndx != "SHN_UNDEF":
                 yield symbol.name

@@ -73,9 +73,9 @@ def plan_stubs(libraries: Iterable[Path]) -> tuple[Stub, ...]:
             if soname in stubs:
                 stubs[soname].setdefault(version, set()).update(name.decode() for name in names)
     for name in loose:
-        soname = _owner(name, sonames)
-        if soname is not None:
-            stubs[soname].setdefault(None, set()).add(name)
+        owner = _owner(name, sonames)
+        if owner is not None:
+            stubs[owner].setdefault(None, set()).add(name)
     return tuple(Stub(soname, {v: frozenset(names) for v, names in found.items()}) for soname, found in stubs.items())
 
 
