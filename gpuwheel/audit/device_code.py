@@ -90,7 +90,8 @@ def _check_codecs(images: Sequence[Image], subject: str, floor: DriverVersion, t
 
 def _check_ptx(images: Sequence[Image], subject: str, floor: DriverVersion, tables: Tables) -> Iterator[Finding]:
     cubins = [image.arch for image in images if image.kind == "cubin"]
-    for image in images:
+    # Each source file of a group brings its own PTX; one finding for each target is enough.
+    for image in {(image.arch, image.isa): image for image in images if image.kind == "ptx"}.values():
         needed = None if image.isa is None else _driver_of(image.isa, tables)
         # A floor of 575 means that branch, whichever its first release was.
         if needed is None or needed.parts[: len(floor.parts)] <= floor.parts:

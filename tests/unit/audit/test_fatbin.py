@@ -115,7 +115,7 @@ def test_an_unknown_compression_is_refused(tables: Tables) -> None:
     [("", "525", Severity.ERROR), ("10.0", "525", Severity.NOTE), ("9.0", "525", Severity.ERROR), ("", "575", None)],
 )
 def test_ptx_newer_than_the_driver_floor(tables: Tables, cubins: str, driver: str, severity: Severity | None) -> None:
-    images = [_image("ptx", "10.0", isa=MinorVersion(8, 8)), *(_image("cubin", arch) for arch in cubins.split())]
+    images = [*[_image("ptx", "10.0", isa=MinorVersion(8, 8))] * 2, *(_image("cubin", arch) for arch in cubins.split())]
     findings = check_device_code(images, "x.whl", _declared(cubins, "10.0", driver), tables)
     assert [(finding.rule, finding.severity) for finding in findings] == (
         [("ptx-driver", severity)] if severity else []
