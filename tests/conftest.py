@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gpuwheel._run import run
+from gpuwheel.testing import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,14 +81,11 @@ FEATURES = {
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse a misspelt GPUWHEEL_REQUIRE: it would require nothing."""
     del config
-    unknown = _required() - FEATURES.keys()
+    known = {*FEATURES, "fake-gpu"}
+    unknown = {word.strip() for word in os.environ.get("GPUWHEEL_REQUIRE", "").split(",")} - known - {""}
     if unknown:
-        msg = f"GPUWHEEL_REQUIRE names unknown features: {', '.join(sorted(unknown))} (known: {', '.join(FEATURES)})"
+        msg = f"GPUWHEEL_REQUIRE names unknown features: {', '.join(unknown)} (known: {', '.join(sorted(known))})"
         raise pytest.UsageError(msg)
-
-
-def _required() -> set[str]:
-    return {word.strip() for word in os.environ.get("GPUWHEEL_REQUIRE", "").split(",") if word.strip()}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -96,11 +94,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if item.get_closest_marker(feature) is None:
             continue
         reason = missing()
-        if reason is None:
-            continue
-        if feature in _required():
-            pytest.fail(f"GPUWHEEL_REQUIRE={feature}: {reason}", pytrace=False)
-        pytest.skip(reason)
+        if reason is not None:
+            require(feature, reason)
 
 
 # --- The walls --------------------------------------------------------------------------------------------------------
