@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel import __version__
 from gpuwheel._cache import Cache
+from gpuwheel.audit import audit_wheel
 from gpuwheel.audit.built import Expected, check_built, refuse
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile import inner
@@ -30,12 +30,14 @@ from gpuwheel.toolchain import (
     probe_platform,
 )
 from gpuwheel.wheel import WheelEdits, add_requirements, rewrite_sdist, rewrite_wheel
+from gpuwheel.wheel.atomic import atomic_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gpuwheel.config import LoadedConfig
     from gpuwheel.model.cells import Cell, Decision
+    from gpuwheel.model.findings import Finding
     from gpuwheel.model.kernels import BuiltGroup
     from gpuwheel.model.libraries import HostLibrary
     from gpuwheel.model.reporter import Reporter
@@ -49,6 +51,14 @@ class _Compiled:
     """As the inner backend made it, with the platform's plain tag."""
     expected: Expected
     toolchain: Toolchain
+
+
+def _place(made: Path, out: Path) -> int:
+    """Copy a finished file to where the frontend wants it, whole or not at all; its size in bytes."""
+    data = made.read_bytes()
+    with atomic_file(out / made.name) as file:
+        file.write(data)
+    return len(data)
 
 
 class Build:
@@ -105,24 +115,25 @@ class Build:
         with self._cache.scratch() as scratch:
             made = inner.build_sdist(scratch, self.config.inner)
             rewrite_sdist(made, lambda text: add_requirements(text, self._requirements), epoch=self._epoch)
-            return Path(shutil.move(made, out / made.name)).name
+            _place(made, out)
+            return made.name
 
     def wheel(self, out: Path) -> str:
         """Compile, check and pack the wheel; return its name."""
         with self._compiled(editable=False) as compiled:
             self._reporter.step("checking what was linked")
             report = check_built(compiled.wheel, compiled.expected, load_tables())
-            refuse(report.findings)
-            for finding in report.findings:
-                self._reporter.warn(f"{finding.subject} {finding.problem}")
+            self._judge(report.findings)
             edits = WheelEdits(
                 platform=self.config.settings.wheel.platform or report.platform.tag,
                 requirements=self._requirements,
                 generator=f"gpuwheel {__version__}",
                 epoch=self._epoch,
             )
-            wheel = rewrite_wheel(compiled.wheel, out, edits)
-        size = wheel.path.stat().st_size
+            with self._cache.scratch() as scratch:
+                wheel = rewrite_wheel(compiled.wheel, scratch, edits)
+                self._judge(audit_wheel(wheel.path, load_tables(), max_size=self.config.settings.wheel.max_size))
+                size = _place(wheel.path, out)
         self._reporter.step(f"{wheel.path.name}  {size / 1000:.0f} kB  sha256 {wheel.sha256}")
         return wheel.path.name
 
@@ -131,6 +142,12 @@ class Build:
         with self._compiled(editable=True) as compiled:
             edits = WheelEdits(requirements=self._requirements, epoch=self._epoch)
             return rewrite_wheel(compiled.wheel, out, edits).path.name
+
+    def _judge(self, findings: Sequence[Finding]) -> None:
+        """Refuse errors, tell the rest."""
+        refuse(findings)
+        for finding in findings:
+            self._reporter.warn(f"{finding.subject} {finding.problem}")
 
     @property
     def _cache(self) -> Cache:

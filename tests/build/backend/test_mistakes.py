@@ -1,0 +1,169 @@
+"""A user's mistake ends with a message that names it, and leaves nothing behind; the next build works."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Project
+
+pytestmark = [pytest.mark.compiler, pytest.mark.network]
+
+
+def refused(project: Project, tmp_path: Path, **environ: str) -> str:
+    """What a build prints that must fail as a user's mistake does."""
+    out = tmp_path / "refused"
+    out.mkdir(exist_ok=True)
+    result = project.hook("build_wheel", out, **environ)
+    assert result.code not in {0, 1}, result.output
+    assert "Traceback" not in result.output
+    assert re.search(r"^error: ", result.output, re.MULTILINE), result.output
+    assert not list(out.iterdir()), "something was left behind"
+    return result.output
+
+
+def test_a_kernel_that_does_not_compile_is_shown_with_its_own_file_and_line(project: Project, tmp_path: Path) -> None:
+    project.replace("csrc/scale.cu", "if (i < n)", "if (i < count)")
+    output = refused(project, tmp_path)
+    first = next(line for line in output.splitlines() if "error" in line)
+    assert first.startswith("csrc/scale.cu(8)")
+    assert '"count" is undefined' in first
+    assert output.count('"count" is undefined') == 1, "said once for all architectures"
+
+    project.replace("csrc/scale.cu", "if (i < count)", "if (i < n)")
+    assert project.wheel(tmp_path / "mended")
+
+
+def test_host_code_in_a_device_source_names_its_line(project: Project, tmp_path: Path) -> None:
+    project.write(
+        "csrc/scale.cu",
+        "__global__ void f() {}\n// a comment: f<<<1, 1>>>();\nvoid launch() {\n  f<<<1, 32>>>();\n}\n",
+    )
+    output = refused(project, tmp_path)
+    assert "csrc/scale.cu launches kernels with <<<>>> (line 4)" in output
+    assert 'mode = "nvcc"' in output
+
+
+def test_a_kernel_that_was_not_instantiated_does_not_compile(project: Project, tmp_path: Path) -> None:
+    project.replace("csrc/scale.cu", "GPUWHEEL_INSTANTIATE(scale<float>);", "GPUWHEEL_INSTANTIATE(scale<double>);")
+    assert "add GPUWHEEL_INSTANTIATE" in refused(project, tmp_path)
+
+
+def test_a_wrong_argument_of_a_launch_does_not_compile(project: Project, tmp_path: Path) -> None:
+    project.replace("csrc/ops.cpp", "x.const_data_ptr<float>(), n,", "x.const_data_ptr<float>(), factor,")
+    assert "narrowed" in refused(project, tmp_path)
+
+
+def test_an_unstable_header_is_refused(project: Project, tmp_path: Path) -> None:
+    project.replace("csrc/ops.cpp", '#include "scale.h"', '#include <ATen/ATen.h>\n#include "scale.h"')
+    assert "ATen/ATen.h" in refused(project, tmp_path)
+
+
+def test_a_library_that_needs_cuda_is_refused_after_linking(project: Project, tmp_path: Path) -> None:
+    project.replace(
+        "csrc/ops.cpp",
+        "namespace {\nTensor scale_cpu",
+        'extern "C" int cuInit(unsigned);\nnamespace {\nTensor scale_cpu',
+    )
+    project.replace("csrc/ops.cpp", "float* to = ", "cuInit(0);\n  float* to = ")
+    output = refused(project, tmp_path)
+    assert "tiny_ops/_C.so" in output
+    assert "cuInit" in output
+
+
+def test_a_shim_newer_than_the_torch_floor_is_refused(project: Project, tmp_path: Path) -> None:
+    project.replace(
+        "csrc/ops.cpp",
+        "namespace {\nTensor scale_cpu",
+        'extern "C" int torch_set_requires_grad_probe();\n'
+        'extern "C" AOTITorchError torch_from_blob_v2(void*, int64_t);\nnamespace {\nTensor scale_cpu',
+    )
+    project.replace("csrc/ops.cpp", "float* to = ", "torch_from_blob_v2(nullptr, 0);\n  float* to = ")
+    assert "torch_from_blob_v2" in refused(project, tmp_path)
+
+
+def test_too_many_registers_break_the_budget(project: Project, tmp_path: Path) -> None:
+    project.replace("pyproject.toml", 'sources = ["csrc/*.cu"]', 'sources = ["csrc/*.cu"]\nbudget = 4')
+    assert "budget" in refused(project, tmp_path)
+
+
+def test_a_wheel_above_its_size_is_refused(project: Project, tmp_path: Path) -> None:
+    project.write(
+        "pyproject.toml", (project.root / "pyproject.toml").read_text() + '\n[tool.gpuwheel.wheel]\nmax-size = "1 kB"\n'
+    )
+    assert "max-size" in refused(project, tmp_path)  # the key to raise
+
+
+def test_a_platform_that_the_symbols_do_not_allow_is_refused(project: Project, tmp_path: Path) -> None:
+    text = (project.root / "pyproject.toml").read_text()
+    project.write("pyproject.toml", text + '\n[tool.gpuwheel.wheel]\nplatform = "manylinux_2_5"\n')
+    output = refused(project, tmp_path)
+    assert "GLIBC" in output
+
+
+def test_no_compiler(project: Project, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "apt install g++" in refused(project, tmp_path, PATH=str(empty))
+
+
+def test_an_architecture_that_no_toolkit_knows(project: Project, tmp_path: Path) -> None:
+    project.replace("pyproject.toml", '"9.0+PTX"', '"9.5"')
+    output = refused(project, tmp_path)
+    assert "9.5" in output
+    assert "12.9" in output
+
+
+def test_a_torch_floor_below_the_stable_abi(project: Project, tmp_path: Path) -> None:
+    project.replace("pyproject.toml", '">=2.10"', '">=2.8"')
+    assert "2.10" in refused(project, tmp_path)
+
+
+def test_no_network_and_nothing_cached(project: Project, tmp_path: Path) -> None:
+    output = refused(
+        project,
+        tmp_path,
+        GPUWHEEL_CACHE_DIR=str(tmp_path / "nothing"),
+        GPUWHEEL_INDEX_URL="http://127.0.0.1:9/simple",
+    )
+    assert "127.0.0.1" in output
+
+
+def test_an_interrupt_leaves_nothing_half_written(project: Project, tmp_path: Path, fresh_cache: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    environ = {**os.environ, **project.environ, "GPUWHEEL_CACHE_DIR": str(fresh_cache)}
+    # A shell that starts a job in the background has it ignore SIGINT, and children inherit that.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heed}; from gpuwheel import backend; backend.build_wheel({str(out)!r})"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=project.root,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as build:
+        assert build.stdout is not None
+        for line in build.stdout:
+            if "images of kernel group" in line:
+                break
+        time.sleep(0.3)
+        build.send_signal(signal.SIGINT)
+        rest = build.stdout.read()
+    assert build.returncode == 130, rest
+    assert "Traceback" not in rest
+    assert not list(out.iterdir())
+    scratch = [path for path in (fresh_cache / "v1" / "tmp").iterdir() if not path.name.endswith(".lock")]
+    assert not scratch
+    assert project.wheel(out, GPUWHEEL_CACHE_DIR=str(fresh_cache))

@@ -1,0 +1,107 @@
+"""What a wheel holds and claims, built through the hooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from email.parser import BytesParser
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+
+from gpuwheel._resources import resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Project
+
+pytestmark = [pytest.mark.compiler, pytest.mark.network]
+
+
+def members(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def tree(root: Path) -> dict[str, tuple[int, bytes | None]]:
+    """Every path below a folder, with its time of change and contents."""
+    return {
+        str(path.relative_to(root)): (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
+        for path in sorted(root.rglob("*"))
+    }
+
+
+def test_one_wheel_for_every_python_with_its_kernels_and_their_manifest(project: Project, tmp_path: Path) -> None:
+    before = tree(project.root)
+    wheel = project.wheel(tmp_path / "out")
+    assert tree(project.root) == before, "the user's tree was edited"
+
+    name, version, python, abi, platform = wheel.stem.split("-")
+    assert (name, version, python, abi) == ("tiny_ops", "1.2.3", "py3", "none")
+    assert platform.startswith("manylinux_2_")
+
+    inside = members(wheel)
+    manifest = json.loads(inside["tiny_ops/_kernels.json"])
+    jsonschema.validate(manifest, json.loads(resource("data", "kernels.schema.json").read_text(encoding="utf-8")))
+    kernels = manifest["groups"]["tiny"]["kernels"]
+    assert {archs for costs in kernels.values() for archs in costs} == {"sm_80", "sm_90"}
+    assert any("scale" in kernel for kernel in kernels)
+
+    metadata = BytesParser().parsebytes(inside["tiny_ops-1.2.3.dist-info/METADATA"])
+    assert metadata.get_all("Requires-Dist") == ["torch>=2.10", "packaging>=24"]
+    assert b"Generator: gpuwheel" in inside["tiny_ops-1.2.3.dist-info/WHEEL"]
+    sbom = json.loads(inside["tiny_ops-1.2.3.dist-info/sboms/gpuwheel.cdx.json"])
+    assert {"nvidia-cuda-nvrtc-cu12", "torch"} <= {component["name"] for component in sbom["components"]}
+
+
+def test_metadata_is_the_same_from_every_hook(project: Project, tmp_path: Path) -> None:
+    wheel = members(project.wheel(tmp_path / "out"))["tiny_ops-1.2.3.dist-info/METADATA"]
+
+    for hook in ("prepare_metadata_for_build_wheel", "prepare_metadata_for_build_editable"):
+        out = tmp_path / hook
+        out.mkdir()
+        result = project.hook(hook, out)
+        assert result.code == 0, result.output
+        assert (out / result.value / "METADATA").read_bytes() == wheel
+
+    out = tmp_path / "editable"
+    out.mkdir()
+    editable = project.hook("build_editable", out)
+    assert editable.code == 0, editable.output
+    assert members(out / editable.value)["tiny_ops-1.2.3.dist-info/METADATA"] == wheel
+
+
+def test_same_bytes_from_two_folders_two_umasks_and_two_days(
+    make_project: Callable[..., Project], tmp_path: Path
+) -> None:
+    first = make_project("one").wheel(tmp_path / "first")
+    elsewhere = make_project("a longer folder/two")
+    for path in elsewhere.root.rglob("*"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    before = os.umask(0o077)
+    try:
+        second = elsewhere.wheel(tmp_path / "second", GPUWHEEL_CACHE_DIR=str(tmp_path / "another cache"))
+    finally:
+        os.umask(before)
+    assert first.name == second.name
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_static_dependencies_stay_as_the_author_wrote_them(project: Project, tmp_path: Path) -> None:
+    project.replace("pyproject.toml", 'dynamic = ["dependencies"]', 'dependencies = ["torch>=2.11"]')
+    project.replace("pyproject.toml", 'dependencies = ["packaging>=24"]\n', "")
+    wheel = members(project.wheel(tmp_path / "out"))
+    metadata = BytesParser().parsebytes(wheel["tiny_ops-1.2.3.dist-info/METADATA"])
+    assert metadata.get_all("Requires-Dist") == ["torch>=2.11"]
+
+
+def test_settings_from_the_command_line_reach_the_images(project: Project, tmp_path: Path) -> None:
+    wheel = members(project.wheel(tmp_path / "out", {"gpuwheel.archs": "12.0"}))
+    manifest = json.loads(wheel["tiny_ops/_kernels.json"])
+    assert manifest["groups"]["tiny"]["archs"] == ["sm_120"]
+    assert manifest["groups"]["tiny"]["ptx"] == []
