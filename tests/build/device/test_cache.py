@@ -87,13 +87,9 @@ def test_one_bad_source_keeps_the_others_images(project: Project) -> None:
 
 def test_a_build_with_nothing_to_do_is_fast(project: Project) -> None:
     project.archs = ("sm_75", "sm_80", "sm_90", "sm_100", "sm_120")
-    kernel = '#include "all.h"
-#include "h{0}.h"
-__global__ void k{0}(int* p) {{ *p = {0}; }}
-'
+    kernel = '#include "all.h"\n#include "h{0}.h"\n__global__ void k{0}(int* p) {{ *p = {0}; }}\n'
     for index in range(8):
-        project.write(**{f"k__s{index}_cu": kernel.format(index), f"k__h{index}_h": "// " + "x" * 4000 + "
-"})
+        project.write(**{f"k__s{index}_cu": kernel.format(index), f"k__h{index}_h": "// " + "x" * 4000 + "\n"})
     project.write(k__all_h="".join(f'#include "h{index}.h"\n' for index in range(8)))
     group = project.group()
     project.build()
