@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.audit.elf import read_elf
 from gpuwheel.audit.library import check_build_paths, check_library
-from gpuwheel.audit.platform import check_platform, platform_tag
+from gpuwheel.audit.platform import check_platform, full_tag, platform_tag
 from gpuwheel.errors import AuditError
 from gpuwheel.model.findings import Finding, Severity
 from gpuwheel.wheel import read_members
@@ -42,6 +42,9 @@ class BuiltReport:
 
     findings: tuple[Finding, ...]
     platform: PlatformVerdict
+    """The oldest platform that the libraries allow."""
+    tag: str
+    """The platform tag for the wheel's name: the one asked for, else the oldest."""
 
 
 def check_built(wheel: Path, expected: Expected, tables: Tables) -> BuiltReport:
@@ -61,7 +64,9 @@ def check_built(wheel: Path, expected: Expected, tables: Tables) -> BuiltReport:
         findings += check_build_paths(member.data, name, expected.build_folders)
     if expected.platform is not None:
         findings += check_platform(libraries, expected.platform, tables)
-    return BuiltReport(tuple(findings), platform_tag(libraries, tables))
+    verdict = platform_tag(libraries, tables)
+    tag = verdict.tag if expected.platform is None else full_tag(expected.platform, libraries, tables)
+    return BuiltReport(tuple(findings), verdict, tag)
 
 
 def refuse(findings: Sequence[Finding]) -> None:

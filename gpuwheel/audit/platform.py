@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gpuwheel.audit.elf import ElfFile
     from gpuwheel.compatibility import Tables
 
-__all__ = ["Demand", "PlatformVerdict", "check_platform", "platform_tag"]
+__all__ = ["Demand", "PlatformVerdict", "check_platform", "full_tag", "platform_tag"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,18 @@ def check_platform(libraries: Sequence[ElfFile], requested: str, tables: Tables)
             for demand in _demands(libraries, oldest_platform([policy], machine, versions, system).reasons)
         ]
     return findings
+
+
+def full_tag(requested: str, libraries: Sequence[ElfFile], tables: Tables) -> str:
+    """A requested platform as a wheel's name writes it: "manylinux_2_28" -> "manylinux_2_28_x86_64".
+
+    Raises:
+        AuditError: the libraries are for different machines.
+    """
+    if not libraries:
+        return "any"
+    machine = _machine(libraries, tables)
+    return ".".join(f"{tag.removesuffix(f'_{machine}')}_{machine}" for tag in requested.split("."))
 
 
 def _machine(libraries: Sequence[ElfFile], tables: Tables) -> str:

@@ -110,11 +110,13 @@ def _read_member(raw: BinaryIO, info: zipfile.ZipInfo) -> Member:
 def _check_name(archive: Path, name: str) -> None:
     path = PurePosixPath(name)
     unsafe = (
-        path.is_absolute()
+        not path.parts
+        or path.is_absolute()
         or ".." in path.parts
         or str(path) != name
-        or any(character in name for character in "\\\0")
+        or "\\" in name
         or ":" in path.parts[0]
+        or not name.isprintable()
     )
     if unsafe:
         msg = f"{archive.name} holds a member with an unsafe name ({name!r}, expected a relative path inside the wheel)"

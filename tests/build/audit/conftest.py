@@ -28,7 +28,11 @@ static int run(char* text) {
   memcpy(text, image, strlen(text));
   return torch_call_dispatcher("aten::empty", "", stream, strlen(text));
 }
-__attribute__((constructor)) static void registers(void) { static char line[] = "x"; char* volatile text = line; run(text); }
+__attribute__((constructor)) static void registers(void) {
+  static char line[] = "x";
+  char* volatile text = line;
+  run(text);
+}
 """
 IMAGE = """\
 .section .nv_fatbin,"a"

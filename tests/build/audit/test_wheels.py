@@ -13,6 +13,7 @@ from referencing import Registry, Resource
 
 from gpuwheel._run import run
 from gpuwheel.audit import audit_wheel, platform_tag, read_elf
+from gpuwheel.audit.built import Expected, check_built, refuse
 from gpuwheel.errors import AuditError
 from gpuwheel.model.findings import Severity
 from gpuwheel.model.pins import Pin, PinnedFile
@@ -162,6 +163,21 @@ def test_a_damaged_library_or_requirement_is_an_error_with_its_name(wheels: Whee
         audit_wheel(wheels.write(**{"fused_ops/bad.so": wheels.library[:5000]}), tables)
     with pytest.raises(AuditError, match="'torch 2' is not a requirement"):
         audit_wheel(wheels.write(torch="torch 2"), tables)
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize("platform", [None, "manylinux_2_35", "manylinux_2_5"])
+def test_the_check_between_linking_and_packing(wheels: Wheels, tables: Tables, platform: str | None) -> None:
+    machine = wheels.platform.split("_", 3)[-1]
+    expected = Expected(MinorVersion(2, 10), ["fused_ops/_C.so"], ["/no/such/folder"], platform)
+    report = check_built(wheels.write(platform=f"linux_{machine}"), expected, tables)
+    assert report.platform.tag == wheels.platform
+    assert report.tag == (f"{platform}_{machine}" if platform else wheels.platform)
+    if platform == "manylinux_2_5":
+        with pytest.raises(AuditError, match="GLIBC_"):
+            refuse(report.findings)
+    else:
+        refuse(report.findings)
 
 
 # --- What other tools make of our wheels ---------------------------------------------------------------------------

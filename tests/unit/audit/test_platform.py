@@ -6,6 +6,7 @@ import pytest
 
 from gpuwheel.audit import check_platform, platform_tag
 from gpuwheel.audit.elf import Import
+from gpuwheel.audit.platform import full_tag
 from gpuwheel.errors import AuditError
 
 if TYPE_CHECKING:
@@ -92,3 +93,16 @@ def test_an_honest_request_is_accepted(elf: Library, tables: Tables, requested: 
 def test_an_unknown_platform_is_refused(elf: Library, tables: Tables, requested: str) -> None:
     with pytest.raises(AuditError, match="is not a known platform tag for x86_64"):
         check_platform([elf()], requested, tables)
+
+
+@pytest.mark.parametrize(
+    ("requested", "tag"),
+    [
+        ("manylinux_2_28", "manylinux_2_28_x86_64"),
+        ("manylinux_2_28_x86_64", "manylinux_2_28_x86_64"),
+        ("manylinux_2_17.manylinux2014", "manylinux_2_17_x86_64.manylinux2014_x86_64"),
+    ],
+)
+def test_a_requested_platform_gets_its_machine(elf: Library, tables: Tables, requested: str, tag: str) -> None:
+    assert full_tag(requested, [elf()], tables) == tag
+    assert full_tag(requested, [], tables) == "any"

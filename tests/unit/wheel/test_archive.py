@@ -110,7 +110,9 @@ def test_unchanged_streams_are_copied_when_asked(tmp_path: Path, members: list[M
     assert sizes(deflated)["fused_ops/_C.so"] < sizes(source)["fused_ops/_C.so"]
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", "a\\b", "C:/x", "a//b", "./a", "a/./b"])
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "../x", "a/../../x", "a\\b", "C:/x", "a//b", "./a", "a/./b", ".", "a\nb"]
+)
 def test_unsafe_names_are_refused_in_both_directions(tmp_path: Path, members: list[Member], name: str) -> None:
     with pytest.raises(AuditError, match="unsafe name"):
         write_wheel(tmp_path / NAME, [*members, Member(name, b"")])
