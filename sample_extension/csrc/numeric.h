@@ -32,4 +32,14 @@ GPUWHEEL_HOST_DEVICE float quick_sigmoid(float x) {
 }
 GPUWHEEL_HOST_DEVICE double quick_sigmoid(double x) { return gpuwheel::math::sigmoid(x); }
 
+// The larger of two. Which one with a NaN is not said: for maxima that only keep a sum of exponentials in range.
+GPUWHEEL_HOST_DEVICE float larger(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return fmaxf(a, b);
+#else
+  return a > b ? a : b;
+#endif
+}
+GPUWHEEL_HOST_DEVICE double larger(double a, double b) { return a > b ? a : b; }
+
 }  // namespace gpuwheel_sample

@@ -56,7 +56,7 @@ __device__ __forceinline__ float row_sum(float value) {
 template <int N>
 __device__ __forceinline__ void block_rows_sum(float (&values)[N]) {
   if (blockDim.y == 1) return;
-  __shared__ float all[kSmallRowThreads][N];
+  __shared__ float all[kGroupThreads][N];
   __syncthreads();  // an earlier sum may still be being read
 #pragma unroll
   for (int j = 0; j < N; ++j) all[threadIdx.y * blockDim.x + threadIdx.x][j] = values[j];

@@ -4,7 +4,7 @@ import importlib.util
 
 import torch
 
-__all__ = ["operators", "refuse_double_backward"]
+__all__ = ["accumulate_dtype", "like", "operators", "refuse_double_backward"]
 
 _spec = importlib.util.find_spec("gpuwheel_sample._C")  # finds it in an editable install too
 if _spec is None or _spec.origin is None:
@@ -13,6 +13,16 @@ if _spec is None or _spec.origin is None:
 torch.ops.load_library(_spec.origin)
 
 operators = torch.ops.gpuwheel_sample
+
+
+def accumulate_dtype(dtype):
+    """The dtype in which an operator adds up."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def like(tensor):
+    """What an operator returns for `tensor`: its shape and dtype, contiguous."""
+    return torch.empty_like(tensor, memory_format=torch.contiguous_format)
 
 
 def refuse_double_backward(name):

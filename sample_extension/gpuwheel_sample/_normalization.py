@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from gpuwheel_sample._library import operators, refuse_double_backward
+from gpuwheel_sample._library import accumulate_dtype, like, operators, refuse_double_backward
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +24,8 @@ def add_rms_norm(x: Tensor, residual: Tensor, weight: Tensor, eps: float = 1e-6)
         eps: Added to the mean of squares.
 
     Returns:
-        `(y, s)` with `s = x + residual` and `y = s / sqrt(mean(s * s) + eps) * weight`, both like `x`. `y` is computed
-        from the sum before it is rounded to the dtype of `x`.
+        `(y, s)` with `s = x + residual` and `y = s / sqrt(mean(s * s) + eps) * weight`, both like `x`. `y` comes from
+        the sum before it is rounded to the dtype of `x`.
 
     Raises:
         RuntimeError: Shapes, dtypes or devices do not match.
@@ -34,32 +34,25 @@ def add_rms_norm(x: Tensor, residual: Tensor, weight: Tensor, eps: float = 1e-6)
     return y, total
 
 
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    return torch.float64 if dtype == torch.float64 else torch.float32
-
-
 @torch.library.register_fake("gpuwheel_sample::add_rms_norm")
-def _(x, residual, weight, eps):
-    y = torch.empty_like(x, memory_format=torch.contiguous_format)
-    return y, torch.empty_like(y), x.new_empty(x.shape[:-1], dtype=_wide(x.dtype))
+def _(x, residual, weight, eps):  # noqa: ARG001 (the schema's arguments)
+    return like(x), like(x), x.new_empty(x.shape[:-1], dtype=accumulate_dtype(x.dtype))
 
 
 @torch.library.register_fake("gpuwheel_sample::add_rms_norm_backward")
-def _(grad_y, grad_sum, sum, weight, scale):
-    return (
-        torch.empty_like(sum, memory_format=torch.contiguous_format),
-        torch.empty_like(weight, memory_format=torch.contiguous_format),
-    )
+def _(grad_y, grad_sum, sum, weight, scale):  # noqa: A002, ARG001 (the schema's arguments)
+    return like(sum), like(weight)
 
 
 def _setup_context(ctx, inputs, output):
+    _, _, weight, _ = inputs
     _, total, scale = output
-    ctx.save_for_backward(total, inputs[2], scale)
+    ctx.save_for_backward(total, weight, scale)
     ctx.mark_non_differentiable(scale)
-    ctx.set_materialize_grads(False)
+    ctx.set_materialize_grads(False)  # noqa: FBT003 (torch's signature)
 
 
-def _backward(ctx, grad_y, grad_sum, grad_scale):
+def _backward(ctx, grad_y, grad_sum, _):
     total, weight, scale = ctx.saved_tensors
     if grad_y is None:  # only x + residual was used
         return grad_sum, grad_sum, None, None
