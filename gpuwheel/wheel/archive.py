@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from gpuwheel.errors import AuditError
 from gpuwheel.wheel.atomic import atomic_file
-from gpuwheel.wheel.zip_writer import DEFLATED, STORED, Entry, deflate, inflate, write_zip
+from gpuwheel.wheel.zip_writer import Entry, deflate, inflate, write_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,6 +39,9 @@ __all__ = [
 
 DEFAULT_EPOCH = 315532800
 """1980-01-01T00:00:00Z: the oldest time that a ZIP archive can say."""
+
+_COLUMNS = ("path", "hash", "size")
+"""Of RECORD."""
 
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 """Signatures of RECORD: not listed in it, and void once it changes."""
@@ -155,8 +158,12 @@ def check_record(members: Mapping[str, Member]) -> list[str]:
     if name not in members:
         return [f"{name} is missing"]
     rows = list(csv.reader(io.StringIO(members[name].data.decode(errors="replace"))))
-    bad_rows = [f"RECORD has a row that is not path,hash,size ({','.join(row)})" for row in rows if len(row) != 3]  # noqa: PLR2004 (three columns)
-    listed = {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}  # noqa: PLR2004 (three columns)
+    bad_rows = [
+        f"RECORD has a row that is not {','.join(_COLUMNS)} ({','.join(row)})"
+        for row in rows
+        if len(row) != len(_COLUMNS)
+    ]
+    listed = {row[0]: (row[1], row[2]) for row in rows if len(row) == len(_COLUMNS)}
     exempt = {name, *(f"{name.removesuffix('RECORD')}{signature}" for signature in _SIGNATURES)}
     problems = [f"{missing} is not in the wheel" for missing in sorted(listed.keys() - members.keys())]
     for member in members.values():
@@ -206,11 +213,13 @@ def write_wheel(
 
 
 def _pack(member: Member, packing: Packing) -> Entry:
-    if packing.keep_streams and member.packed is not None and member.packed.method in {STORED, DEFLATED}:
-        return member.packed
+    wanted = (member.name, _mode(executable=member.executable), zlib.crc32(member.data), len(member.data))
+    packed = member.packed
+    if packing.keep_streams and packed is not None and wanted == (packed.name, packed.mode, packed.crc, packed.size):
+        return packed
+    name, mode, crc, size = wanted
     method, stream = deflate(member.data, packing.level)
-    mode = _mode(executable=member.executable)
-    return Entry(member.name, mode, method, zlib.crc32(member.data), len(member.data), stream)
+    return Entry(name, mode, method, crc, size, stream)
 
 
 def _mode(*, executable: bool) -> int:

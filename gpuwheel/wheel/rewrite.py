@@ -6,6 +6,7 @@ import gzip
 import io
 import posixpath
 import tarfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["WheelEdits", "rewrite_sdist", "rewrite_wheel"]
 
 _GZIP_LEVEL = 9
+_GZIP_LAST = 0xFFFFFFFF
+"""The last second that a gzip header can say."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ def _edit_wheel_file(text: bytes, name: WheelName, edits: WheelEdits) -> bytes:
 def rewrite_sdist(path: Path, edit: Callable[[bytes], bytes], *, epoch: int | None = None) -> Path:
     """Edit PKG-INFO of an sdist in place, and make the archive depend on its files alone.
 
-    Members are sorted; owner, mode (0644, 0755) and time are fixed, in the gzip header too.
+    Members are sorted; owner, mode (0644, 0755) and time are fixed, in the gzip header too. Hard links, which depend on
+    how the files lie on the disk, become files.
 
     Raises:
         AuditError: not a gzipped tar archive with one top folder that holds PKG-INFO, or an unsafe member.
@@ -101,7 +105,7 @@ def rewrite_sdist(path: Path, edit: Callable[[bytes], bytes], *, epoch: int | No
     try:
         with tarfile.open(path, "r:gz") as archive:
             members = {info.name: (info, _contents(archive, info)) for info in archive.getmembers()}
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, KeyError) as error:
         msg = f"{path.name} is not an sdist ({error}, expected a gzipped tar archive)"
         raise AuditError(msg, hint="build it again") from error
     for info, _ in members.values():
@@ -119,7 +123,7 @@ def rewrite_sdist(path: Path, edit: Callable[[bytes], bytes], *, epoch: int | No
 
 
 def _contents(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
-    file = archive.extractfile(info) if info.isreg() else None
+    file = archive.extractfile(info) if info.isreg() or info.islnk() else None
     return file.read() if file is not None else b""
 
 
@@ -127,7 +131,7 @@ def _check_sdist_member(path: Path, info: tarfile.TarInfo) -> None:
     name = PurePosixPath(info.name)
     # Where a link points to, seen from the top of the archive; PEP 721 refuses links that leave it.
     target = PurePosixPath(posixpath.normpath(name.parent / info.linkname)) if info.issym() else name
-    supported = info.isreg() or info.isdir() or info.issym()
+    supported = info.isreg() or info.islnk() or info.isdir() or info.issym()
     if not supported or name.is_absolute() or ".." in name.parts or target.parts[:1] != name.parts[:1]:
         msg = f"{path.name} holds an unsafe member ({info.name!r}, expected files and links inside its own folder)"
         raise AuditError(msg, hint="do not install this file")
@@ -136,14 +140,14 @@ def _check_sdist_member(path: Path, info: tarfile.TarInfo) -> None:
 def _pack_sdist(members: Mapping[str, tuple[tarfile.TarInfo, bytes]], stamp: int) -> bytes:
     packed = io.BytesIO()
     with (
-        gzip.GzipFile("", "wb", _GZIP_LEVEL, packed, stamp) as compressed,
+        gzip.GzipFile("", "wb", _GZIP_LEVEL, packed, min(stamp, _GZIP_LAST)) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         for name in sorted(members):
             info, data = members[name]
             normal = tarfile.TarInfo(name)
-            normal.type = info.type
-            normal.linkname = info.linkname
+            normal.type = tarfile.REGTYPE if info.islnk() else info.type
+            normal.linkname = info.linkname if info.issym() else ""
             normal.mode = 0o755 if info.isdir() or info.mode & 0o111 else 0o644
             normal.mtime = stamp
             normal.size = len(data)

@@ -118,6 +118,19 @@ def test_an_sdist_gets_its_pkg_info_and_loses_the_machine(tmp_path: Path) -> Non
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
+def test_hard_links_become_files(tmp_path: Path) -> None:
+    link = _link("fused_ops-1.0/same.cu", "fused_ops-1.0/src/kernels.cu", tarfile.LNKTYPE)
+    path = rewrite_sdist(_sdist(tmp_path / "fused_ops-1.0.tar.gz", [link]), bytes, epoch=2**40)
+    with tarfile.open(path) as archive:
+        assert archive.getmember(link.name).isreg()
+        file = archive.extractfile(link.name)
+        assert file is not None
+        assert file.read() == b"// kernel"
+    dangling = _link("fused_ops-1.0/same.cu", "elsewhere", tarfile.LNKTYPE)
+    with pytest.raises(AuditError, match="is not an sdist"):
+        rewrite_sdist(_sdist(path, [dangling]), bytes)
+
+
 def test_the_same_files_give_the_same_sdist(tmp_path: Path) -> None:
     contents = set()
     for name in ("one", "two"):
@@ -133,7 +146,6 @@ def test_the_same_files_give_the_same_sdist(tmp_path: Path) -> None:
     [
         _link("fused_ops-1.0/link", "/etc/passwd"),
         _link("fused_ops-1.0/link", "../../outside"),
-        _link("fused_ops-1.0/link", "fused_ops-1.0/PKG-INFO", tarfile.LNKTYPE),
         _link("fused_ops-1.0/device", "", tarfile.CHRTYPE),
         tarfile.TarInfo("fused_ops-1.0/../outside"),
         tarfile.TarInfo("/absolute"),
@@ -153,9 +165,11 @@ def test_what_is_not_an_sdist_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"no archive")
     with pytest.raises(AuditError, match="expected a gzipped tar archive"):
         rewrite_sdist(path, bytes)
-    path.write_bytes(_sdist(tmp_path / "whole.tar.gz").read_bytes()[:-30])
-    with pytest.raises(AuditError, match="expected a gzipped tar archive"):
-        rewrite_sdist(path, bytes)
+    whole = _sdist(tmp_path / "whole.tar.gz").read_bytes()
+    for damaged in (whole[:-30], whole[:60] + b"\xff" * 40 + whole[100:]):
+        path.write_bytes(damaged)
+        with pytest.raises(AuditError, match="expected a gzipped tar archive"):
+            rewrite_sdist(path, bytes)
     _sdist(path, [tarfile.TarInfo("second/PKG-INFO")])
     with pytest.raises(AuditError, match="expected one folder with PKG-INFO"):
         rewrite_sdist(path, bytes)
