@@ -104,16 +104,8 @@ def _explain(shown: str, text: str, launches: Sequence[int]) -> tuple[str, str |
             f"{shown} launches kernels with <<<>>> ({lines}), which is host code in a device source",
             'launch from a .cpp file through the generated header (NAME.kernels.h), or set mode = "nvcc"',
         )
-    if missing is not None and host_header:
-        return (
-            f"{shown} includes {missing[1]}, which device code cannot use",
-            "keep kernels in .cu files free of torch and Python headers, and call them from a .cpp file",
-        )
     if missing is not None:
-        return (
-            f"{shown} includes {missing[1]}, which is not found",
-            "add its folder to include-dirs of the kernel group (<vector>, <string>, <iostream> need a host)",
-        )
+        return _explain_missing(shown, missing[1])
     if _HOST_CODE in text:
         return (
             f"{shown} has functions or variables without __device__",
@@ -122,6 +114,23 @@ def _explain(shown: str, text: str, launches: Sequence[int]) -> tuple[str, str |
     if flag := _REFUSED_FLAG.search(text):
         return f"{shown} was not compiled: NVRTC refuses an option ({flag[1]})", "correct flags of the kernel group"
     return f"{shown} does not compile", None
+
+
+def _explain_missing(shown: str, header: str) -> tuple[str, str]:
+    if header.startswith(_HOST_HEADERS):
+        return (
+            f"{shown} includes {header}, which device code cannot use",
+            "keep kernels in .cu files free of torch and Python headers, and call them from a .cpp file",
+        )
+    if header.startswith("crt/"):
+        return (
+            f"{shown} needs {header} (for wmma), which is not part of the device compiler",
+            "add the include folder of the wheel nvidia-cuda-nvcc-cu12 to include-dirs of the kernel group",
+        )
+    return (
+        f"{shown} includes {header}, which is not found",
+        "add its folder to include-dirs of the kernel group (<vector>, <string>, <iostream> need a host)",
+    )
 
 
 def launch_lines(text: str) -> list[int]:

@@ -19,16 +19,16 @@ __all__ = ["IncludeScanner", "ScannedFile"]
 
 # A comment may be matched in one way only: else a file full of them takes exponential time.
 _BLANK = rb"(?:[ \t\r\f\v]|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*"
+_NAMES = rb'(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>|(?P<macro>\w+)(?:[ \t]*\((?P<argument>[^()\n]*)\))?)'
+_DIRECTIVE = rb"(?:^|\*/)" + _BLANK + rb"(?:\#|%:)" + _BLANK
 _INCLUDE = re.compile(
-    rb"(?:^|\*/)" + _BLANK + rb"(?:\#|%:)" + _BLANK + rb"(?P<directive>include|include_next|import)\b" + _BLANK +
-    rb'(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>|(?P<computed>\w+))',
-    re.MULTILINE | re.DOTALL,
-)  # fmt: skip
-_HAS_INCLUDE = re.compile(
-    rb"__has_include(?:_next)?" + _BLANK + rb"\(" + _BLANK +
-    rb'(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>|(?P<computed>\w+))',
-    re.DOTALL,
-)  # fmt: skip
+    _DIRECTIVE + rb"(?P<directive>include|include_next|import)\b" + _BLANK + _NAMES, re.MULTILINE | re.DOTALL
+)
+_HAS_INCLUDE = re.compile(rb"__has_include(?:_next)?" + _BLANK + rb"\(" + _BLANK + _NAMES, re.DOTALL)
+_DEFINE = re.compile(
+    _DIRECTIVE + rb"define[ \t]+(?P<name>\w+)(?:\([ \t]*(?P<parameter>\w*)[ \t]*\))?(?P<value>[^\n]*)", re.MULTILINE
+)
+_HEADER_NAME = re.compile(rb'(?:"(?P<quoted>[^"]+)"|<(?P<angled>[^>]+)>)(?:[ \t]*//.*)?')
 _CONTINUATION = re.compile(rb"\\[ \t]*\r?\n")
 
 
@@ -40,14 +40,21 @@ class _Include:
 
 
 @dataclass(frozen=True)
+class _Macro:
+    """A macro that is included, as in `#include HEADER(name)`."""
+
+    name: bytes
+    argument: bytes
+
+
+@dataclass(frozen=True)
 class ScannedFile:
     """One file and what it asks for."""
 
     path: Path
     sha256: str
     includes: tuple[_Include, ...]
-    computed: bool
-    """Whether an include names a macro, so that only the preprocessor knows the file."""
+    macros: tuple[_Macro, ...]
 
 
 @dataclass
@@ -58,7 +65,10 @@ class IncludeScanner:
     """The user's folders, in search order."""
     foreign_dirs: tuple[Path, ...] = ()
     """Folders searched after them that are not scanned: gpuwheel's and the toolkit's headers."""
+    command_line: str = ""
+    """Options that may define macros."""
     _files: dict[Path, ScannedFile | None] = field(default_factory=dict)
+    _definitions: dict[Path, dict[bytes, list[tuple[bytes, bytes]]]] = field(default_factory=dict)
     _everything: tuple[Path, ...] | None = None
     _shadowing: tuple[Path, ...] | None = None
 
@@ -66,18 +76,46 @@ class IncludeScanner:
         """`source` and every file of the user's that it may include, directly or not, in order of path."""
         search = (source.parent, *self.include_dirs)
         found: dict[Path, ScannedFile] = {}
+        expanded: set[tuple[_Macro, Path]] = set()
         waiting = [source, *self._shadowing_files()]
+        while waiting:
+            self._follow(waiting, search, found)
+            # A macro may be defined in any file, so those come when all other files are known.
+            macros = {(macro, path.parent) for path, file in found.items() for macro in file.macros} - expanded
+            expanded |= macros
+            waiting = [path for macro, here in macros for path in self._resolve_macro(macro, here, search, found)]
+        return tuple(found[path] for path in sorted(found))
+
+    def _follow(self, waiting: list[Path], search: Sequence[Path], found: dict[Path, ScannedFile]) -> None:
         while waiting:
             path = waiting.pop()
             file = self._scan(path)
-            if file is None or path in found:
-                continue
-            found[path] = file
-            for include in file.includes:
-                waiting.extend(self._resolve(include, path.parent, search))
-            if file.computed:
-                waiting.extend(self._every_file(source.parent))
-        return tuple(found[path] for path in sorted(found))
+            if file is not None and path not in found:
+                found[path] = file
+                for include in file.includes:
+                    waiting.extend(self._resolve(include, path.parent, search))
+
+    def _resolve_macro(
+        self, macro: _Macro, here: Path, search: Sequence[Path], found: Iterable[Path]
+    ) -> Iterator[Path]:
+        """The files a macro may name: by its definitions, if all are plain header names, else any."""
+        definitions = [definition for path in found for definition in self._definitions_of(path, macro.name)]
+        includes = [_expanded(macro, *definition) for definition in definitions]
+        known = [include for include in includes if include is not None]
+        if known and len(known) == len(includes) and macro.name.decode() not in self.command_line:
+            for include in known:
+                yield from self._resolve(include, here, search)
+        else:
+            yield from self._every_file(search[0])
+
+    def _definitions_of(self, path: Path, name: bytes) -> list[tuple[bytes, bytes]]:
+        """(parameter, value) of each definition of a macro in a file; files are searched when first asked for."""
+        if path not in self._definitions:
+            definitions: dict[bytes, list[tuple[bytes, bytes]]] = {}
+            for match in _DEFINE.finditer(_CONTINUATION.sub(b"", path.read_bytes())):
+                definitions.setdefault(match["name"], []).append((match["parameter"] or b"", match["value"].strip()))
+            self._definitions[path] = definitions
+        return self._definitions[path].get(name, [])
 
     def _scan(self, path: Path) -> ScannedFile | None:
         if path not in self._files:
@@ -86,8 +124,7 @@ class IncludeScanner:
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 self._files[path] = None
             else:
-                includes, computed = _includes(content)
-                self._files[path] = ScannedFile(path, hashlib.sha256(content).hexdigest(), includes, computed)
+                self._files[path] = ScannedFile(path, hashlib.sha256(content).hexdigest(), *_includes(content))
         return self._files[path]
 
     def _resolve(self, include: _Include, here: Path, search: Sequence[Path]) -> Iterator[Path]:
@@ -116,18 +153,29 @@ class IncludeScanner:
         return self._shadowing
 
 
-def _includes(content: bytes) -> tuple[tuple[_Include, ...], bool]:
+def _includes(content: bytes) -> tuple[tuple[_Include, ...], tuple[_Macro, ...]]:
     text = _CONTINUATION.sub(b"", content)
     includes: dict[_Include, None] = {}
-    computed = False
+    macros: dict[_Macro, None] = {}
     for match in (*_INCLUDE.finditer(text), *_HAS_INCLUDE.finditer(text)):
-        name = match["quoted"] or match["angled"]
-        if name is None:
-            computed = True
+        if match["macro"] is None:
+            includes[_named(match, every=match.groupdict().get("directive") == b"include_next")] = None
         else:
-            every = match.groupdict().get("directive") == b"include_next"
-            includes[_Include(name.decode(errors="surrogateescape"), match["quoted"] is not None, every)] = None
-    return tuple(includes), computed
+            macros[_Macro(match["macro"], (match["argument"] or b"").strip())] = None
+    return tuple(includes), tuple(macros)
+
+
+def _named(match: re.Match[bytes], *, every: bool = False) -> _Include:
+    name = match["quoted"] or match["angled"]
+    return _Include(name.decode(errors="surrogateescape"), match["quoted"] is not None, every)
+
+
+def _expanded(macro: _Macro, parameter: bytes, value: bytes) -> _Include | None:
+    """The include that a definition makes of `macro`, if it is a plain header name."""
+    if parameter:
+        value = re.sub(rb"\b" + parameter + rb"\b", lambda _: macro.argument, value)
+    header = _HEADER_NAME.fullmatch(value)
+    return _named(header) if header else None
 
 
 def _normal(path: Path) -> Path:

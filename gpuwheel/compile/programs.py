@@ -76,7 +76,8 @@ class _Keys:
             *(Target(arch, ptx=False) for arch in group.cubin_archs),
             *(Target(arch, ptx=True) for arch in group.ptx_archs),
         ]
-        self._scanner = IncludeScanner(group.include_dirs, (*shipped, *compiler.include_dirs))
+        options = " ".join((*group.defines, *group.flags))
+        self._scanner = IncludeScanner(group.include_dirs, (*shipped, *compiler.include_dirs), options)
         self._toolchain = {"facts": _FACTS, "compiler": compiler.digest, "headers": _shipped_digest(shipped[0])}
 
     def program(self, source: Path) -> Program:

@@ -58,6 +58,20 @@ gemm_gelu(half_t* a, half_t* b, half_t* bias, half_t* out, int m, int n, int k) 
   op(params, *reinterpret_cast<Gemm::SharedStorage*>(memory));
 }
 """
+WMMA = """
+#include <mma.h>
+using namespace nvcuda;
+__global__ void tile(const half* a, const half* b, float* c) {
+  wmma::fragment<wmma::matrix_a, 16, 16, 16, half, wmma::row_major> left;
+  wmma::fragment<wmma::matrix_b, 16, 16, 16, half, wmma::col_major> right;
+  wmma::fragment<wmma::accumulator, 16, 16, 16, float> sum;
+  wmma::fill_fragment(sum, 0.f);
+  wmma::load_matrix_sync(left, a, 16);
+  wmma::load_matrix_sync(right, b, 16);
+  wmma::mma_sync(sum, left, right, sum);
+  wmma::store_matrix_sync(c, sum, 16, wmma::mem_row_major);
+}
+"""
 
 
 def _install(requirement: str, folder: Path) -> Path:
@@ -112,14 +126,15 @@ def test_each_source_is_a_fatbin_of_its_own(project: Project, cuobjdump: Path) -
         assert int.from_bytes(fatbin[6:8], "little") + int.from_bytes(fatbin[8:16], "little") == int(size)
 
 
-def test_cutlass_gemm(project: Project, tmp_path: Path) -> None:
+def test_wmma_and_a_cutlass_gemm(project: Project, tmp_path: Path) -> None:
     headers = _install("nvidia-cutlass==4.2.0.0", tmp_path / "cutlass") / "cutlass_library" / "source" / "include"
-    project.write(gemm_cu=GEMM)
-    changes = {"include_dirs": (headers,), "cubin_archs": (Arch(8, 0),), "ptx_archs": ()}
+    crt = _install("nvidia-cuda-nvcc-cu12==12.9.86", tmp_path / "nvcc") / "nvidia" / "cuda_nvcc" / "include"
+    project.write(gemm_cu=GEMM, wmma_cu=WMMA)
+    changes = {"include_dirs": (headers, crt), "cubin_archs": (Arch(8, 0),), "ptx_archs": ()}
     built = project.build(**changes, flags=("--device-as-default-execution-space",))
-    (costs,) = built.kernels.values()
-    assert costs["sm_80"].spill == 0
-    assert costs["sm_80"].registers > 64
-    assert project.reporter.images == 1
+    gemm, wmma = (costs["sm_80"] for costs in built.kernels.values())
+    assert gemm.spill == 0
+    assert gemm.registers > wmma.registers
+    assert project.reporter.images == 2
     project.build(**changes, flags=("--device-as-default-execution-space",))
     assert project.reporter.images == 0

@@ -72,9 +72,32 @@ def test_the_first_folder_wins_and_include_next_goes_on(tmp_path: Path) -> None:
     assert _closure(tmp_path, "one", "two") == {"src/k.cu", "one/x.h", "two/x.h"}
 
 
-def test_a_computed_include_depends_on_everything(tmp_path: Path) -> None:
-    _tree(tmp_path, {"src/k.cu": '#define H "x.h"\n#include H\n', "src/x.h": "", "one/deep/y.h": "", "two/z.h": ""})
+@pytest.mark.parametrize(
+    "text",
+    [
+        '#define H "x.h"\n#include H\n',
+        "#define H(name) <name.h> // why\n#include H(x)\n",
+        '#include "config.h"\n#include H\n',
+    ],
+)
+def test_an_included_macro_is_followed_to_its_definition(tmp_path: Path, text: str) -> None:
+    config = "#ifdef OLD\n#define H <old.h>\n#else\n#  define H \\\n  <x.h>\n#endif\n"
+    _tree(tmp_path, {"src/k.cu": text, "src/config.h": config, "src/x.h": "", "src/y.h": "", "one/z.h": ""})
+    closure = _closure(tmp_path, "one")
+    assert "src/x.h" in closure
+    assert "one/z.h" not in closure
+
+
+@pytest.mark.parametrize("text", ["#include H\n", '#define H "x.h"\n#define H NAME(x)\n#include H\n'])
+def test_an_included_macro_of_unknown_value_depends_on_everything(tmp_path: Path, text: str) -> None:
+    _tree(tmp_path, {"src/k.cu": text, "src/x.h": "", "one/deep/y.h": "", "two/z.h": ""})
     assert _closure(tmp_path, "one") == {"src/k.cu", "src/x.h", "one/deep/y.h"}
+
+
+def test_a_macro_that_an_option_may_define_is_of_unknown_value(tmp_path: Path) -> None:
+    _tree(tmp_path, {"src/k.cu": '#ifndef H\n#define H "x.h"\n#endif\n#include H\n', "src/x.h": "", "src/y.h": ""})
+    closure = IncludeScanner((), (), '-DH="y.h"').closure(tmp_path / "src/k.cu")
+    assert {file.path.name for file in closure} == {"k.cu", "x.h", "y.h"}
 
 
 def test_a_header_that_shadows_one_of_the_toolkit_counts(tmp_path: Path) -> None:
