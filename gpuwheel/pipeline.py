@@ -6,7 +6,6 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuwheel import __version__
@@ -29,11 +28,12 @@ from gpuwheel.toolchain import (
     find_torch_sdk,
     probe_platform,
 )
-from gpuwheel.wheel import WheelEdits, add_requirements, rewrite_sdist, rewrite_wheel
+from gpuwheel.wheel import SBOM_FILE, WheelEdits, add_requirements, rewrite_sdist, rewrite_wheel, toolchain_sbom
 from gpuwheel.wheel.atomic import atomic_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from gpuwheel.config import LoadedConfig
     from gpuwheel.model.cells import Cell, Decision
@@ -127,6 +127,7 @@ class Build:
             edits = WheelEdits(
                 platform=self.config.settings.wheel.platform or report.platform.tag,
                 requirements=self._requirements,
+                files={SBOM_FILE: self._sbom(compiled.toolchain)},
                 generator=f"gpuwheel {__version__}",
                 epoch=self._epoch,
             )
@@ -222,6 +223,10 @@ class Build:
         self._reporter.info(f"torch   headers of {torch.version} for torch {self.cell.torch_floor} ({torch.found_via})")
         self._reporter.info(f"host    {host.identity} ({host.found_via})")
         return Toolchain(device, torch, host)
+
+    def _sbom(self, toolchain: Toolchain) -> bytes:
+        pins = load_tables().cuda[self.cell.cuda].components
+        return toolchain_sbom(toolchain, self.config.project.name, self._epoch, pins)
 
     @contextmanager
     def _workspace(self, *, editable: bool) -> Iterator[Path]:

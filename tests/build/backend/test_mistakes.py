@@ -156,7 +156,7 @@ def test_an_interrupt_leaves_nothing_half_written(project: Project, tmp_path: Pa
     ) as build:
         assert build.stdout is not None
         for line in build.stdout:
-            if "images of kernel group" in line:
+            if "kernel group tiny: compiling" in line:
                 break
         time.sleep(0.3)
         build.send_signal(signal.SIGINT)
