@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 
     from gpuwheel.config.model import Settings
 
-__all__ = ["check_dependencies", "check_inner_settings", "check_python", "project_facts", "read_pyproject"]
+__all__ = [
+    "check_dependencies",
+    "check_inner_settings",
+    "check_python",
+    "inner_defaults",
+    "project_facts",
+    "read_pyproject",
+]
 
 # Keys of scikit-build-core that gpuwheel sets for every build, and what says the same to gpuwheel.
 _OWNED = {
@@ -161,6 +168,13 @@ def check_inner_settings(
         if where:
             msg = f"{key} of scikit-build-core is set by gpuwheel (found in {where[0]}, expected nowhere)"
             raise ConfigError(msg, hint=f"remove it: {instead}")
+
+
+def inner_defaults(document: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """What `[tool.scikit-build]` says of keys that gpuwheel gives a value by `-C`, which would hide it."""
+    table: Any = document.get("tool", {}).get("scikit-build", {})
+    folder = table.get("build-dir") if isinstance(table, dict) else None
+    return {"build-dir": folder} if isinstance(folder, str) else {}
 
 
 def _scikit_build_tables(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -12,6 +12,7 @@ from gpuwheel.config.project import (
     check_dependencies,
     check_inner_settings,
     check_python,
+    inner_defaults,
     project_facts,
     read_pyproject,
 )
@@ -69,7 +70,7 @@ def load_config(
         *unused_variables(environ),
     )
     check_dependencies(project, settings)
-    return LoadedConfig(settings, project, origins, inner, warnings)
+    return LoadedConfig(settings, project, origins, inner_defaults(document) | inner, warnings)
 
 
 def _own_table(document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -145,3 +145,9 @@ def test_variables_reach_the_wheel_table(project: Project) -> None:
 def test_other_settings_are_handed_on(project: Project) -> None:
     config = project.load_with({"cmake.build-type": "Debug", "gpuwheel.cuda": "12.8", "build-dir": ["a", "b"]})
     assert config.inner == {"cmake.build-type": "Debug", "build-dir": ["a", "b"]}
+
+
+def test_the_build_folder_of_scikit_build_core_is_kept(project: Project) -> None:
+    project.write(tables='[tool.scikit-build]\nbuild-dir = "build/{wheel_tag}"\n')
+    assert project.load().inner == {"build-dir": "build/{wheel_tag}"}
+    assert project.load_with({"build-dir": "other"}).inner == {"build-dir": "other"}
