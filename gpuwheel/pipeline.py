@@ -18,6 +18,7 @@ from gpuwheel.compile.device import check_budget, compile_group, summary
 from gpuwheel.compile.host import HostProject, write_project
 from gpuwheel.compile.manifest import build_manifest, write_manifest
 from gpuwheel.config import host_libraries, kernel_groups, load_config
+from gpuwheel.model.findings import Severity
 from gpuwheel.model.toolchain import Toolchain
 from gpuwheel.plan import choose, plan
 from gpuwheel.toolchain import (
@@ -125,7 +126,7 @@ class Build:
             report = check_built(compiled.wheel, compiled.expected, load_tables())
             self._judge(report.findings)
             edits = WheelEdits(
-                platform=self.config.settings.wheel.platform or report.platform.tag,
+                platform=report.tag,
                 requirements=self._requirements,
                 files={SBOM_FILE: self._sbom(compiled.toolchain)},
                 generator=f"gpuwheel {__version__}",
@@ -148,7 +149,8 @@ class Build:
         """Refuse errors, tell the rest."""
         refuse(findings)
         for finding in findings:
-            self._reporter.warn(f"{finding.subject} {finding.problem}")
+            say = self._reporter.info if finding.severity is Severity.NOTE else self._reporter.warn
+            say(f"{finding.subject} {finding.problem}")
 
     @property
     def _cache(self) -> Cache:
