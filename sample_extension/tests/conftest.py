@@ -1,0 +1,31 @@
+"""Devices: the CPU always, CUDA where there is a GPU. `GPUWHEEL_REQUIRE=gpu` turns the skip into a failure."""
+
+import os
+
+import pytest
+import torch
+
+REQUIRED = os.environ.get("GPUWHEEL_REQUIRE", "").replace(",", " ").split()
+
+
+def require_gpu():
+    """Skip the test, or fail it if a GPU is required, where there is none that computes."""
+    if os.environ.get("GPUWHEEL_FAKE_GPU"):
+        pytest.skip("the pretend GPU computes nothing")
+    if not torch.cuda.is_available():
+        if "gpu" in REQUIRED:
+            pytest.fail("no GPU, and GPUWHEEL_REQUIRE asks for one")
+        pytest.skip("no GPU")
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request):
+    if request.param == "cuda":
+        require_gpu()
+    return request.param
+
+
+@pytest.fixture
+def gpu():
+    require_gpu()
+    return "cuda"
