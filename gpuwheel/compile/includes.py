@@ -20,14 +20,11 @@ __all__ = ["IncludeScanner", "ScannedFile"]
 # A comment may be matched in one way only: else a file full of them takes exponential time.
 _BLANK = rb"(?:[ \t\r\f\v]|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*"
 _NAMES = rb'(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>|(?P<macro>\w+)(?:[ \t]*\((?P<argument>[^()\n]*)\))?)'
-_DIRECTIVE = rb"(?:^|\*/)" + _BLANK + rb"(?:\#|%:)" + _BLANK
-_INCLUDE = re.compile(
-    _DIRECTIVE + rb"(?P<directive>include|include_next|import)\b" + _BLANK + _NAMES, re.MULTILINE | re.DOTALL
-)
-_HAS_INCLUDE = re.compile(rb"__has_include(?:_next)?" + _BLANK + rb"\(" + _BLANK + _NAMES, re.DOTALL)
-_DEFINE = re.compile(
-    _DIRECTIVE + rb"define[ \t]+(?P<name>\w+)(?:\([ \t]*(?P<parameter>\w*)[ \t]*\))?(?P<value>[^\n]*)", re.MULTILINE
-)
+_DIRECTIVE = rb"[#%]:?" + _BLANK  # `#`, or the digraph `%:`
+_BEFORE_DIRECTIVE = re.compile(rb"(?:.*\*/)?" + _BLANK)
+_INCLUDE = re.compile(_DIRECTIVE + rb"(?P<directive>include|include_next|import)\b" + _BLANK + _NAMES)
+_HAS_INCLUDE = re.compile(rb"__has_include(?:_next)?" + _BLANK + rb"\(" + _BLANK + _NAMES)
+_DEFINITION = rb"\b(?:\([ \t]*(?P<parameter>\w*)[ \t]*\))?(?P<value>[^\n]*)"
 _HEADER_NAME = re.compile(rb'(?:"(?P<quoted>[^"]+)"|<(?P<angled>[^>]+)>)(?:[ \t]*//.*)?')
 _CONTINUATION = re.compile(rb"\\[ \t]*\r?\n")
 
@@ -68,7 +65,7 @@ class IncludeScanner:
     command_line: str = ""
     """Options that may define macros."""
     _files: dict[Path, ScannedFile | None] = field(default_factory=dict)
-    _definitions: dict[Path, dict[bytes, list[tuple[bytes, bytes]]]] = field(default_factory=dict)
+    _definitions: dict[tuple[Path, bytes], list[tuple[bytes, bytes]]] = field(default_factory=dict)
     _everything: tuple[Path, ...] | None = None
     _shadowing: tuple[Path, ...] | None = None
 
@@ -109,13 +106,14 @@ class IncludeScanner:
             yield from self._every_file(search[0])
 
     def _definitions_of(self, path: Path, name: bytes) -> list[tuple[bytes, bytes]]:
-        """(parameter, value) of each definition of a macro in a file; files are searched when first asked for."""
-        if path not in self._definitions:
-            definitions: dict[bytes, list[tuple[bytes, bytes]]] = {}
-            for match in _DEFINE.finditer(_CONTINUATION.sub(b"", path.read_bytes())):
-                definitions.setdefault(match["name"], []).append((match["parameter"] or b"", match["value"].strip()))
-            self._definitions[path] = definitions
-        return self._definitions[path].get(name, [])
+        """(parameter, value) of each definition of a macro in a file."""
+        if (path, name) not in self._definitions:
+            content = path.read_bytes()
+            text = _CONTINUATION.sub(b"", content) if name in content else b""
+            matches = re.finditer(_DIRECTIVE + rb"define[ \t]+" + name + _DEFINITION, text)
+            found = [(match["parameter"] or b"", match["value"].strip()) for match in matches]
+            self._definitions[path, name] = found
+        return self._definitions[path, name]
 
     def _scan(self, path: Path) -> ScannedFile | None:
         if path not in self._files:
@@ -157,12 +155,18 @@ def _includes(content: bytes) -> tuple[tuple[_Include, ...], tuple[_Macro, ...]]
     text = _CONTINUATION.sub(b"", content)
     includes: dict[_Include, None] = {}
     macros: dict[_Macro, None] = {}
-    for match in (*_INCLUDE.finditer(text), *_HAS_INCLUDE.finditer(text)):
+    directives = (match for match in _INCLUDE.finditer(text) if _starts_a_line(text, match.start()))
+    for match in (*directives, *_HAS_INCLUDE.finditer(text)):
         if match["macro"] is None:
             includes[_named(match, every=match.groupdict().get("directive") == b"include_next")] = None
         else:
             macros[_Macro(match["macro"], (match["argument"] or b"").strip())] = None
     return tuple(includes), tuple(macros)
+
+
+def _starts_a_line(text: bytes, position: int) -> bool:
+    """Whether only blanks and comments stand between the start of the line and `position`."""
+    return _BEFORE_DIRECTIVE.fullmatch(text, text.rfind(b"\n", 0, position) + 1, position) is not None
 
 
 def _named(match: re.Match[bytes], *, every: bool = False) -> _Include:

@@ -49,6 +49,7 @@ def test_includes_are_followed_from_file_to_file(tmp_path: Path) -> None:
         '/* first */ # /* then */ include /* ** */ "x.h"',
         '/* over\n   lines */ #include "x.h"',
         '%:include "x.h"',
+        '/* a */ /* b\n */ # include "x.h"',
         "#if __has_include(<x.h>)\n#endif",
         '#if defined(__has_include) && __has_include( "x.h" )\n#endif',
         '\ufeff#include "a.h"\n#include "x.h"',
