@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["environments_folder", "torch_environment"]
 
-# What torch imports, and numpy and pytest for tests. Its NVIDIA pins and triton stay out.
+# What torch imports (its NVIDIA pins and triton stay out), what this package imports, and numpy and pytest for tests.
 _COMPANIONS = (
     "filelock",
     "fsspec",
@@ -30,6 +30,8 @@ _COMPANIONS = (
     "mpmath",
     "networkx",
     "numpy",
+    "platformdirs",
+    "pyelftools",
     "pytest",
     "setuptools",
     "sympy",

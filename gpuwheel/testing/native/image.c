@@ -103,19 +103,38 @@ static void read_info(const unsigned char* p, size_t n, ImageKernel* kernel) {
   kernel->parameter_count = count;
 }
 
+/* The attributes of the whole image: {u32 symbol, u32 registers} per kernel. */
+static void read_registers(Image* image, const unsigned char* data, const Elf64_Shdr* info, const Elf64_Shdr* symbols, const char* names) {
+  const unsigned char* p = data + info->sh_offset;
+  const unsigned char* const end = p + info->sh_size;
+  while (end - p >= 4) {
+    const size_t size = p[0] == EIFMT_SVAL ? u16(p + 2) : 0;
+    if (size > (size_t)(end - p - 4)) return;
+    if (p[1] == EIATTR_REGCOUNT && size >= 8 && u32(p + 4) < symbols->sh_size / sizeof(Elf64_Sym)) {
+      const Elf64_Sym* symbol = (const Elf64_Sym*)(data + symbols->sh_offset) + u32(p + 4);
+      kernel_named(image, names + symbol->st_name)->registers = (int)u32(p + 8);
+    }
+    p += 4 + size;
+  }
+}
+
 static int read_elf(Image* image, const unsigned char* data, size_t size) {
   if (size < sizeof(Elf64_Ehdr) || memcmp(data, ELFMAG, SELFMAG) != 0) return INVALID_IMAGE;
   const Elf64_Ehdr* header = (const Elf64_Ehdr*)data;
   if (header->e_shoff > size || (size_t)header->e_shnum * sizeof(Elf64_Shdr) > size - header->e_shoff || header->e_shstrndx >= header->e_shnum) return INVALID_IMAGE;
   const Elf64_Shdr* sections = (const Elf64_Shdr*)(data + header->e_shoff);
   const char* names = (const char*)data + sections[header->e_shstrndx].sh_offset;
+  const Elf64_Shdr *info = NULL, *symbols = NULL;
   for (int i = 0; i < header->e_shnum; ++i) {
     const char* name = names + sections[i].sh_name;
     const int has_bytes = sections[i].sh_type != SHT_NOBITS;
     if (has_bytes && (sections[i].sh_offset > size || sections[i].sh_size > size - sections[i].sh_offset)) return INVALID_IMAGE;
     if (strncmp(name, ".nv.info.", 9) == 0) read_info(data + sections[i].sh_offset, sections[i].sh_size, kernel_named(image, name + 9));
+    if (strcmp(name, ".nv.info") == 0) info = &sections[i];
+    if (sections[i].sh_type == SHT_SYMTAB && sections[i].sh_link < header->e_shnum) symbols = &sections[i];
     if (strncmp(name, ".nv.shared.", 11) == 0) kernel_named(image, name + 11)->shared_bytes = (int)sections[i].sh_size;
   }
+  if (info != NULL && symbols != NULL) read_registers(image, data, info, symbols, (const char*)data + sections[symbols->sh_link].sh_offset);
   return SUCCESS;
 }
 

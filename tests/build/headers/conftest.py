@@ -69,7 +69,9 @@ def fatbin(parts: Sequence[tuple[int, int, bytes, int]]) -> bytes:
         stored = lz4_literals(plain) if flags & 0x2000 else plain
         padded = stored + bytes(-len(stored) % 8)
         compressed, size = (len(stored), len(plain)) if flags & 0xA000 else (0, 0)
-        payload += struct.pack("<HHIQIIHHIIIQQQ", kind, 0x101, 64, len(padded), compressed, 0, 0, 8, arch, 0, 0, flags | 0x11, 0, size)
+        payload += struct.pack(
+            "<HHIQIIHHIIIQQQ", kind, 0x101, 64, len(padded), compressed, 0, 0, 8, arch, 0, 0, flags | 0x11, 0, size
+        )
         payload += padded
     return struct.pack("<IHHQ", 0xBA55ED50, 1, 16, len(payload)) + payload
 
@@ -129,7 +131,9 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     image = fatbin([(2, 75, elf, 0), (2, 90, elf, 0x2000), (1, 100, PTX, 0)])
     (folder / "small.fatbin").write_bytes(image)
     (folder / "small.kernels.h").write_text(HEADER)
-    assembly = '.section .nv_fatbin,"a",@progbits\n.balign 64\n.globl gpuwheel_image_small\n.hidden gpuwheel_image_small\n'
+    assembly = (
+        '.section .nv_fatbin,"a",@progbits\n.balign 64\n.globl gpuwheel_image_small\n.hidden gpuwheel_image_small\n'
+    )
     assembly += f'gpuwheel_image_small:\n.incbin "{folder}/small.fatbin"\n.section .note.GNU-stack,"",@progbits\n'
     (folder / "image.S").write_text(assembly)
     run(["cc", "-c", folder / "image.S", "-o", folder / "image.o"])

@@ -30,7 +30,10 @@ BAD = {
     "float to integer": ("small::add.launch({1, 32}, p, c, 1.5f, 1.f);", ANOTHER_TYPE),
     "unsigned to signed": ("small::add.launch({1, 32}, p, c, sizeof(d), 1.f);", ANOTHER_TYPE),
     "another size": ("small::bytes.launch({1, 32}, n, 'x');", ANOTHER_TYPE),
-    "not compiled": ("small::fill<8>.launch({1, 32}, p);", "this instantiation of the kernel is not in the image: add GPUWHEEL_INSTANTIATE"),
+    "not compiled": (
+        "small::fill<8>.launch({1, 32}, p);",
+        "this instantiation of the kernel is not in the image: add GPUWHEEL_INSTANTIATE",
+    ),
     "a copy": ("auto copy = small::add; (void)copy;", "deleted"),
 }
 

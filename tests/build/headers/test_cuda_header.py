@@ -44,7 +44,14 @@ PAIRS = {
     "CUDA_ERROR_UNSUPPORTED_PTX_VERSION": "kUnsupportedPtx",
     "CUDA_ERROR_NOT_FOUND": "kNotFound",
 }
-FIELDS = {"gridDimX": "grid", "blockDimX": "block", "sharedMemBytes": "shared_bytes", "hStream": "stream", "attrs": "attributes", "numAttrs": "attribute_count"}
+FIELDS = {
+    "gridDimX": "grid",
+    "blockDimX": "block",
+    "sharedMemBytes": "shared_bytes",
+    "hStream": "stream",
+    "attrs": "attributes",
+    "numAttrs": "attribute_count",
+}
 FUNCTIONS = {
     "cuInit": "init",
     "cuDriverGetVersion": "driver_version",
@@ -83,14 +90,34 @@ def cuda_include(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_layouts_values_and_signatures_are_those_of_cuda_h(workshop: Workshop, cuda_include: list[Path]) -> None:
-    lines = ["#include <gpuwheel/launch.h>", "#include <cuda.h>", "#include <cstddef>", "namespace d = gpuwheel::driver;", SAME_SHAPE]
-    lines += [f"static_assert(static_cast<int>({theirs}) == static_cast<int>(d::{ours}));" for theirs, ours in PAIRS.items()]
-    lines += ["static_assert(sizeof(d::LaunchConfig) == sizeof(CUlaunchConfig) && sizeof(d::LaunchAttribute) == sizeof(CUlaunchAttribute));"]
-    lines += [f"static_assert(offsetof(d::LaunchConfig, {ours}) == offsetof(CUlaunchConfig, {theirs}));" for theirs, ours in FIELDS.items()]
-    lines += ["static_assert(offsetof(d::LaunchAttribute, value) == offsetof(CUlaunchAttribute, value) && offsetof(d::LaunchAttribute, id) == 0);"]
-    lines += [f"static_assert(Shape<decltype(&{theirs}), decltype(d::Functions::{ours})>::value);" for theirs, ours in FUNCTIONS.items()]
+    lines = [
+        "#include <gpuwheel/launch.h>",
+        "#include <cuda.h>",
+        "#include <cstddef>",
+        "namespace d = gpuwheel::driver;",
+        SAME_SHAPE,
+    ]
+    lines += [
+        f"static_assert(static_cast<int>({theirs}) == static_cast<int>(d::{ours}));" for theirs, ours in PAIRS.items()
+    ]
+    lines += [
+        "static_assert(sizeof(d::LaunchConfig) == sizeof(CUlaunchConfig) && sizeof(d::LaunchAttribute) == sizeof(CUlaunchAttribute));"
+    ]
+    lines += [
+        f"static_assert(offsetof(d::LaunchConfig, {ours}) == offsetof(CUlaunchConfig, {theirs}));"
+        for theirs, ours in FIELDS.items()
+    ]
+    lines += [
+        "static_assert(offsetof(d::LaunchAttribute, value) == offsetof(CUlaunchAttribute, value) && offsetof(d::LaunchAttribute, id) == 0);"
+    ]
+    lines += [
+        f"static_assert(Shape<decltype(&{theirs}), decltype(d::Functions::{ours})>::value);"
+        for theirs, ours in FUNCTIONS.items()
+    ]
     includes = [word for folder in cuda_include for word in ("-isystem", str(folder))]
-    done = workshop.compile("\n".join(lines) + "\nint main() {}\n", "-fsyntax-only", "-Wno-error", *includes, name="layout")
+    done = workshop.compile(
+        "\n".join(lines) + "\nint main() {}\n", "-fsyntax-only", "-Wno-error", *includes, name="layout"
+    )
     assert done.returncode == 0, done.output
 
 
@@ -108,9 +135,13 @@ def test_the_fake_runtime_fills_the_fields_that_cuda_12_has(workshop: Workshop, 
     }  # fmt: skip
     lines = ["#include <cuda_runtime_api.h>", "#include <cstddef>", "#define CUDART_MAJOR 12", numbers]
     lines += [
-        f"static_assert({ours} == " + (f"offsetof(cudaDeviceProp, {theirs})" if theirs else "sizeof(cudaDeviceProp)") + ");"
+        f"static_assert({ours} == "
+        + (f"offsetof(cudaDeviceProp, {theirs})" if theirs else "sizeof(cudaDeviceProp)")
+        + ");"
         for ours, theirs in fields.items()
     ]
     includes = [word for folder in cuda_include for word in ("-isystem", str(folder))]
-    done = workshop.compile("\n".join(lines) + "\nint main() {}\n", "-fsyntax-only", "-Wno-error", *includes, name="properties")
+    done = workshop.compile(
+        "\n".join(lines) + "\nint main() {}\n", "-fsyntax-only", "-Wno-error", *includes, name="properties"
+    )
     assert done.returncode == 0, done.output

@@ -164,7 +164,9 @@ def test_the_launch_path_has_no_data_race(workshop: Workshop) -> None:
 
 def test_without_a_driver_a_call_says_so(workshop: Workshop, program: Path) -> None:
     out = workshop.run(program, "plain", driver=False)
-    assert out.startswith("launch: [-1] gpuwheel: no CUDA driver on this machine: libcuda.so.1: cannot open shared object")
+    assert out.startswith(
+        "launch: [-1] gpuwheel: no CUDA driver on this machine: libcuda.so.1: cannot open shared object"
+    )
 
 
 def test_an_old_driver_is_named(workshop: Workshop, program: Path) -> None:
@@ -174,13 +176,17 @@ def test_an_old_driver_is_named(workshop: Workshop, program: Path) -> None:
 
 def test_a_failed_start_is_tried_again(workshop: Workshop, program: Path) -> None:
     out = workshop.run(program, "start").splitlines()
-    assert out[0].startswith("no device: [100] gpuwheel: the CUDA driver does not start: CUDA_ERROR_NO_DEVICE (100): no CUDA")
+    assert out[0].startswith(
+        "no device: [100] gpuwheel: the CUDA driver does not start: CUDA_ERROR_NO_DEVICE (100): no CUDA"
+    )
     assert out[1] == "later: ok"
 
 
 def test_errors_name_the_kernel_the_device_and_the_drivers_words(workshop: Workshop, program: Path) -> None:
     out = dict(line.split(": ", 1) for line in workshop.run(program, "errors").splitlines())
-    assert out["missing"].startswith("[500] gpuwheel: finding kernel small::missing in the image of small: CUDA_ERROR_NOT_FOUND")
+    assert out["missing"].startswith(
+        "[500] gpuwheel: finding kernel small::missing in the image of small: CUDA_ERROR_NOT_FOUND"
+    )
     assert out["block"] == (
         "[1] gpuwheel: launching small::fill<4> with grid (1, 1, 1), block (2048, 1, 1), 0 bytes of dynamic shared memory "
         "on device 0: CUDA_ERROR_INVALID_VALUE (1): invalid argument"
