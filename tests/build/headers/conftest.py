@@ -103,6 +103,11 @@ class Workshop:
 
     folder: Path
 
+    @staticmethod
+    def source(name: str) -> str:
+        """The text of a test program that stands beside this file."""
+        return (Path(__file__).parent / f"{name}.cpp").read_text()
+
     def compile(self, source: str, *options: str, name: str = "program") -> Completed:
         """Compile a C++ source against the headers; never raises."""
         path = self.folder / f"{name}.cpp"

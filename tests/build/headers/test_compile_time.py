@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.compiler
 
-CALL = '#include "small.kernels.h"\nvoid f(float* p, const float* c, long n, double d, void* v) {{\n  (void)p, (void)c, (void)n, (void)d, (void)v;\n  {}\n}}\n'
+CALL = """\
+#include "small.kernels.h"
+void f(float* p, const float* c, long n, double d, void* v) {{
+  (void)p, (void)c, (void)n, (void)d, (void)v;
+  {}
+}}
+"""
 ANOTHER_TYPE = "a kernel argument has another type than the kernel's parameter, or would be narrowed"
 
 BAD = {
@@ -43,7 +49,7 @@ def test_a_wrong_launch_does_not_compile(workshop: Workshop, name: str) -> None:
     call, message = BAD[name]
     done = workshop.compile(CALL.format(call), "-fsyntax-only", name="bad")
     assert done.returncode != 0
-    assert message in done.stderr.replace("‘", "'").replace("’", "'")
+    assert message in done.stderr
 
 
 def test_the_message_names_the_argument_and_both_types(workshop: Workshop) -> None:
@@ -53,18 +59,21 @@ def test_the_message_names_the_argument_and_both_types(workshop: Workshop) -> No
 
 @pytest.mark.parametrize("standard", ["c++17", "c++20"])
 def test_right_launches_compile_without_a_warning(workshop: Workshop, standard: str) -> None:
-    call = "small::add.launch({1, 32}, p, p, 5, 1.f); small::add.launch({1, 32}, nullptr, nullptr, n, 1.f); short s = 1; small::add.launch({1, 32}, p, c, s, 1.f);"
-    done = workshop.compile(CALL.format(call), "-fsyntax-only", f"-std={standard}", name="good")
+    calls = (
+        "small::add.launch({1, 32}, p, p, 5, 1.f);",
+        "small::add.launch({1, 32}, nullptr, nullptr, n, 1.f);",
+        "short s = 1; small::add.launch({1, 32}, p, c, s, 1.f);",
+    )
+    done = workshop.compile(CALL.format("\n".join(calls)), "-fsyntax-only", f"-std={standard}", name="good")
     assert done.returncode == 0, done.output
 
 
-LIBRARY = '#include "small.kernels.h"\nextern "C" {} void* entry(int call) {{\n  static char what[200];\n  try {{ if (call) small::add.launch({{1, 32}}, nullptr, nullptr, 1, 1.f); }}\n  catch (const std::exception& e) {{ __builtin_strncpy(what, e.what(), 199); return what; }}\n  return &small_library;\n}}\n'
-
-
 def build_library(workshop: Workshop, name: str, *options: str, exported: bool = False) -> Path:
-    visibility = '__attribute__((visibility("default")))' if exported else ""
+    visibility = '-DEXPORTED=__attribute__((visibility("default")))' if exported else "-DEXPORTED="
     flags = ("-shared", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", *options)
-    done = workshop.compile(LIBRARY.format(visibility), *flags, workshop.folder / "image.o", "-ldl", name=name)
+    done = workshop.compile(
+        workshop.source("library"), *flags, visibility, workshop.folder / "image.o", "-ldl", name=name
+    )
     assert done.returncode == 0, done.output
     return workshop.folder / name
 
@@ -92,55 +101,10 @@ def test_two_versions_of_the_headers_share_a_process(workshop: Workshop, tmp_pat
     one = build_library(workshop, "one.so", exported=True)
     again = build_library(workshop, "again.so", exported=True)
     other = build_library(workshop, "other.so", "-isystem", str(tmp_path), exported=True)
-    done = workshop.compile(LIBRARY.format(""), f"-I{tmp_path}", "-fsyntax-only", name="unused")
-    assert done.returncode == 0
-    loader = r"""
-#include <dlfcn.h>
-#include <cstdio>
-int main(int n, char** names) {
-  for (int pass = 0; pass < 2; ++pass)
-    for (int i = 1; i < n; ++i) {
-      void* library = dlopen(names[i], RTLD_NOW | RTLD_GLOBAL);
-      auto entry = reinterpret_cast<void* (*)(int)>(dlsym(library, "entry"));
-      void* first = entry(0);
-      void* after = entry(1);
-      if (first != after) std::printf("%s: %s\n", names[i], static_cast<char*>(after));
-    }
-  void* fake = dlopen("libcuda.so.1", RTLD_NOW);
-  std::printf("launches %ld loads %ld\n", reinterpret_cast<long (*)()>(dlsym(fake, "gpuwheel_fake_launch_count"))(),
-              reinterpret_cast<long (*)(const char*)>(dlsym(fake, "gpuwheel_fake_calls"))("cuLibraryLoadData"));
-}
-"""
-    program = workshop.build(loader, name="loader")
+    program = workshop.build(workshop.source("loader"), name="loader")
     assert workshop.run(program, str(one), str(again), str(other)) == "launches 6 loads 3\n"
 
 
 def test_half_and_bfloat16_without_torch_round_as_ieee(workshop: Workshop) -> None:
-    source = r"""
-#include <gpuwheel/dtype.h>
-#include <cmath>
-#include <cstdio>
-int main() {
-  using namespace gpuwheel;
-  long wrong = 0;
-  for (unsigned i = 0; i < 65536; ++i) {  // every value survives a round trip
-    half h; h.bits = static_cast<std::uint16_t>(i);
-    bfloat16 b; b.bits = h.bits;
-    const float f = h, g = b;
-    if (std::isnan(f) ? !std::isnan(static_cast<float>(half(f))) : half(f).bits != i) ++wrong;
-    if (std::isnan(g) ? !std::isnan(static_cast<float>(bfloat16(g))) : bfloat16(g).bits != i) ++wrong;
-  }
-#ifdef __FLT16_MANT_DIG__
-  for (std::uint64_t i = 0; i < (std::uint64_t{1} << 32); i += 4093) {  // against the compiler's own conversion
-    const float f = float16::float_of(static_cast<std::uint32_t>(i));
-    const _Float16 expected = static_cast<_Float16>(f);
-    std::uint16_t bits; std::memcpy(&bits, &expected, 2);
-    if (!std::isnan(f) && half(f).bits != bits) ++wrong;
-  }
-#endif
-  std::printf("wrong %ld, %g %g %g\n", wrong, static_cast<double>(static_cast<float>(half(65520.f))), static_cast<double>(static_cast<float>(half(1e-8f))),
-              static_cast<double>(static_cast<float>(bfloat16(1.00390625f))));
-}
-"""
-    program = workshop.build(source, "-Wno-pedantic", name="half")
+    program = workshop.build(workshop.source("half"), "-Wno-pedantic", name="half")
     assert workshop.run(program) == "wrong 0, inf 0 1\n"
