@@ -72,7 +72,8 @@ FUNCTIONS = {
 }
 # Same number of parameters, each of the same size and kind.
 SAME_SHAPE = """
-template <typename A, typename B> constexpr bool same = sizeof(A) == sizeof(B) && std::is_pointer<A>::value == std::is_pointer<B>::value;
+template <typename A, typename B>
+constexpr bool same = sizeof(A) == sizeof(B) && std::is_pointer<A>::value == std::is_pointer<B>::value;
 template <typename A, typename B> struct Shape : std::false_type {};
 template <typename R, typename S, typename... A, typename... B> struct Shape<R (*)(A...), S (*)(B...)>
     : std::bool_constant<sizeof...(A) == sizeof...(B) && same<R, S> && (same<A, B> && ...)> {};
@@ -101,14 +102,16 @@ def test_layouts_values_and_signatures_are_those_of_cuda_h(workshop: Workshop, c
         f"static_assert(static_cast<int>({theirs}) == static_cast<int>(d::{ours}));" for theirs, ours in PAIRS.items()
     ]
     lines += [
-        "static_assert(sizeof(d::LaunchConfig) == sizeof(CUlaunchConfig) && sizeof(d::LaunchAttribute) == sizeof(CUlaunchAttribute));"
+        "static_assert(sizeof(d::LaunchConfig) == sizeof(CUlaunchConfig));",
+        "static_assert(sizeof(d::LaunchAttribute) == sizeof(CUlaunchAttribute));",
     ]
     lines += [
         f"static_assert(offsetof(d::LaunchConfig, {ours}) == offsetof(CUlaunchConfig, {theirs}));"
         for theirs, ours in FIELDS.items()
     ]
     lines += [
-        "static_assert(offsetof(d::LaunchAttribute, value) == offsetof(CUlaunchAttribute, value) && offsetof(d::LaunchAttribute, id) == 0);"
+        "static_assert(offsetof(d::LaunchAttribute, value) == offsetof(CUlaunchAttribute, value));",
+        "static_assert(offsetof(d::LaunchAttribute, id) == offsetof(CUlaunchAttribute, id));",
     ]
     lines += [
         f"static_assert(Shape<decltype(&{theirs}), decltype(d::Functions::{ours})>::value);"
@@ -125,14 +128,29 @@ def test_the_fake_runtime_fills_the_fields_that_cuda_12_has(workshop: Workshop, 
     source = resource("testing", "native", "cudart.c").read_text()
     numbers = source[source.index("#if CUDART_MAJOR == 12\nenum") : source.index("static void put_int")]
     fields = {
-        "PROP_SIZE": None, "MULTIPROCESSORS": "multiProcessorCount", "MEMORY_BUS": "memoryBusWidth", "L2_CACHE": "l2CacheSize",
-        "THREADS_PER_MULTIPROCESSOR": "maxThreadsPerMultiProcessor", "SHARED_PER_MULTIPROCESSOR": "sharedMemPerMultiprocessor",
-        "REGISTERS_PER_MULTIPROCESSOR": "regsPerMultiprocessor", "COOPERATIVE": "cooperativeLaunch", "SHARED_OPTIN": "sharedMemPerBlockOptin",
-        "BLOCKS_PER_MULTIPROCESSOR": "maxBlocksPerMultiProcessor", "UNIFIED_ADDRESSING": "unifiedAddressing", "TOTAL_MEMORY": "totalGlobalMem",
-        "SHARED_PER_BLOCK": "sharedMemPerBlock", "REGISTERS_PER_BLOCK": "regsPerBlock", "WARP": "warpSize", "THREADS_PER_BLOCK": "maxThreadsPerBlock",
-        "BLOCK_SIZE": "maxThreadsDim", "GRID_SIZE": "maxGridSize", "CONSTANT_MEMORY": "totalConstMem", "MAJOR": "major", "MINOR": "minor",
+        "PROP_SIZE": None,
+        "MULTIPROCESSORS": "multiProcessorCount",
+        "MEMORY_BUS": "memoryBusWidth",
+        "L2_CACHE": "l2CacheSize",
+        "THREADS_PER_MULTIPROCESSOR": "maxThreadsPerMultiProcessor",
+        "SHARED_PER_MULTIPROCESSOR": "sharedMemPerMultiprocessor",
+        "REGISTERS_PER_MULTIPROCESSOR": "regsPerMultiprocessor",
+        "COOPERATIVE": "cooperativeLaunch",
+        "SHARED_OPTIN": "sharedMemPerBlockOptin",
+        "BLOCKS_PER_MULTIPROCESSOR": "maxBlocksPerMultiProcessor",
+        "UNIFIED_ADDRESSING": "unifiedAddressing",
+        "TOTAL_MEMORY": "totalGlobalMem",
+        "SHARED_PER_BLOCK": "sharedMemPerBlock",
+        "REGISTERS_PER_BLOCK": "regsPerBlock",
+        "WARP": "warpSize",
+        "THREADS_PER_BLOCK": "maxThreadsPerBlock",
+        "BLOCK_SIZE": "maxThreadsDim",
+        "GRID_SIZE": "maxGridSize",
+        "CONSTANT_MEMORY": "totalConstMem",
+        "MAJOR": "major",
+        "MINOR": "minor",
         "TEXTURE_ALIGNMENT": "textureAlignment",
-    }  # fmt: skip
+    }
     lines = ["#include <cuda_runtime_api.h>", "#include <cstddef>", "#define CUDART_MAJOR 12", numbers]
     lines += [
         f"static_assert({ours} == "

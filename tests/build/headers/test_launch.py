@@ -78,8 +78,8 @@ def test_errors_name_the_kernel_the_device_and_the_drivers_words(workshop: Works
         "[500] gpuwheel: finding kernel small::missing in the image of small: CUDA_ERROR_NOT_FOUND"
     )
     assert out["block"] == (
-        "[1] gpuwheel: launching small::fill<4> with grid (1, 1, 1), block (2048, 1, 1), 0 bytes of dynamic shared memory "
-        "on device 0: CUDA_ERROR_INVALID_VALUE (1): invalid argument"
+        "[1] gpuwheel: launching small::fill<4> with grid (1, 1, 1), block (2048, 1, 1), 0 bytes of dynamic shared "
+        "memory on device 0: CUDA_ERROR_INVALID_VALUE (1): invalid argument"
     )
     assert out["grid"] == "gpuwheel: a grid or block cannot have 1099511627776 elements in one dimension"
     assert "CUDA_ERROR_INVALID_HANDLE" in out["stream"]
