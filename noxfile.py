@@ -69,13 +69,12 @@ def tests(session: nox.Session) -> None:
 @nox.session(tags=["test"], venv_backend=WITH_TORCH)
 def sample(session: nox.Session) -> None:
     """The main job: build gpuwheel, build the sample with it, install that beside torch, call an operator."""
-    wheels = Path(session.create_tmp()) / "wheels"
+    wheels = Path(session.create_tmp()).resolve() / "wheels"
     shutil.rmtree(wheels, ignore_errors=True)
-    session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(wheels), ".")
+    pip_wheel = ("pip", "wheel", "--no-deps", "--wheel-dir", str(wheels))
+    session.run(*pip_wheel, ".")
     # The isolated build of the sample takes gpuwheel from here, and everything else from the index.
-    session.run(
-        "pip", "wheel", "--no-deps", "--wheel-dir", str(wheels), "--find-links", str(wheels), "sample_extension"
-    )
+    session.run(*pip_wheel, "--find-links", str(wheels), "./sample_extension")
     (wheel,) = wheels.glob("gpuwheel_sample-*.whl")
     session.install(str(wheel), *nox.project.dependency_groups(PYPROJECT, "torch"))
     session.run(
