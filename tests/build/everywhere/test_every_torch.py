@@ -1,0 +1,92 @@
+"""The same wheel file under torch old and new, CPU and CUDA builds, and under every Python of this machine."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Builder
+    from torch_environments import Layer
+
+SAMPLE = Path(__file__).resolve().parents[3] / "sample_extension"
+SMOKE = Path(__file__).with_name("smoke.py")
+OPERATORS = [
+    "add_rms_norm",
+    "bias_gelu",
+    "bias_squared_relu",
+    "cross_entropy",
+    "rotary_embedding",
+    "squared_relu",
+    "swiglu",
+]
+# CUDA that a release may be built with; None: a CPU build, which pip finds where it is told of one.
+CUDA = {"2.10.0": {"12.8"}, "2.13.0": {None, "13.0"}, "2.15.0": {"13.2"}}
+
+pytestmark = [pytest.mark.compiler, pytest.mark.network, pytest.mark.torch, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module", params=CUDA)
+def installed(request: pytest.FixtureRequest, layer: Callable[..., Layer], sample_wheel: Path) -> tuple[str, Layer]:
+    """A release of torch, and the layer with the wheel on it; no gpuwheel there."""
+    there = layer(request.param)
+    there.install("--no-deps", sample_wheel)
+    return request.param, there
+
+
+def test_the_operators_run(installed: tuple[str, Layer], tmp_path: Path) -> None:
+    release, there = installed
+
+    said = json.loads(there.run(SMOKE, cwd=tmp_path).stdout)
+
+    assert said["torch"].startswith(release)
+    assert said["cuda"] in CUDA[release]
+    assert said["operators"] == OPERATORS
+
+
+def run_tests(there: Layer, folder: Path, *options: str) -> str:
+    """The sample's own tests on the installed wheel; what pytest said. Its folder is not on the path."""
+    words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(SAMPLE / "pyproject.toml"), *options)
+    done = there.run(*words, f"--rootdir={SAMPLE}", SAMPLE / "tests", cwd=folder, check=False)
+    assert done.returncode == 0, done.output
+    return done.stdout
+
+
+def passed(said: str) -> int:
+    """The number of passed tests in pytest's last line."""
+    found = re.search(r"(\d+) passed", said.rstrip().rpartition("\n")[2])
+    return int(found[1]) if found else 0
+
+
+def test_the_tests_of_the_sample_pass(installed: tuple[str, Layer], tmp_path: Path) -> None:
+    assert passed(run_tests(installed[1], tmp_path)) > 100
+
+
+@pytest.mark.parametrize("release", ["2.10.0", "2.15.0"])
+def test_every_launch_path_runs_on_the_pretend_gpu(
+    layer: Callable[..., Layer], sample_wheel: Path, builder: Builder, tmp_path: Path, release: str
+) -> None:
+    there = layer(release)
+    there.install("--no-deps", sample_wheel, builder.gpuwheel)
+
+    assert passed(run_tests(there, tmp_path, "--fake-gpu", "-k", "launch")) > len(OPERATORS)
+
+
+@pytest.mark.pythons
+@pytest.mark.parametrize(("version", "release"), [("3.10", "2.13.0"), ("3.12", "2.15.0"), ("3.13", "2.15.0")])
+def test_the_operators_run_under_other_pythons(
+    layer: Callable[..., Layer], sample_wheel: Path, tmp_path: Path, version: str, release: str
+) -> None:
+    there = layer(release, version)
+    there.install("--no-deps", sample_wheel)
+
+    said = json.loads(there.run(SMOKE, cwd=tmp_path).stdout)
+
+    assert said["python"].startswith(f"{version}.")
+    assert said["operators"] == OPERATORS
