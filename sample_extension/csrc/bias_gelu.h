@@ -13,14 +13,14 @@ struct BiasGelu {
   // v/2 (1 + tanh(u)) = v / (1 + exp(-2u)) with u = sqrt(2 / pi) (v + 0.044715 v^3)
   GPUWHEEL_HOST_DEVICE static A forward(A x, A bias) {
     const A v = x + bias;
-    return v * quick_sigmoid(kSlope * (v + kCubic * v * v * v));
+    return v * Sigmoid<A>::of(kSlope * (v + kCubic * v * v * v)).value;
   }
 
   // of x, and of bias for one row
   GPUWHEEL_HOST_DEVICE static A backward(A grad, A x, A bias) {
     const A v = x + bias;
-    const A gate = quick_sigmoid(kSlope * (v + kCubic * v * v * v));
-    return grad * (gate + v * gate * (A(1) - gate) * kSlope * (A(1) + A(3) * kCubic * v * v));
+    const auto gate = Sigmoid<A>::of(kSlope * (v + kCubic * v * v * v));
+    return grad * gate.value * (A(1) + v * gate.complement * kSlope * (A(1) + A(3) * kCubic * v * v));
   }
 };
 

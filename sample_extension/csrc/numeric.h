@@ -22,15 +22,27 @@ GPUWHEEL_HOST_DEVICE float quick_exp(float x) {
 }
 GPUWHEEL_HOST_DEVICE double quick_exp(double x) { return gpuwheel::math::exp(x); }
 
-// 1 / (1 + exp(-x))
-GPUWHEEL_HOST_DEVICE float quick_sigmoid(float x) {
+GPUWHEEL_HOST_DEVICE float quick_reciprocal(float x) {
 #if defined(__CUDA_ARCH__)
-  return __fdividef(1.0f, 1.0f + __expf(-x));
+  return __fdividef(1.0f, x);
 #else
-  return gpuwheel::math::sigmoid(x);
+  return 1.0f / x;
 #endif
 }
-GPUWHEEL_HOST_DEVICE double quick_sigmoid(double x) { return gpuwheel::math::sigmoid(x); }
+GPUWHEEL_HOST_DEVICE double quick_reciprocal(double x) { return 1.0 / x; }
+
+// 1 / (1 + exp(-x)) and 1 minus that, both to full precision: neither overflows, neither is the difference of near equals.
+template <typename A>
+struct Sigmoid {
+  A value, complement;
+
+  GPUWHEEL_HOST_DEVICE static Sigmoid of(A x) {
+    const A small = quick_exp(x < A(0) ? x : -x);
+    const A large = quick_reciprocal(A(1) + small);
+    if (x < A(0)) return {small * large, large};
+    return {large, small * large};
+  }
+};
 
 // The larger of two. Which one with a NaN is not said: for maxima that only keep a sum of exponentials in range.
 GPUWHEEL_HOST_DEVICE float larger(float a, float b) {

@@ -7,12 +7,12 @@ namespace gpuwheel_sample {
 
 template <typename A>
 struct SwiGlu {
-  GPUWHEEL_HOST_DEVICE static A forward(A gate, A up) { return gate * quick_sigmoid(gate) * up; }
+  GPUWHEEL_HOST_DEVICE static A forward(A gate, A up) { return gate * Sigmoid<A>::of(gate).value * up; }
   GPUWHEEL_HOST_DEVICE static A gate_gradient(A grad, A gate, A up) {
-    const A s = quick_sigmoid(gate);
-    return grad * up * s * (A(1) + gate * (A(1) - s));
+    const auto s = Sigmoid<A>::of(gate);
+    return grad * up * s.value * (A(1) + gate * s.complement);
   }
-  GPUWHEEL_HOST_DEVICE static A up_gradient(A grad, A gate) { return grad * gate * quick_sigmoid(gate); }
+  GPUWHEEL_HOST_DEVICE static A up_gradient(A grad, A gate) { return grad * gate * Sigmoid<A>::of(gate).value; }
 };
 
 }  // namespace gpuwheel_sample

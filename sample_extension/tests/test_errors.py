@@ -18,7 +18,7 @@ SHAPES = {
     "bias_squared_relu": r"bias_squared_relu: bias has shape \(1,?\), \(16\) is expected",
     "swiglu": r"swiglu: up has shape \(1\), gate has \(5, 16\): they must be equal",
     "cross_entropy": r"cross_entropy: target has shape \(1\), \(5\) is expected",
-    "rotary_embedding": r"rotary_embedding: sin has shape \(1\), \(3, 4\) is expected",
+    "rotary_embedding": r"rotary_embedding: sin has shape \(1\), \(3, 8\) is expected",
 }
 
 
