@@ -5,24 +5,30 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gpuwheel import __version__
-from gpuwheel.errors import GpuwheelError
+from gpuwheel.audit import audit_wheel
+from gpuwheel.compatibility import load_tables
+from gpuwheel.errors import AuditError, GpuwheelError, PlanError
+from gpuwheel.model.findings import Severity
 from gpuwheel.pipeline import Build
 from gpuwheel.plan import explain
 from gpuwheel.ui import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from gpuwheel.model.cells import Decision
+    from gpuwheel.model.findings import Finding
 
 __all__ = ["main"]
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-_PLAN_REJECTED = 4
 
 
 class _Commands(click.Group):
@@ -64,7 +70,7 @@ def plan_command(project: Path, settings: tuple[str, ...], *, as_json: bool) -> 
     decisions = build.plan()
     click.echo(json.dumps(_plan_document(decisions), indent=2) if as_json else explain(decisions))
     if not any(decision.accepted for decision in decisions):
-        sys.exit(_PLAN_REJECTED)
+        sys.exit(PlanError.exit_code)
 
 
 def _config_settings(words: tuple[str, ...]) -> dict[str, str | list[str]]:
@@ -96,5 +102,51 @@ def _plan_document(decisions: tuple[Decision, ...]) -> dict[str, Any]:
                 "coverage": [{"device": str(row.device), "served_by": row.served_by} for row in decision.coverage],
             }
             for decision in decisions
+        ],
+    }
+
+
+@main.command("audit")
+@click.argument("wheels", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print a document instead of text.")
+def audit_command(wheels: tuple[Path, ...], *, as_json: bool) -> None:
+    r"""Check from the bytes what each of WHEELS claims: device code, torch range, libraries, platform tag.
+
+    The exit code is 9 if a wheel does not hold what it claims.
+
+    \b
+    Examples:
+      gpuwheel audit dist/*.whl
+      gpuwheel audit --json dist/*.whl > audit.json
+    """
+    tables = load_tables()
+    found = {wheel: audit_wheel(wheel, tables) for wheel in wheels}
+    if as_json:
+        click.echo(json.dumps(_audit_document(found), indent=2))
+    else:
+        for wheel, findings in found.items():
+            click.echo(f"{wheel.name}: {_verdict(findings)}")
+            for finding in findings:
+                click.echo(f"  {finding.severity.value} [{finding.rule}] {finding.subject} {finding.problem}")
+                click.echo(f"    why: {finding.why}\n    fix: {finding.fix}")
+    if any(finding.severity is Severity.ERROR for findings in found.values() for finding in findings):
+        sys.exit(AuditError.exit_code)
+
+
+def _verdict(findings: Sequence[Finding]) -> str:
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
+    return f"{errors} error{'s' if errors > 1 else ''}" if errors else "holds what it claims"
+
+
+def _audit_document(found: Mapping[Path, Sequence[Finding]]) -> dict[str, Any]:
+    """The findings for machines, schema 1 (`data/audit.schema.json`)."""
+    return {
+        "schema": 1,
+        "wheels": [
+            {
+                "file": wheel.name,
+                "findings": [asdict(finding) | {"severity": finding.severity.value} for finding in findings],
+            }
+            for wheel, findings in found.items()
         ],
     }

@@ -1,0 +1,70 @@
+"""`gpuwheel audit`: text for people, a document for machines, an exit code for both."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from gpuwheel._resources import resource
+from gpuwheel.cli import main
+from gpuwheel.wheel import Member, write_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+METADATA = b"Metadata-Version: 2.2\nName: ops\nVersion: 1\n"
+WHEEL = b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "ops-1-py3-none-any.whl"
+    members = {"ops/__init__.py": b"", "ops-1.dist-info/METADATA": METADATA, "ops-1.dist-info/WHEEL": WHEEL}
+    write_wheel(path, [Member(name, data) for name, data in members.items()])
+    return path
+
+
+@pytest.fixture
+def bad(good: Path) -> Path:
+    path = good.with_name("ops-2-py3-none-any.whl")
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(path, "w") as copy:
+        for name in source.namelist():
+            data = b"edited\n" if name == "ops/__init__.py" else source.read(name)
+            copy.writestr(name.replace("ops-1", "ops-2"), data.replace(b"ops-1", b"ops-2"))
+    return path
+
+
+def test_an_honest_wheel(good: Path) -> None:
+    result = CliRunner().invoke(main, ["audit", str(good)])
+    assert result.exit_code == 0, result.output
+    assert "ops-1-py3-none-any.whl: holds what it claims" in result.stdout
+
+
+def test_a_wheel_that_was_edited(good: Path, bad: Path) -> None:
+    result = CliRunner().invoke(main, ["audit", str(good), str(bad)])
+    assert result.exit_code == 9
+    assert "error [record]" in result.stdout
+    assert "fix: " in result.stdout
+
+
+def test_the_document_follows_its_schema(good: Path, bad: Path) -> None:
+    result = CliRunner().invoke(main, ["audit", "--json", str(good), str(bad)])
+    assert result.exit_code == 9
+    document = json.loads(result.stdout)
+    jsonschema.validate(document, json.loads(resource("data", "audit.schema.json").read_text(encoding="utf-8")))
+    honest, edited = document["wheels"]
+    assert not honest["findings"]
+    assert edited["findings"][0]["severity"] == "error"
+
+
+def test_a_file_that_is_no_wheel(tmp_path: Path) -> None:
+    path = tmp_path / "ops-1-py3-none-any.whl"
+    path.write_bytes(b"no archive")
+    result = CliRunner().invoke(main, ["audit", str(path)])
+    assert result.exit_code == 9
+    assert result.stderr.startswith("error: ")

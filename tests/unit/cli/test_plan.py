@@ -1,0 +1,84 @@
+"""`gpuwheel plan`, as a person and as a CI script call it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from gpuwheel import __version__
+from gpuwheel._resources import resource
+from gpuwheel.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PYPROJECT = """\
+[project]
+name = "ops"
+version = "1"
+requires-python = ">=3.10"
+dynamic = ["dependencies"]
+
+[tool.gpuwheel]
+archs = ["8.0", "9.0+PTX"]
+
+[tool.gpuwheel.kernels.k]
+sources = ["k.cu"]
+
+[tool.gpuwheel.extensions."ops._C"]
+sources = ["ops.cpp"]
+kernels = ["k"]
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
+    (tmp_path / "k.cu").touch()
+    (tmp_path / "ops.cpp").touch()
+    return tmp_path
+
+
+def test_the_table_names_the_cell_and_what_serves_each_device(project: Path) -> None:
+    result = CliRunner().invoke(main, ["plan", str(project)])
+    assert result.exit_code == 0, result.output
+    assert "embed-cu12.9-torch2.10-linux_x86_64  build" in result.stdout
+    assert "sm_80" in result.stdout
+    assert "compute_90" in result.stdout
+
+
+def test_the_document_follows_its_schema(project: Path) -> None:
+    result = CliRunner().invoke(main, ["plan", str(project), "--json"])
+    document = json.loads(result.stdout)
+    jsonschema.validate(document, json.loads(resource("data", "plan.schema.json").read_text(encoding="utf-8")))
+    (cell,) = document["cells"]
+    assert cell["accepted"]
+    assert {row["device"]: row["served_by"] for row in cell["coverage"]}["8.6"] == "sm_80"
+
+
+def test_a_plan_with_nothing_to_build_ends_with_the_code_of_plan_errors(project: Path) -> None:
+    result = CliRunner().invoke(main, ["plan", str(project), "--json", "-C", "gpuwheel.archs=13.9"])
+    assert result.exit_code == 4
+    (cell,) = json.loads(result.stdout)["cells"]
+    assert not cell["accepted"]
+    assert "13.9" in cell["reason"]
+
+
+def test_a_mistake_is_a_message_and_an_exit_code(project: Path) -> None:
+    result = CliRunner().invoke(main, ["plan", str(project), "-C", "gpuwheel.arch=9.0"])
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    assert "error: " in result.stderr
+    assert "hint: did you mean 'archs'" in result.stderr
+
+
+def test_settings_need_a_value(project: Path) -> None:
+    assert CliRunner().invoke(main, ["plan", str(project), "-C", "gpuwheel.archs"]).exit_code == 2
+
+
+def test_the_version() -> None:
+    assert CliRunner().invoke(main, ["--version"]).stdout == f"gpuwheel {__version__}\n"
