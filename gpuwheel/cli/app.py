@@ -58,14 +58,14 @@ def main() -> None:
 @click.option("-C", "settings", multiple=True, metavar="KEY=VALUE", help="As for pip wheel: -C gpuwheel.archs='9.0'.")
 @click.option("--json", "as_json", is_flag=True, help="Print a document instead of a table.")
 def plan_command(project: Path, settings: tuple[str, ...], *, as_json: bool) -> None:
-    r"""Say which wheels PROJECT gives, on what they run, and why not others. Builds nothing.
+    """Say which wheels PROJECT gives, on what they run, and why not others. Builds nothing.
 
     \b
     Examples:
       gpuwheel plan
       gpuwheel plan sample_extension -C "gpuwheel.archs=8.0;9.0+PTX"
       gpuwheel plan --json | jq '.cells[].identifier'
-    """
+    """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     build = Build(project.resolve(), dict(os.environ), _config_settings(settings), Terminal())
     decisions = build.plan()
     click.echo(json.dumps(_plan_document(decisions), indent=2) if as_json else explain(decisions))
@@ -110,7 +110,7 @@ def _plan_document(decisions: tuple[Decision, ...]) -> dict[str, Any]:
 @click.argument("wheels", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print a document instead of text.")
 def audit_command(wheels: tuple[Path, ...], *, as_json: bool) -> None:
-    r"""Check from the bytes what each of WHEELS claims: device code, torch range, libraries, platform tag.
+    """Check from the bytes what each of WHEELS claims: device code, torch range, libraries, platform tag.
 
     The exit code is 9 if a wheel does not hold what it claims.
 
@@ -118,7 +118,7 @@ def audit_command(wheels: tuple[Path, ...], *, as_json: bool) -> None:
     Examples:
       gpuwheel audit dist/*.whl
       gpuwheel audit --json dist/*.whl > audit.json
-    """
+    """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     tables = load_tables()
     found = {wheel: audit_wheel(wheel, tables) for wheel in wheels}
     if as_json:

@@ -30,7 +30,7 @@ __all__ = ["check_budget", "compile_group", "summary"]
 _ALIGNMENT = 64
 
 
-def compile_group(  # noqa: PLR0913  (what, with what, and four named ways)
+def compile_group(
     group: KernelGroup, compiler: DeviceCompiler, *, cache: Cache, out: Path, reporter: Reporter, jobs: int
 ) -> BuiltGroup:
     """Compile what is not in the cache, and write the group's files into `out`, touching only those that changed.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _STACK = 64 << 20  # the front end recurses deeply on template-heavy headers; the default may be 2 MB
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def _load(library: Path) -> None:
@@ -106,10 +108,18 @@ def _claim_standard_output() -> Callable[[dict[str, Any]], None]:
     return tell
 
 
+def _end_with(parent: int) -> None:
+    """Have the kernel end this process when the build ends, however it does: a compile may go on for minutes."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit("the build has ended")
+
+
 def main() -> None:
     """Serve the one request on standard input."""
     tell = _claim_standard_output()
     request = json.load(sys.stdin)
+    _end_with(request["parent"])
     for variable in [name for name in os.environ if name.startswith(("CUDA", "NV"))]:
         del os.environ[variable]  # NVRTC_APPEND_FLAGS and the like must not reach an image
     os.chdir(request["root"])

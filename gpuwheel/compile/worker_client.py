@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -84,6 +85,7 @@ def run_worker(compiler: DeviceCompiler, request: Request) -> Iterator[Iterator[
         ToolchainError: the compiler could not be loaded or is not the pinned one.
     """
     document = asdict(request) | {
+        "parent": os.getpid(),
         "python_path": [str(path) for path in compiler.python_path],
         "nvrtc": str(compiler.nvrtc),
         "nvfatbin": str(compiler.nvfatbin),

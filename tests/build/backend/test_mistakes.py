@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from conftest import Project
 
@@ -139,17 +141,16 @@ def test_no_network_and_nothing_cached(project: Project, tmp_path: Path) -> None
     assert "127.0.0.1" in output
 
 
-def test_an_interrupt_leaves_nothing_half_written(project: Project, tmp_path: Path, fresh_cache: Path) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    environ = {**os.environ, **project.environ, "GPUWHEEL_CACHE_DIR": str(fresh_cache)}
+@contextmanager
+def compiling(project: Project, out: Path, cache: Path) -> Iterator[subprocess.Popen[str]]:
+    """A build that is just compiling device code."""
     # A shell that starts a job in the background has it ignore SIGINT, and children inherit that.
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     code = f"{heed}; from gpuwheel import backend; backend.build_wheel({str(out)!r})"
     with subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=project.root,
-        env=environ,
+        env={**os.environ, **project.environ, "GPUWHEEL_CACHE_DIR": str(cache)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -159,11 +160,30 @@ def test_an_interrupt_leaves_nothing_half_written(project: Project, tmp_path: Pa
             if "kernel group tiny: compiling" in line:
                 break
         time.sleep(0.3)
+        yield build
+
+
+def test_an_interrupt_leaves_nothing_half_written(project: Project, tmp_path: Path, fresh_cache: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with compiling(project, out, fresh_cache) as build:
         build.send_signal(signal.SIGINT)
-        rest = build.stdout.read()
+        rest = build.stdout.read() if build.stdout else ""
     assert build.returncode == 130, rest
     assert "Traceback" not in rest
     assert not list(out.iterdir())
     scratch = [path for path in (fresh_cache / "v1" / "tmp").iterdir() if not path.name.endswith(".lock")]
     assert not scratch
     assert project.wheel(out, GPUWHEEL_CACHE_DIR=str(fresh_cache))
+
+
+def test_a_killed_build_leaves_no_compiler_running(project: Project, tmp_path: Path, fresh_cache: Path) -> None:
+    with compiling(project, tmp_path, fresh_cache) as build:
+        children = Path(f"/proc/{build.pid}/task/{build.pid}/children").read_text(encoding="ascii").split()
+        assert children
+        build.kill()
+    ended = time.monotonic() + 10
+    while any(Path("/proc", child).exists() for child in children) and time.monotonic() < ended:
+        time.sleep(0.05)
+    assert not [child for child in children if Path("/proc", child).exists()]
+    assert project.wheel(tmp_path / "out", GPUWHEEL_CACHE_DIR=str(fresh_cache))
