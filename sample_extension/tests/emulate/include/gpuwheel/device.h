@@ -52,7 +52,9 @@ struct Block {
   std::vector<Thread> threads;
   ucontext_t scheduler;
   unsigned current = 0;
-  unsigned long steps = 0;  // barriers and shuffles that threads came to, and threads that ended
+  unsigned long steps = 0;     // barriers and shuffles that threads came to, and threads that ended
+  unsigned long barriers = 0;  // that threads came to, all together
+  std::vector<unsigned long> shuffles;  // the same of each warp
   std::function<void()> body;
   std::exception_ptr error;
 
@@ -78,24 +80,16 @@ struct Block {
     threadIdx = threads[current].index;
   }
 
-  // Wait until every thread in [first, last) has come as far.
-  template <typename Count>
-  void wait(unsigned first, unsigned last, unsigned long Thread::* count, const Count& what) {
-    const unsigned long mine = threads[current].*count;
-    for (unsigned other = first; other < last; ++other) {
-      while (threads[other].*count < mine) {
-        if (threads[other].done) {
-          throw std::logic_error(std::string("thread ") + std::to_string(other) + " ended without the " + what + " that thread " +
-                                 std::to_string(current) + " waits at");
-        }
-        yield();
-      }
-    }
+  // Wait until `arrivals` has come to `wanted`. A thread that ends early lets the others wait for ever: run() sees that.
+  void wait(const unsigned long& arrivals, unsigned long wanted) {
+    while (arrivals < wanted) yield();
   }
 
   void run() {
     constexpr size_t kStack = 64 * 1024;
     running() = this;
+    barriers = 0;
+    shuffles.assign(threads.size() / kWarp + 1, 0);
     unsigned number = 0;
     for (Thread& thread : threads) {
       thread.index = {number % blockDim.x, number / blockDim.x % blockDim.y, number / blockDim.x / blockDim.y};
@@ -119,7 +113,7 @@ struct Block {
         left = left || !threads[current].done;
         if (error) std::rethrow_exception(error);
       }
-      if (left && steps == before) throw std::logic_error("the threads of a block wait for each other at different barriers");
+      if (left && steps == before) throw std::logic_error("threads of a block wait for others that have ended or wait elsewhere");
     }
   }
 };
@@ -142,23 +136,24 @@ void launch(Kernel* kernel, Index3 grid, Index3 block, Arguments... arguments) {
 
 inline void __syncthreads() {
   emulate::Block& block = *emulate::Block::running();
-  ++block.threads[block.current].barriers;
   ++block.steps;
-  block.wait(0, block.threads.size(), &emulate::Thread::barriers, "barrier");
+  ++block.barriers;
+  block.wait(block.barriers, ++block.threads[block.current].barriers * block.threads.size());
 }
 
 // All 32 lanes take part. A lane's value stays readable until its second shuffle from here: no lane can be further.
 template <typename T>
 T __shfl_xor_sync(unsigned mask, T value, int step) {
   emulate::Block& block = *emulate::Block::running();
-  if (mask != 0xffffffffu) throw std::logic_error("only whole warps are emulated");
-  emulate::Thread& me = block.threads[block.current];
-  std::memcpy(&me.exchanged[me.shuffles % 2], &value, sizeof value);
-  const unsigned long slot = me.shuffles++ % 2;
-  ++block.steps;
-  const unsigned first = block.current / emulate::kWarp * emulate::kWarp;
+  const unsigned warp = block.current / emulate::kWarp, first = warp * emulate::kWarp;
+  if (mask != 0xffffffffu) throw std::logic_error("only shuffles of whole warps are emulated");
   if (first + emulate::kWarp > block.threads.size()) throw std::logic_error("a shuffle in a warp that is not whole");
-  block.wait(first, first + emulate::kWarp, &emulate::Thread::shuffles, "shuffle");
+  emulate::Thread& me = block.threads[block.current];
+  const unsigned long slot = me.shuffles++ % 2;
+  std::memcpy(&me.exchanged[slot], &value, sizeof value);
+  ++block.steps;
+  ++block.shuffles[warp];
+  block.wait(block.shuffles[warp], me.shuffles * emulate::kWarp);
   T other;
   std::memcpy(&other, &block.threads[first + (block.current % emulate::kWarp ^ static_cast<unsigned>(step))].exchanged[slot], sizeof other);
   return other;
