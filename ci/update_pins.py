@@ -1,6 +1,9 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["packaging>=24.2"]
+# dependencies = ["gpuwheel", "packaging>=24.2"]
+#
+# [tool.uv.sources]
+# gpuwheel = { path = "..", editable = true }
 # ///
 """Refresh the files and digests in `gpuwheel/data/pins.toml` from the package index.
 
@@ -12,23 +15,36 @@ from __future__ import annotations
 import sys
 
 from packaging.version import Version
+from update_headers import cut_headers
 from update_index import IndexFile, files_of
 from update_table import Table, as_table, as_text, command_line, dump, finish, read
 
 
 def main() -> int:
-    """Take every pinned version's Linux wheels from the index."""
+    """Take every pinned version's Linux wheels from the index, and the headers out of those that are cut."""
     asked = command_line(__doc__).parse_args()
     comment, table = read("pins.toml")
     newer: list[str] = []
     toolkits: Table = {}
     for toolkit, pins in as_table(table["toolkits"]).items():
         toolkits[toolkit] = {name: _refresh(name, as_table(pin), newer) for name, pin in as_table(pins).items()}
-    text = dump(comment, {**table, "toolkits": toolkits})
+    headers: Table = {}
+    for toolkit, pins in as_table(table["headers"]).items():
+        headers[toolkit] = {name: _refresh_headers(name, as_table(pin), newer) for name, pin in as_table(pins).items()}
+    text = dump(comment, {**table, "toolkits": toolkits, "headers": headers})
     return finish("pins.toml", text, check=asked.check, missing=newer)
 
 
 def _refresh(name: str, pin: Table, newer: list[str]) -> Table:
+    return {"version": pin["version"], "files": [file.row() for file in _files(name, pin, newer)]}
+
+
+def _refresh_headers(name: str, pin: Table, newer: list[str]) -> Table:
+    return cut_headers(name, pin, _files(name, pin, newer))
+
+
+def _files(name: str, pin: Table, newer: list[str]) -> list[IndexFile]:
+    """The wheels of the pinned version; a newer one is added to `newer`."""
     version = as_text(pin["version"])
     on_index = files_of(name)
     files = [file for file in on_index if file.version == Version(version)]
@@ -36,7 +52,7 @@ def _refresh(name: str, pin: Table, newer: list[str]) -> Table:
         msg = f"{name} {version} is not on the index (newest: {max(file.version for file in on_index)})"
         raise SystemExit(msg)
     newer += _newer(name, files[0], on_index)
-    return {"version": version, "files": [file.row() for file in files]}
+    return files
 
 
 def _newer(name: str, pinned: IndexFile, on_index: list[IndexFile]) -> list[str]:

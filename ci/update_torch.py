@@ -15,19 +15,15 @@ from __future__ import annotations
 
 import ast
 import email
-import hashlib
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 from packaging.version import Version
+from update_headers import cut_headers
 from update_index import IndexFile, files_of, open_wheel
-from update_table import Table, as_table, as_text, as_texts, command_line, dump, finish, read
-
-from gpuwheel.model.pins import TorchSdkPin, tree_digest
+from update_table import Table, as_table, command_line, dump, finish, read
 
 _PYTHON = "3.12"
 _MACHINE = "x86_64"
-_SDK_READERS = 4
 
 
 def main() -> int:
@@ -46,7 +42,7 @@ def main() -> int:
             rows[str(minor)] = {**as_table(rows[str(minor)]), **facts}
         else:
             missing.append(f"torch {minor}: {facts}")
-    sdk = _sdk(as_table(table["sdk"]), files)
+    sdk = cut_headers("torch", as_table(table["sdk"]), files)
     text = dump(comment, {**table, "sdk": sdk, "versions": rows})
     return finish("torch.toml", text, check=asked.check, missing=missing)
 
@@ -100,38 +96,6 @@ def _nvidia_requirement(line: str) -> str | None:
         return None
     bare = requirement.replace("(", "").replace(")", "").replace(" ", "")
     return f"{bare}; {' and '.join(kept)}" if kept else bare
-
-
-def _sdk(row: Table, files: list[IndexFile]) -> Table:
-    """Cut the headers out of every Linux wheel of the SDK's version; those that hold the same tree are its sources."""
-    pin = TorchSdkPin(
-        version=as_text(row["version"]),
-        files=(),
-        prefix=as_text(row["prefix"]),
-        roots=tuple(as_texts(row["roots"])),
-        digest="",
-        file_count=0,
-    )
-    wheels = [file for file in files if file.version == Version(pin.version)]
-    with ThreadPoolExecutor(_SDK_READERS) as pool:
-        trees = list(pool.map(lambda file: _header_digests(pin, file), wheels))
-    reference = trees[0]
-    for wheel, tree in zip(wheels, trees, strict=True):
-        if tree != reference:
-            print(f"{wheel.filename} holds other headers than {wheels[0].filename}: not a source of the SDK")
-    same = [wheel for wheel, tree in zip(wheels, trees, strict=True) if tree == reference]
-    return {
-        **row,
-        "digest": tree_digest(reference),
-        "file-count": len(reference),
-        "files": [wheel.row() for wheel in same],
-    }
-
-
-def _header_digests(pin: TorchSdkPin, file: IndexFile) -> dict[str, str]:
-    with open_wheel(file) as wheel:
-        paths = {pin.path_of(name): name for name in wheel.namelist()}
-        return {path: hashlib.sha256(wheel.read(name)).hexdigest() for path, name in paths.items() if path}
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from gpuwheel.compatibility import load_tables
 from gpuwheel.compile import inner
 from gpuwheel.compile.device import check_budget, compile_group, summary
 from gpuwheel.compile.host import HostProject, write_project
+from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.compile.manifest import build_manifest, write_manifest
 from gpuwheel.config import host_libraries, kernel_groups, load_config
 from gpuwheel.model.findings import Severity
@@ -219,7 +220,8 @@ class Build:
         tables = load_tables()
         context = Context(self._cache, self._environ, self._reporter)
         host = find_host_compiler(self._environ)
-        device = find_device_compiler(tables.cuda[self.cell.cuda], context=context)
+        includes = toolkit_includes(kernel_groups(self.config, self.cell))
+        device = find_device_compiler(tables.cuda[self.cell.cuda], context=context, includes=includes)
         torch = find_torch_sdk(tables.torch_sdk, context=context)
         self._reporter.info(f"device  NVRTC of CUDA {device.cuda} ({device.found_via})")
         self._reporter.info(f"torch   headers of {torch.version} for torch {self.cell.torch_floor} ({torch.found_via})")
@@ -227,7 +229,8 @@ class Build:
         return Toolchain(device, torch, host)
 
     def _sbom(self, toolchain: Toolchain) -> bytes:
-        pins = load_tables().cuda[self.cell.cuda].components
+        toolkit = load_tables().cuda[self.cell.cuda]
+        pins = (*toolkit.components, *toolkit.headers)
         return toolchain_sbom(toolchain, self.config.project.name, self._epoch, pins)
 
     @contextmanager

@@ -13,18 +13,18 @@ from gpuwheel.compatibility.questions import (
 )
 from gpuwheel.compatibility.rows import Compression, CudaToolkit, PlatformPolicy, Shim, Tables, TorchBuild
 from gpuwheel.compatibility.tables import load_tables
-from gpuwheel.model.pins import TorchSdkPin
+from gpuwheel.model.pins import HeadersPin
 
 __all__ = [
     "Compression",
     "CudaToolkit",
+    "HeadersPin",
     "PlatformPolicy",
     "PlatformVerdict",
     "Shim",
     "Tables",
     "TorchBuild",
     "TorchFloor",
-    "TorchSdkPin",
     "compression_for",
     "coverage",
     "load_tables",

@@ -121,16 +121,17 @@ def pins_fit_every_python(tables: Tables) -> Iterator[str]:
 
 def files_have_digests(tables: Tables) -> Iterator[str]:
     """Every pinned file has a sha256 and a size, and its name says the pinned version."""
-    pins = [(pin.version, pin.files) for toolkit in tables.cuda.values() for pin in toolkit.components]
-    pins.append((tables.torch_sdk.version, tables.torch_sdk.files))
-    for version, files in pins:
-        for file in files:
-            if f"-{version}-" not in file.filename:
-                yield f"{file.filename} is not of version {version}"
+    headers = [tables.torch_sdk, *(pin for toolkit in tables.cuda.values() for pin in toolkit.headers)]
+    components = (pin for toolkit in tables.cuda.values() for pin in toolkit.components)
+    for pin in (*components, *headers):
+        for file in pin.files:
+            if f"-{pin.version}-" not in file.filename:
+                yield f"{file.filename} is not of version {pin.version}"
             if file.size < 1 or not _is_sha256(file.sha256):
                 yield f"{file.filename} lacks a digest or a size ({file.sha256}, {file.size})"
-    if not _is_sha256(tables.torch_sdk.digest) or tables.torch_sdk.file_count < 1 or not tables.torch_sdk.files:
-        yield f"torch.toml lacks the digest or the files of the SDK ({tables.torch_sdk.digest})"
+    for pin in headers:
+        if not _is_sha256(pin.digest) or pin.file_count < 1 or not pin.files:
+            yield f"the headers of {pin.requirement} lack a digest or files ({pin.digest})"
 
 
 def policies_are_nested(tables: Tables) -> Iterator[str]:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gpuwheel.model.archs import Arch
-    from gpuwheel.model.pins import Pin, TorchSdkPin
+    from gpuwheel.model.pins import HeadersPin, Pin
     from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 __all__ = ["Compression", "CudaToolkit", "PlatformPolicy", "Shim", "Tables", "TorchBuild"]
@@ -42,6 +42,8 @@ class CudaToolkit:
     """The metapackage, for example "cuda-toolkit==12.9.2.0"."""
     components: tuple[Pin, ...]
     """What its device compiler is made of; empty where gpuwheel does not pin this toolkit."""
+    headers: tuple[HeadersPin, ...]
+    """Headers beside the device compiler that few sources need."""
     sources: Mapping[str, str]
     """Key of the table -> how the value was established."""
 
@@ -133,7 +135,7 @@ class Tables:
     """Oldest first."""
     torch_floor: MinorVersion
     """Oldest torch whose stable ABI is kept."""
-    torch_sdk: TorchSdkPin
+    torch_sdk: HeadersPin
     shims: Mapping[str, Shim]
     """By name."""
     platforms: tuple[PlatformPolicy, ...]

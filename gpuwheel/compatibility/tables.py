@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from gpuwheel.compatibility.laws import check_laws
 from gpuwheel.compatibility.platforms import glibc_of, version_numbers
 from gpuwheel.compatibility.reading import Reader, read_table
 from gpuwheel.compatibility.rows import Compression, CudaToolkit, PlatformPolicy, Shim, Tables, TorchBuild
 from gpuwheel.model.archs import Arch
-from gpuwheel.model.pins import Pin, PinnedFile, TorchSdkPin
+from gpuwheel.model.pins import HeadersPin, Pin, PinnedFile
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["load_tables"]
+
+P = TypeVar("P", bound=Pin)
 
 
 @cache
@@ -52,19 +54,28 @@ class _Cuda(NamedTuple):
     compression: tuple[Compression, ...]
 
 
+class _Pins(NamedTuple):
+    components: Mapping[MinorVersion, tuple[Pin, ...]]
+    headers: Mapping[MinorVersion, tuple[HeadersPin, ...]]
+
+
 class _Torch(NamedTuple):
     builds: Mapping[MinorVersion, TorchBuild]
     floor: MinorVersion
-    sdk: TorchSdkPin
+    sdk: HeadersPin
 
 
-def _pins_file() -> dict[MinorVersion, tuple[Pin, ...]]:
-    pins = {}
+def _pins_file() -> _Pins:
     with read_table("pins.toml") as file:
         file.text("source")
-        for version, components in file.named_tables("toolkits", MinorVersion.parse):
-            with components:
-                pins[version] = tuple(_pin(name, components.table(name)) for name in components.names())
+        return _Pins(_by_toolkit(file, "toolkits", _pin), _by_toolkit(file, "headers", _headers))
+
+
+def _by_toolkit(file: Reader, key: str, read: Callable[[str, Reader], P]) -> dict[MinorVersion, tuple[P, ...]]:
+    pins = {}
+    for version, rows in file.named_tables(key, MinorVersion.parse):
+        with rows:
+            pins[version] = tuple(read(name, rows.table(name)) for name in rows.names())
     return pins
 
 
@@ -81,15 +92,29 @@ def _files(row: Reader) -> tuple[PinnedFile, ...]:
     return tuple(files)
 
 
-def _cuda_file(pins: Mapping[MinorVersion, tuple[Pin, ...]]) -> _Cuda:
+def _headers(name: str, reader: Reader) -> HeadersPin:
+    with reader as row:
+        return HeadersPin(
+            name=name,
+            version=row.text("version"),
+            files=_files(row),
+            prefix=row.text("prefix"),
+            roots=row.texts("roots"),
+            digest=row.text("digest"),
+            file_count=row.integer("file-count"),
+            required_by=row.texts("required-by") if row.has("required-by") else (),
+        )
+
+
+def _cuda_file(pins: _Pins) -> _Cuda:
     with read_table("cuda.toml") as file:
         sources = file.table("sources").strings()
         file.require_sources(sources, "compression", "devices", "renamed")
         toolkits = {
-            version: _toolkit(version, row, sources, pins.get(version, ()))
+            version: _toolkit(version, row, sources, pins)
             for version, row in file.named_tables("toolkits", MinorVersion.parse)
         }
-        unknown = [str(version) for version in pins if version not in toolkits]
+        unknown = [str(version) for version in {**pins.components, **pins.headers} if version not in toolkits]
         if unknown:
             file.fail(f"lacks a toolkit that pins.toml pins ({', '.join(unknown)}, expected a row)")
         return _Cuda(
@@ -101,7 +126,7 @@ def _cuda_file(pins: Mapping[MinorVersion, tuple[Pin, ...]]) -> _Cuda:
         )
 
 
-def _toolkit(version: MinorVersion, reader: Reader, sources: Mapping[str, str], pins: tuple[Pin, ...]) -> CudaToolkit:
+def _toolkit(version: MinorVersion, reader: Reader, sources: Mapping[str, str], pins: _Pins) -> CudaToolkit:
     with reader as row:
         measured = row.text("measured")
         plain = row.words("archs", Arch.parse)
@@ -120,7 +145,8 @@ def _toolkit(version: MinorVersion, reader: Reader, sources: Mapping[str, str], 
             nvrtc_deprecated=row.words("nvrtc-deprecated", Arch.parse) if row.has("nvrtc-deprecated") else None,
             has_nvcc=row.truth("has-nvcc"),
             requirement=row.text("toolkit"),
-            components=pins,
+            components=pins.components.get(version, ()),
+            headers=pins.headers.get(version, ()),
             sources={key: text.replace("{nvcc}", measured) for key, text in row.sources(sources).items()},
         )
 
@@ -137,7 +163,7 @@ def _torch_file() -> _Torch:
         builds = {
             version: _build(version, row, sources) for version, row in file.named_tables("versions", MinorVersion.parse)
         }
-        return _Torch(builds, file.parsed("stable-abi-floor", MinorVersion.parse), _sdk(file.table("sdk")))
+        return _Torch(builds, file.parsed("stable-abi-floor", MinorVersion.parse), _headers("torch", file.table("sdk")))
 
 
 def _build(version: MinorVersion, reader: Reader, sources: Mapping[str, str]) -> TorchBuild:
@@ -156,18 +182,6 @@ def _build(version: MinorVersion, reader: Reader, sources: Mapping[str, str]) ->
             stable_abi=row.text("stable-abi"),
             requires=row.texts("requires"),
             sources=row.sources(sources),
-        )
-
-
-def _sdk(reader: Reader) -> TorchSdkPin:
-    with reader as row:
-        return TorchSdkPin(
-            version=row.text("version"),
-            files=_files(row),
-            prefix=row.text("prefix"),
-            roots=row.texts("roots"),
-            digest=row.text("digest"),
-            file_count=row.integer("file-count"),
         )
 
 

@@ -124,8 +124,8 @@ def _explain_missing(shown: str, header: str) -> tuple[str, str]:
         )
     if header.startswith("crt/"):
         return (
-            f"{shown} needs {header} (for wmma), which is not part of the device compiler",
-            "add the include folder of the wheel nvidia-cuda-nvcc-cu12 to include-dirs of the kernel group",
+            f"{shown} needs {header}, which was not fetched: no source of this project is seen to include it",
+            "include the header that needs it (such as <mma.h>) by its name, not by an option or a computed macro",
         )
     return (
         f"{shown} includes {header}, which is not found",

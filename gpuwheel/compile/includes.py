@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["IncludeScanner", "ScannedFile"]
+    from gpuwheel.model.kernels import KernelGroup
+
+__all__ = ["IncludeScanner", "ScannedFile", "toolkit_includes"]
 
 # A comment may be matched in one way only: else a file full of them takes exponential time.
 _BLANK = rb"(?:[ \t\r\f\v]|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*"
@@ -27,6 +29,15 @@ _HAS_INCLUDE = re.compile(rb"__has_include(?:_next)?" + _BLANK + rb"\(" + _BLANK
 _DEFINITION = rb"\b(?:\([ \t]*(?P<parameter>\w*)[ \t]*\))?(?P<value>[^\n]*)"
 _HEADER_NAME = re.compile(rb'(?:"(?P<quoted>[^"]+)"|<(?P<angled>[^>]+)>)(?:[ \t]*//.*)?')
 _CONTINUATION = re.compile(rb"\\[ \t]*\r?\n")
+
+
+def toolkit_includes(groups: Iterable[KernelGroup]) -> frozenset[str]:
+    """Names of headers that device sources may include and that no folder of theirs has."""
+    names: set[str] = set()
+    for group in groups:
+        scanner = IncludeScanner(group.include_dirs)
+        names.update(name for source in group.sources for name in scanner.unresolved(source))
+    return frozenset(names)
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,17 @@ class IncludeScanner:
             waiting = [path for macro, here in macros for path in self._resolve_macro(macro, here, search, found)]
         return tuple(found[path] for path in sorted(found))
 
+    def unresolved(self, source: Path) -> Iterator[str]:
+        """Names that the closure of `source` includes, directly or by a macro, and that lie in no user's folder."""
+        search = (source.parent, *self.include_dirs)
+        closure = self.closure(source)
+        paths = [file.path for file in closure]
+        for file in closure:
+            macros = (include for macro in file.macros for include in self._expansions(macro, paths))
+            for include in (*file.includes, *macros):
+                if include is not None and not any(self._resolve(include, file.path.parent, search)):
+                    yield include.name
+
     def _follow(self, waiting: list[Path], search: Sequence[Path], found: dict[Path, ScannedFile]) -> None:
         while waiting:
             path = waiting.pop()
@@ -96,14 +118,18 @@ class IncludeScanner:
         self, macro: _Macro, here: Path, search: Sequence[Path], found: Iterable[Path]
     ) -> Iterator[Path]:
         """The files a macro may name: by its definitions, if all are plain header names, else any."""
-        definitions = [definition for path in found for definition in self._definitions_of(path, macro.name)]
-        includes = [_expanded(macro, *definition) for definition in definitions]
+        includes = self._expansions(macro, found)
         known = [include for include in includes if include is not None]
         if known and len(known) == len(includes) and macro.name.decode() not in self.command_line:
             for include in known:
                 yield from self._resolve(include, here, search)
         else:
             yield from self._every_file(search[0])
+
+    def _expansions(self, macro: _Macro, found: Iterable[Path]) -> list[_Include | None]:
+        """What each definition of `macro` makes of it; `None` where that is no plain header name."""
+        definitions = (definition for path in found for definition in self._definitions_of(path, macro.name))
+        return [_expanded(macro, *definition) for definition in definitions]
 
     def _definitions_of(self, path: Path, name: bytes) -> list[tuple[bytes, bytes]]:
         """(parameter, value) of each definition of a macro in a file."""

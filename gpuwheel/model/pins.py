@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-__all__ = ["Pin", "PinnedFile", "TorchSdkPin", "tree_digest"]
+__all__ = ["HeadersPin", "Pin", "PinnedFile", "contents_digest", "tree_digest"]
 
 
 @dataclass(frozen=True)
@@ -57,29 +57,32 @@ class Pin:
 
 
 @dataclass(frozen=True)
-class TorchSdkPin:
-    """The headers of torch's stable ABI, cut out of one version of torch."""
+class HeadersPin(Pin):
+    """Headers, cut out of a distribution of which nothing else is needed. Any one of its files will do."""
 
-    version: str
-    """Version of torch, for example "2.15.0"."""
-    files: tuple[PinnedFile, ...]
-    """Wheels that hold the same headers: any one will do."""
     prefix: str
     """Folder in the wheel that becomes the include folder: "torch/include/"."""
     roots: tuple[str, ...]
-    """Folders (ending in "/") and files, relative to `prefix`, that make up the stable subset."""
+    """Folders (ending in "/") and files, relative to `prefix`, that are cut out."""
     digest: str
     """`tree_digest` of the cut tree."""
     file_count: int
+    required_by: tuple[str, ...] = ()
+    """Headers of other pins, as sources name them, that do not compile without these."""
 
     def path_of(self, member: str) -> str | None:
         """Where a member of the wheel lies in the cut tree, relative to the include folder; `None` if not part."""
         if not member.startswith(self.prefix) or member.endswith("/") or ".." in member.split("/"):
             return None
         path = member[len(self.prefix) :]
-        if any(path == root or (root.endswith("/") and path.startswith(root)) for root in self.roots):
-            return path
-        return None
+        return path if self._covers(path) else None
+
+    def is_needed_for(self, includes: Iterable[str]) -> bool:
+        """Whether sources that include headers of these names, none of them their own, need the cut tree."""
+        return any(name in self.required_by or self._covers(name) for name in includes)
+
+    def _covers(self, path: str) -> bool:
+        return any(path == root or (root.endswith("/") and path.startswith(root)) for root in self.roots)
 
 
 def tree_digest(digests: Mapping[str, str]) -> str:
@@ -90,3 +93,8 @@ def tree_digest(digests: Mapping[str, str]) -> str:
     """
     lines = (f"{path}\0{digest}\n".encode() for path, digest in sorted(digests.items()))
     return hashlib.sha256(b"".join(lines)).hexdigest()
+
+
+def contents_digest(contents: Mapping[str, bytes]) -> str:
+    """`tree_digest` of a folder whose files are at hand: POSIX path relative to the folder -> bytes."""
+    return tree_digest({path: hashlib.sha256(data).hexdigest() for path, data in contents.items()})

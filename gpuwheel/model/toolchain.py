@@ -19,7 +19,7 @@ class DeviceCompiler:
 
     cuda: MinorVersion
     pins: tuple[str, ...]
-    """`name==version`, sorted: what a build of this toolkit installs."""
+    """`name==version`, sorted: what it was taken from."""
     python_path: tuple[Path, ...]
     """`sys.path` entries of the worker process; they hold `cuda.bindings` and what it imports."""
     nvrtc: Path
@@ -27,9 +27,9 @@ class DeviceCompiler:
     nvfatbin: Path
     """Absolute path of `libnvfatbin.so.12`."""
     include_dirs: tuple[Path, ...]
-    """CUDA runtime headers, then CCCL."""
+    """CUDA runtime headers, then CCCL, then headers that few sources need, where these do."""
     digest: str
-    """sha256 over the pins: two compilers with one digest produce the same images."""
+    """sha256 over the pins and header trees: two compilers with one digest produce the same images."""
     found_via: str
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,13 @@ from packaging.tags import sys_tags
 
 from gpuwheel.errors import ToolchainError
 from gpuwheel.model.toolchain import DeviceCompiler
+from gpuwheel.toolchain.headers import find_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from gpuwheel.compatibility import CudaToolkit
-    from gpuwheel.model.pins import Pin, PinnedFile
+    from gpuwheel.model.pins import HeadersPin, Pin, PinnedFile
     from gpuwheel.toolchain.context import Context
 
 __all__ = ["find_device_compiler"]
@@ -35,13 +37,18 @@ _LAYOUT = "1"  # of a provisioned folder; part of its key
 
 
 def find_device_compiler(
-    toolkit: CudaToolkit, *, context: Context, search_path: Sequence[str] | None = None
+    toolkit: CudaToolkit,
+    *,
+    context: Context,
+    includes: Collection[str] = (),
+    search_path: Sequence[str] | None = None,
 ) -> DeviceCompiler:
     """The device compiler of `toolkit`, exactly as pinned.
 
     Args:
         toolkit: a row of the tables, with its pins.
         context: cache, environment, reporter.
+        includes: names of headers that the device sources take from the toolkit: what few need comes only for those.
         search_path: where installed distributions are looked for; `sys.path` unless stated.
 
     Raises:
@@ -52,6 +59,14 @@ def find_device_compiler(
     if not toolkit.components:
         msg = f"CUDA {toolkit.version} has no pinned device compiler"
         raise ToolchainError(msg, hint="set tool.gpuwheel.cuda to a toolkit that gpuwheel pins, such as 12.9")
+    compiler = _find(toolkit, context, search_path)
+    for pin in toolkit.headers:
+        if pin.is_needed_for(includes):
+            compiler = _with_headers(compiler, pin, context, search_path)
+    return compiler
+
+
+def _find(toolkit: CudaToolkit, context: Context, search_path: Sequence[str] | None) -> DeviceCompiler:
     installed = _locate(toolkit, search_path, "build environment")
     if installed is not None:
         return installed
@@ -85,6 +100,21 @@ def _provision(toolkit: CudaToolkit, files: Mapping[Pin, PinnedFile], key: str, 
         msg = f"the device compiler of CUDA {toolkit.version} lacks a file (unpacked {names} into {path})"
         raise ToolchainError(msg, hint="this is a bug in gpuwheel's tables: please report it")
     return found
+
+
+def _with_headers(
+    compiler: DeviceCompiler, pin: HeadersPin, context: Context, search_path: Sequence[str] | None
+) -> DeviceCompiler:
+    distribution = _distribution(pin.name, search_path)
+    installed = _root(distribution) if distribution is not None and distribution.version == pin.version else None
+    headers = find_headers(pin, context=context, installed=installed)
+    context.reporter.info(f"headers of {pin.requirement} ({headers.found_via})")
+    return replace(
+        compiler,
+        pins=tuple(sorted((*compiler.pins, pin.requirement))),
+        include_dirs=(*compiler.include_dirs, headers.include_dir),
+        digest=hashlib.sha256(f"{compiler.digest}\n{pin.digest}".encode()).hexdigest(),
+    )
 
 
 def _file_for(pin: Pin) -> PinnedFile:

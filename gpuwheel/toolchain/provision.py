@@ -1,12 +1,11 @@
-"""Bring pinned files from the package index: whole wheels, unpacked, and the headers cut out of a torch wheel.
+"""Bring pinned files from the package index: whole wheels, unpacked, and headers cut out of a wheel.
 
-Of torch, the central directory of the wheel and the header members come by byte ranges; an index that does not
-serve ranges costs the whole wheel once. What was cut is held against the pinned digest of the tree.
+To cut, the central directory of the wheel and the header members come by byte ranges; an index that does not serve
+ranges costs the whole wheel once. What was cut is held against the pinned digest of the tree.
 """
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 import zlib
 from contextlib import closing, contextmanager
@@ -14,7 +13,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, cast
 
 from gpuwheel.errors import NetworkError
-from gpuwheel.model.pins import tree_digest
+from gpuwheel.model.pins import contents_digest
 from gpuwheel.toolchain.download import download
 from gpuwheel.toolchain.index import PackageIndex
 from gpuwheel.toolchain.index_settings import read_index_settings
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from gpuwheel.model.pins import PinnedFile, TorchSdkPin
+    from gpuwheel.model.pins import HeadersPin, PinnedFile
     from gpuwheel.toolchain.context import Context
     from gpuwheel.toolchain.index import FoundFile
 
@@ -57,8 +56,8 @@ def provision_wheels(
                 wheel.unlink()
 
 
-def provision_headers(pin: TorchSdkPin, folder: Path, context: Context) -> str:
-    """Write the headers that `pin` names below `folder`, and say how they came.
+def provision_headers(pin: HeadersPin, context: Context) -> tuple[dict[str, bytes], str]:
+    """The headers that `pin` names, by their path in the include folder, and how they came.
 
     Raises:
         NetworkError: no wheel of the pin can be had, or its headers are not the pinned ones.
@@ -66,20 +65,17 @@ def provision_headers(pin: TorchSdkPin, folder: Path, context: Context) -> str:
     """
     reporter = context.reporter
     with _index(context) as (index, transport):
-        found = index.find("torch", pin.files)
+        found = index.find(pin.name, pin.files)
         if local_path(found.url) is None:
-            reporter.info(f"cutting the torch {pin.version} headers out of {found.file.filename}")
+            reporter.info(f"cutting the headers out of {found.file.filename}")
             try:
-                _cut_by_ranges(found, pin, folder, transport)
+                return _cut_by_ranges(found, pin, transport), f"{found.index}, by ranges"
             except RangesUnsupportedError as error:
                 reporter.warn(f"{error.message}: downloading the whole wheel, {found.file.size / 1e6:.0f} MB")
-            else:
-                return f"{found.index}, by ranges"
         with context.cache.scratch() as scratch:
             wheel = download(found, scratch, transport=transport, reporter=reporter)
             with wheel.open("rb") as file:
-                _cut(file, found, pin, folder)
-    return f"{found.index}, whole wheel"
+                return _cut(file, found, pin), f"{found.index}, whole wheel"
 
 
 @contextmanager
@@ -89,14 +85,14 @@ def _index(context: Context) -> Iterator[tuple[PackageIndex, Transport]]:
         yield PackageIndex(settings, transport), transport
 
 
-def _cut_by_ranges(found: FoundFile, pin: TorchSdkPin, folder: Path, transport: Transport) -> None:
+def _cut_by_ranges(found: FoundFile, pin: HeadersPin, transport: Transport) -> dict[str, bytes]:
     size = found.file.size
     with SparseFile(partial(transport.span, found.url, size=size), size) as file:
-        _cut(cast("IO[bytes]", file), found, pin, folder)
+        return _cut(cast("IO[bytes]", file), found, pin)
 
 
-def _cut(file: IO[bytes], found: FoundFile, pin: TorchSdkPin, folder: Path) -> None:
-    """Write the members that `pin` names into `folder`, once they are known to be the pinned ones."""
+def _cut(file: IO[bytes], found: FoundFile, pin: HeadersPin) -> dict[str, bytes]:
+    """The members that `pin` names, which are the pinned ones."""
     contents: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(file) as archive:
@@ -108,14 +104,11 @@ def _cut(file: IO[bytes], found: FoundFile, pin: TorchSdkPin, folder: Path) -> N
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         msg = f"{found.file.filename} from {found.index} is not a readable wheel ({error})"
         raise NetworkError(msg, hint="the index or a proxy damages files: try again, or another index") from error
-    digest = tree_digest({path: hashlib.sha256(data).hexdigest() for path, data in contents.items()})
+    digest = contents_digest(contents)
     if digest != pin.digest:
         msg = (
             f"the headers in {found.file.filename} from {found.index} are not the pinned ones "
             f"({len(contents)} files with digest {digest}, expected {pin.file_count} with {pin.digest})"
         )
         raise NetworkError(msg, hint="set GPUWHEEL_INDEX_URL to an index with the original files")
-    for path, data in contents.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+    return contents

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gpuwheel._cache import Cache
-from gpuwheel.model.pins import Pin, PinnedFile, TorchSdkPin, tree_digest
+from gpuwheel.model.pins import HeadersPin, Pin, PinnedFile, tree_digest
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.toolchain import Context
 
@@ -209,10 +209,11 @@ TORCH_MEMBERS = {
 
 
 @pytest.fixture
-def torch_pin(index: IndexServer) -> TorchSdkPin:
+def torch_pin(index: IndexServer) -> HeadersPin:
     """A small torch on the index."""
     file = index.add("torch", *make_wheel("torch", "9.9", TORCH_MEMBERS))
-    return TorchSdkPin(
+    return HeadersPin(
+        name="torch",
         version="9.9",
         files=(file,),
         prefix="torch/include/",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from conftest import IndexServer, Log
 
     from gpuwheel._cache import Cache
-    from gpuwheel.model.pins import TorchSdkPin
+    from gpuwheel.model.pins import HeadersPin
     from gpuwheel.model.toolchain import TorchSdk
 
 WHEEL = "torch-9.9-py3-none-any.whl"
@@ -51,7 +51,7 @@ find_torch_sdk(pin, context=Context(cache, environ, SilentReporter()))
 """
 
 
-def test_only_the_headers_are_downloaded(index: IndexServer, torch_pin: TorchSdkPin, context: Context) -> None:
+def test_only_the_headers_are_downloaded(index: IndexServer, torch_pin: HeadersPin, context: Context) -> None:
     sdk = find_torch_sdk(torch_pin, context=context)
     assert sorted(_headers(sdk)) == [f"torch/csrc/stable/h{number}.h" for number in range(4)]
     assert sdk.library.name == "libtorch.so"
@@ -62,7 +62,7 @@ def test_only_the_headers_are_downloaded(index: IndexServer, torch_pin: TorchSdk
     assert all("bytes=" in request for request in _wheel_requests(index))
 
 
-def test_the_cache_serves_without_the_index(index: IndexServer, torch_pin: TorchSdkPin, context: Context) -> None:
+def test_the_cache_serves_without_the_index(index: IndexServer, torch_pin: HeadersPin, context: Context) -> None:
     first = find_torch_sdk(torch_pin, context=context)
     asked = len(index.requests)
     second = find_torch_sdk(torch_pin, context=context)
@@ -70,7 +70,7 @@ def test_the_cache_serves_without_the_index(index: IndexServer, torch_pin: Torch
     assert second == replace(first, found_via="cache")
 
 
-def test_a_damaged_cache_is_mended(torch_pin: TorchSdkPin, context: Context, log: Log) -> None:
+def test_a_damaged_cache_is_mended(torch_pin: HeadersPin, context: Context, log: Log) -> None:
     sdk = find_torch_sdk(torch_pin, context=context)
     before = _headers(sdk)
     (sdk.include_dir / "torch/csrc/stable/h1.h").write_bytes(b"")
@@ -80,7 +80,7 @@ def test_a_damaged_cache_is_mended(torch_pin: TorchSdkPin, context: Context, log
 
 @pytest.mark.parametrize("ranges", ["no", "no total", "other"])
 def test_without_ranges_the_whole_wheel_comes(
-    index: IndexServer, torch_pin: TorchSdkPin, context: Context, log: Log, ranges: str
+    index: IndexServer, torch_pin: HeadersPin, context: Context, log: Log, ranges: str
 ) -> None:
     index.ranges = ranges
     sdk = find_torch_sdk(torch_pin, context=context)
@@ -90,12 +90,12 @@ def test_without_ranges_the_whole_wheel_comes(
     assert context.traffic.received >= torch_pin.files[0].size
 
 
-def test_a_cut_range_is_fetched_again(index: IndexServer, torch_pin: TorchSdkPin, context: Context) -> None:
+def test_a_cut_range_is_fetched_again(index: IndexServer, torch_pin: HeadersPin, context: Context) -> None:
     index.cut_short = 1
     assert "by ranges" in find_torch_sdk(torch_pin, context=context).found_via
 
 
-def test_a_cut_download_is_resumed(index: IndexServer, torch_pin: TorchSdkPin, context: Context) -> None:
+def test_a_cut_download_is_resumed(index: IndexServer, torch_pin: HeadersPin, context: Context) -> None:
     index.ranges = "no total"  # good enough to resume by, not to cut by
     index.cut_short = 2  # of the part that was refused, and of the whole
     find_torch_sdk(torch_pin, context=context)
@@ -103,7 +103,7 @@ def test_a_cut_download_is_resumed(index: IndexServer, torch_pin: TorchSdkPin, c
 
 
 def test_a_cut_download_starts_over_where_ranges_are_unknown(
-    index: IndexServer, torch_pin: TorchSdkPin, context: Context
+    index: IndexServer, torch_pin: HeadersPin, context: Context
 ) -> None:
     index.ranges = "no"
     index.cut_short = 1
@@ -111,7 +111,7 @@ def test_a_cut_download_starts_over_where_ranges_are_unknown(
 
 
 def test_a_download_that_is_always_cut_fails_and_the_next_run_works(
-    index: IndexServer, torch_pin: TorchSdkPin, context: Context
+    index: IndexServer, torch_pin: HeadersPin, context: Context
 ) -> None:
     index.ranges = "no"
     index.cut_short = 10
@@ -122,7 +122,7 @@ def test_a_download_that_is_always_cut_fails_and_the_next_run_works(
     assert len(_headers(find_torch_sdk(torch_pin, context=context))) == 4
 
 
-def test_other_headers_are_refused(torch_pin: TorchSdkPin, context: Context) -> None:
+def test_other_headers_are_refused(torch_pin: HeadersPin, context: Context) -> None:
     pin = replace(torch_pin, digest="0" * 64)
     with pytest.raises(NetworkError, match="not the pinned ones") as caught:
         find_torch_sdk(pin, context=context)
@@ -132,9 +132,7 @@ def test_other_headers_are_refused(torch_pin: TorchSdkPin, context: Context) -> 
     assert _nothing_half_written(context.cache)
 
 
-def test_another_wheel_of_the_same_size_is_refused(
-    index: IndexServer, torch_pin: TorchSdkPin, context: Context
-) -> None:
+def test_another_wheel_of_the_same_size_is_refused(index: IndexServer, torch_pin: HeadersPin, context: Context) -> None:
     index.ranges = "no"
     content = bytearray(index.projects["torch"][WHEEL])
     content[100] ^= 1
@@ -145,7 +143,7 @@ def test_another_wheel_of_the_same_size_is_refused(
     assert torch_pin.files[0].sha256 in caught.value.message
 
 
-def test_bytes_damaged_on_the_way_are_noticed(index: IndexServer, torch_pin: TorchSdkPin, context: Context) -> None:
+def test_bytes_damaged_on_the_way_are_noticed(index: IndexServer, torch_pin: HeadersPin, context: Context) -> None:
     content = index.projects["torch"][WHEEL]
     at = content.index(b"torch/include/torch/csrc/stable/h0.h") + 40
     index.digests[WHEEL] = torch_pin.files[0].sha256
@@ -155,7 +153,7 @@ def test_bytes_damaged_on_the_way_are_noticed(index: IndexServer, torch_pin: Tor
     assert _nothing_half_written(context.cache)
 
 
-def test_offline_says_what_is_missing_and_what_to_do(torch_pin: TorchSdkPin, context: Context) -> None:
+def test_offline_says_what_is_missing_and_what_to_do(torch_pin: HeadersPin, context: Context) -> None:
     offline = replace(context, environ={**context.environ, "GPUWHEEL_INDEX_URL": "http://127.0.0.1:9/simple"})
     with pytest.raises(NetworkError, match=r"http://127\.0\.0\.1:9/simple/torch/ cannot be reached") as caught:
         find_torch_sdk(torch_pin, context=offline)
@@ -165,14 +163,14 @@ def test_offline_says_what_is_missing_and_what_to_do(torch_pin: TorchSdkPin, con
     assert caught.value.exit_code == 6
 
 
-def test_a_server_that_falls_silent_is_given_up(index: IndexServer, torch_pin: TorchSdkPin, context: Context) -> None:
+def test_a_server_that_falls_silent_is_given_up(index: IndexServer, torch_pin: HeadersPin, context: Context) -> None:
     index.release = threading.Event()
     impatient = replace(context, environ={**context.environ, "PIP_DEFAULT_TIMEOUT": "0.2", "PIP_RETRIES": "0"})
     with pytest.raises(NetworkError, match=r"cut short \(.*timed out"):
         find_torch_sdk(torch_pin, context=impatient)
 
 
-def test_parallel_builds_download_once(index: IndexServer, torch_pin: TorchSdkPin, context: Context) -> None:
+def test_parallel_builds_download_once(index: IndexServer, torch_pin: HeadersPin, context: Context) -> None:
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda _: find_torch_sdk(torch_pin, context=context).found_via, range(3)))
     assert sorted(found) == ["cache", "cache", f"{index.url}, by ranges"]
@@ -180,7 +178,7 @@ def test_parallel_builds_download_once(index: IndexServer, torch_pin: TorchSdkPi
 
 
 def test_an_interrupt_leaves_nothing_and_the_next_run_works(
-    index: IndexServer, torch_pin: TorchSdkPin, context: Context, tmp_path: Path
+    index: IndexServer, torch_pin: HeadersPin, context: Context, tmp_path: Path
 ) -> None:
     index.release = threading.Event()
     arguments = tmp_path / "arguments"
@@ -197,7 +195,7 @@ def test_an_interrupt_leaves_nothing_and_the_next_run_works(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_is_named(torch_pin: TorchSdkPin, context: Context) -> None:
+def test_a_full_disk_is_named(torch_pin: HeadersPin, context: Context) -> None:
     def fill(folder: Path) -> None:
         (folder / "full").symlink_to("/dev/full")
         (folder / "full").write_bytes(bytes(1 << 20))
