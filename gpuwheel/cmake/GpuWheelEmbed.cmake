@@ -30,6 +30,11 @@ function(gpuwheel_embed_library target)
     ${prefix_map} -ffunction-sections -fdata-sections
     "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fno-gnu-unique;-Wno-attributes>"
     "$<$<COMPILE_LANGUAGE:CXX>:${arg_FLAGS}>")
+  # torch's headers are most of what each source costs: from three sources on they are parsed once.
+  list(LENGTH arg_SOURCES count)
+  if(count GREATER 2)
+    target_precompile_headers(${target} PRIVATE <gpuwheel/torch.h>)
+  endif()
   set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${arg_VERSION_SCRIPT}")
   # Registration is a static constructor: nothing is exported. The stub gives DT_NEEDED libtorch.so, whose own
   # dependencies bring libtorch_cpu and, in CUDA builds of torch, libtorch_cuda.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from gpuwheel.errors import CompileError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gpuwheel.model.kernels import BuiltGroup, KernelCost
 
 __all__ = ["check_budget", "summary"]
@@ -18,8 +21,9 @@ def summary(group: BuiltGroup) -> list[str]:
     """Registers per thread of each kernel and architecture, as an aligned table; `+N` are bytes spilled."""
     archs = [arch.sm for arch in group.cubin_archs]
     rows = [["kernel", *archs]]
+    namespace = _common_namespace(group.kernels)
     for name, costs in group.kernels.items():
-        rows.append([_shortened(name), *(_cell(costs.get(arch)) for arch in archs)])
+        rows.append([_shortened(name.removeprefix(namespace)), *(_cell(costs.get(arch)) for arch in archs)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     size = group.fatbin.stat().st_size
     ptx = "".join(f", {arch.compute}" for arch in group.ptx_archs)
@@ -58,6 +62,13 @@ def _cell(cost: KernelCost | None) -> str:
     if cost is None:
         return "-"
     return f"{cost.registers}+{cost.spill}" if cost.spill else str(cost.registers)
+
+
+def _common_namespace(names: Iterable[str]) -> str:
+    """What every name starts with, as whole namespaces: "pkg::kernels::"."""
+    scopes = [name.partition("<")[0].split("::")[:-1] for name in names]
+    shared = takewhile(lambda parts: len(set(parts)) == 1, zip(*scopes, strict=False))
+    return "".join(f"{parts[0]}::" for parts in shared)
 
 
 def _shortened(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -42,6 +43,13 @@ def test_the_table(built: BuiltGroup) -> None:
         "ops::k<float, 4>     22  128+24",
         "only_new              -       8",
     ]
+
+
+def test_a_namespace_that_all_kernels_share_is_left_out_of_the_table(built: BuiltGroup) -> None:
+    costs = next(iter(built.kernels.values()))
+    names = ["pkg::kernels::a::scale<ns::T>", "pkg::kernels::b::scale"]
+    table = summary(replace(built, kernels=dict.fromkeys(names, costs)))
+    assert [line.split()[0] for line in table[3:]] == ["a::scale<ns::T>", "b::scale"]
 
 
 def test_a_budget_names_the_worst_kernel_first(built: BuiltGroup) -> None:
