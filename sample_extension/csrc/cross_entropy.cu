@@ -81,12 +81,12 @@ __device__ __forceinline__ Softmax<float> read_row(const Row<T, VEC>& row, Vecto
   const T* body = row.logits + row.head;
   int i = threadIdx.x;
 #pragma unroll 1
-  for (; i + (kFlatUnroll - 1) * static_cast<int>(blockDim.x) < row.vectors; i += kFlatUnroll * blockDim.x) {
-    Vector<T, VEC> loaded[kFlatUnroll];
+  for (; i + (kLossUnroll - 1) * static_cast<int>(blockDim.x) < row.vectors; i += kLossUnroll * blockDim.x) {
+    Vector<T, VEC> loaded[kLossUnroll];
 #pragma unroll
-    for (int k = 0; k < kFlatUnroll; ++k) loaded[k] = load<VEC>(body, i + k * blockDim.x);
+    for (int k = 0; k < kLossUnroll; ++k) loaded[k] = load<VEC>(body, i + k * blockDim.x);
 #pragma unroll
-    for (int k = 0; k < kFlatUnroll; ++k) {
+    for (int k = 0; k < kLossUnroll; ++k) {
       if (i + static_cast<int>(k * blockDim.x) < first_kept) kept[i + k * blockDim.x] = loaded[k];
     }
     include(seen, loaded);

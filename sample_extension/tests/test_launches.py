@@ -41,7 +41,7 @@ def test_add_rms_norm(launch_of):
     x, residual, weight = on("cuda", (6, 4096), (6, 4096), (4096,))
     (y, total, scale), (launch,) = launch_of(OPS.add_rms_norm, x, residual, weight, 1e-6)
     assert short(launch) == "add_rms_norm<float, 4>"
-    assert (launch.grid, launch.block, launch.shared_bytes) == ((6, 1, 1), (256, 1, 1), 0)
+    assert (launch.grid, launch.block, launch.shared_bytes) == ((6, 1, 1), (512, 1, 1), 0)
     assert launch.arguments("PPPPPPqif")[:8] == (*pointers(y, total, scale, x, residual, weight), 6, 4096)
 
 
@@ -56,7 +56,7 @@ def test_rows_beyond_the_registers(launch_of):
     x, residual, weight = on("cuda", (2, 40000), (2, 40000), (40000,))
     _, (launch,) = launch_of(OPS.add_rms_norm, x, residual, weight, 1e-6)
     assert short(launch) == "add_rms_norm_long<float, 4>"
-    assert launch.block == (512, 1, 1)
+    assert launch.block == (1024, 1, 1)
 
 
 def test_add_rms_norm_backward_sums_in_two_stages(launch_of):

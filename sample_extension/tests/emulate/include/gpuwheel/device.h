@@ -4,6 +4,7 @@
 #pragma once
 
 #include <gpuwheel/dtype.h>
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cmath>
@@ -40,7 +41,9 @@ namespace emulate {
 constexpr unsigned kWarp = 32;
 
 struct Thread {
-  ucontext_t context;
+  ucontext_t first;  // where it begins
+  jmp_buf at;        // where it waits: unlike swapcontext, changing there needs no system call
+  bool begun = false;
   std::unique_ptr<char[]> stack;
   Index3 index;
   bool done = false;
@@ -50,7 +53,7 @@ struct Thread {
 
 struct Block {
   std::vector<Thread> threads;
-  ucontext_t scheduler;
+  jmp_buf scheduler;
   unsigned current = 0;
   unsigned long steps = 0;     // barriers and shuffles that threads came to, and threads that ended
   unsigned long barriers = 0;  // that threads came to, all together
@@ -63,20 +66,32 @@ struct Block {
     return block;
   }
 
+  // A thread lives as long as the launch and runs the kernel once per block.
   static void entry() {
     Block& block = *running();
-    try {
-      block.body();
-    } catch (...) {
-      block.error = std::current_exception();
+    for (;;) {
+      try {
+        block.body();
+      } catch (...) {
+        block.error = std::current_exception();
+      }
+      block.threads[block.current].done = true;
+      ++block.steps;
+      block.yield();
     }
-    block.threads[block.current].done = true;
-    ++block.steps;
-    swapcontext(&block.threads[block.current].context, &block.scheduler);
+  }
+
+  void resume() {
+    Thread& thread = threads[current];
+    threadIdx = thread.index;
+    if (_setjmp(scheduler) != 0) return;
+    if (thread.begun) _longjmp(thread.at, 1);
+    thread.begun = true;
+    setcontext(&thread.first);
   }
 
   void yield() {
-    swapcontext(&threads[current].context, &scheduler);
+    if (_setjmp(threads[current].at) == 0) _longjmp(scheduler, 1);
     threadIdx = threads[current].index;
   }
 
@@ -85,31 +100,34 @@ struct Block {
     while (arrivals < wanted) yield();
   }
 
-  void run() {
+  void begin() {
     constexpr size_t kStack = 64 * 1024;
     running() = this;
-    barriers = 0;
-    shuffles.assign(threads.size() / kWarp + 1, 0);
     unsigned number = 0;
     for (Thread& thread : threads) {
       thread.index = {number % blockDim.x, number / blockDim.x % blockDim.y, number / blockDim.x / blockDim.y};
       ++number;
-      if (!thread.stack) thread.stack.reset(new char[kStack]);
+      thread.stack.reset(new char[kStack]);
+      getcontext(&thread.first);
+      thread.first.uc_stack.ss_sp = thread.stack.get();
+      thread.first.uc_stack.ss_size = kStack;
+      makecontext(&thread.first, &Block::entry, 0);
+    }
+  }
+
+  void run() {
+    barriers = 0;
+    shuffles.assign(threads.size() / kWarp + 1, 0);
+    for (Thread& thread : threads) {
       thread.done = false;
       thread.barriers = thread.shuffles = 0;
-      getcontext(&thread.context);
-      thread.context.uc_stack.ss_sp = thread.stack.get();
-      thread.context.uc_stack.ss_size = kStack;
-      thread.context.uc_link = &scheduler;
-      makecontext(&thread.context, &Block::entry, 0);
     }
     for (bool left = true; left;) {
       left = false;
       const unsigned long before = steps;
       for (current = 0; current < threads.size(); ++current) {
         if (threads[current].done) continue;
-        threadIdx = threads[current].index;
-        swapcontext(&scheduler, &threads[current].context);
+        resume();
         left = left || !threads[current].done;
         if (error) std::rethrow_exception(error);
       }
@@ -125,6 +143,7 @@ void launch(Kernel* kernel, Index3 grid, Index3 block, Arguments... arguments) {
   Block state;
   state.threads = std::vector<Thread>(block.x * block.y * block.z);
   state.body = [&] { kernel(arguments...); };
+  state.begin();
   for (blockIdx.z = 0; blockIdx.z < grid.z; ++blockIdx.z) {
     for (blockIdx.y = 0; blockIdx.y < grid.y; ++blockIdx.y) {
       for (blockIdx.x = 0; blockIdx.x < grid.x; ++blockIdx.x) state.run();
