@@ -1,0 +1,173 @@
+"""The tables of docs/explanation/performance.md, from stored figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+__all__ = ["read_results", "tables", "write_docs"]
+
+_PAGE = Path("docs") / "explanation" / "performance.md"
+_BEGIN = "<!-- begin: python ci/bench/run.py --write-docs -->"
+_END = "<!-- end -->"
+
+Results = dict[str, Any]
+
+
+def read_results(path: Path) -> Results:
+    """What a run wrote."""
+    results: Results = json.loads(path.read_text(encoding="utf-8"))
+    return results
+
+
+def write_docs(root: Path, results: Results) -> None:
+    """Put the tables between the page's markers.
+
+    Raises:
+        SystemExit: the page has no markers.
+    """
+    page = root / _PAGE
+    text = page.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        message = f"{_PAGE} has no markers {_BEGIN} and {_END}"
+        raise SystemExit(message)
+    page.write_text(f"{before}{begin}\n\n{tables(results)}\n\n{end}{after}", encoding="utf-8")
+    print(f"wrote {_PAGE}")
+
+
+def tables(results: Results) -> str:
+    """All tables, as Markdown."""
+    parts = [
+        _machine(results),
+        "### From nothing\n\n" + _cold(results),
+        "### While developing\n\n" + _developing(results),
+        "### The wheel\n\n" + _wheels(results),
+        "### Targets\n\n" + _targets(results),
+    ]
+    if "stages" in results["measurements"].get("gpuwheel", {}):
+        parts.append("### gpuwheel's no-op, by stage\n\n" + _stages(results))
+    return "\n\n".join(parts)
+
+
+def _machine(results: Results) -> str:
+    machine, versions = results["machine"], results["versions"]
+    torch = next((packages for packages in versions.values() if "torch" in packages), {})
+    ours = versions.get("gpuwheel", {})
+    loads = [
+        load
+        for scenarios in results["measurements"].values()
+        for figures in scenarios.values()
+        for load in figures.get("load", ())
+    ]
+    return "\n".join(
+        [
+            f"Measured on {machine['date']} with `{results['command']}`: {machine['cores']} cores "
+            f"({machine['processor']}), {_bytes(machine['memory'])} of memory, {machine['system']}, {machine['compiler']}, "
+            f"Python {machine['python']}, pip {machine['pip']}; load average {min(loads):.1f} to {max(loads):.1f}.",
+            f"Operators: {', '.join(f'`{name}`' for name in results['operators'])}, forward and backward, for "
+            f"{', '.join(results['archs'])}.",
+            f"gpuwheel: NVRTC {ours.get('nvidia-cuda-nvrtc-cu12', '?')}, CMake {ours.get('cmake', 'of the machine')}. "
+            f"cpp_extension: torch {torch.get('torch', '?')}, nvcc {torch.get('nvidia-cuda-nvcc', '?')}, "
+            f"setuptools {torch.get('setuptools', '?')}, ninja {torch.get('ninja', '?')}.",
+        ]
+    )
+
+
+def _cold(results: Results) -> str:
+    rows = [
+        ("bytes downloaded", "downloaded", _bytes),
+        ("build environment on disk", "environment_bytes", _bytes),
+        ("wall", "wall", _seconds),
+        ("CPU", "cpu", _seconds),
+        ("of it in the backend (compile, link, pack)", "hook_cpu", _seconds),
+        ("peak memory", "peak_memory", _bytes),
+    ]
+    return _table(
+        results,
+        ["`pip wheel`, isolated, empty caches"],
+        [(title, [("cold", key, form)]) for title, key, form in rows],
+    )
+
+
+def _developing(results: Results) -> str:
+    rows = []
+    for title, scenario in (("clean build", "warm"), ("nothing changed", "no-op"), ("one line of one kernel", "one line")):
+        rows += [
+            (f"{title}: wall", [(scenario, "wall", _seconds)]),
+            (f"{title}: wall in the backend", [(scenario, "hook_wall", _seconds)]),
+            (f"{title}: CPU in the backend", [(scenario, "hook_cpu", _seconds)]),
+        ]
+    return _table(results, ["`pip wheel --no-build-isolation`, caches full"], rows)
+
+
+def _wheels(results: Results) -> str:
+    kinds = ("default", "default, stripped", "size mode", "size mode, stripped")
+    return _table(results, ["wheel"], [(kind, [("wheels", kind, _bytes)]) for kind in kinds])
+
+
+def _table(results: Results, head: list[str], rows: list[tuple[str, list[tuple[str, str, Any]]]]) -> str:
+    names = list(results["titles"])
+    lines = [
+        "| " + " | ".join([*head, *(results["titles"][name] for name in names)]) + " |",
+        "|---|" + "---:|" * len(names),
+    ]
+    for title, cells in rows:
+        shown = []
+        for name in names:
+            for scenario, key, form in cells:
+                value = results["measurements"].get(name, {}).get(scenario, {}).get(key)
+                shown.append("–" if value is None else form(value))
+        lines.append("| " + " | ".join([title, *shown]) + " |")
+    return "\n".join(lines)
+
+
+def _targets(results: Results) -> str:
+    measured = results["measurements"]
+
+    def value(contestant: str, scenario: str, key: str) -> float | None:
+        found = measured.get(contestant, {}).get(scenario, {}).get(key)
+        return None if found is None else float(found)
+
+    def least(scenario: str, key: str) -> float | None:
+        """Of the layouts on the stable ABI, the best."""
+        values = [v for name in ("stable", "split") if (v := value(name, scenario, key)) is not None]
+        return min(values, default=None)
+
+    rows = [
+        ("bytes downloaded, cold, against classic", 20, value("classic", "cold", "downloaded"), value("gpuwheel", "cold", "downloaded")),
+        ("wall, cold, against classic", 10, value("classic", "cold", "wall"), value("gpuwheel", "cold", "wall")),
+        ("CPU in the backend, nothing cached, against classic", 30, value("classic", "cold", "hook_cpu"), value("gpuwheel", "cold", "hook_cpu")),
+        ("CPU in the backend, nothing cached, against the best layout", 3, least("warm", "hook_cpu"), value("gpuwheel", "cold", "hook_cpu")),
+        ("wheel, against classic as cpp_extension makes it", 3, value("classic", "wheels", "default"), value("gpuwheel", "wheels", "default")),
+    ]
+    lines = ["| target | wanted | measured | |", "|---|---:|---:|---|"]
+    for title, wanted, theirs, ours in rows:
+        if theirs is not None and ours:
+            ratio = theirs / ours
+            lines.append(f"| {title} | {wanted}x less | {ratio:.1f}x less | {'met' if ratio >= wanted else 'missed'} |")
+    stages = measured.get("gpuwheel", {}).get("stages")
+    if stages:
+        taken = stages["device"] + stages["host"]
+        lines.append(f"| compile stage, nothing changed | 0.1 s | {taken:.2f} s | {'met' if taken <= 0.1 else 'missed'} |")
+    return "\n".join(lines)
+
+
+def _stages(results: Results) -> str:
+    stages = results["measurements"]["gpuwheel"]["stages"]
+    lines = ["| stage | ms |", "|---|---:|"]
+    return "\n".join([*lines, *(f"| {name} | {seconds * 1000:.1f} |" for name, seconds in stages.items())])
+
+
+def _bytes(value: float) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= size:
+            number = value / size
+            return f"{number:.2f} {unit}" if number < 10 else f"{number:.0f} {unit}"
+    return f"{value:.0f} B"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
