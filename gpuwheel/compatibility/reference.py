@@ -98,6 +98,13 @@ def _pins(tables: Tables) -> list[str]:
             ]
             parts += [f"## Device compiler for CUDA {version}\n"]
             parts += _table(("requirement", "files (Linux)", "largest"), rows)
+        for headers in toolkit.headers:
+            names = _words(f"`{name}`" for name in (*headers.roots, *headers.required_by))
+            text = f"""\
+Sources that include any of {names} also get
+{headers.file_count} headers of `{headers.requirement}` (digest of the tree: `{headers.digest}`).
+"""
+            parts += [text]
     return parts
 
 

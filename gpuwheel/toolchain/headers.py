@@ -1,4 +1,4 @@
-"""Headers cut out of a pinned distribution: in the cache, in an installed copy, or on the index. A digest holds them."""
+"""Headers cut out of a pinned distribution: in the cache, in an installed copy or on the index, held to a digest."""
 
 from __future__ import annotations
 

@@ -55,7 +55,35 @@ def test_one_wheel_for_every_python_with_its_kernels_and_their_manifest(project:
     assert metadata.get_all("Requires-Dist") == ["torch>=2.10", "packaging>=24"]
     assert b"Generator: gpuwheel" in inside["tiny_ops-1.2.3.dist-info/WHEEL"]
     sbom = json.loads(inside["tiny_ops-1.2.3.dist-info/sboms/gpuwheel.cdx.json"])
-    assert {"nvidia-cuda-nvrtc-cu12", "torch"} <= {component["name"] for component in sbom["components"]}
+    components = {component["name"] for component in sbom["components"]}
+    assert {"nvidia-cuda-nvrtc-cu12", "torch"} <= components
+    assert "nvidia-cuda-nvcc-cu12" not in components
+
+
+WMMA = """\
+#include <mma.h>
+using namespace nvcuda;
+__global__ void tile(const half* a, const half* b, float* c) {
+  wmma::fragment<wmma::matrix_a, 16, 16, 16, half, wmma::row_major> left;
+  wmma::fragment<wmma::matrix_b, 16, 16, 16, half, wmma::col_major> right;
+  wmma::fragment<wmma::accumulator, 16, 16, 16, float> sum;
+  wmma::fill_fragment(sum, 0.f);
+  wmma::load_matrix_sync(left, a, 16);
+  wmma::load_matrix_sync(right, b, 16);
+  wmma::mma_sync(sum, left, right, sum);
+  wmma::store_matrix_sync(c, sum, 16, wmma::mem_row_major);
+}
+"""
+
+
+def test_a_kernel_with_wmma_needs_no_further_setting(make_project: Callable[..., Project], tmp_path: Path) -> None:
+    project = make_project(**{"csrc/tile.cu": WMMA})
+    inside = members(project.wheel(tmp_path / "out"))
+    assert "tile" in json.loads(inside["tiny_ops/_kernels.json"])["groups"]["tiny"]["kernels"]
+    sbom = json.loads(inside["tiny_ops-1.2.3.dist-info/sboms/gpuwheel.cdx.json"])
+    (crt,) = (component for component in sbom["components"] if component["name"] == "nvidia-cuda-nvcc-cu12")
+    assert crt["version"] == "12.9.86"
+    assert crt["externalReferences"]
 
 
 def test_metadata_is_the_same_from_every_hook(project: Project, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from gpuwheel._cache import Cache
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile.device import compile_group
+from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.kernels import KernelGroup
 from gpuwheel.model.reporter import SilentReporter
@@ -44,6 +45,12 @@ class RecordingReporter(SilentReporter):
 
     def advance(self, amount: int) -> None:
         self.images += amount
+
+
+def _compiler(*groups: KernelGroup) -> DeviceCompiler:
+    context = Context(Cache.from_environment(os.environ), os.environ, SilentReporter())
+    toolkit = load_tables().cuda[MinorVersion(12, 9)]
+    return find_device_compiler(toolkit, context=context, includes=toolkit_includes(groups))
 
 
 @dataclass
@@ -80,6 +87,10 @@ class Project:
         }
         return KernelGroup(**fields | changes)
 
+    def add_headers(self, **changes: Any) -> None:  # noqa: ANN401
+        """Let the compiler have the headers that few sources need, if the group does."""
+        self.compiler = _compiler(self.group(**changes))
+
     def build(self, **changes: Any) -> BuiltGroup:  # noqa: ANN401
         self.reporter = RecordingReporter()
         out = self.root / "out"
@@ -90,8 +101,7 @@ class Project:
 
 @pytest.fixture(scope="session")
 def compiler() -> DeviceCompiler:
-    context = Context(Cache.from_environment(os.environ), os.environ, SilentReporter())
-    return find_device_compiler(load_tables().cuda[MinorVersion(12, 9)], context=context)
+    return _compiler()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,8 @@ from gpuwheel._run import run
 from gpuwheel.compatibility import load_tables
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
-from gpuwheel.toolchain import Context, find_device_compiler, find_host_compiler, find_torch_sdk
+from gpuwheel.toolchain import Context, Traffic, find_device_compiler, find_host_compiler, find_torch_sdk
+from gpuwheel.toolchain.headers import find_headers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +39,15 @@ def test_the_torch_sdk_costs_two_megabytes(sdk: TorchSdk, context: Context) -> N
     assert context.traffic.received < 2_500_000
     assert "by ranges" in sdk.found_via
     assert (sdk.include_dir / "torch/csrc/stable/library.h").is_file()
+
+
+def test_the_crt_headers_cost_less_than_a_megabyte(context: Context) -> None:
+    (pin,) = load_tables().cuda[MinorVersion(12, 9)].headers
+    counted = replace(context, traffic=Traffic())
+    headers = find_headers(pin, context=counted)
+    assert "by ranges" in headers.found_via
+    assert counted.traffic.received < 1_000_000
+    assert (headers.include_dir / "crt/mma.h").is_file()
 
 
 @pytest.mark.compiler

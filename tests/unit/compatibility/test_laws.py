@@ -111,6 +111,11 @@ BREACHES = [
         lambda: _with_pin("cuda-pathfinder", files=(PinnedFile("cuda_pathfinder-1.8.3-py3-none-any.whl", "00", 1),)),
         "lacks a digest or a size",
     ),
+    (
+        laws.files_have_digests,
+        lambda: _with_toolkit("12.9", headers=(replace(load_tables().cuda[V("12.9")].headers[0], digest=""),)),
+        "the headers of nvidia-cuda-nvcc-cu12==12.9.86 lack a digest",
+    ),
     (laws.files_have_digests, lambda: _with_pin("cuda-pathfinder", version="1.8.4"), "is not of version 1.8.4"),
     (
         laws.policies_are_nested,

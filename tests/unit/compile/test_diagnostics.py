@@ -64,3 +64,12 @@ def test_a_message_is_shown_once_and_what_is_in_the_project_leads(tmp_path: Path
     error = compile_failure(source, "k.cu", {"sm_75": [toolkit, own], "sm_80": [own]})
     assert error.detail == "k.cu(1): error: bad\n/toolkit/cub.h(9): error: no\n  (only for sm_75)"
     assert error.message == "k.cu does not compile (for sm_75, sm_80)"
+
+
+def test_a_toolkit_header_that_was_not_seen_to_be_needed(tmp_path: Path) -> None:
+    source = tmp_path / "k.cu"
+    source.write_text("__global__ void k() {}\n", encoding="utf-8")
+    log = '/toolkit/mma.h(55): catastrophic error: cannot open source file "crt/mma.h"'
+    error = compile_failure(source, "k.cu", {"sm_80": [log]})
+    assert error.message.startswith("k.cu needs crt/mma.h, which was not fetched")
+    assert "<mma.h>" in str(error.hint)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpuwheel.compile.includes import IncludeScanner
+from gpuwheel.compile.includes import IncludeScanner, toolkit_includes
+from gpuwheel.model.kernels import KernelGroup
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,6 +105,22 @@ def test_a_macro_that_an_option_may_define_is_of_unknown_value(tmp_path: Path) -
 def test_a_header_that_shadows_one_of_the_toolkit_counts(tmp_path: Path) -> None:
     _tree(tmp_path, {"src/k.cu": "", "mine/vector_types.h": "", "mine/other.h": "", "toolkit/vector_types.h": ""})
     assert _closure(tmp_path, "mine", foreign=("toolkit",)) == {"src/k.cu", "mine/vector_types.h"}
+
+
+def test_what_no_folder_of_the_users_has_is_left_to_the_toolkit(tmp_path: Path) -> None:
+    _tree(tmp_path, {
+        "src/k.cu": '#include "a.h"\n#include <own.h>\n#define H <mma.h>\n#include H\n#include <cuda_fp16.h>\n',
+        "src/a.h": '#if 0\n#include "crt/mma.h"\n#endif\n#define NAME(x) x\n#include NAME(y)\n',
+        "mine/own.h": "#include <cub/cub.cuh>\n",
+        "mine/unused/other.h": "",
+    })  # fmt: skip
+    group = KernelGroup(
+        name="k", sources=(tmp_path / "src/k.cu",), include_dirs=(tmp_path / "mine",), defines=(), flags=(), std="",
+        cubin_archs=(), ptx_archs=(), lineinfo=False, compression=(), root=tmp_path,
+    )  # fmt: skip
+    assert toolkit_includes([group]) == {"mma.h", "cuda_fp16.h", "crt/mma.h", "cub/cub.cuh"}
+    _tree(tmp_path, {"mine/mma.h": "", "src/crt/mma.h": ""})
+    assert toolkit_includes([group]) == {"cuda_fp16.h", "cub/cub.cuh"}
 
 
 def test_contents_are_told_apart(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gpuwheel._cache import Cache
-from gpuwheel.model.pins import HeadersPin, Pin, PinnedFile, tree_digest
+from gpuwheel.model.pins import HeadersPin, Pin, PinnedFile, contents_digest
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.toolchain import Context
 
@@ -218,7 +218,7 @@ def torch_pin(index: IndexServer) -> HeadersPin:
         files=(file,),
         prefix="torch/include/",
         roots=("torch/csrc/stable/",),
-        digest=tree_digest({path: hashlib.sha256(data).hexdigest() for path, data in HEADERS.items()}),
+        digest=contents_digest(HEADERS),
         file_count=len(HEADERS),
     )
 
@@ -239,4 +239,28 @@ def pins(index: IndexServer) -> tuple[Pin, ...]:
     }
     return tuple(
         Pin(name, "12.9.1", (index.add(name, *make_wheel(name, "12.9.1", files)),)) for name, files in members.items()
+    )
+
+
+CRT_NAME, CRT_PREFIX = "nvidia-cuda-nvcc-cu12", "nvidia/cuda_nvcc/include/"
+CRT_HEADERS = {"crt/mma.h": b"// mma\n", "crt/mma.hpp": b"// more\n"}
+
+
+@pytest.fixture
+def crt_pin(index: IndexServer) -> HeadersPin:
+    """Headers in a larger wheel on the index, which `mma.h` needs."""
+    members = {
+        "nvidia/cuda_nvcc/bin/ptxas": os.urandom(300_000),
+        f"{CRT_PREFIX}nvPTXCompiler.h": b"// another\n",
+        **{f"{CRT_PREFIX}{path}": data for path, data in CRT_HEADERS.items()},
+    }
+    return HeadersPin(
+        name=CRT_NAME,
+        version="12.9.2",
+        files=(index.add(CRT_NAME, *make_wheel(CRT_NAME, "12.9.2", members)),),
+        prefix=CRT_PREFIX,
+        roots=("crt/",),
+        digest=contents_digest(CRT_HEADERS),
+        file_count=len(CRT_HEADERS),
+        required_by=("mma.h",),
     )
