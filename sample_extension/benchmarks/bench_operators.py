@@ -127,7 +127,6 @@ def measure(clock, dtype, size):
     copy = clock(lambda: target.copy_(source))
     copied = 2 * size / copy["p50_us"]  # bytes per microsecond
     yield {"operator": "copy", "size": size, **copy, "bytes_per_s": 1e6 * copied}
-    del source, target
     for name, ours, plain, arguments, differentiable in cases(size // dtype.itemsize, dtype):
         torch._dynamo.reset()  # noqa: SLF001 (its documented way)
         candidates = {"gpuwheel": ours, "eager": plain, "compile": torch.compile(plain, fullgraph=True, dynamic=False)}

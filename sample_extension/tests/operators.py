@@ -18,7 +18,19 @@ if TYPE_CHECKING:
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
 # Rows of one vector, of a warp, of several warps, beyond the registers; odd ones; nothing.
-SHAPES = [(3, 7), (5, 4, 64), (1, 1), (2, 4096), (33, 1000), (2, 3, 20011), (1, 40000), (0, 8), (4, 0), (17,), (300, 24)]
+SHAPES = [
+    (3, 7),
+    (5, 4, 64),
+    (1, 1),
+    (2, 4096),
+    (33, 1000),
+    (2, 3, 20011),
+    (1, 40000),
+    (0, 8),
+    (4, 0),
+    (17,),
+    (300, 24),
+]
 
 
 @dataclass(frozen=True)
@@ -35,7 +47,7 @@ class Operator:
         return getattr(gpuwheel_sample, self.name)
 
     @property
-    def raw(self) -> Any:  # noqa: ANN401 (torch's operator object)
+    def raw(self) -> Any:
         return getattr(torch.ops.gpuwheel_sample, self.name).default
 
     def __str__(self) -> str:
@@ -73,7 +85,7 @@ def loss_arguments(shape, seed=0):
     (logits,) = normal(shape, seed=seed)
     generator = torch.Generator().manual_seed(seed)
     target = torch.randint(0, max(1, shape[-1]), shape[:-1], generator=generator)
-    if target.numel() > 2:  # noqa: PLR2004 (leave some that count)
+    if target.numel() > 2:
         target.view(-1)[1] = -100
     return 3 * logits, target
 

@@ -15,7 +15,7 @@ from operators import DTYPES, OPERATORS, assert_close, rounded, tuple_of
 sys.path.insert(0, str(Path(__file__).parent / "emulate"))
 import build as emulation
 
-# Rows of one vector, of part of a warp, of warps, just beyond the registers of a block, odd; rows that fill several blocks.
+# Rows of one vector, of part of a warp, of warps, beyond the registers of a block, odd; rows that fill several blocks.
 SHAPES = [(3, 7), (5, 4, 64), (1, 1), (2, 4096), (9, 1000), (2, 5003), (1, 16400), (17,), (90, 24), (20, 513)]
 ROTARY_SHAPES = [(2, 3, 4, 8), (1, 5, 1, 1), (2, 7, 3, 20), (1, 30, 40, 64)]
 

@@ -109,7 +109,14 @@ def test_cross_entropy(with_gradient, threads, shared, launch_of):
     assert short(rows) == "cross_entropy<__nv_bfloat16, 8>"
     assert (rows.grid, rows.block, rows.shared_bytes) == ((7, 1, 1), (threads, 1, 1), shared)
     losses, *others = rows.arguments("PPPPqiqi")
-    assert others == [gradient.data_ptr() if with_gradient else 0, *pointers(logits, target), 7, 32000, -100, shared // 16]
+    assert others == [
+        gradient.data_ptr() if with_gradient else 0,
+        *pointers(logits, target),
+        7,
+        32000,
+        -100,
+        shared // 16,
+    ]
     assert (total.grid, total.block) == ((1, 1, 1), (1024, 1, 1))
     assert total.arguments("PPPPqq") == (*pointers(loss, valid), losses, target.data_ptr(), 7, -100)
 

@@ -26,7 +26,9 @@ def raw_arguments(operator, arguments, *, grad):
 @pytest.mark.parametrize("operator", OPERATORS, ids=str)
 @pytest.mark.parametrize("grad", [False, True])
 def test_opcheck(operator, grad, device):
-    arguments = [a.requires_grad_(grad and i < operator.differentiable) for i, a in enumerate(small(operator, device=device))]
+    arguments = [
+        a.requires_grad_(grad and i < operator.differentiable) for i, a in enumerate(small(operator, device=device))
+    ]
     torch.library.opcheck(operator.raw, raw_arguments(operator, arguments, grad=grad))
 
 
@@ -76,7 +78,9 @@ def test_compile_whole_graph(operator, backend, device):
     torch._dynamo.reset()  # noqa: SLF001 (its documented way)
     compiled = torch.compile(operator.function, fullgraph=True, backend=backend)
     for actual, expected in zip(
-        with_gradients(operator, compiled, arguments), with_gradients(operator, operator.function, arguments), strict=True
+        with_gradients(operator, compiled, arguments),
+        with_gradients(operator, operator.function, arguments),
+        strict=True,
     ):
         for a, e in zip(actual, expected, strict=True):
             torch.testing.assert_close(a, e)
@@ -92,7 +96,9 @@ def test_compile_with_changing_shapes():
     )
     for rows in (3, 9):
         x, residual, weight = torch.randn(rows, 64), torch.randn(rows, 64), torch.randn(64)
-        torch.testing.assert_close(compiled(x, residual, weight), gpuwheel_sample.add_rms_norm(x * 2, residual, weight)[0].relu())
+        torch.testing.assert_close(
+            compiled(x, residual, weight), gpuwheel_sample.add_rms_norm(x * 2, residual, weight)[0].relu()
+        )
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=str)

@@ -23,7 +23,9 @@ def test_values_and_gradients(operator, shape, dtype, device):
     # The directions of the gradient have to be what the operator saw: rounded too.
     results, gradients = with_gradients(operator, operator.function, low)
     expected = tuple(r.double() for r in tuple_of(operator.reference(*exact)))
-    directions = [d.to(r.dtype).double() for r, d in zip(results, normal(*(tuple(r.shape) for r in results), seed=1), strict=True)]
+    directions = [
+        d.to(r.dtype).double() for r, d in zip(results, normal(*(tuple(r.shape) for r in results), seed=1), strict=True)
+    ]
     leaves = [a.requires_grad_(i < operator.differentiable) for i, a in enumerate(exact)]
     torch.autograd.backward(tuple_of(operator.reference(*leaves)), directions)
     assert_close(results, expected, dtype)
@@ -51,7 +53,9 @@ def test_a_view_with_an_offset(operator, offset, dtype, device):
         room = torch.empty(a.numel() + offset, dtype=a.dtype, device=a.device)
         moved.append(room[offset:].view(a.shape).copy_(a))
     for actual, expected in zip(
-        with_gradients(operator, operator.function, moved), with_gradients(operator, operator.function, low), strict=True
+        with_gradients(operator, operator.function, moved),
+        with_gradients(operator, operator.function, low),
+        strict=True,
     ):
         for a, e in zip(actual, expected, strict=True):
             torch.testing.assert_close(a, e, rtol=0 if device == "cpu" else None, atol=0 if device == "cpu" else None)
@@ -64,7 +68,9 @@ def test_strides_do_not_matter(operator, device):
     strided = [torch.stack([a, a], -1).select(-1, 0).transpose(0, -1).contiguous().transpose(0, -1) for a in low]
     assert not all(a.is_contiguous() for a in strided)
     for actual, expected in zip(
-        with_gradients(operator, operator.function, strided), with_gradients(operator, operator.function, low), strict=True
+        with_gradients(operator, operator.function, strided),
+        with_gradients(operator, operator.function, low),
+        strict=True,
     ):
         for a, e in zip(actual, expected, strict=True):
             torch.testing.assert_close(a, e, rtol=0, atol=0)
@@ -130,7 +136,12 @@ def test_cross_entropy_reductions(reduction, dtype, classes, device):
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss.cpu().double(), expected, rtol=1e-5, atol=1e-5)
     unit = torch.finfo(dtype).eps
-    torch.testing.assert_close(logits.grad.cpu().double(), exact_logits.grad, rtol=max(2 * unit, 5e-6), atol=1e-9 if dtype == torch.float32 else 6e-8)
+    torch.testing.assert_close(
+        logits.grad.cpu().double(),
+        exact_logits.grad,
+        rtol=max(2 * unit, 5e-6),
+        atol=1e-9 if dtype == torch.float32 else 6e-8,
+    )
 
 
 def test_cross_entropy_ignores(device):

@@ -1,4 +1,4 @@
-"""Types of `torch.ops.gpuwheel_sample`: the raw operators, as their schemas say."""
+# Types of `torch.ops.gpuwheel_sample`: the raw operators, as their schemas say.
 
 from typing import Protocol
 
@@ -6,9 +6,16 @@ import torch
 from torch import Tensor
 
 class _Operators(Protocol):
-    def add_rms_norm(self, x: Tensor, residual: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]: ...
+    def add_rms_norm(
+        self, x: Tensor, residual: Tensor, weight: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]: ...
     def add_rms_norm_backward(
-        self, grad_y: Tensor, grad_sum: Tensor | None, sum: Tensor, weight: Tensor, scale: Tensor
+        self,
+        grad_y: Tensor,
+        grad_sum: Tensor | None,
+        sum: Tensor,  # noqa: A002 (the schema's name)
+        weight: Tensor,
+        scale: Tensor,
     ) -> tuple[Tensor, Tensor]: ...
     def bias_gelu(self, x: Tensor, bias: Tensor) -> Tensor: ...
     def bias_gelu_backward(self, grad: Tensor, x: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]: ...

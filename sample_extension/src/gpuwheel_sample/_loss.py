@@ -27,8 +27,8 @@ def cross_entropy(
 
     Args:
         logits: `(..., classes)`.
-        target: `(...)`, int64. On CUDA a target that is neither a class nor `ignore_index` makes the loss NaN: reporting
-            it would have to wait for the device.
+        target: `(...)`, int64. On CUDA a target that is neither a class nor `ignore_index` makes the loss NaN: an
+            error would have to wait for the device.
         ignore_index: Rows with this target have loss and gradient 0 and do not count in the mean.
         reduction: The mean over the rows that count (NaN if there are none), the sum, or `"none"`: one loss per row.
 

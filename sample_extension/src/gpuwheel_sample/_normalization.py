@@ -49,7 +49,7 @@ def _setup_context(ctx, inputs, output):
     _, total, scale = output
     ctx.save_for_backward(total, weight, scale)
     ctx.mark_non_differentiable(scale)
-    ctx.set_materialize_grads(False)  # noqa: FBT003 (torch's signature)
+    ctx.set_materialize_grads(False)
 
 
 def _backward(ctx, grad_y, grad_sum, _):

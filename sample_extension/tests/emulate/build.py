@@ -37,7 +37,8 @@ def build(folder: Path) -> Path:
     flags = [
         "-std=c++17", "-O1", "-g0", "-fPIC", "-fvisibility=hidden", "-w",
         "-DTORCH_TARGET_VERSION=0x020a000000000000", "-DUSE_CUDA",
-        f"-I{HERE / 'include'}", f"-I{sources}", f"-I{headers()}", "-isystem", str(Path(torch.__file__).parent / "include"),
+        f"-I{HERE / 'include'}", f"-I{sources}", f"-I{headers()}",
+        "-isystem", str(Path(torch.__file__).parent / "include"),
     ]  # fmt: skip
     objects = []
 
@@ -51,6 +52,15 @@ def build(folder: Path) -> Path:
         list(pool.map(compile_one, sorted(sources.glob("*.cpp"))))
     library = folder / "emulated.so"
     torch_library = Path(torch.__file__).parent / "lib" / "libtorch.so"
-    link = [compiler(), "-shared", "-o", str(library), *sorted(objects), "-Wl,--no-as-needed", str(torch_library), "-ldl"]
+    link = [
+        compiler(),
+        "-shared",
+        "-o",
+        str(library),
+        *sorted(objects),
+        "-Wl,--no-as-needed",
+        str(torch_library),
+        "-ldl",
+    ]
     subprocess.run(link, check=True)
     return library
