@@ -66,9 +66,8 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
-@nox.session(tags=["test"], venv_backend=WITH_TORCH)
-def sample(session: nox.Session) -> None:
-    """The main job: build gpuwheel, build the sample with it, install that beside torch, call an operator."""
+def _sample_wheel(session: nox.Session) -> Path:
+    """The sample's wheel, built in isolation by gpuwheel's."""
     wheels = Path(session.create_tmp()).resolve() / "wheels"
     shutil.rmtree(wheels, ignore_errors=True)
     pip_wheel = ("pip", "wheel", "--no-deps", "--wheel-dir", str(wheels))
@@ -76,6 +75,13 @@ def sample(session: nox.Session) -> None:
     # The isolated build of the sample takes gpuwheel from here, and everything else from the index.
     session.run(*pip_wheel, "--find-links", str(wheels), "./sample_extension")
     (wheel,) = wheels.glob("gpuwheel_sample-*.whl")
+    return wheel
+
+
+@nox.session(tags=["test"], venv_backend=WITH_TORCH)
+def sample(session: nox.Session) -> None:
+    """The main job: build gpuwheel, build the sample with it, install that beside torch, call an operator."""
+    wheel = _sample_wheel(session)
     session.install(str(wheel), *nox.project.dependency_groups(PYPROJECT, "torch"))
     session.run(
         "python",
@@ -83,6 +89,20 @@ def sample(session: nox.Session) -> None:
         "import torch, gpuwheel_sample as ops; x = torch.randn(4, 8); print(ops.squared_relu(x))",
     )
     session.log(f"{wheel.name}: {wheel.stat().st_size:,} bytes")
+
+
+@nox.session(venv_backend=WITH_TORCH)
+def gpu(session: nox.Session) -> None:
+    """On a machine with an NVIDIA GPU: the sample's tests on CUDA, under compute-sanitizer too, and its benchmark."""
+    _install(session, "test", "torch")
+    session.install("--no-deps", str(_sample_wheel(session)))
+    tests = ("pytest", "-c", "sample_extension/pyproject.toml", "sample_extension/tests")
+    session.run(*tests, *session.posargs, env={"GPUWHEEL_REQUIRE": "gpu"})
+    on_cuda = ("-k", "cuda or gpu", "-m", "not slow")
+    for tool in ("memcheck", "racecheck", "synccheck", "initcheck"):
+        sanitizer = ("compute-sanitizer", "--tool", tool, "--error-exitcode", "1", "python", "-m")
+        session.run(*sanitizer, *tests, *on_cuda, external=True)
+    session.run("python", "sample_extension/benchmarks/bench_operators.py", "--json", "gpu-benchmark.json")
 
 
 @nox.session(venv_backend=WITH_TORCH)
