@@ -98,7 +98,7 @@ def gpu(session: nox.Session) -> None:
     session.install("--no-deps", str(_sample_wheel(session)))
     tests = ("pytest", "-c", "sample_extension/pyproject.toml", "sample_extension/tests")
     session.run(*tests, *session.posargs, env={"GPUWHEEL_REQUIRE": "gpu"})
-    on_cuda = ("-k", "cuda or gpu", "-m", "not slow")
+    on_cuda = ("-k", "cuda or gpu")
     for tool in ("memcheck", "racecheck", "synccheck", "initcheck"):
         sanitizer = ("compute-sanitizer", "--tool", tool, "--error-exitcode", "1", "python", "-m")
         session.run(*sanitizer, *tests, *on_cuda, external=True)
