@@ -16,7 +16,7 @@ from uv import find_uv_bin
 from gpuwheel._run import Completed, run
 from gpuwheel.testing.native_code import find_c_compiler
 from gpuwheel.testing.stubs import write_stubs
-from gpuwheel.testing.torch_environments import environments_folder, torch_environment
+from gpuwheel.testing.torch_environments import torch_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,8 +68,7 @@ def release_that_pip_finds(release: str, version: str, scratch: Path) -> tuple[s
     report = run([*pip, "install", "--dry-run", "--report", "-", *target, *wanted]).stdout
     found = json.loads(report[report.index("{") : report.rindex("}") + 1])  # pip may print warnings around it
     release = str(found["install"][0]["metadata"]["version"])
-    if not (environments_folder(os.environ) / f"torch-{release}-cp{version.replace('.', '')}").exists():
-        run([*pip, "download", "--no-cache-dir", "--dest", scratch, *wanted])
+    run([*pip, "download", "--dest", scratch, *wanted])
     return release, {**os.environ, "UV_FIND_LINKS": str(scratch)}
 
 

@@ -50,10 +50,12 @@ def test_the_operators_run(installed: tuple[str, Layer], tmp_path: Path) -> None
     assert said["operators"] == OPERATORS
 
 
-def run_tests(there: Layer, folder: Path, *options: str) -> str:
-    """The sample's own tests on the installed wheel; what pytest said. Its folder is not on the path."""
+def run_tests(there: Layer, folder: Path, files: list[str], *options: str) -> str:
+    """Some of the sample's own tests on the installed wheel; what pytest said. Its sources are not on the path."""
     words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(SAMPLE / "pyproject.toml"), *options)
-    done = there.run(*words, f"--rootdir={SAMPLE}", SAMPLE / "tests", cwd=folder, check=False)
+    done = there.run(
+        *words, f"--rootdir={SAMPLE}", *(SAMPLE / "tests" / name for name in files), cwd=folder, check=False
+    )
     assert done.returncode == 0, done.output
     return done.stdout
 
@@ -65,7 +67,9 @@ def passed(said: str) -> int:
 
 
 def test_the_tests_of_the_sample_pass(installed: tuple[str, Layer], tmp_path: Path) -> None:
-    assert passed(run_tests(installed[1], tmp_path)) > 100
+    """All that depend on the wheel and on torch. Inductor compiles for minutes what no torch changes for us."""
+    files = ["test_values.py", "test_registration.py", "test_errors.py"]
+    assert passed(run_tests(installed[1], tmp_path, files, "-k", "not inductor")) > 100
 
 
 @pytest.mark.parametrize("release", ["2.10.0", "2.15.0"])
@@ -75,7 +79,10 @@ def test_every_launch_path_runs_on_the_pretend_gpu(
     there = layer(release)
     there.install("--no-deps", sample_wheel, builder.gpuwheel)
 
-    assert passed(run_tests(there, tmp_path, "--fake-gpu", "-k", "launch")) > len(OPERATORS)
+    said = run_tests(there, tmp_path, ["test_launches.py"], "--fake-gpu")
+
+    assert passed(said) > len(OPERATORS)
+    assert "skipped" not in said, said
 
 
 @pytest.mark.pythons
