@@ -39,8 +39,8 @@ void check(const Tensor& logits, const Tensor& target) {
   gpuwheel::check_min_dim(kName, {"logits", logits}, 1);
   gpuwheel::check_same_device(kName, {{"logits", logits}, {"target", target}});
   gpuwheel::check_dtype(kName, {"target", target}, ScalarType::Long);
-  STD_TORCH_CHECK(gpuwheel::detail::same_sizes(target.sizes(), row_shape(logits)), kName, ": target has shape ",
-                  gpuwheel::detail::shape_text(target.sizes()), ", ", gpuwheel::detail::shape_text(row_shape(logits)),
+  STD_TORCH_CHECK(gpuwheel::same_sizes(target.sizes(), row_shape(logits)), kName, ": target has shape ",
+                  gpuwheel::shape_text(target.sizes()), ", ", gpuwheel::shape_text(row_shape(logits)),
                   " is expected: that of logits without the classes");
   STD_TORCH_CHECK(logits.size(-1) > 0 || target.numel() == 0, kName, ": logits has no classes: its last dimension is 0");
 }
@@ -198,9 +198,9 @@ bool check_backward(const Tensor& grad_loss, const Tensor& gradient, const Tenso
   gpuwheel::check_same_device(kBackward, {{"gradient", gradient}, {"grad_loss", grad_loss}, {"valid", valid}});
   gpuwheel::check_same_dtype(kBackward, {{"grad_loss", grad_loss}, {"valid", valid}});
   if (grad_loss.dim() == 0) return false;
-  STD_TORCH_CHECK(valid.numel() == 0 && gpuwheel::detail::same_sizes(grad_loss.sizes(), row_shape(gradient)), kBackward, ": grad_loss has shape ",
-                  gpuwheel::detail::shape_text(grad_loss.sizes()), ", (), or with reduction='none' ",
-                  gpuwheel::detail::shape_text(row_shape(gradient)), ", is expected");
+  STD_TORCH_CHECK(valid.numel() == 0 && gpuwheel::same_sizes(grad_loss.sizes(), row_shape(gradient)), kBackward, ": grad_loss has shape ",
+                  gpuwheel::shape_text(grad_loss.sizes()), ", (), or with reduction='none' ",
+                  gpuwheel::shape_text(row_shape(gradient)), ", is expected");
   return true;
 }
 

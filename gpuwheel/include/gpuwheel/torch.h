@@ -101,17 +101,12 @@ struct Argument {
   const Tensor& tensor;
 };
 
-namespace detail {
+// "(2, 3)", for messages of your own.
 template <typename Sizes>
 std::string shape_text(const Sizes& sizes) {
   std::string text = "(";
   for (const std::int64_t size : sizes) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
   return text + ")";
-}
-
-inline std::string device_text(const Tensor& tensor) {
-  if (tensor.is_cpu()) return "cpu";
-  return (tensor.is_cuda() ? "cuda:" : "another device:") + std::to_string(tensor.get_device_index());
 }
 
 // HeaderOnlyArrayRef has no operator== in the headers of torch 2.10 to 2.12.
@@ -124,13 +119,19 @@ bool same_sizes(const A& a, const B& b) {
   }
   return true;
 }
+
+namespace detail {
+inline std::string device_text(const Tensor& tensor) {
+  if (tensor.is_cpu()) return "cpu";
+  return (tensor.is_cuda() ? "cuda:" : "another device:") + std::to_string(tensor.get_device_index());
+}
 }  // namespace detail
 
 inline void check_same_shape(const char* op, std::initializer_list<Argument> arguments) {
   const Argument& first = *arguments.begin();
   for (const Argument& argument : arguments) {
-    STD_TORCH_CHECK(detail::same_sizes(argument.tensor.sizes(), first.tensor.sizes()), op, ": ", argument.name, " has shape ",
-                    detail::shape_text(argument.tensor.sizes()), ", ", first.name, " has ", detail::shape_text(first.tensor.sizes()),
+    STD_TORCH_CHECK(same_sizes(argument.tensor.sizes(), first.tensor.sizes()), op, ": ", argument.name, " has shape ",
+                    shape_text(argument.tensor.sizes()), ", ", first.name, " has ", shape_text(first.tensor.sizes()),
                     ": they must be equal");
   }
 }
@@ -154,8 +155,8 @@ inline void check_same_device(const char* op, std::initializer_list<Argument> ar
 }
 
 inline void check_shape(const char* op, const Argument& argument, std::initializer_list<std::int64_t> expected) {
-  STD_TORCH_CHECK(detail::same_sizes(argument.tensor.sizes(), expected), op, ": ", argument.name, " has shape ",
-                  detail::shape_text(argument.tensor.sizes()), ", ", detail::shape_text(expected), " is expected");
+  STD_TORCH_CHECK(same_sizes(argument.tensor.sizes(), expected), op, ": ", argument.name, " has shape ",
+                  shape_text(argument.tensor.sizes()), ", ", shape_text(expected), " is expected");
 }
 
 inline void check_dtype(const char* op, const Argument& argument, torch::headeronly::ScalarType expected) {
