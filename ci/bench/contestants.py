@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -40,48 +39,52 @@ class Contestant:
     backend: str
     layout: Layout | None
     """Of torch.utils.cpp_extension; None: gpuwheel."""
-    cold: bool = True
-    """Whether its environment is its own: `split` is built in that of `stable`."""
 
 
 CONTESTANTS = (
     Contestant("gpuwheel", "gpuwheel", "gpuwheel.backend", None),
-    *(
-        Contestant(layout.name, f"cpp_extension, {layout.title}", "setuptools.build_meta", layout, layout.name != "split")
-        for layout in LAYOUTS
-    ),
+    *(Contestant(it.name, f"cpp_extension, {it.title}", "setuptools.build_meta", it) for it in LAYOUTS),
 )
 
 
 class Bench:
     """A work folder with what is finished in it."""
 
-    def __init__(self, work: Path, root: Path, sample: Sample, state: dict[str, Any]) -> None:
+    def __init__(self, work: Path, operators: tuple[str, ...], state: dict[str, Any]) -> None:
         self._work = work
-        self._root = root
-        self._sample = sample
         self._state = state
+        self.sample = Sample.read(work / "sample", operators)
 
     @classmethod
-    def open(cls, work: Path, root: Path, sample: Sample) -> Bench:
-        """Go on in a work folder, or begin one.
+    def open(cls, work: Path, root: Path, operators: tuple[str, ...]) -> Bench:
+        """Go on in a work folder, or begin one with the sources as they are now.
 
         Raises:
-            SystemExit: it holds measurements of other sources.
+            SystemExit: it holds measurements of other operators.
         """
-        digest = hashlib.sha256()
-        for path in (*sample.headers, *sample.host_sources, *sample.device_sources):
-            digest.update(path.read_bytes())
-        sources = digest.hexdigest()
-        file = work / "state.json"
-        state = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        if state.setdefault("sources", sources) != sources:
-            message = f"{work} holds measurements of other sources: give another --work, or --fresh to drop them"
-            raise SystemExit(message)
-        state.setdefault("measurements", {})
-        for folder in ("tmp", "logs"):
+        for folder in ("tmp", "logs", "trees"):
             (work / folder).mkdir(parents=True, exist_ok=True)
-        return cls(work, root, sample, state)
+        file = work / "state.json"
+        if file.exists():
+            state = json.loads(file.read_text(encoding="utf-8"))
+        else:
+            ignored = shutil.ignore_patterns("build", "tests", "benchmarks", "__pycache__")
+            shutil.copytree(root / "sample_extension", work / "sample", ignore=ignored, dirs_exist_ok=True)
+            shutil.copytree(root / "gpuwheel" / "include", work / "include", dirs_exist_ok=True)
+            run([sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(work / "gpuwheel"), str(root)])
+            state = {"operators": operators, "measurements": {}}
+        if tuple(state["operators"]) != operators:
+            message = f"{work} holds measurements of other operators: give another --work, or --fresh to drop them"
+            raise SystemExit(message)
+        bench = cls(work, operators, state)
+        bench.save()
+        return bench
+
+    def save(self) -> None:
+        """Write down what is finished, whole or not at all."""
+        temporary = self._work / "state.json.new"
+        temporary.write_text(json.dumps(self._state, indent=2), encoding="utf-8")
+        temporary.replace(self._work / "state.json")
 
     @property
     def measurements(self) -> dict[str, dict[str, Any]]:
@@ -97,74 +100,77 @@ class Bench:
             return
         print(f"{contestant.name}: {scenario}", flush=True)
         done[scenario] = measured()
-        temporary = self._work / "state.json.new"
-        temporary.write_text(json.dumps(self._state, indent=2), encoding="utf-8")
-        temporary.replace(self._work / "state.json")
+        self.save()
         shown = {key: round(value, 2) if isinstance(value, float) else value for key, value in done[scenario].items()}
         print(f"    {shown}", flush=True)
 
     # ---- scenarios
 
-    def cold(self, contestant: Contestant) -> dict[str, Any]:
-        """`pip wheel` in isolation with empty caches."""
+    def isolated(self, contestant: Contestant) -> dict[str, Any]:
+        """`pip wheel` in isolation with empty caches, of gpuwheel."""
         project = self._project(contestant, "cold")
-        for cache in (self._caches(contestant), self._work / "tmp"):
-            shutil.rmtree(cache, ignore_errors=True)
-            cache.mkdir(parents=True)
-        links, provided = [], 0
-        if contestant.layout is None:  # not on the index yet: its own bytes are added to what is counted
-            links = ["--find-links", str(self._gpuwheel_wheel.parent)]
-            provided = self._gpuwheel_wheel.stat().st_size
-        figures = self._build(contestant, "cold", [*links, str(project)], {})
-        figures["downloaded"] += provided
-        if contestant.layout is None:
-            figures["environment_bytes"] += disk_bytes(self._caches(contestant) / "gpuwheel")
+        shutil.rmtree(self._caches(contestant), ignore_errors=True)
+        # gpuwheel is not on the index that is asked: its own bytes are added to those that are counted.
+        wheel = self._gpuwheel_wheel
+        figures = self._build(contestant, "cold", ["--find-links", str(wheel.parent), str(project)], {})
+        figures["downloaded"] += wheel.stat().st_size
+        figures["environment_bytes"] += disk_bytes(self._caches(contestant) / "gpuwheel")
         return figures
 
+    def installed_and_built(self, contestant: Contestant) -> dict[str, Any]:
+        """What isolation does, one step after the other, of cpp_extension: it caches nothing, so each is done once."""
+        parts = [self.measurements[contestant.name][part] for part in ("environment", "warm")]
+        return {
+            **parts[1],
+            **{key: parts[0][key] + parts[1][key] for key in ("wall", "cpu", "downloaded")},
+            "peak_memory": max(part["peak_memory"] for part in parts),
+            "load": [parts[0]["load"][0], parts[1]["load"][1]],
+        }
+
     def install(self, contestant: Contestant) -> dict[str, Any]:
-        """The environment in which a developer works."""
+        """The environment in which a developer works; the layouts of cpp_extension share one."""
         python = self._python(contestant)
-        if contestant.name in {"stable", "split"} and python.exists():
-            return {"shared_with": "classic"}
+        measured = self._state.setdefault("environments", {})
+        name = python.parent.parent.name
+        if name in measured:
+            figures: dict[str, Any] = measured[name]
+            return figures
         shutil.rmtree(python.parent.parent, ignore_errors=True)
         run([sys.executable, "-m", "venv", "--without-pip", str(python.parent.parent)])
         if contestant.layout is not None:
-            return self._pip_install(contestant, list(BUILD_REQUIRES))
+            measured[name] = self._pip_install(contestant, list(BUILD_REQUIRES))
+            return self.install(contestant)
         self._pip_install(contestant, [str(self._gpuwheel_wheel)])
         asked = run(
             [python, "-c", "import json, gpuwheel.backend as b; print(json.dumps(b.get_requires_for_build_wheel()))"],
             cwd=self._project(contestant, "warm"),
             env=self._environment(contestant),
         )
-        return self._pip_install(contestant, json.loads(asked.stdout.splitlines()[-1]))
+        measured[name] = self._pip_install(contestant, json.loads(asked.stdout.splitlines()[-1]))
+        return self.install(contestant)
 
-    def warm(self, contestant: Contestant) -> dict[str, Any]:
-        """A clean build in the developer's environment.
-
-        For cpp_extension the device code is packed by nvcc's size mode: the wheel's size for free.
-        """
+    def clean(self, contestant: Contestant, scenario: str = "warm", *, size_mode: bool = False) -> dict[str, Any]:
+        """A clean build in the developer's environment; `size_mode`: device code packed as tightly as nvcc can."""
         self._project(contestant, "warm")
-        return self.again(contestant, "warm")
+        return self.again(contestant, scenario, size_mode=size_mode)
 
-    def again(self, contestant: Contestant, scenario: str) -> dict[str, Any]:
+    def again(self, contestant: Contestant, scenario: str, *, size_mode: bool = False) -> dict[str, Any]:
         """The same command in the same tree."""
         arguments = ["--no-build-isolation", str(self._work / "trees" / f"{contestant.name}-warm")]
         if contestant.layout is None:
-            return self._build(contestant, scenario, ["-C", "build-dir=build", *arguments], {})
-        return self._build(contestant, scenario, arguments, _SIZE_MODE)
+            arguments = ["-C", "build-dir=build", *arguments]
+        return self._build(contestant, scenario, arguments, _SIZE_MODE if size_mode else {})
 
     def changed(self, contestant: Contestant) -> dict[str, Any]:
         """The same command after one line of one kernel changed."""
-        edit_kernel(self._work / "trees" / f"{contestant.name}-warm", self._sample.operators[0])
+        edit_kernel(self._work / "trees" / f"{contestant.name}-warm", self.sample.operators[0])
         return self.again(contestant, "one line")
 
     def wheels(self, contestant: Contestant) -> dict[str, Any]:
-        """Bytes of the wheels, as built and with the libraries stripped; how many operators they register."""
+        """Bytes of the wheels, as built and with the libraries stripped; how many kernels they register."""
         figures: dict[str, Any] = {}
-        built = {"default": "cold" if contestant.cold else "", "size mode": "" if contestant.layout is None else "warm"}
-        for kind, scenario in built.items():
-            if scenario:
-                (wheel,) = (self._work / "wheels" / f"{contestant.name}-{scenario}").glob("*.whl")
+        for kind, scenario in (("default", "warm"), ("size mode", "size mode")):
+            for wheel in (self._work / "wheels" / f"{contestant.name}-{scenario}").glob("*.whl"):
                 figures[kind] = wheel.stat().st_size
                 figures[f"{kind}, stripped"] = self._stripped(wheel)
                 figures["file"] = wheel.name
@@ -188,7 +194,9 @@ class Bench:
 
     # ---- parts
 
-    def _build(self, contestant: Contestant, scenario: str, arguments: list[str], more: dict[str, str]) -> dict[str, Any]:
+    def _build(
+        self, contestant: Contestant, scenario: str, arguments: list[str], more: dict[str, str]
+    ) -> dict[str, Any]:
         out = self._work / "wheels" / f"{contestant.name}-{scenario}"
         shutil.rmtree(out, ignore_errors=True)
         report = self._work / "hook.json"
@@ -222,20 +230,15 @@ class Bench:
         """A clean tree."""
         tree = self._work / "trees" / f"{contestant.name}-{name}"
         shutil.rmtree(tree, ignore_errors=True)
-        tree.parent.mkdir(exist_ok=True)
         if contestant.layout is None:
-            write_gpuwheel_project(self._sample, tree)
+            write_gpuwheel_project(self.sample, tree)
         else:
-            write_project(contestant.layout, self._sample, self._root / "gpuwheel", tree)
+            write_project(contestant.layout, self.sample, self._work / "include" / "gpuwheel", tree)
         return tree
 
     @property
     def _gpuwheel_wheel(self) -> Path:
-        """gpuwheel's own wheel, built once."""
-        folder = self._work / "gpuwheel"
-        if not list(folder.glob("*.whl")):
-            run([sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(folder), str(self._root)])
-        (wheel,) = folder.glob("*.whl")
+        (wheel,) = (self._work / "gpuwheel").glob("*.whl")
         return wheel
 
     def _python(self, contestant: Contestant) -> Path:
@@ -286,9 +289,9 @@ class Bench:
         torch = self._work / "environments" / "torch" / "bin" / "python"
         if not torch.exists():
             return 0
+        (library,) = self._unpacked(wheel).rglob("*.so")
         completed = run(
-            [torch, str(HERE / "registered_kernels.py")],
+            [torch, str(HERE / "registered_kernels.py"), library],
             cwd=self._work,
-            env={**os.environ, "PYTHONPATH": str(self._unpacked(wheel))},
         )
         return int(completed.stdout.splitlines()[-1])

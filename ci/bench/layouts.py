@@ -138,24 +138,26 @@ def write_gpuwheel_project(sample: Sample, out: Path) -> None:
     if backend not in text:
         message = f"{project} does not name its backend as expected ({backend})"
         raise SystemExit(message)
-    project.write_text(text.replace(backend, 'build-backend = "measured_backend"\nbackend-path = ["."]'), encoding="utf-8")
+    project.write_text(
+        text.replace(backend, 'build-backend = "measured_backend"\nbackend-path = ["."]'), encoding="utf-8"
+    )
     shutil.copy(HERE / "measured_backend.py", out)
 
 
-def write_project(layout: Layout, sample: Sample, gpuwheel: Path, out: Path) -> None:
+def write_project(layout: Layout, sample: Sample, headers: Path, out: Path) -> None:
     """The sample's operators for torch.utils.cpp_extension.
 
     Args:
         layout: which headers the sources include.
         sample: whose operators.
-        gpuwheel: the folder of gpuwheel's package, for the headers that the sources use in every layout.
+        headers: the folder of gpuwheel's headers, for those that the sources use in every layout.
         out: where to write; must not exist.
     """
     csrc, include = out / "csrc", out / "include" / "gpuwheel"
     shutil.copytree(HERE / "layouts" / "common" / "gpuwheel", include)
     shared = ("device.h", "math.h", "torch.h") if layout.stable else ("device.h", "math.h")
     for name in shared:
-        shutil.copy(gpuwheel / "include" / "gpuwheel" / name, include)
+        shutil.copy(headers / name, include)
     if not layout.stable:
         shutil.copy(HERE / "layouts" / layout.name / "gpuwheel" / "torch.h", include)
     csrc.mkdir()
@@ -169,9 +171,9 @@ def write_project(layout: Layout, sample: Sample, gpuwheel: Path, out: Path) -> 
         text = path.read_text(encoding="utf-8")
         found = _kernels(text)
         kernels += found
-        headers = layout.device_headers if path.stem in sample.operators else ()
+        first = layout.device_headers if path.stem in sample.operators else ()
         # setuptools names objects by the stem: the .cpp of the operator has the plain one.
-        (csrc / f"{path.stem}_cuda.cu").write_text(_with_launchers(text, found, headers), encoding="utf-8")
+        (csrc / f"{path.stem}_cuda.cu").write_text(_with_launchers(text, found, first), encoding="utf-8")
     (csrc / "fused.kernels.h").write_text(_declarations(kernels), encoding="utf-8")
     _write_metadata(layout, sample, out)
 
@@ -205,7 +207,7 @@ class _Kernel:
 
     @property
     def declaration(self) -> str:
-        """A class with one function. (cudafe++ 13.2 dies of explicit instantiations of function templates by decltype.)"""
+        """A class with one function: cudafe++ 13.2 dies of `template decltype(f<T>) f<T>` for a host function."""
         return f"{self.prefix}struct launch_{self.name} {{\n  static void launch({self._launch_parameters});\n}};\n"
 
     @property
@@ -233,7 +235,9 @@ def _kernels(text: str) -> list[_Kernel]:
 def _with_launchers(text: str, kernels: list[_Kernel], headers: tuple[str, ...]) -> str:
     """The source with a launcher per kernel, and its instantiations turned into those of the launchers."""
     launchers = "".join(kernel.declaration + kernel.definition for kernel in kernels)
-    instantiate = "#undef GPUWHEEL_INSTANTIATE\n#define GPUWHEEL_INSTANTIATE(...) template struct launch_##__VA_ARGS__\n"
+    instantiate = (
+        "#undef GPUWHEEL_INSTANTIATE\n#define GPUWHEEL_INSTANTIATE(...) template struct launch_##__VA_ARGS__\n"
+    )
     first = _INSTANTIATE.search(text)
     if first is None or not kernels:
         message = f"no kernel and instantiation found in {text[:200]!r}"
@@ -254,7 +258,9 @@ def _declarations(kernels: list[_Kernel]) -> str:
 
 
 def _write_metadata(layout: Layout, sample: Sample, out: Path) -> None:
-    shutil.copytree(sample.root / "src" / "gpuwheel_sample", out / "gpuwheel_sample", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        sample.root / "src" / "gpuwheel_sample", out / "gpuwheel_sample", ignore=shutil.ignore_patterns("__pycache__")
+    )
     shutil.copy(HERE / "layouts" / "setup.py.in", out / "setup.py")
     shutil.copy(HERE / "measured_backend.py", out)
     requires = ", ".join(json.dumps(requirement) for requirement in BUILD_REQUIRES)

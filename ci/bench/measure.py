@@ -104,12 +104,12 @@ def _sampled_memory(title: str) -> Iterator[_Peak]:
 
 def _descendants() -> list[int]:
     parents: dict[int, int] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
             with suppress(OSError):  # it ended
                 # pid (name) state ppid ...; a name may hold spaces and parentheses.
-                fields = Path("/proc", entry, "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-                parents[int(entry)] = int(fields[1])
+                fields = (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+                parents[int(entry.name)] = int(fields[1])
     found = {os.getpid()}
     grown = True
     while grown:

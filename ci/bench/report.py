@@ -11,6 +11,8 @@ __all__ = ["read_results", "tables", "write_docs"]
 _PAGE = Path("docs") / "explanation" / "performance.md"
 _BEGIN = "<!-- begin: python ci/bench/run.py --write-docs -->"
 _END = "<!-- end -->"
+_NO_OP_S = 0.1
+_FEW = 10  # numbers below it are shown with two decimals
 
 Results = dict[str, Any]
 
@@ -53,27 +55,36 @@ def tables(results: Results) -> str:
 
 
 def _machine(results: Results) -> str:
-    machine, versions = results["machine"], results["versions"]
-    torch = next((packages for packages in versions.values() if "torch" in packages), {})
-    ours = versions.get("gpuwheel", {})
+    machine = results["machine"]
+    packages: dict[str, str] = {}
+    for versions in results["versions"].values():
+        packages |= versions
     loads = [
         load
         for scenarios in results["measurements"].values()
         for figures in scenarios.values()
         for load in figures.get("load", ())
     ]
-    return "\n".join(
-        [
-            f"Measured on {machine['date']} with `{results['command']}`: {machine['cores']} cores "
-            f"({machine['processor']}), {_bytes(machine['memory'])} of memory, {machine['system']}, {machine['compiler']}, "
-            f"Python {machine['python']}, pip {machine['pip']}; load average {min(loads):.1f} to {max(loads):.1f}.",
-            f"Operators: {', '.join(f'`{name}`' for name in results['operators'])}, forward and backward, for "
-            f"{', '.join(results['archs'])}.",
-            f"gpuwheel: NVRTC {ours.get('nvidia-cuda-nvrtc-cu12', '?')}, CMake {ours.get('cmake', 'of the machine')}. "
-            f"cpp_extension: torch {torch.get('torch', '?')}, nvcc {torch.get('nvidia-cuda-nvcc', '?')}, "
-            f"setuptools {torch.get('setuptools', '?')}, ninja {torch.get('ninja', '?')}.",
-        ]
-    )
+    named = {
+        "gpuwheel": "gpuwheel",
+        "NVRTC": "nvidia-cuda-nvrtc-cu12",
+        "CMake": "cmake",
+        "torch": "torch",
+        "nvcc": "nvidia-cuda-nvcc",
+        "setuptools": "setuptools",
+        "ninja": "ninja",
+    }
+    lines = [
+        f"- Command: `{results['command']}`, on {machine['date']}.",
+        f"- Machine: {machine['cores']} cores ({machine['processor']}), {_bytes(machine['memory'])} of memory, no GPU; "
+        + f"{machine['system']}, {machine['compiler']}; load average {min(loads):.1f} to {max(loads):.1f}.",
+        f"- Versions: Python {machine['python']}, pip {machine['pip']}, "
+        + ", ".join(f"{title} {packages[name]}" for title, name in named.items() if name in packages)
+        + ".",
+        f"- Operators: {', '.join(f'`{name}`' for name in results['operators'])}, forward and backward.",
+        f"- Archs: {', '.join(results['archs'])}.",
+    ]
+    return "\n".join(lines)
 
 
 def _cold(results: Results) -> str:
@@ -94,7 +105,11 @@ def _cold(results: Results) -> str:
 
 def _developing(results: Results) -> str:
     rows = []
-    for title, scenario in (("clean build", "warm"), ("nothing changed", "no-op"), ("one line of one kernel", "one line")):
+    for title, scenario in (
+        ("clean build", "warm"),
+        ("nothing changed", "no-op"),
+        ("one line of one kernel", "one line"),
+    ):
         rows += [
             (f"{title}: wall", [(scenario, "wall", _seconds)]),
             (f"{title}: wall in the backend", [(scenario, "hook_wall", _seconds)]),
@@ -119,7 +134,7 @@ def _table(results: Results, head: list[str], rows: list[tuple[str, list[tuple[s
         for name in names:
             for scenario, key, form in cells:
                 value = results["measurements"].get(name, {}).get(scenario, {}).get(key)
-                shown.append("–" if value is None else form(value))
+                shown.append("-" if value is None else form(value))
         lines.append("| " + " | ".join([title, *shown]) + " |")
     return "\n".join(lines)
 
@@ -137,11 +152,31 @@ def _targets(results: Results) -> str:
         return min(values, default=None)
 
     rows = [
-        ("bytes downloaded, cold, against classic", 20, value("classic", "cold", "downloaded"), value("gpuwheel", "cold", "downloaded")),
+        (
+            "bytes downloaded, cold, against classic",
+            20,
+            value("classic", "cold", "downloaded"),
+            value("gpuwheel", "cold", "downloaded"),
+        ),
         ("wall, cold, against classic", 10, value("classic", "cold", "wall"), value("gpuwheel", "cold", "wall")),
-        ("CPU in the backend, nothing cached, against classic", 30, value("classic", "cold", "hook_cpu"), value("gpuwheel", "cold", "hook_cpu")),
-        ("CPU in the backend, nothing cached, against the best layout", 3, least("warm", "hook_cpu"), value("gpuwheel", "cold", "hook_cpu")),
-        ("wheel, against classic as cpp_extension makes it", 3, value("classic", "wheels", "default"), value("gpuwheel", "wheels", "default")),
+        (
+            "CPU in the backend, nothing cached, against classic",
+            30,
+            value("classic", "cold", "hook_cpu"),
+            value("gpuwheel", "cold", "hook_cpu"),
+        ),
+        (
+            "CPU in the backend, nothing cached, against the best layout",
+            3,
+            least("warm", "hook_cpu"),
+            value("gpuwheel", "cold", "hook_cpu"),
+        ),
+        (
+            "wheel, against classic as cpp_extension makes it",
+            3,
+            value("classic", "wheels", "default"),
+            value("gpuwheel", "wheels", "default"),
+        ),
     ]
     lines = ["| target | wanted | measured | |", "|---|---:|---:|---|"]
     for title, wanted, theirs, ours in rows:
@@ -151,7 +186,9 @@ def _targets(results: Results) -> str:
     stages = measured.get("gpuwheel", {}).get("stages")
     if stages:
         taken = stages["device"] + stages["host"]
-        lines.append(f"| compile stage, nothing changed | 0.1 s | {taken:.2f} s | {'met' if taken <= 0.1 else 'missed'} |")
+        lines.append(
+            f"| compile stage, nothing changed | {_NO_OP_S} s | {taken:.2f} s | {'met' if taken <= _NO_OP_S else 'missed'} |"
+        )
     return "\n".join(lines)
 
 
@@ -165,9 +202,9 @@ def _bytes(value: float) -> str:
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if value >= size:
             number = value / size
-            return f"{number:.2f} {unit}" if number < 10 else f"{number:.0f} {unit}"
+            return f"{number:.2f} {unit}" if number < _FEW else f"{number:.0f} {unit}"
     return f"{value:.0f} B"
 
 
 def _seconds(value: float) -> str:
-    return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
+    return f"{value:.2f} s" if value < _FEW else f"{value:.0f} s"

@@ -9,13 +9,15 @@ In one run, on one machine, the same operators (`sample_extension/csrc`) for the
 
 Scenarios:
 
-  cold      pip wheel in isolation, all caches empty: what a new machine or a CI job does
+  cold      all caches empty: what a new machine or a CI job does. gpuwheel: pip wheel in isolation. cpp_extension: what
+            isolation does, step by step, since one environment serves all layouts: a virtual environment, pip install
+            of the build requirements, pip wheel --no-build-isolation
   warm      environment installed, caches full, clean tree: pip wheel --no-build-isolation
   no-op     the same again, nothing changed (median of three)
   one line  the same again, one line of one kernel changed
 
-All of it takes an hour, 7 GB of downloads and 20 GB of disk. Finished measurements are kept in the work folder: a run
-that was interrupted goes on where it stopped.
+All of it takes an hour of two idle cores, 3 GB of downloads and 15 GB of disk. Finished measurements are kept in the
+work folder: a run that was interrupted goes on where it stopped.
 
   python ci/bench/run.py                                    # everything; prints the JSON's path
   python ci/bench/run.py --operators swiglu --only gpuwheel # a quick look
@@ -36,7 +38,6 @@ from functools import partial
 from pathlib import Path
 
 from contestants import CONTESTANTS, Bench, Contestant
-from layouts import Sample
 from machine import describe
 from report import read_results, write_docs
 
@@ -52,10 +53,9 @@ def main(argv: list[str] | None = None) -> int:
         write_docs(ROOT, read_results(options.docs_only))
         return 0
     operators = tuple(options.operators.split(",")) if options.operators else ()
-    sample = Sample.read(ROOT / "sample_extension", operators)
     if options.fresh:
         shutil.rmtree(options.work, ignore_errors=True)
-    bench = Bench.open(options.work.resolve(), ROOT, sample)
+    bench = Bench.open(options.work.resolve(), ROOT, operators)
     chosen = [c for c in CONTESTANTS if not options.only or c.name in options.only.split(",")]
     for contestant in chosen:
         run_scenarios(bench, contestant)
@@ -65,8 +65,8 @@ def main(argv: list[str] | None = None) -> int:
         "schema": 1,
         "command": " ".join(["python", "ci/bench/run.py", *(argv if argv is not None else sys.argv[1:])]),
         "machine": describe(),
-        "operators": list(sample.operators),
-        "archs": sample.archs,
+        "operators": list(bench.sample.operators),
+        "archs": bench.sample.archs,
         "titles": {c.name: c.title for c in chosen},
         "versions": {c.name: bench.versions(c) for c in chosen},
         "measurements": bench.measurements,
@@ -82,15 +82,19 @@ def main(argv: list[str] | None = None) -> int:
 
 def run_scenarios(bench: Bench, contestant: Contestant) -> None:
     """Every scenario of one contestant, in the order in which they depend on each other."""
-    if contestant.cold:
-        bench.step(contestant, "cold", lambda: bench.cold(contestant))
+    if contestant.layout is None:
+        bench.step(contestant, "cold", lambda: bench.isolated(contestant))
     bench.step(contestant, "environment", lambda: bench.install(contestant))
-    bench.step(contestant, "warm", lambda: bench.warm(contestant))
+    bench.step(contestant, "warm", lambda: bench.clean(contestant))
+    if contestant.layout is not None:
+        bench.step(contestant, "cold", lambda: bench.installed_and_built(contestant))
     for turn in range(NO_OPS):
         bench.step(contestant, f"no-op {turn + 1}", lambda: bench.again(contestant, "no-op"))
     bench.step(contestant, "no-op", lambda: _median(bench, contestant))
     bench.step(contestant, "one line", lambda: bench.changed(contestant))
-    if contestant.name == "gpuwheel":
+    if contestant.name == "split":  # the device code of all layouts is the same: one of them is enough
+        bench.step(contestant, "size mode", lambda: bench.clean(contestant, "size mode", size_mode=True))
+    if contestant.layout is None:
         bench.step(contestant, "stages", lambda: bench.stages(contestant))
 
 
@@ -115,7 +119,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, default=RESULTS / "latest.json", help="file for the figures (default: %(default)s)"
     )
-    parser.add_argument("--write-docs", action="store_true", help="write the tables into docs/explanation/performance.md")
+    parser.add_argument(
+        "--write-docs", action="store_true", help="write the tables into docs/explanation/performance.md"
+    )
     parser.add_argument("--docs-only", type=Path, metavar="FILE", help="measure nothing, write the tables from FILE")
     return parser
 

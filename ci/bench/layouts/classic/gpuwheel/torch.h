@@ -8,7 +8,6 @@
 #include <ATen/Parallel.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/cuda/CUDAStream.h>
-#include <torch/extension.h>
 #include <torch/library.h>
 
 #include <initializer_list>
@@ -18,9 +17,9 @@
 #define TORCH_BOX(function) function
 
 namespace torch::stable {
+using at::empty_like;
 using at::Tensor;
 
-inline Tensor empty_like(const Tensor& tensor) { return at::empty_like(tensor); }
 inline Tensor new_empty(const Tensor& tensor, at::IntArrayRef sizes, std::optional<at::ScalarType> dtype = std::nullopt) {
   return at::empty(sizes, tensor.options().dtype(dtype.value_or(tensor.scalar_type())));
 }
@@ -84,10 +83,8 @@ struct Argument {
   const Tensor& tensor;
 };
 
-namespace detail {
 inline bool same_sizes(at::IntArrayRef a, at::IntArrayRef b) { return a == b; }
 inline std::string shape_text(at::IntArrayRef sizes) { return c10::str(sizes); }
-}  // namespace detail
 
 inline void check_same_shape(const char* op, std::initializer_list<Argument> arguments) {
   const Argument& first = *arguments.begin();
