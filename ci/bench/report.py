@@ -76,8 +76,9 @@ def _machine(results: Results) -> str:
     }
     lines = [
         f"- Command: `{results['command']}`, on {machine['date']}.",
-        f"- Machine: {machine['cores']} cores ({machine['processor']}), {_bytes(machine['memory'])} of memory, no GPU; "
-        + f"{machine['system']}, {machine['compiler']}; load average {min(loads):.1f} to {max(loads):.1f}.",
+        f"- Machine: {machine['cores']} cores ({machine['processor']}), {_bytes(machine['memory'])} of memory, no GPU.",
+        f"- System: {machine['system']}, {machine['compiler']}.",
+        f"- Load average: {min(loads):.1f} to {max(loads):.1f}, of these builds and of others' work.",
         f"- Versions: Python {machine['python']}, pip {machine['pip']}, "
         + ", ".join(f"{title} {packages[name]}" for title, name in named.items() if name in packages)
         + ".",
@@ -186,9 +187,8 @@ def _targets(results: Results) -> str:
     stages = measured.get("gpuwheel", {}).get("stages")
     if stages:
         taken = stages["device"] + stages["host"]
-        lines.append(
-            f"| compile stage, nothing changed | {_NO_OP_S} s | {taken:.2f} s | {'met' if taken <= _NO_OP_S else 'missed'} |"
-        )
+        verdict = "met" if taken <= _NO_OP_S else "missed"
+        lines.append(f"| compile stage, nothing changed | {_NO_OP_S} s | {taken:.2f} s | {verdict} |")
     return "\n".join(lines)
 
 

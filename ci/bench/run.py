@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
         bench.step(contestant, "wheels", partial(bench.wheels, contestant))
     result = {
         "schema": 1,
-        "command": " ".join(["python", "ci/bench/run.py", *(argv if argv is not None else sys.argv[1:])]),
+        "command": _command(options),
         "machine": describe(),
         "operators": list(bench.sample.operators),
         "archs": bench.sample.archs,
@@ -103,6 +103,12 @@ def _median(bench: Bench, contestant: Contestant) -> dict[str, object]:
     turns = [bench.measurements[contestant.name][f"no-op {turn + 1}"] for turn in range(NO_OPS)]
     middle = statistics.median_low(turn["hook_wall"] for turn in turns)
     return next(turn for turn in turns if turn["hook_wall"] == middle)
+
+
+def _command(options: argparse.Namespace) -> str:
+    """As anybody would give it: without the folders of this machine."""
+    chosen = [f"--{name} {value}" for name in ("operators", "only") if (value := getattr(options, name))]
+    return " ".join(["python ci/bench/run.py", *chosen])
 
 
 def _parser() -> argparse.ArgumentParser:
