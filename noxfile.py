@@ -115,7 +115,7 @@ def matrix(session: nox.Session) -> None:
 @nox.session(venv_backend=WITH_TORCH)
 def bench(session: nox.Session) -> None:
     """The builds of gpuwheel and of torch.utils.cpp_extension, measured in one run."""
-    _install(session, "test")
+    _install(session, "bench")
     session.run("python", "ci/bench/run.py", *session.posargs)
 
 
