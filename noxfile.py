@@ -109,7 +109,7 @@ def gpu(session: nox.Session) -> None:
 def matrix(session: nox.Session) -> None:
     """One wheel file under every pair of torch and Python that exists; writes the table into the docs."""
     _install(session, "test")
-    session.run("python", "ci/matrix.py", *session.posargs)
+    session.run("python", "ci/matrix.py", *(session.posargs or ["--write"]))
 
 
 @nox.session(venv_backend=WITH_TORCH)

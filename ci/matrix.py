@@ -105,7 +105,7 @@ def build_wheel() -> Path:
     """Build gpuwheel's wheel, and with it, in isolation, the sample's."""
     out = WORK / "dist"
     shutil.rmtree(out, ignore_errors=True)
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", out]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", out]
     run([*pip, ROOT])
     find_links = f"{os.environ.get('PIP_FIND_LINKS', '')} {out}".strip()
     run([*pip, ROOT / "sample_extension"], env={**os.environ, "PIP_FIND_LINKS": find_links})
@@ -166,7 +166,7 @@ def page(cells: Sequence[Cell], rows: Sequence[TorchBuild], wheel: Path) -> str:
         f"- file: `{wheel.name}`, {wheel.stat().st_size:,} bytes, sha256 `{sha256(wheel.read_bytes()).hexdigest()}`",
         f"- operators: {', '.join(map(str, sorted(operators)))}",
         f"- import of the package, after torch: {fastest:.2f} to {slowest:.2f} s",
-        f"- run: {datetime.now(timezone.utc):%Y-%m-%d}, by `nox -s matrix -- --write`",
+        f"- run: {datetime.now(timezone.utc):%Y-%m-%d}, by `nox -s matrix`",
         "",
     ]
     return "\n".join(lines)
