@@ -10,6 +10,7 @@ import ctypes
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 import urllib.request
 from dataclasses import dataclass, field
@@ -86,6 +87,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if unknown:
         msg = f"GPUWHEEL_REQUIRE names unknown features: {', '.join(unknown)} (known: {', '.join(sorted(known))})"
         raise pytest.UsageError(msg)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell has the jobs that it starts in the background ignore SIGINT, and children inherit that: the builds
+        # that tests interrupt would not notice.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

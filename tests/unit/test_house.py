@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,3 +129,12 @@ def test_ci_runs_the_readmes_test_command() -> None:
     (command,) = [line for line in readme if line.endswith("nox -s tests")]
 
     assert command in script
+
+
+def test_no_test_file_is_left_out_of_a_run(pytestconfig: pytest.Config) -> None:
+    """Pytest does not look into folders called "build" unless it is told to."""
+    skipped = pytestconfig.getini("norecursedirs")
+    tests = [path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py")]
+    left_out = [path for path in tests if any(fnmatch(part, glob) for part in path.parts for glob in skipped)]
+    assert tests
+    assert not left_out

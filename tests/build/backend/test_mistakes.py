@@ -144,9 +144,7 @@ def test_no_network_and_nothing_cached(project: Project, tmp_path: Path) -> None
 @contextmanager
 def compiling(project: Project, out: Path, cache: Path) -> Iterator[subprocess.Popen[str]]:
     """A build that is just compiling device code."""
-    # A shell that starts a job in the background has it ignore SIGINT, and children inherit that.
-    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"{heed}; from gpuwheel import backend; backend.build_wheel({str(out)!r})"
+    code = f"from gpuwheel import backend; backend.build_wheel({str(out)!r})"
     with subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=project.root,
