@@ -86,7 +86,7 @@ def test_a_guarded_host_launch_is_fine(project: Project) -> None:
             ".cpp",
         ),
         ("#include <Python.h>\n" + GOOD, "k.cu includes Python.h, which device code cannot use", ".cpp"),
-        ("#include <mma.h>\n" + GOOD, "k.cu needs crt/mma.h (for wmma)", "nvidia-cuda-nvcc-cu12"),
+        ("#include <mma.h>\n" + GOOD, "k.cu needs crt/mma.h, which was not fetched", "by its name"),
         ("#include <vector>\n" + GOOD, "k.cu includes vector, which is not found", "include-dirs"),
         (
             "inline int host() { return 1; }\n" + GOOD,
