@@ -88,7 +88,7 @@ def _machine(results: Results) -> str:
     ]
     missing = [name for name in _LAYOUTS if name not in results["titles"]]
     if missing:
-        lines.append(f"- **Not measured in this run: {' and '.join(missing)}.** Targets that need it are open.")
+        lines.append(f"- **Not measured: {' and '.join(missing)}.** Targets that need it are open.")
     return "\n".join(lines)
 
 
@@ -151,7 +151,7 @@ def _targets(results: Results) -> str:
         found = measured.get(contestant, {}).get(scenario, {}).get(key)
         return None if found is None else float(found)
 
-    # All layouts of cpp_extension are built in one environment: what is downloaded for it does not depend on the layout.
+    # One environment serves all layouts of cpp_extension: what is downloaded does not depend on the layout.
     environment = next((v for name in _LAYOUTS if (v := value(name, "cold", "downloaded")) is not None), None)
     best = {name: v for name in _LAYOUTS if (v := value(name, "cold", "hook_cpu")) is not None and name != "classic"}
     fastest = min(best, key=lambda name: best[name], default="")
