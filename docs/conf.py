@@ -36,8 +36,8 @@ def _command_help(command: click.Command, parent: click.Context | None = None) -
     name = "gpuwheel" if parent is None else command.name
     with click.Context(command, info_name=name, parent=parent, **command.context_settings) as context:
         parts = [f"```text\n{command.get_help(context)}\n```"]
-        children = command.commands.values() if isinstance(command, click.Group) else ()
-        for child in children:
+        names = command.list_commands(context) if isinstance(command, click.Group) else ()
+        for child in (command.get_command(context, name) for name in names):
             parts += [f"## `{context.command_path} {child.name}`", _command_help(child, context)]
     return "\n\n".join(parts)
 

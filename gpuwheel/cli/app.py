@@ -1,48 +1,83 @@
-"""Commands, their options, and the end of the process: 0, or the exit code of the error's class."""
+"""The `gpuwheel` command: its commands by name, each loaded when it is called, and the end of the process.
+
+Help and completion of the names need no command's module: `gpuwheel --help` and the Tab key answer at once.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from gpuwheel import __version__
-from gpuwheel.audit import audit_wheel
-from gpuwheel.compatibility import load_tables
-from gpuwheel.errors import AuditError, GpuwheelError, PlanError
-from gpuwheel.model.findings import Severity
-from gpuwheel.pipeline import Build
-from gpuwheel.plan import explain
-from gpuwheel.ui import Terminal
+from gpuwheel.errors import GpuwheelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from gpuwheel.model.cells import Decision
-    from gpuwheel.model.findings import Finding
+    from collections.abc import Mapping
 
 __all__ = ["main"]
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class _Commands(click.Group):
-    """Turns a user's mistake into a message and an exit code, for every command."""
+class _Entry(NamedTuple):
+    module: str
+    """The module, and the name of the command in it after the colon."""
+    summary: str
+
+
+_COMMANDS = {
+    "plan": _Entry("gpuwheel.cli.plan:plan_command", "Which wheels a project gives, and why not others."),
+    "audit": _Entry("gpuwheel.cli.audit:audit_command", "Check what wheels claim, from their bytes."),
+}
+
+
+class _LazyCommands(click.Group):
+    """Loads a command when it is called, and turns a user's mistake in it into a message and an exit code."""
+
+    def __init__(self, *args: Any, entries: Mapping[str, _Entry], **kwargs: Any) -> None:  # noqa: ANN401 (click's own)
+        super().__init__(*args, **kwargs)
+        self._entries = entries
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (click's own signature)
         try:
             return super().invoke(ctx)
         except GpuwheelError as error:
+            from gpuwheel.ui import Terminal  # noqa: PLC0415 (only where there is something to say)
+
             Terminal().error(error)
             ctx.exit(error.exit_code)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(self._entries)
 
-@click.group(cls=_Commands, context_settings=_SETTINGS)
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        entry = self._entries.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, name = entry.module.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in self._entries.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = (
+            CompletionItem(name, help=entry.summary)
+            for name, entry in self._entries.items()
+            if name.startswith(incomplete)
+        )
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+@click.group(cls=_LazyCommands, entries=_COMMANDS, context_settings=_SETTINGS)
 @click.version_option(__version__, message="gpuwheel %(version)s")
 def main() -> None:
     """Build, plan and check wheels of GPU extensions.
@@ -51,102 +86,3 @@ def main() -> None:
 
     Shell completion: eval "$(_GPUWHEEL_COMPLETE=bash_source gpuwheel)" (or zsh_source, fish_source).
     """
-
-
-@main.command("plan")
-@click.argument("project", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".")
-@click.option("-C", "settings", multiple=True, metavar="KEY=VALUE", help="As for pip wheel: -C gpuwheel.archs='9.0'.")
-@click.option("--json", "as_json", is_flag=True, help="Print a document instead of a table.")
-def plan_command(project: Path, settings: tuple[str, ...], *, as_json: bool) -> None:
-    """Say which wheels PROJECT gives, on what they run, and why not others. Builds nothing.
-
-    \b
-    Examples:
-      gpuwheel plan
-      gpuwheel plan sample_extension -C "gpuwheel.archs=8.0;9.0+PTX"
-      gpuwheel plan --json | jq '.cells[].identifier'
-    """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
-    build = Build(project.resolve(), dict(os.environ), _config_settings(settings), Terminal())
-    decisions = build.plan()
-    click.echo(json.dumps(_plan_document(decisions), indent=2) if as_json else explain(decisions))
-    if not any(decision.accepted for decision in decisions):
-        sys.exit(PlanError.exit_code)
-
-
-def _config_settings(words: tuple[str, ...]) -> dict[str, str | list[str]]:
-    pairs = [word.partition("=") for word in words]
-    for key, equals, _ in pairs:
-        if not equals:
-            msg = f"-C {key} has no value (expected KEY=VALUE)"
-            raise click.UsageError(msg)
-    return {key: value for key, _, value in pairs}
-
-
-def _plan_document(decisions: tuple[Decision, ...]) -> dict[str, Any]:
-    """The plan for machines, schema 1 (`data/plan.schema.json`)."""
-    return {
-        "schema": 1,
-        "cells": [
-            {
-                "identifier": decision.cell.identifier,
-                "accepted": decision.accepted,
-                "reason": decision.reason,
-                "hint": decision.hint,
-                "notes": list(decision.notes),
-                "mode": decision.cell.mode,
-                "cuda": str(decision.cell.cuda),
-                "archs": [str(target) for target in decision.cell.archs],
-                "torch": f">={decision.cell.torch_floor}",
-                "driver": f">={decision.cell.driver_floor}",
-                "platform": decision.cell.platform,
-                "coverage": [{"device": str(row.device), "served_by": row.served_by} for row in decision.coverage],
-            }
-            for decision in decisions
-        ],
-    }
-
-
-@main.command("audit")
-@click.argument("wheels", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print a document instead of text.")
-def audit_command(wheels: tuple[Path, ...], *, as_json: bool) -> None:
-    """Check from the bytes what each of WHEELS claims: device code, torch range, libraries, platform tag.
-
-    The exit code is 9 if a wheel does not hold what it claims.
-
-    \b
-    Examples:
-      gpuwheel audit dist/*.whl
-      gpuwheel audit --json dist/*.whl > audit.json
-    """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
-    tables = load_tables()
-    found = {wheel: audit_wheel(wheel, tables) for wheel in wheels}
-    if as_json:
-        click.echo(json.dumps(_audit_document(found), indent=2))
-    else:
-        for wheel, findings in found.items():
-            click.echo(f"{wheel.name}: {_verdict(findings)}")
-            for finding in findings:
-                click.echo(f"  {finding.severity.value} [{finding.rule}] {finding.subject} {finding.problem}")
-                click.echo(f"    why: {finding.why}\n    fix: {finding.fix}")
-    if any(finding.severity is Severity.ERROR for findings in found.values() for finding in findings):
-        sys.exit(AuditError.exit_code)
-
-
-def _verdict(findings: Sequence[Finding]) -> str:
-    errors = sum(finding.severity is Severity.ERROR for finding in findings)
-    return f"{errors} error{'s' if errors > 1 else ''}" if errors else "holds what it claims"
-
-
-def _audit_document(found: Mapping[Path, Sequence[Finding]]) -> dict[str, Any]:
-    """The findings for machines, schema 1 (`data/audit.schema.json`)."""
-    return {
-        "schema": 1,
-        "wheels": [
-            {
-                "file": wheel.name,
-                "findings": [asdict(finding) | {"severity": finding.severity.value} for finding in findings],
-            }
-            for wheel, findings in found.items()
-        ],
-    }

@@ -9,7 +9,6 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from gpuwheel import __version__
 from gpuwheel._resources import resource
 from gpuwheel.cli import main
 
@@ -78,7 +77,3 @@ def test_a_mistake_is_a_message_and_an_exit_code(project: Path) -> None:
 
 def test_settings_need_a_value(project: Path) -> None:
     assert CliRunner().invoke(main, ["plan", str(project), "-C", "gpuwheel.archs"]).exit_code == 2
-
-
-def test_the_version() -> None:
-    assert CliRunner().invoke(main, ["--version"]).stdout == f"gpuwheel {__version__}\n"

@@ -1,0 +1,70 @@
+"""`gpuwheel audit`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gpuwheel.audit import audit_wheel
+from gpuwheel.cli import parameters
+from gpuwheel.compatibility import load_tables
+from gpuwheel.errors import AuditError
+from gpuwheel.model.findings import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gpuwheel.model.findings import Finding
+
+__all__ = ["audit_command"]
+
+
+@click.command("audit")
+@click.argument("wheels", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@parameters.as_json
+def audit_command(wheels: tuple[Path, ...], *, as_json: bool) -> None:
+    """Check from the bytes what each of WHEELS claims: device code, torch range, libraries, platform tag.
+
+    The exit code is 9 if a wheel does not hold what it claims.
+
+    \b
+    Examples:
+      gpuwheel audit dist/*.whl
+      gpuwheel audit --json dist/*.whl > audit.json
+    """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
+    tables = load_tables()
+    found = {wheel: audit_wheel(wheel, tables) for wheel in wheels}
+    if as_json:
+        click.echo(json.dumps(_audit_document(found), indent=2))
+    else:
+        for wheel, findings in found.items():
+            click.echo(f"{wheel.name}: {_verdict(findings)}")
+            for finding in findings:
+                click.echo(f"  {finding.severity.value} [{finding.rule}] {finding.subject} {finding.problem}")
+                click.echo(f"    why: {finding.why}\n    fix: {finding.fix}")
+    if any(finding.severity is Severity.ERROR for findings in found.values() for finding in findings):
+        sys.exit(AuditError.exit_code)
+
+
+def _verdict(findings: Sequence[Finding]) -> str:
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
+    return f"{errors} error{'s' if errors > 1 else ''}" if errors else "holds what it claims"
+
+
+def _audit_document(found: Mapping[Path, Sequence[Finding]]) -> dict[str, Any]:
+    """The findings for machines, schema 1 (`data/audit.schema.json`)."""
+    return {
+        "schema": 1,
+        "wheels": [
+            {
+                "file": wheel.name,
+                "findings": [asdict(finding) | {"severity": finding.severity.value} for finding in findings],
+            }
+            for wheel, findings in found.items()
+        ],
+    }

@@ -1,0 +1,67 @@
+"""`gpuwheel plan`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gpuwheel.cli import parameters
+from gpuwheel.errors import PlanError
+from gpuwheel.pipeline import Build
+from gpuwheel.plan import explain
+from gpuwheel.ui import Terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gpuwheel.model.cells import Decision
+
+__all__ = ["plan_command"]
+
+
+@click.command("plan")
+@parameters.project
+@parameters.settings
+@parameters.as_json
+def plan_command(project: Path, settings: tuple[str, ...], *, as_json: bool) -> None:
+    """Say which wheels PROJECT gives, on what they run, and why not others. Builds nothing.
+
+    \b
+    Examples:
+      gpuwheel plan
+      gpuwheel plan sample_extension -C "gpuwheel.archs=8.0;9.0+PTX"
+      gpuwheel plan --json | jq '.cells[].identifier'
+    """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
+    build = Build(project.resolve(), dict(os.environ), parameters.config_settings(settings), Terminal())
+    decisions = build.plan()
+    click.echo(json.dumps(_plan_document(decisions), indent=2) if as_json else explain(decisions))
+    if not any(decision.accepted for decision in decisions):
+        sys.exit(PlanError.exit_code)
+
+
+def _plan_document(decisions: tuple[Decision, ...]) -> dict[str, Any]:
+    """The plan for machines, schema 1 (`data/plan.schema.json`)."""
+    return {
+        "schema": 1,
+        "cells": [
+            {
+                "identifier": decision.cell.identifier,
+                "accepted": decision.accepted,
+                "reason": decision.reason,
+                "hint": decision.hint,
+                "notes": list(decision.notes),
+                "mode": decision.cell.mode,
+                "cuda": str(decision.cell.cuda),
+                "archs": [str(target) for target in decision.cell.archs],
+                "torch": f">={decision.cell.torch_floor}",
+                "driver": f">={decision.cell.driver_floor}",
+                "platform": decision.cell.platform,
+                "coverage": [{"device": str(row.device), "served_by": row.served_by} for row in decision.coverage],
+            }
+            for decision in decisions
+        ],
+    }
