@@ -25,14 +25,17 @@ def main() -> int:
     asked = command_line(__doc__).parse_args()
     comment, table = read("pins.toml")
     newer: list[str] = []
-    toolkits: Table = {}
-    for toolkit, pins in as_table(table["toolkits"]).items():
-        toolkits[toolkit] = {name: _refresh(name, as_table(pin), newer) for name, pin in as_table(pins).items()}
-    headers: Table = {}
-    for toolkit, pins in as_table(table["headers"]).items():
-        headers[toolkit] = {name: _refresh_headers(name, as_table(pin), newer) for name, pin in as_table(pins).items()}
-    text = dump(comment, {**table, "toolkits": toolkits, "headers": headers})
-    return finish("pins.toml", text, check=asked.check, missing=newer)
+    for section, refresh in (
+        ("toolkits", _refresh),
+        ("headers", _refresh_headers),
+        ("nvcc", _refresh),
+        ("libraries", _refresh_headers),
+    ):
+        table[section] = {
+            toolkit: {name: refresh(name, as_table(pin), newer) for name, pin in as_table(pins).items()}
+            for toolkit, pins in as_table(table[section]).items()
+        }
+    return finish("pins.toml", dump(comment, table), check=asked.check, missing=newer)
 
 
 def _refresh(name: str, pin: Table, newer: list[str]) -> Table:

@@ -24,6 +24,7 @@ from update_table import Table, as_table, command_line, dump, finish, read
 
 _PYTHON = "3.12"
 _MACHINE = "x86_64"
+_SOURCES = {"3.11", "3.12", "3.13"}
 
 
 def main() -> int:
@@ -43,8 +44,19 @@ def main() -> int:
         else:
             missing.append(f"torch {minor}: {facts}")
     sdk = cut_headers("torch", as_table(table["sdk"]), files)
-    text = dump(comment, {**table, "sdk": sdk, "versions": rows})
+    headers = {minor: _classic_headers(as_table(row), files) for minor, row in as_table(table["headers"]).items()}
+    text = dump(comment, {**table, "sdk": sdk, "headers": headers, "versions": rows})
     return finish("torch.toml", text, check=asked.check, missing=missing)
+
+
+def _classic_headers(row: Table, files: list[IndexFile]) -> Table:
+    """Of wheels that say CUDA in their headers, and not free-threaded: a few of them are sources enough."""
+    usable = [
+        file
+        for file in files
+        if any(tag.endswith(_MACHINE) for tag in file.platforms) and not file.build and file.pythons & _SOURCES
+    ]
+    return cut_headers("torch", row, usable)
 
 
 def _newest_releases(files: list[IndexFile]) -> dict[Version, Version]:

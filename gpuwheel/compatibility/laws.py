@@ -110,7 +110,7 @@ def pins_fit_every_python(tables: Tables) -> Iterator[str]:
         if not python.endswith("t")
     }
     for toolkit in tables.cuda.values():
-        for pin in toolkit.components:
+        for pin in (*toolkit.components, *toolkit.nvcc):
             tags = {tag for file in pin.files for tag in file.tags if tag.platform.endswith(("x86_64", "any"))}
             abis = {(tag.interpreter, tag.abi) for tag in tags}
             for python in sorted(pythons):
@@ -121,8 +121,12 @@ def pins_fit_every_python(tables: Tables) -> Iterator[str]:
 
 def files_have_digests(tables: Tables) -> Iterator[str]:
     """Every pinned file has a sha256 and a size, and its name says the pinned version."""
-    headers = [tables.torch_sdk, *(pin for toolkit in tables.cuda.values() for pin in toolkit.headers)]
-    components = (pin for toolkit in tables.cuda.values() for pin in toolkit.components)
+    headers = [
+        tables.torch_sdk,
+        *(pin for toolkit in tables.cuda.values() for pin in (*toolkit.headers, *toolkit.libraries)),
+        *(build.headers for build in tables.torch.values() if build.headers),
+    ]
+    components = (pin for toolkit in tables.cuda.values() for pin in (*toolkit.components, *toolkit.nvcc))
     for pin in (*components, *headers):
         for file in pin.files:
             if f"-{pin.version}-" not in file.filename:

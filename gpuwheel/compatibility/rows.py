@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gpuwheel.model.archs import Arch
-    from gpuwheel.model.pins import HeadersPin, Pin
+    from gpuwheel.model.pins import HeadersPin, LibraryPin, Pin
     from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 __all__ = ["Compression", "CudaToolkit", "PlatformPolicy", "Shim", "Tables", "TorchBuild"]
@@ -44,6 +44,10 @@ class CudaToolkit:
     """What its device compiler is made of; empty where gpuwheel does not pin this toolkit."""
     headers: tuple[HeadersPin, ...]
     """Headers beside the device compiler that few sources need."""
+    nvcc: tuple[Pin, ...]
+    """What its nvcc is made of, for extensions in mode `nvcc`; empty where gpuwheel does not pin that."""
+    libraries: tuple[LibraryPin, ...]
+    """Libraries that extensions in mode `nvcc` may link, beside the runtime."""
     sources: Mapping[str, str]
     """Key of the table -> how the value was established."""
 
@@ -80,6 +84,8 @@ class TorchBuild:
     """"none", "prototype", "base" or "full" (all that a fused operator needs)."""
     requires: tuple[str, ...]
     """What the Linux x86_64 wheel asks for from NVIDIA (PEP 508)."""
+    headers: HeadersPin | None
+    """Its classic headers, for extensions that are built for this minor alone; `None` where they are not pinned."""
     sources: Mapping[str, str]
 
 

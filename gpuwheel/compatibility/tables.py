@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, TypeVar
 
 from gpuwheel.compatibility.laws import check_laws
 from gpuwheel.compatibility.platforms import glibc_of, version_numbers
 from gpuwheel.compatibility.reading import Reader, read_table
 from gpuwheel.compatibility.rows import Compression, CudaToolkit, PlatformPolicy, Shim, Tables, TorchBuild
 from gpuwheel.model.archs import Arch
-from gpuwheel.model.pins import HeadersPin, Pin, PinnedFile
+from gpuwheel.model.pins import HeadersPin, LibraryPin, Pin, PinnedFile
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class _Cuda(NamedTuple):
 class _Pins(NamedTuple):
     components: Mapping[MinorVersion, tuple[Pin, ...]]
     headers: Mapping[MinorVersion, tuple[HeadersPin, ...]]
+    nvcc: Mapping[MinorVersion, tuple[Pin, ...]]
+    libraries: Mapping[MinorVersion, tuple[LibraryPin, ...]]
 
 
 class _Torch(NamedTuple):
@@ -68,7 +70,12 @@ class _Torch(NamedTuple):
 def _pins_file() -> _Pins:
     with read_table("pins.toml") as file:
         file.text("source")
-        return _Pins(_by_toolkit(file, "toolkits", _pin), _by_toolkit(file, "headers", _headers))
+        return _Pins(
+            _by_toolkit(file, "toolkits", _pin),
+            _by_toolkit(file, "headers", _headers),
+            _by_toolkit(file, "nvcc", _pin),
+            _by_toolkit(file, "libraries", _library),
+        )
 
 
 def _by_toolkit(file: Reader, key: str, read: Callable[[str, Reader], P]) -> dict[MinorVersion, tuple[P, ...]]:
@@ -94,16 +101,34 @@ def _files(row: Reader) -> tuple[PinnedFile, ...]:
 
 def _headers(name: str, reader: Reader) -> HeadersPin:
     with reader as row:
-        return HeadersPin(
-            name=name,
-            version=row.text("version"),
-            files=_files(row),
-            prefix=row.text("prefix"),
-            roots=row.texts("roots"),
-            digest=row.text("digest"),
-            file_count=row.integer("file-count"),
-            required_by=row.texts("required-by") if row.has("required-by") else (),
-        )
+        return HeadersPin(name=name, **_cut(row))
+
+
+def _library(name: str, reader: Reader) -> LibraryPin:
+    with reader as row:
+        return LibraryPin(name=name, **_cut(row), sonames=tuple(row.table("sonames").strings().items()))
+
+
+class _Cut(TypedDict):
+    version: str
+    files: tuple[PinnedFile, ...]
+    prefix: str
+    roots: tuple[str, ...]
+    digest: str
+    file_count: int
+    required_by: tuple[str, ...]
+
+
+def _cut(row: Reader) -> _Cut:
+    return {
+        "version": row.text("version"),
+        "files": _files(row),
+        "prefix": row.text("prefix"),
+        "roots": row.texts("roots"),
+        "digest": row.text("digest"),
+        "file_count": row.integer("file-count"),
+        "required_by": row.texts("required-by") if row.has("required-by") else (),
+    }
 
 
 def _cuda_file(pins: _Pins) -> _Cuda:
@@ -114,7 +139,8 @@ def _cuda_file(pins: _Pins) -> _Cuda:
             version: _toolkit(version, row, sources, pins)
             for version, row in file.named_tables("toolkits", MinorVersion.parse)
         }
-        unknown = [str(version) for version in {**pins.components, **pins.headers} if version not in toolkits]
+        pinned = {**pins.components, **pins.headers, **pins.nvcc, **pins.libraries}
+        unknown = [str(version) for version in pinned if version not in toolkits]
         if unknown:
             file.fail(f"lacks a toolkit that pins.toml pins ({', '.join(unknown)}, expected a row)")
         return _Cuda(
@@ -147,6 +173,8 @@ def _toolkit(version: MinorVersion, reader: Reader, sources: Mapping[str, str], 
             requirement=row.text("toolkit"),
             components=pins.components.get(version, ()),
             headers=pins.headers.get(version, ()),
+            nvcc=pins.nvcc.get(version, ()),
+            libraries=pins.libraries.get(version, ()),
             sources={key: text.replace("{nvcc}", measured) for key, text in row.sources(sources).items()},
         )
 
@@ -159,14 +187,16 @@ def _compression(reader: Reader) -> Compression:
 def _torch_file() -> _Torch:
     with read_table("torch.toml") as file:
         sources = file.table("sources").strings()
-        file.require_sources(sources, "sdk", "stable-abi-floor")
+        file.require_sources(sources, "sdk", "headers", "stable-abi-floor")
+        classic = {version: _headers("torch", row) for version, row in file.named_tables("headers", MinorVersion.parse)}
         builds = {
-            version: _build(version, row, sources) for version, row in file.named_tables("versions", MinorVersion.parse)
+            version: _build(version, row, sources, classic.get(version))
+            for version, row in file.named_tables("versions", MinorVersion.parse)
         }
         return _Torch(builds, file.parsed("stable-abi-floor", MinorVersion.parse), _headers("torch", file.table("sdk")))
 
 
-def _build(version: MinorVersion, reader: Reader, sources: Mapping[str, str]) -> TorchBuild:
+def _build(version: MinorVersion, reader: Reader, sources: Mapping[str, str], headers: HeadersPin | None) -> TorchBuild:
     with reader as row:
         return TorchBuild(
             version=version,
@@ -181,6 +211,7 @@ def _build(version: MinorVersion, reader: Reader, sources: Mapping[str, str]) ->
             cxx11_abi=row.truth("cxx11-abi"),
             stable_abi=row.text("stable-abi"),
             requires=row.texts("requires"),
+            headers=headers,
             sources=row.sources(sources),
         )
 

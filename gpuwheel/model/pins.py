@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-__all__ = ["HeadersPin", "Pin", "PinnedFile", "contents_digest", "tree_digest"]
+__all__ = ["HeadersPin", "LibraryPin", "Pin", "PinnedFile", "contents_digest", "tree_digest"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,20 @@ class HeadersPin(Pin):
 
     def _covers(self, path: str) -> bool:
         return any(path == root or (root.endswith("/") and path.startswith(root)) for root in self.roots)
+
+
+@dataclass(frozen=True)
+class LibraryPin(HeadersPin):
+    """A shared library of the CUDA toolkit: its headers, and the name to link. Users install the library itself."""
+
+    sonames: tuple[tuple[str, str], ...] = ()
+    """Name after `-l` and the SONAME it stands for: ("cublasLt", "libcublasLt.so.13")."""
+
+    @property
+    def run_time_requirement(self) -> str:
+        """What a wheel that links the library asks for: the minor it was compiled with or newer, of the same major."""
+        major, minor = self.version.split(".")[:2]
+        return f"{self.name}>={major}.{minor},<{int(major) + 1}"
 
 
 def tree_digest(digests: Mapping[str, str]) -> str:
