@@ -1,4 +1,4 @@
-"""The cache on disk: `<root>/v1/{images,sdk,toolchains,builds,tmp}`. Safe to share between processes and to delete.
+"""The cache on disk: `<root>/v1/{images,libraries,sdk,toolchains,builds,tmp}`. Safe to share and to delete.
 
 An entry appears by one rename, whole or not at all, so a reader needs no lock and works on a read-only cache.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cache", "Kind"]
 
-Kind: TypeAlias = Literal["images", "sdk", "toolchains"]
+Kind: TypeAlias = Literal["images", "libraries", "sdk", "toolchains"]
 
 _LAYOUT = "v1"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

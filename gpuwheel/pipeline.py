@@ -17,6 +17,7 @@ from gpuwheel.compile import inner
 from gpuwheel.compile.device import check_budget, compile_group, summary
 from gpuwheel.compile.host import HostProject, write_project
 from gpuwheel.compile.includes import toolkit_includes
+from gpuwheel.compile.libraries import LinkedFile, load_libraries, project_key, save_libraries
 from gpuwheel.compile.manifest import build_manifest, write_manifest
 from gpuwheel.config import host_libraries, kernel_groups, load_config
 from gpuwheel.model.findings import Severity
@@ -30,7 +31,17 @@ from gpuwheel.toolchain import (
     find_torch_sdk,
     probe_platform,
 )
-from gpuwheel.wheel import SBOM_FILE, WheelEdits, add_requirements, rewrite_sdist, rewrite_wheel, toolchain_sbom
+from gpuwheel.wheel import (
+    SBOM_FILE,
+    Member,
+    WheelEdits,
+    add_requirements,
+    append_members,
+    read_members,
+    rewrite_sdist,
+    rewrite_wheel,
+    toolchain_sbom,
+)
 from gpuwheel.wheel.atomic import atomic_file
 
 if TYPE_CHECKING:
@@ -194,13 +205,11 @@ class Build:
                 torch_floor=cell.torch_floor,
                 manifests=self._write_manifests(groups, libraries, work / "manifests"),
             )
-            write_project(project, work / "project")
-            self._reporter.step(f"compiling host code with {toolchain.host.identity}")
-            settings = inner.host_settings(
-                config.inner, project=work / "project", build=work / "build", host=toolchain.host, jobs=self._jobs
-            )
             with self._cache.scratch() as out:
-                wheel = inner.build_wheel(out, settings, editable=editable)
+                if editable or "build-dir" in config.inner:  # what the user keeps, Ninja keeps up to date
+                    wheel = self._link(project, toolchain, work, out, editable=editable)
+                else:
+                    wheel = self._link_once(project, toolchain, work, out)
                 expected = Expected(
                     torch_floor=cell.torch_floor,
                     with_kernels={library.file for library in libraries if library.kernels},
@@ -208,6 +217,40 @@ class Build:
                     platform=config.settings.wheel.platform,
                 )
                 yield _Compiled(wheel, expected, toolchain)
+
+    def _link(
+        self, project: HostProject, toolchain: Toolchain, work: Path, out: Path, *, editable: bool = False
+    ) -> Path:
+        """The inner backend's wheel, with what CMake compiled and linked in `work`."""
+        host = toolchain.host
+        self._reporter.step(f"compiling host code with {host.identity}")
+        write_project(project, work / "project")
+        settings = inner.host_settings(
+            self.config.inner, project=work / "project", build=work / "build", host=host, jobs=self._jobs
+        )
+        return inner.build_wheel(out, settings, editable=editable)
+
+    def _link_once(self, project: HostProject, toolchain: Toolchain, work: Path, out: Path) -> Path:
+        """The same wheel, with libraries from the cache if the same ones were linked before."""
+        user = {**self.config.inner_table, **self.config.inner}
+        key = project_key(project, toolchain.host, user, self._environ)
+        found = load_libraries(self._cache, key) if key is not None else None
+        if found is not None:
+            self._reporter.step("host code did not change: linked libraries are taken from the cache")
+            wheel = inner.build_wheel(out, inner.plain_settings(self.config.inner), editable=False)
+            manifests = [
+                Member(f"{package}/{manifest.name}", manifest.read_bytes())
+                for package, manifest in project.manifests.items()
+            ]
+            append_members(wheel, [*(Member(file.name, file.data, file.executable) for file in found), *manifests])
+            return wheel
+        wheel = self._link(project, toolchain, work, out)
+        names = {library.file for library in project.libraries}
+        members = read_members(wheel) if key is not None else {}
+        if key is not None and names <= members.keys():  # the user's own settings may leave files out
+            linked = [LinkedFile(name, members[name].data, members[name].executable) for name in sorted(names)]
+            save_libraries(self._cache, key, linked, build=work / "build", project=project)
+        return wheel
 
     @staticmethod
     def _check_platform() -> None:

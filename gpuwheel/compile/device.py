@@ -11,7 +11,7 @@ from gpuwheel.compile.header import EmbeddedImage, Launchable, assembly_text, he
 from gpuwheel.compile.images import ImageBuild
 from gpuwheel.compile.names import parse_signature
 from gpuwheel.compile.programs import plan_group
-from gpuwheel.compile.store import ImageStore, StoredImage
+from gpuwheel.compile.store import ContentStore, Stored
 from gpuwheel.errors import CompileError
 from gpuwheel.model.kernels import BuiltGroup, KernelCost, Parameter
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gpuwheel._cache import Cache
-    from gpuwheel.compile.programs import GroupPlan
+    from gpuwheel.compile.programs import GroupPlan, Program
     from gpuwheel.model.kernels import KernelGroup
     from gpuwheel.model.reporter import Reporter
     from gpuwheel.model.toolchain import DeviceCompiler
@@ -49,54 +49,77 @@ def compile_group(
         CacheError: the cache cannot be written.
     """
     plan = plan_group(group, compiler)
-    store = ImageStore(cache)
+    store = ContentStore(cache, "images")
+    finished = store.load(plan.key)
+    if finished is None:
+        finished = _finish(plan, _images(plan, store, cache, reporter, jobs))
+        store.save(plan.key, finished)
+    for warning in finished.facts["warnings"]:
+        reporter.warn(plan.paths.real(warning))
+    return _write(group, finished, out)
+
+
+def _images(plan: GroupPlan, store: ContentStore, cache: Cache, reporter: Reporter, jobs: int) -> dict[Program, Stored]:
+    """The fatbin of each program: from the store, or compiled."""
     found = {program: store.load(program.key) for program in plan.programs}
-    programs = {program: stored for program, stored in found.items() if stored is not None}
-    missing = [program for program in plan.programs if program not in programs]
+    images = {program: stored for program, stored in found.items() if stored is not None}
+    missing = [program for program in plan.programs if program not in images]
     if missing:
         with cache.scratch() as scratch:
-            programs |= ImageBuild(plan, store, reporter, scratch).run(missing, jobs)
-    sources = {program.shown: programs[program] for program in plan.programs}
-    _report_warnings(plan, sources, reporter)
-    return _write(group, sources, out, reporter)
+            images |= ImageBuild(plan, store, reporter, scratch).run(missing, jobs)
+    return images
 
 
-def _report_warnings(plan: GroupPlan, sources: Mapping[str, StoredImage], reporter: Reporter) -> None:
-    """What the compiler warned of, again on every build, as long as it is so."""
-    for source, stored in sources.items():
-        for message in by_message((target, facts["messages"]) for target, facts in stored.facts.items()):
-            text = plan.paths.real(message)
-            reporter.warn(text if source in text else f"{source}: {text}")
-
-
-def _write(group: KernelGroup, sources: Mapping[str, StoredImage], out: Path, reporter: Reporter) -> BuiltGroup:
+def _finish(plan: GroupPlan, images: Mapping[Program, Stored]) -> Stored:
+    """All fatbins of the group in a row, with what is written beside them and what the compiler warned of."""
+    group = plan.group
+    sources = {program.shown: images[program] for program in plan.programs}
     with_kernels = {source: stored for source, stored in sources.items() if any(True for _ in _kernels(stored))}
     if not with_kernels:
         msg = f"kernel group {group.name} has no kernel (in {', '.join(sources)})"
         hint = "write a __global__ function; templates need GPUWHEEL_INSTANTIATE(name<arguments>)"
         raise CompileError(msg, hint=hint)
-    for source in sources.keys() - with_kernels.keys():
-        reporter.warn(f"{source} has no kernel and is left out of the image")
-    images = list(_embedded(group.name, with_kernels))
+    warnings = [*_warnings(plan, sources)]
+    warnings += (f"{name} has no kernel and is left out of the image" for name in sources if name not in with_kernels)
+    embedded = list(_embedded(group.name, with_kernels))
     targets = [arch.sm for arch in group.cubin_archs] + [arch.compute for arch in group.ptx_archs]
-    header = header_text(group.name, images, targets)  # may refuse: before anything is written
+    facts = {
+        "header": header_text(group.name, embedded, targets),
+        "assembly": assembly_text(f"{group.name}.fatbin", embedded),
+        "costs": _costs(with_kernels),
+        "warnings": warnings,
+    }
+    fatbins = (stored.content for stored in with_kernels.values())
+    return Stored(facts, b"".join(fatbin.ljust(_padded(len(fatbin)), b"\0") for fatbin in fatbins))
+
+
+def _warnings(plan: GroupPlan, sources: Mapping[str, Stored]) -> Iterator[str]:
+    """What the compiler warned of: said again on every build, as long as it is so."""
+    for source, stored in sources.items():
+        for message in by_message((target, facts["messages"]) for target, facts in stored.facts.items()):
+            yield message if source in plan.paths.real(message) else f"{source}: {message}"
+
+
+def _write(group: KernelGroup, finished: Stored, out: Path) -> BuiltGroup:
     built = BuiltGroup(
         name=group.name,
         fatbin=out / f"{group.name}.fatbin",
         header=out / f"{group.name}.kernels.h",
         assembly=out / f"{group.name}.S",
-        kernels=_costs(with_kernels),
+        kernels={
+            name: {target: KernelCost(**cost) for target, cost in costs.items()}
+            for name, costs in finished.facts["costs"].items()
+        },
         cubin_archs=group.cubin_archs,
         ptx_archs=group.ptx_archs,
     )
-    fatbins = (stored.image for stored in with_kernels.values())
-    write_if_changed(built.fatbin, b"".join(fatbin.ljust(_padded(len(fatbin)), b"\0") for fatbin in fatbins))
-    write_if_changed(built.assembly, assembly_text(built.fatbin.name, images).encode())
-    write_if_changed(built.header, header.encode())
+    write_if_changed(built.fatbin, finished.content)
+    write_if_changed(built.assembly, finished.facts["assembly"].encode())
+    write_if_changed(built.header, finished.facts["header"].encode())
     return built
 
 
-def _kernels(stored: StoredImage) -> Iterator[tuple[str, dict[str, Any]]]:
+def _kernels(stored: Stored) -> Iterator[tuple[str, dict[str, Any]]]:
     """(target, facts of one kernel)."""
     for target, facts in stored.facts.items():
         for kernel in facts["kernels"]:
@@ -107,16 +130,16 @@ def _padded(size: int) -> int:
     return -(-size // _ALIGNMENT) * _ALIGNMENT
 
 
-def _embedded(group: str, sources: Mapping[str, StoredImage]) -> Iterator[EmbeddedImage]:
+def _embedded(group: str, sources: Mapping[str, Stored]) -> Iterator[EmbeddedImage]:
     offset = 0
     names = image_identifiers(group, list(sources))
     for (source, stored), (identifier, title) in zip(sources.items(), names, strict=True):
-        size = len(stored.image)
+        size = len(stored.content)
         yield EmbeddedImage(source, identifier, title, offset, size, tuple(_launchables(source, stored)))
         offset += _padded(size)
 
 
-def _launchables(source: str, stored: StoredImage) -> Iterator[Launchable]:
+def _launchables(source: str, stored: Stored) -> Iterator[Launchable]:
     """The kernels of one source over all targets, in order of symbol."""
     seen: dict[str, tuple[str, list[list[int]]]] = {}
     for target, kernel in _kernels(stored):
@@ -128,10 +151,10 @@ def _launchables(source: str, stored: StoredImage) -> Iterator[Launchable]:
         yield Launchable(symbol, parse_signature(symbol), tuple(Parameter(*pair) for pair in seen[symbol][1]))
 
 
-def _costs(sources: Mapping[str, StoredImage]) -> dict[str, dict[str, KernelCost]]:
-    costs: dict[str, dict[str, KernelCost]] = {}
+def _costs(sources: Mapping[str, Stored]) -> dict[str, dict[str, Any]]:
+    """Demangled kernel name -> target -> fields of its `KernelCost`."""
+    costs: dict[str, dict[str, Any]] = {}
     for stored in sources.values():
         for target, kernel in _kernels(stored):
-            name = parse_signature(kernel["symbol"]).name
-            costs.setdefault(name, {})[target] = KernelCost(**kernel["cost"])
+            costs.setdefault(parse_signature(kernel["symbol"]).name, {})[target] = kernel["cost"]
     return {name: costs[name] for name in sorted(costs)}

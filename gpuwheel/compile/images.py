@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpuwheel.compile.cubin import read_cubin
 from gpuwheel.compile.diagnostics import compile_failure, read_log
-from gpuwheel.compile.store import ImageStore, StoredImage
+from gpuwheel.compile.store import ContentStore, Stored
 from gpuwheel.compile.worker_client import CompileJob, LinkJob, LinkMember, Request, run_worker
 from gpuwheel.errors import CompileError
 
@@ -26,15 +26,15 @@ __all__ = ["ImageBuild"]
 class ImageBuild:
     """Builds the images of some programs of a group, in a scratch folder on the cache's disk."""
 
-    def __init__(self, plan: GroupPlan, store: ImageStore, reporter: Reporter, scratch: Path) -> None:
+    def __init__(self, plan: GroupPlan, store: ContentStore, reporter: Reporter, scratch: Path) -> None:
         self._plan = plan
         self._store = store
         self._reporter = reporter
         self._scratch = scratch
-        self._images: dict[str, StoredImage] = {}
+        self._images: dict[str, Stored] = {}
         self._failed: dict[Program, dict[str, tuple[str, ...]]] = {}
 
-    def run(self, programs: Sequence[Program], threads: int) -> dict[Program, StoredImage]:
+    def run(self, programs: Sequence[Program], threads: int) -> dict[Program, Stored]:
         """The fatbin of each program, with the facts of its images by target.
 
         Raises:
@@ -52,7 +52,7 @@ class ImageBuild:
             threads=threads,
         )
         label = f"kernel group {self._plan.group.name}: compiling {len(compiling)} images"
-        built: dict[Program, StoredImage] = {}
+        built: dict[Program, Stored] = {}
         with (
             run_worker(self._plan.compiler, request) as events,
             self._reporter.progress(label, len(compiling), unit="image") as progress,
@@ -81,7 +81,7 @@ class ImageBuild:
                 jobs.append((target, job))
             else:
                 self._images[key] = stored
-                (self._scratch / key).write_bytes(stored.image)
+                (self._scratch / key).write_bytes(stored.content)
         return jobs
 
     def _link_job(self, program: Program) -> LinkJob:
@@ -109,12 +109,12 @@ class ImageBuild:
                 cost = asdict(kernel.cost) | {"spill": log.spills.get(kernel.symbol, 0)}
                 parameters = [[parameter.offset, parameter.size] for parameter in kernel.parameters]
                 facts["kernels"].append({"symbol": kernel.symbol, "parameters": parameters, "cost": cost})
-        self._images[event.id] = StoredImage(facts, image)
+        self._images[event.id] = Stored(facts, image)
         self._store.save(event.id, self._images[event.id])
 
-    def _linked(self, program: Program) -> StoredImage:
+    def _linked(self, program: Program) -> Stored:
         facts = {str(target): self._images[key].facts for target, key in program.image_keys.items()}
-        stored = StoredImage(facts, (self._scratch / program.key).read_bytes())
+        stored = Stored(facts, (self._scratch / program.key).read_bytes())
         self._store.save(program.key, stored)
         return stored
 

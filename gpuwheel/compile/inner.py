@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from gpuwheel.model.toolchain import HostCompiler
 
-__all__ = ["CMAKE_REQUIRED", "ConfigSettings", "build_sdist", "build_wheel", "host_settings", "prepare", "requires"]
+__all__ = [
+    "CMAKE_REQUIRED",
+    "ConfigSettings",
+    "build_sdist",
+    "build_wheel",
+    "host_settings",
+    "plain_settings",
+    "prepare",
+    "requires",
+]
 
 ConfigSettings: TypeAlias = "dict[str, str | list[str]]"
 
@@ -42,6 +51,11 @@ def host_settings(
         "cmake.define.CMAKE_CXX_COMPILER": str(host.path),
         "cmake.define.CMAKE_EXPORT_COMPILE_COMMANDS": "ON",
     }
+
+
+def plain_settings(inner: Mapping[str, str | list[str]]) -> ConfigSettings:
+    """The config-settings of a wheel whose libraries are there already: CMake does not run."""
+    return {**inner, **_FIXED, "wheel.cmake": "false"}
 
 
 def _call(hook: Callable[[], str], doing: str) -> str:

@@ -95,6 +95,7 @@ def _demangler() -> Callable[[str], str]:
     return call
 
 
+@functools.cache
 def parse_signature(symbol: str) -> Signature:
     """Take a kernel's symbol apart.
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.options import Target, VirtualPaths, command_line, shipped_include_dirs
-from gpuwheel.compile.store import content_key
+from gpuwheel.compile.store import content_key, tree_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from gpuwheel.model.kernels import KernelGroup
     from gpuwheel.model.toolchain import DeviceCompiler
@@ -51,6 +48,8 @@ class GroupPlan:
     compiler: DeviceCompiler
     programs: tuple[Program, ...]
     paths: VirtualPaths
+    key: str
+    """Of all that the group becomes."""
 
     def is_current(self, program: Program) -> bool:
         """Whether the files that `program` depends on are still what its keys were made from."""
@@ -62,7 +61,11 @@ def plan_group(group: KernelGroup, compiler: DeviceCompiler) -> GroupPlan:
     """Read the sources and make the keys, from contents: nothing of where a file lies or when it was written."""
     paths = VirtualPaths.of(group, compiler)
     keys = _Keys(group, compiler, paths)
-    return GroupPlan(group, compiler, tuple(keys.program(source) for source in group.sources), paths)
+    programs = tuple(keys.program(source) for source in group.sources)
+    sources = [(program.shown, program.key) for program in programs]
+    # What is written beside the images is decided by the modules of this folder.
+    key = content_key({"group": group.name, "sources": sources, "made by": tree_digest(Path(__file__).parent, ".py")})
+    return GroupPlan(group, compiler, programs, paths, key)
 
 
 class _Keys:
@@ -78,7 +81,7 @@ class _Keys:
         ]
         options = " ".join((*group.defines, *group.flags))
         self._scanner = IncludeScanner(group.include_dirs, (*shipped, *compiler.include_dirs), options)
-        self._toolchain = {"facts": _FACTS, "compiler": compiler.digest, "headers": _shipped_digest(shipped[0])}
+        self._toolchain = {"facts": _FACTS, "compiler": compiler.digest, "headers": tree_digest(shipped[0])}
 
     def program(self, source: Path) -> Program:
         name = self._paths.name(source)
@@ -88,16 +91,3 @@ class _Keys:
         image_keys = {target: content_key({"program": program, "options": line}) for target, line in options.items()}
         fatbin = {**self._toolchain, "images": list(image_keys.values()), "fatbin": self._group.compression}
         return Program(source, name, self._paths.real(name), options, image_keys, content_key(fatbin))
-
-
-@functools.cache
-def _shipped_digest(folder: Path) -> str:
-    """Over our own headers, which do not change while we run."""
-    lines = []
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            file = os.path.join(parent, name)  # noqa: PTH118  # Path objects would take most of the time here
-            with open(file, "rb") as stream:  # noqa: PTH123
-                content = hashlib.sha256(stream.read()).hexdigest()
-            lines.append(f"{os.path.relpath(file, folder)} {content}\n")
-    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()

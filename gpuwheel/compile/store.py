@@ -1,40 +1,44 @@
-"""Device images in the cache, each with its facts and a digest over both: a damaged entry is as good as none."""
+"""Compiled content in the cache, each with its facts and a digest over both: a damaged entry is as good as none."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-    from gpuwheel._cache import Cache
+    from gpuwheel._cache import Cache, Kind
 
-__all__ = ["ImageStore", "StoredImage", "content_key"]
+__all__ = ["ContentStore", "Stored", "content_key", "tree_digest"]
 
 _MAGIC = b"gpuwheel image 1\n"
 _DIGEST_LENGTH = 64
 
 
 @dataclass(frozen=True)
-class StoredImage:
-    """What compiling gave: the image, and what was read from it then."""
+class Stored:
+    """What compiling gave, and what was known of it then."""
 
     facts: dict[str, Any]
-    image: bytes
+    content: bytes
 
 
-class ImageStore:
-    """Images under content keys. An entry is `magic, sha256 of the rest, newline, facts as JSON, newline, image`."""
+class ContentStore:
+    """Entries of one kind. Each is `magic, sha256 of the rest, newline, facts as JSON, newline, content`."""
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, kind: Kind) -> None:
         self._cache = cache
+        self._kind = kind
 
-    def load(self, key: str) -> StoredImage | None:
+    def load(self, key: str) -> Stored | None:
         """The entry under `key`, or `None` if there is none or it is damaged."""
-        path = self._cache.lookup("images", key)
+        path = self._cache.lookup(self._kind, key)
         if path is None:
             return None
         try:
@@ -45,17 +49,17 @@ class ImageStore:
         body = entry[head:]
         if entry[:head] != _head(body):
             return None
-        facts, _, image = body.partition(b"\n")
-        return StoredImage(json.loads(facts), image)
+        facts, _, content = body.partition(b"\n")
+        return Stored(json.loads(facts), content)
 
-    def save(self, key: str, stored: StoredImage) -> None:
+    def save(self, key: str, stored: Stored) -> None:
         """Publish an entry, in place of a damaged one if there is one.
 
         Raises:
             CacheError: the cache cannot be written.
         """
-        body = json.dumps(stored.facts, sort_keys=True).encode() + b"\n" + stored.image
-        self._cache.publish_bytes("images", key, _head(body) + body)
+        body = json.dumps(stored.facts, sort_keys=True).encode() + b"\n" + stored.content
+        self._cache.publish_bytes(self._kind, key, _head(body) + body)
 
 
 def _head(body: bytes) -> bytes:
@@ -65,3 +69,17 @@ def _head(body: bytes) -> bytes:
 def content_key(parts: Mapping[str, Any]) -> str:
     """The sha256 of `parts` as canonical JSON."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@functools.cache
+def tree_digest(folder: Path, ending: str = "") -> str:
+    """The sha256 over names and contents of the files of our own in `folder`, which do not change while we run."""
+    lines = []
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(ending):
+                file = os.path.join(parent, name)  # noqa: PTH118  # Path objects would take most of the time here
+                with open(file, "rb") as stream:  # noqa: PTH123
+                    content = hashlib.sha256(stream.read()).hexdigest()
+                lines.append(f"{os.path.relpath(file, folder)} {content}\n")
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()

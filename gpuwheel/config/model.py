@@ -157,5 +157,7 @@ class LoadedConfig:
     """Where each given key comes from: "archs" -> "environment GPUWHEEL_ARCHS". Defaults are not listed."""
     inner: Mapping[str, str | list[str]]
     """The `-C` settings that are not gpuwheel's, for scikit-build-core."""
+    inner_table: Mapping[str, object]
+    """`[tool.scikit-build]` as it stands; scikit-build-core reads it by itself."""
     warnings: tuple[str, ...]
     """Lines for the user: what was honoured from other tools' variables, and what is not used."""

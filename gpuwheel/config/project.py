@@ -31,6 +31,7 @@ __all__ = [
     "check_inner_settings",
     "check_python",
     "inner_defaults",
+    "inner_table",
     "project_facts",
     "read_pyproject",
 ]
@@ -170,10 +171,15 @@ def check_inner_settings(
             raise ConfigError(msg, hint=f"remove it: {instead}")
 
 
-def inner_defaults(document: Mapping[str, Any]) -> dict[str, str | list[str]]:
-    """What `[tool.scikit-build]` says of keys that gpuwheel gives a value by `-C`, which would hide it."""
+def inner_table(document: Mapping[str, Any]) -> dict[str, object]:
+    """`[tool.scikit-build]`; empty if there is none."""
     table: Any = document.get("tool", {}).get("scikit-build", {})
-    folder = table.get("build-dir") if isinstance(table, dict) else None
+    return table if isinstance(table, dict) else {}
+
+
+def inner_defaults(table: Mapping[str, object]) -> dict[str, str | list[str]]:
+    """What `[tool.scikit-build]` says of keys that gpuwheel gives a value by `-C`, which would hide it."""
+    folder = table.get("build-dir")
     return {"build-dir": folder} if isinstance(folder, str) else {}
 
 

@@ -13,6 +13,7 @@ from gpuwheel.config.project import (
     check_inner_settings,
     check_python,
     inner_defaults,
+    inner_table,
     project_facts,
     read_pyproject,
 )
@@ -70,7 +71,8 @@ def load_config(
         *unused_variables(environ),
     )
     check_dependencies(project, settings)
-    return LoadedConfig(settings, project, origins, inner_defaults(document) | inner, warnings)
+    table = inner_table(document)
+    return LoadedConfig(settings, project, origins, inner_defaults(table) | inner, table, warnings)
 
 
 def _own_table(document: Mapping[str, Any]) -> Mapping[str, Any]:

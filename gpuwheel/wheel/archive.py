@@ -30,6 +30,7 @@ __all__ = [
     "DEFAULT_EPOCH",
     "Member",
     "Packing",
+    "append_members",
     "check_record",
     "dist_info_folder",
     "read_members",
@@ -176,6 +177,15 @@ def check_record(members: Mapping[str, Member]) -> list[str]:
             recorded = " ".join(listed[member.name])
             problems.append(f"{member.name} differs (recorded {recorded}, found {' '.join(found)})")
     return bad_rows + problems
+
+
+def append_members(path: Path, members: Iterable[Member]) -> None:
+    """Put further files into a wheel that is about to be written anew: stored as they are, and not in its RECORD."""
+    with zipfile.ZipFile(path, "a") as archive:
+        for member in members:
+            info = zipfile.ZipInfo(member.name)
+            info.external_attr = _mode(executable=member.executable) << 16
+            archive.writestr(info, member.data)
 
 
 def write_wheel(

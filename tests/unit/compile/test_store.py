@@ -1,4 +1,4 @@
-"""Images in the cache."""
+"""Compiled content in the cache."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel._cache import Cache
-from gpuwheel.compile.store import ImageStore, StoredImage, content_key
+from gpuwheel.compile.store import ContentStore, Stored, content_key
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-STORED = StoredImage({"kernels": [], "messages": ["line\nline"]}, b"\x7fELF\n\0\xff\n")
+STORED = Stored({"kernels": [], "messages": ["line\nline"]}, b"\x7fELF\n\0\xff\n")
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
-    store = ImageStore(Cache(tmp_path))
+    store = ContentStore(Cache(tmp_path), "images")
     assert store.load("key") is None
     store.save("key", STORED)
     assert store.load("key") == STORED
@@ -24,7 +24,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 
 def test_damage_anywhere_is_no_entry_and_is_mended_by_saving(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    store = ImageStore(cache)
+    store = ContentStore(cache, "images")
     store.save("key", STORED)
     path = cache.lookup("images", "key")
     assert path is not None

@@ -61,7 +61,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def decide(settings: Settings, root: Path, python: str | None = ">=3.10") -> Decision:
     project = ProjectFacts(root=root, name="fused-ops", requires_python=python, dependencies=None)
-    (decision,) = plan(LoadedConfig(settings, project, origins={}, inner={}, warnings=()), TABLES)
+    (decision,) = plan(LoadedConfig(settings, project, origins={}, inner={}, inner_table={}, warnings=()), TABLES)
     return decision
 
 

@@ -1,0 +1,97 @@
+"""Host code that did not change is not compiled again, whatever folder the build runs in; all else is."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Project
+
+pytestmark = [pytest.mark.compiler, pytest.mark.network]
+
+COMPILING, KEPT = "compiling host code", "libraries are taken from the cache"
+# Without torch's headers: it is the keys that matter here, not what is compiled.
+HOST = """\
+#include <outside.h>
+#include "scale.h"
+#include "tiny.kernels.h"
+static const void* volatile kept[2];
+static const char text[] = "first";
+__attribute__((constructor)) static void keep() { kept[0] = &tiny::scale<float>, kept[1] = text; }
+"""
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[..., tuple[str, bytes]]:
+    """Build the project of a name, and say what the log said and what the wheel is."""
+    numbers = iter(range(100))
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "outside.h").write_text("#define OUTSIDE 1\n", encoding="utf-8")
+
+    def run(project: Project, settings: dict[str, str] | None = None, **environ: str) -> tuple[str, bytes]:
+        out = tmp_path / f"out-{next(numbers)}"
+        out.mkdir()
+        result = project.hook("build_wheel", out, settings or {}, CPLUS_INCLUDE_PATH=str(outside), **environ)
+        assert result.code == 0, result.output
+        (wheel,) = out.iterdir()
+        return result.output, wheel.read_bytes()
+
+    return run
+
+
+def test_the_second_build_compiles_nothing_and_gives_the_same_file(
+    make_project: Callable[..., Project], build: Callable[..., tuple[str, bytes]], tmp_path: Path
+) -> None:
+    project = make_project("one", **{"csrc/ops.cpp": HOST.replace("first", str(tmp_path))})
+    log, first = build(project)
+    assert COMPILING in log
+    for again in (project, make_project("elsewhere/two", **{"csrc/ops.cpp": HOST.replace("first", str(tmp_path))})):
+        log, second = build(again)
+        assert KEPT in log
+        assert COMPILING not in log
+        assert second == first
+
+
+def test_whatever_changes_is_compiled(
+    make_project: Callable[..., Project], build: Callable[..., tuple[str, bytes]], tmp_path: Path
+) -> None:
+    project = make_project(**{"csrc/ops.cpp": HOST.replace("first", str(tmp_path))})
+    build(project)
+
+    def change(path: str, old: str, new: str) -> Callable[[], None]:
+        return lambda: project.replace(path, old, new)
+
+    outside = tmp_path / "outside" / "outside.h"
+    changes = {
+        "a source": change("csrc/ops.cpp", "= text;", "= text + 1;"),
+        "a header of the project": change("csrc/scale.h", "x * factor", "factor * x"),
+        "a header that the compiler found by itself": lambda: outside.write_text("#define OUTSIDE 22\n"),
+        "an option": change("pyproject.toml", 'sources = ["csrc/*.cpp"]', 'sources = ["csrc/*.cpp"]\nflags = ["-O1"]'),
+        "a kernel": change("csrc/fill.cu", "1.0f", "2.0f"),
+        "the torch floor": change("pyproject.toml", ">=2.10", ">=2.11"),
+    }
+    for what, apply in changes.items():
+        apply()
+        assert COMPILING in build(project)[0], f"{what} changed"
+    assert KEPT in build(project)[0]
+    assert COMPILING in build(project, CXXFLAGS="-O1")[0]
+
+
+def test_settings_that_no_key_covers_compile_every_time(
+    project: Project, build: Callable[..., tuple[str, bytes]], tmp_path: Path
+) -> None:
+    project.write("csrc/ops.cpp", HOST)
+    for settings, environ in (({"cmake.build-type": "Debug"}, {}), ({}, {"CMAKE_ARGS": "-DTHIS=1"})):
+        for _ in range(2):
+            assert COMPILING in build(project, settings, **environ)[0]
+    folder = {"build-dir": str(tmp_path / "kept")}
+    build(project, folder)
+    assert COMPILING in build(project, folder)[0]  # by Ninja, which finds nothing to do
+    assert json.loads((tmp_path / "kept" / "compile_commands.json").read_text(encoding="utf-8"))
