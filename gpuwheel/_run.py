@@ -49,6 +49,7 @@ def run(  # one keyword per property of a process, all optional
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
     check: bool = True,
+    timeout: float | None = None,
 ) -> Completed:
     """Run a program to its end and capture what it prints.
 
@@ -56,6 +57,7 @@ def run(  # one keyword per property of a process, all optional
 
     Raises:
         FileNotFoundError: there is no such program.
+        TimeoutError: it did not end within `timeout` seconds, and was killed.
         ProcessFailedError: it ended with a non-zero status and `check` is set.
     """
     words = tuple(os.fspath(word) for word in argv)
@@ -72,7 +74,11 @@ def run(  # one keyword per property of a process, all optional
         start_new_session=True,
     ) as process:
         try:
-            stdout, stderr = process.communicate(stdin)
+            stdout, stderr = process.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            msg = f"{words[0]} did not end within {timeout} s"
+            raise TimeoutError(msg) from error
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise

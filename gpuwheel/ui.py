@@ -21,9 +21,19 @@ if TYPE_CHECKING:
     from gpuwheel.errors import GpuwheelError
     from gpuwheel.model.reporter import Progress
 
-__all__ = ["Terminal", "use_colour"]
+__all__ = ["Painter", "Terminal", "use_colour"]
 
-_STYLES = {"step": "1;32", "warning": "1;33", "error": "1;31", "hint": "1;36", "command": "2"}
+_STYLES = {
+    "step": "1;32",
+    "ok": "1;32",
+    "note": "2",
+    "warning": "1;33",
+    "error": "1;31",
+    "hint": "1;36",
+    "command": "2",
+    "quiet": "2",
+    "title": "1",
+}
 _QUIET_SECONDS = 5.0
 
 
@@ -34,6 +44,17 @@ def use_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
     if environ.get("FORCE_COLOR"):
         return True
     return stream.isatty() and environ.get("TERM") != "dumb"
+
+
+class Painter:
+    """Colours text for a stream, or leaves it as it is."""
+
+    def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
+        self.colour = use_colour(stream, environ)
+
+    def paint(self, style: str, text: str) -> str:
+        """`text` in one of the styles: "ok", "warning", "error", "hint", "title", "quiet" and others."""
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.colour else text
 
 
 class _Bar:
@@ -65,13 +86,10 @@ class Terminal:
 
     def __init__(self, stream: TextIO | None = None, environ: Mapping[str, str] | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
-        self._colour = use_colour(self._stream, os.environ if environ is None else environ)
+        self._paint = Painter(self._stream, os.environ if environ is None else environ).paint
 
     def _line(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
-
-    def _paint(self, style: str, text: str) -> str:
-        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._colour else text
 
     def step(self, text: str) -> None:
         """A stage begins."""

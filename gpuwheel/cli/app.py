@@ -30,6 +30,9 @@ class _Entry(NamedTuple):
 
 _COMMANDS = {
     "plan": _Entry("gpuwheel.cli.plan:plan_command", "Which wheels a project gives, and why not others."),
+    "doctor": _Entry(
+        "gpuwheel.cli.doctor:doctor_command", "What a build would use on this machine, and what stops it."
+    ),
     "audit": _Entry("gpuwheel.cli.audit:audit_command", "Check what wheels claim, from their bytes."),
 }
 

@@ -22,11 +22,12 @@ from gpuwheel.toolchain.headers import find_headers
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from gpuwheel._cache import Cache
     from gpuwheel.compatibility import CudaToolkit
     from gpuwheel.model.pins import HeadersPin, Pin, PinnedFile
     from gpuwheel.toolchain.context import Context
 
-__all__ = ["find_device_compiler"]
+__all__ = ["find_device_compiler", "present_device_compiler"]
 
 _RUNTIME_HEADER, _CCCL_HEADER = "cuda_runtime.h", "cub/cub.cuh"
 _LEFT_OUT = (
@@ -64,6 +65,21 @@ def find_device_compiler(
         if pin.is_needed_for(includes):
             compiler = _with_headers(compiler, pin, context, search_path)
     return compiler
+
+
+def present_device_compiler(
+    toolkit: CudaToolkit, cache: Cache, search_path: Sequence[str] | None = None
+) -> DeviceCompiler | None:
+    """The device compiler, if this environment or the cache has it; nothing is downloaded.
+
+    Raises:
+        ToolchainError: there is no file of a pin for this Python and machine.
+    """
+    installed = _locate(toolkit, search_path, "build environment")
+    if installed is not None:
+        return installed
+    cached = cache.lookup("toolchains", _key({pin: _file_for(pin) for pin in toolkit.components}))
+    return None if cached is None else _locate(toolkit, [str(cached)], "cache")
 
 
 def _find(toolkit: CudaToolkit, context: Context, search_path: Sequence[str] | None) -> DeviceCompiler:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gpuwheel.toolchain.index_settings import IndexSettings
     from gpuwheel.toolchain.transport import Transport
 
-__all__ = ["FoundFile", "PackageIndex"]
+__all__ = ["Answer", "FoundFile", "PackageIndex"]
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _ACCEPT = f"{_JSON}, application/vnd.pypi.simple.v1+html; q=0.2, text/html; q=0.1"
@@ -33,6 +33,16 @@ class FoundFile:
     url: str
     index: str
     """The index or folder that lists it, without credentials."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of asking one index or folder."""
+
+    place: str
+    """Without credentials."""
+    problem: NetworkError | None
+    """`None`: it answered, if only that it has nothing."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,18 @@ class PackageIndex:
         raise NetworkError(
             msg, hint="set GPUWHEEL_INDEX_URL to an index that carries it, such as a full mirror of PyPI"
         )
+
+    def answers(self, project: str) -> Iterator[Answer]:
+        """Ask each index and folder for a project, and say which of them answered."""
+        for shown, url, is_index in self._places(project):
+            problem = None
+            try:
+                list(self._links(url, is_index=is_index))
+            except NotOnServerError:
+                pass
+            except NetworkError as error:
+                problem = error
+            yield Answer(shown, problem)
 
     def _places(self, project: str) -> Iterator[tuple[str, str, bool]]:
         """How to name a place, its URL, and whether it is an index page (or else a place for all projects)."""

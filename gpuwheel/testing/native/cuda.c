@@ -222,6 +222,9 @@ EXPORT int cuDeviceTotalMem(size_t* bytes, int device) {
   return SUCCESS;
 }
 
+/* What the real library exports for programs that look names up by dlsym. */
+EXPORT int cuDeviceTotalMem_v2(size_t* bytes, int device) { return cuDeviceTotalMem(bytes, device); }
+
 /* ---- contexts */
 
 EXPORT int cuDevicePrimaryCtxRetain(void** context, int device) {

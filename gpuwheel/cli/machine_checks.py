@@ -1,0 +1,160 @@
+"""What `gpuwheel doctor` says about the machine, whatever the project."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+
+from gpuwheel.cli.checks import Check, State
+from gpuwheel.compile.inner import CMAKE_REQUIRED
+from gpuwheel.errors import GpuwheelError
+from gpuwheel.toolchain import check_platform, probe_platform
+from gpuwheel.toolchain.probe_tools import installed_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from gpuwheel._cache import Cache
+    from gpuwheel.compatibility import Tables
+    from gpuwheel.model.toolchain import HostCompiler
+    from gpuwheel.toolchain.index import Answer
+    from gpuwheel.toolchain.probe_driver import Driver
+    from gpuwheel.toolchain.probe_toolkits import FoundToolkit
+    from gpuwheel.toolchain.probe_tools import FoundTool
+
+__all__ = [
+    "cache_check",
+    "driver_checks",
+    "host_compiler_check",
+    "index_checks",
+    "package_checks",
+    "platform_checks",
+    "tool_checks",
+    "toolkit_checks",
+]
+
+_ISOLATED = "build isolation installs it; without isolation: pip install"
+_LITTLE_SPACE = 1 << 30  # bytes
+
+
+def platform_checks(tables: Tables) -> Iterator[Check]:
+    """Python, and whether this is a platform that gpuwheel builds on."""
+    yield Check("python", "machine", "Python", State.OK, platform.python_version(), sys.executable)
+    facts = probe_platform()
+    try:
+        check_platform(facts, {policy.machine for policy in tables.platforms})
+    except GpuwheelError as error:
+        yield Check.of_error("platform", "machine", "platform", error)
+    else:
+        yield Check("platform", "machine", "platform", State.OK, str(facts))
+
+
+def driver_checks(driver: Driver) -> Iterator[Check]:
+    """The driver and the devices it shows."""
+    if driver.problem is not None:
+        fix = "see whether nvidia-smi works; in a container, start it with --gpus all"
+        yield Check("driver", "machine", "NVIDIA driver", State.WARNING, driver.problem, driver.library, fix)
+    elif driver.library is None:
+        yield Check("driver", "machine", "NVIDIA driver", State.NOTE, "none: a build needs none")
+    else:
+        found = f"{driver.release or 'of unknown version'}, runs CUDA up to {driver.cuda}"
+        yield Check("driver", "machine", "NVIDIA driver", State.OK, found, driver.library)
+    for index, device in enumerate(driver.devices):
+        found = f"{device.name}, compute capability {device.arch}, {device.memory / 2**30:.0f} GiB"
+        yield Check(f"device-{index}", "machine", f"device {index}", State.OK, found)
+
+
+def toolkit_checks(toolkits: Sequence[FoundToolkit]) -> Iterator[Check]:
+    """CUDA toolkits of the machine."""
+    if not toolkits:
+        yield Check("toolkit", "machine", "CUDA toolkit", State.NOTE, "none: `embed` brings its own compiler")
+    for index, toolkit in enumerate(toolkits):
+        version = f"{toolkit.version}" if toolkit.version else "of unknown version"
+        found = f"{version}, {'with' if toolkit.nvcc else 'without'} nvcc"
+        where = f"{toolkit.root}, by {' and '.join(toolkit.found_via)}"
+        yield Check(f"toolkit-{index}", "machine", "CUDA toolkit", State.OK, found, where)
+
+
+def package_checks() -> Iterator[Check]:
+    """What is installed beside gpuwheel and may surprise: torch and the bindings of CUDA. Neither is imported."""
+    for name in ("torch", "cuda-bindings"):
+        version = installed_version(name)
+        state = State.OK if version else State.NOTE
+        yield Check(name, "machine", name, state, version or "not installed: a build needs none")
+
+
+def host_compiler_check(find: Callable[[], HostCompiler]) -> Check:
+    """The C++ compiler that a build takes."""
+    try:
+        host = find()
+    except GpuwheelError as error:
+        return Check.of_error("host-compiler", "tools", "C++ compiler", error)
+    return Check("host-compiler", "tools", "C++ compiler", State.OK, host.identity, f"{host.path}, by {host.found_via}")
+
+
+def tool_checks(tools: Mapping[str, FoundTool | None]) -> Iterator[Check]:
+    """CMake, Ninja and the compiler caches."""
+    for name, tool in tools.items():
+        needed = name in {"cmake", "ninja"}
+        if tool is None:
+            found = f"none: {_ISOLATED} {name}" if needed else "none: only needed to share object files"
+            yield Check(name, "tools", name, State.NOTE, found)
+        elif tool.version is None:
+            fix = f"mend or remove {tool.path}"
+            state = State.WARNING if needed else State.NOTE
+            yield Check(name, "tools", name, state, "does not run", str(tool.path), fix)
+        elif name == "cmake" and tool.version not in SpecifierSet(CMAKE_REQUIRED):
+            found = f"{tool.version}, too old (expected {CMAKE_REQUIRED}): {_ISOLATED} cmake"
+            yield Check(name, "tools", name, State.NOTE, found, str(tool.path))
+        else:
+            yield Check(name, "tools", name, State.OK, tool.version, str(tool.path))
+
+
+def cache_check(cache: Cache) -> Check:
+    """Where the cache is, what it holds, and whether a build can write it."""
+    existing = next(folder for folder in (cache.root, *cache.root.parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        found = f"{existing} is not {'writable' if existing.is_dir() else 'a folder'}"
+        fix = "set GPUWHEEL_CACHE_DIR to a writable folder with some space; a few hundred MB are enough"
+        return Check("cache", "cache", "cache", State.ERROR, found, str(cache.root), fix)
+    free = shutil.disk_usage(existing).free
+    found = f"{_size(cache.root) / 1e6:.0f} MB, {free / 1e9:.0f} GB free"
+    if free < _LITTLE_SPACE:
+        fix = "gpuwheel cache prune, or set GPUWHEEL_CACHE_DIR to a folder on a larger disk"
+        return Check("cache", "cache", "cache", State.WARNING, found, str(cache.root), fix)
+    return Check("cache", "cache", "cache", State.OK, found, str(cache.root))
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files below a folder that other processes may be changing."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # deleted meanwhile
+                total += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118  # thousands of files, one look
+    return total
+
+
+def index_checks(answers: Sequence[Answer], to_fetch: Sequence[str]) -> Iterator[Check]:
+    """Each index; one that does not answer stops a build that has something to fetch, unless another does."""
+    nobody = all(answer.problem for answer in answers)
+    for number, answer in enumerate(answers):
+        name = f"index-{number}"
+        if answer.problem is None:
+            yield Check(name, "index", "package index", State.OK, "answers", answer.place)
+            continue
+        state = State.ERROR if nobody and to_fetch else State.WARNING
+        found = answer.problem.message
+        yield Check(name, "index", "package index", state, found, answer.place, answer.problem.hint)
+    if not answers:
+        state = State.ERROR if to_fetch else State.NOTE
+        found = "none: no-index is set" + (f", but a build fetches {', '.join(to_fetch)}" if to_fetch else "")
+        fix = "unset PIP_NO_INDEX and UV_NO_INDEX, or run gpuwheel fetch where there is a network" if to_fetch else None
+        yield Check("index", "index", "package index", state, found, fix=fix)

@@ -1,0 +1,139 @@
+"""What `gpuwheel doctor` says about the build of one project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from packaging.tags import sys_tags
+from packaging.version import Version
+
+from gpuwheel.cli.checks import Check, State
+from gpuwheel.compatibility import serves
+from gpuwheel.compile.includes import toolkit_includes
+from gpuwheel.config import host_libraries, kernel_groups, load_config
+from gpuwheel.errors import GpuwheelError
+from gpuwheel.plan import plan
+from gpuwheel.toolchain.device import present_device_compiler
+from gpuwheel.toolchain.probe_tools import installed_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from gpuwheel._cache import Cache
+    from gpuwheel.compatibility import CudaToolkit, Tables
+    from gpuwheel.config import LoadedConfig
+    from gpuwheel.model.cells import Cell
+    from gpuwheel.model.pins import HeadersPin
+    from gpuwheel.toolchain.probe_driver import Driver
+
+__all__ = ["ProjectReport", "project_report", "runs_here"]
+
+_SECTION = "project"
+
+
+@dataclass
+class ProjectReport:
+    """The rows of the project, and what its build would have to download."""
+
+    checks: list[Check] = field(default_factory=list)
+    to_fetch: list[str] = field(default_factory=list)
+
+    def add(self, name: str, subject: str, state: State, found: str, *, where: str | None = None) -> None:
+        """A row without a fix."""
+        self.checks.append(Check(name, _SECTION, subject, state, found, where))
+
+    def problem(self, name: str, subject: str, state: State, found: str, *, fix: str | None) -> None:
+        """A row with one."""
+        self.checks.append(Check(name, _SECTION, subject, state, found, fix=fix))
+
+
+def project_report(
+    root: Path, environ: Mapping[str, str], settings: Mapping[str, str | list[str]], tables: Tables, cache: Cache
+) -> tuple[ProjectReport, Cell | None]:
+    """What a build of the project in `root` would make and use, and the wheel it would build, if any."""
+    report = ProjectReport()
+    if not (root / "pyproject.toml").exists():
+        report.add("project", "project", State.NOTE, f"none in {root}")
+        return report, None
+    try:
+        config = load_config(root, environ=environ, config_settings=settings)
+        report.add("project", "project", State.OK, config.project.name, where=str(root))
+        for number, warning in enumerate(config.warnings):
+            report.problem(f"configuration-{number}", "configuration", State.WARNING, warning, fix=None)
+        cell = _plan(config, tables, report)
+        if cell is not None:
+            host_libraries(config)  # their sources exist
+            _toolchain(config, cell, tables, cache, report)
+    except GpuwheelError as error:
+        report.problem("configuration", "configuration", State.ERROR, error.message, fix=error.hint)
+        return report, None
+    return report, cell
+
+
+def _plan(config: LoadedConfig, tables: Tables, report: ProjectReport) -> Cell | None:
+    """The first accepted cell, which a frontend gets; a rejected one is an error only where none is accepted."""
+    decisions = plan(config, tables)
+    accepted = [decision.cell for decision in decisions if decision.accepted]
+    for number, decision in enumerate(decisions):
+        name = f"wheel-{number}"
+        if decision.accepted:
+            report.add(name, "wheel", State.OK, decision.reason, where=decision.cell.identifier)
+        else:
+            found = f"{decision.cell.identifier} cannot be built: {decision.reason}"
+            state = State.NOTE if accepted else State.ERROR
+            report.problem(name, "wheel", state, found, fix=decision.hint)
+    return accepted[0] if accepted else None
+
+
+def _toolchain(config: LoadedConfig, cell: Cell, tables: Tables, cache: Cache, report: ProjectReport) -> None:
+    toolkit = tables.cuda[cell.cuda]
+    device = present_device_compiler(toolkit, cache)
+    subject = "device compiler"
+    name = f"NVRTC of CUDA {cell.cuda}"
+    if device is not None:
+        report.add("device-compiler", subject, State.OK, name, where=device.found_via)
+    else:
+        size = _download_size(toolkit)
+        report.add("device-compiler", subject, State.NOTE, f"{name}: the first build fetches it, {size / 1e6:.0f} MB")
+        report.to_fetch.append("the device compiler")
+    includes = toolkit_includes(kernel_groups(config, cell))
+    _headers("torch-headers", "torch headers", tables.torch_sdk, cache, report)
+    for pin in toolkit.headers:
+        if pin.is_needed_for(includes):
+            _headers(f"{pin.name}-headers", "toolkit headers", pin, cache, report)
+
+
+def _headers(name: str, subject: str, pin: HeadersPin, cache: Cache, report: ProjectReport) -> None:
+    if cache.lookup("sdk", pin.digest) is not None:
+        report.add(name, subject, State.OK, pin.requirement, where="cache")
+    else:
+        report.add(name, subject, State.NOTE, f"{pin.requirement}: the first build fetches them, a part of its wheel")
+        report.to_fetch.append(f"headers of {pin.name}")
+
+
+def _download_size(toolkit: CudaToolkit) -> int:
+    tags = list(sys_tags())
+    files = [pin.file_for(tags) for pin in toolkit.components]
+    return sum(file.size for file in files if file is not None)
+
+
+def runs_here(cell: Cell, driver: Driver) -> Iterator[Check]:
+    """Whether the wheel would run on this machine, for those who mean to test it here."""
+    if driver.release is not None and driver.release < cell.driver_floor:
+        found = f"too old for the wheel (found {driver.release}, expected {cell.driver_floor} or newer)"
+        yield Check(
+            "driver-floor", _SECTION, "NVIDIA driver", State.WARNING, found, fix="a newer driver, or a lower `driver`"
+        )
+    for index, device in enumerate(driver.devices):
+        if serves(cell.archs, device.arch) is None:
+            found = f"no image serves {device.name}, compute capability {device.arch}"
+            fix = f"add {device.arch} to archs"
+            yield Check(f"device-{index}-served", _SECTION, f"device {index}", State.WARNING, found, fix=fix)
+    torch = installed_version("torch")
+    if torch is not None and Version(torch) < Version(str(cell.torch_floor)):
+        found = f"too old for the wheel (found {torch}, expected {cell.torch_floor} or newer)"
+        yield Check(
+            "torch-floor", _SECTION, "torch", State.WARNING, found, fix=f"pip install 'torch>={cell.torch_floor}'"
+        )

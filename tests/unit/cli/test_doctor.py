@@ -1,0 +1,181 @@
+"""`gpuwheel doctor` on machines made of folders: a process with its own PATH, cache and pip configuration."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+
+from gpuwheel._resources import resource
+from gpuwheel._run import Completed, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PYPROJECT = """\
+[project]
+name = "ops"
+version = "1"
+requires-python = ">=3.10"
+dynamic = ["dependencies"]
+
+[tool.gpuwheel]
+archs = ["8.0", "9.0+PTX"]
+
+[tool.gpuwheel.kernels.k]
+sources = ["k.cu"]
+
+[tool.gpuwheel.extensions."ops._C"]
+sources = ["ops.cpp"]
+kernels = ["k"]
+"""
+COMPILER = 'case "$1" in --version) echo "my c++ 14.2"; echo;; -dumpmachine) echo x86_64-linux-gnu;; esac'
+
+
+@dataclass
+class Machine:
+    """A folder for each part."""
+
+    root: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def program(self, name: str, body: str) -> None:
+        program = self.root / "bin" / name
+        program.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+        program.chmod(0o755)
+
+    def doctor(self, *options: str, project: str = "project", **environ: str) -> Completed:
+        own = {
+            "PATH": str(self.root / "bin"),
+            "HOME": str(self.root),
+            "PIP_CONFIG_FILE": "/dev/null",
+            "UV_NO_CONFIG": "1",
+            "GPUWHEEL_CACHE_DIR": str(self.root / "cache"),
+        }
+        words = [sys.executable, "-m", "gpuwheel", "doctor", self.root / project, *options]
+        return run(words, env={**own, **environ}, check=False)
+
+    def document(self, *options: str, **environ: str) -> dict[str, Any]:
+        done = self.doctor("--json", *options, **environ)
+        document: dict[str, Any] = json.loads(done.stdout)
+        jsonschema.validate(document, json.loads(resource("data", "doctor.schema.json").read_text(encoding="utf-8")))
+        ids = [check["id"] for check in document["checks"]]
+        assert len(ids) == len(set(ids))
+        assert document["builds"] == (done.returncode == 0)
+        return {check["id"]: check for check in document["checks"]}
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    for folder in ("bin", "cache", "project", "empty"):
+        (tmp_path / folder).mkdir()
+    machine = Machine(tmp_path)
+    machine.program("c++", COMPILER)
+    (tmp_path / "project/pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
+    (tmp_path / "project/k.cu").touch()
+    (tmp_path / "project/ops.cpp").touch()
+    return machine
+
+
+def test_a_machine_that_builds(machine: Machine) -> None:
+    done = machine.doctor("--no-network")
+    assert done.returncode == 0, done.output
+    assert "my c++ 14.2" in done.stdout
+    assert "NVRTC of CUDA 12.9: the first build fetches it" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("nothing would stop a build")
+    assert "\x1b[" not in done.stdout
+
+
+def test_it_answers_within_a_second(machine: Machine) -> None:
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        machine.doctor("--no-network")
+        times.append(time.perf_counter() - start)
+    assert min(times) < 1.0
+
+
+def test_colour_can_be_asked_for_and_forbidden(machine: Machine) -> None:
+    assert "\x1b[" in machine.doctor("--no-network", FORCE_COLOR="1").stdout
+    assert "\x1b[" not in machine.doctor("--no-network", FORCE_COLOR="1", NO_COLOR="1").stdout
+
+
+def test_the_document_follows_its_schema(machine: Machine) -> None:
+    checks = machine.document("--no-network")
+    assert checks["host-compiler"]["state"] == "ok"
+    assert checks["host-compiler"]["where"] == f"{machine.root}/bin/c++, by PATH"
+    assert checks["wheel-0"]["where"] == "embed-cu12.9-torch2.10-linux_x86_64"
+    assert checks["device-compiler"]["state"] == "note"
+    assert checks["index"]["found"] == "not asked (--no-network)"
+
+
+def test_no_compiler_stops_a_build(machine: Machine) -> None:
+    (machine.root / "bin/c++").unlink()
+    done = machine.doctor("--no-network")
+    assert done.returncode == 1
+    assert "no C++ compiler is found" in done.stdout
+    assert "fix: install one" in done.stdout
+    assert done.stdout.splitlines()[-1] == "1 problem would stop a build"
+
+
+def test_a_misspelt_key_stops_a_build(machine: Machine) -> None:
+    (machine.root / "project/pyproject.toml").write_text(PYPROJECT.replace("archs", "arch"), encoding="utf-8")
+    configuration = machine.document("--no-network")["configuration"]
+    assert configuration["state"] == "error"
+    assert "did you mean 'archs'" in configuration["fix"]
+
+
+def test_a_source_that_is_not_there_stops_a_build(machine: Machine) -> None:
+    (machine.root / "project/ops.cpp").unlink()
+    assert "ops.cpp" in machine.document("--no-network")["configuration"]["found"]
+
+
+def test_settings_count(machine: Machine) -> None:
+    checks = machine.document("--no-network", "-C", "gpuwheel.archs=13.9")
+    assert checks["wheel-0"]["state"] == "error"
+    assert "13.9" in checks["wheel-0"]["found"]
+
+
+def test_a_cache_that_is_a_file_stops_a_build(machine: Machine) -> None:
+    (machine.root / "file").touch()
+    cache = machine.document("--no-network", GPUWHEEL_CACHE_DIR=str(machine.root / "file"))["cache"]
+    assert cache["state"] == "error"
+    assert "is not a folder" in cache["found"]
+
+
+def test_nothing_may_be_asked_for_what_has_to_be_fetched(machine: Machine) -> None:
+    index = machine.document("--no-network", PIP_NO_INDEX="1")["index"]
+    assert index["state"] == "error"
+    assert "the device compiler" in index["found"]
+    assert "gpuwheel fetch" in index["fix"]
+
+
+def test_an_index_that_does_not_answer(machine: Machine) -> None:
+    index = machine.document(GPUWHEEL_INDEX_URL="http://127.0.0.1:9/simple")["index-0"]
+    assert index["state"] == "error"
+    assert "cannot be reached" in index["found"]
+
+
+def test_an_index_in_a_folder_answers(machine: Machine) -> None:
+    index = machine.document(GPUWHEEL_INDEX_URL=(machine.root / "empty").as_uri())["index-0"]
+    assert index["state"] == "ok"
+
+
+def test_a_folder_without_a_project_is_only_a_machine(machine: Machine) -> None:
+    done = machine.doctor("--no-network", project="empty")
+    assert done.returncode == 0, done.output
+    assert f"none in {machine.root / 'empty'}" in done.stdout
+
+
+def test_an_old_cmake_is_told(machine: Machine) -> None:
+    machine.program("sccache", "echo sccache 0.9.1")
+    machine.program("ccache", "exit 3")
+    checks = machine.document("--no-network")
+    assert checks["sccache"]["found"] == "0.9.1"
+    assert checks["ccache"]["found"] == "does not run"
+    assert checks["ccache"]["state"] == "note"
