@@ -10,7 +10,16 @@ if TYPE_CHECKING:
 
     from gpuwheel.model.versions import MinorVersion
 
-__all__ = ["DeviceCompiler", "HostCompiler", "Toolchain", "TorchSdk"]
+__all__ = [
+    "CudaLibrary",
+    "CudaToolchain",
+    "DeviceCompiler",
+    "HostCompiler",
+    "NvccToolchain",
+    "PythonHeaders",
+    "Toolchain",
+    "TorchSdk",
+]
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,8 @@ class TorchSdk:
     digest: str
     """sha256 of the header tree, as in `data/torch.toml`."""
     found_via: str
+    python_library: Path | None = None
+    """Stub with the SONAME `libtorch_python.so`, beside the classic headers only."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,39 @@ class HostCompiler:
     target: str
     """`-dumpmachine`, for example "x86_64-linux-gnu"."""
     found_via: str
+    arguments: tuple[str, ...] = ()
+    """What CXX holds after the program: `g++` of "ccache g++"."""
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """How to start it."""
+        return (str(self.path), *self.arguments)
+
+    @property
+    def machine(self) -> str:
+        """The CPU architecture it compiles for, for example "x86_64", "aarch64"."""
+        return self.target.partition("-")[0]
+
+
+@dataclass(frozen=True)
+class LinkStubs:
+    """Stand-ins for the C and C++ libraries of an older system, for the linker alone."""
+
+    platform: str
+    """Without the machine: "manylinux_2_28"."""
+    machine: str
+    glibc: MinorVersion
+    """The newest that the result asks for."""
+    folder: Path
+    """For `-L`, before any other folder."""
+    digest: str
+    """sha256 of what the folder was made from."""
+    found_via: str
+
+    @property
+    def link_options(self) -> tuple[str, ...]:
+        """For a driver such as g++: find the stubs first, and hide what is linked in from static libraries."""
+        return (f"-L{self.folder}", "-Wl,--exclude-libs,ALL")
 
 
 @dataclass(frozen=True)
@@ -65,3 +109,62 @@ class Toolchain:
     device: DeviceCompiler
     torch: TorchSdk
     host: HostCompiler
+
+
+@dataclass(frozen=True)
+class CudaLibrary:
+    """A shared library of the CUDA toolkit to link: the library of a toolkit, or headers and a stub."""
+
+    name: str
+    """After `-l`: "cublasLt"."""
+    soname: str
+    """"libcublasLt.so.13"."""
+    path: Path
+    """What the linker reads."""
+    include_dir: Path
+    requirement: str | None
+    """Who has it at run time (PEP 508); `None` where gpuwheel does not know."""
+
+
+@dataclass(frozen=True)
+class CudaToolchain:
+    """A CUDA toolkit with nvcc, in the layout that nvcc and CMake expect."""
+
+    version: MinorVersion
+    root: Path
+    """Holds bin/nvcc, include/, lib64/ and nvvm/; what `CUDAToolkit_ROOT` names."""
+    libraries: tuple[CudaLibrary, ...]
+    """Those that were asked for."""
+    pins: tuple[str, ...]
+    """`name==version`, sorted: what it was taken from; empty for a toolkit of the machine."""
+    digest: str
+    """sha256 over the pins, or over what identifies a toolkit of the machine."""
+    found_via: str
+
+    @property
+    def nvcc(self) -> Path:
+        """The compiler."""
+        return self.root / "bin" / "nvcc"
+
+
+@dataclass(frozen=True)
+class PythonHeaders:
+    """What compiles a Python module for the interpreter that runs the build."""
+
+    include_dir: Path
+    version: MinorVersion
+    suffix: str
+    """Of a module for this version alone: ".cpython-311-x86_64-linux-gnu.so"."""
+
+
+@dataclass(frozen=True)
+class NvccToolchain:
+    """Everything that compiles a cell in mode `nvcc`."""
+
+    cuda: CudaToolchain
+    host: HostCompiler
+    """Compiles C++ sources, and the host half of CUDA sources."""
+    torch: TorchSdk | None
+    """`None` where no extension uses torch."""
+    python: PythonHeaders | None
+    """`None` where no extension is a Python module."""

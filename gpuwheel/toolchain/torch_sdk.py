@@ -15,23 +15,30 @@ if TYPE_CHECKING:
 
 __all__ = ["find_torch_sdk"]
 
-_SONAME = "libtorch.so"
+_SONAME, _PYTHON_SONAME = "libtorch.so", "libtorch_python.so"
 
 
-def find_torch_sdk(pin: HeadersPin, *, context: Context) -> TorchSdk:
+def find_torch_sdk(pin: HeadersPin, *, context: Context, classic: bool = False) -> TorchSdk:
     """The headers that `pin` names and an empty `libtorch.so` for each machine, from the cache or the index.
+
+    Args:
+        pin: of the stable headers, or of the classic ones of one release.
+        context: cache, environment, reporter.
+        classic: whether there is to be a `libtorch_python.so` too, for modules that take at::Tensor from Python.
 
     Raises:
         NetworkError: the headers have to be downloaded and cannot, or are not the pinned ones.
         CacheError: the cache cannot be written.
     """
-    libraries = {machine: f"lib/{machine}/{_SONAME}" for machine in MACHINES}
-    stubs = {path: stub_library(_SONAME, machine) for machine, path in libraries.items()}
+    sonames = (_SONAME, _PYTHON_SONAME) if classic else (_SONAME,)
+    stubs = {f"lib/{machine}/{name}": stub_library(name, machine) for machine in MACHINES for name in sonames}
     headers = find_headers(pin, context=context, beside=stubs)
+    folder = headers.root / "lib" / probe_platform().machine
     return TorchSdk(
         version=pin.version,
         include_dir=headers.include_dir,
-        library=headers.root / libraries[probe_platform().machine],
+        library=folder / _SONAME,
         digest=pin.digest,
         found_via=headers.found_via,
+        python_library=folder / _PYTHON_SONAME if classic else None,
     )

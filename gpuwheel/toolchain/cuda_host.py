@@ -1,0 +1,73 @@
+"""Whether the host compiler is one that nvcc takes; nvcc itself says so only when it compiles."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gpuwheel._run import ProcessFailedError, run
+from gpuwheel.errors import ToolchainError
+from gpuwheel.toolchain.host import find_host_compiler
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gpuwheel.compatibility import CudaToolkit
+    from gpuwheel.model.toolchain import HostCompiler
+    from gpuwheel.model.versions import MinorVersion
+
+__all__ = ["find_nvcc_host_compiler"]
+
+_VARIABLE = "CUDAHOSTCXX"
+_MACRO = re.compile(r"#define (__GNUC__|__clang_major__|__clang_minor__) (\d+)")
+
+
+def find_nvcc_host_compiler(
+    environ: Mapping[str, str], toolkit: CudaToolkit, all_toolkits: Mapping[MinorVersion, CudaToolkit]
+) -> HostCompiler:
+    """The compiler of CUDAHOSTCXX, else the one that C++ sources are compiled with, if nvcc of `toolkit` takes it.
+
+    Raises:
+        ToolchainError: there is none, it does not run, or it is outside of the range of the toolkit.
+    """
+    chosen = environ.get(_VARIABLE, "").strip()
+    host = find_host_compiler({**environ, "CXX": chosen} if chosen else environ)
+    if chosen:
+        host = replace(host, found_via=_VARIABLE)
+    _check(host, toolkit, all_toolkits)
+    return host
+
+
+def _check(host: HostCompiler, toolkit: CudaToolkit, all_toolkits: Mapping[MinorVersion, CudaToolkit]) -> None:
+    macros = _macros(host)
+    clang = macros.get("__clang_major__")
+    gcc = macros.get("__GNUC__")
+    if clang is not None:
+        name, found = "clang", clang
+        oldest, newest = int(toolkit.clang_min.split(".")[0]), toolkit.clang_max
+        fits = {version: row for version, row in all_toolkits.items() if row.clang_max >= clang and row.has_nvcc}
+    elif gcc is not None:
+        name, found, oldest, newest = "gcc", gcc, 0, toolkit.gcc_max
+        fits = {version: row for version, row in all_toolkits.items() if row.gcc_max >= gcc and row.has_nvcc}
+    else:
+        msg = f"{host.path} is neither gcc nor clang (found {host.identity})"
+        raise ToolchainError(msg, hint="nvcc on Linux takes gcc and clang: set CXX or CUDAHOSTCXX to one of them")
+    if oldest <= found <= newest:
+        return
+    expected = f"up to {newest}" if oldest <= 0 else f"{oldest} to {newest}"
+    msg = f"nvcc of CUDA {toolkit.version} does not take {name} {found} ({host.path}, expected {name} {expected})"
+    other = f"CXX={'g++' if name == 'gcc' else 'clang++'}-{newest}"
+    newer = next(iter(fits), None)
+    hint = f"set {other}" + (f', or cuda = "{newer}", which takes {name} {found}' if newer else "")
+    raise ToolchainError(msg, hint=hint)
+
+
+def _macros(host: HostCompiler) -> dict[str, int]:
+    try:
+        text = run([host.path, "-dM", "-E", "-x", "c++", "-"], stdin="").stdout
+    except (ProcessFailedError, OSError) as error:
+        detail = error.detail if isinstance(error, ProcessFailedError) else str(error)
+        msg = f"the C++ compiler does not say what it is ({host.path} -dM -E failed)"
+        raise ToolchainError(msg, hint="set CXX or CUDAHOSTCXX to gcc or clang", detail=detail) from error
+    return {match[1]: int(match[2]) for match in _MACRO.finditer(text)}

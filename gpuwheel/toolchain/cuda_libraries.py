@@ -1,0 +1,103 @@
+"""Libraries of the CUDA toolkit to compile and link against: cuBLAS and others.
+
+Linking needs headers and a name. The wheels on the index have hundreds of megabytes of code beside those, which the
+users of the extension install and its builder does not need.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from gpuwheel.errors import ToolchainError
+from gpuwheel.model.toolchain import CudaLibrary
+from gpuwheel.toolchain.cuda_parts import include_folder
+from gpuwheel.toolchain.headers import find_headers
+from gpuwheel.toolchain.platforms import probe_platform
+from gpuwheel.toolchain.stub import MACHINES, stub_library
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from gpuwheel.compatibility import CudaToolkit
+    from gpuwheel.model.pins import LibraryPin
+    from gpuwheel.model.toolchain import CudaToolchain
+    from gpuwheel.toolchain.context import Context
+
+__all__ = ["find_libraries"]
+
+_RUNTIME = "cudart"
+_SONAME = re.compile(r"lib.+\.so\.\d+")
+
+
+def find_libraries(
+    cuda: CudaToolchain, toolkit: CudaToolkit, names: Collection[str], includes: Collection[str], *, context: Context
+) -> tuple[CudaLibrary, ...]:
+    """The libraries that an extension links, and those whose headers it includes.
+
+    Args:
+        cuda: the toolkit that compiles.
+        toolkit: its row of the tables.
+        names: as after `-l`: "cublasLt".
+        includes: names of headers that the sources take from elsewhere.
+        context: cache, environment, reporter.
+
+    Raises:
+        ToolchainError: the toolkit has no such library.
+        NetworkError: headers have to be downloaded and cannot.
+        CacheError: the cache cannot be written.
+    """
+    found: list[CudaLibrary] = []
+    if not cuda.pins:
+        found += [_of_machine(cuda, toolkit, name) for name in names]
+        return tuple(found)
+    known = {name for pin in toolkit.libraries for name, _ in pin.sonames} | {_RUNTIME}
+    unknown = sorted(set(names) - known)
+    if unknown:
+        msg = f"CUDA {toolkit.version} from the index has no library {unknown[0]!r} (it has {', '.join(sorted(known))})"
+        raise ToolchainError(msg, hint="name a full toolkit with CUDA_HOME, or link it by link-flags")
+    if _RUNTIME in names:
+        found.append(_runtime(cuda))
+    for pin in toolkit.libraries:
+        if any(name in names for name, _ in pin.sonames) or pin.is_needed_for(includes):
+            found += _from_pin(pin, context)
+    return tuple(found)
+
+
+def _from_pin(pin: LibraryPin, context: Context) -> Iterator[CudaLibrary]:
+    places = {name: {m: f"lib/{m}/lib{name}.so" for m in MACHINES} for name, _ in pin.sonames}
+    stubs = {places[name][m]: stub_library(soname, m) for name, soname in pin.sonames for m in MACHINES}
+    headers = find_headers(pin, context=context, beside=stubs)
+    context.reporter.info(f"headers of {pin.requirement} ({headers.found_via})")
+    machine = probe_platform().machine
+    for name, soname in pin.sonames:
+        path = headers.root / places[name][machine]
+        yield CudaLibrary(name, soname, path, headers.include_dir, pin.run_time_requirement)
+
+
+def _runtime(cuda: CudaToolchain) -> CudaLibrary:
+    (pin,) = (pin for pin in cuda.pins if pin.startswith("nvidia-cuda-runtime=="))
+    release = ".".join(pin.partition("==")[2].split(".")[:2])
+    requirement = f"nvidia-cuda-runtime>={release},<{cuda.version.major + 1}"
+    library = cuda.root / "lib64" / f"lib{_RUNTIME}.so"
+    return CudaLibrary(_RUNTIME, library.resolve().name, library, include_folder(cuda.root), requirement)
+
+
+def _of_machine(cuda: CudaToolchain, toolkit: CudaToolkit, name: str) -> CudaLibrary:
+    folders = [cuda.root / "lib64", cuda.root / "lib", *sorted(cuda.root.glob("targets/*-linux/lib"))]
+    link = next((folder / f"lib{name}.so" for folder in folders if (folder / f"lib{name}.so").exists()), None)
+    soname = next(iter(_sonames(link)), None) if link else None
+    if link is None or soname is None:
+        msg = f"the CUDA toolkit in {cuda.root} ({cuda.found_via}) has no library {name!r} (lib{name}.so is missing)"
+        raise ToolchainError(msg, hint=f"install its development package, or unset {cuda.found_via} to use the index")
+    requirement = next((pin.run_time_requirement for pin in toolkit.libraries if name in dict(pin.sonames)), None)
+    return CudaLibrary(name, soname, link, include_folder(cuda.root), requirement)
+
+
+def _sonames(link: Path) -> Iterator[str]:
+    """`libcublas.so` links to `libcublas.so.13`, which links to the file."""
+    while link.is_symlink():
+        link = link.parent / link.readlink()
+        if _SONAME.fullmatch(link.name):
+            yield link.name

@@ -1,0 +1,105 @@
+"""nvcc from the package index: pinned wheels of one toolkit, unpacked into the layout that nvcc and CMake accept."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from packaging.tags import sys_tags
+
+from gpuwheel.errors import ToolchainError
+from gpuwheel.model.toolchain import CudaToolchain
+from gpuwheel.toolchain.cuda_parts import check_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from gpuwheel.compatibility import CudaToolkit
+    from gpuwheel.model.pins import Pin, PinnedFile
+    from gpuwheel.toolchain.context import Context
+
+__all__ = ["find_nvcc_wheels"]
+
+_LEFT_OUT = ("libnvvm.so*",)  # for programs that compile at run time; nvcc has its own copy in cicc: 63 MB
+_LAYOUT = "1"  # of a provisioned folder; part of its key
+_PROGRAMS = ("bin", "nvvm/bin")
+
+
+def find_nvcc_wheels(toolkit: CudaToolkit, *, context: Context) -> CudaToolchain:
+    """The pinned nvcc of `toolkit`, from the cache or the package index.
+
+    Raises:
+        ToolchainError: no file of a pin is for this machine.
+        NetworkError: it has to be downloaded and cannot.
+        CacheError: the cache cannot be written.
+    """
+    files = {pin: _file_for(pin) for pin in toolkit.nvcc}
+    lines = sorted(f"{file.filename} {file.sha256}" for file in files.values())
+    key = hashlib.sha256("\n".join([_LAYOUT, *lines]).encode()).hexdigest()
+    cached = context.cache.lookup("toolchains", key)
+    if cached is not None:
+        if _is_whole(_root(cached, toolkit)):
+            return _toolchain(cached, toolkit, key, "cache")
+        context.reporter.warn(f"{cached} is damaged: provisioning it again")
+        context.cache.remove("toolchains", key)
+    tree = _provision(toolkit, files, key, context)
+    return _toolchain(tree, toolkit, key, "index, cached")
+
+
+def _provision(toolkit: CudaToolkit, files: Mapping[Pin, PinnedFile], key: str, context: Context) -> Path:
+    # HTTP and its libraries are loaded here, and not by a build that finds everything in place.
+    from gpuwheel.toolchain.provision import provision_wheels  # noqa: PLC0415
+
+    def fill(folder: Path) -> None:
+        provision_wheels({pin.name: file for pin, file in files.items()}, folder, context, leave_out=_LEFT_OUT)
+        _complete(_root(folder, toolkit))
+        check_parts(_root(folder, toolkit), "index")
+
+    def on_wait() -> None:
+        context.reporter.info("waiting for another build that is downloading nvcc")
+
+    size = sum(file.size for file in files.values())
+    context.reporter.info(f"downloading nvcc of CUDA {toolkit.version}, {size / 1e6:.0f} MB")
+    return context.cache.publish_tree("toolchains", key, fill, on_wait=on_wait)
+
+
+def _complete(root: Path) -> None:
+    """What the wheels lack of a toolkit: permissions, lib64 (nvcc before 13.2), names for -l (CMake, linkers)."""
+    for folder in _PROGRAMS:
+        for program in (root / folder).iterdir():
+            if program.is_file():
+                program.chmod(0o755)
+    for library in sorted((root / "lib").glob("*.so.*")):
+        link = library.with_name(library.name.partition(".so.")[0] + ".so")
+        if not link.exists():
+            link.symlink_to(library.name)
+    (root / "lib64").symlink_to("lib")
+
+
+def _is_whole(root: Path) -> bool:
+    names = ("bin/nvcc", "bin/ptxas", "nvvm/bin/cicc", "include/cuda_runtime.h", "lib64/libcudart_static.a")
+    return all((root / name).is_file() for name in names)
+
+
+def _root(tree: Path, toolkit: CudaToolkit) -> Path:
+    return tree / "nvidia" / f"cu{toolkit.version.major}"
+
+
+def _toolchain(tree: Path, toolkit: CudaToolkit, key: str, found_via: str) -> CudaToolchain:
+    return CudaToolchain(
+        version=toolkit.version,
+        root=_root(tree, toolkit),
+        libraries=(),
+        pins=tuple(sorted(pin.requirement for pin in toolkit.nvcc)),
+        digest=key,
+        found_via=found_via,
+    )
+
+
+def _file_for(pin: Pin) -> PinnedFile:
+    file = pin.file_for(sys_tags())
+    if file is None:
+        msg = f"{pin.requirement} has no file for this machine (found {next(sys_tags()).platform})"
+        raise ToolchainError(msg, hint="build on x86_64 or aarch64 with glibc, or name a toolkit with CUDA_HOME")
+    return file
