@@ -19,7 +19,7 @@ from gpuwheel.compile.host import HostProject, write_project
 from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.compile.libraries import LinkedFile, load_libraries, project_key, save_libraries
 from gpuwheel.compile.manifest import build_manifest, write_manifest
-from gpuwheel.config import host_libraries, kernel_groups, load_config
+from gpuwheel.config import host_libraries, kernel_groups, load_config, requirements
 from gpuwheel.model.findings import Severity
 from gpuwheel.model.toolchain import Toolchain
 from gpuwheel.plan import choose, plan
@@ -170,11 +170,7 @@ class Build:
 
     @property
     def _requirements(self) -> tuple[str, ...]:
-        """What gpuwheel adds to Requires-Dist: nothing where the project states its dependencies itself."""
-        if self.config.project.dependencies is not None:
-            return ()
-        settings = self.config.settings
-        return (f"torch{settings.torch}", *settings.dependencies)
+        return requirements(self.config)
 
     @property
     def _epoch(self) -> int | None:

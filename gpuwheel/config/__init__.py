@@ -5,6 +5,14 @@ from __future__ import annotations
 from gpuwheel.config.globs import resolve_folders, resolve_sources
 from gpuwheel.config.model import LoadedConfig
 from gpuwheel.config.reader import load_config
-from gpuwheel.config.resolved import host_libraries, kernel_groups
+from gpuwheel.config.resolved import host_libraries, kernel_groups, requirements
 
-__all__ = ["LoadedConfig", "host_libraries", "kernel_groups", "load_config", "resolve_folders", "resolve_sources"]
+__all__ = [
+    "LoadedConfig",
+    "host_libraries",
+    "kernel_groups",
+    "load_config",
+    "requirements",
+    "resolve_folders",
+    "resolve_sources",
+]

@@ -15,7 +15,17 @@ from packaging.requirements import Requirement as Pep508
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from gpuwheel.config.model import ByteSize, Glob, GroupName, ImportPath, PlatformTag, Requirement, TorchFloor
+from gpuwheel.config.model import (
+    ByteSize,
+    ExtraName,
+    Glob,
+    GroupName,
+    ImportPath,
+    PlatformTag,
+    ReleaseFloor,
+    Requirement,
+    TorchFloor,
+)
 from gpuwheel.model.archs import ArchTarget
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 
@@ -29,6 +39,7 @@ T = TypeVar("T")
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SIZE = re.compile(rf"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>{'|'.join(_UNITS)})")
 _FLOOR = re.compile(r">=\s*(?P<version>\d+\.\d+)")
+_RELEASE_FLOOR = re.compile(r">=\s*(?P<version>\d+\.\d+(?:\.\d+)?)")
 _DRIVER_FLOOR = re.compile(r">=\s*(?P<version>\d+(?:\.\d+){0,2})")
 _LOOSE_ARCH = re.compile(
     r"(?:sm_?|compute_?)?(?P<digits>[1-9]\d{0,2})(?:\.(?P<minor>\d))?(?P<suffix>[af])?(?P<ptx>[+-]?ptx)?", re.IGNORECASE
@@ -118,6 +129,13 @@ def _torch_floor(text: str) -> SpecifierSet:
     return SpecifierSet(f">={match['version']}")
 
 
+def _release_floor(text: str) -> SpecifierSet:
+    match = _RELEASE_FLOOR.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    return SpecifierSet(f">={match['version']}")
+
+
 def _driver_floor(text: str) -> DriverVersion:
     match = _DRIVER_FLOOR.fullmatch(text)
     if match is None:
@@ -200,6 +218,7 @@ def _reads(parse: Callable[[str], object], text: str) -> bool:
 
 
 _GROUP = r"[A-Za-z_][A-Za-z0-9_]*"
+_EXTRA = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _PLATFORM = r"manylinux_2_[1-9]\d*"
 
 _CONVERTERS: dict[object, Converter] = {
@@ -229,6 +248,12 @@ _CONVERTERS: dict[object, Converter] = {
         parse=_torch_floor,
         schema={"pattern": r"^>=\s*\d+\.\d+$"},
         hint="one wheel serves every torch from the floor on; bounds and exclusions belong to the installing side",
+    ),
+    ReleaseFloor: Converter(
+        "a floor such as '>=1.0'", parse=_release_floor, schema={"pattern": r"^>=\s*\d+\.\d+(\.\d+)?$"}
+    ),
+    ExtraName: Converter(
+        "a normalised name such as 'test'", parse=_matching(_EXTRA), schema={"pattern": f"^{_EXTRA}$"}
     ),
     ByteSize: Converter(
         "a size such as '100 MB' or '1 GiB'",

@@ -24,6 +24,8 @@ __all__ = [
     "ByteSize",
     "Dialect",
     "Extension",
+    "Extra",
+    "ExtraName",
     "Glob",
     "GroupName",
     "ImportPath",
@@ -32,6 +34,7 @@ __all__ = [
     "Mode",
     "PlatformTag",
     "ProjectFacts",
+    "ReleaseFloor",
     "Requirement",
     "Settings",
     "TorchFloor",
@@ -41,10 +44,12 @@ __all__ = [
 # The annotation tells `config.convert` how such a value is written; to a type checker they are their base type.
 ByteSize = Annotated[int, "size"]
 Dialect = Literal["c++17", "c++20"]
+ExtraName = Annotated[str, "extra name"]
 Glob = Annotated[str, "glob"]
 GroupName = Annotated[str, "group name"]
 ImportPath = Annotated[str, "import path"]
 PlatformTag = Annotated[str, "platform tag"]
+ReleaseFloor = Annotated[SpecifierSet, "floor of a release"]
 Requirement = Annotated[str, "requirement"]
 TorchFloor = Annotated[SpecifierSet, "floor"]
 
@@ -101,6 +106,14 @@ class Extension:
 
 
 @dataclass(frozen=True)
+class Extra:
+    """`[tool.gpuwheel.extras.NAME]`: an extra of the package, where gpuwheel writes `optional-dependencies`."""
+
+    requires: tuple[Requirement, ...]
+    """What the extra installs (PEP 508)."""
+
+
+@dataclass(frozen=True)
 class WheelSettings:
     """`[tool.gpuwheel.wheel]`: what the finished file must be."""
 
@@ -128,6 +141,11 @@ class Settings:
     """Versions of torch the wheel runs on, as a floor. Written into the wheel's dependencies."""
     dependencies: tuple[Requirement, ...] = ()
     """Further run-time dependencies (PEP 508); torch is added by gpuwheel."""
+    nvmath: ReleaseFloor | None = None
+    """Versions of nvmath-python that operators of the package use, as a floor. The package gets the extras `cu12` and
+    `cu13`, which install it for one major of CUDA; `optional-dependencies` must be in `dynamic` of `[project]`."""
+    extras: dict[ExtraName, Extra] = field(default_factory=dict)
+    """Further extras of the package, for a project whose `optional-dependencies` gpuwheel writes."""
     kernels: dict[GroupName, Kernels] = field(default_factory=dict)
     """Kernel groups by name: device code, free of torch and Python headers, compiled once."""
     extensions: dict[ImportPath, Extension] = field(default_factory=dict)

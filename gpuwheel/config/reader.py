@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from gpuwheel.config.check import check_minimum_version, check_settings
 from gpuwheel.config.defaults import defaults_for
+from gpuwheel.config.extras import check_extras
 from gpuwheel.config.mistakes import close_match, dotted
 from gpuwheel.config.model import LoadedConfig, Settings
 from gpuwheel.config.project import (
@@ -71,6 +72,7 @@ def load_config(
         *unused_variables(environ),
     )
     check_dependencies(project, settings)
+    check_extras(document, settings)
     table = inner_table(document)
     return LoadedConfig(settings, project, origins, inner_defaults(table) | inner, table, warnings)
 

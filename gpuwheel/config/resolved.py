@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gpuwheel.config.extras import extra_requirements
 from gpuwheel.config.globs import resolve_folders, resolve_sources
 from gpuwheel.model.kernels import KernelGroup
 from gpuwheel.model.libraries import HostLibrary
@@ -12,7 +13,14 @@ if TYPE_CHECKING:
     from gpuwheel.config.model import LoadedConfig
     from gpuwheel.model.cells import Cell
 
-__all__ = ["host_libraries", "kernel_groups"]
+__all__ = ["host_libraries", "kernel_groups", "requirements"]
+
+
+def requirements(config: LoadedConfig) -> tuple[str, ...]:
+    """What gpuwheel adds to Requires-Dist: torch unless the project states its dependencies itself, and extras."""
+    settings = config.settings
+    own = (f"torch{settings.torch}", *settings.dependencies) if config.project.dependencies is None else ()
+    return (*own, *extra_requirements(settings))
 
 
 def kernel_groups(config: LoadedConfig, cell: Cell) -> tuple[KernelGroup, ...]:

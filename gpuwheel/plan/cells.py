@@ -11,6 +11,7 @@ from gpuwheel.model.cells import Cell, Coverage, Decision
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.plan.checks import problems
 from gpuwheel.plan.notes import notes
+from gpuwheel.plan.nvmath import nvmath_notes, nvmath_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ def _candidates(settings: Settings) -> Iterator[_Candidate]:
 
 def _decide(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Decision:
     cell = _cell(candidate, config.settings, tables)
-    found = problems(cell, config, tables)
+    found = (*problems(cell, config, tables), *nvmath_problems(config.settings, tables))
     if found:
         return Decision(
             cell,
@@ -69,7 +70,7 @@ def _decide(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Deci
         accepted=True,
         reason=f"one wheel serves every Python, torch >={cell.torch_floor} and drivers >={cell.driver_floor}",
         coverage=tuple(Coverage(device, by) for device, by in served.items()),
-        notes=notes(cell, config.settings, tables),
+        notes=(*notes(cell, config.settings, tables), *nvmath_notes(config.settings, tables)),
     )
 
 

@@ -22,6 +22,8 @@ __all__ = ["add_requirements", "field_values", "parsed_requirements", "requireme
 _END_OF_HEADERS = re.compile(rb"\r?\n(?=\r?\n)")
 _FIELD = re.compile(rb"(?P<name>[!-9;-~]+):[ \t]*(?P<value>.*)", re.DOTALL)
 _REQUIRES = b"requires-dist"
+_PROVIDES = b"provides-extra"
+_EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
 
 
 def _split(document: bytes) -> tuple[list[bytes], bytes, bytes]:
@@ -93,21 +95,22 @@ def set_field(document: bytes, name: str, values: Sequence[str]) -> bytes:
 
 
 def add_requirements(metadata: bytes, requirements: Sequence[str]) -> bytes:
-    """Core metadata that also requires `requirements`.
+    """Core metadata that also requires `requirements`, and provides the extras that their markers name.
 
     Present requirements keep their place and spelling, new ones follow in the order given, each requirement occurs
-    once. `Dynamic: Requires-Dist` goes away: what is written now is final (PEP 643). Everything else, the description
-    above all, is kept byte for byte. Doing it twice changes nothing.
+    once. `Dynamic: Requires-Dist` and `Dynamic: Provides-Extra` go away: what is written now is final (PEP 643).
+    Everything else, the description above all, is kept byte for byte. Doing it twice changes nothing.
 
     Raises:
         AuditError: a requirement, given or present, is not valid (PEP 508).
     """
     fields, newline, rest = _split(metadata)
+    provided = {_value(field) for field in fields if _name(field) == _PROVIDES}
     seen: set[str] = set()
     kept: list[bytes] = []
     place = None
     for field in fields:
-        if _name(field) == b"dynamic" and _value(field).lower().encode() == _REQUIRES:
+        if _name(field) == b"dynamic" and _value(field).lower().encode() in {_REQUIRES, _PROVIDES}:
             continue
         if _name(field) == _REQUIRES:
             key = _key(_value(field))
@@ -121,7 +124,17 @@ def add_requirements(metadata: bytes, requirements: Sequence[str]) -> bytes:
     place = len(kept) if place is None else place
     new: list[bytes] = []
     for requirement in requirements:
-        if (key := _key(requirement)) not in seen:
-            seen.add(key)
-            new.append(f"Requires-Dist: {requirement}".encode())
+        if (key := _key(requirement)) in seen:
+            continue
+        seen.add(key)
+        for extra in _extras(requirement):
+            if extra not in provided:
+                provided.add(extra)
+                new.append(f"Provides-Extra: {extra}".encode())
+        new.append(f"Requires-Dist: {requirement}".encode())
     return newline.join([*kept[:place], *new, *kept[place:]]) + newline + rest
+
+
+def _extras(requirement: str) -> list[str]:
+    """The extras in the marker of a requirement."""
+    return _EXTRA.findall(str(_parse(requirement).marker))

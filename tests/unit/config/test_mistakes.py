@@ -20,7 +20,7 @@ PLACES = pytest.mark.parametrize(
             r"^arch in pyproject.toml is not a key of \[tool.gpuwheel\]",
             "did you mean 'archs'?",
         ),
-        ("keys", 'nvmath = ">=1.0"', r"^nvmath in pyproject.toml is not a key of \[tool.gpuwheel\]", None),
+        ("keys", 'numpy = ">=1.0"', r"^numpy in pyproject.toml is not a key of \[tool.gpuwheel\]", None),
         (
             "keys",
             "wheel = { max_size = 1 }",

@@ -1,0 +1,64 @@
+"""Extras of the package that gpuwheel writes: those of the key `nvmath`, and those of `[tool.gpuwheel.extras]`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+
+from gpuwheel.errors import ConfigError
+from gpuwheel.model.nvmath import NVMATH_EXTRAS, nvmath_requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gpuwheel.config.model import Settings
+
+__all__ = ["check_extras", "extra_requirements"]
+
+_FIELD = "optional-dependencies"
+
+
+def check_extras(document: Mapping[str, Any], settings: Settings) -> None:
+    """`[project]` must leave the extras to gpuwheel where gpuwheel writes any (PEP 621: a field has one writer).
+
+    Raises:
+        ConfigError: `optional-dependencies` is static or not listed as dynamic, or an extra is declared twice.
+    """
+    asking = "nvmath" if settings.nvmath is not None else "extras" if settings.extras else None
+    if asking is None:
+        return
+    project = document["project"]
+    if _FIELD in project:
+        found = ", ".join(project[_FIELD]) or "an empty table"
+        msg = (
+            f"project.{_FIELD} in pyproject.toml is static (found {found}; expected dynamic, for {asking} of "
+            f"[tool.gpuwheel] makes extras)"
+        )
+        hint = f'add "{_FIELD}" to dynamic of [project]; an extra of yours moves to [tool.gpuwheel.extras.NAME]'
+        raise ConfigError(msg, hint=hint)
+    if _FIELD not in project.get("dynamic", []):
+        msg = (
+            f"project.dynamic in pyproject.toml lacks '{_FIELD}' (expected, for {asking} of [tool.gpuwheel] makes "
+            f"extras)"
+        )
+        raise ConfigError(msg, hint=f'dynamic = ["dependencies", "{_FIELD}"] in [project]')
+    twice = sorted(NVMATH_EXTRAS.keys() & settings.extras.keys()) if settings.nvmath is not None else []
+    if twice:
+        msg = f"extras.{twice[0]} in pyproject.toml is an extra that nvmath makes (expected another name)"
+        raise ConfigError(msg, hint="rename it, or leave nvmath out and write its requirements there")
+
+
+def extra_requirements(settings: Settings) -> tuple[str, ...]:
+    """The Requires-Dist values of all extras that gpuwheel writes (PEP 508), in a fixed order."""
+    nvmath = {} if settings.nvmath is None else {e: (nvmath_requirement(e, settings.nvmath),) for e in NVMATH_EXTRAS}
+    requires = {**nvmath, **{name: extra.requires for name, extra in settings.extras.items()}}
+    return tuple(_within(requirement, extra) for extra, lines in requires.items() for requirement in lines)
+
+
+def _within(text: str, extra: str) -> str:
+    requirement = Requirement(text)
+    condition = f'extra == "{extra}"'
+    requirement.marker = Marker(f"({requirement.marker}) and {condition}" if requirement.marker else condition)
+    return str(requirement)
