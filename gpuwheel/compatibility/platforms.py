@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.compatibility.rows import PlatformPolicy
 
-__all__ = ["PlatformVerdict", "glibc_of", "oldest_platform", "version_numbers"]
+__all__ = ["PlatformVerdict", "allows", "glibc_of", "oldest_platform", "version_numbers"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def oldest_platform(
         if policy.machine != machine:
             continue
         problems = tuple(
-            sorted(version for version in wanted if not _allows(policy, version))
+            sorted(version for version in wanted if not allows(policy, version))
             + sorted(name for name in needed if name not in policy.libraries and not _is_loader(name))
         )
         if not problems:
@@ -69,7 +69,8 @@ def glibc_of(policy: str) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def _allows(policy: PlatformPolicy, version: str) -> bool:
+def allows(policy: PlatformPolicy, version: str) -> bool:
+    """Whether a platform has a symbol version such as "GLIBC_2.17"."""
     if version in policy.also:
         return True
     namespace, _, number = version.partition("_")

@@ -61,4 +61,5 @@ def _probe(command: list[str], environ: Mapping[str, str], found_via: str) -> Ho
     if not lines or not target:
         msg = f"{shlex.join(command)} is not a C++ compiler (it prints no version or no target)"
         raise ToolchainError(msg, hint=_HINT)
-    return HostCompiler(path=Path(command[0]).absolute(), identity=lines[0], target=target, found_via=found_via)
+    path, arguments = Path(command[0]).absolute(), tuple(command[1:])
+    return HostCompiler(path=path, identity=lines[0], target=target, found_via=found_via, arguments=arguments)
