@@ -29,7 +29,7 @@ __all__ = ["Cache", "Kind"]
 Kind: TypeAlias = Literal["images", "libraries", "sdk", "toolchains"]
 
 _LAYOUT = "v1"
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # "+" is in local versions
 _UNWRITABLE = {
     errno.EACCES: "is not writable",
     errno.EPERM: "is not writable",

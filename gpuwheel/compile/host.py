@@ -61,13 +61,15 @@ def _keyword(name: str, values: Sequence[object]) -> str:
 def _library(index: int, library: HostLibrary, project: HostProject, folder: Path) -> str:
     groups = [project.groups[name] for name in library.kernels]
     headers = resource("include")
-    prefix_map = [
-        f"{folder.parent}=build",  # of it all: the compiler runs in a folder beside this one
-        f"{project.sdk.include_dir}=torch",
-        f"{headers}=include",
-        f"{project.root}=.",
-        *(f"{group.header.parent}=kernels" for group in groups),
+    places = [
+        (folder.parent, "build"),  # of it all: the compiler runs in a folder beside this one
+        (project.sdk.include_dir, "torch"),
+        (headers, "include"),
+        (project.root, "."),
+        *((group.header.parent, "kernels") for group in groups),
     ]
+    # GCC names system headers by their real path where that is shorter (-fcanonical-system-headers).
+    prefix_map = dict.fromkeys(f"{path}={name}" for place, name in places for path in (place.resolve(), place))
     name = library.file.rpartition("/")[2]
     return (
         f"gpuwheel_embed_library(gpuwheel_{index}\n"
@@ -85,7 +87,7 @@ def _library(index: int, library: HostLibrary, project: HostProject, folder: Pat
         + _keyword("DEFINITIONS", library.defines)
         + _keyword("FLAGS", library.flags)
         + _keyword("LINK_FLAGS", library.link_flags)
-        + _keyword("PREFIX_MAP", prefix_map)
+        + _keyword("PREFIX_MAP", list(prefix_map))
         + ")\n"
     )
 

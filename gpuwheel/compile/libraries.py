@@ -127,7 +127,7 @@ def _places(project: HostProject) -> dict[str, str]:
 
 def _without_places(project: HostProject) -> str:
     """The generated CMake project, wherever the build takes place."""
-    text = project_text(project, Path("work", "project"))
+    text = project_text(project, Path("/somewhere/project"))
     for place, name in _places(project).items():
         text = text.replace(place, name)
     return text
