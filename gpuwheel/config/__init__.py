@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpuwheel.config.globs import resolve_folders, resolve_sources
 from gpuwheel.config.model import LoadedConfig
+from gpuwheel.config.nvcc import nvcc_libraries
 from gpuwheel.config.reader import load_config
 from gpuwheel.config.resolved import host_libraries, kernel_groups, requirements
 
@@ -12,6 +13,7 @@ __all__ = [
     "host_libraries",
     "kernel_groups",
     "load_config",
+    "nvcc_libraries",
     "requirements",
     "resolve_folders",
     "resolve_sources",

@@ -10,6 +10,8 @@ from packaging.version import Version
 from gpuwheel import __version__
 from gpuwheel.config.globs import resolve_folders, resolve_sources
 from gpuwheel.config.mistakes import dotted, unknown
+from gpuwheel.config.model import Mode
+from gpuwheel.config.nvcc import check_nvcc
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ def check_settings(settings: Settings, root: Path, origins: Mapping[str, str]) -
     _check_collisions(settings)
     _check_groups(settings, root, origins)
     _check_extensions(settings, root, origins)
+    check_nvcc(settings, root, origins)
     used = {name for extension in settings.extensions.values() for name in extension.kernels}
     return tuple(
         f"kernels.{name} is compiled into no extension; add it to kernels of one"
@@ -108,7 +111,7 @@ def _check_extensions(settings: Settings, root: Path, origins: Mapping[str, str]
                 raise unknown(group, settings.kernels, subject=subject)
         sources = resolve_sources(root, extension.sources, _where(f"{key}.sources", origins))
         device = [source for source in sources if source.suffix in _DEVICE_SUFFIXES]
-        if device:
+        if device and extension.mode is not Mode.NVCC:
             found = device[0].relative_to(root).as_posix()
             msg = f"{_where(f'{key}.sources', origins)} matches device code (found {found!r}, expected C++ files)"
             raise ConfigError(msg, hint="device code goes to sources of a kernel group, [tool.gpuwheel.kernels.NAME]")

@@ -21,6 +21,8 @@ from gpuwheel.config.model import (
     Glob,
     GroupName,
     ImportPath,
+    LibraryName,
+    PackageFolder,
     PlatformTag,
     ReleaseFloor,
     Requirement,
@@ -39,6 +41,7 @@ T = TypeVar("T")
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SIZE = re.compile(rf"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>{'|'.join(_UNITS)})")
 _FLOOR = re.compile(r">=\s*(?P<version>\d+\.\d+)")
+_ONE_MINOR = re.compile(r"==\s*(?P<version>\d+\.\d+)\.\*")
 _RELEASE_FLOOR = re.compile(r">=\s*(?P<version>\d+\.\d+(?:\.\d+)?)")
 _DRIVER_FLOOR = re.compile(r">=\s*(?P<version>\d+(?:\.\d+){0,2})")
 _LOOSE_ARCH = re.compile(
@@ -122,11 +125,12 @@ def _matching(pattern: str) -> Callable[[str], str]:
     return parse
 
 
-def _torch_floor(text: str) -> SpecifierSet:
-    match = _FLOOR.fullmatch(text)
-    if match is None:
-        raise ValueError(text)
-    return SpecifierSet(f">={match['version']}")
+def _torch_range(text: str) -> SpecifierSet:
+    if match := _FLOOR.fullmatch(text):
+        return SpecifierSet(f">={match['version']}")
+    if match := _ONE_MINOR.fullmatch(text):
+        return SpecifierSet(f"=={match['version']}.*")
+    raise ValueError(text)
 
 
 def _release_floor(text: str) -> SpecifierSet:
@@ -168,6 +172,12 @@ def _requirement(text: str) -> str:
 def _glob(text: str) -> str:
     path = PurePosixPath(text)
     if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in text:
+        raise ValueError(text)
+    return text
+
+
+def _package_folder(text: str) -> str:
+    if not _glob(text).partition("/")[2]:
         raise ValueError(text)
     return text
 
@@ -219,6 +229,7 @@ def _reads(parse: Callable[[str], object], text: str) -> bool:
 
 _GROUP = r"[A-Za-z_][A-Za-z0-9_]*"
 _EXTRA = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_LIBRARY = r"[A-Za-z][A-Za-z0-9_+-]*"
 _PLATFORM = r"manylinux_2_[1-9]\d*"
 
 _CONVERTERS: dict[object, Converter] = {
@@ -244,9 +255,9 @@ _CONVERTERS: dict[object, Converter] = {
     ),
     Version: Converter("a version such as '0.1'", parse=_version, schema={"pattern": r"^v?\d+(\.\d+)*([a-z].*)?$"}),
     TorchFloor: Converter(
-        "a floor such as '>=2.10'",
-        parse=_torch_floor,
-        schema={"pattern": r"^>=\s*\d+\.\d+$"},
+        "a floor such as '>=2.10', or one minor such as '==2.13.*'",
+        parse=_torch_range,
+        schema={"pattern": r"^(>=\s*\d+\.\d+|==\s*\d+\.\d+\.\*)$"},
         hint="one wheel serves every torch from the floor on; bounds and exclusions belong to the installing side",
     ),
     ReleaseFloor: Converter(
@@ -277,6 +288,19 @@ _CONVERTERS: dict[object, Converter] = {
         "an import path such as 'fused_ops._C'",
         parse=_import_path,
         schema={"pattern": rf"^{_GROUP}(\.{_GROUP})*$"},
+    ),
+    LibraryName: Converter(
+        "a name as after -l, such as 'cublasLt'",
+        parse=_matching(_LIBRARY),
+        schema={"pattern": f"^{_LIBRARY}$"},
+        suggest=lambda text: text.removeprefix("-l").removeprefix("lib").partition(".")[0] or None,
+        distinct=True,
+    ),
+    PackageFolder: Converter(
+        "a distribution and a folder in it such as 'nvidia-cutlass/cutlass_library/source/include'",
+        parse=_package_folder,
+        schema={"pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*/.+$"},
+        distinct=True,
     ),
     PlatformTag: Converter(
         "a glibc platform such as 'manylinux_2_28'",

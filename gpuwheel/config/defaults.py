@@ -32,17 +32,19 @@ def oldest_python() -> str:
     return str(_document()["oldest-python"])
 
 
-def default_texts(minimum_version: Version | None = None) -> Mapping[str, object]:
+def default_texts(minimum_version: Version | None = None, mode: str | None = None) -> Mapping[str, object]:
     """Key -> default as TOML writes it, as it was in the version that the project was written for.
 
-    A version older than the first row gets the first row.
+    A version older than the first row gets the first row. A mode has some defaults of its own.
     """
     rows = sorted(_document()["defaults"], key=lambda row: Version(row["since"]))
     fitting = [row for row in rows if minimum_version is None or Version(row["since"]) <= minimum_version]
     row = fitting[-1] if fitting else rows[0]
-    return {name: value for name, value in row.items() if name != "since"}
+    own = row.get(mode, {})
+    general = {name: value for name, value in row.items() if name != "since" and not isinstance(value, dict)}
+    return {**general, **own}
 
 
-def defaults_for(minimum_version: Version | None) -> dict[tuple[str, ...], Given]:
-    """The typed defaults by path."""
-    return from_toml(default_texts(minimum_version), "defaults")
+def defaults_for(minimum_version: Version | None, mode: str | None = None) -> dict[tuple[str, ...], Given]:
+    """The typed defaults by path, for projects in one mode."""
+    return from_toml(default_texts(minimum_version, mode), "defaults")

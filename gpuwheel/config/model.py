@@ -18,6 +18,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from gpuwheel.model.archs import ArchTarget
+from gpuwheel.model.libraries import NarrowLine
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 __all__ = [
@@ -30,13 +31,18 @@ __all__ = [
     "GroupName",
     "ImportPath",
     "Kernels",
+    "LibraryName",
     "LoadedConfig",
     "Mode",
+    "PackageFolder",
     "PlatformTag",
     "ProjectFacts",
+    "PythonAbi",
     "ReleaseFloor",
     "Requirement",
     "Settings",
+    "SourceSettings",
+    "TorchAbi",
     "TorchFloor",
     "WheelSettings",
 ]
@@ -48,6 +54,8 @@ ExtraName = Annotated[str, "extra name"]
 Glob = Annotated[str, "glob"]
 GroupName = Annotated[str, "group name"]
 ImportPath = Annotated[str, "import path"]
+LibraryName = Annotated[str, "library name"]
+PackageFolder = Annotated[str, "folder of a package"]
 PlatformTag = Annotated[str, "platform tag"]
 ReleaseFloor = Annotated[SpecifierSet, "floor of a release"]
 Requirement = Annotated[str, "requirement"]
@@ -59,6 +67,31 @@ class Mode(Enum):
 
     EMBED = "embed"
     """Device code by NVRTC into one fatbin inside the library; host code by the C++ compiler, on torch's stable ABI."""
+    NVCC = "nvcc"
+    """Existing CUDA sources, `.cu` with `<<<>>>` and `.cpp`, by nvcc and the C++ compiler. Needs a driver of the
+    toolkit's major."""
+
+
+class TorchAbi(Enum):
+    """What an extension asks of torch."""
+
+    STABLE = "stable"
+    """The stable C ABI (torch/csrc/stable, torch/headeronly): one file for every torch from the floor on."""
+    EXACT = "exact"
+    """The C++ ABI (`at::Tensor`, torch/extension.h): one file per torch minor, `torch = "==2.13.*"`."""
+    NONE = "none"
+    """Nothing: the extension does not use torch."""
+
+
+class PythonAbi(Enum):
+    """What an extension asks of Python."""
+
+    NONE = "none"
+    """Nothing: torch loads the library (`torch.ops.load_library`), or ctypes does. One file for every Python."""
+    ABI3 = "abi3"
+    """A module in the limited API: one file for the oldest Python of `requires-python` and every newer one."""
+    VERSION = "version"
+    """A module in the full API, as pybind11 makes it: one file per Python."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +121,7 @@ class Extension:
     """`[tool.gpuwheel.extensions."package.name"]`: one shared library; the key is its import path."""
 
     sources: tuple[Glob, ...]
-    """Globs of C++ files, relative to the project."""
+    """Globs of C++ files, and in mode `nvcc` of `.cu` files, relative to the project."""
     mode: Mode = Mode.EMBED
     """How it is compiled."""
     kernels: tuple[GroupName, ...] = ()
@@ -102,7 +135,35 @@ class Extension:
     link_flags: tuple[str, ...] = ()
     """Further options for the link."""
     std: Dialect = "c++17"
-    """C++ dialect."""
+    """C++ dialect. With `abi = "exact"` at least the one that torch's headers need."""
+    abi: TorchAbi = TorchAbi.STABLE
+    """Mode `nvcc`: what it asks of torch."""
+    python: PythonAbi = PythonAbi.NONE
+    """Mode `nvcc`: what it asks of Python."""
+    nvcc_flags: tuple[str, ...] = ()
+    """Mode `nvcc`: further options for nvcc; `flags` go to the C++ compiler."""
+    rdc: bool = False
+    """Mode `nvcc`: relocatable device code, for kernels that call device functions of other sources."""
+    libraries: tuple[LibraryName, ...] = ()
+    """Mode `nvcc`: libraries of the CUDA toolkit to link, for example `cublasLt`. They stay outside of the wheel, which
+    depends on the packages that have them. The CUDA runtime is linked in, unless `cudart` is named here."""
+    include_packages: tuple[PackageFolder, ...] = ()
+    """Mode `nvcc`: folders of installed distributions searched by `#include`, for example
+    `nvidia-cutlass/cutlass_library/source/include`. The distribution belongs into `requires` of `[build-system]`."""
+    exports: tuple[str, ...] = ()
+    """Mode `nvcc`: symbols that the library exports, as globs. Unset: the entry point of a Python module, every
+    function with C linkage of a library without torch and Python, else nothing."""
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """`[tool.gpuwheel.sources."path/file.cu"]`: what is particular to some sources of extensions in mode `nvcc`."""
+
+    archs: tuple[ArchTarget, ...] | None = None
+    """Architectures of these `.cu` files, where they differ from `archs` of the project, for example `9.0a` for code
+    with Hopper's own instructions."""
+    flags: tuple[str, ...] = ()
+    """Further options for the compiler of these files: nvcc for `.cu`, the C++ compiler for others."""
 
 
 @dataclass(frozen=True)
@@ -132,13 +193,14 @@ class Settings:
     """Version of gpuwheel that this project was written for: defaults stay as they were in it, and an older gpuwheel
     refuses the project."""
     cuda: MinorVersion
-    """CUDA toolkit that compiles the device code. `embed` takes one."""
+    """CUDA toolkit that compiles the device code. Unset, mode `nvcc` takes `13.0`: no index has an older nvcc."""
     driver: DriverVersion
-    """Oldest NVIDIA driver the wheel runs on."""
+    """Oldest NVIDIA driver the wheel runs on. Unset in mode `nvcc`: the oldest that the toolkit supports."""
     archs: tuple[ArchTarget, ...]
     """Compute capabilities to compile for; `+PTX` adds code that the driver compiles for newer GPUs."""
     torch: TorchFloor
-    """Versions of torch the wheel runs on, as a floor. Written into the wheel's dependencies."""
+    """Versions of torch the wheel runs on: a floor, or one minor (`==2.13.*`) for extensions with `abi = "exact"`.
+    Written into the wheel's dependencies."""
     dependencies: tuple[Requirement, ...] = ()
     """Further run-time dependencies (PEP 508); torch is added by gpuwheel."""
     nvmath: ReleaseFloor | None = None
@@ -150,6 +212,8 @@ class Settings:
     """Kernel groups by name: device code, free of torch and Python headers, compiled once."""
     extensions: dict[ImportPath, Extension] = field(default_factory=dict)
     """Extensions by import path: one shared library each, which lands there."""
+    sources: dict[Glob, SourceSettings] = field(default_factory=dict)
+    """What is particular to some sources of extensions in mode `nvcc`, by glob; later tables add to earlier ones."""
     wheel: WheelSettings = field(default_factory=WheelSettings)
     """What the finished file must be."""
 
@@ -179,3 +243,7 @@ class LoadedConfig:
     """`[tool.scikit-build]` as it stands; scikit-build-core reads it by itself."""
     warnings: tuple[str, ...]
     """Lines for the user: what was honoured from other tools' variables, and what is not used."""
+    python_tag: str = "py3-none"
+    """The widest that holds for every extension: "py3-none", "cp310-abi3", "cp311-cp311"."""
+    narrow: tuple[NarrowLine, ...] = ()
+    """Lines of the sources that tie the wheel to one torch or one Python."""

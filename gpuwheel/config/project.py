@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from gpuwheel.config.defaults import oldest_python
 from gpuwheel.config.model import ProjectFacts
+from gpuwheel.config.nvcc import uses_torch
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.versions import MinorVersion
 
@@ -141,6 +142,8 @@ def check_dependencies(project: ProjectFacts, settings: Settings) -> None:
     if settings.dependencies:
         msg = "dependencies are stated twice (found in [project] and in [tool.gpuwheel], expected in one of them)"
         raise ConfigError(msg, hint=hint)
+    if not uses_torch(settings):
+        return
     found = [text for text in project.dependencies if canonicalize_name(_requirement(text).name) == "torch"]
     if not any(_floor_of(_requirement(text), settings.torch) for text in found):
         msg = (

@@ -8,7 +8,8 @@ from gpuwheel.config.check import check_minimum_version, check_settings
 from gpuwheel.config.defaults import defaults_for
 from gpuwheel.config.extras import check_extras
 from gpuwheel.config.mistakes import close_match, dotted
-from gpuwheel.config.model import LoadedConfig, Settings
+from gpuwheel.config.model import LoadedConfig, Mode, Settings
+from gpuwheel.config.nvcc import narrow_lines, python_tag
 from gpuwheel.config.project import (
     check_dependencies,
     check_inner_settings,
@@ -62,7 +63,7 @@ def load_config(
     minimum = _minimum_version(table, above)
     torch_archs = arch_list(environ)
     given = from_toml(table, _PYPROJECT) | torch_archs | above
-    settings = cast("Settings", _build(Settings, defaults_for(minimum) | given))
+    settings = cast("Settings", _build(Settings, defaults_for(minimum, _mode(given)) | given))
     origins = {dotted(path): value.origin for path, value in given.items()}
 
     warnings = (
@@ -74,7 +75,16 @@ def load_config(
     check_dependencies(project, settings)
     check_extras(document, settings)
     table = inner_table(document)
-    return LoadedConfig(settings, project, origins, inner_defaults(table) | inner, table, warnings)
+    return LoadedConfig(
+        settings,
+        project,
+        origins,
+        inner_defaults(table) | inner,
+        table,
+        warnings,
+        python_tag(settings, project.requires_python),
+        narrow_lines(settings, root),
+    )
 
 
 def _own_table(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -84,6 +94,13 @@ def _own_table(document: Mapping[str, Any]) -> Mapping[str, Any]:
         msg = f"tool.gpuwheel in pyproject.toml is not a table (found {table!r}, expected [tool.gpuwheel])"
         raise ConfigError(msg)
     return table
+
+
+def _mode(given: Values) -> str | None:
+    """The mode of the extensions, where they have one and name it."""
+    modes = [value.value for path, value in given.items() if path[0] == "extensions" and path[-1] == "mode"]
+    named = [mode.value for mode in modes if isinstance(mode, Mode)]
+    return named[0] if len(set(named)) == 1 else None
 
 
 def _minimum_version(table: Mapping[str, Any], above: Values) -> Version | None:

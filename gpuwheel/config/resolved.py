@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.config.extras import extra_requirements
 from gpuwheel.config.globs import resolve_folders, resolve_sources
+from gpuwheel.config.nvcc import uses_torch
 from gpuwheel.model.kernels import KernelGroup
 from gpuwheel.model.libraries import HostLibrary
 
@@ -19,7 +20,8 @@ __all__ = ["host_libraries", "kernel_groups", "requirements"]
 def requirements(config: LoadedConfig) -> tuple[str, ...]:
     """What gpuwheel adds to Requires-Dist: torch unless the project states its dependencies itself, and extras."""
     settings = config.settings
-    own = (f"torch{settings.torch}", *settings.dependencies) if config.project.dependencies is None else ()
+    torch = (f"torch{settings.torch}",) if uses_torch(settings) else ()
+    own = (*torch, *settings.dependencies) if config.project.dependencies is None else ()
     return (*own, *extra_requirements(settings))
 
 

@@ -27,6 +27,10 @@ class Cell:
     """nvFatbin options that the driver floor allows."""
     platform: str
     """"linux_x86_64"."""
+    python_tag: str = "py3-none"
+    """The first two parts of the wheel's tag: "py3-none", "cp310-abi3", "cp311-cp311"."""
+    torch: str = "stable"
+    """What the wheel asks of torch: "stable" (any from the floor on), "exact" (that minor alone), "none"."""
 
 
 @dataclass(frozen=True)

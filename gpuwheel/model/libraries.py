@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["HostLibrary"]
+    from gpuwheel.model.archs import Arch, ArchTarget
+
+__all__ = ["HostLibrary", "NarrowLine", "NvccLibrary", "NvccSource"]
 
 
 @dataclass(frozen=True)
@@ -36,3 +38,75 @@ class HostLibrary:
     def file(self) -> str:
         """The member of the wheel: "fused_ops/_C.so"."""
         return "/".join(self.import_path.split(".")) + ".so"
+
+
+@dataclass(frozen=True)
+class NvccSource:
+    """One source of an extension in mode `nvcc`."""
+
+    path: Path
+    cuda: bool
+    """Whether nvcc compiles it, or else the C++ compiler."""
+    targets: tuple[ArchTarget, ...]
+    """What it is compiled for, if nvcc compiles it."""
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NvccLibrary:
+    """`[tool.gpuwheel.extensions."package.name"]` in mode `nvcc`, resolved: real files, absolute paths."""
+
+    import_path: str
+    sources: tuple[NvccSource, ...]
+    include_dirs: tuple[Path, ...]
+    defines: tuple[str, ...]
+    flags: tuple[str, ...]
+    nvcc_flags: tuple[str, ...]
+    link_flags: tuple[str, ...]
+    std: str
+    """"c++17" or "c++20"."""
+    rdc: bool
+    """Whether device code of one source calls that of another."""
+    torch: str
+    """"stable", "exact" or "none"."""
+    python: str
+    """"none", "abi3" or "version"."""
+    libraries: tuple[str, ...]
+    """Of the CUDA toolkit, as after `-l`."""
+    include_packages: tuple[str, ...]
+    """"DISTRIBUTION/FOLDER"."""
+    exports: tuple[str, ...]
+
+    @property
+    def package(self) -> str:
+        """The folder of the wheel that the library lands in: "fused_ops"."""
+        return "/".join(self.import_path.split(".")[:-1])
+
+    @property
+    def name(self) -> str:
+        """The last part of the import path, which a Python module's entry point carries: "_C"."""
+        return self.import_path.rpartition(".")[2]
+
+    @property
+    def cubins(self) -> frozenset[Arch]:
+        """Architectures that some source is compiled for."""
+        return frozenset(target.arch for source in self.sources if source.cuda for target in source.targets)
+
+    @property
+    def ptx(self) -> frozenset[Arch]:
+        """Architectures that some source has PTX for."""
+        return frozenset(t.arch for source in self.sources if source.cuda for t in source.targets if t.ptx)
+
+
+@dataclass(frozen=True)
+class NarrowLine:
+    """A line of a source that ties the wheel to one torch or one Python."""
+
+    extension: str
+    place: str
+    """"csrc/ops.cpp:3"."""
+    header: str
+    torch: bool
+    """Whether it asks for torch's C++ ABI."""
+    python: bool
+    """Whether it makes a Python module."""

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel.compatibility import compression_for, coverage
-from gpuwheel.config.model import Mode
+from gpuwheel.config.model import Mode, TorchAbi
 from gpuwheel.model.cells import Cell, Coverage, Decision
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.plan.checks import problems
 from gpuwheel.plan.notes import notes
+from gpuwheel.plan.nvcc import nvcc_notes, nvcc_problems
 from gpuwheel.plan.nvmath import nvmath_notes, nvmath_problems
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class _Candidate:
 def plan(config: LoadedConfig, tables: Tables) -> tuple[Decision, ...]:
     """Every candidate with its verdict, the preferred one first.
 
-    Identifiers read `MODE-cuCUDA-torchFLOOR-PLATFORM`. A rejected candidate says all that is wrong with it, and never
+    Identifiers read `MODE-cuCUDA-torchFLOOR-PLATFORM`, with `cp311` before the platform where Python matters.
+    A rejected candidate says all that is wrong with it, and never
     raises: `choose` does, where nothing is left to build.
     """
     return tuple(_decide(candidate, config, tables) for candidate in _candidates(config.settings))
@@ -52,11 +54,14 @@ def _candidates(settings: Settings) -> Iterator[_Candidate]:
             match mode:
                 case Mode.EMBED:  # one toolkit serves every CUDA that its driver floor allows
                     yield _Candidate(mode, settings.cuda)
+                case Mode.NVCC:
+                    yield _Candidate(mode, settings.cuda)
 
 
 def _decide(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Decision:
-    cell = _cell(candidate, config.settings, tables)
-    found = (*problems(cell, config, tables), *nvmath_problems(config.settings, tables))
+    cell = _cell(candidate, config, tables)
+    own = nvcc_problems(cell, config, tables) if candidate.mode is Mode.NVCC else ()
+    found = (*problems(cell, config, tables), *own, *nvmath_problems(config.settings, tables))
     if found:
         return Decision(
             cell,
@@ -68,28 +73,59 @@ def _decide(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Deci
     return Decision(
         cell,
         accepted=True,
-        reason=f"one wheel serves every Python, torch >={cell.torch_floor} and drivers >={cell.driver_floor}",
+        reason=f"one wheel serves {_served(cell)} and drivers >={cell.driver_floor}",
         coverage=tuple(Coverage(device, by) for device, by in served.items()),
-        notes=(*notes(cell, config.settings, tables), *nvmath_notes(config.settings, tables)),
+        notes=(
+            *notes(cell, config.settings, tables),
+            *(nvcc_notes(cell, config, tables) if candidate.mode is Mode.NVCC else ()),
+            *nvmath_notes(config.settings, tables),
+        ),
     )
 
 
-def _cell(candidate: _Candidate, settings: Settings, tables: Tables) -> Cell:
+def _served(cell: Cell) -> str:
+    """Which Pythons and torches, for people."""
+    python, _, abi = cell.python_tag.partition("-")
+    version = f"{python[2:3]}.{python[3:]}"
+    pythons = {"none": "every Python", "abi3": f"Python {version} and newer"}.get(abi, f"Python {version}")
+    torches = {"none": "", "exact": f", torch {cell.torch_floor}"}.get(cell.torch, f", torch >={cell.torch_floor}")
+    return f"{pythons}{torches}"
+
+
+def _cell(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Cell:
+    settings = config.settings
     floor = _floor(settings.torch)
+    abis = {extension.abi for extension in settings.extensions.values()}
+    abi = next(abi for abi in (TorchAbi.EXACT, TorchAbi.STABLE, TorchAbi.NONE) if abi in abis)
+    parts = [
+        f"{candidate.mode.value}-cu{candidate.cuda}",
+        *([] if abi is TorchAbi.NONE else [f"torch{floor}"]),
+        *([] if config.python_tag == "py3-none" else [config.python_tag.partition("-")[0]]),
+        _PLATFORM,
+    ]
     return Cell(
-        identifier=f"{candidate.mode.value}-cu{candidate.cuda}-torch{floor}-{_PLATFORM}",
+        identifier="-".join(parts),
         mode=candidate.mode.value,
         cuda=candidate.cuda,
         archs=tuple(sorted(settings.archs)),
         torch_floor=floor,
-        driver_floor=settings.driver,
+        driver_floor=_driver_floor(candidate, config, tables),
         compression=_compression(tables, settings.driver),
         platform=_PLATFORM,
+        python_tag=config.python_tag,
+        torch=abi.value,
     )
 
 
+def _driver_floor(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> DriverVersion:
+    """What the project promises; where it says nothing, a toolkit of mode `nvcc` decides."""
+    if candidate.mode is Mode.NVCC and "driver" not in config.origins and candidate.cuda in tables.cuda:
+        return tables.cuda[candidate.cuda].driver_floor
+    return config.settings.driver
+
+
 def _floor(torch: SpecifierSet) -> MinorVersion:
-    """The version in `>=X.Y`, the only form that the configuration takes."""
+    """The version in `>=X.Y` and in `==X.Y.*`, the only forms that the configuration takes."""
     (specifier,) = torch
     return MinorVersion.parse(specifier.version)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 
 from gpuwheel.compatibility import toolkits_for
+from gpuwheel.config.model import Mode, TorchAbi
 from gpuwheel.model.versions import MinorVersion
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _toolkit(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem
         reason = f"cuda {cell.cuda} is not a toolkit that gpuwheel knows (known: {', '.join(known)})"
         yield Problem(reason, f"did you mean {close[0]!r}?" if close else hint)
         return
-    if not toolkit.components:
+    if not toolkit.components and cell.mode == Mode.EMBED.value:
         yield Problem(
             f"cuda {cell.cuda} has no device compiler that gpuwheel pins (expected {_listed(pinned)})",
             hint,
@@ -101,6 +102,8 @@ def _nearest_arch(arch: Arch, toolkit: CudaToolkit, tables: Tables) -> str | Non
 
 
 def _torch(cell: Cell, tables: Tables) -> Iterator[Problem]:
+    if cell.torch != TorchAbi.STABLE.value:
+        return
     floor, oldest = cell.torch_floor, tables.torch_floor
     newest = MinorVersion.parse(tables.torch_sdk.version)
     if floor < oldest:
@@ -119,6 +122,8 @@ def _python(cell: Cell, config: LoadedConfig, tables: Tables) -> Iterator[Proble
     """Some Python must have both the package and a torch."""
     wanted = SpecifierSet(config.project.requires_python or "")
     floor = cell.torch_floor
+    if cell.torch == TorchAbi.NONE.value:
+        return
     offered = {python for version, row in tables.torch.items() if version >= floor for python in row.pythons}
     # "3.14t" is the free-threaded build of 3.14: to requires-python they are one version.
     plain = sorted({MinorVersion.parse(python.rstrip("t")) for python in offered})

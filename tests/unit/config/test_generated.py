@@ -77,7 +77,7 @@ BAD = [
     ('sources = ["csrc/kernels/*.cu"]', 'sources = ["csrc/../../x.cu"]'),
     ('sources = ["csrc/kernels/*.cu"]', 'sources = ["a.cu", "a.cu"]'),
     ('kernels = ["fused"]', 'kernels = ["fused-ops"]'),
-    ('mode = "embed"', 'mode = "nvcc"'),
+    ('mode = "embed"', 'mode = "nvrtc"'),
     ('"fused_ops._C"', '"fused-ops._C"'),
     ("kernels.fused]", "kernels.fused-x]"),
     ('platform = "manylinux_2_28"', 'platform = "linux"'),

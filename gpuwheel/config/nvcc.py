@@ -1,0 +1,177 @@
+"""What mode `nvcc` adds to the configuration: laws between its keys, and its extensions with real files."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from gpuwheel.config.defaults import oldest_python
+from gpuwheel.config.globs import resolve_folders, resolve_sources
+from gpuwheel.config.mistakes import dotted
+from gpuwheel.config.model import Extension, Mode, PythonAbi, TorchAbi
+from gpuwheel.errors import ConfigError
+from gpuwheel.model.libraries import NarrowLine, NvccLibrary, NvccSource
+from gpuwheel.model.versions import MinorVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from gpuwheel.config.model import LoadedConfig, Settings
+    from gpuwheel.model.cells import Cell
+
+__all__ = ["check_nvcc", "narrow_lines", "nvcc_libraries", "python_tag", "uses_torch"]
+
+CUDA_SUFFIX = ".cu"
+_OWN_KEYS = ("abi", "python", "nvcc_flags", "rdc", "libraries", "include_packages", "exports")
+_OTHER_KEYS = ("kernels",)
+_INCLUDE = re.compile(r"\s*#\s*include\s*[<\"]([^>\"]+)[>\"]")
+_TORCH_HEADERS = (
+    "ATen/",
+    "c10/",
+    "torch/extension.h",
+    "torch/all.h",
+    "torch/torch.h",
+    "torch/library.h",
+    "torch/script.h",
+)
+_PYTHON_HEADERS = ("Python.h", "pybind11/", "nanobind/", "torch/extension.h", "torch/python.h")
+
+
+def uses_torch(settings: Settings) -> bool:
+    """Whether any extension does."""
+    return any(extension.abi is not TorchAbi.NONE for extension in settings.extensions.values())
+
+
+def check_nvcc(settings: Settings, root: Path, origins: Mapping[str, str]) -> None:
+    """Laws of the keys that are for this mode alone, or not for it.
+
+    Raises:
+        ConfigError: a key of another mode; a torch range that does not fit `abi`; a table of `sources` for no source.
+    """
+    nothing = Extension(sources=())
+    for name, extension in settings.extensions.items():
+        keys = _OTHER_KEYS if extension.mode is Mode.NVCC else _OWN_KEYS
+        for key in keys:
+            if getattr(extension, key) != getattr(nothing, key):
+                shown = dotted(("extensions", name, key.replace("_", "-")))
+                where = origins.get(shown, "pyproject.toml")
+                msg = f"{shown} in {where} is not for mode {extension.mode.value!r}"
+                mode = Mode.EMBED if extension.mode is Mode.NVCC else Mode.NVCC
+                raise ConfigError(msg, hint=f'remove it, or set mode = "{mode.value}" for this extension')
+    _check_torch(settings, origins)
+    _check_source_tables(settings, root, origins)
+
+
+def _check_torch(settings: Settings, origins: Mapping[str, str]) -> None:
+    where = f"torch in {origins.get('torch', 'defaults')}"
+    exact = [name for name, extension in settings.extensions.items() if extension.abi is TorchAbi.EXACT]
+    (specifier,) = settings.torch
+    if exact and specifier.operator != "==":
+        msg = f"{where} is a floor and {exact[0]!r} is built for one torch (found {settings.torch}, expected ==X.Y.*)"
+        raise ConfigError(msg, hint=f'torch = "=={specifier.version}.*", or abi = "stable"')
+    if not exact and specifier.operator == "==":
+        msg = f"{where} is one minor and no extension needs that (found {settings.torch}, expected a floor)"
+        floor = specifier.version.removesuffix(".*")
+        raise ConfigError(msg, hint=f'torch = ">={floor}": one wheel serves every torch from the floor on')
+
+
+def _check_source_tables(settings: Settings, root: Path, origins: Mapping[str, str]) -> None:
+    if not settings.sources:
+        return
+    known = {
+        path.relative_to(root).as_posix()
+        for name, extension in settings.extensions.items()
+        if extension.mode is Mode.NVCC
+        for path in resolve_sources(root, extension.sources, dotted(("extensions", name, "sources")))
+    }
+    for pattern in settings.sources:
+        if not any(fnmatchcase(path, pattern) for path in known):
+            shown = dotted(("sources", pattern))
+            msg = f"{shown} in {origins.get(shown, 'pyproject.toml')} matches no source of an extension in mode 'nvcc'"
+            raise ConfigError(msg, hint=f"sources are {', '.join(sorted(known)[:8]) or 'none'}")
+
+
+def nvcc_libraries(config: LoadedConfig, cell: Cell) -> tuple[NvccLibrary, ...]:
+    """The extensions of the project in mode `nvcc`, in the order of the configuration.
+
+    Raises:
+        ConfigError: a glob matches nothing, or a folder does not exist.
+    """
+    return tuple(
+        _library(name, extension, config, cell)
+        for name, extension in config.settings.extensions.items()
+        if extension.mode is Mode.NVCC
+    )
+
+
+def _library(name: str, extension: Extension, config: LoadedConfig, cell: Cell) -> NvccLibrary:
+    root = config.project.root
+    key = dotted(("extensions", name))
+    paths = resolve_sources(root, extension.sources, f"{key}.sources")
+    given = {
+        field.name: getattr(extension, field.name) for field in dataclasses.fields(NvccLibrary) if field.name in _PLAIN
+    }
+    return NvccLibrary(
+        import_path=name,
+        sources=tuple(_source(path, config, cell) for path in paths),
+        include_dirs=resolve_folders(root, extension.include_dirs, f"{key}.include-dirs"),
+        torch=extension.abi.value,
+        python=extension.python.value,
+        **given,
+    )
+
+
+_PLAIN = (*("defines", "flags", "nvcc_flags", "link_flags", "std", "rdc", "libraries", "include_packages", "exports"),)
+
+
+def _source(path: Path, config: LoadedConfig, cell: Cell) -> NvccSource:
+    relative = path.relative_to(config.project.root).as_posix()
+    targets = cell.archs
+    flags: tuple[str, ...] = ()
+    for pattern, own in config.settings.sources.items():
+        if fnmatchcase(relative, pattern):
+            targets = targets if own.archs is None else tuple(sorted(own.archs))
+            flags = (*flags, *own.flags)
+    return NvccSource(path, cuda=path.suffix == CUDA_SUFFIX, targets=targets, flags=flags)
+
+
+def python_tag(settings: Settings, requires_python: str | None) -> str:
+    """The widest tag that holds for every extension: "py3-none", "cp310-abi3" or "cp311-cp311".
+
+    A module in the limited API is compiled for the oldest Python that the project admits, one in the full API for the
+    Python that runs the build.
+    """
+    asked = {extension.python for extension in settings.extensions.values()}
+    if PythonAbi.VERSION in asked:
+        number = f"cp{sys.version_info.major}{sys.version_info.minor}"
+        return f"{number}-{number}"
+    if PythonAbi.ABI3 in asked:
+        floors = re.findall(r"(?:>=|~=|==)\s*(\d+\.\d+)", requires_python or "")
+        oldest = max(MinorVersion.parse(text) for text in (oldest_python(), *floors))
+        return f"cp{oldest.major}{oldest.minor}-abi3"
+    return "py3-none"
+
+
+def narrow_lines(settings: Settings, root: Path) -> tuple[NarrowLine, ...]:
+    """Lines of sources in mode `nvcc` that tie the wheel to one torch or one Python, in the order of the files."""
+    return tuple(
+        line
+        for name, extension in settings.extensions.items()
+        if extension.mode is Mode.NVCC
+        for path in resolve_sources(root, extension.sources, dotted(("extensions", name, "sources")))
+        for line in _narrow_lines(name, path, path.relative_to(root).as_posix())
+    )
+
+
+def _narrow_lines(extension: str, path: Path, shown: str) -> Iterator[NarrowLine]:
+    for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        match = _INCLUDE.match(text)
+        if match is None:
+            continue
+        torch, python = match[1].startswith(_TORCH_HEADERS), match[1].startswith(_PYTHON_HEADERS)
+        if torch or python:
+            yield NarrowLine(extension, f"{shown}:{number}", match[1], torch=torch, python=python)

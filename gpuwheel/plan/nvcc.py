@@ -1,0 +1,101 @@
+"""What rejects a cell of mode `nvcc`, and what is to be said of an accepted one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gpuwheel.config.model import PythonAbi, TorchAbi
+from gpuwheel.plan.checks import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gpuwheel.compatibility import Tables
+    from gpuwheel.config.model import Extension, LoadedConfig
+    from gpuwheel.model.cells import Cell
+    from gpuwheel.model.libraries import NarrowLine
+
+__all__ = ["nvcc_notes", "nvcc_problems"]
+
+_NO_LIMITED_API = "pybind11/"
+
+
+def nvcc_problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem, ...]:
+    """Everything that rejects the cell, beside what rejects a cell of any mode."""
+    return (*_modes(config), *_promises(config), *_exact_torch(cell, tables))
+
+
+def nvcc_notes(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[str, ...]:
+    """Where the toolkit has to come from, and which lines make the wheel narrow."""
+    return (*_toolkit(cell, tables), *_narrowness(cell, config))
+
+
+def _modes(config: LoadedConfig) -> Iterator[Problem]:
+    modes = sorted({extension.mode.value for extension in config.settings.extensions.values()})
+    if len(modes) > 1:
+        yield Problem(
+            f"extensions of modes {' and '.join(modes)} are in one wheel, which has one toolkit and one driver floor",
+            "give all of them one mode, or split the project",
+        )
+
+
+def _promises(config: LoadedConfig) -> Iterator[Problem]:
+    """A source that includes what its extension says it does without."""
+    for line in config.narrow:
+        extension = config.settings.extensions[line.extension]
+        problem = _broken_promise(line, extension)
+        if problem is not None:
+            yield problem
+
+
+def _broken_promise(line: NarrowLine, extension: Extension) -> Problem | None:
+    subject = f"{line.place} includes {line.header}"
+    table = f'[tool.gpuwheel.extensions."{line.extension}"]'
+    if line.torch and extension.abi is TorchAbi.STABLE:
+        return Problem(
+            f"{subject} of torch's C++ ABI, and {line.extension} is for every torch",
+            f'include torch/csrc/stable instead, or set abi = "exact" in {table}',
+        )
+    if line.torch and extension.abi is TorchAbi.NONE:
+        return Problem(f"{subject}, and {line.extension} does without torch", f'set abi = "exact" in {table}')
+    if line.python and not line.torch and extension.python is PythonAbi.NONE:
+        return Problem(f"{subject}, and {line.extension} is for every Python", f'set python = "version" in {table}')
+    if line.header.startswith(_NO_LIMITED_API) and extension.python is PythonAbi.ABI3:
+        return Problem(f"{subject}, which does not compile in the limited API", f'set python = "version" in {table}')
+    return None
+
+
+def _exact_torch(cell: Cell, tables: Tables) -> Iterator[Problem]:
+    if cell.torch != TorchAbi.EXACT.value:
+        return
+    build = tables.torch.get(cell.torch_floor)
+    pinned = [version for version, row in tables.torch.items() if row.headers]
+    if build is None or build.headers is None:
+        yield Problem(
+            f"torch {cell.torch_floor} is not one whose headers gpuwheel pins ({', '.join(map(str, pinned))})",
+            f'torch = "=={pinned[-1]}.*"' if pinned else None,
+        )
+        return
+    if build.cuda.major != cell.cuda.major:
+        fits = next((row.version for row in tables.cuda.values() if row.version.major == build.cuda.major), None)
+        yield Problem(
+            f"torch {cell.torch_floor} has CUDA {build.cuda}, of another major than the project's {cell.cuda}",
+            f'cuda = "{build.cuda}"' if fits else None,
+        )
+
+
+def _toolkit(cell: Cell, tables: Tables) -> Iterator[str]:
+    toolkit = tables.cuda[cell.cuda]
+    if not toolkit.nvcc:
+        pinned = ", ".join(str(row.version) for row in tables.cuda.values() if row.nvcc)
+        yield f"nvcc of cuda {cell.cuda} has to be on the machine that builds (gpuwheel brings {pinned})"
+
+
+def _narrowness(cell: Cell, config: LoadedConfig) -> Iterator[str]:
+    torch = next((line for line in config.narrow if line.torch), None)
+    if torch is not None and cell.torch == TorchAbi.EXACT.value:
+        yield f"{torch.place} includes {torch.header}: one wheel for each torch minor"
+    python = next((line for line in config.narrow if line.python), None)
+    if python is not None and cell.python_tag != "py3-none":
+        each = "one wheel for each Python" if "abi3" not in cell.python_tag else "no wheel for older Pythons"
+        yield f"{python.place} includes {python.header}: {each}"
