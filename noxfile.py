@@ -95,7 +95,7 @@ def sample(session: nox.Session) -> None:
 def gpu(session: nox.Session) -> None:
     """On a machine with an NVIDIA GPU: the sample's tests on CUDA, under compute-sanitizer too, and its benchmark."""
     _install(session, "test", "torch")
-    session.install("--no-deps", str(_sample_wheel(session)))
+    session.install(f"{_sample_wheel(session)}[cu13]")  # the extra that belongs to torch of the group above
     tests = ("pytest", "-c", "sample_extension/pyproject.toml", "sample_extension/tests")
     session.run(*tests, *session.posargs, env={"GPUWHEEL_REQUIRE": "gpu"})
     on_cuda = ("-k", "cuda or gpu")

@@ -5,6 +5,7 @@ and add up in float32 (float64 in float64). All can be differentiated once and c
 """
 
 from gpuwheel_sample._activations import bias_gelu, bias_squared_relu, squared_relu, swiglu
+from gpuwheel_sample._linear_gelu import gelu_mlp, linear_gelu
 from gpuwheel_sample._loss import cross_entropy
 from gpuwheel_sample._normalization import add_rms_norm
 from gpuwheel_sample._rotary import rotary_embedding
@@ -14,6 +15,8 @@ __all__ = [
     "bias_gelu",
     "bias_squared_relu",
     "cross_entropy",
+    "gelu_mlp",
+    "linear_gelu",
     "rotary_embedding",
     "squared_relu",
     "swiglu",
