@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.archs import Arch, ArchTarget
     from gpuwheel.model.versions import DriverVersion, MinorVersion
 
-__all__ = ["TorchFloor", "compression_for", "coverage", "serves", "toolkits_for", "torch_floor"]
+__all__ = ["TorchFloor", "compression_for", "coverage", "nvcc_compression", "serves", "toolkits_for", "torch_floor"]
 
 
 @dataclass(frozen=True)
@@ -79,3 +79,9 @@ def compression_for(tables: Tables, driver: DriverVersion) -> Compression:
         msg = f"driver {driver} is too old (expected {tables.compression[0].driver} or newer)"
         raise ValueError(msg)
     return readable[-1]
+
+
+def nvcc_compression(tables: Tables, driver: DriverVersion, cuda: MinorVersion) -> tuple[str, ...]:
+    """Options of nvcc of `cuda` for the best compression that every driver from `driver` on can read."""
+    rows = [row for row in tables.compression if row.driver <= driver and row.nvcc_since <= cuda]
+    return rows[-1].nvcc_options if rows else ()

@@ -59,6 +59,10 @@ class Compression:
     driver: DriverVersion
     options: tuple[str, ...]
     codec: str
+    nvcc_options: tuple[str, ...]
+    """What nvcc takes for the same."""
+    nvcc_since: MinorVersion
+    """First toolkit whose nvcc does."""
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,13 @@ def _toolkit(version: MinorVersion, reader: Reader, sources: Mapping[str, str], 
 
 def _compression(reader: Reader) -> Compression:
     with reader as row:
-        return Compression(row.parsed("driver", DriverVersion.parse), row.texts("options"), row.text("codec"))
+        return Compression(
+            driver=row.parsed("driver", DriverVersion.parse),
+            options=row.texts("options"),
+            codec=row.text("codec"),
+            nvcc_options=row.texts("nvcc"),
+            nvcc_since=row.parsed("nvcc-since", MinorVersion.parse),
+        )
 
 
 def _torch_file() -> _Torch:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from gpuwheel.model.toolchain import HostCompiler
+    from gpuwheel.model.toolchain import CudaToolchain, HostCompiler
 
 __all__ = [
     "CMAKE_REQUIRED",
@@ -22,6 +22,7 @@ __all__ = [
     "build_sdist",
     "build_wheel",
     "host_settings",
+    "nvcc_settings",
     "plain_settings",
     "prepare",
     "requires",
@@ -58,6 +59,23 @@ def plain_settings(inner: Mapping[str, str | list[str]]) -> ConfigSettings:
     return {**inner, **_FIXED, "wheel.cmake": "false"}
 
 
+def nvcc_settings(settings: ConfigSettings, *, cuda: CudaToolchain, python_tag: str) -> ConfigSettings:
+    """The config-settings of a build with nvcc: those of the host compiler, then the toolkit and the tag."""
+    return {
+        **settings,
+        **_tagged(python_tag),
+        "cmake.define.CMAKE_CUDA_COMPILER": str(cuda.nvcc),
+        "cmake.define.CMAKE_CUDA_HOST_COMPILER": settings["cmake.define.CMAKE_CXX_COMPILER"],
+        "cmake.define.CUDAToolkit_ROOT": str(cuda.root),
+    }
+
+
+def _tagged(python_tag: str) -> ConfigSettings:
+    """What scikit-build-core is told for "py3-none", "cp310-abi3" or "cp311-cp311" (the Python that runs the build)."""
+    python, _, abi = python_tag.partition("-")
+    return {"wheel.py-api": python if abi in {"none", "abi3"} else ""}
+
+
 def _call(hook: Callable[[], str], doing: str) -> str:
     """Turn the exit of a hook (it prints what went wrong first) into an error of ours."""
     try:
@@ -86,12 +104,12 @@ def build_sdist(out: Path, inner: Mapping[str, str | list[str]]) -> Path:
     return out / _call(lambda: hooks.build_sdist(str(out), {**inner, **_FIXED}), "sdist")
 
 
-def prepare(out: Path, inner: Mapping[str, str | list[str]], *, editable: bool) -> Path:
+def prepare(out: Path, inner: Mapping[str, str | list[str]], *, editable: bool, python_tag: str) -> Path:
     """Write the `.dist-info` folder of the wheel to be."""
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
     hook = hooks.prepare_metadata_for_build_editable if editable else hooks.prepare_metadata_for_build_wheel
-    return out / _call(lambda: hook(str(out), {**inner, **_FIXED}), "metadata")
+    return out / _call(lambda: hook(str(out), {**inner, **_FIXED, **_tagged(python_tag)}), "metadata")
 
 
 def requires(inner: Mapping[str, str | list[str]], *, editable: bool) -> list[str]:

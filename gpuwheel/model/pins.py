@@ -28,7 +28,7 @@ class PinnedFile:
     sha256: str
     """Lower-case hex digest of the whole file."""
     size: int
-    """Bytes."""
+    """Bytes; 0 where a lock file of pip's does not say it."""
 
     @property
     def tags(self) -> frozenset[Tag]:
@@ -49,6 +49,12 @@ class Pin:
     def requirement(self) -> str:
         """As a build requirement (PEP 508): "nvidia-cuda-nvrtc-cu12==12.9.86"."""
         return f"{self.name}=={self.version}"
+
+    @property
+    def run_time_requirement(self) -> str:
+        """What a wheel asks for that links a library of this: the minor it was compiled with or a newer one."""
+        major, minor = self.version.split(".")[:2]
+        return f"{self.name}>={major}.{minor},<{int(major) + 1}"
 
     def file_for(self, tags: Iterable[Tag]) -> PinnedFile | None:
         """The file an installer would take; `tags` in order of preference, as `packaging.tags.sys_tags()` gives."""
@@ -91,12 +97,6 @@ class LibraryPin(HeadersPin):
 
     sonames: tuple[tuple[str, str], ...] = ()
     """Name after `-l` and the SONAME it stands for: ("cublasLt", "libcublasLt.so.13")."""
-
-    @property
-    def run_time_requirement(self) -> str:
-        """What a wheel that links the library asks for: the minor it was compiled with or newer, of the same major."""
-        major, minor = self.version.split(".")[:2]
-        return f"{self.name}>={major}.{minor},<{int(major) + 1}"
 
 
 def tree_digest(digests: Mapping[str, str]) -> str:

@@ -110,6 +110,11 @@ class Toolchain:
     torch: TorchSdk
     host: HostCompiler
 
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """`name==version` of what device code was compiled with."""
+        return self.device.pins
+
 
 @dataclass(frozen=True)
 class CudaLibrary:
@@ -168,3 +173,8 @@ class NvccToolchain:
     """`None` where no extension uses torch."""
     python: PythonHeaders | None
     """`None` where no extension is a Python module."""
+
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """`name==version` of what device code was compiled with."""
+        return self.cuda.pins

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from gpuwheel.model.cells import Cell
     from gpuwheel.model.libraries import NarrowLine
 
-__all__ = ["nvcc_notes", "nvcc_problems"]
+__all__ = ["linked_requirements", "nvcc_notes", "nvcc_problems"]
 
 _NO_LIMITED_API = "pybind11/"
+_RUNTIME = "nvidia-cuda-runtime"
 
 
 def nvcc_problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem, ...]:
@@ -28,6 +29,17 @@ def nvcc_problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Pro
 def nvcc_notes(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[str, ...]:
     """Where the toolkit has to come from, and which lines make the wheel narrow."""
     return (*_toolkit(cell, tables), *_narrowness(cell, config))
+
+
+def linked_requirements(config: LoadedConfig, tables: Tables) -> tuple[str, ...]:
+    """Packages that hold the libraries of the CUDA toolkit which extensions link and do not contain."""
+    names = {name for extension in config.settings.extensions.values() for name in extension.libraries}
+    toolkit = tables.cuda.get(config.settings.cuda)
+    if toolkit is None:
+        return ()
+    linked = [pin.run_time_requirement for pin in toolkit.libraries if names & dict(pin.sonames).keys()]
+    runtime = [pin for pin in toolkit.nvcc if pin.name == _RUNTIME] if "cudart" in names else []
+    return (*linked, *(pin.run_time_requirement for pin in runtime))
 
 
 def _modes(config: LoadedConfig) -> Iterator[Problem]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["find_libraries"]
 
-_RUNTIME = "cudart"
+_RUNTIME, _RUNTIME_PROJECT = "cudart", "nvidia-cuda-runtime"
 _SONAME = re.compile(r"lib.+\.so\.\d+")
 
 
@@ -58,7 +58,7 @@ def find_libraries(
         msg = f"CUDA {toolkit.version} from the index has no library {unknown[0]!r} (it has {', '.join(sorted(known))})"
         raise ToolchainError(msg, hint="name a full toolkit with CUDA_HOME, or link it by link-flags")
     if _RUNTIME in names:
-        found.append(_runtime(cuda))
+        found.append(_runtime(cuda, toolkit))
     for pin in toolkit.libraries:
         if any(name in names for name, _ in pin.sonames) or pin.is_needed_for(includes):
             found += _from_pin(pin, context)
@@ -76,10 +76,8 @@ def _from_pin(pin: LibraryPin, context: Context) -> Iterator[CudaLibrary]:
         yield CudaLibrary(name, soname, path, headers.include_dir, pin.run_time_requirement)
 
 
-def _runtime(cuda: CudaToolchain) -> CudaLibrary:
-    (pin,) = (pin for pin in cuda.pins if pin.startswith("nvidia-cuda-runtime=="))
-    release = ".".join(pin.partition("==")[2].split(".")[:2])
-    requirement = f"nvidia-cuda-runtime>={release},<{cuda.version.major + 1}"
+def _runtime(cuda: CudaToolchain, toolkit: CudaToolkit) -> CudaLibrary:
+    requirement = next((pin.run_time_requirement for pin in toolkit.nvcc if pin.name == _RUNTIME_PROJECT), None)
     library = cuda.root / "lib64" / f"lib{_RUNTIME}.so"
     return CudaLibrary(_RUNTIME, library.resolve().name, library, include_folder(cuda.root), requirement)
 

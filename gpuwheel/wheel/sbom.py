@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gpuwheel.model.pins import Pin
-    from gpuwheel.model.toolchain import Toolchain
+    from gpuwheel.model.toolchain import NvccToolchain, Toolchain
 
 __all__ = ["SBOM_FILE", "toolchain_sbom"]
 
@@ -26,7 +26,9 @@ SBOM_FILE = "sboms/gpuwheel.cdx.json"
 """Where it goes, inside the `.dist-info` folder."""
 
 
-def toolchain_sbom(toolchain: Toolchain, name: str, epoch: int | None = None, pins: Sequence[Pin] = ()) -> bytes:
+def toolchain_sbom(
+    toolchain: Toolchain | NvccToolchain, name: str, epoch: int | None = None, pins: Sequence[Pin] = ()
+) -> bytes:
     """The bill of materials of a wheel: compilers and headers whose code is inside, and the host compiler.
 
     Args:
@@ -36,10 +38,12 @@ def toolchain_sbom(toolchain: Toolchain, name: str, epoch: int | None = None, pi
         pins: Where the digests of the toolchain's files are known.
     """
     files = {pin.requirement: pin for pin in pins}
-    torch = _component("torch", toolchain.torch.version)
-    torch["description"] = "headers of the stable ABI, compiled in"
-    torch["properties"] = [{"name": "gpuwheel:tree-sha256", "value": toolchain.torch.digest}]
-    components = [*(_pinned(text, files.get(text)) for text in toolchain.device.pins), torch]
+    components = [_pinned(text, files.get(text)) for text in toolchain.pins]
+    if toolchain.torch is not None:
+        torch = _component("torch", toolchain.torch.version)
+        torch["description"] = "headers of the stable ABI, compiled in"
+        torch["properties"] = [{"name": "gpuwheel:tree-sha256", "value": toolchain.torch.digest}]
+        components.append(torch)
     metadata: dict[str, Any] = {
         "component": {"type": "library", "bom-ref": "wheel", "name": canonicalize_name(name)},
         "tools": {

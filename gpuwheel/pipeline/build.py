@@ -1,0 +1,156 @@
+"""What the hooks of a build frontend do, whatever the mode."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from gpuwheel import __version__
+from gpuwheel._cache import Cache
+from gpuwheel.audit import audit_wheel
+from gpuwheel.audit.built import check_built, refuse
+from gpuwheel.compatibility import load_tables
+from gpuwheel.compile import inner
+from gpuwheel.config import load_config, requirements
+from gpuwheel.config.model import Mode
+from gpuwheel.model.findings import Severity
+from gpuwheel.pipeline.embed import EmbedBuild
+from gpuwheel.pipeline.nvcc import NvccBuild
+from gpuwheel.pipeline.session import Session, epoch_of
+from gpuwheel.plan import choose, linked_requirements, plan
+from gpuwheel.toolchain import check_platform, probe_platform
+from gpuwheel.wheel import SBOM_FILE, WheelEdits, add_requirements, rewrite_sdist, rewrite_wheel
+from gpuwheel.wheel.atomic import atomic_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from gpuwheel.config import LoadedConfig
+    from gpuwheel.model.cells import Cell, Decision
+    from gpuwheel.model.findings import Finding
+    from gpuwheel.model.reporter import Reporter
+    from gpuwheel.pipeline.session import ModeBuild
+
+__all__ = ["Build"]
+
+_MODES: Mapping[Mode, Callable[[Session], ModeBuild]] = {Mode.EMBED: EmbedBuild, Mode.NVCC: NvccBuild}
+
+
+def _place(made: Path, out: Path) -> int:
+    """Copy a finished file to where the frontend wants it, whole or not at all; its size in bytes."""
+    data = made.read_bytes()
+    with atomic_file(out / made.name) as file:
+        file.write(data)
+    return len(data)
+
+
+class Build:
+    """One project, as one call of a frontend sees it."""
+
+    def __init__(
+        self,
+        root: Path,
+        environ: Mapping[str, str],
+        config_settings: Mapping[str, str | list[str]],
+        reporter: Reporter,
+    ) -> None:
+        self._root = root
+        self._environ = environ
+        self._config_settings = config_settings
+        self._reporter = reporter
+
+    @cached_property
+    def config(self) -> LoadedConfig:
+        """What the project asks for."""
+        config = load_config(self._root, environ=self._environ, config_settings=self._config_settings)
+        for warning in config.warnings:
+            self._reporter.warn(warning)
+        return config
+
+    @cached_property
+    def cell(self) -> Cell:
+        """The one wheel that this call builds.
+
+        Raises:
+            PlanError: none can be built; every candidate is named with its reason.
+        """
+        return choose(self.plan(), self._reporter)
+
+    @cached_property
+    def _session(self) -> Session:
+        return Session(self.config, self.cell, self._environ, self._reporter)
+
+    @cached_property
+    def _mode(self) -> ModeBuild:
+        return _MODES[Mode(self.cell.mode)](self._session)
+
+    def plan(self) -> tuple[Decision, ...]:
+        """Every candidate cell with its verdict; nothing is built."""
+        return plan(self.config, load_tables())
+
+    def requires(self, *, editable: bool) -> list[str]:
+        """What a build environment needs beside gpuwheel: CMake, Ninja, and exact pins of the device compiler."""
+        self._check_platform()
+        return [*inner.requires(self.config.inner, editable=editable), *self._mode.requires()]
+
+    def prepare(self, out: Path, *, editable: bool) -> str:
+        """Write `.dist-info` and return its name."""
+        info = inner.prepare(out, self.config.inner, editable=editable, python_tag=self.cell.python_tag)
+        metadata = info / "METADATA"
+        metadata.write_bytes(add_requirements(metadata.read_bytes(), self._requirements))
+        return info.name
+
+    def sdist(self, out: Path) -> str:
+        """Collect an sdist whose PKG-INFO says what the wheel will say, and return its name."""
+        with Cache.from_environment(self._environ).scratch() as scratch:
+            made = inner.build_sdist(scratch, self.config.inner)
+            rewrite_sdist(made, lambda text: add_requirements(text, self._requirements), epoch=epoch_of(self._environ))
+            _place(made, out)
+            return made.name
+
+    def wheel(self, out: Path) -> str:
+        """Compile, check and pack the wheel; return its name."""
+        self._check_platform()
+        with self._mode.compiled(editable=False) as compiled:
+            self._reporter.step("checking what was linked")
+            report = check_built(compiled.wheel, compiled.expected, load_tables())
+            self._judge(report.findings)
+            edits = WheelEdits(
+                platform=report.tag,
+                requirements=self._requirements,
+                files={SBOM_FILE: compiled.sbom},
+                generator=f"gpuwheel {__version__}",
+                epoch=self._session.epoch,
+            )
+            with self._session.cache.scratch() as scratch:
+                wheel = rewrite_wheel(compiled.wheel, scratch, edits)
+                self._judge(audit_wheel(wheel.path, load_tables(), max_size=self.config.settings.wheel.max_size))
+                size = _place(wheel.path, out)
+        self._reporter.step(f"{wheel.path.name}  {size / 1000:.0f} kB  sha256 {wheel.sha256}")
+        return wheel.path.name
+
+    def editable(self, out: Path) -> str:
+        """Compile and pack an editable wheel; return its name."""
+        self._check_platform()
+        with self._mode.compiled(editable=True) as compiled:
+            edits = WheelEdits(requirements=self._requirements, epoch=self._session.epoch)
+            return rewrite_wheel(compiled.wheel, out, edits).path.name
+
+    def _judge(self, findings: Sequence[Finding]) -> None:
+        """Refuse errors, tell the rest."""
+        refuse(findings)
+        for finding in findings:
+            say = self._reporter.info if finding.severity is Severity.NOTE else self._reporter.warn
+            say(f"{finding.subject} {finding.problem}")
+
+    @property
+    def _requirements(self) -> tuple[str, ...]:
+        """What gpuwheel adds to Requires-Dist; the project's own statement of its dependencies stands as it is."""
+        linked = linked_requirements(self.config, load_tables()) if self.config.project.dependencies is None else ()
+        return (*requirements(self.config), *linked)
+
+    @staticmethod
+    def _check_platform() -> None:
+        machines = {policy.machine for policy in load_tables().platforms}
+        check_platform(probe_platform(), machines)

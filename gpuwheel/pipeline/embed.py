@@ -1,0 +1,175 @@
+"""Mode `embed`: kernels by NVRTC, host code by the C++ compiler."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from gpuwheel.audit.built import Expected
+from gpuwheel.compatibility import load_tables
+from gpuwheel.compile import inner
+from gpuwheel.compile.device import check_budget, compile_group, summary
+from gpuwheel.compile.host import HostProject, write_project
+from gpuwheel.compile.includes import toolkit_includes
+from gpuwheel.compile.libraries import LinkedFile, load_libraries, project_key, save_libraries
+from gpuwheel.compile.manifest import build_manifest, write_manifest
+from gpuwheel.config import host_libraries, kernel_groups
+from gpuwheel.model.toolchain import Toolchain
+from gpuwheel.pipeline.session import Compiled
+from gpuwheel.toolchain import find_device_compiler, find_host_compiler, find_torch_sdk
+from gpuwheel.wheel import Member, append_members, read_members, toolchain_sbom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from gpuwheel.model.kernels import BuiltGroup
+    from gpuwheel.model.libraries import HostLibrary
+    from gpuwheel.pipeline.session import Session
+
+__all__ = ["EmbedBuild"]
+
+
+class EmbedBuild:
+    """Builds one cell."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._cell = session.cell
+        self._config = session.config
+        self._reporter = session.reporter
+        self._cache = session.cache
+        self._environ = session.environ
+        self._jobs = session.jobs
+        self._epoch = session.epoch
+
+    def requires(self) -> tuple[str, ...]:
+        """The pins of NVRTC and of the CUDA headers."""
+        return tuple(pin.requirement for pin in load_tables().cuda[self._cell.cuda].components)
+
+    @contextmanager
+    def compiled(self, *, editable: bool) -> Iterator[Compiled]:
+        """The inner backend's wheel, which is gone afterwards."""
+        cell, config = self._cell, self._config
+        toolchain = self._toolchain()
+        libraries = host_libraries(config)
+        with self._session.workspace(keep=editable) as work:
+            groups = self._compile_kernels(toolchain, work / "kernels")
+            project = HostProject(
+                root=config.project.root,
+                libraries=libraries,
+                groups=groups,
+                sdk=toolchain.torch,
+                torch_floor=cell.torch_floor,
+                manifests=self._write_manifests(groups, libraries, work / "manifests"),
+            )
+            with self._cache.scratch() as out:
+                if editable or "build-dir" in config.inner:  # what the user keeps, Ninja keeps up to date
+                    wheel = self._link(project, toolchain, work, out, editable=editable)
+                else:
+                    wheel = self._link_once(project, toolchain, work, out)
+                expected = Expected(
+                    torch_floor=cell.torch_floor,
+                    with_kernels={library.file for library in libraries if library.kernels},
+                    build_folders=[str(work), str(config.project.root)],
+                    platform=config.settings.wheel.platform,
+                )
+                yield Compiled(wheel, expected, self._sbom(toolchain))
+
+    def _link(
+        self, project: HostProject, toolchain: Toolchain, work: Path, out: Path, *, editable: bool = False
+    ) -> Path:
+        """The inner backend's wheel, with what CMake compiled and linked in `work`."""
+        host = toolchain.host
+        self._reporter.step(f"compiling host code with {host.identity}")
+        write_project(project, work / "project")
+        settings = inner.host_settings(
+            self._config.inner,
+            project=work / "project",
+            build=work / "build",
+            host=host,
+            jobs=self._jobs,
+        )
+        return inner.build_wheel(out, settings, editable=editable)
+
+    def _link_once(self, project: HostProject, toolchain: Toolchain, work: Path, out: Path) -> Path:
+        """The same wheel, with libraries from the cache if the same ones were linked before."""
+        user = {**self._config.inner_table, **self._config.inner}
+        key = project_key(project, toolchain.host, user, self._environ)
+        found = load_libraries(self._cache, key) if key is not None else None
+        if found is not None:
+            self._reporter.step("host code did not change: linked libraries are taken from the cache")
+            wheel = inner.build_wheel(out, inner.plain_settings(self._config.inner), editable=False)
+            manifests = [
+                Member(f"{package}/{manifest.name}", manifest.read_bytes())
+                for package, manifest in project.manifests.items()
+            ]
+            append_members(wheel, [*(Member(file.name, file.data, file.executable) for file in found), *manifests])
+            return wheel
+        wheel = self._link(project, toolchain, work, out)
+        names = {library.file for library in project.libraries}
+        members = read_members(wheel) if key is not None else {}
+        if key is not None and names <= members.keys():  # the user's own settings may leave files out
+            linked = [LinkedFile(name, members[name].data, members[name].executable) for name in sorted(names)]
+            save_libraries(self._cache, key, linked, build=work / "build", project=project)
+        return wheel
+
+    def _toolchain(self) -> Toolchain:
+        """Find or fetch every compiler, and say where each came from."""
+        self._reporter.step("finding the toolchain")
+        tables = load_tables()
+        context = self._session.context
+        host = find_host_compiler(self._environ)
+        includes = toolkit_includes(kernel_groups(self._config, self._cell))
+        device = find_device_compiler(tables.cuda[self._cell.cuda], context=context, includes=includes)
+        torch = find_torch_sdk(tables.torch_sdk, context=context)
+        self._reporter.info(f"device  NVRTC of CUDA {device.cuda} ({device.found_via})")
+        self._reporter.info(
+            f"torch   headers of {torch.version} for torch {self._cell.torch_floor} ({torch.found_via})"
+        )
+        self._reporter.info(f"host    {host.identity} ({host.found_via})")
+        return Toolchain(device, torch, host)
+
+    def _sbom(self, toolchain: Toolchain) -> bytes:
+        toolkit = load_tables().cuda[self._cell.cuda]
+        pins = (*toolkit.components, *toolkit.headers)
+        return toolchain_sbom(toolchain, self._config.project.name, self._epoch, pins)
+
+    def _compile_kernels(self, toolchain: Toolchain, out: Path) -> dict[str, BuiltGroup]:
+        built = {}
+        for group in kernel_groups(self._config, self._cell):
+            targets = " ".join([*(a.sm for a in group.cubin_archs), *(a.compute for a in group.ptx_archs)])
+            self._reporter.step(f"compiling kernels {group.name!r} for {targets}")
+            built[group.name] = compile_group(
+                group,
+                toolchain.device,
+                cache=self._cache,
+                out=out,
+                reporter=self._reporter,
+                jobs=self._jobs,
+            )
+            for line in summary(built[group.name]):
+                self._reporter.info(line)
+            budget = self._config.settings.kernels[group.name].budget
+            if budget is not None:
+                check_budget(built[group.name], budget)
+        return built
+
+    def _write_manifests(
+        self, groups: Mapping[str, BuiltGroup], libraries: Sequence[HostLibrary], out: Path
+    ) -> dict[str, Path]:
+        """`_kernels.json` for each package that has a library with kernels."""
+        by_package: dict[str, set[str]] = {}
+        for library in libraries:
+            by_package.setdefault(library.package, set()).update(library.kernels)
+        manifests = {}
+        for index, (package, names) in enumerate(sorted(by_package.items())):
+            if not names:
+                continue
+            manifest = build_manifest(
+                [groups[name] for name in sorted(names)],
+                toolkit=self._cell.cuda,
+                driver_floor=self._cell.driver_floor,
+            )
+            manifests[package] = write_manifest(manifest, out / str(index) / "_kernels.json")
+        return manifests

@@ -1,0 +1,91 @@
+"""What every mode needs to compile, and what it hands back."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from gpuwheel._cache import Cache
+from gpuwheel.toolchain import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from gpuwheel.audit.built import Expected
+    from gpuwheel.config import LoadedConfig
+    from gpuwheel.model.cells import Cell
+    from gpuwheel.model.reporter import Reporter
+
+__all__ = ["Compiled", "ModeBuild", "Session", "epoch_of"]
+
+
+def epoch_of(environ: Mapping[str, str]) -> int | None:
+    """SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/), if it is set."""
+    text = environ.get("SOURCE_DATE_EPOCH", "")
+    return int(text) if text.isdigit() else None
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A wheel before checking and packing."""
+
+    wheel: Path
+    """As the inner backend made it, with the platform's plain tag."""
+    expected: Expected
+    sbom: bytes
+    """What went into it and is in no Requires-Dist."""
+
+
+class ModeBuild(Protocol):
+    """One mode, as the hooks call it."""
+
+    def requires(self) -> tuple[str, ...]:
+        """Exact pins that the build environment has to hold."""
+
+    def compiled(self, *, editable: bool) -> AbstractContextManager[Compiled]:
+        """Find the toolchain, compile, and give the inner backend's wheel, which is gone afterwards."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """One build of one cell."""
+
+    config: LoadedConfig
+    cell: Cell
+    environ: Mapping[str, str]
+    reporter: Reporter
+
+    @property
+    def cache(self) -> Cache:
+        """The one that the environment names."""
+        return Cache.from_environment(self.environ)
+
+    @property
+    def context(self) -> Context:
+        """For the toolchain."""
+        return Context(self.cache, self.environ, self.reporter)
+
+    @property
+    def epoch(self) -> int | None:
+        """SOURCE_DATE_EPOCH, if it is set."""
+        return epoch_of(self.environ)
+
+    @property
+    def jobs(self) -> int:
+        """MAX_JOBS, as torch's own builds read it, else the cores this process may use."""
+        text = self.environ.get("MAX_JOBS", "")
+        return int(text) if text.isdigit() and int(text) > 0 else len(os.sched_getaffinity(0))
+
+    @contextmanager
+    def workspace(self, *, keep: bool) -> Iterator[Path]:
+        """Where to compile: kept for an editable install, so that the next one compiles only what changed."""
+        if keep or "build-dir" in self.config.inner:
+            with self.cache.workspace(str(self.config.project.root)) as kept:
+                yield kept
+        else:
+            with self.cache.scratch() as scratch:
+                yield scratch
