@@ -1,21 +1,23 @@
-"""Linked libraries in the cache: host code that did not change is not configured, compiled or linked again.
+"""Host code in the cache: what did not change is not configured, compiled or linked again.
 
-The key holds all that gpuwheel gives the compiler, by content. What the compiler found by itself, in system folders, is
+Two things are kept: linked libraries, and the objects of their C++ sources, which serve where only kernels changed. A
+key holds all that gpuwheel gives the compiler, by content. What the compiler found by itself, in system folders, is
 noted with size and time when it was read, and has to be as it was then (the "direct mode" of ccache).
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuwheel._resources import resource
 from gpuwheel._run import run
-from gpuwheel.compile.host import project_text
+from gpuwheel.compile.host import project_text, target_name
 from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.store import ContentStore, Stored, content_key, tree_digest
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.libraries import HostLibrary
     from gpuwheel.model.toolchain import HostCompiler
 
-__all__ = ["LinkedFile", "load_libraries", "project_key", "save_libraries"]
+__all__ = ["HostStore", "LinkedFile"]
 
 # What compilers, linkers and CMake take from the environment (GCC manual, "Environment Variables"; CMake manual,
 # cmake-env-variables).
@@ -51,29 +53,116 @@ class LinkedFile:
     executable: bool
 
 
-def project_key(
-    project: HostProject, host: HostCompiler, settings: Mapping[str, object], environ: Mapping[str, str]
-) -> str | None:
-    """The key of what a project links to, or `None` if something has a say that no key covers.
+class HostStore:
+    """What one project became before, and becomes now."""
 
-    Args:
-        project: what is compiled.
-        host: with what.
-        settings: the user's own for scikit-build-core, from `[tool.scikit-build]` and `-C`.
-        environ: the environment of the build.
-    """
-    sections = {name.removeprefix("skbuild.").partition(".")[0] for name in settings}
-    variables = [name for name in environ if name.startswith(_UNCOVERED_VARIABLES)]
-    link_flags = [flag for library in project.libraries for flag in library.link_flags]
-    if variables or link_flags or sections & _UNCOVERED_SECTIONS:
-        return None
+    def __init__(
+        self,
+        cache: Cache,
+        project: HostProject,
+        host: HostCompiler,
+        *,
+        settings: Mapping[str, object],
+        environ: Mapping[str, str],
+    ) -> None:
+        """`settings` are the user's own for scikit-build-core, from `[tool.scikit-build]` and `-C`.
+
+        Nothing is found or kept where they, or the environment, have a say that no key covers.
+        """
+        self._store = ContentStore(cache, "libraries")
+        self._project = project
+        sections = {name.removeprefix("skbuild.").partition(".")[0] for name in settings}
+        variables = [name for name in environ if name.startswith(_UNCOVERED_VARIABLES)]
+        link_flags = [flag for library in project.libraries for flag in library.link_flags]
+        self._objects_key: str | None = None
+        self._linked_key: str | None = None
+        if not (variables or link_flags or sections & _UNCOVERED_SECTIONS):
+            self._objects_key = _objects_key(project, host, settings, environ)
+            images = {name: _digest(group.fatbin) for name, group in project.groups.items()}
+            self._linked_key = content_key({"objects": self._objects_key, "images": images})
+
+    def linked(self) -> list[LinkedFile] | None:
+        """The libraries, if the same ones were linked before."""
+        stored = self._load(self._linked_key)
+        if stored is None:
+            return None
+        pieces = _pieces(stored.content, [size for _, size, _ in stored.facts["files"]])
+        files = zip(stored.facts["files"], pieces, strict=True)
+        return [LinkedFile(name, data, executable) for (name, _, executable), data in files]
+
+    def with_objects(self, folder: Path) -> HostProject | None:
+        """The project with objects, written into `folder`, in place of its C++ sources; `None` if there are none."""
+        stored = self._load(self._objects_key)
+        if stored is None:
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        pieces = iter(_pieces(stored.content, stored.facts["sizes"]))
+        objects = []
+        for index, library in enumerate(self._project.libraries):
+            files = tuple(folder / f"{index}-{number}.o" for number in range(len(library.sources)))
+            for file in files:
+                file.write_bytes(next(pieces))
+            objects.append(files)
+        return replace(self._project, objects=tuple(objects))
+
+    def save(self, files: Sequence[LinkedFile], build: Path) -> None:
+        """Keep what was linked in the CMake folder `build`, and the objects if they were compiled there.
+
+        Raises:
+            CacheError: the cache cannot be written.
+        """
+        if self._objects_key is None or self._linked_key is None:
+            return
+        compiled = self._load(self._objects_key)
+        if compiled is None:
+            compiled = self._compiled(build)
+            if compiled is None:
+                return
+            self._store.save(self._objects_key, compiled)
+        facts = {
+            "read": compiled.facts["read"],
+            "files": [[file.name, len(file.data), file.executable] for file in files],
+        }
+        self._store.save(self._linked_key, Stored(facts, b"".join(file.data for file in files)))
+
+    def _load(self, key: str | None) -> Stored | None:
+        """An entry whose system files are what they were."""
+        stored = None if key is None else self._store.load(key)
+        if stored is None or any(_state(path) != state for path, state in stored.facts["read"].items()):
+            return None
+        return stored
+
+    def _compiled(self, build: Path) -> Stored | None:
+        """The objects in a CMake folder, in order; `None` where it cannot be told what the compiler read."""
+        read = _compiler_read(build)
+        if read is None:
+            return None
+        outputs = _outputs(build)
+        contents = []
+        for index, library in enumerate(self._project.libraries):
+            for source in library.sources:
+                output = outputs.get((target_name(index), str(source)))
+                if output is None:
+                    return None
+                contents.append(output.read_bytes())
+        covered = tuple(f"{place}{os.sep}" for place in (str(build.parent), *_places(self._project)))
+        facts = {
+            "read": {path: _state(path) for path in sorted(read) if not path.startswith(covered)},
+            "sizes": [len(content) for content in contents],
+        }
+        return Stored(facts, b"".join(contents))
+
+
+def _objects_key(
+    project: HostProject, host: HostCompiler, settings: Mapping[str, object], environ: Mapping[str, str]
+) -> str:
     compiler = host.path.resolve()
     state = compiler.stat()
     return content_key(
         {
             "project": _without_places(project),
             "sources": sorted({line for library in project.libraries for line in _closure(library, project)}),
-            "images": {name: [_digest(f) for f in (g.header, g.fatbin)] for name, g in project.groups.items()},
+            "kernels": {name: _digest(group.header) for name, group in project.groups.items()},
             "own": [tree_digest(resource("include")), tree_digest(resource("cmake"))],
             "torch": project.sdk.digest,
             "compiler": [host.identity, host.target, str(compiler), state.st_size, state.st_mtime_ns],
@@ -83,39 +172,20 @@ def project_key(
     )
 
 
-def load_libraries(cache: Cache, key: str) -> list[LinkedFile] | None:
-    """What was linked under `key`, or `None` if nothing was, or a system file that it was made from is another now."""
-    stored = ContentStore(cache, "libraries").load(key)
-    if stored is None or any(_state(path) != state for path, state in stored.facts["read"].items()):
-        return None
-    files, offset = [], 0
-    for name, size, executable in stored.facts["files"]:
-        files.append(LinkedFile(name, stored.content[offset : offset + size], executable))
+def _pieces(content: bytes, sizes: Sequence[int]) -> list[bytes]:
+    """`content` cut into parts of these sizes."""
+    pieces, offset = [], 0
+    for size in sizes:
+        pieces.append(content[offset : offset + size])
         offset += size
-    return files
-
-
-def save_libraries(cache: Cache, key: str, files: Sequence[LinkedFile], *, build: Path, project: HostProject) -> None:
-    """Keep what was linked in the CMake folder `build`, if it can be told what the compiler read.
-
-    Raises:
-        CacheError: the cache cannot be written.
-    """
-    read = _compiler_read(build)
-    if read is None:
-        return
-    covered = tuple(f"{place}{os.sep}" for place in (str(build.parent), *_places(project)))
-    facts = {
-        "read": {path: _state(path) for path in sorted(read) if not path.startswith(covered)},
-        "files": [[file.name, len(file.data), file.executable] for file in files],
-    }
-    ContentStore(cache, "libraries").save(key, Stored(facts, b"".join(file.data for file in files)))
+    return pieces
 
 
 def _places(project: HostProject) -> dict[str, str]:
     """Folders whose contents the key covers -> what they are called in it."""
     places = {
-        str(resource("include").parent): "gpuwheel",
+        str(resource("cmake").parent): "gpuwheel",
+        str(project.headers): "include",
         str(project.sdk.include_dir): "torch",
         str(project.sdk.library.parent): "torch-stub",
         **{str(group.header.parent): "kernels" for group in project.groups.values()},
@@ -136,7 +206,7 @@ def _without_places(project: HostProject) -> str:
 def _closure(library: HostLibrary, project: HostProject) -> Iterator[str]:
     """`path sha256` of every file of the user's that a source of the library may include, and of the source."""
     kernels = dict.fromkeys(project.groups[name].header.parent for name in library.kernels)
-    foreign = (*kernels, resource("include"), project.sdk.include_dir)
+    foreign = (*kernels, project.headers, project.sdk.include_dir)
     scanner = IncludeScanner(library.include_dirs, foreign, " ".join((*library.defines, *library.flags)))
     for source in library.sources:
         for file in scanner.closure(source):
@@ -167,3 +237,13 @@ def _compiler_read(build: Path) -> set[str] | None:
         return None
     lines = run([ninja[1], "-C", build, "-t", "deps"]).stdout.splitlines()
     return {os.path.normpath(build / line.strip()) for line in lines if line.startswith("    ")}
+
+
+def _outputs(build: Path) -> dict[tuple[str, str], Path]:
+    """(CMake target, source) -> object file, from the compilation database."""
+    outputs = {}
+    for entry in json.loads((build / "compile_commands.json").read_text(encoding="utf-8")):
+        match = re.search(r"CMakeFiles/(\w+)\.dir/", entry.get("output", ""))
+        if match is not None:
+            outputs[match[1], entry["file"]] = build / entry["output"]
+    return outputs

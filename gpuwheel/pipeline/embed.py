@@ -9,9 +9,9 @@ from gpuwheel.audit.built import Expected
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile import inner
 from gpuwheel.compile.device import check_budget, compile_group, summary
-from gpuwheel.compile.host import HostProject, write_project
+from gpuwheel.compile.host import HostProject, shipped_headers, write_project
 from gpuwheel.compile.includes import toolkit_includes
-from gpuwheel.compile.libraries import LinkedFile, load_libraries, project_key, save_libraries
+from gpuwheel.compile.libraries import HostStore, LinkedFile
 from gpuwheel.compile.manifest import build_manifest, write_manifest
 from gpuwheel.config import host_libraries, kernel_groups
 from gpuwheel.model.toolchain import Toolchain
@@ -59,6 +59,7 @@ class EmbedBuild:
                 root=config.project.root,
                 libraries=libraries,
                 groups=groups,
+                headers=shipped_headers(self._cache),
                 sdk=toolchain.torch,
                 torch_floor=cell.torch_floor,
                 manifests=self._write_manifests(groups, libraries, work / "manifests"),
@@ -81,7 +82,8 @@ class EmbedBuild:
     ) -> Path:
         """The inner backend's wheel, with what CMake compiled and linked in `work`."""
         host = toolchain.host
-        self._reporter.step(f"compiling host code with {host.identity}")
+        doing = "compiling host code" if project.objects is None else "linking host code, which did not change,"
+        self._reporter.step(f"{doing} with {host.identity}")
         write_project(project, work / "project")
         settings = inner.host_settings(
             self._config.inner,
@@ -93,10 +95,10 @@ class EmbedBuild:
         return inner.build_wheel(out, settings, editable=editable)
 
     def _link_once(self, project: HostProject, toolchain: Toolchain, work: Path, out: Path) -> Path:
-        """The same wheel, with libraries from the cache if the same ones were linked before."""
-        user = {**self._config.inner_table, **self._config.inner}
-        key = project_key(project, toolchain.host, user, self._environ)
-        found = load_libraries(self._cache, key) if key is not None else None
+        """The same wheel, with libraries or objects from the cache if the same ones were made before."""
+        settings = {**self._config.inner_table, **self._config.inner}
+        store = HostStore(self._cache, project, toolchain.host, settings=settings, environ=self._environ)
+        found = store.linked()
         if found is not None:
             self._reporter.step("host code did not change: linked libraries are taken from the cache")
             wheel = inner.build_wheel(out, inner.plain_settings(self._config.inner), editable=False)
@@ -106,12 +108,12 @@ class EmbedBuild:
             ]
             append_members(wheel, [*(Member(file.name, file.data, file.executable) for file in found), *manifests])
             return wheel
-        wheel = self._link(project, toolchain, work, out)
-        names = {library.file for library in project.libraries}
-        members = read_members(wheel) if key is not None else {}
-        if key is not None and names <= members.keys():  # the user's own settings may leave files out
-            linked = [LinkedFile(name, members[name].data, members[name].executable) for name in sorted(names)]
-            save_libraries(self._cache, key, linked, build=work / "build", project=project)
+        wheel = self._link(store.with_objects(work / "objects") or project, toolchain, work, out)
+        members = read_members(wheel)
+        names = sorted({library.file for library in project.libraries})
+        if members.keys() >= set(names):  # the user's own settings may leave files out
+            linked = [LinkedFile(name, members[name].data, members[name].executable) for name in names]
+            store.save(linked, work / "build")
         return wheel
 
     def _toolchain(self) -> Toolchain:
