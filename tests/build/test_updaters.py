@@ -12,7 +12,7 @@ from gpuwheel._run import Completed, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -27,6 +27,7 @@ def _update(checkout: Path, name: str, *options: str) -> Completed:
     return run([sys.executable, checkout / "ci" / f"update_{name}.py", *options], cwd=checkout, check=False)
 
 
+@pytest.mark.heavy
 def test_pins_are_what_the_index_has(checkout: Path) -> None:
     checked = _update(checkout, "pins", "--check")
     assert checked.returncode == 0, checked.output
@@ -50,6 +51,7 @@ def test_stale_pin_is_shown_refused_and_mended(checkout: Path) -> None:
     assert table.read_text(encoding="utf-8") == right
 
 
+@pytest.mark.heavy
 def test_newer_patch_release_is_named_and_not_taken(checkout: Path) -> None:
     table = checkout / "gpuwheel" / "data" / "pins.toml"
     text = table.read_text(encoding="utf-8")
@@ -84,7 +86,7 @@ def test_policies_once_published_do_not_change(checkout: Path) -> None:
     assert "\n-manylinux" not in checked.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_sdk_is_what_every_wheel_on_the_index_holds(checkout: Path) -> None:
     # Rows may be stale, because torch was released since; the SDK's wheels never change.
     checked = _update(checkout, "torch", "--check")

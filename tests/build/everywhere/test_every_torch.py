@@ -39,6 +39,10 @@ def _torch_may_look(no_system_cuda: SystemCuda, monkeypatch: pytest.MonkeyPatch,
     assert no_system_cuda.touches() == []
 
 
+# Under one torch all tests of the sample run by default, under the others all of its operators.
+OFTEN = "2.13.0"
+
+
 @pytest.fixture(scope="module", params=CUDA)
 def installed(request: pytest.FixtureRequest, layer: Callable[..., Layer], sample_wheel: Path) -> tuple[str, Layer]:
     """A release of torch, and the layer with the wheel on it; no gpuwheel there."""
@@ -73,6 +77,11 @@ def passed(said: str) -> int:
     return int(found[1]) if found else 0
 
 
+@pytest.mark.parametrize(
+    "installed",
+    [pytest.param(release, marks=[] if release == OFTEN else pytest.mark.heavy) for release in CUDA],
+    indirect=True,
+)
 def test_the_tests_of_the_sample_pass(installed: tuple[str, Layer], tmp_path: Path) -> None:
     """All that depend on the wheel and on torch. Inductor compiles for minutes what no torch changes for us."""
     files = ["test_values.py", "test_registration.py", "test_errors.py"]
