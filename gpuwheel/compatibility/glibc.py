@@ -32,8 +32,7 @@ _EMPTY = frozenset({"pthread", "dl", "rt", "util"})
 def glibc_libraries(machine: str, newest: tuple[int, int]) -> dict[str, tuple[LibrarySymbol, ...]]:
     """SONAME -> symbols of each library of glibc, as they are in version `newest`.
 
-    A name without a version stands for its newest version up to there. Names that glibc since withdrew from new
-    programs still count: what asks for them runs everywhere.
+    A name without a version stands for its newest version up to there.
 
     Raises:
         KeyError: `machine` is not in `data/glibc.toml`.

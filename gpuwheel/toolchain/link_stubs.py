@@ -180,7 +180,9 @@ def _fill(folder: Path, wanted: _Wanted) -> None:
     machine = wanted.policy.machine
     libraries = dict(glibc_libraries(machine, wanted.glibc))
     for soname, data in wanted.libraries.items():
-        libraries[soname] = as_older(exported_symbols(data, soname), lambda version: allows(wanted.policy, version))
+        older = as_older(exported_symbols(data, soname), lambda version: allows(wanted.policy, version))
+        if older:
+            libraries[soname] = older
     for soname, symbols in libraries.items():
         (folder / soname).write_bytes(stub_library(soname, machine, symbols))
     for name, text in _scripts(wanted, libraries):
