@@ -34,7 +34,8 @@ function(gpuwheel_nvcc_library target)
   endif()
   target_compile_definitions(${target} PRIVATE ${arg_DEFINITIONS})
   target_include_directories(${target} PRIVATE ${arg_INCLUDES})
-  target_include_directories(${target} SYSTEM PRIVATE ${arg_SYSTEM_INCLUDES})
+  target_include_directories(${target} SYSTEM PRIVATE ${arg_SYSTEM_INCLUDES}
+    "$<$<COMPILE_LANGUAGE:CXX>:${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES}>")
   # Paths of this build must not reach the library (__FILE__ in headers): same sources, same bytes.
   list(TRANSFORM arg_PREFIX_MAP PREPEND "-ffile-prefix-map=")
   set(host_options ${arg_PREFIX_MAP} -ffunction-sections -fdata-sections)
@@ -44,12 +45,14 @@ function(gpuwheel_nvcc_library target)
     "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fno-gnu-unique;-Wno-attributes>"
     "$<$<COMPILE_LANGUAGE:CXX>:${arg_FLAGS}>" "$<$<COMPILE_LANGUAGE:CUDA>:${arg_NVCC_FLAGS}>")
   set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${arg_VERSION_SCRIPT}")
+  # Relocatable device code is linked first, by nvcc, which takes other options than the host's linker.
   list(TRANSFORM arg_LINK_ARCHS PREPEND "--generate-code=")
-  target_link_options(${target} PRIVATE
-    "$<DEVICE_LINK:${arg_LINK_ARCHS}>"
-    "$<HOST_LINK:LINKER:--version-script=${arg_VERSION_SCRIPT};LINKER:--exclude-libs,ALL;LINKER:--gc-sections>"
-    "$<HOST_LINK:LINKER:-z,relro;LINKER:-z,now;LINKER:-z,noexecstack;LINKER:--build-id=sha1;LINKER:-soname,${arg_FILE}>"
-    "$<HOST_LINK:${arg_LINK_FLAGS}>")
+  set(host_link
+    "-Wl,--version-script=${arg_VERSION_SCRIPT}" -Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now
+    -Wl,-z,noexecstack -Wl,--build-id=sha1 "-Wl,-soname,${arg_FILE}" ${arg_LINK_FLAGS})
+  string(REPLACE "," "$<COMMA>" device_link "${arg_LINK_ARCHS}")
+  string(REPLACE "," "$<COMMA>" host_link "${host_link}")
+  target_link_options(${target} PRIVATE "$<DEVICE_LINK:${device_link}>" "$<HOST_LINK:${host_link}>")
   if(arg_NEEDED)
     target_link_libraries(${target} PRIVATE -Wl,--push-state,--no-as-needed ${arg_NEEDED} -Wl,--pop-state)
   endif()

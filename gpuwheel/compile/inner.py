@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CMAKE_REQUIRED",
+    "REQUIRED_TOOLS",
     "ConfigSettings",
     "build_sdist",
     "build_wheel",
@@ -31,6 +32,8 @@ __all__ = [
 ConfigSettings: TypeAlias = "dict[str, str | list[str]]"
 
 CMAKE_REQUIRED = ">=3.26"
+REQUIRED_TOOLS = (f"cmake{CMAKE_REQUIRED}", "ninja>=1.5")
+"""What `requires` asks for on a machine that has neither."""
 _FIXED: ConfigSettings = {
     "wheel.cmake": "true",
     "wheel.py-api": "py3",
@@ -66,7 +69,6 @@ def nvcc_settings(settings: ConfigSettings, *, cuda: CudaToolchain, python_tag: 
         **_tagged(python_tag),
         "cmake.define.CMAKE_CUDA_COMPILER": str(cuda.nvcc),
         "cmake.define.CMAKE_CUDA_HOST_COMPILER": settings["cmake.define.CMAKE_CXX_COMPILER"],
-        "cmake.define.CUDAToolkit_ROOT": str(cuda.root),
     }
 
 
