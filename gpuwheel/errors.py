@@ -13,6 +13,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "GpuwheelError",
+    "LockError",
     "NetworkError",
     "PlanError",
     "PlatformError",
@@ -92,3 +93,9 @@ class DataError(GpuwheelError):
     """A table in `gpuwheel/data` breaks one of its laws: a bug of ours or a damaged install."""
 
     exit_code = 11
+
+
+class LockError(ToolchainError):
+    """A locked build would use something that its lock file does not name, or there is no lock file."""
+
+    exit_code = 12

@@ -33,6 +33,8 @@ _COMMANDS = {
     "doctor": _Entry(
         "gpuwheel.cli.doctor:doctor_command", "What a build would use on this machine, and what stops it."
     ),
+    "lock": _Entry("gpuwheel.cli.lock:lock_command", "Write down everything a build uses, with digests."),
+    "fetch": _Entry("gpuwheel.cli.fetch:fetch_command", "Fill the cache for builds without a network."),
     "audit": _Entry("gpuwheel.cli.audit:audit_command", "Check what wheels claim, from their bytes."),
 }
 

@@ -216,6 +216,8 @@ class Settings:
     """What is particular to some sources of extensions in mode `nvcc`, by glob; later tables add to earlier ones."""
     wheel: WheelSettings = field(default_factory=WheelSettings)
     """What the finished file must be."""
+    locked: bool = False
+    """Refuse to build with anything but what `pylock.gpuwheel.toml` names, which `gpuwheel lock` writes."""
 
 
 @dataclass(frozen=True)

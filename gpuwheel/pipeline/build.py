@@ -19,7 +19,9 @@ from gpuwheel.pipeline.nvcc import NvccBuild
 from gpuwheel.pipeline.session import Session, epoch_of
 from gpuwheel.plan import choose, linked_requirements, plan
 from gpuwheel.toolchain import check_platform, probe_platform
-from gpuwheel.wheel import SBOM_FILE, WheelEdits, add_requirements, rewrite_sdist, rewrite_wheel
+from gpuwheel.toolchain.lock_check import check_inputs, check_installed, locked_requirements
+from gpuwheel.toolchain.lock_file import LOCK_FILE, read_lock
+from gpuwheel.wheel import SBOM_FILE, WheelEdits, add_requirements, rewrite_sdist, rewrite_wheel, with_lock
 from gpuwheel.wheel.atomic import atomic_file
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from gpuwheel.model.findings import Finding
     from gpuwheel.model.reporter import Reporter
     from gpuwheel.pipeline.session import ModeBuild
+    from gpuwheel.toolchain import Context
+    from gpuwheel.toolchain.lock_check import BuildInputs
+    from gpuwheel.toolchain.lock_file import Lock
 
 __all__ = ["Build"]
 
@@ -89,9 +94,30 @@ class Build:
         """Every candidate cell with its verdict; nothing is built."""
         return plan(self.config, load_tables())
 
+    @cached_property
+    def context(self) -> Context:
+        """What the toolchain stage is called with."""
+        return self._session.context
+
+    @cached_property
+    def inputs(self) -> BuildInputs:
+        """What a build takes from outside the project; nothing is downloaded."""
+        self._check_platform()
+        return self._mode.inputs()
+
+    def fetch(self) -> None:
+        """Fill the cache, so that a build needs no network."""
+        self._check_platform()
+        if self._lock is not None:
+            check_inputs(self._lock, self.inputs)
+        self._mode.fetch()
+
     def requires(self, *, editable: bool) -> list[str]:
         """What a build environment needs beside gpuwheel: CMake, Ninja, and exact pins of the device compiler."""
         self._check_platform()
+        if self._lock is not None:
+            check_inputs(self._lock, self.inputs)
+            return locked_requirements(self._lock, self.inputs, self._mode.requires())
         return [*inner.requires(self.config.inner, editable=editable), *self._mode.requires()]
 
     def prepare(self, out: Path, *, editable: bool) -> str:
@@ -112,6 +138,7 @@ class Build:
     def wheel(self, out: Path) -> str:
         """Compile, check and pack the wheel; return its name."""
         self._check_platform()
+        self._hold_to_lock()
         with self._mode.compiled(editable=False) as compiled:
             self._reporter.step("checking what was linked")
             report = check_built(compiled.wheel, compiled.expected, load_tables())
@@ -119,7 +146,7 @@ class Build:
             edits = WheelEdits(
                 platform=report.tag,
                 requirements=self._requirements,
-                files={SBOM_FILE: compiled.sbom},
+                files={SBOM_FILE: compiled.sbom if self._lock is None else with_lock(compiled.sbom, self._lock.digest)},
                 generator=f"gpuwheel {__version__}",
                 epoch=self._session.epoch,
             )
@@ -133,9 +160,21 @@ class Build:
     def editable(self, out: Path) -> str:
         """Compile and pack an editable wheel; return its name."""
         self._check_platform()
+        self._hold_to_lock()
         with self._mode.compiled(editable=True) as compiled:
             edits = WheelEdits(requirements=self._requirements, epoch=self._session.epoch)
             return rewrite_wheel(compiled.wheel, out, edits).path.name
+
+    @cached_property
+    def _lock(self) -> Lock | None:
+        """What the build is held to, if it is locked."""
+        return read_lock(self._root / LOCK_FILE) if self.config.settings.locked else None
+
+    def _hold_to_lock(self) -> None:
+        if self._lock is not None:
+            check_inputs(self._lock, self.inputs)
+            check_installed(self._lock, without=self.inputs.pins)
+            self._reporter.info(f"locked: everything is as {LOCK_FILE} names it")
 
     def _judge(self, findings: Sequence[Finding]) -> None:
         """Refuse errors, tell the rest."""

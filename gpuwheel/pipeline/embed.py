@@ -17,6 +17,7 @@ from gpuwheel.config import host_libraries, kernel_groups
 from gpuwheel.model.toolchain import Toolchain
 from gpuwheel.pipeline.session import Compiled
 from gpuwheel.toolchain import find_device_compiler, find_host_compiler, find_torch_sdk
+from gpuwheel.toolchain.lock_check import BuildInputs
 from gpuwheel.wheel import Member, append_members, read_members, toolchain_sbom
 
 if TYPE_CHECKING:
@@ -46,6 +47,18 @@ class EmbedBuild:
     def requires(self) -> tuple[str, ...]:
         """The pins of NVRTC and of the CUDA headers."""
         return tuple(pin.requirement for pin in load_tables().cuda[self._cell.cuda].components)
+
+    def inputs(self) -> BuildInputs:
+        """NVRTC with its headers, those of torch, and the C++ compiler."""
+        tables = load_tables()
+        toolkit = tables.cuda[self._cell.cuda]
+        includes = self._toolkit_includes()
+        headers = (tables.torch_sdk, *(pin for pin in toolkit.headers if pin.is_needed_for(includes)))
+        return BuildInputs(toolkit.components, headers, find_host_compiler(self._environ))
+
+    def fetch(self) -> None:
+        """The device compiler goes into the cache even where this environment has it."""
+        self._toolchain(search_path=())
 
     @contextmanager
     def compiled(self, *, editable: bool) -> Iterator[Compiled]:
@@ -116,14 +129,17 @@ class EmbedBuild:
             store.save(linked, work / "build")
         return wheel
 
-    def _toolchain(self) -> Toolchain:
+    def _toolkit_includes(self) -> frozenset[str]:
+        return toolkit_includes(kernel_groups(self._config, self._cell))
+
+    def _toolchain(self, search_path: Sequence[str] | None = None) -> Toolchain:
         """Find or fetch every compiler, and say where each came from."""
         self._reporter.step("finding the toolchain")
         tables = load_tables()
         context = self._session.context
         host = find_host_compiler(self._environ)
-        includes = toolkit_includes(kernel_groups(self._config, self._cell))
-        device = find_device_compiler(tables.cuda[self._cell.cuda], context=context, includes=includes)
+        toolkit, includes = tables.cuda[self._cell.cuda], self._toolkit_includes()
+        device = find_device_compiler(toolkit, context=context, includes=includes, search_path=search_path)
         torch = find_torch_sdk(tables.torch_sdk, context=context)
         self._reporter.info(f"device  NVRTC of CUDA {device.cuda} ({device.found_via})")
         self._reporter.info(

@@ -18,7 +18,9 @@ from gpuwheel.model.toolchain import NvccToolchain
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.pipeline.session import Compiled
 from gpuwheel.toolchain.cuda_host import find_nvcc_host_compiler
-from gpuwheel.toolchain.cuda_toolkit import find_cuda_toolkit
+from gpuwheel.toolchain.cuda_libraries import needed_libraries
+from gpuwheel.toolchain.cuda_toolkit import find_cuda_toolkit, machine_toolkit
+from gpuwheel.toolchain.lock_check import BuildInputs
 from gpuwheel.toolchain.packages import find_package_folders
 from gpuwheel.toolchain.python_headers import find_python_headers
 from gpuwheel.toolchain.torch_sdk import find_torch_sdk
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.libraries import NvccLibrary
+    from gpuwheel.model.pins import HeadersPin
     from gpuwheel.model.toolchain import TorchSdk
     from gpuwheel.pipeline.session import Session
 
@@ -50,6 +53,22 @@ class NvccBuild:
     def requires(self) -> tuple[str, ...]:
         """Nothing: nvcc is kept unpacked in the cache, where its path stays the same from build to build."""
         return ()
+
+    def inputs(self) -> BuildInputs:
+        """The pinned nvcc or that of the machine, libraries to link, the headers of torch, and the C++ compiler."""
+        session, toolkit = self._session, self._tables.cuda[self._session.cell.cuda]
+        host = find_nvcc_host_compiler(session.environ, toolkit, self._tables.cuda)
+        torch = self._torch_headers()
+        headers: tuple[HeadersPin, ...] = () if torch is None else (torch,)
+        own = machine_toolkit(toolkit, session.environ)
+        if own is not None:
+            return BuildInputs((), headers, host, {f"CUDA toolkit {own.version}": own.digest})
+        libraries = needed_libraries(toolkit, self._linked, _foreign_includes(self._libraries))
+        return BuildInputs(toolkit.nvcc, (*headers, *libraries), host)
+
+    def fetch(self) -> None:
+        """Everything that is not of this machine."""
+        self._toolchain()
 
     @contextmanager
     def compiled(self, *, editable: bool) -> Iterator[Compiled]:
@@ -78,8 +97,8 @@ class NvccBuild:
         session.reporter.step("finding the toolchain")
         context, toolkit = session.context, tables.cuda[session.cell.cuda]
         host = find_nvcc_host_compiler(session.environ, toolkit, tables.cuda)
-        names = {name for library in self._libraries for name in library.libraries}
-        cuda = find_cuda_toolkit(toolkit, context=context, libraries=names, includes=_foreign_includes(self._libraries))
+        includes = _foreign_includes(self._libraries)
+        cuda = find_cuda_toolkit(toolkit, context=context, libraries=self._linked, includes=includes)
         torch = self._torch_sdk()
         needs_python = any(library.python != "none" or library.torch == "exact" for library in self._libraries)
         python = find_python_headers() if needs_python else None
@@ -89,16 +108,25 @@ class NvccBuild:
         session.reporter.info(f"host    {host.identity} ({host.found_via})")
         return NvccToolchain(cuda, host, torch, python)
 
-    def _torch_sdk(self) -> TorchSdk | None:
-        session, tables = self._session, self._tables
-        match session.cell.torch:
+    @property
+    def _linked(self) -> frozenset[str]:
+        """Names of the toolkit's libraries, as after `-l`."""
+        return frozenset(name for library in self._libraries for name in library.libraries)
+
+    def _torch_headers(self) -> HeadersPin | None:
+        match self._session.cell.torch:
             case "exact":
-                headers = tables.torch[session.cell.torch_floor].headers
-                return None if headers is None else find_torch_sdk(headers, context=session.context, classic=True)
+                return self._tables.torch[self._session.cell.torch_floor].headers
             case "stable":
-                return find_torch_sdk(tables.torch_sdk, context=session.context)
+                return self._tables.torch_sdk
             case _:
                 return None
+
+    def _torch_sdk(self) -> TorchSdk | None:
+        headers, cell = self._torch_headers(), self._session.cell
+        if headers is None:
+            return None
+        return find_torch_sdk(headers, context=self._session.context, classic=cell.torch == "exact")
 
     def _project(self, toolchain: NvccToolchain, work: Path) -> NvccProject:
         session, tables = self._session, self._tables

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from gpuwheel._cache import Cache
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gpuwheel.config import LoadedConfig
     from gpuwheel.model.cells import Cell
     from gpuwheel.model.reporter import Reporter
+    from gpuwheel.toolchain.lock_check import BuildInputs
 
 __all__ = ["Compiled", "ModeBuild", "Session", "epoch_of"]
 
@@ -46,6 +48,12 @@ class ModeBuild(Protocol):
     def requires(self) -> tuple[str, ...]:
         """Exact pins that the build environment has to hold."""
 
+    def inputs(self) -> BuildInputs:
+        """What the build takes from outside the project, for a lock; nothing is downloaded."""
+
+    def fetch(self) -> None:
+        """Bring what the build downloads into the cache."""
+
     def compiled(self, *, editable: bool) -> AbstractContextManager[Compiled]:
         """Find the toolchain, compile, and give the inner backend's wheel, which is gone afterwards."""
 
@@ -64,9 +72,9 @@ class Session:
         """The one that the environment names."""
         return Cache.from_environment(self.environ)
 
-    @property
+    @cached_property
     def context(self) -> Context:
-        """For the toolchain."""
+        """For the toolchain; it counts what is downloaded."""
         return Context(self.cache, self.environ, self.reporter)
 
     @property

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.toolchain import CudaToolchain
     from gpuwheel.toolchain.context import Context
 
-__all__ = ["find_libraries"]
+__all__ = ["find_libraries", "needed_libraries"]
 
 _RUNTIME, _RUNTIME_PROJECT = "cudart", "nvidia-cuda-runtime"
 _SONAME = re.compile(r"lib.+\.so\.\d+")
@@ -59,10 +59,16 @@ def find_libraries(
         raise ToolchainError(msg, hint="name a full toolkit with CUDA_HOME, or link it by link-flags")
     if _RUNTIME in names:
         found.append(_runtime(cuda, toolkit))
-    for pin in toolkit.libraries:
-        if any(name in names for name, _ in pin.sonames) or pin.is_needed_for(includes):
-            found += _from_pin(pin, context)
+    for pin in needed_libraries(toolkit, names, includes):
+        found += _from_pin(pin, context)
     return tuple(found)
+
+
+def needed_libraries(toolkit: CudaToolkit, names: Collection[str], includes: Collection[str]) -> tuple[LibraryPin, ...]:
+    """The pins of libraries that an extension links or whose headers it includes; arguments as above."""
+    return tuple(
+        pin for pin in toolkit.libraries if any(name in names for name, _ in pin.sonames) or pin.is_needed_for(includes)
+    )
 
 
 def _from_pin(pin: LibraryPin, context: Context) -> Iterator[CudaLibrary]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.versions import MinorVersion
     from gpuwheel.toolchain.context import Context
 
-__all__ = ["SYSTEM_ROOTS", "find_cuda_toolkit"]
+__all__ = ["SYSTEM_ROOTS", "find_cuda_toolkit", "machine_toolkit"]
 
 _ROOT_VARIABLES = ("CUDAToolkit_ROOT", "CUDA_HOME", "CUDA_PATH")
 _COMPILER_VARIABLE = "CUDACXX"
@@ -57,14 +57,23 @@ def find_cuda_toolkit(
         NetworkError: it has to be downloaded and cannot.
         CacheError: the cache cannot be written.
     """
-    named = _named(context.environ)
-    if named is not None:
-        cuda = _examined(*named, toolkit.version)
-    elif toolkit.nvcc:
-        cuda = find_nvcc_wheels(toolkit, context=context)
-    else:
-        cuda = _on_machine(toolkit, context.environ, system_roots)
+    own = machine_toolkit(toolkit, context.environ, system_roots)
+    cuda = find_nvcc_wheels(toolkit, context=context) if own is None else own
     return replace(cuda, libraries=find_libraries(cuda, toolkit, libraries, includes, context=context))
+
+
+def machine_toolkit(
+    toolkit: CudaToolkit, environ: Mapping[str, str], system_roots: Sequence[str] = SYSTEM_ROOTS
+) -> CudaToolchain | None:
+    """The toolkit of this machine that a build takes, without libraries; `None` where it takes the pinned wheels.
+
+    Raises:
+        ToolchainError: the environment names a toolkit that is not whole or of another release; nobody has one.
+    """
+    named = _named(environ)
+    if named is not None:
+        return _examined(*named, toolkit.version)
+    return None if toolkit.nvcc else _on_machine(toolkit, environ, system_roots)
 
 
 def _named(environ: Mapping[str, str]) -> tuple[Path, str] | None:

@@ -6,6 +6,7 @@ ranges costs the whole wheel once. What was cut is held against the pinned diges
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 import zlib
 from contextlib import closing, contextmanager
@@ -39,21 +40,23 @@ def provision_wheels(
 
     Args:
         files: normalised project name -> the file to take.
-        folder: becomes what site-packages would be.
-        context: environment, cache (for scratch space), reporter.
+        folder: becomes what site-packages would be; what was downloaded lies beside it until all is unpacked, so that
+            a later call goes on with it. One process at a time may use it.
+        context: environment, reporter.
         leave_out: patterns of file names that nobody will need.
 
     Raises:
         NetworkError: a file cannot be had, or is not the pinned one.
         CacheError: the cache cannot be written.
     """
-    with _index(context) as (index, transport), context.cache.scratch() as scratch:
+    downloads = folder.with_name(f"{folder.name}.downloads")
+    downloads.mkdir(exist_ok=True)
+    with _index(context) as (index, transport):
         for project, file in files.items():
             found = index.find(project, [file])
-            wheel = download(found, scratch, transport=transport, reporter=context.reporter)
+            wheel = download(found, downloads, transport=transport, reporter=context.reporter)
             unpack(wheel, folder, leave_out=leave_out)
-            if wheel.parent == scratch:
-                wheel.unlink()
+    shutil.rmtree(downloads)
 
 
 def provision_headers(pin: HeadersPin, context: Context) -> tuple[dict[str, bytes], str]:

@@ -4,7 +4,7 @@ from gpuwheel.wheel.archive import Member, Packing, append_members, read_members
 from gpuwheel.wheel.metadata import add_requirements, requirements
 from gpuwheel.wheel.naming import WheelName, parse_sdist_name, parse_wheel_name, sdist_name
 from gpuwheel.wheel.rewrite import WheelEdits, rewrite_sdist, rewrite_wheel
-from gpuwheel.wheel.sbom import SBOM_FILE, toolchain_sbom
+from gpuwheel.wheel.sbom import SBOM_FILE, toolchain_sbom, with_lock
 
 __all__ = [
     "SBOM_FILE",
@@ -22,5 +22,6 @@ __all__ = [
     "rewrite_wheel",
     "sdist_name",
     "toolchain_sbom",
+    "with_lock",
     "write_wheel",
 ]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.pins import Pin
     from gpuwheel.model.toolchain import NvccToolchain, Toolchain
 
-__all__ = ["SBOM_FILE", "toolchain_sbom"]
+__all__ = ["SBOM_FILE", "toolchain_sbom", "with_lock"]
 
 SBOM_FILE = "sboms/gpuwheel.cdx.json"
 """Where it goes, inside the `.dist-info` folder."""
@@ -64,6 +64,18 @@ def toolchain_sbom(
             {"ref": "wheel", "dependsOn": sorted(str(component["bom-ref"]) for component in components)},
         ],
     }
+    return _bytes(document)
+
+
+def with_lock(sbom: bytes, digest: str) -> bytes:
+    """The same bill of materials, saying that the build was held to the lock file with this sha256."""
+    document: dict[str, Any] = json.loads(sbom)
+    properties = document["metadata"].setdefault("properties", [])
+    properties.append({"name": "gpuwheel:lock-sha256", "value": digest})
+    return _bytes(document)
+
+
+def _bytes(document: dict[str, Any]) -> bytes:
     return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
 
 

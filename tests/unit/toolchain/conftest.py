@@ -51,6 +51,10 @@ class IndexServer:
         self.projects.setdefault(project, {})[filename] = content
         return PinnedFile(filename, hashlib.sha256(content).hexdigest(), len(content))
 
+    def publish(self, project: str, version: str, members: Mapping[str, bytes]) -> PinnedFile:
+        """Add a wheel for any platform."""
+        return self.add(project, *make_wheel(project, version, members))
+
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -75,6 +79,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if words[0] == "files" and words[-1] in files:
                 return self._file(files[words[-1]])
         return self._send(404, b"", "text/plain")
+
+    do_HEAD = do_GET  # noqa: N815  # the name that the standard library calls
 
     def _page(self, files: Mapping[str, bytes]) -> None:
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()} | self.state.digests
@@ -115,6 +121,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
+        if self.command == "HEAD":
+            return
         half = len(content) // 2
         if cuttable and self.state.cut_short:
             self.state.cut_short -= 1
@@ -189,6 +197,7 @@ def make_wheel(name: str, version: str, members: Mapping[str, bytes]) -> tuple[s
     everything = {
         **members,
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{member},,\n" for member in [*everything, f"{info}/RECORD"])
     buffer = io.BytesIO()

@@ -1,0 +1,157 @@
+"""`pylock.gpuwheel.toml`: everything that a build takes from outside the project, with digests.
+
+The index packages are written as PEP 751 says, so that `pip install -r` and `uv pip sync` install them; what no
+installer knows (headers cut out of a distribution, other toolchains, the C++ compiler) is in `[tool.gpuwheel]`, whose
+form `data/lock.schema.json` gives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
+
+from gpuwheel.errors import LockError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from packaging.pylock import Package, PackageWheel
+
+__all__ = ["LOCK_FILE", "Lock", "LockedCompiler", "parse_lock", "read_lock", "render_lock"]
+
+LOCK_FILE = "pylock.gpuwheel.toml"
+"""Beside `pyproject.toml`; the name is one that PEP 751 allows."""
+
+_SCHEMA = 1
+_AGAIN = "write it anew: gpuwheel lock"
+
+
+@dataclass(frozen=True)
+class LockedCompiler:
+    """The C++ compiler, as it names itself."""
+
+    identity: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The file, read."""
+
+    digest: str
+    """sha256 of its bytes."""
+    packages: Pylock
+    """What an installer takes from an index."""
+    version: str
+    """Of gpuwheel."""
+    headers: Mapping[str, str]
+    """`name==version` of a distribution -> `model.pins.tree_digest` of the headers that are cut out of it."""
+    digests: Mapping[str, str]
+    """What else goes into a build, by its name -> sha256."""
+    host: LockedCompiler
+
+
+def read_lock(path: Path) -> Lock:
+    """Read a lock file.
+
+    Raises:
+        LockError: there is none, or it is not one of gpuwheel's.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        msg = f"{path} does not exist, and the build is locked"
+        raise LockError(msg, hint="write it: gpuwheel lock") from None
+    return parse_lock(data, str(path))
+
+
+def parse_lock(data: bytes, name: str) -> Lock:
+    """The lock in `data`; `name` is for messages.
+
+    Raises:
+        LockError: it is not one of gpuwheel's.
+    """
+    try:
+        document = tomllib.loads(data.decode("utf-8"))
+        packages = Pylock.from_dict(document)
+        table = document["tool"]["gpuwheel"]
+        if table["schema"] != _SCHEMA:
+            msg = f"{name} was written by another gpuwheel (schema {table['schema']}, expected {_SCHEMA})"
+            raise LockError(msg, hint=_AGAIN)
+        host = table["host-compiler"]
+        return Lock(
+            digest=hashlib.sha256(data).hexdigest(),
+            packages=packages,
+            version=table["version"],
+            headers=dict(table["headers"]),
+            digests=dict(table["digests"]),
+            host=LockedCompiler(host["identity"], host["target"]),
+        )
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as error:
+        msg = f"{name} cannot be read ({error})"
+        raise LockError(msg, hint=_AGAIN) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        msg = f"{name} is not a lock file of gpuwheel ([tool.gpuwheel] lacks {error})"
+        raise LockError(msg, hint=_AGAIN) from error
+
+
+def render_lock(lock: Lock) -> str:
+    """The text of a lock file; its digest does not depend on `lock.digest`."""
+    pylock = lock.packages
+    lines = [f"lock-version = {_text(str(pylock.lock_version))}"]
+    if pylock.environments:
+        lines.append(f"environments = [{', '.join(_text(str(marker)) for marker in pylock.environments)}]")
+    if pylock.requires_python is not None:
+        lines.append(f"requires-python = {_text(str(pylock.requires_python))}")
+    lines.append(f"created-by = {_text(pylock.created_by)}")
+    for package in pylock.packages:
+        lines += _package(package)
+    lines += ["", "[tool.gpuwheel]", f"schema = {_SCHEMA}", f"version = {_text(lock.version)}"]
+    for key, digests in (("headers", lock.headers), ("digests", lock.digests)):
+        lines += ["", f"[tool.gpuwheel.{key}]"]
+        lines += [f"{_text(name)} = {_text(digest)}" for name, digest in sorted(digests.items())]
+    lines += ["", "[tool.gpuwheel.host-compiler]"]
+    lines += [f"identity = {_text(lock.host.identity)}", f"target = {_text(lock.host.target)}", ""]
+    return "\n".join(lines)
+
+
+def _package(package: Package) -> Iterator[str]:
+    yield from ("", "[[packages]]", f"name = {_text(package.name)}")
+    if package.version is not None:
+        yield f"version = {_text(str(package.version))}"
+    if package.marker is not None:
+        yield f"marker = {_text(str(package.marker))}"
+    if package.requires_python is not None:
+        yield f"requires-python = {_text(str(package.requires_python))}"
+    yield "wheels = ["
+    for wheel in sorted(package.wheels or (), key=lambda wheel: wheel.filename):
+        yield f"    {{ {', '.join(_wheel(wheel))} }},"
+    yield "]"
+
+
+def _wheel(wheel: PackageWheel) -> Iterator[str]:
+    yield f"name = {_text(wheel.filename)}"
+    if wheel.url is not None:
+        yield f"url = {_text(wheel.url)}"
+    if wheel.path is not None:
+        yield f"path = {_text(wheel.path)}"
+    if wheel.size is not None:
+        yield f"size = {wheel.size}"
+    hashes = (f"{name} = {_text(value)}" for name, value in sorted(wheel.hashes.items()))
+    yield f"hashes = {{ {', '.join(hashes)} }}"
+
+
+def _text(value: Any) -> str:  # noqa: ANN401  # whatever has a text
+    """A TOML basic string; JSON's escapes are a part of TOML's."""
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,215 @@
+"""The lock file: what it holds, what it refuses."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+from packaging.pylock import Pylock, is_valid_pylock_path
+
+from gpuwheel import __version__
+from gpuwheel._resources import resource
+from gpuwheel.errors import LockError, ToolchainError
+from gpuwheel.model.toolchain import HostCompiler
+from gpuwheel.toolchain.lock_check import (
+    BuildInputs,
+    check_inputs,
+    check_installed,
+    check_requirements,
+    locked_requirements,
+    make_lock,
+)
+from gpuwheel.toolchain.lock_fetch import fetch_packages
+from gpuwheel.toolchain.lock_file import LOCK_FILE, Lock, parse_lock, read_lock, render_lock
+from gpuwheel.toolchain.lock_resolve import resolve
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from conftest import IndexServer
+
+    from gpuwheel.model.pins import HeadersPin, Pin
+    from gpuwheel.toolchain import Context
+
+HOST = HostCompiler(Path("/usr/bin/c++"), 'g++ "14" (Ä 14.2) 14.2', "x86_64-linux-gnu", "PATH")
+"""With what a TOML string must escape."""
+
+
+@pytest.fixture
+def inputs(pins: tuple[Pin, ...], torch_pin: HeadersPin) -> BuildInputs:
+    return BuildInputs(pins, (torch_pin,), HOST, {"link stubs": "0" * 64})
+
+
+@pytest.fixture
+def requirements(index: IndexServer, pins: tuple[Pin, ...]) -> list[str]:
+    for version in ("4.1", "4.4"):
+        index.publish("cmake", version, {"cmake/__init__.py": b""})
+    return ["cmake>=3.26", *(pin.requirement for pin in pins)]
+
+
+@pytest.fixture
+def lock(requirements: list[str], inputs: BuildInputs, context: Context) -> Lock:
+    packages = resolve(requirements, machines=["x86_64"], oldest_python="3.10", context=context)
+    return parse_lock(render_lock(make_lock(packages, inputs)).encode(), LOCK_FILE)
+
+
+def test_its_name_is_one_that_installers_take() -> None:
+    assert is_valid_pylock_path(Path(LOCK_FILE))
+
+
+def test_it_holds_everything_with_digests(lock: Lock, pins: tuple[Pin, ...], torch_pin: HeadersPin) -> None:
+    packages = {package.name: package for package in lock.packages.packages}
+    assert packages.keys() == {"cmake", *(pin.name for pin in pins)}
+    assert str(packages["cmake"].version) == "4.4"
+    for pin in pins:
+        (wheel,) = packages[pin.name].wheels or ()
+        assert (wheel.filename, wheel.hashes["sha256"]) == (pin.files[0].filename, pin.files[0].sha256)
+    assert lock.headers == {torch_pin.requirement: torch_pin.digest}
+    assert (lock.host.identity, lock.host.target) == (HOST.identity, HOST.target)
+    assert lock.version == __version__
+
+
+def test_the_text_is_a_lock_file_as_pep_751_says(lock: Lock) -> None:
+    document = tomllib.loads(render_lock(lock))
+    Pylock.from_dict(document)
+    schema = json.loads(resource("data", "lock.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document["tool"]["gpuwheel"], schema)
+
+
+def test_the_same_lock_gives_the_same_text(lock: Lock) -> None:
+    text = render_lock(lock)
+    again = parse_lock(text.encode(), LOCK_FILE)
+    assert render_lock(again) == text
+    assert again.digest == lock.digest
+
+
+def test_pip_resolves_where_there_is_no_uv(
+    requirements: list[str],
+    inputs: BuildInputs,
+    context: Context,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    packages = resolve(requirements, machines=["x86_64"], oldest_python="3.10", context=context)
+    assert packages.environments is not None
+    lock = parse_lock(render_lock(make_lock(packages, inputs)).encode(), LOCK_FILE)
+    check_inputs(lock, inputs)
+    assert locked_requirements(lock, inputs, ()) == ["cmake==4.4"]
+
+
+def test_requirements_that_nothing_satisfies(context: Context, requirements: list[str]) -> None:
+    with pytest.raises(ToolchainError, match="no set of packages") as caught:
+        resolve([*requirements, "cmake>=99"], machines=["x86_64"], oldest_python="3.10", context=context)
+    assert "99" in str(caught.value.detail)
+
+
+def test_a_build_that_uses_what_it_names_is_allowed(
+    lock: Lock, inputs: BuildInputs, requirements: list[str], pins: tuple[Pin, ...]
+) -> None:
+    check_inputs(lock, inputs)
+    check_requirements(lock, requirements)
+    check_installed(lock, without=pins, version={"cmake": "4.4"}.get)
+    installed = [pin.requirement for pin in pins]
+    assert locked_requirements(lock, inputs, installed) == sorted(["cmake==4.4", *installed])
+    assert locked_requirements(lock, inputs, ()) == ["cmake==4.4"]
+
+
+def test_another_file_of_a_pin_is_refused(lock: Lock, inputs: BuildInputs) -> None:
+    pin = inputs.pins[1]
+    file = replace(pin.files[0], sha256="f" * 64)
+    other = replace(inputs, pins=(inputs.pins[0], replace(pin, files=(file,)), *inputs.pins[2:]))
+    with pytest.raises(LockError) as caught:
+        check_inputs(lock, other)
+    assert f"{file.filename} has sha256 {'f' * 64} (the lock says {pin.files[0].sha256})" in caught.value.message
+    assert "gpuwheel lock" in str(caught.value.hint)
+
+
+def test_every_difference_is_named(lock: Lock, inputs: BuildInputs, crt_pin: HeadersPin) -> None:
+    torch = replace(inputs.headers[0], digest="e" * 64)
+    other = BuildInputs(
+        (replace(inputs.pins[0], version="12.9.2"), *inputs.pins[1:]),
+        (torch, crt_pin),
+        replace(HOST, identity="g++ 15"),
+        {"link stubs": "1" * 64},
+    )
+    with pytest.raises(LockError) as caught:
+        check_inputs(replace(lock, version="0.0.1"), other)
+    assert "and 5 more, listed above" in caught.value.message
+    detail = str(caught.value.detail)
+    assert f"gpuwheel is {__version__} (the lock says 0.0.1)" in detail
+    assert "cuda-bindings==12.9.2 is used (the lock says 12.9.1)" in detail
+    assert f"the headers of torch==9.9 have the digest {'e' * 64} (the lock says" in detail
+    assert f"nvidia-cuda-nvcc-cu12==12.9.2 have the digest {crt_pin.digest} (the lock says nothing)" in detail
+    assert f"link stubs have the digest {'1' * 64} (the lock says {'0' * 64})" in detail
+    assert "the C++ compiler is g++ 15 for x86_64-linux-gnu (the lock says g++" in detail
+
+
+@pytest.mark.parametrize(("found", "said"), [({"cmake": "4.1"}, "4.1"), ({}, "not installed")])
+def test_an_environment_of_other_packages_is_refused(
+    lock: Lock, pins: tuple[Pin, ...], found: dict[str, str], said: str
+) -> None:
+    with pytest.raises(LockError) as caught:
+        check_installed(lock, without=pins, version=found.get)
+    assert f"cmake is {said} (the lock says 4.4)" in caught.value.message
+    assert f"pip install -r {LOCK_FILE}" in str(caught.value.hint)
+
+
+def test_new_build_requirements_make_a_lock_old(lock: Lock) -> None:
+    with pytest.raises(LockError, match=r"numpy>=2 is required \(the lock says nothing\)"):
+        check_requirements(lock, ["cmake", "numpy>=2", "tomli; python_version < '3'"])
+
+
+def test_an_index_with_another_file_under_a_pinned_name_is_refused(
+    index: IndexServer, requirements: list[str], inputs: BuildInputs, context: Context
+) -> None:
+    pin = inputs.pins[1]
+    index.projects[pin.name] = {}
+    index.publish(pin.name, pin.version, {"other": b"content"})
+    packages = resolve(requirements, machines=["x86_64"], oldest_python="3.10", context=context)
+    with pytest.raises(LockError, match="does not have what gpuwheel pins"):
+        make_lock(packages, inputs)
+
+
+def test_there_is_no_lock(tmp_path: Path) -> None:
+    with pytest.raises(LockError, match="does not exist"):
+        read_lock(tmp_path / LOCK_FILE)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("not toml", "cannot be read"),
+        ('lock-version = "1.0"', "cannot be read"),
+        ('lock-version = "1.0"\ncreated-by = "pip"\npackages = []', "lacks 'tool'"),
+        (
+            'lock-version = "1.0"\ncreated-by = "x"\npackages = []\n[tool.gpuwheel]\nschema = 99',
+            "was written by another gpuwheel",
+        ),
+    ],
+)
+def test_a_file_that_is_no_lock_of_ours(text: str, wrong: str) -> None:
+    with pytest.raises(LockError, match=wrong) as caught:
+        parse_lock(text.encode(), LOCK_FILE)
+    assert "gpuwheel lock" in str(caught.value.hint)
+
+
+def test_its_packages_are_fetched_by_digest(lock: Lock, index: IndexServer, context: Context, tmp_path: Path) -> None:
+    folder = tmp_path / "wheels"
+    fetch_packages(lock, folder, context)
+    names = {wheel.filename for package in lock.packages.packages for wheel in package.wheels or ()}
+    assert {path.name for path in folder.iterdir()} == names
+    asked = len([request for request in index.requests if request.startswith("/files")])
+    fetch_packages(lock, folder, context)
+    assert len([request for request in index.requests if request.startswith("/files")]) == asked
