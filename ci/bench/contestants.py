@@ -157,8 +157,6 @@ class Bench:
     def again(self, contestant: Contestant, scenario: str, *, size_mode: bool = False) -> dict[str, Any]:
         """The same command in the same tree."""
         arguments = ["--no-build-isolation", str(self._work / "trees" / f"{contestant.name}-warm")]
-        if contestant.layout is None:
-            arguments = ["-C", "build-dir=build", *arguments]
         return self._build(contestant, scenario, arguments, _SIZE_MODE if size_mode else {})
 
     def changed(self, contestant: Contestant) -> dict[str, Any]:
