@@ -69,7 +69,6 @@ def nvcc_settings(settings: ConfigSettings, *, cuda: CudaToolchain, python_tag: 
         **_tagged(python_tag),
         "cmake.define.CMAKE_CUDA_COMPILER": str(cuda.nvcc),
         "cmake.define.CMAKE_CUDA_HOST_COMPILER": settings["cmake.define.CMAKE_CXX_COMPILER"],
-        "cmake.define.CUDAToolkit_ROOT": str(cuda.root),
     }
 
 
