@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gpuwheel.audit.elf import read_elf
-from gpuwheel.audit.library import check_build_paths, check_library
+from gpuwheel.audit.library import Claims, check_build_paths, check_library
 from gpuwheel.audit.platform import check_platform, full_tag, platform_tag
 from gpuwheel.errors import AuditError
 from gpuwheel.model.findings import Finding, Severity
@@ -34,6 +34,8 @@ class Expected:
     """Absolute folders that must not be named inside a library."""
     platform: str | None = None
     """The platform tag the project asks for, if any."""
+    claims: Claims = field(default_factory=Claims)
+    """What the wheel will say of its libraries."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ def check_built(wheel: Path, expected: Expected, tables: Tables) -> BuiltReport:
             continue
         elf = read_elf(member.data, name)
         libraries.append(elf)
-        findings += check_library(elf, name, expected.torch_floor, tables, kernels=name in expected.with_kernels)
+        kernels = name in expected.with_kernels
+        findings += check_library(elf, name, expected.torch_floor, tables, kernels=kernels, claims=expected.claims)
         findings += check_build_paths(member.data, name, expected.build_folders)
     if expected.platform is not None:
         findings += check_platform(libraries, expected.platform, tables)

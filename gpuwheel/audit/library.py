@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel.audit.elf import ElfFile, read_elf
@@ -21,10 +22,15 @@ if TYPE_CHECKING:
     from gpuwheel.compatibility import Shim, Tables
     from gpuwheel.model.versions import MinorVersion
 
-__all__ = ["check_build_paths", "check_library", "system_libraries"]
+__all__ = ["Claims", "check_build_paths", "check_library", "system_libraries"]
 
 
 _TORCH = "libtorch.so"
+_TORCH_CPP_LIBRARIES = frozenset(
+    {"libtorch_python.so", "libtorch_cpu.so", "libtorch_cuda.so", "libc10.so", "libc10_cuda.so"}
+)
+"""What libraries on torch's C++ ABI may need beside `libtorch.so`."""
+_ENTRY_POINT = "PyInit_"
 _LOADERS = frozenset({"ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"})
 """The dynamic loader: on every machine, and in no policy's list."""
 
@@ -56,6 +62,21 @@ _NEEDED_ELSE = (
 )
 
 
+@dataclass(frozen=True)
+class Claims:
+    """What the wheel says of its libraries: they must not ask for more."""
+
+    torch: str = "stable"
+    """"stable" (its C ABI, from the floor on), "exact" (its C++ ABI, of one minor) or "none"."""
+    python: bool = False
+    """Whether the tag names Pythons, so that their symbols may be used."""
+    provided: frozenset[str] = frozenset()
+    """SONAMEs that packages of Requires-Dist have, other than torch."""
+
+
+_COLLAPSED = Claims()
+
+
 def system_libraries(tables: Tables, machine: str) -> frozenset[str]:
     """SONAMEs that some platform tag promises on `machine`, and the loader."""
     return _LOADERS.union(*(policy.libraries for policy in tables.platforms if policy.machine == machine))
@@ -68,6 +89,7 @@ def check_library(
     tables: Tables,
     *,
     kernels: bool = False,
+    claims: Claims = _COLLAPSED,
 ) -> list[Finding]:
     """What forbids a library to ship; empty for a good one.
 
@@ -77,15 +99,16 @@ def check_library(
         floor: Oldest torch that the wheel promises to run with.
         tables: What the world allows.
         kernels: Whether kernel images were declared, so that the library must hold device code.
+        claims: What the wheel says; by default that it is for every Python and every torch from the floor on.
 
     Raises:
         AuditError: not an ELF file.
     """
     elf = library if isinstance(library, ElfFile) else read_elf(library, name)
     found = [
-        *_check_symbols(elf, name, floor, tables),
-        *_check_needed(elf, name, tables),
-        *_check_layout(elf, name),
+        *_check_symbols(elf, name, floor, tables, claims),
+        *_check_needed(elf, name, tables, claims),
+        *_check_layout(elf, name, claims),
     ]
     if kernels and not any(section in elf.sections for section in CODE_SECTIONS):
         found.append(
@@ -118,26 +141,13 @@ def _error(rule: str, subject: str, problem: str, why: str, fix: str) -> Finding
     return Finding(rule, Severity.ERROR, subject, problem, why, fix)
 
 
-def _check_symbols(elf: ElfFile, name: str, floor: MinorVersion, tables: Tables) -> Iterator[Finding]:
+def _check_symbols(elf: ElfFile, name: str, floor: MinorVersion, tables: Tables, claims: Claims) -> Iterator[Finding]:
     groups: dict[Provider, list[Import]] = defaultdict(list)
     for symbol in elf.imports:
         groups[provider(symbol, tables.shims)].append(symbol)
-    yield from _check_shims(groups[Provider.SHIM], name, floor, tables.shims)
-    if unknown := groups[Provider.UNKNOWN_SHIM]:
-        yield _error(
-            *("torch-unknown-symbol", name),
-            f"imports a torch symbol that no known torch has ({shown(unknown)}, expected one of torch's stable ABI)",
-            "the library would fail to load with 'undefined symbol', in old torches at least",
-            f"call a function of the stable ABI (gpuwheel knows torch up to {max(tables.torch)})",
-        )
-    if unstable := groups[Provider.TORCH_CPP]:
-        yield _error(
-            *("torch-unstable-abi", name),
-            f"imports C++ symbols of torch ({shown(unstable)}, expected the stable C ABI alone)",
-            "at::, c10:: and torch:: C++ symbols change from one torch to the next: the library loads in one of them",
-            "include torch/csrc/stable/*.h and torch/headeronly/*.h only, never ATen, c10 or torch/extension.h",
-        )
-    if python := groups[Provider.PYTHON]:
+    if claims.torch != "exact":
+        yield from _check_stable(groups, name, floor, tables)
+    if not claims.python and (python := groups[Provider.PYTHON]):
         yield _error(
             *("python-symbol", name),
             f"imports symbols of Python ({shown(python)}, expected none)",
@@ -160,6 +170,27 @@ def _check_symbols(elf: ElfFile, name: str, floor: MinorVersion, tables: Tables)
             f"imports symbols that nothing provides ({shown(unresolved)}, expected none)",
             "the library would fail to load with 'undefined symbol'",
             "add the source file that defines them to `sources`, or correct their declaration",
+        )
+
+
+def _check_stable(
+    groups: Mapping[Provider, Sequence[Import]], name: str, floor: MinorVersion, tables: Tables
+) -> Iterator[Finding]:
+    """Symbols of torch, in a library that is to load in every torch from the floor on."""
+    yield from _check_shims(groups.get(Provider.SHIM, ()), name, floor, tables.shims)
+    if unknown := groups.get(Provider.UNKNOWN_SHIM):
+        yield _error(
+            *("torch-unknown-symbol", name),
+            f"imports a torch symbol that no known torch has ({shown(unknown)}, expected one of torch's stable ABI)",
+            "the library would fail to load with 'undefined symbol', in old torches at least",
+            f"call a function of the stable ABI (gpuwheel knows torch up to {max(tables.torch)})",
+        )
+    if unstable := groups.get(Provider.TORCH_CPP):
+        yield _error(
+            *("torch-unstable-abi", name),
+            f"imports C++ symbols of torch ({shown(unstable)}, expected the stable C ABI alone)",
+            "at::, c10:: and torch:: C++ symbols change from one torch to the next: the library loads in one of them",
+            "include torch/csrc/stable/*.h and torch/headeronly/*.h only, never ATen, c10 or torch/extension.h",
         )
 
 
@@ -187,8 +218,9 @@ def _check_shims(
         )
 
 
-def _check_needed(elf: ElfFile, name: str, tables: Tables) -> Iterator[Finding]:
-    allowed = system_libraries(tables, elf.machine) | {_TORCH}
+def _check_needed(elf: ElfFile, name: str, tables: Tables, claims: Claims) -> Iterator[Finding]:
+    torch = {"stable": {_TORCH}, "exact": {_TORCH, *_TORCH_CPP_LIBRARIES}}.get(claims.torch, set())
+    allowed = system_libraries(tables, elf.machine) | torch | claims.provided
     for needed in elf.needed:
         if needed in allowed:
             continue
@@ -207,7 +239,7 @@ def _check_needed(elf: ElfFile, name: str, tables: Tables) -> Iterator[Finding]:
         )
 
 
-def _check_layout(elf: ElfFile, name: str) -> Iterator[Finding]:
+def _check_layout(elf: ElfFile, name: str, claims: Claims) -> Iterator[Finding]:
     if elf.executable_stack:
         yield _error(
             *("executable-stack", name),
@@ -223,17 +255,18 @@ def _check_layout(elf: ElfFile, name: str) -> Iterator[Finding]:
             "that folder is on the machine that built the wheel: elsewhere it is missing, or somebody else's",
             "drop -Wl,-rpath from `link-flags`, and build with CMAKE_SKIP_RPATH=ON",
         )
-    elif elf.search_path:
+    elif elf.search_path and not claims.provided:
         yield Finding(
             *("search-path", Severity.WARNING, name),
             problem=f"searches libraries in {', '.join(elf.search_path)} (DT_RUNPATH, expected none)",
             why="torch is loaded before the library, so there is nothing to search for",
             fix="drop -Wl,-rpath from `link-flags`",
         )
-    if elf.exports:
+    exports = [symbol for symbol in elf.exports if not (claims.python and symbol.startswith(_ENTRY_POINT))]
+    if exports and claims.torch != "none":  # without torch, what it exports is all it is for
         yield Finding(
             *("exported-symbol", Severity.WARNING, name),
-            problem=f"exports symbols ({shown(elf.exports)}, expected none)",
+            problem=f"exports symbols ({shown(exports)}, expected none)",
             why="two packages that export one name in one process may call each other's function",
             fix="build with -fvisibility=hidden and link with a version script that makes all symbols local",
         )

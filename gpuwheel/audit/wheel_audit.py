@@ -7,12 +7,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from gpuwheel.audit.device_code import DeclaredCode, check_device_code, size_by_arch
 from gpuwheel.audit.elf import MAGIC, read_elf
 from gpuwheel.audit.fatbin import library_images
-from gpuwheel.audit.library import check_library
+from gpuwheel.audit.library import Claims, check_library
 from gpuwheel.audit.platform import check_platform
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.findings import Finding, Severity
@@ -38,6 +39,7 @@ MANIFEST = "_kernels.json"
 
 _DRIVER_LIBRARY = re.compile(r"lib(cuda|nvidia-[\w-]+|nvcuvid)(-[0-9a-f]{8})?\.so(\.\d+)*")
 _SCHEMA = 1
+_RUNTIME = "nvidia-cuda-runtime"
 _FLOORS = {">=", "==", "~=", ">"}
 
 
@@ -163,7 +165,25 @@ def _check_libraries(wheel: _Wheel, tables: Tables) -> Iterator[Finding]:
             """build with gpuwheel.backend and `torch = ">=2.10"`, which writes the floor""",
         )
     for library in wheel.libraries:
-        yield from check_library(library, library.name, floor or tables.torch_floor, tables)
+        yield from check_library(
+            library, library.name, floor or tables.torch_floor, tables, claims=_claims(wheel, tables)
+        )
+
+
+def _claims(wheel: _Wheel, tables: Tables) -> Claims:
+    """What the tag and METADATA say of the libraries."""
+    requirements = [found for found in parsed_requirements(wheel.metadata) if "extra" not in str(found.marker)]
+    torch = [found for found in requirements if found.name.lower() == "torch"]
+    exact = any(specifier.operator == "==" for found in torch for specifier in found.specifier)
+    names = {canonicalize_name(found.name) for found in requirements}
+    pins = [pin for toolkit in tables.cuda.values() for pin in toolkit.libraries if pin.name in names]
+    provided = {soname for pin in pins for _, soname in pin.sonames}
+    provided |= {f"libcudart.so.{row.version.major}" for row in tables.cuda.values() if _RUNTIME in names}
+    return Claims(
+        torch="exact" if exact else "stable" if torch else "none",
+        python=(wheel.tag.python, wheel.tag.abi) != ("py3", "none"),
+        provided=frozenset(provided),
+    )
 
 
 def _torch_floor(metadata: bytes) -> MinorVersion | None:

@@ -206,7 +206,7 @@ def _version_script(library: NvccLibrary) -> str:
     elif library.python != "none":
         names = (f"PyInit_{library.name}",)
     elif library.torch == "none":
-        return "{ global: *; local: _Z*; };\n"  # C linkage; what is between is C++
+        return "{ global: *; local: _Z*; __*; hostRef*; };\n"  # not C++, and not what nvcc makes for itself
     else:
         names = ()
     visible = f"global: {' '.join(f'{name};' for name in names)} " if names else ""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gpuwheel._resources import resource
 from gpuwheel.audit.built import Expected
+from gpuwheel.audit.library import Claims
 from gpuwheel.compatibility import load_tables, nvcc_compression
 from gpuwheel.compile import inner
+from gpuwheel.compile.host import shipped_headers
 from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.manifest import write_manifest
 from gpuwheel.compile.memory import available_memory, nvcc_jobs
@@ -88,8 +89,13 @@ class NvccBuild:
                 with_kernels={library_file(library, toolchain) for library in self._libraries if library.cubins},
                 build_folders=[str(work), str(config.project.root)],
                 platform=config.settings.wheel.platform,
+                claims=Claims(cell.torch, cell.python_tag != "py3-none", self._provided(toolchain)),
             )
             yield Compiled(wheel, expected, self._sbom(toolchain))
+
+    def _provided(self, toolchain: NvccToolchain) -> frozenset[str]:
+        """SONAMEs that packages of Requires-Dist have."""
+        return frozenset(found.soname for found in toolchain.cuda.libraries if found.name in self._linked)
 
     def _toolchain(self) -> NvccToolchain:
         """Find or fetch every compiler, and say where each came from."""
@@ -138,7 +144,7 @@ class NvccBuild:
             libraries=self._libraries,
             toolchain=toolchain,
             package_dirs=find_package_folders({name for lib in self._libraries for name in lib.include_packages}),
-            headers=resource("include"),
+            headers=shipped_headers(session.cache),
             torch_floor=cell.torch_floor,
             cxx_standard=tables.torch[cell.torch_floor].cxx_standard if exact else 0,
             limited_api=MinorVersion(int(python[2]), int(python[3:])) if abi == "abi3" else None,
