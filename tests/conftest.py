@@ -70,12 +70,29 @@ def _missing_gpu() -> str | None:
     return None if status == 0 else f"the CUDA driver finds no GPU (cuInit returned {status})"
 
 
+# The words that run a program without a network; for root, and for a user where the kernel lets them.
+NAMESPACES = (["unshare", "--net"], ["unshare", "--net", "--map-root-user"])
+
+
+@cache
+def without_network() -> list[str] | None:
+    """The words before a command that cut its network, or `None` where nothing here may."""
+    if not shutil.which("unshare"):
+        return None
+    return next((words for words in NAMESPACES if run([*words, "true"], check=False).returncode == 0), None)
+
+
+def _missing_namespaces() -> str | None:
+    return None if without_network() else "unshare --net is not there or not permitted"
+
+
 FEATURES = {
     "network": cache(_missing_network),
     "compiler": cache(_missing_compiler),
     "torch": cache(_missing_torch),
     "pythons": cache(_missing_pythons),
     "gpu": cache(_missing_gpu),
+    "namespaces": _missing_namespaces,
 }
 
 

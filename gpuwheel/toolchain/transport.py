@@ -46,7 +46,7 @@ _RETRIED = (429, 500, 502, 503, 504)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _REACH_HINT = (
     "check the network, HTTPS_PROXY and the index (GPUWHEEL_INDEX_URL or pip's index-url); "
-    "after one successful build the cache serves without a network"
+    "gpuwheel fetch, run where there is a network, fills the cache for builds without one"
 )
 _TRUST_HINT = "set PIP_CERT or SSL_CERT_FILE to a PEM file with the authority that signed the server's certificate"
 
