@@ -1,6 +1,7 @@
 """The cache on disk: `<root>/v1/{images,libraries,sdk,toolchains,builds,tmp}`. Safe to share and to delete.
 
-An entry appears by one rename, whole or not at all, so a reader needs no lock and works on a read-only cache.
+An entry appears by one rename, whole or not at all, so a reader needs no lock and works on a read-only cache. Its time
+of modification is that of its last use, to the hour. A scratch folder and a kept one are locked while a build is in it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import re
 import secrets
 import shutil
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -24,7 +27,7 @@ from gpuwheel.errors import CacheError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Cache", "Kind"]
+__all__ = ["Cache", "Entry", "Kind"]
 
 Kind: TypeAlias = Literal["images", "libraries", "sdk", "toolchains"]
 
@@ -42,6 +45,20 @@ _UNWRITABLE = {
     errno.ENOENT: "was deleted while in use",
 }
 _WAIT_BEFORE_SAYING_SO = 1.0  # seconds
+_HOUR = 3600.0  # seconds
+_BUILDS = "builds"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is under one key."""
+
+    kind: str
+    """A `Kind`, or "builds": folders that editable installs compile in."""
+    key: str
+    path: Path
+    used: float
+    """When it was used last, in seconds since 1970, to the hour."""
 
 
 class Cache:
@@ -63,7 +80,7 @@ class Cache:
     def lookup(self, kind: Kind, key: str) -> Path | None:
         """The file or folder that was published under `key`, if any."""
         path = self._path(kind, key)
-        return path if path.exists() else None
+        return path if _touch(path) else None
 
     def publish_bytes(self, kind: Kind, key: str, data: bytes) -> Path:
         """Store `data` under `key`, replacing what was there, and return the file.
@@ -103,7 +120,7 @@ class Cache:
             CacheError: the cache cannot be written.
         """
         path = self._path(kind, key)
-        if path.exists():
+        if _touch(path):
             return path
         with self._named_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,8 +163,15 @@ class Cache:
         with self._named_errors():
             self._temporary.mkdir(parents=True, exist_ok=True)
             folder = tempfile.TemporaryDirectory(prefix="scratch-", dir=self._temporary)
-        with folder as name:
-            yield Path(name)
+            lock = filelock.FileLock(f"{folder.name}.lock")
+            with suppress(NotImplementedError):  # on a file system without locks; then nobody sees that it is used
+                lock.acquire()
+        try:
+            with folder as name:
+                yield Path(name)
+        finally:
+            lock.release()
+            Path(lock.lock_file).unlink(missing_ok=True)
 
     @contextmanager
     def workspace(self, name: str) -> Iterator[Path]:
@@ -157,7 +181,7 @@ class Cache:
             CacheError: the cache cannot be written.
         """
         key = hashlib.sha256(name.encode()).hexdigest()[:16]
-        folder = self._top / "builds" / key
+        folder = self._top / _BUILDS / key
         with self._named_errors():
             folder.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(folder.with_suffix(".lock"))
@@ -168,9 +192,45 @@ class Cache:
                 yield scratch
             return
         try:
+            _touch(folder)
             yield folder
         finally:
             lock.release()
+
+    def entries(self) -> Iterator[Entry]:
+        """Everything that is published, and the folders that are kept; those in use too."""
+        for folder in sorted(self._top.glob("*/*")):
+            kind = folder.parent.name
+            if kind != self._temporary.name and folder.suffix != ".lock":
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    yield Entry(kind, folder.name, folder, folder.stat().st_mtime)
+
+    def busy(self) -> bool:
+        """Whether a build is running in this cache, on this machine or another that shares its locks."""
+        return any(_is_locked(lock) for lock in self._top.glob("*/*.lock"))
+
+    def leftovers(self) -> Iterator[Path]:
+        """What killed processes left, older than an hour: scratch folders, downloads that nobody continued."""
+        for path in sorted(self._temporary.glob("*")):
+            with suppress(FileNotFoundError):
+                owner = (
+                    path if path.suffix == ".lock" else path.with_name(f"{path.name.removesuffix('.downloads')}.lock")
+                )
+                if path.stat().st_mtime < time.time() - _HOUR and not _is_locked(owner):
+                    yield path
+
+    def discard(self, entry: Entry) -> bool:
+        """Delete an entry, unless it is a folder that a build is in; say whether it is gone.
+
+        Raises:
+            CacheError: the cache cannot be written.
+        """
+        lock = entry.path.with_suffix(".lock")
+        if entry.kind == _BUILDS and _is_locked(lock):
+            return False
+        with self.scratch() as scratch, self._named_errors(), suppress(FileNotFoundError):
+            entry.path.rename(scratch / entry.key)
+        return True
 
     def _path(self, kind: Kind, key: str) -> Path:
         if _KEY.fullmatch(key) is None:
@@ -207,6 +267,32 @@ class Cache:
             msg = f"the cache folder {self.root} {reason} ({error.strerror})"
             hint = "set GPUWHEEL_CACHE_DIR to a writable folder with some space; a few hundred MB are enough"
             raise CacheError(msg, hint=hint) from error
+
+
+def _touch(path: Path) -> bool:
+    """Note that an entry is used, and say whether it is there."""
+    try:
+        used = path.stat().st_mtime
+    except OSError:
+        return False
+    if used < time.time() - _HOUR:
+        with suppress(OSError):  # read-only
+            os.utime(path)
+    return True
+
+
+def _is_locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        return True
+    except (NotImplementedError, OSError):
+        return False
+    lock.release()
+    return False
 
 
 def _rename_unless_there(source: Path, target: Path) -> None:

@@ -6,11 +6,11 @@ import os
 import platform
 import shutil
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
+from gpuwheel.cli.cache_care import size
 from gpuwheel.cli.checks import Check, State
 from gpuwheel.compile.inner import CMAKE_REQUIRED
 from gpuwheel.errors import GpuwheelError
@@ -19,7 +19,6 @@ from gpuwheel.toolchain.probe_tools import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from gpuwheel._cache import Cache
     from gpuwheel.compatibility import Tables
@@ -42,6 +41,7 @@ __all__ = [
 
 _ISOLATED = "build isolation installs it; without isolation: pip install"
 _LITTLE_SPACE = 1 << 30  # bytes
+_MOST_FILES = 10_000  # a tenth of a second; with nvcc of two toolkits in it, a cache has more
 
 
 def platform_checks(tables: Tables) -> Iterator[Check]:
@@ -125,21 +125,13 @@ def cache_check(cache: Cache) -> Check:
         fix = "set GPUWHEEL_CACHE_DIR to a writable folder with some space; a few hundred MB are enough"
         return Check("cache", "cache", "cache", State.ERROR, found, str(cache.root), fix)
     free = shutil.disk_usage(existing).free
-    found = f"{_size(cache.root) / 1e6:.0f} MB, {free / 1e9:.0f} GB free"
+    held = size(cache.root, _MOST_FILES)
+    amount = "large (see gpuwheel cache list)" if held is None else f"{held / 1e6:.0f} MB"
+    found = f"{amount}, {free / 1e9:.0f} GB free"
     if free < _LITTLE_SPACE:
         fix = "gpuwheel cache prune, or set GPUWHEEL_CACHE_DIR to a folder on a larger disk"
         return Check("cache", "cache", "cache", State.WARNING, found, str(cache.root), fix)
     return Check("cache", "cache", "cache", State.OK, found, str(cache.root))
-
-
-def _size(folder: Path) -> int:
-    """Bytes of the files below a folder that other processes may be changing."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):  # deleted meanwhile
-                total += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118  # thousands of files, one look
-    return total
 
 
 def index_checks(answers: Sequence[Answer], to_fetch: Sequence[str]) -> Iterator[Check]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gpuwheel._cache import Cache, Kind
 
-__all__ = ["ContentStore", "Stored", "content_key", "tree_digest"]
+__all__ = ["ContentStore", "Stored", "content_key", "is_whole", "tree_digest"]
 
 _MAGIC = b"gpuwheel image 1\n"
 _DIGEST_LENGTH = 64
@@ -60,6 +60,12 @@ class ContentStore:
         """
         body = json.dumps(stored.facts, sort_keys=True).encode() + b"\n" + stored.content
         self._cache.publish_bytes(self._kind, key, _head(body) + body)
+
+
+def is_whole(entry: bytes) -> bool:
+    """Whether an entry is as `ContentStore.save` wrote it."""
+    body = entry[len(_MAGIC) + _DIGEST_LENGTH + 1 :]
+    return entry == _head(body) + body
 
 
 def _head(body: bytes) -> bytes:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource as resource_usage
 import sys
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -91,12 +91,14 @@ def test_a_machine_that_builds(machine: Machine) -> None:
     assert "\x1b[" not in done.stdout
 
 
-def test_it_answers_within_a_second(machine: Machine) -> None:
+def test_it_takes_less_than_a_second_of_one_core(machine: Machine) -> None:
+    """Processor time, for other tests may run beside this one; what waits does so for less than that."""
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = resource_usage.getrusage(resource_usage.RUSAGE_CHILDREN)
         machine.doctor("--no-network")
-        times.append(time.perf_counter() - start)
+        after = resource_usage.getrusage(resource_usage.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times) < 1.0
 
 
