@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from gpuwheel.audit.device_code import DeclaredCode, check_device_code, size_by_arch
 from gpuwheel.audit.elf import MAGIC, read_elf
-from gpuwheel.audit.fatbin import library_images
+from gpuwheel.audit.fatbin import library_images, read_fatbin
 from gpuwheel.audit.library import Claims, check_library
 from gpuwheel.audit.platform import check_platform
 from gpuwheel.model.archs import Arch
@@ -38,6 +38,7 @@ MANIFEST = "_kernels.json"
 """Name of the kernel manifest inside a package."""
 
 _DRIVER_LIBRARY = re.compile(r"lib(cuda|nvidia-[\w-]+|nvcuvid)(-[0-9a-f]{8})?\.so(\.\d+)*")
+_FATBIN = ".fatbin"
 _SCHEMA = 1
 _RUNTIME = "nvidia-cuda-runtime"
 _FLOORS = {">=", "==", "~=", ">"}
@@ -96,7 +97,10 @@ def _open(path: Path) -> _Wheel:
         metadata=metadata.data if metadata else b"",
         tags=field_values(wheel_file.data, "Tag") if wheel_file else (),
         libraries=libraries,
-        images=tuple(image for library in libraries for image in library_images(library)),
+        images=(
+            *(image for library in libraries for image in library_images(library)),
+            *(image for name in members if name.endswith(_FATBIN) for image in read_fatbin(members[name].data, name)),
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel.compile.costs import check_budget, summary
@@ -13,7 +14,7 @@ from gpuwheel.compile.names import parse_signature
 from gpuwheel.compile.programs import plan_group
 from gpuwheel.compile.store import ContentStore, Stored
 from gpuwheel.errors import CompileError
-from gpuwheel.model.kernels import BuiltGroup, KernelCost, Parameter
+from gpuwheel.model.kernels import BuiltGroup, BuiltImage, BuiltKernel, KernelCost, Parameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,6 +88,7 @@ def _finish(plan: GroupPlan, images: Mapping[Program, Stored]) -> Stored:
         "header": header_text(group.name, embedded, targets),
         "assembly": assembly_text(f"{group.name}.fatbin", embedded),
         "costs": _costs(with_kernels),
+        "images": [asdict(_built_image(image)) for image in embedded],
         "warnings": warnings,
     }
     fatbins = (stored.content for stored in with_kernels.values())
@@ -112,11 +114,25 @@ def _write(group: KernelGroup, finished: Stored, out: Path) -> BuiltGroup:
         },
         cubin_archs=group.cubin_archs,
         ptx_archs=group.ptx_archs,
+        images=tuple(map(_read_image, finished.facts["images"])),
     )
     write_if_changed(built.fatbin, finished.content)
     write_if_changed(built.assembly, finished.facts["assembly"].encode())
     write_if_changed(built.header, finished.facts["header"].encode())
     return built
+
+
+def _built_image(image: EmbeddedImage) -> BuiltImage:
+    kernels = tuple(BuiltKernel(kernel.symbol, kernel.parameters) for kernel in image.kernels)
+    return BuiltImage(image.source, image.offset, image.size, kernels)
+
+
+def _read_image(facts: dict[str, Any]) -> BuiltImage:
+    kernels = tuple(
+        BuiltKernel(kernel["symbol"], tuple(Parameter(**parameter) for parameter in kernel["parameters"]))
+        for kernel in facts["kernels"]
+    )
+    return BuiltImage(facts["source"], facts["offset"], facts["size"], kernels)
 
 
 def _kernels(stored: Stored) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -23,9 +23,11 @@ __all__ = [
     "build_sdist",
     "build_wheel",
     "host_settings",
+    "install_settings",
     "nvcc_settings",
     "plain_settings",
     "prepare",
+    "pure_settings",
     "requires",
 ]
 
@@ -40,6 +42,9 @@ _FIXED: ConfigSettings = {
     "wheel.platlib": "true",
     "cmake.version": CMAKE_REQUIRED,
 }
+
+
+_PURE: ConfigSettings = {"wheel.platlib": "false"}
 
 
 def host_settings(
@@ -60,6 +65,16 @@ def host_settings(
 def plain_settings(inner: Mapping[str, str | list[str]]) -> ConfigSettings:
     """The config-settings of a wheel whose libraries are there already: CMake does not run."""
     return {**inner, **_FIXED, "wheel.cmake": "false"}
+
+
+def pure_settings(inner: Mapping[str, str | list[str]]) -> ConfigSettings:
+    """The config-settings of a wheel without libraries, `py3-none-any`: CMake does not run."""
+    return {**plain_settings(inner), **_PURE}
+
+
+def install_settings(inner: Mapping[str, str | list[str]], *, project: Path, build: Path) -> ConfigSettings:
+    """The config-settings of such a wheel where CMake puts files of ours into it; it compiles nothing."""
+    return {"build-dir": str(build), **inner, **_FIXED, **_PURE, "cmake.source-dir": str(project)}
 
 
 def nvcc_settings(settings: ConfigSettings, *, cuda: CudaToolchain, python_tag: str) -> ConfigSettings:

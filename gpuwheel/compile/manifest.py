@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.kernels import BuiltGroup
     from gpuwheel.model.versions import DriverVersion, MinorVersion
 
-__all__ = ["build_manifest", "write_manifest"]
+__all__ = ["build_manifest", "manifest_bytes", "write_manifest"]
 
 
 def build_manifest(groups: Iterable[BuiltGroup], *, toolkit: MinorVersion, driver_floor: DriverVersion) -> Manifest:
@@ -44,6 +44,10 @@ def build_manifest(groups: Iterable[BuiltGroup], *, toolkit: MinorVersion, drive
 
 def write_manifest(manifest: Manifest, path: Path) -> Path:
     """Write `manifest` to `path`, atomically, unless that is what is there."""
-    content = (json.dumps(manifest.as_json(), indent=1, sort_keys=True) + "\n").encode()
-    write_if_changed(path, content)
+    write_if_changed(path, manifest_bytes(manifest))
     return path
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """The text of the file."""
+    return (json.dumps(manifest.as_json(), indent=1, sort_keys=True) + "\n").encode()

@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from gpuwheel import __version__
 from gpuwheel.config.globs import resolve_folders, resolve_sources
+from gpuwheel.config.kernels_mode import check_kernels_mode
 from gpuwheel.config.mistakes import dotted, unknown
 from gpuwheel.config.model import Mode
 from gpuwheel.config.nvcc import check_nvcc
@@ -55,6 +56,7 @@ def check_settings(settings: Settings, root: Path, origins: Mapping[str, str]) -
     _check_archs(settings.archs, "archs", origins)
     _check_collisions(settings)
     _check_groups(settings, root, origins)
+    check_kernels_mode(settings, origins)
     _check_extensions(settings, root, origins)
     check_nvcc(settings, root, origins)
     used = {name for extension in settings.extensions.values() for name in extension.kernels}

@@ -19,7 +19,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["default_texts", "defaults_for", "oldest_python"]
+__all__ = ["default_texts", "defaults_for", "launcher_requirement", "oldest_python"]
 
 
 @functools.cache
@@ -30,6 +30,11 @@ def _document() -> Mapping[str, Any]:
 def oldest_python() -> str:
     """The oldest Python that gpuwheel builds for, for example "3.10"."""
     return str(_document()["oldest-python"])
+
+
+def launcher_requirement() -> str:
+    """What a wheel without host code launches its kernels with (PEP 508)."""
+    return str(_document()["launcher"])
 
 
 def default_texts(minimum_version: Version | None = None, mode: str | None = None) -> Mapping[str, object]:

@@ -67,6 +67,9 @@ class Mode(Enum):
 
     EMBED = "embed"
     """Device code by NVRTC into one fatbin inside the library; host code by the C++ compiler, on torch's stable ABI."""
+    KERNELS = "kernels"
+    """Device code by NVRTC, as files of a package; no host code: launchers in Python are generated beside them. One
+    wheel for every Python, on Linux and Windows."""
     NVCC = "nvcc"
     """Existing CUDA sources, `.cu` with `<<<>>>` and `.cpp`, by nvcc and the C++ compiler. Needs a driver of the
     toolkit's major."""
@@ -118,10 +121,11 @@ class Kernels:
 
 @dataclass(frozen=True)
 class Extension:
-    """`[tool.gpuwheel.extensions."package.name"]`: one shared library; the key is its import path."""
+    """`[tool.gpuwheel.extensions."package.name"]`: a shared library or a package of launchers; the key is its path."""
 
-    sources: tuple[Glob, ...]
-    """Globs of C++ files, and in mode `nvcc` of `.cu` files, relative to the project."""
+    sources: tuple[Glob, ...] = ()
+    """Globs of C++ files, and in mode `nvcc` of `.cu` files, relative to the project. Mode `kernels` has none; the
+    others need some."""
     mode: Mode = Mode.EMBED
     """How it is compiled."""
     kernels: tuple[GroupName, ...] = ()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from gpuwheel.config.check import check_minimum_version, check_settings
 from gpuwheel.config.defaults import defaults_for
 from gpuwheel.config.extras import check_extras
+from gpuwheel.config.kernels_mode import check_launcher
 from gpuwheel.config.mistakes import close_match, dotted
 from gpuwheel.config.model import LoadedConfig, Mode, Settings
 from gpuwheel.config.nvcc import narrow_lines, python_tag
@@ -74,6 +75,7 @@ def load_config(
     )
     check_dependencies(project, settings)
     check_extras(document, settings)
+    check_launcher(project, settings)
     table = inner_table(document)
     return LoadedConfig(
         settings,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.config.extras import extra_requirements
 from gpuwheel.config.globs import resolve_folders, resolve_sources
+from gpuwheel.config.kernels_mode import launch_requirements
 from gpuwheel.config.nvcc import uses_torch
 from gpuwheel.model.kernels import KernelGroup
 from gpuwheel.model.libraries import HostLibrary
@@ -21,7 +22,8 @@ def requirements(config: LoadedConfig) -> tuple[str, ...]:
     """What gpuwheel adds to Requires-Dist: torch unless the project states its dependencies itself, and extras."""
     settings = config.settings
     torch = (f"torch{settings.torch}",) if uses_torch(settings) else ()
-    own = (*torch, *settings.dependencies) if config.project.dependencies is None else ()
+    written = (*torch, *settings.dependencies, *launch_requirements(settings))
+    own = written if config.project.dependencies is None else ()
     return (*own, *extra_requirements(settings))
 
 

@@ -11,7 +11,16 @@ if TYPE_CHECKING:
 
     from gpuwheel.model.archs import Arch
 
-__all__ = ["BuiltGroup", "KernelCost", "KernelFacts", "KernelGroup", "Manifest", "Parameter"]
+__all__ = [
+    "BuiltGroup",
+    "BuiltImage",
+    "BuiltKernel",
+    "KernelCost",
+    "KernelFacts",
+    "KernelGroup",
+    "Manifest",
+    "Parameter",
+]
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,27 @@ class KernelGroup:
 
 
 @dataclass(frozen=True)
+class BuiltKernel:
+    """A kernel of a compiled image."""
+
+    symbol: str
+    """The mangled name that the driver looks up."""
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """The fatbin of one source, a part of its group's file."""
+
+    source: str
+    """Relative to the project."""
+    offset: int
+    """Bytes from the start of the group's file."""
+    size: int
+    kernels: tuple[BuiltKernel, ...]
+
+
+@dataclass(frozen=True)
 class BuiltGroup:
     """A compiled kernel group on disk."""
 
@@ -81,6 +111,8 @@ class BuiltGroup:
     """Demangled kernel name -> "sm_90" -> cost."""
     cubin_archs: tuple[Arch, ...]
     ptx_archs: tuple[Arch, ...]
+    images: tuple[BuiltImage, ...] = ()
+    """In the order in which they lie in the fatbin's file."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ __all__ = [
     "CudaToolchain",
     "DeviceCompiler",
     "HostCompiler",
+    "KernelsToolchain",
     "NvccToolchain",
     "PythonHeaders",
     "Toolchain",
@@ -114,6 +115,21 @@ class Toolchain:
     def pins(self) -> tuple[str, ...]:
         """`name==version` of what device code was compiled with."""
         return self.device.pins
+
+
+@dataclass(frozen=True)
+class KernelsToolchain:
+    """Everything that compiles a cell without host code."""
+
+    devices: tuple[DeviceCompiler, ...]
+    """One per CUDA toolkit, the newest first."""
+    torch: None = None
+    host: None = None
+
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """`name==version` of what device code was compiled with."""
+        return tuple(sorted({pin for device in self.devices for pin in device.pins}))
 
 
 @dataclass(frozen=True)

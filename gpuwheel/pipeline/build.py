@@ -15,6 +15,7 @@ from gpuwheel.config import load_config, requirements
 from gpuwheel.config.model import Mode
 from gpuwheel.model.findings import Severity
 from gpuwheel.pipeline.embed import EmbedBuild
+from gpuwheel.pipeline.kernels import KernelsBuild
 from gpuwheel.pipeline.nvcc import NvccBuild
 from gpuwheel.pipeline.session import Session, epoch_of
 from gpuwheel.plan import choose, linked_requirements, plan
@@ -39,7 +40,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Build"]
 
-_MODES: Mapping[Mode, Callable[[Session], ModeBuild]] = {Mode.EMBED: EmbedBuild, Mode.NVCC: NvccBuild}
+_MODES: Mapping[Mode, Callable[[Session], ModeBuild]] = {
+    Mode.EMBED: EmbedBuild,
+    Mode.KERNELS: KernelsBuild,
+    Mode.NVCC: NvccBuild,
+}
 
 
 def _place(made: Path, out: Path) -> int:

@@ -27,6 +27,7 @@ __all__ = ["plan"]
 
 # The one platform that gpuwheel builds on and for; elsewhere the toolchain refuses before anything is compiled.
 _PLATFORM = "linux_x86_64"
+_NO_HOST_CODE = "any"
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ def _candidates(settings: Settings) -> Iterator[_Candidate]:
         if mode in used:
             match mode:
                 case Mode.EMBED:  # one toolkit serves every CUDA that its driver floor allows
+                    yield _Candidate(mode, settings.cuda)
+                case Mode.KERNELS:
                     yield _Candidate(mode, settings.cuda)
                 case Mode.NVCC:
                     yield _Candidate(mode, settings.cuda)
@@ -97,11 +100,12 @@ def _cell(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Cell:
     floor = _floor(settings.torch)
     abis = {extension.abi for extension in settings.extensions.values()}
     abi = next(abi for abi in (TorchAbi.EXACT, TorchAbi.STABLE, TorchAbi.NONE) if abi in abis)
+    platform = _NO_HOST_CODE if candidate.mode is Mode.KERNELS else _PLATFORM
     parts = [
         f"{candidate.mode.value}-cu{candidate.cuda}",
         *([] if abi is TorchAbi.NONE else [f"torch{floor}"]),
         *([] if config.python_tag == "py3-none" else [config.python_tag.partition("-")[0]]),
-        _PLATFORM,
+        platform,
     ]
     return Cell(
         identifier="-".join(parts),
@@ -111,7 +115,7 @@ def _cell(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Cell:
         torch_floor=floor,
         driver_floor=_driver_floor(candidate, config, tables),
         compression=_compression(tables, settings.driver),
-        platform=_PLATFORM,
+        platform=platform,
         python_tag=config.python_tag,
         torch=abi.value,
     )

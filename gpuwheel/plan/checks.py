@@ -137,6 +137,8 @@ def _python(cell: Cell, config: LoadedConfig, tables: Tables) -> Iterator[Proble
 
 
 def _platform(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem]:
+    if cell.platform == "any":  # no host code
+        return
     machine = cell.platform.removeprefix("linux_")
     known = [policy.name for policy in tables.platforms if policy.machine == machine]
     asked = settings.wheel.platform

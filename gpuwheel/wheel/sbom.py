@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gpuwheel.model.pins import Pin
-    from gpuwheel.model.toolchain import NvccToolchain, Toolchain
+    from gpuwheel.model.toolchain import KernelsToolchain, NvccToolchain, Toolchain
 
 __all__ = ["SBOM_FILE", "toolchain_sbom", "with_lock"]
 
@@ -27,7 +27,10 @@ SBOM_FILE = "sboms/gpuwheel.cdx.json"
 
 
 def toolchain_sbom(
-    toolchain: Toolchain | NvccToolchain, name: str, epoch: int | None = None, pins: Sequence[Pin] = ()
+    toolchain: Toolchain | NvccToolchain | KernelsToolchain,
+    name: str,
+    epoch: int | None = None,
+    pins: Sequence[Pin] = (),
 ) -> bytes:
     """The bill of materials of a wheel: compilers and headers whose code is inside, and the host compiler.
 
@@ -46,12 +49,10 @@ def toolchain_sbom(
         components.append(torch)
     metadata: dict[str, Any] = {
         "component": {"type": "library", "bom-ref": "wheel", "name": canonicalize_name(name)},
-        "tools": {
-            "components": [
-                {"type": "application", "name": "C++ compiler", "description": toolchain.host.identity},
-            ],
-        },
     }
+    if toolchain.host is not None:
+        compiler = {"type": "application", "name": "C++ compiler", "description": toolchain.host.identity}
+        metadata["tools"] = {"components": [compiler]}
     if epoch is not None:
         metadata["timestamp"] = datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     document = {

@@ -66,7 +66,7 @@ PLACES = pytest.mark.parametrize(
         ("group", 'std = "c++71"', r"^kernels.fused.std in .*'c\+\+17' or 'c\+\+20'", "did you mean 'c++17'?"),
         ("group", 'include-dirs = ["csrc/inc"]', r"^kernels.fused.include-dirs in .*'csrc/inc'", "'csrc/include'?"),
         ("extension", 'mode = "embedd"', r"mode in .*found 'embedd', expected 'embed'", "did you mean 'embed'?"),
-        ("extension", 'mode = "nvrtc"', r"mode in .*found 'nvrtc', expected 'embed' or 'nvcc'", None),
+        ("extension", 'mode = "nvrtc"', r"mode in .*found 'nvrtc', expected 'embed' or 'kernels' or 'nvcc'", None),
     ],
 )
 

@@ -1,0 +1,354 @@
+"""What the launchers of this package are made of: images, kernels, streams, and registration with torch.
+
+Copied by gpuwheel into packages with kernels, and the same in each of them: no dependency but torch, and cuda-core for
+the first launch. Launch state is cached, so that a launch costs Python about as much as torch's own operators do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import operator
+import struct
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "Dimensions",
+    "Image",
+    "Kernel",
+    "Operators",
+    "Variant",
+    "address",
+    "bfloat16",
+    "device_of",
+    "float16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "untyped_address",
+]
+
+Dimensions: TypeAlias = "int | tuple[int, ...]"
+"""Of a grid, a block or a cluster: x, or up to (x, y, z)."""
+
+_FOLDER = Path(__file__).resolve().parent
+_FREE_SHARED_BYTES = 48 * 1024
+"""More dynamic shared memory than this has to be asked for (CUDA C++ Programming Guide, compute capabilities)."""
+_MOST_STREAMS = 1024
+
+# What torch's own generated code calls; the public functions do the same in several times the time.
+_raw_stream: Callable[[int], int] = getattr(
+    torch._C,  # noqa: SLF001
+    "_cuda_getCurrentRawStream",
+    lambda device: torch.cuda.current_stream(device).cuda_stream,
+)
+_current_device: Callable[[], int] = getattr(torch._C, "_cuda_getDevice", torch.cuda.current_device)  # noqa: SLF001
+
+
+class Variant(NamedTuple):
+    """The images of one CUDA toolkit, as a part of a file beside this one."""
+
+    file: str
+    offset: int
+    size: int
+    driver: tuple[int, int]
+    """Oldest CUDA version of a driver that loads them."""
+
+
+class Image:
+    """The machine code of some kernels for several architectures. Loaded at first use, once for all devices."""
+
+    def __init__(self, title: str, targets: str, variants: tuple[Variant, ...]) -> None:
+        """`variants`: the newest toolkit first; the driver decides which one is loaded."""
+        self.title = title
+        self.targets = targets
+        self._variants = variants
+        self._code: Any = None
+        self._lock = threading.Lock()
+
+    def kernel(self, symbol: str) -> Any:  # noqa: ANN401 (cuda.core's, which may be absent)
+        """The handle of a kernel.
+
+        Raises:
+            RuntimeError: cuda-core is missing, or the driver is too old for every variant.
+        """
+        with self._lock:
+            if self._code is None:
+                self._code = self._load()
+        return self._code.get_kernel(symbol)
+
+    def _load(self) -> Any:  # noqa: ANN401
+        core = _cuda_core()
+        version = _driver_version()
+        variant = next((variant for variant in self._variants if variant.driver <= version), None)
+        if variant is None:
+            oldest = ".".join(map(str, self._variants[-1].driver))
+            found = ".".join(map(str, version))
+            message = f"kernels of {self.title} need a driver for CUDA {oldest} or newer (this one is for CUDA {found})"
+            raise RuntimeError(message)
+        with (_FOLDER / variant.file).open("rb") as file:
+            file.seek(variant.offset)
+            return core.ObjectCode.from_fatbin(file.read(variant.size), name=self.title)
+
+
+class Kernel:
+    """One kernel of an image. Any thread may launch it, on any device."""
+
+    def __init__(self, image: Image, symbol: str, name: str) -> None:
+        self.image = image
+        self.symbol = symbol
+        self.name = name
+        self._handle: Any = None
+        self._shared_bytes: dict[int, int] = {}
+        """Device -> most dynamic shared memory that was asked for."""
+
+    def preload(self) -> None:
+        """Load the kernel now, for example before a CUDA graph is captured: a capture must not load code."""
+        if self._handle is None:
+            self._handle = self.image.kernel(self.symbol)
+
+    def launch(self, device: int, config: tuple[Any, ...], arguments: tuple[Any, ...]) -> None:
+        """Launch on the current stream of torch on `device`.
+
+        Args:
+            device: index, or -1 for the current one.
+            config: grid, block, bytes of dynamic shared memory, cluster, cooperative.
+            arguments: a Python int for 8 bytes, else ctypes values, in the order of the kernel's parameters.
+
+        Raises:
+            RuntimeError: the driver refuses; the message names kernel and device.
+        """
+        current = _current_device()
+        if device in {current, -1}:
+            self._launch(current, config, arguments)
+        else:
+            with torch.cuda.device(device):
+                self._launch(device, config, arguments)
+
+    def _launch(self, device: int, config: tuple[Any, ...], arguments: tuple[Any, ...]) -> None:
+        if self._handle is None:
+            self._begin(device)
+        if config[2] > _FREE_SHARED_BYTES:
+            self._allow_shared_bytes(device, config[2])
+        try:
+            _cuda_core().launch(_stream(_raw_stream(device)), _launch_config(config), self._handle, *arguments)
+        except Exception as error:
+            if "CUDA_ERROR_INVALID_CONTEXT" in str(error):  # a thread that has not used CUDA yet
+                _cuda_core().Device(device).set_current()
+                _cuda_core().launch(_stream(_raw_stream(device)), _launch_config(config), self._handle, *arguments)
+                return
+            message = f"{self.name} on device {device}: {error} ({self.image.title} has {self.image.targets})"
+            raise RuntimeError(message) from error
+
+    def _begin(self, device: int) -> None:
+        _cuda_core().Device(device).set_current()  # cuInit, and a context for the driver
+        self.preload()
+
+    def _allow_shared_bytes(self, device: int, size: int) -> None:
+        if self._shared_bytes.get(device, 0) >= size:
+            return
+        from cuda.bindings import driver  # noqa: PLC0415 (with cuda-core, at the first launch)
+
+        attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        handle = driver.CUkernel(int(self._handle.handle))
+        (status,) = driver.cuKernelSetAttribute(attribute, size, handle, driver.CUdevice(device))
+        if int(status) != 0:
+            message = f"{self.name} on device {device}: {size} bytes of dynamic shared memory are too many ({status!r})"
+            raise RuntimeError(message)
+        self._shared_bytes[device] = size
+
+
+# --- Arguments --------------------------------------------------------------------------------------------------------
+
+
+def address(kernel: str, name: str, tensor: torch.Tensor | None, dtype: torch.dtype, device: int) -> int:
+    """The address of a tensor's data; 0 for none.
+
+    Raises:
+        TypeError: another dtype than the kernel's parameter has.
+        ValueError: the tensor is not on `device`.
+    """
+    if tensor is None:
+        return 0
+    if tensor.dtype is not dtype:
+        message = f"{kernel}: {name} has dtype {tensor.dtype}, {dtype} is expected"
+        raise TypeError(message)
+    if tensor.get_device() != device:
+        message = f"{kernel}: {name} is on {tensor.device}, cuda:{device} is expected"
+        raise ValueError(message)
+    return int(tensor.data_ptr())
+
+
+def untyped_address(kernel: str, name: str, value: torch.Tensor | int | None, device: int) -> int:
+    """The address of a tensor's data, of any dtype, or an address as it is.
+
+    Raises:
+        ValueError: the tensor is not on `device`.
+    """
+    if isinstance(value, torch.Tensor):
+        return address(kernel, name, value, value.dtype, device)
+    return operator.index(value or 0)
+
+
+def device_of(kernel: str, *tensors: torch.Tensor | int | None) -> int:
+    """The device of the first tensor; -1, the current one, if there is none.
+
+    Raises:
+        ValueError: the tensor is not on a CUDA device.
+    """
+    for tensor in tensors:
+        if isinstance(tensor, torch.Tensor):
+            if not tensor.is_cuda:
+                message = f"{kernel}: a tensor is on {tensor.device}, a CUDA device is expected"
+                raise ValueError(message)
+            return int(tensor.get_device())
+    return -1
+
+
+def _integer(of: Callable[[int], Any], bits: int, *, signed: bool) -> Callable[[int], Any]:
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+
+    def convert(value: int) -> Any:  # noqa: ANN401 (a ctypes value)
+        if not low <= value <= high:
+            message = f"{value} does not fit the kernel's parameter ({low} to {high})"
+            raise OverflowError(message)
+        return of(operator.index(value))
+
+    return convert
+
+
+int8 = _integer(ctypes.c_int8, 8, signed=True)
+int16 = _integer(ctypes.c_int16, 16, signed=True)
+int32 = _integer(ctypes.c_int32, 32, signed=True)
+int64 = _integer(int, 64, signed=True)  # cuda.core passes a Python int as 8 bytes
+uint8 = _integer(ctypes.c_uint8, 8, signed=False)
+uint16 = _integer(ctypes.c_uint16, 16, signed=False)
+uint32 = _integer(ctypes.c_uint32, 32, signed=False)
+uint64 = _integer(ctypes.c_uint64, 64, signed=False)
+float32 = ctypes.c_float
+float64 = ctypes.c_double
+
+
+def float16(value: float) -> Any:  # noqa: ANN401 (a ctypes value)
+    """The bits of the nearest half."""
+    return ctypes.c_uint16(struct.unpack("<H", struct.pack("<e", value))[0])
+
+
+def bfloat16(value: float) -> Any:  # noqa: ANN401 (a ctypes value)
+    """The bits of the nearest bfloat16, ties to even."""
+    (bits,) = struct.unpack("<I", struct.pack("<f", value))
+    return ctypes.c_uint16(bits + 0x7FFF + (bits >> 16 & 1) >> 16 if value == value else 0x7FC0)  # noqa: PLR0124 (NaN)
+
+
+# --- Launch state -----------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _cuda_core() -> Any:  # noqa: ANN401
+    """cuda.core, which is imported by the first launch.
+
+    Raises:
+        RuntimeError: it, or the bindings that belong to the installed torch, are missing.
+    """
+    try:
+        import cuda.core  # noqa: PLC0415 (only CUDA needs it)
+    except ImportError as error:
+        major = (torch.version.cuda or "13").partition(".")[0]
+        message = f"kernels are launched by cuda-core, which cannot be imported: pip install 'cuda-core[cu{major}]'"
+        raise RuntimeError(message) from error
+    return cuda.core
+
+
+def _driver_version() -> tuple[int, int]:
+    """The newest CUDA version that the driver supports."""
+    from cuda.bindings import driver  # noqa: PLC0415 (with cuda-core, at the first launch)
+
+    status, number = driver.cuDriverGetVersion()
+    if int(status) != 0:
+        message = f"the CUDA driver does not answer ({status!r})"
+        raise RuntimeError(message)
+    version = int(number)
+    return version // 1000, version % 1000 // 10
+
+
+_streams: dict[int, Any] = {}
+
+
+def _stream(handle: int) -> Any:  # noqa: ANN401
+    """cuda.core's object for a stream of torch."""
+    stream = _streams.get(handle)
+    if stream is None:
+        if len(_streams) >= _MOST_STREAMS:  # streams of torch are few; those of others may come and go
+            _streams.clear()
+        stream = _streams[handle] = _cuda_core().Stream.from_handle(handle)
+    return stream
+
+
+@functools.lru_cache(maxsize=4096)
+def _launch_config(config: tuple[Any, ...]) -> Any:  # noqa: ANN401
+    grid, block, shared_bytes, cluster, cooperative = config
+    return _cuda_core().LaunchConfig(
+        grid=grid, block=block, shmem_size=shared_bytes, cluster=cluster, is_cooperative=cooperative
+    )
+
+
+# --- Registration -----------------------------------------------------------------------------------------------------
+
+
+class Operators:
+    """Operators of one namespace of `torch.ops`, written in Python.
+
+    Registered through `torch.library.Library`, whose dispatch costs a fraction of `torch.library.custom_op`'s.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self._library = torch.library.Library(namespace, "FRAGMENT")
+
+    def register(
+        self,
+        schema: str,
+        *,
+        cuda: Callable[..., Any],
+        cpu: Callable[..., Any],
+        fake: Callable[..., Any],
+        backward: Callable[..., Any] | None = None,
+        setup_context: Callable[..., Any] | None = None,
+    ) -> Any:  # noqa: ANN401 (torch has no type for it)
+        """Define an operator and everything that torch must know of it.
+
+        Args:
+            schema: for example `"scale(Tensor x, float factor) -> Tensor"`.
+            cuda: runs for CUDA tensors; nothing of CUDA is imported before.
+            cpu: runs for CPU tensors.
+            fake: gives empty results of the right shape, dtype and strides (`torch.library.register_fake`).
+            backward: gives the gradients (`torch.library.register_autograd`).
+            setup_context: keeps what `backward` needs.
+
+        Returns:
+            The operator, as `torch.ops.NAMESPACE.NAME` has it.
+        """
+        name = schema.partition("(")[0].strip()
+        self._library.define(schema)
+        self._library.impl(name, cuda, "CUDA")
+        self._library.impl(name, cpu, "CPU")
+        torch.library.register_fake(f"{self.namespace}::{name}", fake, lib=self._library)
+        if backward is not None:
+            torch.library.register_autograd(
+                f"{self.namespace}::{name}", backward, setup_context=setup_context, lib=self._library
+            )
+        return getattr(getattr(torch.ops, self.namespace), name).default

@@ -1,0 +1,126 @@
+"""Mode `kernels`: kernels by NVRTC, and launchers in Python instead of host code."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from gpuwheel.audit.built import Expected
+from gpuwheel.compatibility import load_tables
+from gpuwheel.compile import inner
+from gpuwheel.compile.device import check_budget, compile_group, summary
+from gpuwheel.compile.includes import toolkit_includes
+from gpuwheel.compile.kernels_mode import launcher_files, write_install_project
+from gpuwheel.compile.manifest import build_manifest, manifest_bytes
+from gpuwheel.config import kernel_groups
+from gpuwheel.model.toolchain import KernelsToolchain
+from gpuwheel.pipeline.session import Compiled
+from gpuwheel.toolchain import find_device_compiler, find_host_compiler
+from gpuwheel.toolchain.lock_check import BuildInputs
+from gpuwheel.wheel import Member, append_members, toolchain_sbom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from gpuwheel.model.kernels import BuiltGroup
+    from gpuwheel.pipeline.session import Session
+
+__all__ = ["KernelsBuild"]
+
+_MANIFEST = "_kernels.json"
+
+
+class KernelsBuild:
+    """Builds one cell."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def requires(self) -> tuple[str, ...]:
+        """The pins of NVRTC and of the CUDA headers."""
+        return tuple(pin.requirement for pin in load_tables().cuda[self._session.cell.cuda].components)
+
+    def inputs(self) -> BuildInputs:
+        """NVRTC with its headers."""
+        toolkit = load_tables().cuda[self._session.cell.cuda]
+        headers = tuple(pin for pin in toolkit.headers if pin.is_needed_for(self._includes))
+        return BuildInputs(toolkit.components, headers, find_host_compiler(self._session.environ))
+
+    def fetch(self) -> None:
+        """The device compiler goes into the cache even where this environment has it."""
+        self._toolchain(search_path=())
+
+    @contextmanager
+    def compiled(self, *, editable: bool) -> Iterator[Compiled]:
+        """The inner backend's wheel, which is gone afterwards."""
+        session, config = self._session, self._session.config
+        toolchain = self._toolchain()
+        with session.workspace(keep=editable) as work, session.cache.scratch() as out:
+            files = self._files(self._compile(toolchain, work / "kernels"))
+            if editable:  # CMake only installs: the finder of an editable install knows what it installed
+                write_install_project(files, work / "project")
+                settings = inner.install_settings(config.inner, project=work / "project", build=work / "build")
+                wheel = inner.build_wheel(out, settings, editable=True)
+            else:
+                wheel = inner.build_wheel(out, inner.pure_settings(config.inner), editable=False)
+                append_members(wheel, [Member(name, data) for name, data in files.items()])
+            expected = Expected(torch_floor=session.cell.torch_floor, with_kernels=(), build_folders=())
+            yield Compiled(wheel, expected, self._sbom(toolchain))
+
+    @property
+    def _includes(self) -> frozenset[str]:
+        """Headers that the sources take from the toolkit."""
+        return toolkit_includes(kernel_groups(self._session.config, self._session.cell))
+
+    def _toolchain(self, search_path: Sequence[str] | None = None) -> KernelsToolchain:
+        session = self._session
+        session.reporter.step("finding the toolchain")
+        toolkit = load_tables().cuda[session.cell.cuda]
+        device = find_device_compiler(
+            toolkit, context=session.context, includes=self._includes, search_path=search_path
+        )
+        session.reporter.info(f"device  NVRTC of CUDA {device.cuda} ({device.found_via})")
+        return KernelsToolchain((device,))
+
+    def _compile(self, toolchain: KernelsToolchain, out: Path) -> dict[str, BuiltGroup]:
+        session, built = self._session, {}
+        for group in kernel_groups(session.config, session.cell):
+            targets = " ".join([*(a.sm for a in group.cubin_archs), *(a.compute for a in group.ptx_archs)])
+            session.reporter.step(f"compiling kernels {group.name!r} for {targets}")
+            built[group.name] = compile_group(
+                group,
+                toolchain.devices[0],
+                cache=session.cache,
+                out=out,
+                reporter=session.reporter,
+                jobs=session.jobs,
+            )
+            for line in summary(built[group.name]):
+                session.reporter.info(line)
+            budget = session.config.settings.kernels[group.name].budget
+            if budget is not None:
+                check_budget(built[group.name], budget)
+        return built
+
+    def _files(self, groups: Mapping[str, BuiltGroup]) -> dict[str, bytes]:
+        """Launchers, images and manifests, by their path in the wheel."""
+        session, files = self._session, {}
+        by_package: dict[str, set[str]] = {}
+        for name, extension in session.config.settings.extensions.items():
+            chosen = [{session.cell.cuda: groups[group]} for group in extension.kernels]
+            files.update(launcher_files(name, chosen, session.config.project.root))
+            by_package.setdefault(name.rpartition(".")[0].replace(".", "/"), set()).update(extension.kernels)
+        for package, names in by_package.items():
+            manifest = build_manifest(
+                [groups[name] for name in sorted(names)],
+                toolkit=session.cell.cuda,
+                driver_floor=session.cell.driver_floor,
+            )
+            files[f"{package}/{_MANIFEST}" if package else _MANIFEST] = manifest_bytes(manifest)
+        return dict(sorted(files.items()))
+
+    def _sbom(self, toolchain: KernelsToolchain) -> bytes:
+        toolkit = load_tables().cuda[self._session.cell.cuda]
+        pins = (*toolkit.components, *toolkit.headers)
+        return toolchain_sbom(toolchain, self._session.config.project.name, self._session.epoch, pins)

@@ -1,0 +1,139 @@
+"""A project without host code: one kernel, one operator in Python."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PYPROJECT = """\
+[build-system]
+requires = ["gpuwheel"]
+build-backend = "gpuwheel.backend"
+
+[project]
+name = "tiny-ops"
+version = "1.2.3"
+requires-python = ">=3.10"
+dynamic = ["dependencies"]
+
+[tool.gpuwheel]
+torch = ">=2.10"
+archs = ["9.0"]
+
+[tool.gpuwheel.kernels.tiny]
+sources = ["csrc/*.cu"]
+
+[tool.gpuwheel.extensions."tiny_ops._kernels"]
+mode = "kernels"
+kernels = ["tiny"]
+"""
+
+KERNEL = """\
+#include <gpuwheel/device.h>
+
+namespace tiny {
+// out[i] = x[i] * factor, for i below n.
+template <typename T>
+__global__ void scale(T* __restrict__ out, const T* __restrict__ x, int64_t n, float factor) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (i < n) out[i] = static_cast<T>(static_cast<float>(x[i]) * factor);
+}
+GPUWHEEL_INSTANTIATE(scale<float>);
+GPUWHEEL_INSTANTIATE(scale<__half>);
+}  // namespace tiny
+"""
+
+EVERY_TYPE = """\
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+enum class Mode : int { one, two };
+__global__ void every_type(void* anything, bool on, signed char a, unsigned short b, int c, unsigned d, long long e,
+                           unsigned long long f, float g, double h, __half i, __nv_bfloat16 j, Mode mode) {
+  if (on) *static_cast<double*>(anything) = a + b + c + d + e + f + g + h + float(i) + float(j) + int(mode);
+}
+"""
+
+OPERATORS = '''\
+"""One operator."""
+
+import torch
+
+from tiny_ops import _kernels
+
+_by_dtype = {torch.float32: _kernels.scale_float, torch.float16: _kernels.scale_half}
+_operators = _kernels.Operators("tiny_ops")
+
+
+def _cuda(x, factor):
+    x = x.contiguous()
+    out = torch.empty_like(x)
+    if x.numel():
+        _by_dtype[x.dtype](out, x, x.numel(), factor, grid=-(-x.numel() // 256), block=256)
+    return out
+
+
+def _setup_context(ctx, inputs, output):
+    ctx.factor = inputs[1]
+
+
+scale = _operators.register(
+    "scale(Tensor x, float factor) -> Tensor",
+    cuda=_cuda,
+    cpu=lambda x, factor: x.contiguous() * factor,
+    fake=lambda x, factor: torch.empty_like(x, memory_format=torch.contiguous_format),
+    backward=lambda ctx, grad: (scale(grad, ctx.factor), None),
+    setup_context=_setup_context,
+)
+'''
+
+FILES = {
+    "pyproject.toml": PYPROJECT,
+    "csrc/scale.cu": KERNEL,
+    "csrc/every_type.cu": EVERY_TYPE,
+    "tiny_ops/__init__.py": OPERATORS,
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """The project on disk."""
+
+    root: Path
+
+    def hook(self, name: str, out: Path) -> str:
+        """Call a hook of the backend, as a frontend does; what it returns."""
+        out.mkdir(parents=True, exist_ok=True)
+        code = f"from gpuwheel import backend; print(); print(backend.{name}({str(out)!r}))"
+        done = subprocess.run(  # noqa: TID251 (a frontend, not gpuwheel)
+            [sys.executable, "-c", code], cwd=self.root, env=self.environ, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.rstrip().rpartition("\n")[2]
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Without a C++ compiler: there is nothing to compile for the host."""
+        return {**os.environ, "CXX": "/nonexistent/c++", "CC": "/nonexistent/cc"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    root = tmp_path / "project"
+    for path, text in FILES.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    return Project(root)
+
+
+@pytest.fixture
+def wheel(project: Project, tmp_path: Path) -> Path:
+    return tmp_path / "out" / project.hook("build_wheel", tmp_path / "out")
