@@ -169,7 +169,7 @@ def _check_symbols(elf: ElfFile, name: str, floor: MinorVersion, tables: Tables,
             *("unresolved-symbol", name),
             f"imports symbols that nothing provides ({shown(unresolved)}, expected none)",
             "the library would fail to load with 'undefined symbol'",
-            "add the source file that defines them to `sources`, or correct their declaration",
+            "add the source that defines them to `sources`; if they are of a newer glibc, name a newer `platform`",
         )
 
 

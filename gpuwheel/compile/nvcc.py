@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._resources import resource
 from gpuwheel.compile.files import write_if_changed
-from gpuwheel.compile.host import target_version
+from gpuwheel.compile.host import linked_first, target_version
 from gpuwheel.model.kernels import Manifest
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def write_nvcc_project(project: NvccProject, folder: Path) -> None:
         pool=project.pool,
         module=_quoted(str(resource("cmake", "GpuWheelNvcc.cmake"))),
     )
+    text += linked_first(project.toolchain.stubs)
     for index, library in enumerate(project.libraries):
         script = folder / f"exports_{index}.map"
         write_if_changed(script, _version_script(library).encode())

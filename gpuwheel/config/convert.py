@@ -230,7 +230,7 @@ def _reads(parse: Callable[[str], object], text: str) -> bool:
 _GROUP = r"[A-Za-z_][A-Za-z0-9_]*"
 _EXTRA = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _LIBRARY = r"[A-Za-z][A-Za-z0-9_+-]*"
-_PLATFORM = r"manylinux_2_[1-9]\d*"
+_PLATFORM = r"(manylinux_2_[1-9]\d*|system)"
 
 _CONVERTERS: dict[object, Converter] = {
     str: Converter("a string", parse=str),
@@ -303,7 +303,7 @@ _CONVERTERS: dict[object, Converter] = {
         distinct=True,
     ),
     PlatformTag: Converter(
-        "a glibc platform such as 'manylinux_2_28'",
+        "a glibc platform such as 'manylinux_2_28', or 'system'",
         parse=_matching(_PLATFORM),
         schema={"pattern": f"^{_PLATFORM}$"},
     ),

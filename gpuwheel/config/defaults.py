@@ -38,7 +38,7 @@ def launcher_requirement() -> str:
 
 
 def default_texts(minimum_version: Version | None = None, mode: str | None = None) -> Mapping[str, object]:
-    """Key -> default as TOML writes it, as it was in the version that the project was written for.
+    """Key -> default as TOML writes it, as it was in the version that the project was written for. Tables have dots.
 
     A version older than the first row gets the first row. A mode has some defaults of its own.
     """
@@ -52,4 +52,8 @@ def default_texts(minimum_version: Version | None = None, mode: str | None = Non
 
 def defaults_for(minimum_version: Version | None, mode: str | None = None) -> dict[tuple[str, ...], Given]:
     """The typed defaults by path, for projects in one mode."""
-    return from_toml(default_texts(minimum_version, mode), "defaults")
+    nested: dict[str, Any] = {}
+    for name, value in default_texts(minimum_version, mode).items():
+        table, _, key = name.rpartition(".")
+        (nested.setdefault(table, {}) if table else nested)[key] = value
+    return from_toml(nested, "defaults")

@@ -182,9 +182,10 @@ class Extra:
 class WheelSettings:
     """`[tool.gpuwheel.wheel]`: what the finished file must be."""
 
-    platform: PlatformTag | None = None
-    """Oldest platform the wheel must install on, for example `manylinux_2_28`; the build fails if the symbols need
-    a newer one. Unset: the oldest that the symbols allow."""
+    platform: PlatformTag = "system"
+    """Oldest platform the wheel must install on, for example `manylinux_2_28`, from `manylinux_2_17` on. Libraries are
+    linked against stand-ins for that system's C and C++ libraries, and the build fails if they need newer ones.
+    `system`: the libraries of the machine that builds, and the oldest tag that the symbols allow."""
     max_size: ByteSize | None = None
     """Largest size of the file, for example `"100 MB"`; the build fails above it."""
 

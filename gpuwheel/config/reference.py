@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from gpuwheel.config.defaults import default_texts
+from gpuwheel.config.mistakes import dotted
 from gpuwheel.config.model import Settings
 from gpuwheel.config.shape import Array, Key, Scalar, Table, Tables, choice_docs, keys_of
 from gpuwheel.config.sources import variable_names
@@ -43,12 +44,12 @@ def reference_page() -> str:
 def _table(fields: type, prefix: tuple[str, ...]) -> Iterator[str]:
     """One table: its keys, then the tables in it."""
     keys = keys_of(fields).values()
-    defaults = {} if prefix else default_texts()
+    defaults = default_texts()
     variables = {path: name for name, path in variable_names().items()}
     for key in keys:
         match key.value:
             case Scalar() | Array():
-                yield from _entry(key, defaults.get(key.name), variables.get((*prefix, key.name)))
+                yield from _entry(key, defaults.get(dotted((*prefix, key.name))), variables.get((*prefix, key.name)))
             case Table() | Tables():
                 pass
     for key in keys:

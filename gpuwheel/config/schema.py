@@ -32,6 +32,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _object(fields: type, defaults: Mapping[str, object]) -> dict[str, Any]:
+    """A table; `defaults` by the names of its keys, those of tables in it with dots."""
     keys = keys_of(fields).values()
     required = [key.name for key in keys if key.required and key.name not in defaults]
     return {
@@ -50,7 +51,10 @@ def _property(key: Key, defaults: Mapping[str, object]) -> dict[str, Any]:
         case Array(item):
             described |= _list_of(item)
         case Table(fields):
-            described |= _object(fields, {})
+            inner = {
+                name.partition(".")[2]: value for name, value in defaults.items() if name.startswith(f"{key.name}.")
+            }
+            described |= _object(fields, inner)
         case Tables(name, fields):
             pattern = name.schema["pattern"]
             described |= {

@@ -99,7 +99,7 @@ class LinkStubs:
 
     @property
     def link_options(self) -> tuple[str, ...]:
-        """For a driver such as g++: find the stubs first, and hide what is linked in from static libraries."""
+        """For a driver such as g++, ahead of other folders: find the stubs, and hide what static libraries bring."""
         return (f"-L{self.folder}", "-Wl,--exclude-libs,ALL")
 
 
@@ -110,6 +110,8 @@ class Toolchain:
     device: DeviceCompiler
     torch: TorchSdk
     host: HostCompiler
+    stubs: LinkStubs | None = None
+    """What is linked against; `None`: the libraries of the machine that builds."""
 
     @property
     def pins(self) -> tuple[str, ...]:
@@ -189,6 +191,8 @@ class NvccToolchain:
     """`None` where no extension uses torch."""
     python: PythonHeaders | None
     """`None` where no extension is a Python module."""
+    stubs: LinkStubs | None = None
+    """What is linked against; `None`: the libraries of the machine that builds."""
 
     @property
     def pins(self) -> tuple[str, ...]:

@@ -74,6 +74,7 @@ class EmbedBuild:
                 groups=groups,
                 headers=shipped_headers(self._cache),
                 sdk=toolchain.torch,
+                stubs=toolchain.stubs,
                 torch_floor=cell.torch_floor,
                 manifests=self._write_manifests(groups, libraries, work / "manifests"),
             )
@@ -86,7 +87,7 @@ class EmbedBuild:
                     torch_floor=cell.torch_floor,
                     with_kernels={library.file for library in libraries if library.kernels},
                     build_folders=[str(work), str(config.project.root)],
-                    platform=config.settings.wheel.platform,
+                    platform=toolchain.stubs.platform if toolchain.stubs else None,
                 )
                 yield Compiled(wheel, expected, self._sbom(toolchain))
 
@@ -146,7 +147,7 @@ class EmbedBuild:
             f"torch   headers of {torch.version} for torch {self._cell.torch_floor} ({torch.found_via})"
         )
         self._reporter.info(f"host    {host.identity} ({host.found_via})")
-        return Toolchain(device, torch, host)
+        return Toolchain(device, torch, host, self._session.link_stubs(host))
 
     def _sbom(self, toolchain: Toolchain) -> bytes:
         toolkit = load_tables().cuda[self._cell.cuda]

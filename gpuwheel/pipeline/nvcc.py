@@ -88,7 +88,7 @@ class NvccBuild:
                 torch_floor=cell.torch_floor,
                 with_kernels={library_file(library, toolchain) for library in self._libraries if library.cubins},
                 build_folders=[str(work), str(config.project.root)],
-                platform=config.settings.wheel.platform,
+                platform=toolchain.stubs.platform if toolchain.stubs else None,
                 claims=Claims(cell.torch, cell.python_tag != "py3-none", self._provided(toolchain)),
             )
             yield Compiled(wheel, expected, self._sbom(toolchain))
@@ -112,7 +112,7 @@ class NvccBuild:
         if torch is not None:
             session.reporter.info(f"torch   headers of {torch.version} ({torch.found_via})")
         session.reporter.info(f"host    {host.identity} ({host.found_via})")
-        return NvccToolchain(cuda, host, torch, python)
+        return NvccToolchain(cuda, host, torch, python, session.link_stubs(host))
 
     @property
     def _linked(self) -> frozenset[str]:

@@ -9,7 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from gpuwheel._cache import Cache
+from gpuwheel.errors import ToolchainError
 from gpuwheel.toolchain import Context
+from gpuwheel.toolchain.link_stubs import find_link_stubs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from gpuwheel.config import LoadedConfig
     from gpuwheel.model.cells import Cell
     from gpuwheel.model.reporter import Reporter
+    from gpuwheel.model.toolchain import HostCompiler, LinkStubs
     from gpuwheel.toolchain.lock_check import BuildInputs
 
 __all__ = ["Compiled", "ModeBuild", "Session", "epoch_of"]
@@ -87,6 +90,28 @@ class Session:
         """MAX_JOBS, as torch's own builds read it, else the cores this process may use."""
         text = self.environ.get("MAX_JOBS", "")
         return int(text) if text.isdigit() and int(text) > 0 else len(os.sched_getaffinity(0))
+
+    def link_stubs(self, host: HostCompiler) -> LinkStubs | None:
+        """What to link against for the wheel's platform; `None`: the libraries of the machine that builds.
+
+        The default platform gives way, with a warning, where the compiler lacks what it takes; one that the project
+        names does not.
+
+        Raises:
+            ToolchainError: the platform that the project names cannot be linked for.
+        """
+        platform = self.config.settings.wheel.platform
+        if platform == "system":
+            return None
+        try:
+            stubs = find_link_stubs(platform, host, context=self.context)
+        except ToolchainError as error:
+            if "wheel.platform" in self.config.origins:
+                raise
+            self.reporter.warn(f"linking for this machine alone: {error.message}; {error.hint}")
+            return None
+        self.reporter.info(f"link    libraries of {stubs.platform} with glibc {stubs.glibc} ({stubs.found_via})")
+        return stubs
 
     @contextmanager
     def workspace(self, *, keep: bool) -> Iterator[Path]:

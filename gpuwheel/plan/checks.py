@@ -142,7 +142,7 @@ def _platform(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Proble
     machine = cell.platform.removeprefix("linux_")
     known = [policy.name for policy in tables.platforms if policy.machine == machine]
     asked = settings.wheel.platform
-    if asked is not None and asked not in known:
+    if asked not in {"system", *known}:
         close = difflib.get_close_matches(asked, known, n=1)
         yield Problem(
             f"wheel.platform {asked!r} is not one whose symbols gpuwheel knows (known: {', '.join(known)})",

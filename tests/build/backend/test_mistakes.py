@@ -106,11 +106,19 @@ def test_a_wheel_above_its_size_is_refused(project: Project, tmp_path: Path) -> 
     assert "max-size" in refused(project, tmp_path)  # the key to raise
 
 
-def test_a_platform_that_the_symbols_do_not_allow_is_refused(project: Project, tmp_path: Path) -> None:
+def test_a_platform_that_no_stubs_are_made_for_is_refused(project: Project, tmp_path: Path) -> None:
     text = (project.root / "pyproject.toml").read_text()
     project.write("pyproject.toml", text + '\n[tool.gpuwheel.wheel]\nplatform = "manylinux_2_5"\n')
+    assert 'platform = "manylinux_2_17"' in refused(project, tmp_path)
+
+
+def test_a_function_that_the_platform_lacks_is_refused(project: Project, tmp_path: Path) -> None:
+    # glibc 2.39 has it: it is declared here, so that headers of every glibc do.
+    source = 'extern "C" int pidfd_getpid(int);\nstatic volatile int called = pidfd_getpid(0);\n'
+    project.write("csrc/newer.cpp", source)
     output = refused(project, tmp_path)
-    assert "GLIBC" in output
+    assert "imports symbols that nothing provides (pidfd_getpid" in output
+    assert "`platform`" in output
 
 
 def test_no_compiler(project: Project, tmp_path: Path) -> None:
