@@ -39,9 +39,12 @@ function(gpuwheel_nvcc_library target)
   # Paths of this build must not reach the library (__FILE__ in headers): same sources, same bytes.
   list(TRANSFORM arg_PREFIX_MAP PREPEND "-ffile-prefix-map=")
   set(host_options ${arg_PREFIX_MAP} -ffunction-sections -fdata-sections)
-  list(JOIN host_options "," host_options_of_nvcc)
+  # nvcc splits what it passes on at commas and blanks, which folders may have: the host compiler reads them from a file.
+  list(TRANSFORM host_options REPLACE "(.+)" "'\\1'" OUTPUT_VARIABLE quoted_options)
+  list(JOIN quoted_options "\n" quoted_options)
+  file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/${target}.options" CONTENT "${quoted_options}\n" @ONLY)
   target_compile_options(${target} PRIVATE
-    "$<$<COMPILE_LANGUAGE:CXX>:${host_options}>" "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=${host_options_of_nvcc}>"
+    "$<$<COMPILE_LANGUAGE:CXX>:${host_options}>" "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=@${CMAKE_CURRENT_BINARY_DIR}/${target}.options>"
     "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fno-gnu-unique;-Wno-attributes>"
     "$<$<COMPILE_LANGUAGE:CXX>:${arg_FLAGS}>" "$<$<COMPILE_LANGUAGE:CUDA>:${arg_NVCC_FLAGS}>")
   set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${arg_VERSION_SCRIPT}")

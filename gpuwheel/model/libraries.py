@@ -76,6 +76,8 @@ class NvccLibrary:
     include_packages: tuple[str, ...]
     """"DISTRIBUTION/FOLDER"."""
     exports: tuple[str, ...]
+    declared: frozenset[ArchTarget] = frozenset()
+    """What the user's own CMake project compiles it for, which names the sources."""
 
     @property
     def package(self) -> str:
@@ -88,14 +90,19 @@ class NvccLibrary:
         return self.import_path.rpartition(".")[2]
 
     @property
+    def targets(self) -> frozenset[ArchTarget]:
+        """What some source is compiled for."""
+        return frozenset(target for source in self.sources if source.cuda for target in source.targets) | self.declared
+
+    @property
     def cubins(self) -> frozenset[Arch]:
         """Architectures that some source is compiled for."""
-        return frozenset(target.arch for source in self.sources if source.cuda for target in source.targets)
+        return frozenset(target.arch for target in self.targets)
 
     @property
     def ptx(self) -> frozenset[Arch]:
         """Architectures that some source has PTX for."""
-        return frozenset(t.arch for source in self.sources if source.cuda for t in source.targets if t.ptx)
+        return frozenset(target.arch for target in self.targets if target.ptx)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,151 @@
+"""What comes out of existing projects: the widest honest tag, and libraries that load."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+
+from gpuwheel._resources import resource
+from gpuwheel.audit import audit_wheel
+from gpuwheel.audit.elf import read_elf
+from gpuwheel.audit.fatbin import library_images
+from gpuwheel.compatibility import load_tables
+from gpuwheel.model.findings import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Project, Wheel
+
+pytestmark = [pytest.mark.compiler, pytest.mark.network]
+
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+
+CALL_STABLE = """
+import torch
+from nv_stable import add_rms_norm
+torch.manual_seed(0)
+x, r, w = torch.randn(5, 96), torch.randn(5, 96), torch.randn(96)
+total = (x + r).double()
+expected = total * torch.rsqrt(total.pow(2).mean(-1, keepdim=True) + 1e-6) * w
+torch.testing.assert_close(add_rms_norm(x, r, w, 1e-6), expected.float())
+assert torch._C._dispatch_has_kernel_for_dispatch_key("nv_stable::add_rms_norm", "CUDA")
+"""
+
+CALL_EXACT = """
+import torch
+from nv_exact import scale
+torch.testing.assert_close(scale(torch.arange(5.0), 3.0), torch.arange(5.0) * 3)
+"""
+
+CALL_PLAIN = """
+import ctypes, pathlib
+library = ctypes.CDLL(str(next(pathlib.Path("nv_plain").glob("libplain*.so"))))
+assert library.plain_version() == 7
+assert library.plain_device_count() == 0
+"""
+
+
+def images(wheel: Wheel, library: str) -> set[str]:
+    elf = read_elf((wheel.root / library).read_bytes(), library)
+    return {f"{image} {image.codec}" for image in library_images(elf)}
+
+
+def needed(wheel: Wheel, library: str) -> set[str]:
+    return set(read_elf((wheel.root / library).read_bytes(), library).needed)
+
+
+def refusals(wheel: Wheel) -> list[str]:
+    found = audit_wheel(wheel.path, load_tables())
+    return [f"{finding.rule}: {finding.problem}" for finding in found if finding.severity is Severity.ERROR]
+
+
+def test_a_stable_extension_becomes_one_file_for_every_python_and_torch(
+    project: Callable[[str], Project], tmp_path: Path
+) -> None:
+    wheel = project("stable").wheel(tmp_path / "out")
+    assert wheel.tag.startswith("py3-none-manylinux_2_")
+    assert wheel.requirements == ["torch>=2.10"]
+    assert "libtorch.so" in needed(wheel, "nv_stable/_C.so")
+    assert not any(
+        name.startswith(("libcudart", "libcuda", "libtorch_", "libc10")) for name in needed(wheel, "nv_stable/_C.so")
+    )
+    assert images(wheel, "nv_stable/_C.so") == {"sm_80 zstd", "compute_80 zstd"}
+    manifest = json.loads((wheel.root / "nv_stable" / "_kernels.json").read_text(encoding="utf-8"))
+    jsonschema.validate(manifest, json.loads(resource("data", "kernels.schema.json").read_text(encoding="utf-8")))
+    assert (manifest["toolkit"], manifest["driver_floor"]) == ("13.0", "580")
+    assert refusals(wheel) == []
+    assert read_elf((wheel.root / "nv_stable/_C.so").read_bytes(), "_C.so").exports == ()
+    if HAS_TORCH:
+        called = wheel.python(CALL_STABLE)
+        assert called.code == 0, called.output
+
+
+def test_an_extension_on_torchs_cpp_abi_is_built_without_torch_for_one_minor(
+    project: Callable[[str], Project], tmp_path: Path
+) -> None:
+    wheel = project("exact").wheel(tmp_path / "out")
+    assert wheel.tag.startswith("py3-none-manylinux_2_")
+    assert wheel.requirements == ["torch==2.13.*"]
+    assert {name for name in needed(wheel, "nv_exact/_C.so") if "torch" in name} == {"libtorch.so"}
+    assert refusals(wheel) == []
+    if HAS_TORCH:
+        called = wheel.python(CALL_EXACT)
+        assert called.code == 0, called.output
+
+
+def test_a_plain_library_links_device_code_of_sources_with_archs_of_their_own(
+    project: Callable[[str], Project], tmp_path: Path
+) -> None:
+    plain = project("plain")
+    plain.replace("pyproject.toml", 'libraries = ["cublasLt"]\n', "")
+    plain.replace("csrc/api.cu", "#include <cublasLt.h>\n", "")
+    plain.replace("csrc/api.cu", "unsigned long plain_cublaslt_version() { return cublasLtGetVersion(); }\n", "")
+    wheel = plain.wheel(tmp_path / "out")
+    assert wheel.tag.startswith("py3-none-manylinux_2_")
+    assert wheel.requirements == []
+    assert {image.partition(" ")[0] for image in images(wheel, "nv_plain/libplain.so")} == {"sm_80", "sm_90", "sm_90a"}
+    exports = read_elf((wheel.root / "nv_plain/libplain.so").read_bytes(), "libplain.so").exports
+    assert set(exports) == {"plain_version", "plain_device_count", "plain_squares", "plain_hopper"}
+    assert refusals(wheel) == []
+    called = wheel.python(CALL_PLAIN)
+    assert called.code == 0, called.output
+
+
+@pytest.mark.heavy
+def test_a_library_of_the_toolkit_is_linked_by_name_and_becomes_a_dependency(
+    project: Callable[[str], Project], tmp_path: Path
+) -> None:
+    wheel = project("plain").wheel(tmp_path / "out")
+    assert wheel.requirements == ["nvidia-cublas>=13.1,<14"]
+    assert "libcublasLt.so.13" in needed(wheel, "nv_plain/libplain.so")
+    assert refusals(wheel) == []
+
+
+@pytest.mark.heavy
+def test_a_pybind11_module_is_for_one_python_and_one_torch(project: Callable[[str], Project], tmp_path: Path) -> None:
+    wheel = project("classic").wheel(tmp_path / "out")
+    assert wheel.tag.startswith("cp3")
+    assert wheel.tag.split("-")[0] == wheel.tag.split("-")[1]
+    assert wheel.requirements == ["torch==2.13.*"]
+    (module,) = (wheel.root / "nv_classic").glob("_C.cpython-*.so")
+    assert {"libtorch.so", "libtorch_python.so"} <= needed(wheel, f"nv_classic/{module.name}")
+    assert refusals(wheel) == []
+    if HAS_TORCH:
+        code = "import torch; from nv_classic import scale; assert scale(torch.ones(3), 2.0).tolist() == [2, 2, 2]"
+        called = wheel.python(code)
+        assert called.code == 0, called.output
+
+
+@pytest.mark.heavy
+def test_the_newest_pinned_toolkit(project: Callable[[str], Project], tmp_path: Path) -> None:
+    newest = max(row.version for row in load_tables().cuda.values() if row.nvcc)
+    wheel = project("stable").wheel(tmp_path / "out", {"gpuwheel.cuda": str(newest)})
+    manifest = json.loads((wheel.root / "nv_stable" / "_kernels.json").read_text(encoding="utf-8"))
+    assert manifest["toolkit"] == str(newest)
+    assert refusals(wheel) == []
