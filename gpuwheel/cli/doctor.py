@@ -16,7 +16,7 @@ from gpuwheel import __version__
 from gpuwheel._cache import Cache
 from gpuwheel.cli import machine_checks, parameters
 from gpuwheel.cli.checks import Check, State
-from gpuwheel.cli.project_checks import project_report, runs_here
+from gpuwheel.cli.project_checks import Machine, project_report, runs_here
 from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import GpuwheelError
 from gpuwheel.toolchain import find_host_compiler
@@ -80,13 +80,13 @@ def _diagnose(
         index, misread = _index_settings(environ)
         tables = load_tables()
         asked = pool.submit(_ask, index) if network and index is not None else None
-        project, cell = project_report(root, environ, settings, tables, cache)
+        project, cell = project_report(root, settings, Machine(environ, tables, cache))
         return [
             *machine_checks.platform_checks(tables),
             *machine_checks.driver_checks(driver.result()),
             *machine_checks.toolkit_checks(probe_toolkits(environ)),
             *machine_checks.package_checks(),
-            machine_checks.host_compiler_check(host.result),
+            machine_checks.host_compiler_check(host.result, needed=cell is None or cell.mode != "kernels"),
             *machine_checks.tool_checks({name: tool.result() for name, tool in tools.items()}),
             stored.result(),
             *misread,

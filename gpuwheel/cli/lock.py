@@ -63,7 +63,8 @@ def lock_command(project: Path, settings: tuple[str, ...], *, check: bool) -> No
         file.write(text.encode())
     for line in _remarks(packages):
         terminal.warn(line)
-    click.echo(f"{path}: {len(packages.packages)} packages, {build.inputs.host.identity}")
+    host = f", {build.inputs.host.identity}" if build.inputs.host else ""
+    click.echo(f"{path}: {len(packages.packages)} packages{host}")
 
 
 def _remarks(packages: Pylock) -> list[str]:

@@ -90,11 +90,15 @@ def package_checks() -> Iterator[Check]:
         yield Check(name, "machine", name, state, version or "not installed: a build needs none")
 
 
-def host_compiler_check(find: Callable[[], HostCompiler]) -> Check:
+def host_compiler_check(find: Callable[[], HostCompiler], *, needed: bool) -> Check:
     """The C++ compiler that a build takes."""
     try:
         host = find()
     except GpuwheelError as error:
+        if not needed:
+            return Check(
+                "host-compiler", "tools", "C++ compiler", State.NOTE, f"{error.message}: this build needs none"
+            )
         return Check.of_error("host-compiler", "tools", "C++ compiler", error)
     return Check("host-compiler", "tools", "C++ compiler", State.OK, host.identity, f"{host.path}, by {host.found_via}")
 

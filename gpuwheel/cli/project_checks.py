@@ -11,24 +11,28 @@ from packaging.version import Version
 from gpuwheel.cli.checks import Check, State
 from gpuwheel.compatibility import serves
 from gpuwheel.compile.includes import toolkit_includes
-from gpuwheel.config import host_libraries, kernel_groups, load_config
-from gpuwheel.errors import GpuwheelError
+from gpuwheel.config import host_libraries, kernel_groups, load_config, nvcc_libraries
+from gpuwheel.errors import ConfigError, GpuwheelError, LockError
+from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.plan import plan
+from gpuwheel.toolchain.cuda_host import find_nvcc_host_compiler
+from gpuwheel.toolchain.cuda_toolkit import machine_toolkit
+from gpuwheel.toolchain.cuda_wheels import cached_nvcc
 from gpuwheel.toolchain.device import present_device_compiler
 from gpuwheel.toolchain.probe_tools import installed_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from gpuwheel._cache import Cache
     from gpuwheel.compatibility import CudaToolkit, Tables
     from gpuwheel.config import LoadedConfig
     from gpuwheel.model.cells import Cell
-    from gpuwheel.model.pins import HeadersPin
+    from gpuwheel.model.pins import HeadersPin, Pin
     from gpuwheel.toolchain.probe_driver import Driver
 
-__all__ = ["ProjectReport", "project_report", "runs_here"]
+__all__ = ["Machine", "ProjectReport", "project_report", "runs_here"]
 
 _SECTION = "project"
 
@@ -49,8 +53,17 @@ class ProjectReport:
         self.checks.append(Check(name, _SECTION, subject, state, found, fix=fix))
 
 
+@dataclass(frozen=True)
+class Machine:
+    """What a build of any project meets."""
+
+    environ: Mapping[str, str]
+    tables: Tables
+    cache: Cache
+
+
 def project_report(
-    root: Path, environ: Mapping[str, str], settings: Mapping[str, str | list[str]], tables: Tables, cache: Cache
+    root: Path, settings: Mapping[str, str | list[str]], machine: Machine
 ) -> tuple[ProjectReport, Cell | None]:
     """What a build of the project in `root` would make and use, and the wheel it would build, if any."""
     report = ProjectReport()
@@ -58,16 +71,18 @@ def project_report(
         report.add("project", "project", State.NOTE, f"none in {root}")
         return report, None
     try:
-        config = load_config(root, environ=environ, config_settings=settings)
+        config = load_config(root, environ=machine.environ, config_settings=settings)
         report.add("project", "project", State.OK, config.project.name, where=str(root))
         for number, warning in enumerate(config.warnings):
             report.problem(f"configuration-{number}", "configuration", State.WARNING, warning, fix=None)
-        cell = _plan(config, tables, report)
+        cell = _plan(config, machine.tables, report)
         if cell is not None:
-            host_libraries(config)  # their sources exist
-            _toolchain(config, cell, tables, cache, report)
+            _toolchain(config, cell, machine, report)
+            if config.settings.locked:
+                _lock(root, settings, machine, report)
     except GpuwheelError as error:
-        report.problem("configuration", "configuration", State.ERROR, error.message, fix=error.hint)
+        subject = "configuration" if isinstance(error, ConfigError) else "toolchain"
+        report.problem(subject, subject, State.ERROR, error.message, fix=error.hint)
         return report, None
     return report, cell
 
@@ -87,22 +102,61 @@ def _plan(config: LoadedConfig, tables: Tables, report: ProjectReport) -> Cell |
     return accepted[0] if accepted else None
 
 
-def _toolchain(config: LoadedConfig, cell: Cell, tables: Tables, cache: Cache, report: ProjectReport) -> None:
-    toolkit = tables.cuda[cell.cuda]
-    device = present_device_compiler(toolkit, cache)
-    subject = "device compiler"
-    name = f"NVRTC of CUDA {cell.cuda}"
-    if device is not None:
-        report.add("device-compiler", subject, State.OK, name, where=device.found_via)
+def _toolchain(config: LoadedConfig, cell: Cell, machine: Machine, report: ProjectReport) -> None:
+    """What compiles the device code, and the headers it needs."""
+    toolkit = machine.tables.cuda[cell.cuda]
+    if cell.mode == "nvcc":
+        nvcc_libraries(config, cell)  # their sources exist
+        _nvcc(toolkit, machine, report)
+        headers = {"exact": machine.tables.torch[cell.torch_floor].headers, "stable": machine.tables.torch_sdk}
+        torch = headers.get(cell.torch)
     else:
-        size = _download_size(toolkit)
-        report.add("device-compiler", subject, State.NOTE, f"{name}: the first build fetches it, {size / 1e6:.0f} MB")
-        report.to_fetch.append("the device compiler")
-    includes = toolkit_includes(kernel_groups(config, cell))
-    _headers("torch-headers", "torch headers", tables.torch_sdk, cache, report)
-    for pin in toolkit.headers:
-        if pin.is_needed_for(includes):
-            _headers(f"{pin.name}-headers", "toolkit headers", pin, cache, report)
+        _nvrtc(toolkit, machine, report)
+        torch = machine.tables.torch_sdk if cell.mode == "embed" and host_libraries(config) else None
+        includes = toolkit_includes(kernel_groups(config, cell))
+        for pin in toolkit.headers:
+            if pin.is_needed_for(includes):
+                _headers(f"{pin.name}-headers", "toolkit headers", pin, machine.cache, report)
+    if torch is not None:
+        _headers("torch-headers", "torch headers", torch, machine.cache, report)
+
+
+def _nvrtc(toolkit: CudaToolkit, machine: Machine, report: ProjectReport) -> None:
+    device = present_device_compiler(toolkit, machine.cache)
+    _compiler(f"NVRTC of CUDA {toolkit.version}", device.found_via if device else None, toolkit.components, report)
+
+
+def _nvcc(toolkit: CudaToolkit, machine: Machine, report: ProjectReport) -> None:
+    """A toolkit of the machine, or the pinned wheels; and whether nvcc takes the C++ compiler."""
+    find_nvcc_host_compiler(machine.environ, toolkit, machine.tables.cuda)
+    own = machine_toolkit(toolkit, machine.environ)
+    if own is not None:
+        report.add("device-compiler", "device compiler", State.OK, f"nvcc of CUDA {own.version}", where=str(own.root))
+        return
+    cached = cached_nvcc(toolkit, machine.cache)
+    _compiler(f"nvcc of CUDA {toolkit.version}", cached.found_via if cached else None, toolkit.nvcc, report)
+
+
+def _compiler(name: str, found_via: str | None, pins: Sequence[Pin], report: ProjectReport) -> None:
+    if found_via is not None:
+        report.add("device-compiler", "device compiler", State.OK, name, where=found_via)
+        return
+    size = f"{_download_size(pins) / 1e6:.0f} MB"
+    report.add("device-compiler", "device compiler", State.NOTE, f"{name}: the first build fetches it, {size}")
+    report.to_fetch.append("the device compiler")
+
+
+def _lock(root: Path, settings: Mapping[str, str | list[str]], machine: Machine, report: ProjectReport) -> None:
+    """Whether the lock file allows what this machine has."""
+    # The pipeline brings every stage with it, which takes half a second; few projects are locked.
+    from gpuwheel.pipeline import Build  # noqa: PLC0415
+
+    try:
+        Build(root, machine.environ, settings, SilentReporter()).check_lock()
+    except LockError as error:
+        report.problem("lock", "lock", State.ERROR, error.message, fix=error.hint)
+    else:
+        report.add("lock", "lock", State.OK, "allows what is used here")
 
 
 def _headers(name: str, subject: str, pin: HeadersPin, cache: Cache, report: ProjectReport) -> None:
@@ -113,9 +167,9 @@ def _headers(name: str, subject: str, pin: HeadersPin, cache: Cache, report: Pro
         report.to_fetch.append(f"headers of {pin.name}")
 
 
-def _download_size(toolkit: CudaToolkit) -> int:
+def _download_size(pins: Sequence[Pin]) -> int:
     tags = list(sys_tags())
-    files = [pin.file_for(tags) for pin in toolkit.components]
+    files = [pin.file_for(tags) for pin in pins]
     return sum(file.size for file in files if file is not None)
 
 

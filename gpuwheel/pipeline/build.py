@@ -113,15 +113,23 @@ class Build:
     def fetch(self) -> None:
         """Fill the cache, so that a build needs no network."""
         self._check_platform()
+        self.check_lock()
+        self._mode.fetch()
+
+    def check_lock(self) -> None:
+        """Refuse to go on if the build is locked and would use what its lock file does not name.
+
+        Raises:
+            LockError: it would, or there is no lock file.
+        """
         if self._lock is not None:
             check_inputs(self._lock, self.inputs)
-        self._mode.fetch()
 
     def requires(self, *, editable: bool) -> list[str]:
         """What a build environment needs beside gpuwheel: CMake, Ninja, and exact pins of the device compiler."""
         self._check_platform()
+        self.check_lock()
         if self._lock is not None:
-            check_inputs(self._lock, self.inputs)
             return locked_requirements(self._lock, self.inputs, self._mode.requires())
         return [*inner.requires(self.config.inner, editable=editable), *self._mode.requires()]
 
@@ -176,8 +184,8 @@ class Build:
         return read_lock(self._root / LOCK_FILE) if self.config.settings.locked else None
 
     def _hold_to_lock(self) -> None:
+        self.check_lock()
         if self._lock is not None:
-            check_inputs(self._lock, self.inputs)
             check_installed(self._lock, without=self.inputs.pins)
             self._reporter.info(f"locked: everything is as {LOCK_FILE} names it")
 

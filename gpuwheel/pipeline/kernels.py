@@ -15,7 +15,7 @@ from gpuwheel.compile.manifest import build_manifest, manifest_bytes
 from gpuwheel.config import kernel_groups
 from gpuwheel.model.toolchain import KernelsToolchain
 from gpuwheel.pipeline.session import Compiled
-from gpuwheel.toolchain import find_device_compiler, find_host_compiler
+from gpuwheel.toolchain import find_device_compiler
 from gpuwheel.toolchain.lock_check import BuildInputs
 from gpuwheel.wheel import Member, append_members, toolchain_sbom
 
@@ -45,7 +45,7 @@ class KernelsBuild:
         """NVRTC with its headers."""
         toolkit = load_tables().cuda[self._session.cell.cuda]
         headers = tuple(pin for pin in toolkit.headers if pin.is_needed_for(self._includes))
-        return BuildInputs(toolkit.components, headers, find_host_compiler(self._session.environ))
+        return BuildInputs(toolkit.components, headers, host=None)
 
     def fetch(self) -> None:
         """The device compiler goes into the cache even where this environment has it."""

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from gpuwheel._cache import Cache
     from gpuwheel.compatibility import CudaToolkit
     from gpuwheel.model.pins import Pin, PinnedFile
     from gpuwheel.toolchain.context import Context
 
-__all__ = ["find_nvcc_wheels"]
+__all__ = ["cached_nvcc", "find_nvcc_wheels"]
 
 _LEFT_OUT = ("libnvvm.so*",)  # for programs that compile at run time; nvcc has its own copy in cicc: 63 MB
 _LAYOUT = "1"  # of a provisioned folder; part of its key
@@ -35,8 +36,7 @@ def find_nvcc_wheels(toolkit: CudaToolkit, *, context: Context) -> CudaToolchain
         CacheError: the cache cannot be written.
     """
     files = {pin: _file_for(pin) for pin in toolkit.nvcc}
-    lines = sorted(f"{file.filename} {file.sha256}" for file in files.values())
-    key = hashlib.sha256("\n".join([_LAYOUT, *lines]).encode()).hexdigest()
+    key = _key(files)
     cached = context.cache.lookup("toolchains", key)
     if cached is not None:
         if _is_whole(_root(cached, toolkit)):
@@ -45,6 +45,22 @@ def find_nvcc_wheels(toolkit: CudaToolkit, *, context: Context) -> CudaToolchain
         context.cache.remove("toolchains", key)
     tree = _provision(toolkit, files, key, context)
     return _toolchain(tree, toolkit, key, "index, cached")
+
+
+def cached_nvcc(toolkit: CudaToolkit, cache: Cache) -> CudaToolchain | None:
+    """The pinned nvcc of `toolkit`, if the cache has it; nothing is downloaded.
+
+    Raises:
+        ToolchainError: no file of a pin is for this machine.
+    """
+    key = _key({pin: _file_for(pin) for pin in toolkit.nvcc})
+    cached = cache.lookup("toolchains", key)
+    return None if cached is None else _toolchain(cached, toolkit, key, "cache")
+
+
+def _key(files: Mapping[Pin, PinnedFile]) -> str:
+    lines = sorted(f"{file.filename} {file.sha256}" for file in files.values())
+    return hashlib.sha256("\n".join([_LAYOUT, *lines]).encode()).hexdigest()
 
 
 def _provision(toolkit: CudaToolkit, files: Mapping[Pin, PinnedFile], key: str, context: Context) -> Path:

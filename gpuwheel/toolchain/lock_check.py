@@ -41,7 +41,8 @@ class BuildInputs:
     pins: tuple[Pin, ...]
     """Distributions that are unpacked and used whole."""
     headers: tuple[HeadersPin, ...]
-    host: HostCompiler
+    host: HostCompiler | None
+    """`None`: no host code is compiled."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """What else goes into the build, by its name -> sha256."""
 
@@ -58,7 +59,7 @@ def make_lock(packages: Pylock, inputs: BuildInputs) -> Lock:
         version=__version__,
         headers={pin.requirement: pin.digest for pin in inputs.headers},
         digests=inputs.digests,
-        host=LockedCompiler(inputs.host.identity, inputs.host.target),
+        host=_locked(inputs.host),
     )
     wrong = list(_pin_differences(lock, inputs.pins))
     if wrong:
@@ -155,12 +156,13 @@ def _input_differences(lock: Lock, inputs: BuildInputs) -> Iterator[str]:
         for name, digest in used.items():
             if locked.get(name) != digest:
                 yield f"{subject}{name} have the digest {digest} (the lock says {locked.get(name, 'nothing')})"
-    host = LockedCompiler(inputs.host.identity, inputs.host.target)
-    if lock.host != host:
-        yield (
-            f"the C++ compiler is {host.identity} for {host.target} "
-            f"(the lock says {lock.host.identity} for {lock.host.target})"
-        )
+    host = _locked(inputs.host)
+    if host not in {None, lock.host}:
+        yield f"the C++ compiler is {host} (the lock says {lock.host or 'nothing'})"
+
+
+def _locked(host: HostCompiler | None) -> LockedCompiler | None:
+    return None if host is None else LockedCompiler(host.identity, host.target)
 
 
 def _pin_differences(lock: Lock, pins: Sequence[Pin]) -> Iterator[str]:

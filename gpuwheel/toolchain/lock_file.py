@@ -44,6 +44,9 @@ class LockedCompiler:
     identity: str
     target: str
 
+    def __str__(self) -> str:
+        return f"{self.identity} for {self.target}"
+
 
 @dataclass(frozen=True)
 class Lock:
@@ -59,7 +62,8 @@ class Lock:
     """`name==version` of a distribution -> `model.pins.tree_digest` of the headers that are cut out of it."""
     digests: Mapping[str, str]
     """What else goes into a build, by its name -> sha256."""
-    host: LockedCompiler
+    host: LockedCompiler | None
+    """`None`: the build compiles no host code."""
 
 
 def read_lock(path: Path) -> Lock:
@@ -89,14 +93,14 @@ def parse_lock(data: bytes, name: str) -> Lock:
         if table["schema"] != _SCHEMA:
             msg = f"{name} was written by another gpuwheel (schema {table['schema']}, expected {_SCHEMA})"
             raise LockError(msg, hint=_AGAIN)
-        host = table["host-compiler"]
+        host = table.get("host-compiler")
         return Lock(
             digest=hashlib.sha256(data).hexdigest(),
             packages=packages,
             version=table["version"],
             headers=dict(table["headers"]),
             digests=dict(table["digests"]),
-            host=LockedCompiler(host["identity"], host["target"]),
+            host=None if host is None else LockedCompiler(host["identity"], host["target"]),
         )
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as error:
         msg = f"{name} cannot be read ({error})"
@@ -121,9 +125,10 @@ def render_lock(lock: Lock) -> str:
     for key, digests in (("headers", lock.headers), ("digests", lock.digests)):
         lines += ["", f"[tool.gpuwheel.{key}]"]
         lines += [f"{_text(name)} = {_text(digest)}" for name, digest in sorted(digests.items())]
-    lines += ["", "[tool.gpuwheel.host-compiler]"]
-    lines += [f"identity = {_text(lock.host.identity)}", f"target = {_text(lock.host.target)}", ""]
-    return "\n".join(lines)
+    if lock.host is not None:
+        lines += ["", "[tool.gpuwheel.host-compiler]"]
+        lines += [f"identity = {_text(lock.host.identity)}", f"target = {_text(lock.host.target)}"]
+    return "\n".join([*lines, ""])
 
 
 def _package(package: Package) -> Iterator[str]:

@@ -181,3 +181,28 @@ def test_an_old_cmake_is_told(machine: Machine) -> None:
     assert checks["sccache"]["found"] == "0.9.1"
     assert checks["ccache"]["found"] == "does not run"
     assert checks["ccache"]["state"] == "note"
+
+
+def test_an_nvcc_that_nobody_has_stops_a_build(machine: Machine) -> None:
+    (machine.root / "ops.cu").touch()
+    text = PYPROJECT.partition("[tool.gpuwheel.kernels")[0].replace("archs", 'cuda = "12.4"\narchs')
+    text += '[tool.gpuwheel.extensions."ops._C"]\nmode = "nvcc"\nsources = ["k.cu", "ops.cpp"]\n'
+    (machine.root / "project/pyproject.toml").write_text(text, encoding="utf-8")
+    macros = 'echo "#define __GNUC__ 11"; echo "#define __GNUC_MINOR__ 4"'
+    machine.program("c++", COMPILER.replace("esac", f"-dM) {macros};; esac"))
+    assert "no package index has nvcc" in machine.document("--no-network")["toolchain"]["found"]
+
+
+def test_a_wheel_without_host_code_needs_no_compiler(machine: Machine) -> None:
+    (machine.root / "bin/c++").unlink()
+    text = PYPROJECT.replace('sources = ["ops.cpp"]', 'mode = "kernels"').replace("ops._C", "ops.launch")
+    (machine.root / "project/pyproject.toml").write_text(text, encoding="utf-8")
+    checks = machine.document("--no-network")
+    assert checks["host-compiler"]["state"] == "note"
+    assert "torch-headers" not in checks
+
+
+def test_a_locked_project_without_its_lock_file(machine: Machine) -> None:
+    lock = machine.document("--no-network", GPUWHEEL_LOCKED="1")["lock"]
+    assert lock["state"] == "error"
+    assert lock["fix"] == "write it: gpuwheel lock"
