@@ -54,7 +54,8 @@ class EmbedBuild:
         toolkit = tables.cuda[self._cell.cuda]
         includes = self._toolkit_includes()
         headers = (tables.torch_sdk, *(pin for pin in toolkit.headers if pin.is_needed_for(includes)))
-        return BuildInputs(toolkit.components, headers, find_host_compiler(self._environ))
+        host = find_host_compiler(self._environ)
+        return BuildInputs(toolkit.components, headers, host, self._session.link_digests(host))
 
     def fetch(self) -> None:
         """The device compiler goes into the cache even where this environment has it."""

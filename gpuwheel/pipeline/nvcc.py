@@ -63,9 +63,10 @@ class NvccBuild:
         headers: tuple[HeadersPin, ...] = () if torch is None else (torch,)
         own = machine_toolkit(toolkit, session.environ)
         if own is not None:
-            return BuildInputs((), headers, host, {f"CUDA toolkit {own.version}": own.digest})
+            own_digest = {f"parts of CUDA toolkit {own.version}": own.digest}
+            return BuildInputs((), headers, host, own_digest | session.link_digests(host))
         libraries = needed_libraries(toolkit, self._linked, _foreign_includes(self._libraries))
-        return BuildInputs(toolkit.nvcc, (*headers, *libraries), host)
+        return BuildInputs(toolkit.nvcc, (*headers, *libraries), host, session.link_digests(host))
 
     def fetch(self) -> None:
         """Everything that is not of this machine."""

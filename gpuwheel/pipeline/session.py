@@ -113,6 +113,11 @@ class Session:
         self.reporter.info(f"link    libraries of {stubs.platform} with glibc {stubs.glibc} ({stubs.found_via})")
         return stubs
 
+    def link_digests(self, host: HostCompiler) -> dict[str, str]:
+        """What is linked against in place of the machine's own libraries, for a lock."""
+        stubs = self.link_stubs(host)
+        return {} if stubs is None else {f"link-time libraries of {stubs.platform}": stubs.digest}
+
     @contextmanager
     def workspace(self, *, keep: bool) -> Iterator[Path]:
         """Where to compile: kept for an editable install, so that the next one compiles only what changed."""
