@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from old_system import MIRROR, SUITE
 
 from gpuwheel._run import run
 from gpuwheel.testing import require
@@ -70,6 +71,23 @@ def _missing_gpu() -> str | None:
     return None if status == 0 else f"the CUDA driver finds no GPU (cuInit returned {status})"
 
 
+def _missing_cross() -> str | None:
+    return None if shutil.which("aarch64-linux-gnu-g++") else "no aarch64-linux-gnu-g++"
+
+
+def _missing_qemu() -> str | None:
+    names = ("qemu-aarch64-static", "qemu-aarch64")
+    return None if any(map(shutil.which, names)) else f"no emulator ({', '.join(names)})"
+
+
+def _missing_debian() -> str | None:
+    try:
+        with urllib.request.urlopen(f"{MIRROR}/dists/{SUITE}/Release", timeout=20):  # noqa: S310  # a mirror of Debian
+            return None
+    except OSError as error:
+        return f"the mirror of Debian does not answer ({error})"
+
+
 # The words that run a program without a network; for root, and for a user where the kernel lets them.
 NAMESPACES = (["unshare", "--net"], ["unshare", "--net", "--map-root-user"])
 
@@ -93,6 +111,9 @@ FEATURES = {
     "pythons": cache(_missing_pythons),
     "gpu": cache(_missing_gpu),
     "namespaces": _missing_namespaces,
+    "cross": _missing_cross,
+    "qemu": _missing_qemu,
+    "debian": cache(_missing_debian),
 }
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-__all__ = ["OldSystem", "fetch_old_system"]
+__all__ = ["MIRROR", "SUITE", "OldSystem", "fetch_old_system", "without_preload"]
 
 MIRROR = "http://deb.debian.org/debian"
 SUITE = "bullseye"
@@ -46,10 +46,13 @@ class OldSystem:
     def run(self, command: Sequence[str | Path], *emulator: str) -> Completed:
         """Run a program with these libraries and no others; an emulator where it is for another machine."""
         loader = self.folders[0] / LOADERS[self.machine]
-        # What this system preloads is not for that one.
-        environ = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
         search = ["--library-path", ":".join(map(str, self.folders))]
-        return run([*emulator, loader, *search, *command], env=environ, check=False)
+        return run([*emulator, loader, *search, *command], env=without_preload(), check=False)
+
+
+def without_preload() -> dict[str, str]:
+    """This environment, without the libraries that are preloaded here and are not for another system."""
+    return {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
 
 
 def fetch_old_system(root: Path, machine: str) -> OldSystem:

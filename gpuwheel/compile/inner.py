@@ -6,6 +6,7 @@ on the current folder and `os.environ`, as PEP 517 says.
 
 from __future__ import annotations
 
+import platform
 from typing import TYPE_CHECKING, TypeAlias
 
 from gpuwheel.errors import CompileError
@@ -51,7 +52,9 @@ def host_settings(
     inner: Mapping[str, str | list[str]], *, project: Path, build: Path, host: HostCompiler, jobs: int
 ) -> ConfigSettings:
     """The config-settings of one build: the user's, then what gpuwheel owns."""
+    cross = {"SYSTEM_NAME": "Linux", "SYSTEM_PROCESSOR": host.machine} if host.machine != platform.machine() else {}
     return {
+        **{f"cmake.define.CMAKE_{name}": value for name, value in cross.items()},
         "build-dir": str(build),
         "build.tool-args": f"-j{jobs}",
         **inner,

@@ -20,6 +20,7 @@ from gpuwheel.pipeline.nvcc import NvccBuild
 from gpuwheel.pipeline.session import Session, epoch_of
 from gpuwheel.plan import choose, linked_requirements, plan
 from gpuwheel.toolchain import check_platform, probe_platform
+from gpuwheel.toolchain.host import target_machine
 from gpuwheel.toolchain.lock_check import check_inputs, check_installed, locked_requirements
 from gpuwheel.toolchain.lock_file import LOCK_FILE, read_lock
 from gpuwheel.wheel import SBOM_FILE, WheelEdits, add_requirements, rewrite_sdist, rewrite_wheel, with_lock
@@ -97,7 +98,7 @@ class Build:
 
     def plan(self) -> tuple[Decision, ...]:
         """Every candidate cell with its verdict; nothing is built."""
-        return plan(self.config, load_tables())
+        return plan(self.config, load_tables(), machine=target_machine(self._environ))
 
     @cached_property
     def context(self) -> Context:

@@ -142,7 +142,7 @@ class EmbedBuild:
         host = find_host_compiler(self._environ)
         toolkit, includes = tables.cuda[self._cell.cuda], self._toolkit_includes()
         device = find_device_compiler(toolkit, context=context, includes=includes, search_path=search_path)
-        torch = find_torch_sdk(tables.torch_sdk, context=context)
+        torch = find_torch_sdk(tables.torch_sdk, context=context, machine=host.machine)
         self._reporter.info(f"device  NVRTC of CUDA {device.cuda} ({device.found_via})")
         self._reporter.info(
             f"torch   headers of {torch.version} for torch {self._cell.torch_floor} ({torch.found_via})"

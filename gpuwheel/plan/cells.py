@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["plan"]
 
-# The one platform that gpuwheel builds on and for; elsewhere the toolchain refuses before anything is compiled.
-_PLATFORM = "linux_x86_64"
 _NO_HOST_CODE = "any"
 
 
@@ -36,29 +34,31 @@ class _Candidate:
 
     mode: Mode
     cuda: MinorVersion
+    machine: str
+    """CPU architecture of host code."""
 
 
-def plan(config: LoadedConfig, tables: Tables) -> tuple[Decision, ...]:
-    """Every candidate with its verdict, the preferred one first.
+def plan(config: LoadedConfig, tables: Tables, *, machine: str = "x86_64") -> tuple[Decision, ...]:
+    """Every candidate for a machine with its verdict, the preferred one first.
 
     Identifiers read `MODE-cuCUDA-torchFLOOR-PLATFORM`, with `cp311` before the platform where Python matters.
     A rejected candidate says all that is wrong with it, and never
     raises: `choose` does, where nothing is left to build.
     """
-    return tuple(_decide(candidate, config, tables) for candidate in _candidates(config.settings))
+    return tuple(_decide(candidate, config, tables) for candidate in _candidates(config.settings, machine))
 
 
-def _candidates(settings: Settings) -> Iterator[_Candidate]:
+def _candidates(settings: Settings, machine: str) -> Iterator[_Candidate]:
     used = {extension.mode for extension in settings.extensions.values()}
     for mode in Mode:
         if mode in used:
             match mode:
                 case Mode.EMBED:  # one toolkit serves every CUDA that its driver floor allows
-                    yield _Candidate(mode, settings.cuda)
+                    yield _Candidate(mode, settings.cuda, machine)
                 case Mode.KERNELS:
-                    yield _Candidate(mode, settings.cuda)
+                    yield _Candidate(mode, settings.cuda, machine)
                 case Mode.NVCC:
-                    yield _Candidate(mode, settings.cuda)
+                    yield _Candidate(mode, settings.cuda, machine)
 
 
 def _decide(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Decision:
@@ -100,7 +100,7 @@ def _cell(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Cell:
     floor = _floor(settings.torch)
     abis = {extension.abi for extension in settings.extensions.values()}
     abi = next(abi for abi in (TorchAbi.EXACT, TorchAbi.STABLE, TorchAbi.NONE) if abi in abis)
-    platform = _NO_HOST_CODE if candidate.mode is Mode.KERNELS else _PLATFORM
+    platform = _NO_HOST_CODE if candidate.mode is Mode.KERNELS else f"linux_{candidate.machine}"
     parts = [
         f"{candidate.mode.value}-cu{candidate.cuda}",
         *([] if abi is TorchAbi.NONE else [f"torch{floor}"]),

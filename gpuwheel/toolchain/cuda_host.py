@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -29,12 +30,15 @@ def find_nvcc_host_compiler(
     """The compiler of CUDAHOSTCXX, else the one that C++ sources are compiled with, if nvcc of `toolkit` takes it.
 
     Raises:
-        ToolchainError: there is none, it does not run, or it is outside of the range of the toolkit.
+        ToolchainError: there is none, it does not run, it is for another machine, or outside of the toolkit's range.
     """
     chosen = environ.get(_VARIABLE, "").strip()
     host = find_host_compiler({**environ, "CXX": chosen} if chosen else environ)
     if chosen:
         host = replace(host, found_via=_VARIABLE)
+    if host.machine != platform.machine():
+        msg = f"mode nvcc compiles for the machine that builds ({host.path} is for {host.machine})"
+        raise ToolchainError(msg, hint=f"build on a machine of {host.machine}, or set CXX to a compiler for this one")
     _check(host, toolkit, all_toolkits)
     return host
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 import shlex
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from gpuwheel.model.toolchain import HostCompiler
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["find_host_compiler"]
+__all__ = ["find_host_compiler", "target_machine"]
 
 _NAMES = ("c++", "g++", "clang++")
 _HINT = "install one (apt install g++, or dnf install gcc-c++), or set CXX to the compiler to use"
@@ -45,6 +47,17 @@ def find_host_compiler(environ: Mapping[str, str]) -> HostCompiler:
             return _probe([found], environ, "PATH")
     msg = f"no C++ compiler is found (looked for {', '.join(_NAMES)} on PATH)"
     raise ToolchainError(msg, hint=_HINT)
+
+
+def target_machine(environ: Mapping[str, str]) -> str:
+    """The CPU architecture that is compiled for: this machine's, or that of a cross compiler in CXX.
+
+    A CXX that does not run is not told here: a plan needs no compiler, and a build will say so.
+    """
+    if environ.get("CXX", "").strip():
+        with suppress(ToolchainError):
+            return find_host_compiler(environ).machine
+    return platform.machine()
 
 
 def _probe(command: list[str], environ: Mapping[str, str], found_via: str) -> HostCompiler:

@@ -18,13 +18,14 @@ __all__ = ["find_torch_sdk"]
 _SONAME, _PYTHON_SONAME = "libtorch.so", "libtorch_python.so"
 
 
-def find_torch_sdk(pin: HeadersPin, *, context: Context, classic: bool = False) -> TorchSdk:
+def find_torch_sdk(pin: HeadersPin, *, context: Context, classic: bool = False, machine: str | None = None) -> TorchSdk:
     """The headers that `pin` names and an empty `libtorch.so` for each machine, from the cache or the index.
 
     Args:
         pin: of the stable headers, or of the classic ones of one release.
         context: cache, environment, reporter.
         classic: whether there is to be a `libtorch_python.so` too, for modules that take at::Tensor from Python.
+        machine: the CPU architecture to link for; without it, that of this machine.
 
     Raises:
         NetworkError: the headers have to be downloaded and cannot, or are not the pinned ones.
@@ -33,7 +34,7 @@ def find_torch_sdk(pin: HeadersPin, *, context: Context, classic: bool = False) 
     sonames = (_SONAME, _PYTHON_SONAME) if classic else (_SONAME,)
     stubs = {f"lib/{machine}/{name}": stub_library(name, machine) for machine in MACHINES for name in sonames}
     headers = find_headers(pin, context=context, beside=stubs)
-    folder = headers.root / "lib" / probe_platform().machine
+    folder = headers.root / "lib" / (machine or probe_platform().machine)
     return TorchSdk(
         version=pin.version,
         include_dir=headers.include_dir,

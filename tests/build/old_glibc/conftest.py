@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from old_system import OldSystem, fetch_old_system
+from old_system import OldSystem, fetch_old_system, without_preload
 
 from gpuwheel._cache import Cache
 from gpuwheel._run import run
 from gpuwheel.model.reporter import SilentReporter
-from gpuwheel.testing import require
 from gpuwheel.toolchain import Context, find_host_compiler
 from gpuwheel.toolchain.link_stubs import find_link_stubs
 
@@ -33,6 +33,8 @@ class Workshop:
     context: Context
     folder: Path
     objects: dict[tuple[str, ...], Path] = field(default_factory=dict)
+    emulator: str | None = None
+    """Of the machine that is compiled for, where it is another one."""
 
     def stubs(self, platform: str) -> LinkStubs:
         return find_link_stubs(platform, self.host, context=self.context)
@@ -68,7 +70,14 @@ class Workshop:
     def call(self, library: Path, *functions: str, system: OldSystem | None = None) -> dict[str, int]:
         """What functions of a library return, in a process of its own: on this system, or on an old one."""
         command = [self.driver(), library, *functions]
-        said = system.run(command) if system else run(command, check=False)
+        words = [self.emulator] if self.emulator else []
+        if system:
+            said = system.run(command, *words)
+        elif self.emulator:
+            libc = run([*self.host.command, "-print-file-name=libc.so.6"]).stdout.strip()
+            said = run([*words, "-L", Path(libc).resolve().parents[1], *command], env=without_preload(), check=False)
+        else:
+            said = run(command, check=False)
         assert said.returncode == 0, said.output
         lines = (line.rpartition(" ") for line in said.stdout.splitlines())
         return {name: int(result) for name, _, result in lines if name}
@@ -86,7 +95,13 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 @pytest.fixture(scope="session")
 def old_system(tmp_path_factory: pytest.TempPathFactory) -> OldSystem:
-    try:
-        return fetch_old_system(tmp_path_factory.mktemp("bullseye"), platform.machine())
-    except OSError as error:
-        require("debian", f"the mirror of Debian does not answer ({error})")
+    return fetch_old_system(tmp_path_factory.mktemp("bullseye"), platform.machine())
+
+
+@pytest.fixture(scope="session")
+def cross_workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    folder = tmp_path_factory.mktemp("cross")
+    context = Context(Cache(folder / "cache"), os.environ, SilentReporter())
+    host = find_host_compiler({**os.environ, "CXX": "aarch64-linux-gnu-g++"})
+    emulator = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
+    return Workshop(host, context, folder, emulator=emulator)

@@ -104,21 +104,25 @@ static timespec now() { return in(CLOCK_MONOTONIC, 0); }
 TEST(libc_single_threaded) { return single_threaded ? __LINE__ : 0; }
 
 TEST(stat) {
+  char folder[] = "/tmp/gpuwheel-XXXXXX";
+  CHECK(mkdtemp(folder));
+  const std::string file = std::string(folder) + "/file", link = std::string(folder) + "/link";
+  const int fd = open(file.c_str(), O_RDWR | O_CREAT, 0640);
+  CHECK(fd >= 0 && write(fd, folder, 20) == 20 && symlink("file", link.c_str()) == 0);
   struct stat by_path, by_fd;
-  const int fd = open("/proc/self/exe", O_RDONLY);
-  CHECK(fd >= 0);
   memset(&by_path, 0, sizeof by_path);
   memset(&by_fd, 0, sizeof by_fd);
-  CHECK(new_stat("/proc/self/exe", &by_path) == 0 && new_fstat(fd, &by_fd) == 0);
-  CHECK(by_path.st_ino == by_fd.st_ino && by_path.st_size == by_fd.st_size && by_path.st_size > 1000);
-  CHECK(S_ISREG(by_path.st_mode) && by_path.st_mtim.tv_sec == by_fd.st_mtim.tv_sec);
-  CHECK(new_stat64("/proc/self/exe", &by_path) == 0 && by_path.st_ino == by_fd.st_ino);
+  CHECK(new_stat(link.c_str(), &by_path) == 0 && new_fstat(fd, &by_fd) == 0);
+  CHECK(by_path.st_ino == by_fd.st_ino && by_path.st_size == 20 && by_fd.st_size == 20 && by_fd.st_nlink == 1);
+  CHECK(S_ISREG(by_path.st_mode) && (by_path.st_mode & 0777) == (by_fd.st_mode & 0777));
+  CHECK(by_path.st_mtim.tv_sec > 1600000000 && by_path.st_mtim.tv_sec == by_fd.st_mtim.tv_sec);
+  CHECK(new_stat64(link.c_str(), &by_path) == 0 && by_path.st_ino == by_fd.st_ino);
   CHECK(new_fstat64(fd, &by_path) == 0 && by_path.st_ino == by_fd.st_ino);
-  CHECK(new_lstat("/proc/self/exe", &by_path) == 0 && S_ISLNK(by_path.st_mode));
-  CHECK(new_lstat64("/proc/self/exe", &by_path) == 0 && S_ISLNK(by_path.st_mode));
-  CHECK(new_fstatat(AT_FDCWD, "/proc/self/exe", &by_path, 0) == 0 && by_path.st_ino == by_fd.st_ino);
-  CHECK(new_fstatat64(AT_FDCWD, "/proc/self/exe", &by_path, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(by_path.st_mode));
-  close(fd);
+  CHECK(new_lstat(link.c_str(), &by_path) == 0 && S_ISLNK(by_path.st_mode) && by_path.st_size == 4);
+  CHECK(new_lstat64(link.c_str(), &by_path) == 0 && S_ISLNK(by_path.st_mode));
+  CHECK(new_fstatat(AT_FDCWD, link.c_str(), &by_path, 0) == 0 && by_path.st_ino == by_fd.st_ino);
+  CHECK(new_fstatat64(AT_FDCWD, link.c_str(), &by_path, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(by_path.st_mode));
+  CHECK(close(fd) == 0 && unlink(file.c_str()) == 0 && unlink(link.c_str()) == 0 && rmdir(folder) == 0);
   errno = 0;
   CHECK(new_stat("/nowhere", &by_path) == -1 && errno == ENOENT);
   errno = 0;

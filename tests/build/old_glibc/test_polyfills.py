@@ -42,7 +42,7 @@ def test_it_does_what_it_says(workshop: Workshop, library: Path, check: str) -> 
     assert workshop.call(library, check) == {check: 0}, "the number is a line of polyfills.cpp"
 
 
-@pytest.mark.network
+@pytest.mark.debian
 def test_they_do_so_on_an_old_system(workshop: Workshop, library: Path, old_system: OldSystem) -> None:
     assert workshop.call(library, *CHECKS, system=old_system) == dict.fromkeys(CHECKS, 0)
 

@@ -159,14 +159,14 @@ def test_a_folder_that_was_moved_still_works(workshop: Workshop, tmp_path: Path)
     assert tag(tmp_path / "a.so").startswith("manylinux_2_2")
 
 
-@pytest.mark.network
+@pytest.mark.debian
 @pytest.mark.parametrize("platform", ["manylinux_2_17", "manylinux_2_28"])
 def test_it_runs_on_an_old_system(workshop: Workshop, old_system: OldSystem, platform: str) -> None:
     library = workshop.link(workshop.compile("wide.cpp"), platform)
     assert workshop.call(library, "wide", system=old_system)["wide"] == 0
 
 
-@pytest.mark.network
+@pytest.mark.debian
 def test_without_stubs_it_does_not(workshop: Workshop, old_system: OldSystem) -> None:
     library = workshop.link(workshop.compile("wide.cpp"), None)
     if tag(library) <= f"manylinux_2_31_{workshop.host.machine}":

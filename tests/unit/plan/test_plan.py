@@ -73,6 +73,15 @@ def test_the_defaults_make_one_cell(root: Path) -> None:
     assert decision.cell.archs == SETTINGS.archs
 
 
+def test_a_cell_is_for_the_machine_that_host_code_is_compiled_for(root: Path) -> None:
+    project = ProjectFacts(root=root, name="fused-ops", requires_python=">=3.10", dependencies=None)
+    config = LoadedConfig(SETTINGS, project, origins={}, inner={}, inner_table={}, warnings=())
+    (decision,) = plan(config, TABLES, machine="aarch64")
+    assert decision.accepted
+    assert decision.cell.identifier == "embed-cu12.9-torch2.10-linux_aarch64"
+    assert decision.cell.platform == "linux_aarch64"
+
+
 def test_the_defaults_serve_every_known_device_from_their_lowest_on(root: Path) -> None:
     rows = decide(SETTINGS, root).coverage
     assert [row.device for row in rows] == [device for device in TABLES.devices if device >= Arch(7, 5)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import platform
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from elftools.elf.elffile import ELFFile
 
 from gpuwheel.errors import PlatformError, ToolchainError
 from gpuwheel.toolchain import PlatformFacts, check_platform, find_host_compiler, probe_platform
+from gpuwheel.toolchain.host import target_machine
 from gpuwheel.toolchain.ranges import SparseFile
 from gpuwheel.toolchain.stub import MACHINES, stub_library
 from gpuwheel.toolchain.unpack import unpack
@@ -82,6 +84,13 @@ def test_a_compiler_that_does_not_run_is_shown(tmp_path: Path) -> None:
     with pytest.raises(ToolchainError, match="does not run") as caught:
         find_host_compiler({"CXX": str(program), "PATH": "/bin"})
     assert caught.value.detail == "no licence"
+
+
+def test_a_cross_compiler_in_cxx_decides_for_which_machine(tmp_path: Path) -> None:
+    program = _compiler(tmp_path, 'case "$1" in -dumpmachine) echo aarch64-linux-gnu;; *) echo "g++ 12";; esac')
+    assert target_machine({"CXX": str(program), "PATH": "/bin"}) == "aarch64"
+    assert target_machine({"PATH": "/bin"}) == platform.machine()
+    assert target_machine({"CXX": "no-such-compiler", "PATH": "/bin"}) == platform.machine(), "the build will tell"
 
 
 @pytest.mark.parametrize(("machine", "code"), [("x86_64", "EM_X86_64"), ("aarch64", "EM_AARCH64")])

@@ -1,0 +1,47 @@
+"""A wheel for aarch64 from another machine: its own tag and symbols, and the same device code."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gpuwheel.audit.elf import read_elf
+from gpuwheel.audit.platform import platform_tag
+from gpuwheel.compatibility import load_tables
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Project
+
+pytestmark = [pytest.mark.compiler, pytest.mark.network, pytest.mark.cross]
+
+CROSS = {"CXX": "aarch64-linux-gnu-g++"}
+
+
+def members(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_a_wheel_for_another_machine(project: Project, tmp_path: Path) -> None:
+    made = project.hook("build_wheel", tmp_path, **CROSS)
+    assert made.code == 0, made.output
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name == "tiny_ops-1.2.3-py3-none-manylinux_2_28_aarch64.whl"
+    inside = members(wheel)
+    assert b"Tag: py3-none-manylinux_2_28_aarch64" in inside["tiny_ops-1.2.3.dist-info/WHEEL"]
+
+    library = read_elf(inside["tiny_ops/_C.so"], "_C.so")
+    assert library.machine == "aarch64"
+    assert "libtorch.so" in library.needed
+    order = [policy.tag for policy in load_tables().platforms if policy.machine == "aarch64"]
+    found = platform_tag([library], load_tables()).tag
+    assert order.index(found) <= order.index("manylinux_2_28_aarch64")
+
+    here = members(project.wheel(tmp_path / "native"))
+    native = read_elf(here["tiny_ops/_C.so"], "_C.so")
+    assert library.sections[".nv_fatbin"] == native.sections[".nv_fatbin"], "device code depends on the machine"
+    assert inside["tiny_ops/_kernels.json"] == here["tiny_ops/_kernels.json"]
