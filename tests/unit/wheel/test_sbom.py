@@ -6,7 +6,7 @@ from pathlib import Path
 from gpuwheel.model.pins import Pin, PinnedFile
 from gpuwheel.model.toolchain import DeviceCompiler, HostCompiler, Toolchain, TorchSdk
 from gpuwheel.model.versions import MinorVersion
-from gpuwheel.wheel import toolchain_sbom
+from gpuwheel.wheel import toolchain_sbom, with_lock
 
 DIGEST = "ab" * 32
 
@@ -43,3 +43,10 @@ def test_it_depends_on_neither_paths_nor_the_clock() -> None:
     assert json.loads(toolchain_sbom(_toolchain("/one"), "x", 1763776800))["metadata"]["timestamp"] == (
         "2025-11-22T02:00:00Z"
     )
+
+
+def test_a_locked_build_says_which_lock() -> None:
+    sbom = toolchain_sbom(_toolchain("/one"), "x")
+    document = json.loads(with_lock(sbom, DIGEST))
+    assert document["metadata"].pop("properties") == [{"name": "gpuwheel:lock-sha256", "value": DIGEST}]
+    assert document == json.loads(sbom)
