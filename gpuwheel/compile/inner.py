@@ -9,6 +9,7 @@ from __future__ import annotations
 import platform
 from typing import TYPE_CHECKING, TypeAlias
 
+from gpuwheel._resources import resource
 from gpuwheel.errors import CompileError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = [
     "host_settings",
     "install_settings",
     "nvcc_settings",
+    "own_cmake_settings",
     "plain_settings",
     "prepare",
     "pure_settings",
@@ -87,6 +89,15 @@ def nvcc_settings(settings: ConfigSettings, *, cuda: CudaToolchain, python_tag: 
         **_tagged(python_tag),
         "cmake.define.CMAKE_CUDA_COMPILER": str(cuda.nvcc),
         "cmake.define.CMAKE_CUDA_HOST_COMPILER": settings["cmake.define.CMAKE_CXX_COMPILER"],
+    }
+
+
+def own_cmake_settings(settings: ConfigSettings, *, setup: Path) -> ConfigSettings:
+    """The config-settings of a build by the user's own CMake project, with what find_package() finds."""
+    return {
+        **settings,
+        "cmake.define.GpuWheel_DIR": str(resource("cmake")),
+        "cmake.define.GPUWHEEL_SETUP": str(setup),
     }
 
 

@@ -43,7 +43,7 @@ def check_kernels_mode(settings: Settings, origins: Mapping[str, str]) -> None:
     for name, extension in settings.extensions.items():
         key = dotted(("extensions", name))
         if extension.mode is not Mode.KERNELS:
-            if not extension.sources:
+            if not extension.sources and settings.cmake is None:
                 msg = f"{key} in {origins.get(key, 'pyproject.toml')} has no sources (expected sources = [...])"
                 raise ConfigError(msg, hint=f"add sources to [{dotted(('tool', 'gpuwheel', 'extensions', name))}]")
             continue

@@ -219,6 +219,9 @@ class Settings:
     """Extensions by import path: one shared library each, which lands there."""
     sources: dict[Glob, SourceSettings] = field(default_factory=dict)
     """What is particular to some sources of extensions in mode `nvcc`, by glob; later tables add to earlier ones."""
+    cmake: Glob | None = None
+    """A `CMakeLists.txt` of the project's own, which finds the toolchain by `find_package(GpuWheel)` and adds each
+    extension by `gpuwheel_add_extension()`. For mode `nvcc`; `sources` are then named there."""
     wheel: WheelSettings = field(default_factory=WheelSettings)
     """What the finished file must be."""
     locked: bool = False

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_nvcc", "narrow_lines", "nvcc_libraries", "python_tag", "uses_torch"]
 
-CUDA_SUFFIX = ".cu"
+_CUDA_SUFFIX = ".cu"
+_CMAKE_FILE = "CMakeLists.txt"
 _OWN_KEYS = ("abi", "python", "nvcc_flags", "rdc", "libraries", "include_packages", "exports")
 _OTHER_KEYS = ("kernels",)
 _INCLUDE = re.compile(r"\s*#\s*include\s*[<\"]([^>\"]+)[>\"]")
@@ -62,8 +63,28 @@ def check_nvcc(settings: Settings, root: Path, origins: Mapping[str, str]) -> No
                 msg = f"{shown} in {where} is not for mode {extension.mode.value!r}"
                 mode = Mode.EMBED if extension.mode is Mode.NVCC else Mode.NVCC
                 raise ConfigError(msg, hint=f'remove it, or set mode = "{mode.value}" for this extension')
+    _check_own_cmake(settings, root, origins)
     _check_torch(settings, origins)
     _check_source_tables(settings, root, origins)
+
+
+def _check_own_cmake(settings: Settings, root: Path, origins: Mapping[str, str]) -> None:
+    if settings.cmake is None:
+        return
+    where = f"cmake in {origins.get('cmake', 'pyproject.toml')}"
+    if not settings.cmake.endswith(_CMAKE_FILE) or not (root / settings.cmake).is_file():
+        msg = f"{where} does not name a file that is there (found {settings.cmake!r}, expected a {_CMAKE_FILE})"
+        raise ConfigError(msg, hint=f'cmake = "{_CMAKE_FILE}"')
+    for name, extension in settings.extensions.items():
+        key = dotted(("extensions", name))
+        if extension.mode is not Mode.NVCC:
+            msg = f"{where} is for mode 'nvcc' (found {extension.mode.value!r} of {key})"
+            raise ConfigError(msg, hint=f'set mode = "nvcc" for {name}, or remove cmake')
+        if extension.sources:
+            msg = f"{key}.sources stands beside {where}, which compiles the extensions (expected one of them)"
+            raise ConfigError(
+                msg, hint=f"name them in {settings.cmake}: gpuwheel_add_extension(target {name} SOURCES ...)"
+            )
 
 
 def _check_torch(settings: Settings, origins: Mapping[str, str]) -> None:
@@ -121,6 +142,7 @@ def _library(name: str, extension: Extension, config: LoadedConfig, cell: Cell) 
         include_dirs=resolve_folders(root, extension.include_dirs, f"{key}.include-dirs"),
         torch=extension.abi.value,
         python=extension.python.value,
+        declared=frozenset(cell.archs if config.settings.cmake is not None else ()),
         **given,
     )
 
@@ -136,7 +158,7 @@ def _source(path: Path, config: LoadedConfig, cell: Cell) -> NvccSource:
         if fnmatchcase(relative, pattern):
             targets = targets if own.archs is None else tuple(sorted(own.archs))
             flags = (*flags, *own.flags)
-    return NvccSource(path, cuda=path.suffix == CUDA_SUFFIX, targets=targets, flags=flags)
+    return NvccSource(path, cuda=path.suffix == _CUDA_SUFFIX, targets=targets, flags=flags)
 
 
 def python_tag(settings: Settings, requires_python: str | None) -> str:

@@ -71,7 +71,7 @@ def load_config(
         *check_python(project),
         *check_settings(settings, root, origins),
         *_arch_list_notes(torch_archs, given, settings),
-        *unused_variables(environ),
+        *unused_variables(environ, _mode(given)),
     )
     check_dependencies(project, settings)
     check_extras(document, settings)

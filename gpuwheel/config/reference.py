@@ -121,7 +121,7 @@ def _other_variables() -> Iterable[str]:
     yield "| name | architectures |"
     yield "|---|---|"
     yield from (f"| `{name}` | `{archs}` |" for name, archs in arch_names().items())
-    yield "\nThese are not used; gpuwheel warns where one is set:\n"
+    yield "\ngpuwheel does not use these, and warns where one is set; mode `nvcc` takes its toolkit from those that name one:\n"
     yield "| variable | instead |"
     yield "|---|---|"
     yield from (f"| `{name}` | {instead} |" for name, instead in unused_names().items())

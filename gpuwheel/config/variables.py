@@ -46,9 +46,14 @@ def arch_names() -> Mapping[str, str]:
     return names
 
 
-def unused_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """A line for each variable that is set and that gpuwheel does not use, saying what is used instead."""
-    return tuple(f"{name} is not used: {instead}" for name, instead in unused_names().items() if environ.get(name))
+def unused_variables(environ: Mapping[str, str], mode: str | None = None) -> tuple[str, ...]:
+    """A line for each variable that is set and that a mode does not use, saying what is used instead."""
+    used = _document()["used-by"].get(mode, ())
+    return tuple(
+        f"{name} is not used: {instead}"
+        for name, instead in unused_names().items()
+        if environ.get(name) and name not in used
+    )
 
 
 def arch_list(environ: Mapping[str, str]) -> dict[tuple[str, ...], Given]:

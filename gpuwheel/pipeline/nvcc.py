@@ -14,6 +14,7 @@ from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.manifest import write_manifest
 from gpuwheel.compile.memory import available_memory, nvcc_jobs
 from gpuwheel.compile.nvcc import NvccProject, library_file, nvcc_manifest, write_nvcc_project
+from gpuwheel.compile.own_cmake import write_setup
 from gpuwheel.config import nvcc_libraries
 from gpuwheel.model.toolchain import NvccToolchain
 from gpuwheel.model.versions import MinorVersion
@@ -29,6 +30,7 @@ from gpuwheel.wheel import toolchain_sbom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from gpuwheel.compatibility import Tables
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NvccBuild"]
 
+_WIDEST_TORCH_HEADER = "ATen/cuda/CUDAContext.h"
+"""It includes headers of all libraries of the toolkit that torch itself uses."""
 _SMALL, _LARGE = 1 << 30, 3 << 30
 """Bytes that nvcc takes at its peak for a source of CUDA alone, and for one with torch's C++ headers."""
 
@@ -65,7 +69,7 @@ class NvccBuild:
         if own is not None:
             own_digest = {f"parts of CUDA toolkit {own.version}": own.digest}
             return BuildInputs((), headers, host, own_digest | session.link_digests(host))
-        libraries = needed_libraries(toolkit, self._linked, _foreign_includes(self._libraries))
+        libraries = needed_libraries(toolkit, self._linked, self._includes)
         return BuildInputs(toolkit.nvcc, (*headers, *libraries), host, session.link_digests(host))
 
     def fetch(self) -> None:
@@ -78,13 +82,9 @@ class NvccBuild:
         session, cell, config = self._session, self._session.cell, self._session.config
         toolchain = self._toolchain()
         with session.workspace(keep=editable) as work, session.cache.scratch() as out:
-            write_nvcc_project(self._project(toolchain, work), work / "project")
+            project = self._project(toolchain, work)
             session.reporter.step(f"compiling with nvcc of CUDA {toolchain.cuda.version} and {toolchain.host.identity}")
-            settings = inner.host_settings(
-                config.inner, project=work / "project", build=work / "build", host=toolchain.host, jobs=session.jobs
-            )
-            settings = inner.nvcc_settings(settings, cuda=toolchain.cuda, python_tag=cell.python_tag)
-            wheel = inner.build_wheel(out, settings, editable=editable)
+            wheel = self._build(project, work, out, editable=editable)
             expected = Expected(
                 torch_floor=cell.torch_floor,
                 with_kernels={library_file(library, toolchain) for library in self._libraries if library.cubins},
@@ -93,6 +93,28 @@ class NvccBuild:
                 claims=Claims(cell.torch, cell.python_tag != "py3-none", self._provided(toolchain)),
             )
             yield Compiled(wheel, expected, self._sbom(toolchain))
+
+    def _build(self, project: NvccProject, work: Path, out: Path, *, editable: bool) -> Path:
+        """The wheel of the inner backend, from a generated CMake project or from the user's own."""
+        session, config, toolchain = self._session, self._session.config, project.toolchain
+        own = config.settings.cmake
+        folder = work / "project" if own is None else (config.project.root / own).parent
+        settings = inner.host_settings(
+            config.inner, project=folder, build=work / "build", host=toolchain.host, jobs=session.jobs
+        )
+        settings = inner.nvcc_settings(settings, cuda=toolchain.cuda, python_tag=session.cell.python_tag)
+        if own is None:
+            write_nvcc_project(project, folder)
+            return inner.build_wheel(out, settings, editable=editable)
+        with self._kernel_trees(toolchain) as trees:
+            setup = write_setup(project, session.cell.archs, work / "project", trees)
+            settings = inner.own_cmake_settings(settings, setup=setup)
+            return inner.build_wheel(out, settings, editable=editable)
+
+    def _kernel_trees(self, toolchain: NvccToolchain) -> AbstractContextManager[Path]:
+        """Where kernels of the user's own CMake project are compiled: kept for each toolkit and host compiler."""
+        root = self._session.config.project.root
+        return self._session.cache.workspace(f"kernels {root} {toolchain.cuda.digest} {toolchain.host.identity}")
 
     def _provided(self, toolchain: NvccToolchain) -> frozenset[str]:
         """SONAMEs that packages of Requires-Dist have."""
@@ -104,7 +126,7 @@ class NvccBuild:
         session.reporter.step("finding the toolchain")
         context, toolkit = session.context, tables.cuda[session.cell.cuda]
         host = find_nvcc_host_compiler(session.environ, toolkit, tables.cuda)
-        includes = _foreign_includes(self._libraries)
+        includes = self._includes
         cuda = find_cuda_toolkit(toolkit, context=context, libraries=self._linked, includes=includes)
         torch = self._torch_sdk()
         needs_python = any(library.python != "none" or library.torch == "exact" for library in self._libraries)
@@ -114,6 +136,13 @@ class NvccBuild:
             session.reporter.info(f"torch   headers of {torch.version} ({torch.found_via})")
         session.reporter.info(f"host    {host.identity} ({host.found_via})")
         return NvccToolchain(cuda, host, torch, python, session.link_stubs(host))
+
+    @property
+    def _includes(self) -> frozenset[str]:
+        """Names of headers that sources take from elsewhere; those of the user's own CMake project are not known."""
+        if self._session.config.settings.cmake is not None and self._session.cell.torch == "exact":
+            return frozenset({_WIDEST_TORCH_HEADER})
+        return _foreign_includes(self._libraries)
 
     @property
     def _linked(self) -> frozenset[str]:

@@ -109,7 +109,7 @@ def test_a_plain_library_links_device_code_of_sources_with_archs_of_their_own(
     wheel = plain.wheel(tmp_path / "out")
     assert wheel.tag.startswith("py3-none-manylinux_2_")
     assert wheel.requirements == []
-    assert {image.partition(" ")[0] for image in images(wheel, "nv_plain/libplain.so")} == {"sm_80", "sm_90", "sm_90a"}
+    assert {image.partition(" ")[0] for image in images(wheel, "nv_plain/libplain.so")} == {"sm_80", "sm_90a"}
     exports = read_elf((wheel.root / "nv_plain/libplain.so").read_bytes(), "libplain.so").exports
     assert set(exports) == {"plain_version", "plain_device_count", "plain_squares", "plain_hopper"}
     assert refusals(wheel) == []

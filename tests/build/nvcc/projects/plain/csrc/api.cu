@@ -1,6 +1,5 @@
 #include <cooperative_groups.h>
 #include <cublasLt.h>
-#include <thrust/device_ptr.h>
 
 __device__ float square(float x);
 

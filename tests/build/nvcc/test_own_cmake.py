@@ -1,0 +1,71 @@
+"""Projects with a CMakeLists.txt of their own, which find the toolchain by find_package(GpuWheel)."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gpuwheel.audit import audit_wheel
+from gpuwheel.audit.elf import read_elf
+from gpuwheel.compatibility import load_tables
+from gpuwheel.model.findings import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Project
+
+pytestmark = [pytest.mark.compiler, pytest.mark.network]
+
+CALL = """
+import torch
+from nv_own import scale
+assert scale(torch.arange(4.0), 2.0).tolist() == [0, 2, 4, 6]
+"""
+
+
+def test_kernels_and_an_extension(project: Callable[[str], Project], tmp_path: Path) -> None:
+    wheel = project("own").wheel(tmp_path / "out")
+    assert wheel.tag.startswith("py3-none-manylinux_2_")
+    assert wheel.requirements == ["torch>=2.10"]
+    library = read_elf((wheel.root / "nv_own/_C.so").read_bytes(), "_C.so")
+    assert "libtorch.so" in library.needed
+    assert library.exports == ()
+    errors = [found for found in audit_wheel(wheel.path, load_tables()) if found.severity is Severity.ERROR]
+    assert errors == []
+    if importlib.util.find_spec("torch"):
+        called = wheel.python(CALL)
+        assert called.code == 0, called.output
+
+
+@pytest.mark.heavy
+def test_kernels_are_compiled_once_for_several_builds(project: Callable[[str], Project], tmp_path: Path) -> None:
+    own = project("own")
+    own.wheel(tmp_path / "first")
+    again = own.build(tmp_path / "second", {"gpuwheel.torch": ">=2.11"})
+    assert again.code == 0, again.output
+    assert "kernels.cu.o" not in again.output
+    assert "ops.cpp.o" in again.output
+
+
+@pytest.mark.heavy
+def test_kernels_that_read_a_header_of_torch_are_refused(project: Callable[[str], Project], tmp_path: Path) -> None:
+    own = project("own")
+    (own.root / "csrc" / "torch").mkdir()
+    (own.root / "csrc" / "torch" / "all.h").write_text("#pragma once\n", encoding="utf-8")
+    own.replace("csrc/kernels.cu", '#include "kernels.h"', '#include "kernels.h"\n#include "torch/all.h"')
+    result = own.build(tmp_path / "out")
+    assert result.code == 8, result.output
+    assert "device code reads" in result.output
+    assert "csrc/torch/all.h" in result.output
+
+
+def test_an_extension_that_pyproject_does_not_know(project: Callable[[str], Project], tmp_path: Path) -> None:
+    own = project("own")
+    own.replace("CMakeLists.txt", "nv_own._C SOURCES", "nv_own._D SOURCES")
+    result = own.build(tmp_path / "out")
+    assert result.code == 8, result.output
+    assert "nv_own._D is not an extension" in result.output
