@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -23,7 +23,7 @@ from gpuwheel.wheel.metadata import field_values, parsed_requirements
 from gpuwheel.wheel.naming import expand_tag, parse_wheel_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from gpuwheel.audit.elf import ElfFile
@@ -39,6 +39,7 @@ MANIFEST = "_kernels.json"
 
 _DRIVER_LIBRARY = re.compile(r"lib(cuda|nvidia-[\w-]+|nvcuvid)(-[0-9a-f]{8})?\.so(\.\d+)*")
 _FATBIN = ".fatbin"
+_TOOLKIT_FILE = re.compile(r"(?:.*/)?(?P<group>\w+)\.cu(?P<toolkit>\d+\.\d+)\.fatbin")
 _SCHEMA = 1
 _RUNTIME = "nvidia-cuda-runtime"
 _FLOORS = {">=", "==", "~=", ">"}
@@ -55,7 +56,13 @@ class _Wheel:
     tags: tuple[str, ...]
     """As WHEEL lists them."""
     libraries: tuple[ElfFile, ...]
-    images: tuple[Image, ...]
+    images_of: Mapping[str, tuple[Image, ...]]
+    """Device code by the member that holds it: a library, or a file of its own."""
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """Every piece of device code."""
+        return tuple(image for images in self.images_of.values() for image in images)
 
 
 def audit_wheel(path: Path, tables: Tables, *, max_size: int | None = None) -> tuple[Finding, ...]:
@@ -97,10 +104,10 @@ def _open(path: Path) -> _Wheel:
         metadata=metadata.data if metadata else b"",
         tags=field_values(wheel_file.data, "Tag") if wheel_file else (),
         libraries=libraries,
-        images=(
-            *(image for library in libraries for image in library_images(library)),
-            *(image for name in members if name.endswith(_FATBIN) for image in read_fatbin(members[name].data, name)),
-        ),
+        images_of={
+            **{library.name: library_images(library) for library in libraries},
+            **{name: read_fatbin(members[name].data, name) for name in members if name.endswith(_FATBIN)},
+        },
     )
 
 
@@ -224,30 +231,61 @@ def _check_device_code(wheel: _Wheel, tables: Tables) -> Iterator[Finding]:
             "build the wheel again; do not edit it by hand",
         )
         return
+    further = dict(_further_toolkits(wheel, {manifest.toolkit for manifest in declared}, tables))
     whole = DeclaredCode(
-        cubins=frozenset().union(*(one.cubins for one in declared)),
-        ptx=frozenset().union(*(one.ptx for one in declared)),
-        driver=min(one.driver for one in declared),
+        cubins=frozenset().union(*(code.cubins for manifest in declared for code in manifest.groups.values())),
+        ptx=frozenset().union(*(code.ptx for manifest in declared for code in manifest.groups.values())),
+        driver=min(manifest.driver for manifest in declared),
     )
-    yield from check_device_code(wheel.images, wheel.name, whole, tables)
+    loaded_everywhere = [image for name, images in wheel.images_of.items() if name not in further for image in images]
+    yield from check_device_code(loaded_everywhere, wheel.name, whole, tables)
+    for name, (group, driver) in further.items():
+        code = next((manifest.groups[group] for manifest in declared if group in manifest.groups), whole)
+        promised = replace(code, driver=max(whole.driver, driver))
+        yield from check_device_code(wheel.images_of[name], name, promised, tables)
 
 
-def _declared(manifest: Member) -> DeclaredCode:
+def _further_toolkits(
+    wheel: _Wheel, toolkits: Collection[str], tables: Tables
+) -> Iterator[tuple[str, tuple[str, DriverVersion]]]:
+    """Images by further CUDA toolkits: file -> kernel group, and the oldest driver, for older ones never load them."""
+    for name in wheel.images_of:
+        match = _TOOLKIT_FILE.fullmatch(name)
+        toolkit = tables.cuda.get(MinorVersion.parse(match["toolkit"])) if match else None
+        if match and toolkit is not None and match["toolkit"] not in toolkits:
+            yield name, (match["group"], toolkit.driver_floor)
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    toolkit: str
+    driver: DriverVersion
+    groups: Mapping[str, DeclaredCode]
+
+
+def _declared(member: Member) -> _Manifest:
     try:
-        document = json.loads(manifest.data)
-        groups = document["groups"].values()
-        declared = DeclaredCode(
-            cubins=frozenset(Arch.parse(arch) for group in groups for arch in group["archs"]),
-            ptx=frozenset(Arch.parse(arch) for group in groups for arch in group["ptx"]),
-            driver=DriverVersion.parse(document["driver_floor"]),
+        document = json.loads(member.data)
+        driver = DriverVersion.parse(document["driver_floor"])
+        manifest = _Manifest(
+            toolkit=document["toolkit"],
+            driver=driver,
+            groups={
+                name: DeclaredCode(
+                    cubins=frozenset(Arch.parse(arch) for arch in group["archs"]),
+                    ptx=frozenset(Arch.parse(arch) for arch in group["ptx"]),
+                    driver=driver,
+                )
+                for name, group in document["groups"].items()
+            },
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f"{manifest.name}: {type(error).__name__}: {error}"
+        msg = f"{member.name}: {type(error).__name__}: {error}"
         raise ValueError(msg) from error
     if document.get("schema") != _SCHEMA:
-        msg = f"{manifest.name}: schema {document.get('schema')}"
+        msg = f"{member.name}: schema {document.get('schema')}"
         raise ValueError(msg)
-    return declared
+    return manifest
 
 
 def _check_size(wheel: _Wheel, size: int, max_size: int | None) -> Iterator[Finding]:

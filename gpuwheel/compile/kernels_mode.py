@@ -48,10 +48,13 @@ def launcher_files(
     files = {f"{folder}/_runtime.py": resource("launcher", "runtime.py").read_bytes()}
     variants = []
     for group in groups:
-        # A driver loads the images of its own major and of older ones: the newest toolkit is tried first.
         newest_first = sorted(group.items(), reverse=True)
         images = [
-            ToolkitImages(built, _file(built.name, cuda, alone=len(group) == 1), MinorVersion(cuda.major, 0))
+            ToolkitImages(
+                built,
+                _file(built.name, cuda, alone=len(group) == 1),
+                _driver(cuda, built, oldest=(cuda, built) == newest_first[-1]),
+            )
             for cuda, built in newest_first
         ]
         files.update({f"{folder}/{one.file}": one.group.fatbin.read_bytes() for one in images})
@@ -67,6 +70,15 @@ def write_install_project(files: Mapping[str, bytes], folder: Path) -> None:
     for name, content in files.items():
         write_if_changed(installed / name, content)
     write_if_changed(folder / "CMakeLists.txt", _PROJECT.encode())
+
+
+def _driver(cuda: MinorVersion, built: BuiltGroup, *, oldest: bool) -> MinorVersion:
+    """The CUDA version of the oldest driver that is given these images.
+
+    Machine code of a toolkit loads on every driver of its major (minor-version compatibility), its PTX only on drivers
+    of its own version: those before it are better served by an older toolkit, where there is one.
+    """
+    return cuda if built.ptx_archs and not oldest else MinorVersion(cuda.major, 0)
 
 
 def _file(name: str, cuda: MinorVersion, *, alone: bool) -> str:

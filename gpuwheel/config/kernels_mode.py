@@ -43,6 +43,10 @@ def check_kernels_mode(settings: Settings, origins: Mapping[str, str]) -> None:
     for name, extension in settings.extensions.items():
         key = dotted(("extensions", name))
         if extension.mode is not Mode.KERNELS:
+            if extension.toolkits:
+                where = origins.get(f"{key}.toolkits", "pyproject.toml")
+                msg = f"{key}.toolkits in {where} is not for mode {extension.mode.value!r}"
+                raise ConfigError(msg, hint='remove it, or set mode = "kernels" for this extension')
             if not extension.sources and settings.cmake is None:
                 msg = f"{key} in {origins.get(key, 'pyproject.toml')} has no sources (expected sources = [...])"
                 raise ConfigError(msg, hint=f"add sources to [{dotted(('tool', 'gpuwheel', 'extensions', name))}]")

@@ -144,6 +144,9 @@ class Extension:
     """Mode `nvcc`: what it asks of torch."""
     python: PythonAbi = PythonAbi.NONE
     """Mode `nvcc`: what it asks of Python."""
+    toolkits: tuple[MinorVersion, ...] = ()
+    """Mode `kernels`: further CUDA toolkits that compile the kernels. The wheel holds the images of all of them, and
+    loads those of the newest that the driver of the machine supports."""
     nvcc_flags: tuple[str, ...] = ()
     """Mode `nvcc`: further options for nvcc; `flags` go to the C++ compiler."""
     rdc: bool = False

@@ -76,6 +76,8 @@ class Image:
         """`variants`: the newest toolkit first; the driver decides which one is loaded."""
         self.title = title
         self.targets = targets
+        self.loaded: Variant | None = None
+        """What the driver was given."""
         self._variants = variants
         self._code: Any = None
         self._lock = threading.Lock()
@@ -102,7 +104,9 @@ class Image:
             raise RuntimeError(message)
         with (_FOLDER / variant.file).open("rb") as file:
             file.seek(variant.offset)
-            return core.ObjectCode.from_fatbin(file.read(variant.size), name=self.title)
+            code = core.ObjectCode.from_fatbin(file.read(variant.size), name=self.title)
+        self.loaded = variant
+        return code
 
 
 class Kernel:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from gpuwheel.model.kernels import BuiltGroup
+    from gpuwheel.config.model import Extension
+    from gpuwheel.model.kernels import BuiltGroup, KernelGroup
+    from gpuwheel.model.toolchain import DeviceCompiler
+    from gpuwheel.model.versions import MinorVersion
     from gpuwheel.pipeline.session import Session
 
 __all__ = ["KernelsBuild"]
@@ -38,14 +41,15 @@ class KernelsBuild:
         self._session = session
 
     def requires(self) -> tuple[str, ...]:
-        """The pins of NVRTC and of the CUDA headers."""
+        """The pins of the cell's NVRTC and CUDA headers; those of further toolkits do not fit beside them."""
         return tuple(pin.requirement for pin in load_tables().cuda[self._session.cell.cuda].components)
 
     def inputs(self) -> BuildInputs:
-        """NVRTC with its headers."""
-        toolkit = load_tables().cuda[self._session.cell.cuda]
-        headers = tuple(pin for pin in toolkit.headers if pin.is_needed_for(self._includes))
-        return BuildInputs(toolkit.components, headers, host=None)
+        """NVRTC of each toolkit with its headers."""
+        toolkits = [load_tables().cuda[version] for version in self._toolkits]
+        pins = tuple(pin for toolkit in toolkits for pin in toolkit.components)
+        headers = tuple(pin for toolkit in toolkits for pin in toolkit.headers if pin.is_needed_for(self._includes))
+        return BuildInputs(pins, headers, host=None)
 
     def fetch(self) -> None:
         """The device compiler goes into the cache even where this environment has it."""
@@ -69,46 +73,63 @@ class KernelsBuild:
             yield Compiled(wheel, expected, self._sbom(toolchain))
 
     @property
+    def _extensions(self) -> Mapping[str, Extension]:
+        return self._session.config.settings.extensions
+
+    @property
+    def _toolkits(self) -> tuple[MinorVersion, ...]:
+        """Every CUDA toolkit that compiles something, that of the cell first."""
+        own = self._session.cell.cuda
+        return (own, *sorted({cuda for one in self._extensions.values() for cuda in one.toolkits} - {own}))
+
+    @property
     def _includes(self) -> frozenset[str]:
         """Headers that the sources take from the toolkit."""
         return toolkit_includes(kernel_groups(self._session.config, self._session.cell))
 
     def _toolchain(self, search_path: Sequence[str] | None = None) -> KernelsToolchain:
-        session = self._session
+        session, devices = self._session, []
         session.reporter.step("finding the toolchain")
-        toolkit = load_tables().cuda[session.cell.cuda]
-        device = find_device_compiler(
-            toolkit, context=session.context, includes=self._includes, search_path=search_path
-        )
-        session.reporter.info(f"device  NVRTC of CUDA {device.cuda} ({device.found_via})")
-        return KernelsToolchain((device,))
-
-    def _compile(self, toolchain: KernelsToolchain, out: Path) -> dict[str, BuiltGroup]:
-        session, built = self._session, {}
-        for group in kernel_groups(session.config, session.cell):
-            targets = " ".join([*(a.sm for a in group.cubin_archs), *(a.compute for a in group.ptx_archs)])
-            session.reporter.step(f"compiling kernels {group.name!r} for {targets}")
-            built[group.name] = compile_group(
-                group,
-                toolchain.devices[0],
-                cache=session.cache,
-                out=out,
-                reporter=session.reporter,
-                jobs=session.jobs,
+        for version in self._toolkits:
+            device = find_device_compiler(
+                load_tables().cuda[version], context=session.context, includes=self._includes, search_path=search_path
             )
-            for line in summary(built[group.name]):
-                session.reporter.info(line)
-            budget = session.config.settings.kernels[group.name].budget
-            if budget is not None:
-                check_budget(built[group.name], budget)
+            session.reporter.info(f"device  NVRTC of CUDA {device.cuda} ({device.found_via})")
+            devices.append(device)
+        return KernelsToolchain(tuple(devices))
+
+    def _compile(self, toolchain: KernelsToolchain, out: Path) -> dict[MinorVersion, dict[str, BuiltGroup]]:
+        """Toolkit -> the groups that an extension wants of it, by name."""
+        session = self._session
+        built: dict[MinorVersion, dict[str, BuiltGroup]] = {}
+        for device in toolchain.devices:
+            users = [one for one in self._extensions.values() if device.cuda in {session.cell.cuda, *one.toolkits}]
+            wanted = {name for extension in users for name in extension.kernels}
+            groups = [group for group in kernel_groups(session.config, session.cell) if group.name in wanted]
+            folder = out / str(device.cuda)
+            built[device.cuda] = {group.name: self._compile_group(group, device, folder) for group in groups}
         return built
 
-    def _files(self, groups: Mapping[str, BuiltGroup]) -> dict[str, bytes]:
+    def _compile_group(self, group: KernelGroup, device: DeviceCompiler, out: Path) -> BuiltGroup:
+        session = self._session
+        targets = " ".join([*(a.sm for a in group.cubin_archs), *(a.compute for a in group.ptx_archs)])
+        session.reporter.step(f"compiling kernels {group.name!r} for {targets} with CUDA {device.cuda}")
+        built = compile_group(group, device, cache=session.cache, out=out, reporter=session.reporter, jobs=session.jobs)
+        for line in summary(built):
+            session.reporter.info(line)
+        budget = session.config.settings.kernels[group.name].budget
+        if budget is not None:
+            check_budget(built, budget)
+        return built
+
+    def _files(self, built: Mapping[MinorVersion, Mapping[str, BuiltGroup]]) -> dict[str, bytes]:
         """Launchers, images and manifests, by their path in the wheel."""
         session, files = self._session, {}
+        groups = built[session.cell.cuda]
         by_package: dict[str, set[str]] = {}
-        for name, extension in session.config.settings.extensions.items():
-            chosen = [{session.cell.cuda: groups[group]} for group in extension.kernels]
+        for name, extension in self._extensions.items():
+            toolkits = {session.cell.cuda, *extension.toolkits}
+            chosen = [{cuda: built[cuda][group] for cuda in toolkits} for group in extension.kernels]
             files.update(launcher_files(name, chosen, session.config.project.root))
             by_package.setdefault(name.rpartition(".")[0].replace(".", "/"), set()).update(extension.kernels)
         for package, names in by_package.items():
@@ -121,6 +142,6 @@ class KernelsBuild:
         return dict(sorted(files.items()))
 
     def _sbom(self, toolchain: KernelsToolchain) -> bytes:
-        toolkit = load_tables().cuda[self._session.cell.cuda]
-        pins = (*toolkit.components, *toolkit.headers)
+        toolkits = [load_tables().cuda[version] for version in self._toolkits]
+        pins = [pin for toolkit in toolkits for pin in (*toolkit.components, *toolkit.headers)]
         return toolchain_sbom(toolchain, self._session.config.project.name, self._session.epoch, pins)

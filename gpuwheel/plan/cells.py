@@ -10,6 +10,7 @@ from gpuwheel.config.model import Mode, TorchAbi
 from gpuwheel.model.cells import Cell, Coverage, Decision
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.plan.checks import problems
+from gpuwheel.plan.kernels_mode import kernels_problems
 from gpuwheel.plan.notes import notes
 from gpuwheel.plan.nvcc import nvcc_notes, nvcc_problems
 from gpuwheel.plan.nvmath import nvmath_notes, nvmath_problems
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gpuwheel.compatibility import Tables
     from gpuwheel.config.model import LoadedConfig, Settings
     from gpuwheel.model.versions import DriverVersion
+    from gpuwheel.plan.checks import Problem
 
 __all__ = ["plan"]
 
@@ -63,7 +65,7 @@ def _candidates(settings: Settings, machine: str) -> Iterator[_Candidate]:
 
 def _decide(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Decision:
     cell = _cell(candidate, config, tables)
-    own = nvcc_problems(cell, config, tables) if candidate.mode is Mode.NVCC else ()
+    own = _own_problems(candidate.mode, cell, config, tables)
     found = (*problems(cell, config, tables), *own, *nvmath_problems(config.settings, tables))
     if found:
         return Decision(
@@ -84,6 +86,16 @@ def _decide(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Deci
             *nvmath_notes(config.settings, tables),
         ),
     )
+
+
+def _own_problems(mode: Mode, cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem, ...]:
+    match mode:
+        case Mode.EMBED:
+            return ()
+        case Mode.KERNELS:
+            return kernels_problems(config.settings, tables)
+        case Mode.NVCC:
+            return nvcc_problems(cell, config, tables)
 
 
 def _served(cell: Cell) -> str:

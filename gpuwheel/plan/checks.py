@@ -49,7 +49,7 @@ def arch_lists(settings: Settings) -> dict[str, tuple[ArchTarget, ...]]:
 
 def _toolkit(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem]:
     pinned = [version for version, toolkit in tables.cuda.items() if toolkit.components]
-    hint = f'cuda = "{pinned[-1]}"' if pinned else None
+    hint = f'cuda = "{pinned[0]}"' if pinned else None  # the one that most drivers load
     toolkit = tables.cuda.get(cell.cuda)
     if toolkit is None:
         known = [str(version) for version in tables.cuda]
@@ -57,7 +57,7 @@ def _toolkit(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem
         reason = f"cuda {cell.cuda} is not a toolkit that gpuwheel knows (known: {', '.join(known)})"
         yield Problem(reason, f"did you mean {close[0]!r}?" if close else hint)
         return
-    if not toolkit.components and cell.mode == Mode.EMBED.value:
+    if not toolkit.components and cell.mode != Mode.NVCC.value:
         yield Problem(
             f"cuda {cell.cuda} has no device compiler that gpuwheel pins (expected {_listed(pinned)})",
             hint,

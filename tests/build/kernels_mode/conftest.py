@@ -34,6 +34,7 @@ sources = ["csrc/*.cu"]
 [tool.gpuwheel.extensions."tiny_ops._kernels"]
 mode = "kernels"
 kernels = ["tiny"]
+toolkits = ["13.2"]
 """
 
 KERNEL = """\
@@ -125,15 +126,16 @@ class Project:
         return {**os.environ, "CXX": "/nonexistent/c++", "CC": "/nonexistent/cc"}
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    root = tmp_path / "project"
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    root = tmp_path_factory.mktemp("kernels") / "project"
     for path, text in FILES.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
     return Project(root)
 
 
-@pytest.fixture
-def wheel(project: Project, tmp_path: Path) -> Path:
-    return tmp_path / "out" / project.hook("build_wheel", tmp_path / "out")
+@pytest.fixture(scope="session")
+def wheel(project: Project) -> Path:
+    out = project.root.parent / "out"
+    return out / project.hook("build_wheel", out)

@@ -130,6 +130,15 @@ def test_the_newest_toolkit_is_tried_first(tmp_path: Path) -> None:
 _fatbins = ("tiny.cu12.9.fatbin", "tiny.cu13.0.fatbin")
 
 
+def test_ptx_is_for_drivers_of_its_own_toolkit(tmp_path: Path) -> None:
+    one = kernel(SCALE_FLOAT, SCALE)
+    groups = {cuda: group(tmp_path, one, cuda=str(cuda)) for cuda in (CUDA_12, MinorVersion(13, 2))}
+    assert all(built.ptx_archs for built in groups.values())
+    text = launcher_files("tiny_ops._kernels", [groups], tmp_path)["tiny_ops/_kernels/__init__.py"].decode()
+    assert 'tiny.cu13.2.fatbin", 0, 64, driver=(13, 2))' in text
+    assert 'tiny.cu12.9.fatbin", 0, 64, driver=(12, 0))' in text
+
+
 def test_toolkits_must_agree(tmp_path: Path) -> None:
     both = {
         CUDA_12: group(tmp_path, kernel(SCALE_FLOAT, SCALE)),

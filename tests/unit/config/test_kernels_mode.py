@@ -84,6 +84,29 @@ def test_what_does_not_go_together(project: Project, document: str, message: str
     assert (hint or "") in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("toolkits", "more", "reason", "hint"),
+    [
+        ('["13.2"]', "", None, None),
+        ('["12.8"]', "", "toolkits names cuda 12.8, which has no device compiler", 'toolkits = ["13.2"]'),
+        ('["13.9"]', "", "toolkits names cuda 13.9, which has no device compiler", None),
+        ('["13.2"]', 'archs = ["7.0"]', "archs names 7.0, which cuda 13.2 of toolkits does not compile for", None),
+    ],
+)
+def test_further_toolkits(project: Project, toolkits: str, more: str, reason: str | None, hint: str | None) -> None:
+    document = text(keys=f"{FUSED}\ntoolkits = {toolkits}", more=f"[tool.gpuwheel]\n{more}")
+    (decision,) = plan(project.replace(document).load(), load_tables())
+    assert decision.accepted == (reason is None)
+    assert (reason or "") in decision.reason
+    assert (hint or "") in (decision.hint or "")
+
+
+def test_further_toolkits_are_for_this_mode(project: Project) -> None:
+    project.write(extension='toolkits = ["13.2"]')
+    with pytest.raises(ConfigError, match=r"toolkits .*is not for mode 'embed'"):
+        project.load()
+
+
 def test_static_dependencies_with_the_launcher(project: Project) -> None:
     config = project.replace(text(dependencies='dependencies = ["torch>=2.10", "cuda-core>=1.1"]')).load()
     assert requirements(config) == ()

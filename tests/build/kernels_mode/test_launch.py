@@ -1,0 +1,147 @@
+"""Generated launchers on the pretend GPU: the real cuda-core, beside CUDA builds of torch for CUDA 12 and 13."""
+
+from __future__ import annotations
+
+import os
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import gpuwheel
+from gpuwheel._cache import Cache
+from gpuwheel._run import run
+from gpuwheel.testing.environment import FakeSettings, fake_gpu_environment
+from gpuwheel.testing.torch_environments import torch_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+pytestmark = [pytest.mark.network, pytest.mark.compiler, pytest.mark.slow]
+
+LAUNCHES = """
+import sys, threading
+import torch, tiny_ops
+from gpuwheel.testing import FakeGpu
+from tiny_ops import _kernels as k
+
+assert "cuda.core" not in sys.modules
+gpu = FakeGpu()
+x = torch.randn(1000, device="cuda:1")
+gpu.clear()
+y = tiny_ops.scale(x, 2.5)
+(launch,) = gpu.launches("scale")
+assert launch.name == "tiny::scale<float>", launch
+assert (launch.device, launch.grid, launch.block, launch.stream) == (1, (4, 1, 1), (256, 1, 1), 0), launch
+assert launch.arguments("PPqf") == (y.data_ptr(), x.data_ptr(), 1000, 2.5)
+assert torch.cuda.current_device() == 0
+
+half = torch.randn(8, device="cuda", dtype=torch.float16)
+stream = torch.cuda.Stream()
+with torch.cuda.stream(stream):
+    k.scale_half(None, half, 8, 1.0, grid=(2, 3), block=(8, 4, 2), shared_bytes=100_000)
+launch = gpu.launches("__half")[-1]
+assert (launch.stream, launch.shared_bytes) == (stream.cuda_stream, 100_000), launch
+assert (launch.grid, launch.block) == ((2, 3, 1), (8, 4, 2))
+assert launch.arguments("PPqf")[0] == 0
+
+k.every_type(half, True, -5, 65535, -2**31, 2**32 - 1, -2**63, 2**64 - 1, 1.5, 2.5, 0.1, 3.140625, 1, grid=1, block=1)
+launch = gpu.launches("every_type")[-1]
+found = launch.arguments("P?bHiIqQfdeHI")
+assert found[1:10] == (True, -5, 65535, -2**31, 2**32 - 1, -2**63, 2**64 - 1, 1.5, 2.5), found
+assert abs(found[10] - 0.1) < 1e-4 and found[11] == 0x4049 and found[12] == 1, found
+
+gpu.clear()
+for _ in range(3):
+    tiny_ops.scale(x, 2.0)
+assert gpu.calls("cuLibraryLoadData") == 0, "images are loaded once"
+gpu.implement("scaleIf", lambda launch: None)
+
+failures = []
+def work():
+    try:
+        k.scale_float(y, x, 1000, 2.0, grid=1, block=32)
+    except BaseException as error:
+        failures.append(error)
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert failures == [], failures
+
+
+def refused(kind, text, *arguments, **options):
+    try:
+        k.scale_float(*arguments, **{"grid": 1, "block": 32, **options})
+    except kind as error:
+        assert text in str(error), error
+    else:
+        raise AssertionError(text)
+
+
+refused(ValueError, "scale_float: x is on cpu, cuda:1 is expected", y, x.cpu(), 1000, 2.0)
+refused(ValueError, "scale_float: x is on cuda:0, cuda:1 is expected", y, x.to("cuda:0"), 1000, 2.0)
+refused(TypeError, "scale_float: x has dtype torch.float16, torch.float32 is expected", y, x.half(), 1000, 2.0)
+refused(OverflowError, "does not fit the kernel's parameter", y, x, 2**63, 2.0)
+refused(TypeError, "'float' object cannot be interpreted as an integer", y, x, 1000.0, 2.0)
+refused(RuntimeError, "tiny::scale<float> on device 1: CUDA_ERROR_INVALID_VALUE", y, x, 1, 2.0, block=5000)
+refused(RuntimeError, "(tiny/scale has sm_90)", y, x, 1, 2.0, block=5000)
+refused(RuntimeError, "bytes of dynamic shared memory are too many", y, x, 1, 2.0, shared_bytes=1_000_000)
+k.preload()
+loaded = k._kernel_scale_float.image.loaded
+assert loaded.file == f"tiny.cu{'13.2' if torch.version.cuda.startswith('13') else '12.9'}.fatbin", loaded
+assert sys.modules["cuda.bindings"].__version__.startswith(torch.version.cuda.partition(".")[0])
+print("ok")
+"""
+
+TORCHES = {"2.15.0": "13.0", "2.10.0": "12.8"}
+"""Release -> CUDA version of a driver that it works with."""
+
+
+@pytest.fixture(params=TORCHES)
+def python(request: pytest.FixtureRequest) -> tuple[Path, str]:
+    """The interpreter of a CUDA build of torch, and the driver to pretend."""
+    return torch_environment(request.param, environ=os.environ), TORCHES[request.param]
+
+
+def environment(python: Path, driver: str, *paths: Path) -> Mapping[str, str]:
+    """A process that sees a pretend GPU, gpuwheel.testing and `paths`."""
+    site_packages = next((python.parent.parent / "lib").glob("python3.*")) / "site-packages"
+    shown = [*paths, Path(gpuwheel.__file__).parent.parent]
+    environ = {key: value for key, value in os.environ.items() if key not in {"LD_PRELOAD", "PYTHONPATH"}}
+    return fake_gpu_environment(
+        {**environ, "PYTHONPATH": os.pathsep.join(map(str, shown))},
+        cache=Cache.from_environment(os.environ),
+        site_packages=site_packages,
+        settings=FakeSettings(devices=2, driver=driver),
+    )
+
+
+def cuda_core(driver: str, folder: Path) -> Path:
+    """cuda-core with the bindings of the CUDA major that torch has, as torch's own requirement brings them."""
+    packages = ("cuda-core>=1,<2", f"cuda-bindings=={driver.partition('.')[0]}.*")
+    target = (
+        "--target",
+        folder,
+        "--python-version",
+        "3.11",
+        "--only-binary",
+        ":all:",
+    )  # the Python of the environments
+    run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *target, *packages])
+    return folder
+
+
+def unpacked(wheel: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def test_launches(wheel: Path, python: tuple[Path, str], tmp_path: Path) -> None:
+    program, driver = python
+    site = unpacked(wheel, tmp_path / "site")
+    core = cuda_core(driver, tmp_path / "cuda-core")
+    done = run([program, "-W", "error", "-c", LAUNCHES], env=environment(program, driver, site, core), check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "ok"), done.output
