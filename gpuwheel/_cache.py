@@ -46,7 +46,7 @@ _UNWRITABLE = {
 }
 _WAIT_BEFORE_SAYING_SO = 1.0  # seconds
 _HOUR = 3600.0  # seconds
-_BUILDS = "builds"
+_BUILDS, _SCRATCH = "builds", "scratch-"
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Cache:
         """
         with self._named_errors():
             self._temporary.mkdir(parents=True, exist_ok=True)
-            folder = tempfile.TemporaryDirectory(prefix="scratch-", dir=self._temporary)
+            folder = tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self._temporary)
             lock = filelock.FileLock(f"{folder.name}.lock")
             with suppress(NotImplementedError):  # on a file system without locks; then nobody sees that it is used
                 lock.acquire()
@@ -210,12 +210,15 @@ class Cache:
         return any(_is_locked(lock) for lock in self._top.glob("*/*.lock"))
 
     def leftovers(self) -> Iterator[Path]:
-        """What killed processes left, older than an hour: scratch folders, downloads that nobody continued."""
+        """What killed processes left, older than an hour: scratch folders, downloads that nobody continued.
+
+        Locks of entries stay: a process that is about to wait for one may have opened it already.
+        """
         for path in sorted(self._temporary.glob("*")):
+            if path.suffix == ".lock" and not path.name.startswith(_SCRATCH):
+                continue
+            owner = path.with_name(f"{path.name.removesuffix('.downloads').removesuffix('.lock')}.lock")
             with suppress(FileNotFoundError):
-                owner = (
-                    path if path.suffix == ".lock" else path.with_name(f"{path.name.removesuffix('.downloads')}.lock")
-                )
                 if path.stat().st_mtime < time.time() - _HOUR and not _is_locked(owner):
                     yield path
 

@@ -139,8 +139,9 @@ def cache_check(cache: Cache) -> Check:
 
 
 def index_checks(answers: Sequence[Answer], to_fetch: Sequence[str]) -> Iterator[Check]:
-    """Each index; one that does not answer stops a build that has something to fetch, unless another does."""
-    nobody = all(answer.problem for answer in answers)
+    """Each index; if none of them that is not a folder answers, a build stops that has something to fetch."""
+    remote = [answer for answer in answers if not answer.place.startswith("file:")] or answers
+    nobody = all(answer.problem for answer in remote)
     for number, answer in enumerate(answers):
         name = f"index-{number}"
         if answer.problem is None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from packaging.tags import sys_tags
-from packaging.version import Version
 
 from gpuwheel.cli.checks import Check, State
 from gpuwheel.compatibility import serves
@@ -14,6 +13,7 @@ from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.config import host_libraries, kernel_groups, load_config, nvcc_libraries
 from gpuwheel.errors import ConfigError, GpuwheelError, LockError
 from gpuwheel.model.reporter import SilentReporter
+from gpuwheel.model.versions import MinorVersion
 from gpuwheel.plan import plan
 from gpuwheel.toolchain.cuda_host import find_nvcc_host_compiler
 from gpuwheel.toolchain.cuda_toolkit import machine_toolkit
@@ -186,8 +186,11 @@ def runs_here(cell: Cell, driver: Driver) -> Iterator[Check]:
             fix = f"add {device.arch} to archs"
             yield Check(f"device-{index}-served", _SECTION, f"device {index}", State.WARNING, found, fix=fix)
     torch = installed_version("torch")
-    if torch is not None and Version(torch) < Version(str(cell.torch_floor)):
-        found = f"too old for the wheel (found {torch}, expected {cell.torch_floor} or newer)"
-        yield Check(
-            "torch-floor", _SECTION, "torch", State.WARNING, found, fix=f"pip install 'torch>={cell.torch_floor}'"
-        )
+    if torch is None or cell.torch == "none":
+        return
+    installed, floor = MinorVersion.parse(torch), cell.torch_floor
+    exact = cell.torch == "exact"
+    if installed < floor or (exact and installed != floor):
+        wanted = f"=={floor}.*" if exact else f">={floor}"
+        text = f"not one that the wheel runs with (found {torch}, expected {wanted})"
+        yield Check("torch-runs", _SECTION, "torch", State.WARNING, text, fix=f"pip install 'torch{wanted}'")

@@ -174,14 +174,17 @@ def test_what_killed_builds_left_is_pruned(cache: Cache) -> None:
     old = time.time() - 7200
     temporary = cache.root / "v1/tmp"
     left = [temporary / "scratch-left", temporary / "toolchains-key.downloads"]
+    waited_for = temporary / "toolchains-key.lock"
+    waited_for.touch()
     with cache.scratch() as used:
         for folder in left:
             folder.mkdir()
             (folder / "file").write_bytes(bytes(100))
-        for folder in (*left, used):
+        for folder in (*left, used, waited_for):
             os.utime(folder, (old, old))
         document = _document("prune")
         assert used.exists()
     assert document["leftovers"] == 2
     assert document["bytes"] == 200
     assert not any(folder.exists() for folder in left)
+    assert waited_for.exists()

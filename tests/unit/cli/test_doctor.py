@@ -206,3 +206,15 @@ def test_a_locked_project_without_its_lock_file(machine: Machine) -> None:
     lock = machine.document("--no-network", GPUWHEEL_LOCKED="1")["lock"]
     assert lock["state"] == "error"
     assert lock["fix"] == "write it: gpuwheel lock"
+
+
+@pytest.mark.parametrize(("version", "told"), [("2.9.1+cu128", True), ("2.13.0", False)])
+def test_a_torch_that_the_wheel_does_not_run_with_is_told(machine: Machine, version: str, *, told: bool) -> None:
+    info = machine.root / f"site/torch-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n", encoding="utf-8")
+    checks = machine.document("--no-network", PYTHONPATH=str(machine.root / "site"))
+    assert checks["torch"]["found"] == version
+    assert ("torch-runs" in checks) == told
+    if told:
+        assert checks["torch-runs"]["fix"] == "pip install 'torch>=2.10'"
