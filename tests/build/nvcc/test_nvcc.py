@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
 
 from gpuwheel._resources import resource
+from gpuwheel._run import run
 from gpuwheel.audit import audit_wheel
 from gpuwheel.audit.elf import read_elf
 from gpuwheel.audit.fatbin import library_images
@@ -149,3 +152,21 @@ def test_the_newest_pinned_toolkit(project: Callable[[str], Project], tmp_path: 
     manifest = json.loads((wheel.root / "nv_stable" / "_kernels.json").read_text(encoding="utf-8"))
     assert manifest["toolkit"] == str(newest)
     assert refusals(wheel) == []
+
+
+@pytest.mark.heavy
+def test_a_cutlass_gemm_with_a_fused_epilogue(project: Callable[[str], Project], tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "build-requires")]
+    run([*pip, "nvidia-cutlass==4.2.0.0"])
+    path = f"{tmp_path / 'build-requires'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    wheel = project("cutlass").wheel(tmp_path / "out", PYTHONPATH=path)
+    assert {image.partition(" ")[0] for image in images(wheel, "nv_cutlass/libgemm.so")} == {"sm_80"}
+    assert read_elf((wheel.root / "nv_cutlass/libgemm.so").read_bytes(), "libgemm.so").exports == ("nv_gemm_bias_relu",)
+    assert refusals(wheel) == []
+
+
+def test_headers_of_a_distribution_that_is_not_installed(project: Callable[[str], Project], tmp_path: Path) -> None:
+    result = project("cutlass").build(tmp_path / "out")
+    assert result.code == 5, result.output
+    assert "include-packages names nvidia-cutlass, which is not installed" in result.output
+    assert 'add "nvidia-cutlass" to requires of [build-system]' in result.output

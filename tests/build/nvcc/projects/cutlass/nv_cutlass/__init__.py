@@ -1,0 +1,1 @@
+"""GEMM with a fused epilogue, as a library with a C ABI."""
