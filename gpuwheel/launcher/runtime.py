@@ -117,13 +117,16 @@ class Kernel:
         self.symbol = symbol
         self.name = name
         self._handle: Any = None
+        self._submit: Any = None
+        """cuda.core's launch, once the kernel is loaded."""
         self._shared_bytes: dict[int, int] = {}
         """Device -> most dynamic shared memory that was asked for."""
 
     def preload(self) -> None:
         """Load the kernel now, for example before a CUDA graph is captured: a capture must not load code."""
-        if self._handle is None:
+        if self._submit is None:
             self._handle = self.image.kernel(self.symbol)
+            self._submit = _cuda_core().launch
 
     def launch(self, device: int, config: tuple[Any, ...], arguments: tuple[Any, ...]) -> None:
         """Launch on the current stream of torch on `device`.
@@ -144,16 +147,18 @@ class Kernel:
                 self._launch(device, config, arguments)
 
     def _launch(self, device: int, config: tuple[Any, ...], arguments: tuple[Any, ...]) -> None:
-        if self._handle is None:
+        if self._submit is None:
             self._begin(device)
         if config[2] > _FREE_SHARED_BYTES:
             self._allow_shared_bytes(device, config[2])
+        handle = _raw_stream(device)
+        stream = _streams.get(handle) or _stream(handle)
         try:
-            _cuda_core().launch(_stream(_raw_stream(device)), _launch_config(config), self._handle, *arguments)
+            self._submit(stream, _launch_config(config), self._handle, *arguments)
         except Exception as error:
             if "CUDA_ERROR_INVALID_CONTEXT" in str(error):  # a thread that has not used CUDA yet
                 _cuda_core().Device(device).set_current()
-                _cuda_core().launch(_stream(_raw_stream(device)), _launch_config(config), self._handle, *arguments)
+                self._submit(stream, _launch_config(config), self._handle, *arguments)
                 return
             message = f"{self.name} on device {device}: {error} ({self.image.title} has {self.image.targets})"
             raise RuntimeError(message) from error
@@ -293,13 +298,10 @@ _streams: dict[int, Any] = {}
 
 
 def _stream(handle: int) -> Any:  # noqa: ANN401
-    """cuda.core's object for a stream of torch."""
-    stream = _streams.get(handle)
-    if stream is None:
-        if len(_streams) >= _MOST_STREAMS:  # streams of torch are few; those of others may come and go
-            _streams.clear()
-        stream = _streams[handle] = _cuda_core().Stream.from_handle(handle)
-    return stream
+    """Keep cuda.core's object for a stream of torch."""
+    if len(_streams) >= _MOST_STREAMS:  # streams of torch are few; those of others may come and go
+        _streams.clear()
+    return _streams.setdefault(handle, _cuda_core().Stream.from_handle(handle))
 
 
 @functools.lru_cache(maxsize=4096)
