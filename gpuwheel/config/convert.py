@@ -245,10 +245,11 @@ _CONVERTERS: dict[object, Converter] = {
         distinct=True,
     ),
     MinorVersion: Converter(
-        "one toolkit as a string such as '12.9'",
+        "a toolkit as a string such as '12.9'",
         parse=_toolkit,
         schema={"pattern": r"^(0|[1-9]\d*)\.(0|[1-9]\d*)$"},
-        hint='`embed` compiles with one toolkit, and its images run on newer drivers too: cuda = "12.9"',
+        filled=True,
+        distinct=True,
     ),
     DriverVersion: Converter(
         "a floor such as '>=525'", parse=_driver_floor, schema={"pattern": r"^>=\s*\d+(\.\d+){0,2}$"}

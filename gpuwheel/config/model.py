@@ -42,6 +42,7 @@ __all__ = [
     "Requirement",
     "Settings",
     "SourceSettings",
+    "Toolkits",
     "TorchAbi",
     "TorchFloor",
     "WheelSettings",
@@ -59,6 +60,7 @@ PackageFolder = Annotated[str, "folder of a package"]
 PlatformTag = Annotated[str, "platform tag"]
 ReleaseFloor = Annotated[SpecifierSet, "floor of a release"]
 Requirement = Annotated[str, "requirement"]
+Toolkits = Annotated[tuple[MinorVersion, ...], "one or more"]
 TorchFloor = Annotated[SpecifierSet, "floor"]
 
 
@@ -200,8 +202,9 @@ class Settings:
     minimum_version: Version | None = None
     """Version of gpuwheel that this project was written for: defaults stay as they were in it, and an older gpuwheel
     refuses the project."""
-    cuda: MinorVersion
-    """CUDA toolkit that compiles the device code. Unset, mode `nvcc` takes `13.0`: no index has an older nvcc."""
+    cuda: Toolkits
+    """CUDA toolkit that compiles the device code. In mode `nvcc` a list makes one wheel for each; a build makes the
+    first of them, or the one that `-C gpuwheel.cuda` names. Unset, mode `nvcc` takes `13.0`: the index has no older."""
     driver: DriverVersion
     """Oldest NVIDIA driver the wheel runs on. Unset in mode `nvcc`: the oldest that the toolkit supports."""
     archs: tuple[ArchTarget, ...]

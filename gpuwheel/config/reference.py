@@ -87,6 +87,8 @@ def _type(key: Key) -> str:
     match key.value:
         case Scalar(converter):
             return _code(converter.expected)
+        case Array(item, single=True):
+            return f"{_code(item.expected)}, or a list of them"
         case Array(item):
             return f"list, each {_code(item.expected)}"
         case _:
@@ -121,7 +123,7 @@ def _other_variables() -> Iterable[str]:
     yield "| name | architectures |"
     yield "|---|---|"
     yield from (f"| `{name}` | `{archs}` |" for name, archs in arch_names().items())
-    yield "\ngpuwheel does not use these, and warns where one is set; mode `nvcc` takes its toolkit from those that name one:\n"
+    yield "\ngpuwheel does not use these, and warns where one is set; mode `nvcc` uses those that name a toolkit:\n"
     yield "| variable | instead |"
     yield "|---|---|"
     yield from (f"| `{name}` | {instead} |" for name, instead in unused_names().items())

@@ -48,6 +48,8 @@ def _property(key: Key, defaults: Mapping[str, object]) -> dict[str, Any]:
     match key.value:
         case Scalar(converter):
             described |= _single(converter)
+        case Array(item, single=True):
+            described |= {"anyOf": [_single(item), _list_of(item)]}
         case Array(item):
             described |= _list_of(item)
         case Table(fields):

@@ -13,7 +13,7 @@ import types
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from gpuwheel.config import model
 from gpuwheel.config.convert import Converter, converter_for
@@ -37,6 +37,8 @@ class Array:
     """A list of values of one type."""
 
     item: Converter
+    single: bool = False
+    """Whether a value may stand without a list around it."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ def choice_docs(kind: object) -> Mapping[str, str]:
 
 def _value(hint: Any) -> Scalar | Array | Table | Tables:  # noqa: ANN401 -- a type hint has no type of its own
     origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated and get_origin(arguments[0]) is tuple:
+        return Array(converter_for(get_args(arguments[0])[0]), single=True)
     if origin in {Union, types.UnionType}:
         (hint,) = (argument for argument in arguments if argument is not type(None))
         return _value(hint)

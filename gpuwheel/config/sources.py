@@ -55,8 +55,9 @@ def from_toml(
         match keys[name].value:
             case Scalar(converter):
                 given[path] = Given(_converted(path, origin, value, converter), origin)
-            case Array(item):
-                given[path] = Given(_toml_list(path, origin, value, item), origin)
+            case Array(item, single):
+                listed = [value] if single and not isinstance(value, list) else value
+                given[path] = Given(_toml_list(path, origin, listed, item), origin)
             case Table(nested):
                 given |= from_toml(_table(path, origin, value), origin, nested, path)
             case Tables(name_converter, nested):

@@ -200,7 +200,9 @@ class Build:
     @property
     def _requirements(self) -> tuple[str, ...]:
         """What gpuwheel adds to Requires-Dist; the project's own statement of its dependencies stands as it is."""
-        linked = linked_requirements(self.config, load_tables()) if self.config.project.dependencies is None else ()
+        names = {name for extension in self.config.settings.extensions.values() for name in extension.libraries}
+        stated = self.config.project.dependencies is not None
+        linked = () if stated or not names else linked_requirements(self.cell, names, load_tables())
         return (*requirements(self.config), *linked)
 
     @staticmethod

@@ -55,12 +55,10 @@ def _candidates(settings: Settings, machine: str) -> Iterator[_Candidate]:
     for mode in Mode:
         if mode in used:
             match mode:
-                case Mode.EMBED:  # one toolkit serves every CUDA that its driver floor allows
-                    yield _Candidate(mode, settings.cuda, machine)
-                case Mode.KERNELS:
-                    yield _Candidate(mode, settings.cuda, machine)
+                case Mode.EMBED | Mode.KERNELS:  # one toolkit serves every CUDA that its driver floor allows
+                    yield _Candidate(mode, settings.cuda[0], machine)
                 case Mode.NVCC:
-                    yield _Candidate(mode, settings.cuda, machine)
+                    yield from (_Candidate(mode, cuda, machine) for cuda in settings.cuda)
 
 
 def _decide(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Decision:

@@ -48,6 +48,9 @@ def arch_lists(settings: Settings) -> dict[str, tuple[ArchTarget, ...]]:
 
 
 def _toolkit(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem]:
+    if len(settings.cuda) > 1 and cell.mode != Mode.NVCC.value:
+        reason = f"cuda names {_listed(settings.cuda)}, and mode {cell.mode!r} takes one toolkit"
+        yield Problem(f"{reason}: its images run on newer drivers too", f'cuda = "{cell.cuda}"')
     pinned = [version for version, toolkit in tables.cuda.items() if toolkit.components]
     hint = f'cuda = "{pinned[0]}"' if pinned else None  # the one that most drivers load
     toolkit = tables.cuda.get(cell.cuda)

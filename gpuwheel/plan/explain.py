@@ -31,6 +31,10 @@ def choose(decisions: Sequence[Decision], reporter: Reporter) -> Cell:
     accepted = next((decision for decision in decisions if decision.accepted), None)
     if accepted is None:
         raise _nothing_to_build(decisions)
+    others = [decision.cell for decision in decisions if decision.accepted and decision is not accepted]
+    if others:
+        listed = ", ".join(f"-C gpuwheel.cuda={cell.cuda}" for cell in others)
+        reporter.warn(f"building {accepted.cell.identifier} of {len(others) + 1} wheels; the others: {listed}")
     for note in accepted.notes:
         reporter.info(note)
     unserved = _served_by(accepted.coverage).get(_NOTHING)

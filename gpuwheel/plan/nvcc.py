@@ -8,7 +8,7 @@ from gpuwheel.config.model import PythonAbi, TorchAbi
 from gpuwheel.plan.checks import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from gpuwheel.compatibility import Tables
     from gpuwheel.config.model import Extension, LoadedConfig
@@ -31,13 +31,10 @@ def nvcc_notes(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[str, .
     return (*_toolkit(cell, tables), *_narrowness(cell, config))
 
 
-def linked_requirements(config: LoadedConfig, tables: Tables) -> tuple[str, ...]:
-    """Packages that hold the libraries of the CUDA toolkit which extensions link and do not contain."""
-    names = {name for extension in config.settings.extensions.values() for name in extension.libraries}
-    toolkit = tables.cuda.get(config.settings.cuda)
-    if toolkit is None:
-        return ()
-    linked = [pin.run_time_requirement for pin in toolkit.libraries if names & dict(pin.sonames).keys()]
+def linked_requirements(cell: Cell, names: Collection[str], tables: Tables) -> tuple[str, ...]:
+    """Packages that hold libraries of the cell's CUDA toolkit, by their names after `-l`."""
+    toolkit = tables.cuda[cell.cuda]
+    linked = [pin.run_time_requirement for pin in toolkit.libraries if set(names) & dict(pin.sonames).keys()]
     runtime = [pin for pin in toolkit.nvcc if pin.name == _RUNTIME] if "cudart" in names else []
     return (*linked, *(pin.run_time_requirement for pin in runtime))
 

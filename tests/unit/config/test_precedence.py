@@ -22,7 +22,7 @@ def archs(text: str) -> tuple[ArchTarget, ...]:
 def test_a_minimal_project_gets_the_defaults(project: Project) -> None:
     config = project.load()
     settings = config.settings
-    assert settings.cuda == MinorVersion(12, 9)
+    assert settings.cuda == (MinorVersion(12, 9),)
     assert settings.driver == DriverVersion((525,))
     assert settings.torch == SpecifierSet(">=2.10")
     assert settings.archs == archs("7.5 8.0 9.0 10.0+PTX 12.0")
@@ -65,7 +65,7 @@ def test_every_key_of_pyproject_is_read(project: Project) -> None:
         .settings
     )
     assert settings.minimum_version == Version("0.1")
-    assert settings.cuda == MinorVersion(12, 8)
+    assert settings.cuda == (MinorVersion(12, 8),)
     assert settings.driver == DriverVersion((550, 54))
     assert settings.archs == archs("9.0a 10.0+PTX")
     assert settings.torch == SpecifierSet(">=2.11")
@@ -132,7 +132,7 @@ def test_an_empty_list_in_a_setting_empties_it(project: Project) -> None:
 
 def test_an_empty_variable_counts_as_unset(project: Project) -> None:
     settings = project.load({"GPUWHEEL_CUDA": "", "TORCH_CUDA_ARCH_LIST": " ", "GPUWHEEL_CACHE_DIR": "/c"}).settings
-    assert settings.cuda == MinorVersion(12, 9)
+    assert settings.cuda == (MinorVersion(12, 9),)
 
 
 def test_variables_reach_the_wheel_table(project: Project) -> None:

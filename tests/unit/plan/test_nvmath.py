@@ -30,7 +30,7 @@ TABLES = load_tables()
 
 def settings(nvmath: str | None = ">=1.0", torch: str = ">=2.10") -> Settings:
     return Settings(
-        cuda=MinorVersion(12, 9),
+        cuda=(MinorVersion(12, 9),),
         driver=DriverVersion((525,)),
         archs=(ArchTarget.parse("9.0"),),
         torch=SpecifierSet(torch),
@@ -103,6 +103,12 @@ def test_a_torch_floor_after_the_last_cuda_12_build_of_the_index_is_noted() -> N
     assert nvmath_problems(settings(torch=">=2.11"), TABLES) == ()
     (note,) = nvmath_notes(settings(torch=">=2.11"), TABLES)
     assert note.startswith("extra cu12 is for builds of torch with CUDA 12 from PyTorch's own index")
+
+
+def test_one_torch_alone_is_looked_at_alone() -> None:
+    (note,) = nvmath_notes(settings(torch="==2.13.*"), TABLES)
+    assert note.startswith("extra cu12 is for builds of torch with CUDA 12")
+    assert "has none of torch ==2.13.*" in note
 
 
 # --- Floors -----------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TABLES = load_tables()
 TOOLKIT = MinorVersion(12, 9)
+NEWER, UNKNOWN = MinorVersion(13, 0), MinorVersion(12, 19)
 
 
 def archs(text: str) -> tuple[ArchTarget, ...]:
@@ -31,7 +32,7 @@ def archs(text: str) -> tuple[ArchTarget, ...]:
 
 
 SETTINGS = Settings(
-    cuda=TOOLKIT,
+    cuda=(TOOLKIT,),
     driver=DriverVersion((525,)),
     archs=archs("7.5 8.0 9.0 10.0+PTX 12.0"),
     torch=SpecifierSet(">=2.10"),
@@ -161,8 +162,9 @@ def test_a_group_that_covers_less_is_a_note(root: Path) -> None:
         ({"torch": SpecifierSet(">=2.9")}, ["torch 2.9 has no complete stable ABI"], 'torch = ">=2.10"'),
         ({"torch": SpecifierSet(">=99.0")}, ["torch 99.0 is newer than the headers"], "pip install -U gpuwheel"),
         ({"driver": DriverVersion((470, 57))}, ["driver 470.57 cannot load images of cuda 12.9"], 'driver = ">=525"'),
-        ({"cuda": MinorVersion(13, 0)}, ["cuda 13.0 has no device compiler", "expected 580 or newer"], 'cuda = "12.9"'),
-        ({"cuda": MinorVersion(12, 19)}, ["cuda 12.19 is not a toolkit that gpuwheel knows"], "did you mean '12.9'?"),
+        ({"cuda": (NEWER,)}, ["cuda 13.0 has no device compiler", "expected 580 or newer"], 'cuda = "12.9"'),
+        ({"cuda": (TOOLKIT, NEWER)}, ["cuda names 12.9, 13.0, and mode 'embed' takes one toolkit"], 'cuda = "12.9"'),
+        ({"cuda": (UNKNOWN,)}, ["cuda 12.19 is not a toolkit that gpuwheel knows"], "did you mean '12.9'?"),
         ({"wheel": WheelSettings(platform="manylinux_2_82")}, ["wheel.platform 'manylinux_2_82'"], "did you mean"),
     ],
 )
@@ -195,7 +197,7 @@ def test_pythons_that_no_torch_has(root: Path) -> None:
 
 
 def test_choosing_from_a_plan_takes_what_is_accepted(root: Path) -> None:
-    good, bad = decide(SETTINGS, root), decide(replace(SETTINGS, cuda=MinorVersion(13, 0)), root)
+    good, bad = decide(SETTINGS, root), decide(replace(SETTINGS, cuda=(NEWER,)), root)
     heard = Heard()
     assert choose([bad, good], heard) == good.cell
     assert heard.infos == list(good.notes)

@@ -1,0 +1,184 @@
+"""Cells of mode `nvcc`, from pyproject.toml and the sources of a project."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gpuwheel.compatibility import load_tables
+from gpuwheel.config import load_config, nvcc_libraries
+from gpuwheel.errors import ConfigError
+from gpuwheel.plan import choose, linked_requirements, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from gpuwheel.config import LoadedConfig
+    from gpuwheel.model.cells import Decision
+
+TABLES = load_tables()
+HERE = f"cp{sys.version_info.major}{sys.version_info.minor}"
+
+PROJECT = """
+[project]
+name = "ops"
+requires-python = ">=3.10"
+dynamic = ["dependencies"]
+
+[tool.gpuwheel]
+archs = ["8.0", "9.0+PTX"]
+{settings}
+
+[tool.gpuwheel.extensions."ops._C"]
+mode = "nvcc"
+{extension}
+"""
+SOURCES = 'sources = ["csrc/*.cu", "csrc/*.cpp"]\n'
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., LoadedConfig]:
+    def load(extension: str = "", settings: str = "", ops: str = "", *, sources: str = SOURCES) -> LoadedConfig:
+        (tmp_path / "csrc").mkdir(exist_ok=True)
+        (tmp_path / "csrc" / "a.cu").write_text("__global__ void a() {}\n", encoding="utf-8")
+        (tmp_path / "csrc" / "ops.cpp").write_text(ops, encoding="utf-8")
+        (tmp_path / "CMakeLists.txt").write_text("", encoding="utf-8")
+        text = PROJECT.format(settings=settings, extension=sources + extension)
+        (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+        return load_config(tmp_path, environ={})
+
+    return load
+
+
+def decide(config: LoadedConfig) -> Decision:
+    (decision,) = plan(config, TABLES)
+    return decision
+
+
+def test_the_stable_abi_is_the_default_and_the_toolkit_sets_the_driver(load: Callable[..., LoadedConfig]) -> None:
+    decision = decide(load())
+    assert decision.accepted, decision.reason
+    assert decision.cell.identifier == "nvcc-cu13.0-torch2.10-linux_x86_64"
+    assert str(decision.cell.driver_floor) == "580"
+    assert decision.reason == "one wheel serves every Python, torch >=2.10 and drivers >=580"
+
+
+@pytest.mark.parametrize(
+    ("extension", "settings", "identifier", "served"),
+    [
+        ('abi = "none"', "", "nvcc-cu13.0-linux_x86_64", "every Python and drivers"),
+        ('abi = "exact"', 'torch = "==2.13.*"', "nvcc-cu13.0-torch2.13-linux_x86_64", "every Python, torch 2.13 and"),
+        ('python = "abi3"', "", "nvcc-cu13.0-torch2.10-cp310-linux_x86_64", "Python 3.10 and newer"),
+        ('python = "version"', "", f"nvcc-cu13.0-torch2.10-{HERE}-linux_x86_64", f"Python {HERE[2]}.{HERE[3:]},"),
+    ],
+)
+def test_each_promise_has_its_tag(
+    load: Callable[..., LoadedConfig], extension: str, settings: str, identifier: str, served: str
+) -> None:
+    decision = decide(load(extension, settings))
+    assert decision.accepted, decision.reason
+    assert decision.cell.identifier == identifier
+    assert served in decision.reason
+
+
+def test_a_list_of_toolkits_makes_a_wheel_for_each(load: Callable[..., LoadedConfig]) -> None:
+    class Heard:
+        warnings: list[str] = []  # noqa: RUF012 (one test uses it)
+
+        def info(self, text: str) -> None:
+            del text
+
+        def warn(self, text: str) -> None:
+            self.warnings.append(text)
+
+    decisions = plan(load(settings='cuda = ["13.0", "13.5"]'), TABLES)
+    assert [str(decision.cell.cuda) for decision in decisions] == ["13.0", "13.5"]
+    assert str(choose(decisions, Heard()).cuda) == "13.0"  # type: ignore[arg-type]
+    assert "the others: -C gpuwheel.cuda=13.5" in Heard.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("extension", "ops", "reason", "hint"),
+    [
+        ("", "#include <torch/extension.h>", "csrc/ops.cpp:1 includes torch/extension.h of torch's C++ ABI", "exact"),
+        ("", "#include <c10/cuda/CUDAStream.h>", "includes c10/cuda/CUDAStream.h", "torch/csrc/stable"),
+        ("", "\n#include <pybind11/pybind11.h>", "csrc/ops.cpp:2 includes pybind11/pybind11.h", 'python = "version"'),
+        ('abi = "none"', "#include <ATen/ATen.h>", "does without torch", 'abi = "exact"'),
+        ('python = "abi3"', "#include <pybind11/pybind11.h>", "limited API", 'python = "version"'),
+    ],
+)
+def test_a_source_that_breaks_a_promise_is_named(
+    load: Callable[..., LoadedConfig], extension: str, ops: str, reason: str, hint: str
+) -> None:
+    decision = decide(load(extension, ops=ops))
+    assert not decision.accepted
+    assert reason in decision.reason
+    assert hint in str(decision.hint)
+
+
+def test_the_line_that_makes_a_wheel_narrow_is_told(load: Callable[..., LoadedConfig]) -> None:
+    ops = "#include <vector>\n#include <torch/extension.h>\n"
+    decision = decide(load('abi = "exact"\npython = "version"', 'torch = "==2.13.*"', ops))
+    assert "csrc/ops.cpp:2 includes torch/extension.h: one wheel for each torch minor" in decision.notes
+    assert "csrc/ops.cpp:2 includes torch/extension.h: one wheel for each Python" in decision.notes
+
+
+def test_torch_and_toolkit_of_different_majors(load: Callable[..., LoadedConfig]) -> None:
+    decision = decide(load('abi = "exact"', 'torch = "==2.10.*"'))
+    assert "torch 2.10 has CUDA 12.8, of another major than the project's 13.0" in decision.reason
+
+
+def test_a_toolkit_that_has_to_be_on_the_machine(load: Callable[..., LoadedConfig]) -> None:
+    (note,) = (note for note in decide(load(settings='cuda = "12.8"')).notes if "machine" in note)
+    assert note == "nvcc of cuda 12.8 has to be on the machine that builds (gpuwheel brings 13.0, 13.5)"
+
+
+def test_archs_and_flags_of_some_sources(load: Callable[..., LoadedConfig]) -> None:
+    config = load(settings='[tool.gpuwheel.sources."csrc/*.cu"]\narchs = ["9.0a"]\nflags = ["-DX"]')
+    (library,) = nvcc_libraries(config, decide(config).cell)
+    (source,) = (source for source in library.sources if source.cuda)
+    assert ([str(target) for target in source.targets], source.flags) == (["9.0a"], ("-DX",))
+    assert {arch.sm for arch in library.cubins} == {"sm_90a"}
+
+
+def test_linked_libraries_become_dependencies(load: Callable[..., LoadedConfig]) -> None:
+    cell = decide(load()).cell
+    assert linked_requirements(cell, ["cublasLt"], TABLES) == ("nvidia-cublas>=13.1,<14",)
+    assert linked_requirements(cell, ["cudart"], TABLES) == ("nvidia-cuda-runtime>=13.0,<14",)
+
+
+@pytest.mark.parametrize(
+    ("extension", "settings", "message"),
+    [
+        ('abi = "exact"', "", "torch in defaults is a floor"),
+        ("", 'torch = "==2.13.*"', "is one minor and no extension needs that"),
+        ("", '[tool.gpuwheel.sources."other/*.cu"]\nflags = ["-DX"]', "matches no source of an extension"),
+        ("", 'cmake = "CMakeLists.txt"', "stands beside cmake"),
+        ("", 'cmake = "build.cmake"', "does not name a file that is there"),
+        ('libraries = ["-lcublas"]', "", "libraries in .* is not valid"),
+        ('include-packages = ["cutlass"]', "", "include-packages in .* is not valid"),
+    ],
+)
+def test_mistakes(load: Callable[..., LoadedConfig], extension: str, settings: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(extension, settings)
+
+
+def test_an_own_cmake_project_names_the_sources(load: Callable[..., LoadedConfig]) -> None:
+    config = load(settings='cmake = "CMakeLists.txt"', sources="")
+    (library,) = nvcc_libraries(config, decide(config).cell)
+    assert library.sources == ()
+    assert {arch.sm for arch in library.cubins} == {"sm_80", "sm_90"}
+
+
+def test_keys_of_this_mode_in_another(load: Callable[..., LoadedConfig], tmp_path: Path) -> None:
+    load()
+    path = tmp_path / "pyproject.toml"
+    text = path.read_text(encoding="utf-8").replace('mode = "nvcc"', "rdc = true").replace('csrc/*.cu", "', "")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"rdc in pyproject.toml is not for mode 'embed'") as caught:
+        load_config(tmp_path, environ={})
+    assert 'mode = "nvcc"' in str(caught.value.hint)
