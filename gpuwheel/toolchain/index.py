@@ -90,7 +90,11 @@ class PackageIndex:
         if failure is not None:
             msg = f"{subject} cannot be had: {failure.message}"
             raise NetworkError(msg, hint=failure.hint) from failure
-        msg = f"{subject} is not on the index (asked {', '.join(asked) or 'none: no-index is set'})"
+        if not asked:
+            msg = f"{subject} is not in the cache, and there is no index to ask (no-index is set)"
+            hint = "run gpuwheel fetch where there is a network, or unset PIP_NO_INDEX and UV_NO_INDEX"
+            raise NetworkError(msg, hint=hint)
+        msg = f"{subject} is not on the index (asked {', '.join(asked)})"
         raise NetworkError(
             msg, hint="set GPUWHEEL_INDEX_URL to an index that carries it, such as a full mirror of PyPI"
         )

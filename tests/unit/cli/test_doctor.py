@@ -94,7 +94,7 @@ def test_a_machine_that_builds(machine: Machine) -> None:
 def test_it_takes_less_than_a_second_of_one_core(machine: Machine) -> None:
     """Processor time, for other tests may run beside this one; what waits does so for less than that."""
     times = []
-    for _ in range(3):
+    for _ in range(2):
         before = resource_usage.getrusage(resource_usage.RUSAGE_CHILDREN)
         machine.doctor("--no-network")
         after = resource_usage.getrusage(resource_usage.RUSAGE_CHILDREN)

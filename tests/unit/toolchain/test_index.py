@@ -81,8 +81,9 @@ def test_another_digest_on_the_page_names_both(index: IndexServer, thing: Pinned
 
 
 def test_no_index_is_respected(thing: PinnedFile) -> None:
-    with pytest.raises(NetworkError, match="no-index is set"):
+    with pytest.raises(NetworkError, match="no-index is set") as caught:
         _find(IndexSettings(indexes=()), thing)
+    assert "gpuwheel fetch" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(
