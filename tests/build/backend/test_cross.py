@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gpuwheel._run import run
 from gpuwheel.audit.elf import read_elf
 from gpuwheel.audit.platform import platform_tag
 from gpuwheel.compatibility import load_tables
@@ -40,6 +43,14 @@ def test_a_wheel_for_another_machine(project: Project, tmp_path: Path) -> None:
     order = [policy.tag for policy in load_tables().platforms if policy.machine == "aarch64"]
     found = platform_tag([library], load_tables()).tag
     assert order.index(found) <= order.index("manylinux_2_28_aarch64")
+    # auditwheel searches the folders of ld.so.conf otherwise, among them those of a system CUDA toolkit.
+    command = [sys.executable, "-m", "auditwheel", "show", "--json", "--ldpaths", "/usr/aarch64-linux-gnu/lib", wheel]
+    shown = json.loads(run(command).stdout)
+        run(
+            [sys.executable, "-m", "auditwheel", "show", "--json", "--ldpaths", "/usr/aarch64-linux-gnu/lib", wheel]
+        ).stdout
+    )
+    assert shown["sym_tag"] == found
 
     here = members(project.wheel(tmp_path / "native"))
     native = read_elf(here["tiny_ops/_C.so"], "_C.so")

@@ -76,6 +76,13 @@ void new_explicit_bzero(void*, size_t) asm("explicit_bzero");
 void new_explicit_bzero_chk(void*, size_t, size_t) asm("__explicit_bzero_chk");
 void* new_reallocarray(void*, size_t, size_t) asm("reallocarray");
 int new_thread_atexit(void (*)(void*), void*, void*) asm("__cxa_thread_atexit_impl");
+#if defined(__x86_64__)
+typedef __float128 Float128;
+#else
+typedef long double Float128;
+#endif
+Float128 new_strtof128(const char*, char**) asm("strtof128");
+int new_strfromf128(char*, size_t, const char*, Float128) asm("strfromf128");
 struct Found {
   unsigned long long flags;
   void *start, *end, *link_map, *eh_frame;
@@ -391,6 +398,17 @@ TEST(reallocarray) {
   free(memory);
   errno = 0;
   CHECK(new_reallocarray(nullptr, SIZE_MAX, 2) == nullptr && errno == ENOMEM);
+  return 0;
+}
+
+TEST(float128) {
+  char* end = nullptr;
+  const Float128 value = new_strtof128("-2.5e300x", &end);
+  CHECK(*end == 'x' && value / static_cast<Float128>(1e300) < -2.4 && value < 0);
+  char text[32];
+  CHECK(new_strfromf128(text, sizeof text, "%.3f", static_cast<Float128>(1.0625)) == 5 && !strcmp(text, "1.062"));
+  CHECK(new_strfromf128(text, sizeof text, "%a", static_cast<Float128>(-0.0)) > 0 && !strcmp(text, "-0x0p+0"));
+  CHECK(new_strfromf128(text, 3, "%G", static_cast<Float128>(1234)) == 4 && !strcmp(text, "12"));
   return 0;
 }
 
