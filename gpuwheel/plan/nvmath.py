@@ -14,7 +14,6 @@ from packaging.version import Version
 
 from gpuwheel.compatibility.nvmath import load_nvmath
 from gpuwheel.model.nvmath import NVMATH, NVMATH_EXTRAS, nvmath_requirement
-from gpuwheel.model.versions import MinorVersion
 from gpuwheel.plan.checks import Problem
 from gpuwheel.plan.nvmath_resolution import minimal_conflict, solve
 
@@ -98,9 +97,9 @@ def _conflicts(settings: Settings, floor: SpecifierSet, tables: Tables, table: N
 
 def _builds(settings: Settings, major: int, tables: Tables) -> tuple[TorchBuild, ...]:
     """The releases of torch that the project allows and the package index has for a major of CUDA, oldest first."""
-    (specifier,) = settings.torch
-    oldest = MinorVersion.parse(specifier.version)
-    return tuple(row for version, row in tables.torch.items() if version >= oldest and row.cuda.major == major)
+    return tuple(
+        row for row in tables.torch.values() if row.cuda.major == major and settings.torch.contains(row.release)
+    )
 
 
 def _torch_pins(build: TorchBuild) -> list[Requirement]:

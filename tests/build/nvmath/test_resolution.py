@@ -6,12 +6,9 @@ import subprocess
 import sys
 import tarfile
 from email.parser import BytesParser
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 UV = [sys.executable, "-m", "uv"]
 EXTRAS = [
@@ -50,6 +47,13 @@ def test_extras_are_the_same_in_every_metadata(project: Path, tmp_path: Path) ->
     assert metadata.get_all("Requires-Dist") == EXTRAS
     assert metadata.get_all("Provides-Extra") == ["cu12", "cu13", "test"]
     assert metadata.get_all("Dynamic") is None
+
+
+@pytest.mark.network
+@pytest.mark.heavy
+def test_the_table_is_what_the_index_has() -> None:
+    root = Path(__file__).resolve().parents[3]
+    assert "nvmath.toml: up to date" in run(sys.executable, "ci/update_nvmath.py", "--check", cwd=root)
 
 
 @pytest.mark.network
