@@ -167,8 +167,7 @@ def _check_libraries(wheel: _Wheel, tables: Tables) -> Iterator[Finding]:
                 "exclude it from the wheel (auditwheel repair --exclude)",
             )
     floor = _torch_floor(wheel.metadata)
-    uses_torch = any(symbol.name in tables.shims for library in wheel.libraries for symbol in library.imports)
-    if uses_torch and floor is None:
+    if floor is None and _uses_torch(wheel, tables):
         yield _error(
             *("torch-requirement", wheel.name),
             "uses torch without a floor in its dependencies (no Requires-Dist 'torch>=X', expected one)",
@@ -181,17 +180,22 @@ def _check_libraries(wheel: _Wheel, tables: Tables) -> Iterator[Finding]:
         )
 
 
+def _uses_torch(wheel: _Wheel, tables: Tables) -> bool:
+    return any(symbol.name in tables.shims for library in wheel.libraries for symbol in library.imports)
+
+
 def _claims(wheel: _Wheel, tables: Tables) -> Claims:
     """What the tag and METADATA say of the libraries."""
     requirements = [found for found in parsed_requirements(wheel.metadata) if "extra" not in str(found.marker)]
     torch = [found for found in requirements if found.name.lower() == "torch"]
     exact = any(specifier.operator == "==" for found in torch for specifier in found.specifier)
     names = {canonicalize_name(found.name) for found in requirements}
+    stable = bool(torch) or _uses_torch(wheel, tables)  # a missing requirement is a finding of its own
     pins = [pin for toolkit in tables.cuda.values() for pin in toolkit.libraries if pin.name in names]
     provided = {soname for pin in pins for _, soname in pin.sonames}
     provided |= {f"libcudart.so.{row.version.major}" for row in tables.cuda.values() if _RUNTIME in names}
     return Claims(
-        torch="exact" if exact else "stable" if torch else "none",
+        torch="exact" if exact else "stable" if stable else "none",
         python=(wheel.tag.python, wheel.tag.abi) != ("py3", "none"),
         provided=frozenset(provided),
     )
