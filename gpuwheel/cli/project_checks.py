@@ -19,6 +19,7 @@ from gpuwheel.toolchain.cuda_host import find_nvcc_host_compiler
 from gpuwheel.toolchain.cuda_toolkit import machine_toolkit
 from gpuwheel.toolchain.cuda_wheels import cached_nvcc
 from gpuwheel.toolchain.device import present_device_compiler
+from gpuwheel.toolchain.host import target_machine
 from gpuwheel.toolchain.probe_tools import installed_version
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def project_report(
         report.add("project", "project", State.OK, config.project.name, where=str(root))
         for number, warning in enumerate(config.warnings):
             report.problem(f"configuration-{number}", "configuration", State.WARNING, warning, fix=None)
-        cell = _plan(config, machine.tables, report)
+        cell = _plan(config, machine, report)
         if cell is not None:
             _toolchain(config, cell, machine, report)
             if config.settings.locked:
@@ -87,9 +88,9 @@ def project_report(
     return report, cell
 
 
-def _plan(config: LoadedConfig, tables: Tables, report: ProjectReport) -> Cell | None:
+def _plan(config: LoadedConfig, machine: Machine, report: ProjectReport) -> Cell | None:
     """The first accepted cell, which a frontend gets; a rejected one is an error only where none is accepted."""
-    decisions = plan(config, tables)
+    decisions = plan(config, machine.tables, machine=target_machine(machine.environ))
     accepted = [decision.cell for decision in decisions if decision.accepted]
     for number, decision in enumerate(decisions):
         name = f"wheel-{number}"

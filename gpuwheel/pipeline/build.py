@@ -131,7 +131,7 @@ class Build:
         self._check_platform()
         self.check_lock()
         if self._lock is not None:
-            return locked_requirements(self._lock, self.inputs, self._mode.requires())
+            return locked_requirements(self._lock)
         return [*inner.requires(self.config.inner, editable=editable), *self._mode.requires()]
 
     def prepare(self, out: Path, *, editable: bool) -> str:

@@ -16,7 +16,7 @@ from gpuwheel.config import kernel_groups
 from gpuwheel.model.toolchain import KernelsToolchain
 from gpuwheel.pipeline.session import Compiled
 from gpuwheel.toolchain import find_device_compiler
-from gpuwheel.toolchain.lock_check import BuildInputs
+from gpuwheel.toolchain.lock_check import BuildInputs, pin_digests
 from gpuwheel.wheel import Member, append_members, toolchain_sbom
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ class KernelsBuild:
 
     def inputs(self) -> BuildInputs:
         """NVRTC of each toolkit with its headers."""
-        toolkits = [load_tables().cuda[version] for version in self._toolkits]
-        pins = tuple(pin for toolkit in toolkits for pin in toolkit.components)
-        headers = tuple(pin for toolkit in toolkits for pin in toolkit.headers if pin.is_needed_for(self._includes))
-        return BuildInputs(pins, headers, host=None)
+        own, *further = (load_tables().cuda[version] for version in self._toolkits)
+        includes = self._includes
+        headers = tuple(pin for kit in (own, *further) for pin in kit.headers if pin.is_needed_for(includes))
+        return BuildInputs(own.components, headers, None, pin_digests(pin for kit in further for pin in kit.components))
 
     def fetch(self) -> None:
         """The device compiler goes into the cache even where this environment has it."""

@@ -22,7 +22,7 @@ from gpuwheel.pipeline.session import Compiled
 from gpuwheel.toolchain.cuda_host import find_nvcc_host_compiler
 from gpuwheel.toolchain.cuda_libraries import needed_libraries
 from gpuwheel.toolchain.cuda_toolkit import find_cuda_toolkit, machine_toolkit
-from gpuwheel.toolchain.lock_check import BuildInputs
+from gpuwheel.toolchain.lock_check import BuildInputs, pin_digests
 from gpuwheel.toolchain.packages import find_package_folders
 from gpuwheel.toolchain.python_headers import find_python_headers
 from gpuwheel.toolchain.torch_sdk import find_torch_sdk
@@ -70,7 +70,8 @@ class NvccBuild:
             own_digest = {f"parts of CUDA toolkit {own.version}": own.digest}
             return BuildInputs((), headers, host, own_digest | session.link_digests(host))
         libraries = needed_libraries(toolkit, self._linked, self._includes)
-        return BuildInputs(toolkit.nvcc, (*headers, *libraries), host, session.link_digests(host))
+        digests = pin_digests(toolkit.nvcc) | session.link_digests(host)
+        return BuildInputs((), (*headers, *libraries), host, digests)
 
     def fetch(self) -> None:
         """Everything that is not of this machine."""

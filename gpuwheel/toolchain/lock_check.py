@@ -16,7 +16,7 @@ from gpuwheel.toolchain.lock_file import LOCK_FILE, Lock, LockedCompiler
 from gpuwheel.toolchain.probe_tools import installed_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from packaging.pylock import Package, PackageWheel, Pylock
 
@@ -30,6 +30,7 @@ __all__ = [
     "check_requirements",
     "locked_requirements",
     "make_lock",
+    "pin_digests",
     "selected",
 ]
 
@@ -39,12 +40,17 @@ class BuildInputs:
     """Everything that the build of a cell takes from outside the project and gpuwheel's own files."""
 
     pins: tuple[Pin, ...]
-    """Distributions that are unpacked and used whole."""
+    """Distributions that the build environment holds, or else the cache."""
     headers: tuple[HeadersPin, ...]
     host: HostCompiler | None
     """`None`: no host code is compiled."""
     digests: Mapping[str, str] = field(default_factory=dict)
-    """What else goes into the build, by its name -> sha256."""
+    """What else goes into the build, by its name -> sha256; for files that only the cache holds, `pin_digests`."""
+
+
+def pin_digests(pins: Iterable[Pin]) -> dict[str, str]:
+    """File name -> sha256 of every file of distributions that no build environment holds."""
+    return {file.filename: file.sha256 for pin in pins for file in pin.files}
 
 
 def make_lock(packages: Pylock, inputs: BuildInputs) -> Lock:
@@ -118,20 +124,13 @@ def check_requirements(lock: Lock, requirements: Sequence[str]) -> None:
     _refuse(differences(), "write it anew: gpuwheel lock")
 
 
-def locked_requirements(lock: Lock, inputs: BuildInputs, installed: Collection[str]) -> list[str]:
+def locked_requirements(lock: Lock) -> list[str]:
     """`name==version` of every package that this environment needs: nothing is left for a resolver to choose.
-
-    Args:
-        lock: what is allowed.
-        inputs: what the build uses.
-        installed: those pins of `inputs` that the environment has to hold; gpuwheel finds the others by itself.
 
     Raises:
         LockError: the lock was not made for this Python and machine.
     """
-    elsewhere = {pin.name for pin in inputs.pins if pin.requirement not in installed}
-    chosen = (package for package, _ in selected(lock) if package.name not in elsewhere)
-    return [f"{package.name}=={package.version}" for package in chosen]
+    return [f"{package.name}=={package.version}" for package, _ in selected(lock)]
 
 
 def selected(lock: Lock) -> list[tuple[Package, PackageWheel]]:
@@ -155,7 +154,7 @@ def _input_differences(lock: Lock, inputs: BuildInputs) -> Iterator[str]:
     for subject, used, locked in (("the headers of ", headers, lock.headers), ("", inputs.digests, lock.digests)):
         for name, digest in used.items():
             if locked.get(name) != digest:
-                yield f"{subject}{name} have the digest {digest} (the lock says {locked.get(name, 'nothing')})"
+                yield f"the digest of {subject}{name} is {digest} (the lock says {locked.get(name, 'nothing')})"
     host = _locked(inputs.host)
     if host not in {None, lock.host}:
         yield f"the C++ compiler is {host} (the lock says {lock.host or 'nothing'})"

@@ -82,7 +82,7 @@ def test_what_the_lock_does_not_name_is_refused(locked_project: LockedProject, t
         case "headers":
             old = text.partition('"torch==')[2].partition('= "')[2][:64]
             project.edit(old, "1" * 64)
-            expected = f"have the digest {old} (the lock says {'1' * 64})"
+            expected = f"is {old} (the lock says {'1' * 64})"
         case "compiler":
             shim = tmp_path / "c++"
             body = '#!/bin/sh\ncase "$1" in --version) echo "c++ 99.1";; -dumpmachine) echo x86_64-linux-gnu;; esac\n'

@@ -23,6 +23,7 @@ from gpuwheel.toolchain.lock_check import (
     check_requirements,
     locked_requirements,
     make_lock,
+    pin_digests,
 )
 from gpuwheel.toolchain.lock_fetch import fetch_packages
 from gpuwheel.toolchain.lock_file import LOCK_FILE, Lock, parse_lock, read_lock, render_lock
@@ -106,7 +107,7 @@ def test_pip_resolves_where_there_is_no_uv(
     assert packages.environments is not None
     lock = parse_lock(render_lock(make_lock(packages, inputs)).encode(), LOCK_FILE)
     check_inputs(lock, inputs)
-    assert locked_requirements(lock, inputs, ()) == ["cmake==4.4"]
+    assert "cmake==4.4" in locked_requirements(lock)
 
 
 def test_requirements_that_nothing_satisfies(context: Context, requirements: list[str]) -> None:
@@ -121,9 +122,7 @@ def test_a_build_that_uses_what_it_names_is_allowed(
     check_inputs(lock, inputs)
     check_requirements(lock, requirements)
     check_installed(lock, without=pins, version={"cmake": "4.4"}.get)
-    installed = [pin.requirement for pin in pins]
-    assert locked_requirements(lock, inputs, installed) == sorted(["cmake==4.4", *installed])
-    assert locked_requirements(lock, inputs, ()) == ["cmake==4.4"]
+    assert locked_requirements(lock) == sorted(["cmake==4.4", *(pin.requirement for pin in pins)])
 
 
 def test_another_file_of_a_pin_is_refused(lock: Lock, inputs: BuildInputs) -> None:
@@ -150,9 +149,9 @@ def test_every_difference_is_named(lock: Lock, inputs: BuildInputs, crt_pin: Hea
     detail = str(caught.value.detail)
     assert f"gpuwheel is {__version__} (the lock says 0.0.1)" in detail
     assert "cuda-bindings==12.9.2 is used (the lock says 12.9.1)" in detail
-    assert f"the headers of torch==9.9 have the digest {'e' * 64} (the lock says" in detail
-    assert f"nvidia-cuda-nvcc-cu12==12.9.2 have the digest {crt_pin.digest} (the lock says nothing)" in detail
-    assert f"link stubs have the digest {'1' * 64} (the lock says {'0' * 64})" in detail
+    assert f"the digest of the headers of torch==9.9 is {'e' * 64} (the lock says" in detail
+    assert f"nvidia-cuda-nvcc-cu12==12.9.2 is {crt_pin.digest} (the lock says nothing)" in detail
+    assert f"the digest of link stubs is {'1' * 64} (the lock says {'0' * 64})" in detail
     assert "the C++ compiler is g++ 15 for x86_64-linux-gnu (the lock says g++" in detail
 
 
@@ -180,6 +179,15 @@ def test_an_index_with_another_file_under_a_pinned_name_is_refused(
     packages = resolve(requirements, machines=["x86_64"], oldest_python="3.10", context=context)
     with pytest.raises(LockError, match="does not have what gpuwheel pins"):
         make_lock(packages, inputs)
+
+
+def test_files_that_only_the_cache_holds_are_locked_by_name(
+    lock: Lock, inputs: BuildInputs, crt_pin: HeadersPin
+) -> None:
+    (file,) = crt_pin.files
+    assert pin_digests([crt_pin]) == {file.filename: file.sha256}
+    with pytest.raises(LockError, match=f"the digest of {file.filename} is {file.sha256}"):
+        check_inputs(lock, replace(inputs, digests=pin_digests([crt_pin])))
 
 
 def test_there_is_no_lock(tmp_path: Path) -> None:
