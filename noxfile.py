@@ -112,6 +112,13 @@ def matrix(session: nox.Session) -> None:
     session.run("python", "ci/matrix.py", *(session.posargs or ["--write"]))
 
 
+@nox.session
+def public(session: nox.Session) -> None:
+    """Build public projects from their own sources: `nox -s public -- marlin=FOLDER`; see ci/public_projects.py."""
+    _install(session, "test")
+    session.run("python", "ci/public_projects.py", *session.posargs)
+
+
 @nox.session(venv_backend=WITH_TORCH)
 def bench(session: nox.Session) -> None:
     """The builds of gpuwheel and of torch.utils.cpp_extension, measured in one run."""
