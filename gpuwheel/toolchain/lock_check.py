@@ -109,9 +109,10 @@ def check_requirements(lock: Lock, requirements: Sequence[str]) -> None:
     """Refuse a lock that was written for other build requirements.
 
     Raises:
-        LockError: the lock has no version that a requirement allows; all of them are named.
+        LockError: the lock has no version that a requirement allows, all of which are named; or it was not made for
+            this Python and machine.
     """
-    versions = {package.name: package.version for package in lock.packages.packages}
+    versions = {package.name: package.version for package, _ in selected(lock)}
 
     def differences() -> Iterator[str]:
         for requirement in map(Requirement, requirements):
