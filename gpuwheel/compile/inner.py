@@ -143,9 +143,9 @@ def prepare(out: Path, inner: Mapping[str, str | list[str]], *, editable: bool, 
     return out / _call(lambda: hook(str(out), {**inner, **_FIXED, **_tagged(python_tag)}), "metadata")
 
 
-def requires(inner: Mapping[str, str | list[str]], *, editable: bool) -> list[str]:
-    """What scikit-build-core itself needs for a wheel: CMake and Ninja, unless the machine has them."""
+def requires(inner: Mapping[str, str | list[str]], *, editable: bool, with_cmake: bool = True) -> list[str]:
+    """What scikit-build-core itself needs for a wheel: CMake and Ninja if they run, unless the machine has them."""
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
     hook = hooks.get_requires_for_build_editable if editable else hooks.get_requires_for_build_wheel
-    return hook({**inner, **_FIXED})
+    return hook({**inner, **_FIXED} if with_cmake else plain_settings(inner))

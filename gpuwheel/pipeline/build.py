@@ -127,12 +127,14 @@ class Build:
             check_inputs(self._lock, self.inputs)
 
     def requires(self, *, editable: bool) -> list[str]:
-        """What a build environment needs beside gpuwheel: CMake, Ninja, and exact pins of the device compiler."""
+        """What a build environment needs beside gpuwheel: exact pins of the device compiler, and what runs CMake."""
         self._check_platform()
         self.check_lock()
         if self._lock is not None:
             return locked_requirements(self._lock)
-        return [*inner.requires(self.config.inner, editable=editable), *self._mode.requires()]
+        with_cmake = editable or self.cell.mode != Mode.KERNELS.value
+        tools = inner.requires(self.config.inner, editable=editable, with_cmake=with_cmake)
+        return [*tools, *self._mode.requires()]
 
     def prepare(self, out: Path, *, editable: bool) -> str:
         """Write `.dist-info` and return its name."""

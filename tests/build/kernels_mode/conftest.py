@@ -110,20 +110,21 @@ class Project:
 
     root: Path
 
-    def hook(self, name: str, out: Path) -> str:
-        """Call a hook of the backend, as a frontend does; what it returns."""
-        out.mkdir(parents=True, exist_ok=True)
-        code = f"from gpuwheel import backend; print(); print(backend.{name}({str(out)!r}))"
+    def hook(self, name: str, *arguments: Path, **environ: str) -> str:
+        """Call a hook of the backend, as a frontend does; what it returns. There is no compiler for the host."""
+        for folder in arguments:
+            folder.mkdir(parents=True, exist_ok=True)
+        code = f"from gpuwheel import backend; print(); print(backend.{name}(*{[str(path) for path in arguments]!r}))"
         done = subprocess.run(  # noqa: TID251 (a frontend, not gpuwheel)
-            [sys.executable, "-c", code], cwd=self.root, env=self.environ, capture_output=True, text=True, check=False
+            [sys.executable, "-c", code],
+            cwd=self.root,
+            env={**os.environ, "CXX": "/nonexistent/c++", "CC": "/nonexistent/cc", **environ},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.rstrip().rpartition("\n")[2]
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """Without a C++ compiler: there is nothing to compile for the host."""
-        return {**os.environ, "CXX": "/nonexistent/c++", "CC": "/nonexistent/cc"}
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -15,6 +16,10 @@ import jsonschema
 import pytest
 
 from gpuwheel._resources import resource
+from gpuwheel.audit import audit_wheel
+from gpuwheel.compatibility import load_tables
+from gpuwheel.model.versions import MinorVersion
+from gpuwheel.wheel import Member, read_members, write_wheel
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -89,6 +94,14 @@ def test_one_wheel_for_every_platform(wheel: Path) -> None:
     assert "tools" not in sbom["metadata"], "no compiler for the host took part"
 
 
+def test_a_wheel_needs_the_pins_of_one_toolkit_and_no_cmake(project: Project, tmp_path: Path) -> None:
+    nothing = tmp_path / "no programs"
+    nothing.mkdir()
+    asked = ast.literal_eval(project.hook("get_requires_for_build_wheel", PATH=str(nothing)))
+    toolkit = load_tables().cuda[MinorVersion(12, 9)]
+    assert asked == [pin.requirement for pin in toolkit.components]
+
+
 def test_the_same_metadata_and_bytes_again(project: Project, wheel: Path, tmp_path: Path) -> None:
     again = tmp_path / "again" / project.hook("build_wheel", tmp_path / "again")
     assert again.read_bytes() == wheel.read_bytes()
@@ -126,10 +139,6 @@ def test_what_is_not_promised_is_refused_by_the_audit(
     wheel: Path, tmp_path: Path, toolkit: str, taken_from: str | None, problem: str
 ) -> None:
     """The manifest promises sm_90 for drivers >=525, with each toolkit; only a newer driver is given images of 13.2."""
-    from gpuwheel.audit import audit_wheel  # noqa: PLC0415 (of this test alone)
-    from gpuwheel.compatibility import load_tables  # noqa: PLC0415
-    from gpuwheel.wheel import Member, read_members, write_wheel  # noqa: PLC0415
-
     assert audit_wheel(wheel, load_tables()) == ()
     members = read_members(wheel)
     names = {version: f"tiny_ops/_kernels/tiny.cu{version}.fatbin" for version in ("12.9", "13.2")}
