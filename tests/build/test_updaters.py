@@ -80,6 +80,13 @@ def test_toolkit_rows_name_the_newest_wheels(checkout: Path) -> None:
     assert '+toolkit = "cuda-toolkit==12.9.2.0"' in checked.stdout
 
 
+def test_symbols_of_a_glibc_that_was_released_do_not_change(checkout: Path) -> None:
+    checked = _update(checkout, "glibc", "--check")
+    assert "glibc.toml" in checked.stdout, checked.output
+    removed = [line for line in checked.stdout.splitlines() if line.startswith("-") and not line.startswith("---")]
+    assert all(line.startswith("-source") for line in removed), removed
+
+
 def test_policies_once_published_do_not_change(checkout: Path) -> None:
     checked = _update(checkout, "platforms", "--check")
     assert "platforms.toml" in checked.stdout, checked.output
