@@ -44,7 +44,10 @@ __all__ = ["NvccBuild"]
 _WIDEST_TORCH_HEADER = "ATen/cuda/CUDAContext.h"
 """It includes headers of all libraries of the toolkit that torch itself uses."""
 _SMALL, _LARGE = 1 << 30, 3 << 30
-"""Bytes that nvcc takes at its peak for a source of CUDA alone, and for one with torch's C++ headers."""
+"""Bytes that nvcc takes at its peak for a source of CUDA alone, and for one with torch's C++ headers.
+
+Measured with `/usr/bin/time -f %M nvcc -c -O3 -arch=sm_80`, nvcc 13.0.88: 0.4 GB with cub, 3.1 GB with torch/extension.h.
+"""
 
 
 class NvccBuild:

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
+from interpreters import find_interpreter
+from torch_environments import environment_with, layer_on
 
+from gpuwheel._cache import Cache
 from gpuwheel._resources import resource
 from gpuwheel._run import run
 from gpuwheel.audit import audit_wheel
@@ -18,6 +21,11 @@ from gpuwheel.audit.elf import read_elf
 from gpuwheel.audit.fatbin import library_images
 from gpuwheel.compatibility import load_tables
 from gpuwheel.model.findings import Severity
+from gpuwheel.model.reporter import SilentReporter
+from gpuwheel.model.versions import MinorVersion
+from gpuwheel.testing import require
+from gpuwheel.toolchain import Context
+from gpuwheel.toolchain.cuda_toolkit import find_cuda_toolkit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,6 +128,19 @@ def test_a_plain_library_links_device_code_of_sources_with_archs_of_their_own(
     assert called.code == 0, called.output
 
 
+def test_a_module_in_the_limited_api_is_for_its_python_and_newer_ones(
+    project: Callable[[str], Project], tmp_path: Path
+) -> None:
+    wheel = project("module").wheel(tmp_path / "out")
+    assert wheel.tag.startswith("cp310-abi3-manylinux_2_")
+    assert wheel.requirements == []
+    assert refusals(wheel) == []
+    assert read_elf((wheel.root / "nv_module/_C.abi3.so").read_bytes(), "_C").exports == ("PyInit__C",)
+    pythons = filter(None, (find_interpreter(f"3.{minor}") for minor in range(10, 15)))
+    for python in {sys.executable, *map(str, pythons)}:
+        run([python, "-c", "import nv_module; assert nv_module.device_count() == 0"], cwd=wheel.root)
+
+
 @pytest.mark.heavy
 def test_a_library_of_the_toolkit_is_linked_by_name_and_becomes_a_dependency(
     project: Callable[[str], Project], tmp_path: Path
@@ -152,6 +173,35 @@ def test_the_newest_pinned_toolkit(project: Callable[[str], Project], tmp_path: 
     manifest = json.loads((wheel.root / "nv_stable" / "_kernels.json").read_text(encoding="utf-8"))
     assert manifest["toolkit"] == str(newest)
     assert refusals(wheel) == []
+
+
+@pytest.mark.heavy
+def test_a_toolkit_that_the_environment_names(project: Callable[[str], Project], cache: Path, tmp_path: Path) -> None:
+    stable = project("stable")
+    context = Context(Cache(cache), {}, SilentReporter())
+    root = find_cuda_toolkit(load_tables().cuda[MinorVersion(13, 0)], context=context).root
+    (tmp_path / "cuda-13.0").symlink_to(root)
+    result = stable.build(tmp_path / "out", CUDA_HOME=str(tmp_path / "cuda-13.0"))
+    assert result.code == 0, result.output
+    assert "CUDA 13.0 (CUDA_HOME)" in result.output
+
+
+@pytest.mark.heavy
+@pytest.mark.pythons
+def test_the_stable_extension_in_the_oldest_and_the_newest_torch(
+    project: Callable[[str], Project], tmp_path: Path
+) -> None:
+    wheel = project("stable").wheel(tmp_path / "out")
+    releases = {"2.10": "3.12", "2.15": "3.12"}
+    for minor, version in releases.items():
+        interpreter = find_interpreter(version)
+        if interpreter is None:
+            require("pythons", f"no Python {version}")
+        release = load_tables().torch[MinorVersion.parse(minor)].release
+        python = environment_with(release, version, interpreter, os.environ)
+        layer = layer_on(python, tmp_path / minor)
+        layer.install("--no-deps", wheel.path)
+        layer.run("-c", CALL_STABLE, cwd=tmp_path)
 
 
 @pytest.mark.heavy

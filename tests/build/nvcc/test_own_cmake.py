@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gpuwheel._run import run
 from gpuwheel.audit import audit_wheel
 from gpuwheel.audit.elf import read_elf
 from gpuwheel.compatibility import load_tables
@@ -39,6 +41,15 @@ def test_kernels_and_an_extension(project: Callable[[str], Project], tmp_path: P
     if importlib.util.find_spec("torch"):
         called = wheel.python(CALL)
         assert called.code == 0, called.output
+
+
+@pytest.mark.heavy
+def test_the_oldest_cmake(project: Callable[[str], Project], tmp_path: Path) -> None:
+    run([sys.executable, "-m", "pip", "install", "--quiet", "--target", str(tmp_path / "cmake"), "cmake==3.26.*"])
+    cmake = tmp_path / "cmake" / "cmake" / "data" / "bin" / "cmake"
+    result = project("own").build(tmp_path / "out", CMAKE_EXECUTABLE=str(cmake))
+    assert result.code == 0, result.output
+    assert "CMake 3.26" in result.output
 
 
 @pytest.mark.heavy
