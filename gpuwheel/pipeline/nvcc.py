@@ -46,7 +46,8 @@ _WIDEST_TORCH_HEADER = "ATen/cuda/CUDAContext.h"
 _SMALL, _LARGE = 1 << 30, 3 << 30
 """Bytes that nvcc takes at its peak for a source of CUDA alone, and for one with torch's C++ headers.
 
-Measured with `/usr/bin/time -f %M nvcc -c -O3 -arch=sm_80`, nvcc 13.0.88: 0.4 GB with cub, 3.1 GB with torch/extension.h.
+Measured with `/usr/bin/time -f %M nvcc -c -O3 -arch=sm_80`, nvcc 13.0.88: 0.4 GB for a source with cub, 3.1 GB for
+one with torch/extension.h.
 """
 
 
