@@ -14,7 +14,8 @@ __all__ = ["Declaration", "find_declaration"]
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _NAME_AT_END = re.compile(r"(?P<type>.*?)\b(?P<name>[A-Za-z_]\w*)(?:\s*\[\s*\])?\s*$", re.DOTALL)
-_TAKEN = {"grid", "block", "shared_bytes", "cluster", "cooperative", "self"}
+_TAKEN = {"block", "cluster", "cooperative", "device", "grid", "shared_bytes", "torch"}
+"""Names that a launcher uses itself."""
 _LINE_COMMENT = re.compile(r"\s*//[/!]?\s?(?P<text>.*)")
 _BLOCK_COMMENT = re.compile(r"/\*[*!]?(?P<text>.*?)\*/\s*\Z", re.DOTALL)
 

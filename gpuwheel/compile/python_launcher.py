@@ -6,6 +6,7 @@ needs what `gpuwheel/launcher/runtime.py` has, which is copied beside it.
 
 from __future__ import annotations
 
+import keyword
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -98,8 +99,8 @@ def launcher_text(groups: Sequence[Sequence[ToolkitImages]], root: Path, import_
         titles = image_identifiers(newest.name, [image.source for image in newest.images])
         for position, (identifier, title) in enumerate(titles):
             image = newest.images[position]
-            functions += _functions(image, f"_{identifier}", root)
-            images.append(_image(f"_{identifier}", title, position, variants))
+            functions += _functions(image, f"_image_{identifier}", root)
+            images.append(_image(f"_image_{identifier}", title, position, variants))
     named = _named(functions)
     exported = sorted(["Operators", "preload", *(function.name for function in named)])
     sources = ", ".join(dict.fromkeys(function.source for function in named))
@@ -178,7 +179,8 @@ def _identifier(signature: Signature, *, namespace: bool) -> str:
     for device, short in (("__nv_bfloat16", "bfloat16"), ("__half", "half")):
         text = text.replace(device, short)
     text = text.replace("*", " pointer").replace("-", " minus ")
-    return re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")
+    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _exports(names: Sequence[str]) -> str:

@@ -95,6 +95,7 @@ class Image:
 
     def _load(self) -> Any:  # noqa: ANN401
         core = _cuda_core()
+        torch.cuda.init()  # the driver loads nothing before
         version = _driver_version()
         variant = next((variant for variant in self._variants if variant.driver <= version), None)
         if variant is None:

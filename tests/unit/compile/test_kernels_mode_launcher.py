@@ -95,6 +95,11 @@ def test_namespaces_come_in_where_names_are_equal(tmp_path: Path) -> None:
     assert [function(text, name).name for name in ("one_step", "two_step", "stop")]
 
 
+def test_names_that_mean_something_in_python(tmp_path: Path) -> None:
+    text = module(tmp_path, kernel("_Z6lambdaf", (4,)), kernel("_Z1rf", (4,)))
+    assert [function(text, name).name for name in ("lambda_", "r")] == ["lambda_", "r"]
+
+
 def test_equal_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CompileError, match=r"has the name of a name of the module in Python \(preload\)"):
         module(tmp_path, kernel("_Z7preloadf", (4,)))

@@ -32,7 +32,7 @@ extern "C" __global__ void
 multi_line(
     const std::pair<int, float>* pairs,
     unsigned long long count) {}
-__global__ void keywords(int lambda, int grid, int _private, int lambda_) {}  // trailing
+__global__ void keywords(int lambda, int grid, int _private, int lambda_, int device) {}  // trailing
 __global__ void after(double d) {}
 """  # noqa: E501 (as people write it)
 
@@ -43,7 +43,7 @@ __global__ void after(double d) {}
         ("add", 4, ("out", "x", "n", "eps"), "Adds a bias.\n  out[i] = x[i] + bias"),
         ("none", 0, (), ""),
         ("multi_line", 2, ("pairs", "count"), ""),
-        ("keywords", 4, ("lambda_", "grid_", "p2", "p3"), ""),
+        ("keywords", 5, ("lambda_", "grid_", "p2", "p3", "device_"), ""),
         ("after", 1, ("d",), ""),
     ],
 )
