@@ -22,10 +22,11 @@ import pytest
 from old_system import MIRROR, SUITE
 
 from gpuwheel._run import run
+from gpuwheel.errors import GpuwheelError
 from gpuwheel.testing import require
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 TESTS = Path(__file__).resolve().parent
 CUDA_ROOTS = ("/usr/local/cuda", "/usr/lib/cuda", "/usr/lib/nvidia-cuda-toolkit")
@@ -139,6 +140,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         reason = missing()
         if reason is not None:
             require(feature, reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what a program printed before it failed."""
+    report = yield
+    if report.failed and call.excinfo is not None and isinstance(call.excinfo.value, GpuwheelError):
+        report.sections.append(("What the program printed", call.excinfo.value.detail or ""))
+    return report
 
 
 # --- The walls --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 # Targets: GpuWheel::torch_stable or GpuWheel::torch (as `abi` of the extensions says), GpuWheel::python,
 # GpuWheel::cuda_headers, GpuWheel::cudart_static, and GpuWheel::NAME for each of `libraries`, such as GpuWheel::cublas.
 # Functions: gpuwheel_add_extension(), gpuwheel_add_kernels(). Archs and flags are in GPUWHEEL_CODE, GPUWHEEL_NVCC_FLAGS.
+# In mode embed there is one function, gpuwheel_add_embed(): targets come with it.
 if(NOT DEFINED GPUWHEEL_SETUP)
   set(GpuWheel_FOUND FALSE)
   set(GpuWheel_NOT_FOUND_MESSAGE
@@ -10,6 +11,38 @@ if(NOT DEFINED GPUWHEEL_SETUP)
   return()
 endif()
 include("${GPUWHEEL_SETUP}")
+
+function(_gpuwheel_check_extension caller import_path)
+  if(NOT "${import_path}" IN_LIST GPUWHEEL_EXTENSIONS)
+    message(FATAL_ERROR "${caller}: ${import_path} is not an extension (expected one of ${GPUWHEEL_EXTENSIONS}): "
+      "add [tool.gpuwheel.extensions.\"${import_path}\"] to pyproject.toml")
+  endif()
+  if(NOT ARGN)
+    message(FATAL_ERROR "${caller}: ${import_path} has no SOURCES")
+  endif()
+endfunction()
+
+if(GPUWHEEL_MODE STREQUAL "embed")
+  if(NOT CMAKE_ASM_COMPILER_LOADED)
+    enable_language(ASM)
+  endif()
+  include("${CMAKE_CURRENT_LIST_DIR}/GpuWheelEmbed.cmake")
+
+  # gpuwheel_add_embed(TARGET package._C  SOURCES ...)
+  # The library of [tool.gpuwheel.extensions."package._C"] in mode embed: C++ sources, and the images of its `kernels`.
+  function(gpuwheel_add_embed target import_path)
+    cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES")
+    _gpuwheel_check_extension(gpuwheel_add_embed "${import_path}" ${arg_SOURCES})
+    set(sources "")
+    foreach(source IN LISTS arg_SOURCES)
+      cmake_path(ABSOLUTE_PATH source BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}" NORMALIZE)
+      list(APPEND sources "${source}")
+    endforeach()
+    gpuwheel_embed_library(${target} ${GPUWHEEL_EXTENSION_${import_path}} SOURCES ${sources})
+  endfunction()
+  return()
+endif()
+
 if(NOT CMAKE_CUDA_COMPILER_LOADED)
   enable_language(CUDA)
 endif()
@@ -52,13 +85,7 @@ endif()
 # KERNELS are targets of gpuwheel_add_kernels(); CODE is for these CUDA sources in place of `archs`.
 function(gpuwheel_add_extension target import_path)
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;KERNELS;CODE")
-  if(NOT "${import_path}" IN_LIST GPUWHEEL_EXTENSIONS)
-    message(FATAL_ERROR "gpuwheel_add_extension: ${import_path} is not an extension (expected one of "
-      "${GPUWHEEL_EXTENSIONS}): add [tool.gpuwheel.extensions.\"${import_path}\"] to pyproject.toml")
-  endif()
-  if(NOT arg_SOURCES)
-    message(FATAL_ERROR "gpuwheel_add_extension: ${import_path} has no SOURCES")
-  endif()
+  _gpuwheel_check_extension(gpuwheel_add_extension "${import_path}" ${arg_SOURCES})
   _gpuwheel_sources(cuda cxx "${arg_CODE}" ${arg_SOURCES})
   gpuwheel_nvcc_library(${target} ${GPUWHEEL_EXTENSION_${import_path}} CUDA_SOURCES ${cuda} CXX_SOURCES ${cxx})
   if(arg_KERNELS)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HostProject",
+    "host_library_arguments",
     "linked_first",
     "project_text",
     "shipped_headers",
@@ -101,6 +102,17 @@ def _keyword(name: str, values: Sequence[object]) -> str:
 
 
 def _library(index: int, library: HostLibrary, project: HostProject, folder: Path) -> str:
+    objects = None if project.objects is None else project.objects[index]
+    return (
+        f"gpuwheel_embed_library({target_name(index)}\n"
+        + host_library_arguments(library, project, folder)
+        + (_keyword("SOURCES", library.sources) if objects is None else _keyword("OBJECTS", objects))
+        + ")\n"
+    )
+
+
+def host_library_arguments(library: HostLibrary, project: HostProject, folder: Path) -> str:
+    """What `gpuwheel_embed_library()` is told of a library, but for its sources."""
     groups = [project.groups[name] for name in library.kernels]
     places = [
         (folder.parent, "build"),  # of it all: the compiler runs in a folder beside this one
@@ -112,17 +124,14 @@ def _library(index: int, library: HostLibrary, project: HostProject, folder: Pat
     # GCC names system headers by their real path where that is shorter (-fcanonical-system-headers).
     prefix_map = dict.fromkeys(f"{path}={name}" for place, name in places for path in (place.resolve(), place))
     name = library.file.rpartition("/")[2]
-    objects = None if project.objects is None else project.objects[index]
     include_dirs = [*library.include_dirs, *dict.fromkeys(group.header.parent for group in groups), project.headers]
     return (
-        f"gpuwheel_embed_library({target_name(index)}\n"
-        + _keyword("FILE", [name])
+        _keyword("FILE", [name])
         + f'  DESTINATION "${{SKBUILD_PLATLIB_DIR}}/{library.package}"\n'
         + _keyword("STD", [library.std.removeprefix("c++")])
         + _keyword("TORCH_STUB", [project.sdk.library])
         + _keyword("TORCH_TARGET", [target_version(project.torch_floor)])
         + _keyword("VERSION_SCRIPT", [resource("cmake", "exports.map")])
-        + (_keyword("SOURCES", library.sources) if objects is None else _keyword("OBJECTS", objects))
         + _keyword("IMAGES", [group.assembly for group in groups])
         + _keyword("IMAGE_FILES", [group.fatbin for group in groups])
         + _keyword("INCLUDES", include_dirs)
@@ -131,7 +140,6 @@ def _library(index: int, library: HostLibrary, project: HostProject, folder: Pat
         + _keyword("FLAGS", library.flags)
         + _keyword("LINK_FLAGS", library.link_flags)
         + _keyword("PREFIX_MAP", list(prefix_map))
-        + ")\n"
     )
 
 

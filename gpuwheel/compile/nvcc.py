@@ -108,7 +108,7 @@ def write_nvcc_project(project: NvccProject, folder: Path) -> None:
     for index, (library, script) in enumerate(zip(project.libraries, scripts, strict=True)):
         text += "".join(_source(source, project) for source in library.sources if source.cuda or source.flags)
         text += _library(f"gpuwheel_{index}", library, project, folder, script)
-    write_if_changed(folder / "CMakeLists.txt", (text + install_manifests(project)).encode())
+    write_if_changed(folder / "CMakeLists.txt", (text + install_manifests(project.manifests)).encode())
 
 
 def write_scripts(project: NvccProject, folder: Path) -> list[Path]:
@@ -121,11 +121,11 @@ def write_scripts(project: NvccProject, folder: Path) -> list[Path]:
     return scripts
 
 
-def install_manifests(project: NvccProject) -> str:
+def install_manifests(manifests: Mapping[str, Path]) -> str:
     """CMake code that puts each `_kernels.json` beside its libraries."""
     return "".join(
         f'install(FILES {quoted(str(manifest))} DESTINATION "${{SKBUILD_PLATLIB_DIR}}/{package}")\n'
-        for package, manifest in project.manifests.items()
+        for package, manifest in manifests.items()
     )
 
 

@@ -227,7 +227,7 @@ class Settings:
     """What is particular to some sources of extensions in mode `nvcc`, by glob; later tables add to earlier ones."""
     cmake: Glob | None = None
     """A `CMakeLists.txt` of the project's own, which finds the toolchain by `find_package(GpuWheel)` and adds each
-    extension by `gpuwheel_add_extension()`. For mode `nvcc`; `sources` are then named there."""
+    extension by `gpuwheel_add_embed()` or, in mode `nvcc`, `gpuwheel_add_extension()`. It names the `sources`."""
     wheel: WheelSettings = field(default_factory=WheelSettings)
     """What the finished file must be."""
     locked: bool = False

@@ -77,9 +77,9 @@ def _check_own_cmake(settings: Settings, root: Path, origins: Mapping[str, str])
         raise ConfigError(msg, hint=f'cmake = "{_CMAKE_FILE}"')
     for name, extension in settings.extensions.items():
         key = dotted(("extensions", name))
-        if extension.mode is not Mode.NVCC:
-            msg = f"{where} is for mode 'nvcc' (found {extension.mode.value!r} of {key})"
-            raise ConfigError(msg, hint=f'set mode = "nvcc" for {name}, or remove cmake')
+        if extension.mode is Mode.KERNELS:
+            msg = f"{where} compiles host code, of which {key} has none (found mode {extension.mode.value!r})"
+            raise ConfigError(msg, hint="remove cmake")
         if extension.sources:
             msg = f"{key}.sources stands beside {where}, which compiles the extensions (expected one of them)"
             raise ConfigError(

@@ -13,6 +13,7 @@ from gpuwheel.compile.host import HostProject, shipped_headers, write_project
 from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.compile.libraries import HostStore, LinkedFile
 from gpuwheel.compile.manifest import build_manifest, write_manifest
+from gpuwheel.compile.own_cmake import write_embed_setup
 from gpuwheel.config import host_libraries, kernel_groups
 from gpuwheel.model.toolchain import Toolchain
 from gpuwheel.pipeline.session import Compiled
@@ -80,7 +81,9 @@ class EmbedBuild:
                 manifests=self._write_manifests(groups, libraries, work / "manifests"),
             )
             with self._cache.scratch() as out:
-                if editable or "build-dir" in config.inner:  # what the user keeps, Ninja keeps up to date
+                if config.settings.cmake is not None:
+                    wheel = self._build_own(project, toolchain, work, out, editable=editable)
+                elif editable or "build-dir" in config.inner:  # what the user keeps, Ninja keeps up to date
                     wheel = self._link(project, toolchain, work, out, editable=editable)
                 else:
                     wheel = self._link_once(project, toolchain, work, out)
@@ -91,6 +94,16 @@ class EmbedBuild:
                     platform=toolchain.stubs.platform if toolchain.stubs else None,
                 )
                 yield Compiled(wheel, expected, self._sbom(toolchain))
+
+    def _build_own(self, project: HostProject, toolchain: Toolchain, work: Path, out: Path, *, editable: bool) -> Path:
+        """The wheel of the inner backend, from the user's own CMake project."""
+        self._reporter.step(f"compiling host code with {toolchain.host.identity}")
+        folder = (self._config.project.root / str(self._config.settings.cmake)).parent
+        settings = inner.host_settings(
+            self._config.inner, project=folder, build=work / "build", host=toolchain.host, jobs=self._jobs
+        )
+        settings = inner.own_cmake_settings(settings, setup=write_embed_setup(project, work / "project"))
+        return inner.build_wheel(out, settings, editable=editable)
 
     def _link(
         self, project: HostProject, toolchain: Toolchain, work: Path, out: Path, *, editable: bool = False

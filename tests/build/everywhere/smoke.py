@@ -17,6 +17,14 @@ import gpuwheel_sample as ops  # noqa: E402  (the import is what is timed)
 
 IMPORT_SECONDS = time.perf_counter() - STARTED
 
+SHAPES = {
+    "add_rms_norm": [(6, 40), (6, 40), (40,)],
+    "swiglu": [(6, 40), (6, 40)],
+    "squared_relu": [(6, 40)],
+    "linear_gelu": [(6, 40), (12, 40), (12,)],
+    "gelu_mlp": [(6, 40), (12, 40), (12,), (5, 12)],
+}
+
 
 def arguments(name: str) -> list[torch.Tensor]:
     """float64 arguments; those to differentiate require it."""
@@ -29,8 +37,7 @@ def arguments(name: str) -> list[torch.Tensor]:
         return [normal(6, 40).requires_grad_(), torch.tensor([3, 0, -100, 39, 7, 7])]
     if name == "rotary_embedding":
         return [normal(2, 5, 3, 8).requires_grad_(), normal(5, 4), normal(5, 4)]
-    last = {"add_rms_norm": [(6, 40), (6, 40), (40,)], "swiglu": [(6, 40), (6, 40)], "squared_relu": [(6, 40)]}
-    return [normal(*shape).requires_grad_() for shape in last.get(name, [(6, 40), (40,)])]
+    return [normal(*shape).requires_grad_() for shape in SHAPES.get(name, [(6, 40), (40,)])]
 
 
 def results(name: str, leaves: list[torch.Tensor]) -> list[torch.Tensor]:

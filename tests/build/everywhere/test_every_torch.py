@@ -22,6 +22,8 @@ OPERATORS = [
     "bias_gelu",
     "bias_squared_relu",
     "cross_entropy",
+    "gelu_mlp",
+    "linear_gelu",
     "rotary_embedding",
     "squared_relu",
     "swiglu",

@@ -115,6 +115,7 @@ def test_it_sees_devices_memory_streams_events_and_graphs(torch: Torch) -> None:
 def test_the_plugin_starts_pytest_again_with_the_gpu(torch: Torch, tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(PLUGIN)
     (tmp_path / "conftest.py").write_text("import torch\n")  # would not import without the stubs
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")  # none of a folder above
     words = ("-m", "pytest", "-p", "gpuwheel.testing.plugin", "--fake-gpu", "--fake-gpu-devices", "3")
     out = torch.run(*words, "--fake-gpu-capability=10.0", "-q", "-W", "error", cwd=tmp_path)
     assert "2 passed" in out.stdout

@@ -11,6 +11,7 @@ import pytest
 from gpuwheel._run import run
 from gpuwheel.audit import audit_wheel
 from gpuwheel.audit.elf import read_elf
+from gpuwheel.audit.fatbin import library_images
 from gpuwheel.compatibility import load_tables
 from gpuwheel.model.findings import Severity
 
@@ -40,6 +41,18 @@ def test_kernels_and_an_extension(project: Callable[[str], Project], tmp_path: P
     assert errors == []
     if importlib.util.find_spec("torch"):
         called = wheel.python(CALL)
+        assert called.code == 0, called.output
+
+
+def test_an_extension_in_mode_embed(project: Callable[[str], Project], tmp_path: Path) -> None:
+    wheel = project("embed").wheel(tmp_path / "out")
+    assert wheel.tag.startswith("py3-none-manylinux_2_")
+    library = read_elf((wheel.root / "nv_embed/_C.so").read_bytes(), "_C.so")
+    assert [str(image) for image in library_images(library)] == ["sm_80"]
+    errors = [found for found in audit_wheel(wheel.path, load_tables()) if found.severity is Severity.ERROR]
+    assert errors == []
+    if importlib.util.find_spec("torch"):
+        called = wheel.python(CALL.replace("nv_own", "nv_embed"))
         assert called.code == 0, called.output
 
 
