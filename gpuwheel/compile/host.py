@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel._resources import resource
+from gpuwheel.compile.cmake_text import install_manifests, keyword, quoted
 from gpuwheel.compile.store import tree_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gpuwheel._cache import Cache
@@ -52,7 +53,7 @@ class HostProject:
     torch_floor: MinorVersion
     stubs: LinkStubs | None
     manifests: Mapping[str, Path]
-    """Package folder in the wheel -> its `_kernels.json`."""
+    """Package folder in the wheel, empty where a library is in none -> its `_kernels.json`."""
     objects: tuple[tuple[Path, ...], ...] | None = None
     """The compiled sources of each library, where they need not be compiled."""
 
@@ -80,7 +81,7 @@ def linked_first(stubs: LinkStubs | None) -> str:
     if stubs is None:
         return ""
     option = f'-L"{stubs.folder}" '
-    return f"string(PREPEND CMAKE_MODULE_LINKER_FLAGS {_quoted(option)})\n"
+    return f"string(PREPEND CMAKE_MODULE_LINKER_FLAGS {quoted(option)})\n"
 
 
 def target_version(floor: MinorVersion) -> str:
@@ -88,25 +89,12 @@ def target_version(floor: MinorVersion) -> str:
     return f"0x{floor.major:02x}{floor.minor:02x}000000000000"
 
 
-def _quoted(text: str) -> str:
-    """A CMake bracket argument: taken literally, whatever is in it."""
-    equals = "="
-    while f"]{equals}]" in text:
-        equals += "="
-    return f"[{equals}[{text}]{equals}]"
-
-
-def _keyword(name: str, values: Sequence[object]) -> str:
-    """`  NAME value value` on a line, or nothing."""
-    return f"  {name} {' '.join(_quoted(str(value)) for value in values)}\n" if values else ""
-
-
 def _library(index: int, library: HostLibrary, project: HostProject, folder: Path) -> str:
     objects = None if project.objects is None else project.objects[index]
     return (
         f"gpuwheel_embed_library({target_name(index)}\n"
         + host_library_arguments(library, project, folder)
-        + (_keyword("SOURCES", library.sources) if objects is None else _keyword("OBJECTS", objects))
+        + (keyword("SOURCES", library.sources) if objects is None else keyword("OBJECTS", objects))
         + ")\n"
     )
 
@@ -126,32 +114,30 @@ def host_library_arguments(library: HostLibrary, project: HostProject, folder: P
     name = library.file.rpartition("/")[2]
     include_dirs = [*library.include_dirs, *dict.fromkeys(group.header.parent for group in groups), project.headers]
     return (
-        _keyword("FILE", [name])
+        keyword("FILE", [name])
         + f'  DESTINATION "${{SKBUILD_PLATLIB_DIR}}/{library.package}"\n'
-        + _keyword("STD", [library.std.removeprefix("c++")])
-        + _keyword("TORCH_STUB", [project.sdk.library])
-        + _keyword("TORCH_TARGET", [target_version(project.torch_floor)])
-        + _keyword("VERSION_SCRIPT", [resource("cmake", "exports.map")])
-        + _keyword("IMAGES", [group.assembly for group in groups])
-        + _keyword("IMAGE_FILES", [group.fatbin for group in groups])
-        + _keyword("INCLUDES", include_dirs)
-        + _keyword("SYSTEM_INCLUDES", [project.sdk.include_dir])
-        + _keyword("DEFINITIONS", library.defines)
-        + _keyword("FLAGS", library.flags)
-        + _keyword("LINK_FLAGS", library.link_flags)
-        + _keyword("PREFIX_MAP", list(prefix_map))
+        + keyword("STD", [library.std.removeprefix("c++")])
+        + keyword("TORCH_STUB", [project.sdk.library])
+        + keyword("TORCH_TARGET", [target_version(project.torch_floor)])
+        + keyword("VERSION_SCRIPT", [resource("cmake", "exports.map")])
+        + keyword("IMAGES", [group.assembly for group in groups])
+        + keyword("IMAGE_FILES", [group.fatbin for group in groups])
+        + keyword("INCLUDES", include_dirs)
+        + keyword("SYSTEM_INCLUDES", [project.sdk.include_dir])
+        + keyword("DEFINITIONS", library.defines)
+        + keyword("FLAGS", library.flags)
+        + keyword("LINK_FLAGS", library.link_flags)
+        + keyword("PREFIX_MAP", list(prefix_map))
     )
 
 
 def project_text(project: HostProject, folder: Path) -> str:
     """The `CMakeLists.txt` of `project` for `folder`."""
-    text = _HEAD.format(module=_quoted(str(resource("cmake", "GpuWheelEmbed.cmake"))))
+    text = _HEAD.format(module=quoted(str(resource("cmake", "GpuWheelEmbed.cmake"))))
     text += linked_first(project.stubs)
     for index, library in enumerate(project.libraries):
         text += _library(index, library, project, folder)
-    for package, manifest in project.manifests.items():
-        text += f'install(FILES {_quoted(str(manifest))} DESTINATION "${{SKBUILD_PLATLIB_DIR}}/{package}")\n'
-    return text
+    return text + install_manifests(project.manifests)
 
 
 def write_project(project: HostProject, folder: Path) -> Path:

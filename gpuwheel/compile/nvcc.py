@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel._resources import resource
+from gpuwheel.compile.cmake_text import install_manifests, keyword, quoted
 from gpuwheel.compile.files import write_if_changed
 from gpuwheel.compile.host import linked_first, target_version
 from gpuwheel.model.kernels import Manifest
@@ -24,11 +25,9 @@ __all__ = [
     "Uses",
     "extension_uses",
     "generate_code",
-    "install_manifests",
     "library_arguments",
     "library_file",
     "nvcc_manifest",
-    "quoted",
     "write_nvcc_project",
     "write_scripts",
 ]
@@ -70,7 +69,7 @@ class NvccProject:
     compression: tuple[str, ...]
     """Options of nvcc, from the driver floor."""
     manifests: Mapping[str, Path]
-    """Package folder in the wheel -> its `_kernels.json`."""
+    """Package folder in the wheel, empty where a library is in none -> its `_kernels.json`."""
     jobs: int
     """How many compilers the machine has cores for."""
     pool: int
@@ -121,14 +120,6 @@ def write_scripts(project: NvccProject, folder: Path) -> list[Path]:
     return scripts
 
 
-def install_manifests(manifests: Mapping[str, Path]) -> str:
-    """CMake code that puts each `_kernels.json` beside its libraries."""
-    return "".join(
-        f'install(FILES {quoted(str(manifest))} DESTINATION "${{SKBUILD_PLATLIB_DIR}}/{package}")\n'
-        for package, manifest in manifests.items()
-    )
-
-
 def _source(source: NvccSource, project: NvccProject) -> str:
     flags = list(source.flags)
     archs = generate_code(source.targets) if source.cuda else []
@@ -136,7 +127,7 @@ def _source(source: NvccSource, project: NvccProject) -> str:
         waiting = sum(other.cuda for library in project.libraries for other in library.sources)
         threads = max(1, min(len(archs), project.pool // max(1, waiting)))
         flags = [f"--threads={threads}", *project.compression, *flags]
-    arguments = _keyword("ARCHS", archs) + _keyword("FLAGS", flags)
+    arguments = keyword("ARCHS", archs) + keyword("FLAGS", flags)
     return f"gpuwheel_nvcc_source({quoted(str(source.path))}\n{arguments})\n"
 
 
@@ -144,8 +135,8 @@ def _library(target: str, library: NvccLibrary, project: NvccProject, folder: Pa
     return (
         f"gpuwheel_nvcc_library({target}\n"
         + library_arguments(library, project, folder, script)
-        + _keyword("CUDA_SOURCES", [source.path for source in library.sources if source.cuda])
-        + _keyword("CXX_SOURCES", [source.path for source in library.sources if not source.cuda])
+        + keyword("CUDA_SOURCES", [source.path for source in library.sources if source.cuda])
+        + keyword("CXX_SOURCES", [source.path for source in library.sources if not source.cuda])
         + ")\n"
     )
 
@@ -161,22 +152,22 @@ def library_arguments(library: NvccLibrary, project: NvccProject, folder: Path, 
     system = [*packages, *torch.includes, *python.includes, *(found.include_dir for found in toolchain.cuda.libraries)]
     libraries = [found.path for found in linked if found.name != "cudart"]
     return (
-        _keyword("FILE", [library_file(library, toolchain).rpartition("/")[2]])
+        keyword("FILE", [library_file(library, toolchain).rpartition("/")[2]])
         + f'  DESTINATION "${{SKBUILD_PLATLIB_DIR}}/{library.package}"\n'
-        + _keyword("STD", [_standard(library, project)])
-        + _keyword("RUNTIME", [cuda_runtime])
-        + _keyword("VERSION_SCRIPT", [script])
+        + keyword("STD", [_standard(library, project)])
+        + keyword("RUNTIME", [cuda_runtime])
+        + keyword("VERSION_SCRIPT", [script])
         + ("  RDC\n" if library.rdc else "")
-        + _keyword("INCLUDES", includes)
-        + _keyword("SYSTEM_INCLUDES", list(dict.fromkeys(system)))
-        + _keyword("DEFINITIONS", [*torch.defines, *python.defines, *library.defines])
-        + _keyword("FLAGS", [*torch.flags, *library.flags])
-        + _keyword("NVCC_FLAGS", [*torch.nvcc_flags, *library.nvcc_flags])
-        + _keyword("LINK_FLAGS", library.link_flags)
-        + _keyword("LINK_ARCHS", generate_code(sorted(library.targets)))
-        + _keyword("NEEDED", [*torch.needed, *libraries])
-        + _keyword("RPATH", _search_path(library) if linked else [])
-        + _keyword("PREFIX_MAP", _prefix_map(project, folder, packages))
+        + keyword("INCLUDES", includes)
+        + keyword("SYSTEM_INCLUDES", list(dict.fromkeys(system)))
+        + keyword("DEFINITIONS", [*torch.defines, *python.defines, *library.defines])
+        + keyword("FLAGS", [*torch.flags, *library.flags])
+        + keyword("NVCC_FLAGS", [*torch.nvcc_flags, *library.nvcc_flags])
+        + keyword("LINK_FLAGS", library.link_flags)
+        + keyword("LINK_ARCHS", generate_code(sorted(library.targets)))
+        + keyword("NEEDED", [*torch.needed, *libraries])
+        + keyword("RPATH", _search_path(library) if linked else [])
+        + keyword("PREFIX_MAP", _prefix_map(project, folder, packages))
     )
 
 
@@ -269,16 +260,3 @@ def _prefix_map(project: NvccProject, folder: Path, packages: Sequence[Path]) ->
         project.root: ".",
     }
     return list(dict.fromkeys(f"{path}={name}" for place, name in places.items() for path in (place.resolve(), place)))
-
-
-def quoted(text: str) -> str:
-    """A CMake bracket argument: taken literally, whatever is in it."""
-    equals = "="
-    while f"]{equals}]" in text:
-        equals += "="
-    return f"[{equals}[{text}]{equals}]"
-
-
-def _keyword(name: str, values: Sequence[object]) -> str:
-    """`  NAME value value` on a line, or nothing."""
-    return f"  {name} {' '.join(quoted(str(value)) for value in values)}\n" if values else ""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gpuwheel.compile.cmake_text import install_manifests, quoted
 from gpuwheel.compile.files import write_if_changed
 from gpuwheel.compile.host import host_library_arguments, linked_first
 from gpuwheel.compile.nvcc import (
     extension_uses,
     generate_code,
-    install_manifests,
     library_arguments,
-    quoted,
     write_scripts,
 )
 

@@ -19,7 +19,7 @@ from gpuwheel.model.toolchain import Toolchain
 from gpuwheel.pipeline.session import Compiled
 from gpuwheel.toolchain import find_device_compiler, find_host_compiler, find_torch_sdk
 from gpuwheel.toolchain.lock_check import BuildInputs
-from gpuwheel.wheel import Member, append_members, read_members, toolchain_sbom
+from gpuwheel.wheel import Member, append_members, dist_info_folder, read_members, toolchain_sbom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -130,8 +130,9 @@ class EmbedBuild:
         if found is not None:
             self._reporter.step("host code did not change: linked libraries are taken from the cache")
             wheel = inner.build_wheel(out, inner.plain_settings(self._config.inner), editable=False)
+            folder = dist_info_folder(read_members(wheel), wheel.name)
             manifests = [
-                Member(f"{package}/{manifest.name}", manifest.read_bytes())
+                Member(f"{package or folder}/{manifest.name}", manifest.read_bytes())
                 for package, manifest in project.manifests.items()
             ]
             append_members(wheel, [*(Member(file.name, file.data, file.executable) for file in found), *manifests])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -106,3 +108,16 @@ def test_settings_that_no_key_covers_compile_every_time(
     build(project, folder, CMAKE_ARGS="-DTHIS=1")
     assert COMPILING in build(project, folder)[0]  # by Ninja, which finds nothing to do
     assert json.loads((tmp_path / "kept" / "compile_commands.json").read_text(encoding="utf-8"))
+
+
+def test_a_library_in_no_package_keeps_its_manifest_out_of_what_others_share(
+    project: Project, build: Callable[..., tuple[str, bytes]]
+) -> None:
+    project.write("csrc/ops.cpp", HOST)
+    project.replace("pyproject.toml", "tiny_ops._C", "tiny_C")
+    (_, first), (log, second) = build(project), build(project)
+    assert KEPT in log
+    assert second == first
+    names = zipfile.ZipFile(io.BytesIO(first)).namelist()
+    assert "tiny_C.so" in names
+    assert [name for name in names if name.endswith("_kernels.json")] == ["tiny_ops-1.2.3.dist-info/_kernels.json"]

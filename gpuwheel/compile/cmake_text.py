@@ -1,0 +1,36 @@
+"""Pieces of CMake code, for all that write a `CMakeLists.txt`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["install_manifests", "keyword", "quoted"]
+
+
+def quoted(text: str) -> str:
+    """A CMake bracket argument: taken literally, whatever is in it."""
+    equals = "="
+    while f"]{equals}]" in text:
+        equals += "="
+    return f"[{equals}[{text}]{equals}]"
+
+
+def keyword(name: str, values: Sequence[object]) -> str:
+    """`  NAME value value` on a line, or nothing."""
+    return f"  {name} {' '.join(quoted(str(value)) for value in values)}\n" if values else ""
+
+
+def install_manifests(manifests: Mapping[str, Path]) -> str:
+    """CMake code that puts each `_kernels.json` beside its libraries.
+
+    That of libraries in no package goes to `.dist-info`: all distributions share the folder of such libraries.
+    """
+    text = ""
+    for package, manifest in manifests.items():
+        folder = f"${{SKBUILD_PLATLIB_DIR}}/{package}" if package else "${SKBUILD_METADATA_DIR}"
+        text += f'install(FILES {quoted(str(manifest))} DESTINATION "{folder}")\n'
+    return text
