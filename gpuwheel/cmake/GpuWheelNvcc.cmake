@@ -11,31 +11,37 @@ function(gpuwheel_nvcc_source path)
 endfunction()
 
 # gpuwheel_nvcc_library(TARGET
-#   FILE name.so  DESTINATION folder  STD 17  RUNTIME Static|Shared  [RDC]
+#   FILE name.so  DESTINATION folder  STD 17  RUNTIME Static|Shared  [RDC]  [SEPARATE  RUNTIME_LIBRARIES path]
 #   CUDA_SOURCES ... CXX_SOURCES ... INCLUDES ... SYSTEM_INCLUDES ... DEFINITIONS ... FLAGS ... NVCC_FLAGS ... LINK_FLAGS ...
-#   LINK_ARCHS ... NEEDED stub.so ... LIBRARIES path ... RPATH dir ... VERSION_SCRIPT file  PREFIX_MAP from=to ...)
+#   LINK_ARCHS ... NEEDED stub.so ... RPATH dir ... VERSION_SCRIPT file  PREFIX_MAP from=to ...)
+# SEPARATE: sources may be objects (*.o) that were compiled before. Every other one is a target of its own, so that objects
+# are linked in the order of sources whichever of them are new. CMake brings the CUDA runtime only where it compiles itself.
 function(gpuwheel_nvcc_library target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "RDC" "FILE;DESTINATION;STD;RUNTIME;VERSION_SCRIPT"
-    "CUDA_SOURCES;CXX_SOURCES;INCLUDES;SYSTEM_INCLUDES;DEFINITIONS;FLAGS;NVCC_FLAGS;LINK_FLAGS;LINK_ARCHS;NEEDED;LIBRARIES;RPATH;PREFIX_MAP")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "RDC;SEPARATE" "FILE;DESTINATION;STD;RUNTIME;VERSION_SCRIPT"
+    "CUDA_SOURCES;CXX_SOURCES;INCLUDES;SYSTEM_INCLUDES;DEFINITIONS;FLAGS;NVCC_FLAGS;LINK_FLAGS;LINK_ARCHS;NEEDED;RUNTIME_LIBRARIES;RPATH;PREFIX_MAP")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "gpuwheel_nvcc_library: unknown arguments ${arg_UNPARSED_ARGUMENTS}")
   endif()
 
-  add_library(${target} MODULE ${arg_CUDA_SOURCES} ${arg_CXX_SOURCES})
-  set_target_properties(${target} PROPERTIES
+  set(objects ${arg_CUDA_SOURCES} ${arg_CXX_SOURCES})
+  set(compiling ${target})
+  if(arg_SEPARATE)
+    _gpuwheel_separate(objects compiling ${target} ${objects})
+    set(arg_RUNTIME None)
+  endif()
+  add_library(${target} MODULE ${objects})
+  set_target_properties(${target} ${compiling} PROPERTIES
     PREFIX "" OUTPUT_NAME "${arg_FILE}" SUFFIX ""
     CXX_STANDARD ${arg_STD} CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF CXX_SCAN_FOR_MODULES OFF
     CUDA_STANDARD ${arg_STD} CUDA_STANDARD_REQUIRED ON CUDA_EXTENSIONS OFF CUDA_ARCHITECTURES OFF
     POSITION_INDEPENDENT_CODE ON BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "${arg_RPATH}")
   if(arg_CUDA_SOURCES)
-    set_target_properties(${target} PROPERTIES
-      CUDA_RUNTIME_LIBRARY ${arg_RUNTIME} CUDA_SEPARABLE_COMPILATION ${arg_RDC} CUDA_RESOLVE_DEVICE_SYMBOLS ${arg_RDC}
-      JOB_POOL_COMPILE nvcc)
+    set_target_properties(${target} ${compiling} PROPERTIES
+      LINKER_LANGUAGE CUDA CUDA_RUNTIME_LIBRARY ${arg_RUNTIME} CUDA_SEPARABLE_COMPILATION ${arg_RDC}
+      CUDA_RESOLVE_DEVICE_SYMBOLS ${arg_RDC} JOB_POOL_COMPILE nvcc)
+  else()
+    set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX)
   endif()
-  target_compile_definitions(${target} PRIVATE ${arg_DEFINITIONS})
-  target_include_directories(${target} PRIVATE ${arg_INCLUDES})
-  target_include_directories(${target} SYSTEM PRIVATE ${arg_SYSTEM_INCLUDES}
-    "$<$<COMPILE_LANGUAGE:CXX>:${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES}>")
   # Paths of this build must not reach the library (__FILE__ in headers): same sources, same bytes.
   list(TRANSFORM arg_PREFIX_MAP PREPEND "-ffile-prefix-map=")
   set(host_options ${arg_PREFIX_MAP} -ffunction-sections -fdata-sections)
@@ -43,10 +49,17 @@ function(gpuwheel_nvcc_library target)
   list(TRANSFORM host_options REPLACE "(.+)" "'\\1'" OUTPUT_VARIABLE quoted_options)
   list(JOIN quoted_options "\n" quoted_options)
   file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/${target}.options" CONTENT "${quoted_options}\n" @ONLY)
-  target_compile_options(${target} PRIVATE
-    "$<$<COMPILE_LANGUAGE:CXX>:${host_options}>" "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=@${CMAKE_CURRENT_BINARY_DIR}/${target}.options>"
-    "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fno-gnu-unique;-Wno-attributes>"
-    "$<$<COMPILE_LANGUAGE:CXX>:${arg_FLAGS}>" "$<$<COMPILE_LANGUAGE:CUDA>:${arg_NVCC_FLAGS}>")
+  foreach(it IN LISTS compiling)
+    target_compile_definitions(${it} PRIVATE ${arg_DEFINITIONS})
+    target_include_directories(${it} PRIVATE ${arg_INCLUDES})
+    target_include_directories(${it} SYSTEM PRIVATE ${arg_SYSTEM_INCLUDES}
+      "$<$<COMPILE_LANGUAGE:CXX>:${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES}>")
+    target_compile_options(${it} PRIVATE
+      "$<$<COMPILE_LANGUAGE:CXX>:${host_options}>"
+      "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=@${CMAKE_CURRENT_BINARY_DIR}/${target}.options>"
+      "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fno-gnu-unique;-Wno-attributes>"
+      "$<$<COMPILE_LANGUAGE:CXX>:${arg_FLAGS}>" "$<$<COMPILE_LANGUAGE:CUDA>:${arg_NVCC_FLAGS}>")
+  endforeach()
   set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${arg_VERSION_SCRIPT}")
   # Relocatable device code is linked first, by nvcc, which takes other options than the host's linker.
   list(TRANSFORM arg_LINK_ARCHS PREPEND "--generate-code=")
@@ -59,6 +72,25 @@ function(gpuwheel_nvcc_library target)
   if(arg_NEEDED)
     target_link_libraries(${target} PRIVATE -Wl,--push-state,--no-as-needed ${arg_NEEDED} -Wl,--pop-state)
   endif()
+  if(arg_CUDA_SOURCES AND arg_SEPARATE)
+    target_link_libraries(${target} PRIVATE ${arg_RUNTIME_LIBRARIES} -lrt -lpthread)
+  endif()
   target_link_libraries(${target} PRIVATE -Wl,--as-needed ${CMAKE_DL_LIBS})
   install(TARGETS ${target} LIBRARY DESTINATION "${arg_DESTINATION}")
+endfunction()
+
+function(_gpuwheel_separate objects_variable compiling_variable target)
+  set(objects "")
+  set(compiling "")
+  foreach(source IN LISTS ARGN)
+    if(NOT source MATCHES "\\.o$")
+      list(LENGTH objects number)
+      add_library(${target}_${number} OBJECT "${source}")
+      list(APPEND compiling ${target}_${number})
+      set(source "$<TARGET_OBJECTS:${target}_${number}>")
+    endif()
+    list(APPEND objects "${source}")
+  endforeach()
+  set(${objects_variable} "${objects}" PARENT_SCOPE)
+  set(${compiling_variable} "${compiling}" PARENT_SCOPE)
 endfunction()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gpuwheel._resources import resource
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gpuwheel._cache import Cache
+    from gpuwheel.compile.libraries import Output
     from gpuwheel.model.kernels import BuiltGroup
     from gpuwheel.model.libraries import HostLibrary
     from gpuwheel.model.toolchain import LinkStubs, TorchSdk
@@ -54,8 +55,8 @@ class HostProject:
     stubs: LinkStubs | None
     manifests: Mapping[str, Path]
     """Package folder in the wheel, empty where a library is in none -> its `_kernels.json`."""
-    objects: tuple[tuple[Path, ...], ...] | None = None
-    """The compiled sources of each library, where they need not be compiled."""
+    objects: Mapping[Output, Path] = field(default_factory=dict)
+    """Objects of sources that need not be compiled: of all or of none."""
 
 
 def shipped_headers(cache: Cache) -> Path:
@@ -90,11 +91,11 @@ def target_version(floor: MinorVersion) -> str:
 
 
 def _library(index: int, library: HostLibrary, project: HostProject, folder: Path) -> str:
-    objects = None if project.objects is None else project.objects[index]
+    objects = [project.objects.get((target_name(index), str(source)), source) for source in library.sources]
     return (
         f"gpuwheel_embed_library({target_name(index)}\n"
         + host_library_arguments(library, project, folder)
-        + (keyword("SOURCES", library.sources) if objects is None else keyword("OBJECTS", objects))
+        + keyword("OBJECTS" if project.objects else "SOURCES", objects)
         + ")\n"
     )
 

@@ -67,9 +67,9 @@ def host_settings(
     }
 
 
-def plain_settings(inner: Mapping[str, str | list[str]]) -> ConfigSettings:
+def plain_settings(inner: Mapping[str, str | list[str]], python_tag: str = "py3-none") -> ConfigSettings:
     """The config-settings of a wheel whose libraries are there already: CMake does not run."""
-    return {**inner, **_FIXED, "wheel.cmake": "false"}
+    return {**inner, **_FIXED, **_tagged(python_tag), "wheel.cmake": "false"}
 
 
 def pure_settings(inner: Mapping[str, str | list[str]]) -> ConfigSettings:

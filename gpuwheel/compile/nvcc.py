@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gpuwheel._resources import resource
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from gpuwheel.compile.libraries import Output
     from gpuwheel.model.archs import ArchTarget
     from gpuwheel.model.libraries import NvccLibrary, NvccSource
     from gpuwheel.model.toolchain import NvccToolchain
@@ -28,6 +29,9 @@ __all__ = [
     "library_arguments",
     "library_file",
     "nvcc_manifest",
+    "nvcc_text",
+    "source_target",
+    "source_text",
     "write_nvcc_project",
     "write_scripts",
 ]
@@ -74,6 +78,8 @@ class NvccProject:
     """How many compilers the machine has cores for."""
     pool: int
     """How many of nvcc it has memory for."""
+    objects: Mapping[Output, Path] = field(default_factory=dict)
+    """Objects of sources that need not be compiled."""
 
 
 def library_file(library: NvccLibrary, toolchain: NvccToolchain) -> str:
@@ -98,26 +104,48 @@ def nvcc_manifest(libraries: Iterable[NvccLibrary], *, toolkit: MinorVersion, dr
 
 def write_nvcc_project(project: NvccProject, folder: Path) -> None:
     """Write `CMakeLists.txt` and the files it names into `folder`, touching only those that changed."""
-    scripts = write_scripts(project, folder)
-    text = _HEAD.format(
-        pool=project.pool,
-        module=quoted(str(resource("cmake", "GpuWheelNvcc.cmake"))),
-    )
-    text += linked_first(project.toolchain.stubs)
-    for index, (library, script) in enumerate(zip(project.libraries, scripts, strict=True)):
+    write_scripts(project, folder)
+    write_if_changed(folder / "CMakeLists.txt", nvcc_text(project, folder).encode())
+
+
+def nvcc_text(project: NvccProject, folder: Path) -> str:
+    """The `CMakeLists.txt` of `project` for `folder`."""
+    module = quoted(str(resource("cmake", "GpuWheelNvcc.cmake")))
+    text = _HEAD.format(pool=project.pool, module=module) + linked_first(project.toolchain.stubs)
+    for index, library in enumerate(project.libraries):
         text += "".join(_source(source, project) for source in library.sources if source.cuda or source.flags)
-        text += _library(f"gpuwheel_{index}", library, project, folder, script)
-    write_if_changed(folder / "CMakeLists.txt", (text + install_manifests(project.manifests)).encode())
+        text += _library(index, library, project, folder)
+    return text + install_manifests(project.manifests)
+
+
+def source_text(index: int, source: NvccSource, project: NvccProject, folder: Path) -> str:
+    """What that says of one source of a library."""
+    library = replace(project.libraries[index], sources=(source,))
+    return _source(source, project) + _library(index, library, project, folder)
+
+
+def source_target(index: int, library: NvccLibrary, source: NvccSource) -> str:
+    """The CMake target that compiles a source of the library."""
+    # Relocatable device code is linked by CMake, which needs to see its sources in one target.
+    return f"gpuwheel_{index}" if library.rdc else f"gpuwheel_{index}_{_ordered(library).index(source)}"
+
+
+def _ordered(library: NvccLibrary) -> list[NvccSource]:
+    return sorted(library.sources, key=lambda source: not source.cuda)
 
 
 def write_scripts(project: NvccProject, folder: Path) -> list[Path]:
     """What compilers and the linker read beside sources; the version script of each library."""
     weak = "".join(f"#pragma weak {name}\n" for name in sorted(project.weak_symbols))
     write_if_changed(folder / _WEAK_SYMBOLS, ("#pragma once\n" + weak).encode())
-    scripts = [folder / f"exports_{index}.map" for index in range(len(project.libraries))]
+    scripts = [_script(index, folder) for index in range(len(project.libraries))]
     for library, script in zip(project.libraries, scripts, strict=True):
         write_if_changed(script, _version_script(library).encode())
     return scripts
+
+
+def _script(index: int, folder: Path) -> Path:
+    return folder / f"exports_{index}.map"
 
 
 def _source(source: NvccSource, project: NvccProject) -> str:
@@ -131,14 +159,26 @@ def _source(source: NvccSource, project: NvccProject) -> str:
     return f"gpuwheel_nvcc_source({quoted(str(source.path))}\n{arguments})\n"
 
 
-def _library(target: str, library: NvccLibrary, project: NvccProject, folder: Path, script: Path) -> str:
+def _library(index: int, library: NvccLibrary, project: NvccProject, folder: Path) -> str:
+    def compiled(*, cuda: bool) -> list[Path]:
+        chosen = (source for source in _ordered(library) if source.cuda is cuda)
+        outputs = ((source_target(index, library, source), source.path) for source in chosen)
+        return [project.objects.get((target, str(path)), path) for target, path in outputs]
+
     return (
-        f"gpuwheel_nvcc_library({target}\n"
-        + library_arguments(library, project, folder, script)
-        + keyword("CUDA_SOURCES", [source.path for source in library.sources if source.cuda])
-        + keyword("CXX_SOURCES", [source.path for source in library.sources if not source.cuda])
+        f"gpuwheel_nvcc_library(gpuwheel_{index}\n"
+        + library_arguments(library, project, folder, _script(index, folder))
+        + ("" if library.rdc else "  SEPARATE\n" + keyword("RUNTIME_LIBRARIES", [_runtime(library, project)]))
+        + keyword("CUDA_SOURCES", compiled(cuda=True))
+        + keyword("CXX_SOURCES", compiled(cuda=False))
         + ")\n"
     )
+
+
+def _runtime(library: NvccLibrary, project: NvccProject) -> Path:
+    cuda = project.toolchain.cuda
+    shared = (found.path for found in cuda.libraries if found.name == "cudart" and found.name in library.libraries)
+    return next(shared, cuda.root / "lib64" / "libcudart_static.a")
 
 
 def library_arguments(library: NvccLibrary, project: NvccProject, folder: Path, script: Path) -> str:

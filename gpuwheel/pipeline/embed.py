@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gpuwheel.audit.built import Expected
@@ -11,15 +12,17 @@ from gpuwheel.compile import inner
 from gpuwheel.compile.device import check_budget, compile_group, summary
 from gpuwheel.compile.host import HostProject, shipped_headers, write_project
 from gpuwheel.compile.includes import toolkit_includes
-from gpuwheel.compile.libraries import HostStore, LinkedFile
+from gpuwheel.compile.libraries import LibraryStore
 from gpuwheel.compile.manifest import build_manifest, write_manifest
 from gpuwheel.compile.own_cmake import write_embed_setup
+from gpuwheel.compile.recipes import host_recipe
 from gpuwheel.config import host_libraries, kernel_groups
 from gpuwheel.model.toolchain import Toolchain
+from gpuwheel.pipeline.linking import link_once
 from gpuwheel.pipeline.session import Compiled
 from gpuwheel.toolchain import find_device_compiler, find_host_compiler, find_torch_sdk
 from gpuwheel.toolchain.lock_check import BuildInputs
-from gpuwheel.wheel import Member, append_members, dist_info_folder, read_members, toolchain_sbom
+from gpuwheel.wheel import toolchain_sbom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -110,7 +113,7 @@ class EmbedBuild:
     ) -> Path:
         """The inner backend's wheel, with what CMake compiled and linked in `work`."""
         host = toolchain.host
-        doing = "compiling host code" if project.objects is None else "linking host code, which did not change,"
+        doing = "linking host code, which did not change," if project.objects else "compiling host code"
         self._reporter.step(f"{doing} with {host.identity}")
         write_project(project, work / "project")
         settings = inner.host_settings(
@@ -125,25 +128,16 @@ class EmbedBuild:
     def _link_once(self, project: HostProject, toolchain: Toolchain, work: Path, out: Path) -> Path:
         """The same wheel, with libraries or objects from the cache if the same ones were made before."""
         settings = {**self._config.inner_table, **self._config.inner}
-        store = HostStore(self._cache, project, toolchain.host, settings=settings, environ=self._environ)
-        found = store.linked()
-        if found is not None:
-            self._reporter.step("host code did not change: linked libraries are taken from the cache")
-            wheel = inner.build_wheel(out, inner.plain_settings(self._config.inner), editable=False)
-            folder = dist_info_folder(read_members(wheel), wheel.name)
-            manifests = [
-                Member(f"{package or folder}/{manifest.name}", manifest.read_bytes())
-                for package, manifest in project.manifests.items()
-            ]
-            append_members(wheel, [*(Member(file.name, file.data, file.executable) for file in found), *manifests])
-            return wheel
-        wheel = self._link(store.with_objects(work / "objects") or project, toolchain, work, out)
-        members = read_members(wheel)
-        names = sorted({library.file for library in project.libraries})
-        if members.keys() >= set(names):  # the user's own settings may leave files out
-            linked = [LinkedFile(name, members[name].data, members[name].executable) for name in names]
-            store.save(linked, work / "build")
-        return wheel
+        recipe = host_recipe(project, toolchain.host, settings=settings, environ=self._environ)
+        return link_once(
+            self._session,
+            LibraryStore(self._cache, recipe),
+            lambda objects: self._link(replace(project, objects=objects), toolchain, work, out),
+            work=work,
+            out=out,
+            files={library.file for library in project.libraries},
+            manifests=project.manifests,
+        )
 
     def _toolkit_includes(self) -> frozenset[str]:
         return toolkit_includes(kernel_groups(self._config, self._cell))

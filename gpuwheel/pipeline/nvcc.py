@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gpuwheel.audit.built import Expected
@@ -11,13 +12,16 @@ from gpuwheel.compatibility import load_tables, nvcc_compression
 from gpuwheel.compile import inner
 from gpuwheel.compile.host import shipped_headers
 from gpuwheel.compile.includes import IncludeScanner
+from gpuwheel.compile.libraries import LibraryStore
 from gpuwheel.compile.manifest import write_manifest
 from gpuwheel.compile.memory import available_memory, nvcc_jobs
 from gpuwheel.compile.nvcc import NvccProject, library_file, nvcc_manifest, write_nvcc_project
 from gpuwheel.compile.own_cmake import write_setup
+from gpuwheel.compile.recipes import nvcc_recipe
 from gpuwheel.config import nvcc_libraries
 from gpuwheel.model.toolchain import NvccToolchain
 from gpuwheel.model.versions import MinorVersion
+from gpuwheel.pipeline.linking import link_once
 from gpuwheel.pipeline.session import Compiled
 from gpuwheel.toolchain.cuda_host import find_nvcc_host_compiler
 from gpuwheel.toolchain.cuda_libraries import needed_libraries
@@ -88,8 +92,10 @@ class NvccBuild:
         toolchain = self._toolchain()
         with session.workspace(keep=editable) as work, session.cache.scratch() as out:
             project = self._project(toolchain, work)
-            session.reporter.step(f"compiling with nvcc of CUDA {toolchain.cuda.version} and {toolchain.host.identity}")
-            wheel = self._build(project, work, out, editable=editable)
+            if config.settings.cmake is not None or editable or "build-dir" in config.inner:
+                wheel = self._build(project, work, out, editable=editable)
+            else:
+                wheel = self._build_once(project, work, out)
             expected = Expected(
                 torch_floor=cell.torch_floor,
                 with_kernels={library_file(library, toolchain) for library in self._libraries if library.cubins},
@@ -99,9 +105,27 @@ class NvccBuild:
             )
             yield Compiled(wheel, expected, self._sbom(toolchain))
 
-    def _build(self, project: NvccProject, work: Path, out: Path, *, editable: bool) -> Path:
+    def _build_once(self, project: NvccProject, work: Path, out: Path) -> Path:
+        """The same wheel, with libraries or objects from the cache if the same ones were made before."""
+        session = self._session
+        settings = {**session.config.inner_table, **session.config.inner}
+        return link_once(
+            session,
+            LibraryStore(session.cache, nvcc_recipe(project, settings=settings, environ=session.environ)),
+            lambda objects: self._build(replace(project, objects=objects), work, out),
+            work=work,
+            out=out,
+            files={library_file(library, project.toolchain) for library in project.libraries},
+            manifests=project.manifests,
+        )
+
+    def _build(self, project: NvccProject, work: Path, out: Path, *, editable: bool = False) -> Path:
         """The wheel of the inner backend, from a generated CMake project or from the user's own."""
         session, config, toolchain = self._session, self._session.config, project.toolchain
+        count = len(project.objects)
+        kept = f"; {count} object{'s are' if count > 1 else ' is'} taken from the cache" if count else ""
+        doing = f"compiling with nvcc of CUDA {toolchain.cuda.version} and {toolchain.host.identity}"
+        session.reporter.step(doing + kept)
         own = config.settings.cmake
         folder = work / "project" if own is None else (config.project.root / own).parent
         settings = inner.host_settings(

@@ -1,0 +1,59 @@
+"""The wheel of the inner backend with libraries, or objects of them, from the cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gpuwheel.compile import inner
+from gpuwheel.compile.libraries import LinkedFile
+from gpuwheel.wheel import Member, append_members, dist_info_folder, read_members
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
+
+    from gpuwheel.compile.libraries import LibraryStore, Output
+    from gpuwheel.pipeline.session import Session
+
+__all__ = ["link_once"]
+
+
+def link_once(  # noqa: PLR0913 (one keyword per part of a build, from two modes)
+    session: Session,
+    store: LibraryStore,
+    link: Callable[[Mapping[Output, Path]], Path],
+    *,
+    work: Path,
+    out: Path,
+    files: Collection[str],
+    manifests: Mapping[str, Path],
+) -> Path:
+    """The wheel that `link` makes in the CMake folder `work/build`, given the objects that need not be compiled.
+
+    Where all of its libraries were linked before, CMake does not run, and the wheel is the same file.
+
+    Args:
+        session: whose wheel.
+        store: what is kept of its project.
+        link: runs CMake, and returns a wheel in `out`.
+        work: holds the CMake folder.
+        out: where to write the wheel.
+        files: the libraries, as members of the wheel.
+        manifests: package folder in the wheel, empty where a library is in none -> its `_kernels.json`.
+    """
+    found = store.linked()
+    if found is not None:
+        session.reporter.step("compiled code did not change: linked libraries are taken from the cache")
+        settings = inner.plain_settings(session.config.inner, session.cell.python_tag)
+        wheel = inner.build_wheel(out, settings, editable=False)
+        folder = dist_info_folder(read_members(wheel), wheel.name)
+        named = {f"{package or folder}/{manifest.name}": manifest for package, manifest in manifests.items()}
+        libraries = (Member(file.name, file.data, file.executable) for file in found)
+        append_members(wheel, [*libraries, *(Member(name, file.read_bytes()) for name, file in named.items())])
+        return wheel
+    wheel = link(store.objects(work / "objects"))
+    members = read_members(wheel)
+    if members.keys() >= set(files):  # the user's own settings may leave files out
+        linked = [LinkedFile(name, members[name].data, members[name].executable) for name in sorted(files)]
+        store.save(linked, work / "build")
+    return wheel
