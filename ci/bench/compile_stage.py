@@ -26,7 +26,7 @@ TURNS = 5
 STAGES = {
     "finding the toolchain": "toolchain",
     "compiling kernels": "device",
-    "host code did not change": "host",
+    "compiled code did not change": "host",
     "checking what was linked": "check and pack",
 }
 
@@ -49,6 +49,10 @@ class Stopwatch(SilentReporter):
         taken: dict[str, float] = {}
         for (name, start), end in zip(self.marks, ends, strict=True):
             taken[name] = taken.get(name, 0.0) + end - start
+        missing = set(STAGES.values()) - set(taken)
+        if missing:
+            message = f"no stage {', '.join(sorted(missing))} was seen: was the project built before, unchanged?"
+            raise SystemExit(message)
         return taken
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layouts import BUILD_REQUIRES, LAYOUTS, Layout, Sample, edit_kernel, write_gpuwheel_project, write_project
+from layouts import LAYOUTS, Layout, Sample, build_requires, edit_kernel, write_gpuwheel_project, write_project
 from measure import disk_bytes, measure
 
 from gpuwheel._run import run
@@ -19,7 +19,7 @@ from gpuwheel._run import run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CONTESTANTS", "Bench", "Contestant"]
+__all__ = ["CPP_EXTENSION", "EMBED", "NVCC", "Bench", "Contestant"]
 
 HERE = Path(__file__).resolve().parent
 
@@ -36,14 +36,29 @@ class Contestant:
 
     name: str
     title: str
-    backend: str
+    gpuwheel: bool
+    """Whether gpuwheel builds it, or else torch.utils.cpp_extension."""
     layout: Layout | None
-    """Of torch.utils.cpp_extension; None: gpuwheel."""
+    """Of sources for nvcc; `None`: the sample as it is."""
+
+    @property
+    def backend(self) -> str:
+        """The module with the hooks."""
+        return "gpuwheel.backend" if self.gpuwheel else "setuptools.build_meta"
+
+    @property
+    def environment(self) -> str:
+        """The environment it is built in; layouts of cpp_extension share one."""
+        return self.name if self.gpuwheel else "torch"
 
 
-CONTESTANTS = (
-    Contestant("gpuwheel", "gpuwheel", "gpuwheel.backend", None),
-    *(Contestant(it.name, f"cpp_extension, {it.title}", "setuptools.build_meta", it) for it in LAYOUTS),
+_NVCC_LAYOUTS = ("classic", "stable")
+EMBED = Contestant("gpuwheel", "gpuwheel", True, None)  # noqa: FBT003 (a table)
+CPP_EXTENSION = tuple(Contestant(it.name, f"cpp_extension, {it.title}", False, it) for it in LAYOUTS)  # noqa: FBT003
+NVCC = tuple(
+    Contestant(f"nvcc-{it.name}", f"gpuwheel nvcc, {it.title}", True, it)  # noqa: FBT003
+    for it in LAYOUTS
+    if it.name in _NVCC_LAYOUTS
 )
 
 
@@ -56,11 +71,11 @@ class Bench:
         self.sample = Sample.read(work / "sample", operators)
 
     @classmethod
-    def open(cls, work: Path, root: Path, operators: tuple[str, ...]) -> Bench:
+    def open(cls, work: Path, root: Path, operators: tuple[str, ...], torch: str) -> Bench:
         """Go on in a work folder, or begin one with the sources as they are now.
 
         Raises:
-            SystemExit: it holds measurements of other operators.
+            SystemExit: it holds measurements of other operators, or with another torch.
         """
         for folder in ("tmp", "logs", "trees"):
             (work / folder).mkdir(parents=True, exist_ok=True)
@@ -72,9 +87,9 @@ class Bench:
             shutil.copytree(root / "sample_extension", work / "sample", ignore=ignored, dirs_exist_ok=True)
             shutil.copytree(root / "gpuwheel" / "include", work / "include", dirs_exist_ok=True)
             run([sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(work / "gpuwheel"), str(root)])
-            state = {"operators": operators, "measurements": {}}
-        if tuple(state["operators"]) != operators:
-            message = f"{work} holds measurements of other operators: give another --work, or --fresh to drop them"
+            state = {"operators": operators, "torch": torch, "measurements": {}}
+        if (tuple(state["operators"]), state["torch"]) != (operators, torch):
+            message = f"{work} holds other measurements: give another --work, or --fresh to drop them"
             raise SystemExit(message)
         bench = cls(work, operators, state)
         bench.save()
@@ -118,36 +133,52 @@ class Bench:
         return figures
 
     def installed_and_built(self, contestant: Contestant) -> dict[str, Any]:
-        """What isolation does, one step after the other, of cpp_extension: it caches nothing, so each is done once."""
+        """What isolation does, one step after the other."""
         parts = [self.measurements[contestant.name][part] for part in ("environment", "warm")]
+        kept = disk_bytes(self._caches(contestant) / "gpuwheel") if contestant.gpuwheel else 0
         return {
             **parts[1],
+            "environment_bytes": parts[1]["environment_bytes"] + kept,
             **{key: parts[0][key] + parts[1][key] for key in ("wall", "cpu", "downloaded")},
             "peak_memory": max(part["peak_memory"] for part in parts),
             "load": [parts[0]["load"][0], parts[1]["load"][1]],
         }
 
     def install(self, contestant: Contestant) -> dict[str, Any]:
-        """The environment in which a developer works; the layouts of cpp_extension share one."""
-        python = self._python(contestant)
+        """The environment in which a developer works, with all that a build downloads."""
         measured = self._state.setdefault("environments", {})
-        name = python.parent.parent.name
-        if name in measured:
-            figures: dict[str, Any] = measured[name]
+        name = contestant.environment
+        if name not in measured:
+            folder = self._python(contestant).parent.parent
+            shutil.rmtree(folder, ignore_errors=True)
+            run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+            if contestant.gpuwheel:
+                measured[name] = self._install_gpuwheel(contestant)
+            else:
+                measured[name] = self._pip_install(contestant, list(build_requires(self._state["torch"])))
+        figures: dict[str, Any] = measured[name]
+        return figures
+
+    def _install_gpuwheel(self, contestant: Contestant) -> dict[str, Any]:
+        wheel = self._gpuwheel_wheel
+        self._pip_install(contestant, [str(wheel)])
+        project, python = self._project(contestant, "warm"), self._python(contestant)
+        hook = "import json, gpuwheel.backend as b; print(json.dumps(b.get_requires_for_build_wheel()))"
+        asked = run([python, "-c", hook], cwd=project, env=self._environment(contestant))
+        figures = self._pip_install(contestant, json.loads(asked.stdout.splitlines()[-1]))
+        if contestant.layout is None:
             return figures
-        shutil.rmtree(python.parent.parent, ignore_errors=True)
-        run([sys.executable, "-m", "venv", "--without-pip", str(python.parent.parent)])
-        if contestant.layout is not None:
-            measured[name] = self._pip_install(contestant, list(BUILD_REQUIRES))
-            return self.install(contestant)
-        self._pip_install(contestant, [str(self._gpuwheel_wheel)])
-        asked = run(
-            [python, "-c", "import json, gpuwheel.backend as b; print(json.dumps(b.get_requires_for_build_wheel()))"],
-            cwd=self._project(contestant, "warm"),
+        fetched = measure(
+            [str(python), "-m", "gpuwheel", "fetch", str(project)],
+            cwd=self._work,
             env=self._environment(contestant),
+            log=self._work / "logs" / f"{contestant.name} fetch.log",
         )
-        measured[name] = self._pip_install(contestant, json.loads(asked.stdout.splitlines()[-1]))
-        return self.install(contestant)
+        for key, value in asdict(fetched).items():
+            if key in {"wall", "cpu", "downloaded"}:
+                figures[key] += value
+        figures["downloaded"] += wheel.stat().st_size
+        return figures
 
     def clean(self, contestant: Contestant, scenario: str = "warm", *, size_mode: bool = False) -> dict[str, Any]:
         """A clean build in the developer's environment; `size_mode`: device code packed as tightly as nvcc can."""
@@ -231,7 +262,8 @@ class Bench:
         if contestant.layout is None:
             write_gpuwheel_project(self.sample, tree)
         else:
-            write_project(contestant.layout, self.sample, self._work / "include" / "gpuwheel", tree)
+            headers, torch = self._work / "include" / "gpuwheel", self._state["torch"]
+            write_project(contestant.layout, self.sample, headers, tree, torch=torch, nvcc=contestant.gpuwheel)
         return tree
 
     @property
@@ -240,7 +272,7 @@ class Bench:
         return wheel
 
     def _python(self, contestant: Contestant) -> Path:
-        return self._work / "environments" / ("gpuwheel" if contestant.layout is None else "torch") / "bin" / "python"
+        return self._work / "environments" / contestant.environment / "bin" / "python"
 
     def _pip(self, contestant: Contestant, *arguments: str) -> list[str]:
         """pip, the same one for all, at work in the developer's environment."""

@@ -18,17 +18,21 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["BUILD_REQUIRES", "LAYOUTS", "Layout", "Sample", "edit_kernel", "write_gpuwheel_project", "write_project"]
+__all__ = [
+    "LAYOUTS",
+    "TORCH_CUDA",
+    "Layout",
+    "Sample",
+    "build_requires",
+    "edit_kernel",
+    "write_gpuwheel_project",
+    "write_project",
+]
 
 HERE = Path(__file__).resolve().parent
 
-# torch and the toolkit of its CUDA version; pip resolves the rest as it does for any user.
-BUILD_REQUIRES = (
-    "setuptools",
-    "ninja",
-    "torch==2.15.*",
-    "cuda-toolkit[nvcc,cccl,cudart,nvtx,profiler,culibos]==13.2.*",
-)
+TORCH_CUDA = {"2.14": "13.0", "2.15": "13.2"}
+"""Releases of torch to measure with, and the CUDA that each was built with."""
 
 _KERNEL = re.compile(
     r"(?:template <(?P<template>[^<>]*)>\s*)?__global__\s+void\s+"
@@ -64,6 +68,12 @@ LAYOUTS = (
 )
 
 
+def build_requires(torch: str) -> tuple[str, ...]:
+    """What cpp_extension needs: torch and the toolkit of its CUDA; pip resolves the rest as it does for any user."""
+    toolkit = f"cuda-toolkit[nvcc,cccl,cudart,nvtx,profiler,culibos]=={TORCH_CUDA[torch]}.*"
+    return ("setuptools", "ninja", f"torch=={torch}.*", toolkit)
+
+
 @dataclass(frozen=True)
 class Sample:
     """`sample_extension`, or some of its operators."""
@@ -94,8 +104,13 @@ class Sample:
     @property
     def torch_target(self) -> str:
         """TORCH_TARGET_VERSION for the torch floor that the project declares."""
-        major, minor = str(self._settings["torch"]).removeprefix(">=").split(".")
+        major, minor = self.torch.removeprefix(">=").split(".")
         return f"0x{int(major):02x}{int(minor):02x}000000000000ULL"
+
+    @property
+    def torch(self) -> str:
+        """The range that the project declares."""
+        return str(self._settings["torch"])
 
     @property
     def headers(self) -> list[Path]:
@@ -144,14 +159,16 @@ def write_gpuwheel_project(sample: Sample, out: Path) -> None:
     shutil.copy(HERE / "measured_backend.py", out)
 
 
-def write_project(layout: Layout, sample: Sample, headers: Path, out: Path) -> None:
-    """The sample's operators for torch.utils.cpp_extension.
+def write_project(layout: Layout, sample: Sample, headers: Path, out: Path, *, torch: str, nvcc: bool) -> None:
+    """The sample's operators for torch.utils.cpp_extension, or the same sources for gpuwheel's mode `nvcc`.
 
     Args:
         layout: which headers the sources include.
         sample: whose operators.
         headers: the folder of gpuwheel's headers, for those that the sources use in every layout.
         out: where to write; must not exist.
+        torch: a key of TORCH_CUDA.
+        nvcc: whether gpuwheel builds it.
     """
     csrc, include = out / "csrc", out / "include" / "gpuwheel"
     shutil.copytree(HERE / "layouts" / "common" / "gpuwheel", include)
@@ -175,7 +192,14 @@ def write_project(layout: Layout, sample: Sample, headers: Path, out: Path) -> N
         # setuptools names objects by the stem: the .cpp of the operator has the plain one.
         (csrc / f"{path.stem}_cuda.cu").write_text(_with_launchers(text, found, first), encoding="utf-8")
     (csrc / "fused.kernels.h").write_text(_declarations(kernels), encoding="utf-8")
-    _write_metadata(layout, sample, out)
+    shutil.copytree(
+        sample.root / "src" / "gpuwheel_sample", out / "gpuwheel_sample", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(HERE / "measured_backend.py", out)
+    if nvcc:
+        _write_nvcc_metadata(layout, sample, out, torch)
+    else:
+        _write_metadata(layout, sample, out, torch)
 
 
 def edit_kernel(project: Path, operator: str) -> None:
@@ -257,17 +281,46 @@ def _declarations(kernels: list[_Kernel]) -> str:
     )
 
 
-def _write_metadata(layout: Layout, sample: Sample, out: Path) -> None:
-    shutil.copytree(
-        sample.root / "src" / "gpuwheel_sample", out / "gpuwheel_sample", ignore=shutil.ignore_patterns("__pycache__")
-    )
+_METADATA = """\
+[build-system]
+requires = {requires}
+build-backend = "measured_backend"
+backend-path = ["."]
+
+[project]
+name = "gpuwheel-sample"
+version = "0.1.0"
+requires-python = ">=3.11"
+"""
+_NVCC = """\
+dynamic = ["dependencies"]
+
+[tool.gpuwheel]
+cuda = "{cuda}"
+torch = "{torch}"
+archs = {archs}
+
+[tool.gpuwheel.extensions."gpuwheel_sample._C"]
+mode = "nvcc"
+abi = "{abi}"
+sources = ["csrc/*.cu", "csrc/*.cpp"]
+include-dirs = ["include", "csrc"]
+"""
+
+
+def _write_metadata(layout: Layout, sample: Sample, out: Path, torch: str) -> None:
     shutil.copy(HERE / "layouts" / "setup.py.in", out / "setup.py")
-    shutil.copy(HERE / "measured_backend.py", out)
-    requires = ", ".join(json.dumps(requirement) for requirement in BUILD_REQUIRES)
-    (out / "pyproject.toml").write_text(
-        f'[build-system]\nrequires = [{requires}]\nbuild-backend = "measured_backend"\nbackend-path = ["."]\n\n'
-        '[project]\nname = "gpuwheel-sample"\nversion = "0.1.0"\nrequires-python = ">=3.11"\n',
-        encoding="utf-8",
-    )
+    text = _METADATA.format(requires=json.dumps(build_requires(torch)))
+    (out / "pyproject.toml").write_text(text, encoding="utf-8")
     facts = {"archs": " ".join(sample.archs), "stable": layout.stable, "torch_target": sample.torch_target}
     (out / "layout.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _write_nvcc_metadata(layout: Layout, sample: Sample, out: Path, torch: str) -> None:
+    text = _METADATA.format(requires='["gpuwheel"]') + _NVCC.format(
+        cuda=TORCH_CUDA[torch],
+        torch=sample.torch if layout.stable else f"=={torch}.*",
+        archs=json.dumps(sample.archs),
+        abi="stable" if layout.stable else "exact",
+    )
+    (out / "pyproject.toml").write_text(text, encoding="utf-8")

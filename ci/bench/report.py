@@ -10,7 +10,11 @@ __all__ = ["read_results", "tables", "write_docs"]
 
 _PAGE = Path("docs") / "explanation" / "performance.md"
 _BEGIN = "<!-- begin: python ci/bench/run.py --write-docs -->"
+_BEGIN_NVCC = (
+    "<!-- begin: python ci/bench/run.py --torch 2.14 --only classic,stable,nvcc-classic,nvcc-stable --write-docs -->"
+)
 _END = "<!-- end -->"
+_NVCC = "nvcc-"
 _LAYOUTS = ("classic", "stable", "split")
 _NO_OP_S = 0.1
 _FEW = 10  # numbers below it are shown with two decimals
@@ -32,17 +36,26 @@ def write_docs(root: Path, results: Results) -> None:
     """
     page = root / _PAGE
     text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(_BEGIN)
+    marker = _BEGIN_NVCC if _of_nvcc(results) else _BEGIN
+    before, begin, rest = text.partition(marker)
     _, end, after = rest.partition(_END)
     if not begin or not end:
-        message = f"{_PAGE} has no markers {_BEGIN} and {_END}"
+        message = f"{_PAGE} has no markers {marker} and {_END}"
         raise SystemExit(message)
     page.write_text(f"{before}{begin}\n\n{tables(results)}\n\n{end}{after}", encoding="utf-8")
     print(f"wrote {_PAGE}")
 
 
+def _of_nvcc(results: Results) -> bool:
+    """Whether mode `nvcc` was measured, and not mode `embed`."""
+    return any(name.startswith(_NVCC) for name in results["titles"])
+
+
 def tables(results: Results) -> str:
     """All tables, as Markdown."""
+    if _of_nvcc(results):
+        parts = [_machine(results), _cold(results), _developing(results), _wheels(results), _nvcc_targets(results)]
+        return "\n\n".join(parts)
     parts = [
         _machine(results),
         "### From nothing\n\n" + _cold(results),
@@ -87,7 +100,7 @@ def _machine(results: Results) -> str:
         f"- Archs: {', '.join(results['archs'])}.",
     ]
     missing = [name for name in _LAYOUTS if name not in results["titles"]]
-    if missing:
+    if missing and not _of_nvcc(results):
         lines.append(f"- **Not measured: {' and '.join(missing)}.** Targets that need it are open.")
     return "\n".join(lines)
 
@@ -185,6 +198,24 @@ def _targets(results: Results) -> str:
         taken = stages["device"] + stages["host"]
         verdict = "met" if taken <= _NO_OP_S else "missed"
         lines.append(f"| compile stage, nothing changed | {_NO_OP_S} s | {taken:.2f} s | {verdict} |")
+    return "\n".join(lines)
+
+
+def _nvcc_targets(results: Results) -> str:
+    """Mode `nvcc` against cpp_extension, each on the same sources."""
+    measured = results["measurements"]
+    lines = ["| target | wanted | measured | |", "|---|---:|---:|---|"]
+    for name in (name for name in results["titles"] if name.startswith(_NVCC)):
+        layout = name.removeprefix(_NVCC)
+        for title, wanted, scenario, key in (
+            ("CPU in the backend, clean", 1, "warm", "hook_cpu"),
+            ("wheel as it is made", 3, "wheels", "default"),
+        ):
+            theirs, ours = (measured.get(it, {}).get(scenario, {}).get(key) for it in (layout, name))
+            if theirs and ours:
+                ratio = theirs / ours
+                verdict = "met" if ratio >= wanted else "missed"
+                lines.append(f"| {title}, {layout} sources | {wanted}x less | {ratio:.2f}x less | {verdict} |")
     return "\n".join(lines)
 
 

@@ -7,12 +7,17 @@ In one run, on one machine, the same operators (`sample_extension/csrc`) for the
   stable    torch.utils.cpp_extension, torch's stable ABI in every .cpp and .cu
   split     the same, with the .cu free of torch's headers but for its 16-bit types
 
+and, where asked for, the same sources for nvcc by gpuwheel, with the same nvcc (--torch 2.14):
+
+  nvcc-classic, nvcc-stable
+
 Scenarios:
 
   cold      all caches empty: what a new machine or a CI job does. gpuwheel: pip wheel in isolation. cpp_extension: what
             isolation does, step by step, since one environment serves all layouts: a virtual environment, pip install
-            of the build requirements, pip wheel --no-build-isolation
-  warm      environment installed, caches full, clean tree: pip wheel --no-build-isolation
+            of the build requirements (and for mode nvcc gpuwheel fetch), pip wheel --no-build-isolation
+  warm      environment installed, caches full, clean tree: pip wheel --no-build-isolation; in mode nvcc the cache holds
+            compilers and headers, and nothing compiled
   no-op     the same again, nothing changed (median of three)
   one line  the same again, one line of one kernel changed
 
@@ -21,6 +26,7 @@ work folder: a run that was interrupted goes on where it stopped.
 
   python ci/bench/run.py                                    # everything; prints the JSON's path
   python ci/bench/run.py --operators swiglu --only gpuwheel # a quick look
+  python ci/bench/run.py --torch 2.14 --only classic,stable,nvcc-classic,nvcc-stable # mode nvcc
   python ci/bench/run.py --write-docs                       # and write the tables of docs/explanation/performance.md
   python ci/bench/run.py --docs-only FILE                   # only write the tables, from stored figures
 """
@@ -37,13 +43,15 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from contestants import CONTESTANTS, Bench, Contestant
+from contestants import CPP_EXTENSION, EMBED, NVCC, Bench, Contestant
+from layouts import TORCH_CUDA
 from machine import describe
 from report import read_results, write_docs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
 NO_OPS = 3
+BY_DEFAULT = (EMBED, *CPP_EXTENSION)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -55,8 +63,8 @@ def main(argv: list[str] | None = None) -> int:
     operators = tuple(options.operators.split(",")) if options.operators else ()
     if options.fresh:
         shutil.rmtree(options.work, ignore_errors=True)
-    bench = Bench.open(options.work.resolve(), ROOT, operators)
-    chosen = [c for c in CONTESTANTS if not options.only or c.name in options.only.split(",")]
+    bench = Bench.open(options.work.resolve(), ROOT, operators, options.torch)
+    chosen = _chosen(options.only)
     for contestant in chosen:
         run_scenarios(bench, contestant)
     for contestant in chosen:
@@ -81,6 +89,17 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def _chosen(only: str | None) -> tuple[Contestant, ...]:
+    if not only:
+        return BY_DEFAULT
+    known = {contestant.name: contestant for contestant in (*BY_DEFAULT, *NVCC)}
+    unknown = set(only.split(",")) - set(known)
+    if unknown:
+        message = f"--only names unknown contestants: {', '.join(sorted(unknown))} (known: {', '.join(known)})"
+        raise SystemExit(message)
+    return tuple(contestant for name, contestant in known.items() if name in only.split(","))
+
+
 def run_scenarios(bench: Bench, contestant: Contestant) -> None:
     """Every scenario of one contestant, in the order in which they depend on each other."""
     if contestant.layout is None:
@@ -93,7 +112,7 @@ def run_scenarios(bench: Bench, contestant: Contestant) -> None:
         bench.step(contestant, f"no-op {turn + 1}", lambda: bench.again(contestant, "no-op"))
     bench.step(contestant, "no-op", lambda: _median(bench, contestant))
     bench.step(contestant, "one line", lambda: bench.changed(contestant))
-    if contestant.name == "split":  # the device code of all layouts is the same: one of them is enough
+    if contestant.name in {"split", "stable"}:  # the device code of all layouts is the same
         bench.step(contestant, "size mode", lambda: bench.clean(contestant, "size mode", size_mode=True))
     if contestant.layout is None:
         bench.step(contestant, "stages", lambda: bench.stages(contestant))
@@ -108,14 +127,19 @@ def _median(bench: Bench, contestant: Contestant) -> dict[str, object]:
 
 def _command(options: argparse.Namespace) -> str:
     """As anybody would give it: without the folders of this machine."""
-    chosen = [f"--{name} {value}" for name in ("operators", "only") if (value := getattr(options, name))]
+    chosen = [f"--{name} {value}" for name in ("torch", "operators", "only") if (value := getattr(options, name))]
     return " ".join(["python ci/bench/run.py", *chosen])
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--operators", metavar="A,B", help="only these operators (default: all of the sample)")
-    parser.add_argument("--only", metavar="A,B", help="only these contestants: gpuwheel, classic, stable, split")
+    parser.add_argument(
+        "--only", metavar="A,B", help="only these contestants: gpuwheel, classic, stable, split, nvcc-..."
+    )
+    parser.add_argument(
+        "--torch", choices=TORCH_CUDA, default="2.15", help="what cpp_extension compiles against (default: %(default)s)"
+    )
     parser.add_argument(
         "--work",
         type=Path,
