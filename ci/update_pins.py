@@ -29,6 +29,7 @@ def main() -> int:
         ("toolkits", _refresh),
         ("headers", _refresh_headers),
         ("nvcc", _refresh),
+        ("cutile", _refresh),
         ("libraries", _refresh_headers),
     ):
         table[section] = {

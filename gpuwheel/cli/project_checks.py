@@ -18,6 +18,7 @@ from gpuwheel.plan import plan
 from gpuwheel.toolchain.cuda_host import find_nvcc_host_compiler
 from gpuwheel.toolchain.cuda_toolkit import machine_toolkit
 from gpuwheel.toolchain.cuda_wheels import cached_nvcc
+from gpuwheel.toolchain.cutile import cached_tile_compiler
 from gpuwheel.toolchain.device import present_device_compiler
 from gpuwheel.toolchain.host import target_machine
 from gpuwheel.toolchain.probe_tools import installed_version
@@ -112,9 +113,14 @@ def _toolchain(config: LoadedConfig, cell: Cell, machine: Machine, report: Proje
         headers = {"exact": machine.tables.torch[cell.torch_floor].headers, "stable": machine.tables.torch_sdk}
         torch = headers.get(cell.torch)
     else:
-        _nvrtc(toolkit, machine, report)
+        groups = kernel_groups(config, cell)
+        cuda_groups = [group for group in groups if not group.uses_cutile]
+        if cuda_groups or cell.mode == "embed":
+            _nvrtc(toolkit, machine, report)
+        if len(cuda_groups) < len(groups):
+            _cutile(config, cell, machine, report)
         torch = machine.tables.torch_sdk if cell.mode == "embed" and host_libraries(config) else None
-        includes = toolkit_includes(kernel_groups(config, cell))
+        includes = toolkit_includes(cuda_groups)
         for pin in toolkit.headers:
             if pin.is_needed_for(includes):
                 _headers(f"{pin.name}-headers", "toolkit headers", pin, machine.cache, report)
@@ -125,6 +131,16 @@ def _toolchain(config: LoadedConfig, cell: Cell, machine: Machine, report: Proje
 def _nvrtc(toolkit: CudaToolkit, machine: Machine, report: ProjectReport) -> None:
     device = present_device_compiler(toolkit, machine.cache)
     _compiler(f"NVRTC of CUDA {toolkit.version}", device.found_via if device else None, toolkit.components, report)
+
+
+def _cutile(config: LoadedConfig, cell: Cell, machine: Machine, report: ProjectReport) -> None:
+    """What compiles cuTile sources, of the project's toolkit or of a further one."""
+    extensions = config.settings.extensions.values()
+    versions = sorted({cell.cuda, *(version for extension in extensions for version in extension.toolkits)})
+    for toolkit in (machine.tables.cuda[version] for version in versions):
+        if toolkit.cutile:
+            tile = cached_tile_compiler(toolkit, machine.cache)
+            _compiler(f"cuTile of CUDA {toolkit.version}", tile.found_via if tile else None, toolkit.cutile, report)
 
 
 def _nvcc(toolkit: CudaToolkit, machine: Machine, report: ProjectReport) -> None:

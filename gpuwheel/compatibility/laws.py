@@ -73,6 +73,9 @@ def toolkits_are_usable(tables: Tables) -> Iterator[str]:
         odd = set(toolkit.nvrtc_deprecated or ()) - set(toolkit.archs)
         if odd:
             yield f"cuda {version} warns about targets that it does not know ({_names(odd)})"
+        odd = set(toolkit.cutile_archs) - set(toolkit.archs)
+        if odd or bool(toolkit.cutile) != bool(toolkit.cutile_archs):
+            yield f"cuda {version} has cuTile without targets, or for targets that it does not know ({_names(odd)})"
 
 
 def devices_are_compiled_for(tables: Tables) -> Iterator[str]:
@@ -101,7 +104,10 @@ def torch_rows_name_known_things(tables: Tables) -> Iterator[str]:
 
 
 def pins_fit_every_python(tables: Tables) -> Iterator[str]:
-    """Every pin has a Linux x86_64 file for each Python of each supported torch, free-threaded builds aside."""
+    """Every pin has a Linux x86_64 file for each Python of each supported torch, free-threaded builds aside.
+
+    cuTile is apart: cuda-tile may know a new Python later than torch does, and builds that use it say so.
+    """
     pythons = {
         python
         for version, build in tables.torch.items()
@@ -126,8 +132,8 @@ def files_have_digests(tables: Tables) -> Iterator[str]:
         *(pin for toolkit in tables.cuda.values() for pin in (*toolkit.headers, *toolkit.libraries)),
         *(build.headers for build in tables.torch.values() if build.headers),
     ]
-    components = (pin for toolkit in tables.cuda.values() for pin in (*toolkit.components, *toolkit.nvcc))
-    for pin in (*components, *headers):
+    wheels = (pin for toolkit in tables.cuda.values() for pin in (*toolkit.components, *toolkit.nvcc, *toolkit.cutile))
+    for pin in (*wheels, *headers):
         for file in pin.files:
             if f"-{pin.version}-" not in file.filename:
                 yield f"{file.filename} is not of version {pin.version}"

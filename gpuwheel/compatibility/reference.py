@@ -98,6 +98,13 @@ def _pins(tables: Tables) -> list[str]:
             ]
             parts += [f"## Device compiler for CUDA {version}\n"]
             parts += _table(("requirement", "files (Linux)", "largest"), rows)
+        if toolkit.cutile:
+            size = sum(max(file.size for file in pin.files) for pin in toolkit.cutile) / 1e6
+            text = f"""\
+{_words(f"`{pin.requirement}`" for pin in toolkit.cutile)}: {size:.0f} MB.
+Targets: {_words(toolkit.cutile_archs)} (*a*: the code runs on that compute capability alone).
+"""
+            parts += [f"## cuTile of CUDA {version}\n", text]
         for headers in toolkit.headers:
             names = _words(f"`{name}`" for name in (*headers.roots, *headers.required_by))
             text = f"""\

@@ -46,10 +46,18 @@ class CudaToolkit:
     """Headers beside the device compiler that few sources need."""
     nvcc: tuple[Pin, ...]
     """What its nvcc is made of, for extensions in mode `nvcc`; empty where gpuwheel does not pin that."""
+    cutile: tuple[Pin, ...]
+    """What compiles cuTile kernels; empty where gpuwheel does not pin that."""
+    cutile_archs: tuple[Arch, ...]
+    """Targets that cuTile compiles for, by what its code runs on: from 9.0 on it is arch-specific (`a`)."""
     libraries: tuple[LibraryPin, ...]
     """Libraries that extensions in mode `nvcc` may link, beside the runtime."""
     sources: Mapping[str, str]
     """Key of the table -> how the value was established."""
+
+    def device_pins(self, *, cutile: bool) -> tuple[Pin, ...]:
+        """What compiles CUDA C++, or `cutile` kernels, where no nvcc does; empty where gpuwheel does not pin that."""
+        return self.cutile if cutile else self.components
 
 
 @dataclass(frozen=True)

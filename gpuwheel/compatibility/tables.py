@@ -58,6 +58,7 @@ class _Pins(NamedTuple):
     components: Mapping[MinorVersion, tuple[Pin, ...]]
     headers: Mapping[MinorVersion, tuple[HeadersPin, ...]]
     nvcc: Mapping[MinorVersion, tuple[Pin, ...]]
+    cutile: Mapping[MinorVersion, tuple[Pin, ...]]
     libraries: Mapping[MinorVersion, tuple[LibraryPin, ...]]
 
 
@@ -74,6 +75,7 @@ def _pins_file() -> _Pins:
             _by_toolkit(file, "toolkits", _pin),
             _by_toolkit(file, "headers", _headers),
             _by_toolkit(file, "nvcc", _pin),
+            _by_toolkit(file, "cutile", _pin),
             _by_toolkit(file, "libraries", _library),
         )
 
@@ -139,7 +141,7 @@ def _cuda_file(pins: _Pins) -> _Cuda:
             version: _toolkit(version, row, sources, pins)
             for version, row in file.named_tables("toolkits", MinorVersion.parse)
         }
-        pinned = {**pins.components, **pins.headers, **pins.nvcc, **pins.libraries}
+        pinned = {**pins.components, **pins.headers, **pins.nvcc, **pins.cutile, **pins.libraries}
         unknown = [str(version) for version in pinned if version not in toolkits]
         if unknown:
             file.fail(f"lacks a toolkit that pins.toml pins ({', '.join(unknown)}, expected a row)")
@@ -174,6 +176,8 @@ def _toolkit(version: MinorVersion, reader: Reader, sources: Mapping[str, str], 
             components=pins.components.get(version, ()),
             headers=pins.headers.get(version, ()),
             nvcc=pins.nvcc.get(version, ()),
+            cutile=pins.cutile.get(version, ()),
+            cutile_archs=row.words("cutile-archs", Arch.parse),
             libraries=pins.libraries.get(version, ()),
             sources={key: text.replace("{nvcc}", measured) for key, text in row.sources(sources).items()},
         )

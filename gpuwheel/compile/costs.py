@@ -10,14 +10,14 @@ from gpuwheel.errors import CompileError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gpuwheel.model.kernels import BuiltGroup, KernelCost
+    from gpuwheel.model.kernels import CompiledGroup, KernelCost
 
 __all__ = ["check_budget", "summary"]
 
 _LONGEST_NAME = 64
 
 
-def summary(group: BuiltGroup) -> list[str]:
+def summary(group: CompiledGroup) -> list[str]:
     """Registers per thread of each kernel and architecture, as an aligned table; `+N` are bytes spilled."""
     archs = [arch.sm for arch in group.cubin_archs]
     rows = [["kernel", *archs]]
@@ -39,7 +39,7 @@ def summary(group: BuiltGroup) -> list[str]:
     return [title, legend, *(line.rstrip() for line in lines)]
 
 
-def check_budget(group: BuiltGroup, budget: int) -> None:
+def check_budget(group: CompiledGroup, budget: int) -> None:
     """Refuse kernels that use more than `budget` registers per thread on any architecture.
 
     Raises:

@@ -28,6 +28,7 @@ _EIFMT_SVAL = 0x04
 # EIATTR
 _FRAME_SIZE = 0x11
 _KPARAM_INFO = 0x17
+_KPARAM_INFO_V2 = 0x45  # what tileiras writes
 _REGCOUNT = 0x2F
 
 
@@ -132,4 +133,7 @@ def _parameters(info: bytes) -> tuple[Parameter, ...]:
         if attribute == _KPARAM_INFO:
             _index, ordinal, offset, packed = struct.unpack("<IHHI", value)
             parameters[ordinal] = Parameter(offset, size=packed >> 18)  # the low bits: space and alignment
+        elif attribute == _KPARAM_INFO_V2:
+            _index, ordinal, offset, size, _flags = struct.unpack("<IHHHH", value)
+            parameters[ordinal] = Parameter(offset, size)
     return tuple(parameters[ordinal] for ordinal in sorted(parameters))

@@ -1,7 +1,7 @@
 """Mode `kernels`: the files of a wheel without host code, beside each other in a package of their own.
 
 For the extension "fused_ops._kernels" these are, in `fused_ops/_kernels/`, `__init__.py` (the launchers), `_runtime.py`
-(what they need) and a fatbin for each kernel group and toolkit.
+(what they need; `_tiles.py` for cuTile kernels) and a fatbin for each kernel group and toolkit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from gpuwheel.model.kernels import BuiltGroup
+    from gpuwheel.model.kernels import CompiledGroup
 
 __all__ = ["launcher_files", "write_install_project"]
 
@@ -31,7 +31,7 @@ install(DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/files/" DESTINATION .)
 
 
 def launcher_files(
-    import_path: str, groups: Sequence[Mapping[MinorVersion, BuiltGroup]], root: Path
+    import_path: str, groups: Sequence[Mapping[MinorVersion, CompiledGroup]], root: Path
 ) -> dict[str, bytes]:
     """The files of one extension, by their path in the wheel.
 
@@ -46,6 +46,9 @@ def launcher_files(
     """
     folder = import_path.replace(".", "/")
     files = {f"{folder}/_runtime.py": resource("launcher", "runtime.py").read_bytes()}
+    compiled = [built for group in groups for built in group.values()]
+    if any(kernel.tile for built in compiled for image in built.images for kernel in image.kernels):
+        files[f"{folder}/_tiles.py"] = resource("launcher", "tiles.py").read_bytes()
     variants = []
     for group in groups:
         newest_first = sorted(group.items(), reverse=True)
@@ -72,7 +75,7 @@ def write_install_project(files: Mapping[str, bytes], folder: Path) -> None:
     write_if_changed(folder / "CMakeLists.txt", _PROJECT.encode())
 
 
-def _driver(cuda: MinorVersion, built: BuiltGroup, *, oldest: bool) -> MinorVersion:
+def _driver(cuda: MinorVersion, built: CompiledGroup, *, oldest: bool) -> MinorVersion:
     """The CUDA version of the oldest driver that is given these images.
 
     Machine code of a toolkit loads on every driver of its major (minor-version compatibility), its PTX only on drivers

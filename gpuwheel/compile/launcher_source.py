@@ -9,8 +9,12 @@ from __future__ import annotations
 import keyword
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-__all__ = ["Declaration", "find_declaration"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Declaration", "find_declaration", "usable_names"]
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _NAME_AT_END = re.compile(r"(?P<type>.*?)\b(?P<name>[A-Za-z_]\w*)(?:\s*\[\s*\])?\s*$", re.DOTALL)
@@ -40,7 +44,7 @@ def find_declaration(source: str, kernel: str, count: int) -> Declaration | None
         split = [_NAME_AT_END.fullmatch(parameter) for parameter in parameters]
         if len(parameters) != count or not all(part and part["type"].strip() for part in split):
             continue
-        names = _usable([part["name"] for part in split if part])
+        names = usable_names([part["name"] for part in split if part])
         types = tuple(" ".join(part["type"].split()) for part in split if part)
         return Declaration(types, names, _comment_above(source, blank, match.start()))
     return None
@@ -67,7 +71,8 @@ def _split(text: str) -> list[str]:
     return [part.partition("=")[0] for part in parts if part.strip() and part.strip() != "void"]
 
 
-def _usable(names: list[str]) -> tuple[str, ...]:
+def usable_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Names for parameters in Python: what cannot be one, or is taken, gets another."""
     usable: list[str] = []
     for index, name in enumerate(names):
         free = name if not keyword.iskeyword(name) and name not in _TAKEN else f"{name}_"

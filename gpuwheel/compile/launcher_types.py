@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gpuwheel.errors import CompileError
 
-__all__ = ["PythonType", "canonical", "python_type"]
+__all__ = ["PythonType", "canonical", "number_type", "python_type"]
 
 _QUALIFIERS = re.compile(r"\b(?:const|volatile|__restrict__|__restrict|restrict|struct|enum)\b|\bstd::|(?<!\w)::(?=\w)")
 _SPELLINGS = {
@@ -80,14 +80,22 @@ def python_type(cpp: str, size: int, kernel: str) -> PythonType:
     if dtype and _SIZES[dtype] != size:
         # `long` of a symbol made elsewhere, or an alias that hides another type: the image decides.
         dtype = ""
+    number = number_type(dtype)
+    if number is not None:
+        return number
+    if size in _BY_SIZE:
+        note = f"its {size} bytes as an integer"
+        return PythonType("int", f"_r.{_BY_SIZE[size]}", "", is_pointer=False, note=note)
+    msg = f"kernel {kernel} takes a {cpp} by value ({size} bytes, expected numbers and pointers)"
+    raise CompileError(msg, hint="pass its members one by one, or a pointer to it; or use mode embed")
+
+
+def number_type(dtype: str) -> PythonType | None:
+    """How Python passes a number of a dtype of torch; `None` for one that the run time cannot make."""
     if dtype == "bool":
         return PythonType("bool", "bool", "", is_pointer=False)
     if dtype in _FLOATING:
         return PythonType("float", f"_r.{dtype}", "", is_pointer=False)
     if dtype.startswith(("int", "uint")):
         return PythonType("int", f"_r.{dtype}", "", is_pointer=False)
-    if size in _BY_SIZE:
-        note = f"its {size} bytes as an integer"
-        return PythonType("int", f"_r.{_BY_SIZE[size]}", "", is_pointer=False, note=note)
-    msg = f"kernel {kernel} takes a {cpp} by value ({size} bytes, expected numbers and pointers)"
-    raise CompileError(msg, hint="pass its members one by one, or a pointer to it; or use mode embed")
+    return None

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from gpuwheel.compile.files import write_if_changed
 from gpuwheel.model.kernels import Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from gpuwheel.model.kernels import BuiltGroup
+    from gpuwheel.model.kernels import CompiledGroup
     from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 __all__ = ["build_manifest", "manifest_bytes", "write_manifest"]
 
 
-def build_manifest(groups: Iterable[BuiltGroup], *, toolkit: MinorVersion, driver_floor: DriverVersion) -> Manifest:
-    """The manifest of one package: costs as the cubins record them, without paths and times."""
+def build_manifest(
+    groups: Iterable[CompiledGroup],
+    *,
+    toolkit: MinorVersion,
+    driver_floor: DriverVersion,
+    further: Mapping[str, MinorVersion] = MappingProxyType({}),
+) -> Manifest:
+    """The manifest of one package: costs as the cubins record them, without paths and times.
+
+    Args:
+        groups: the kernel groups.
+        toolkit: what compiled them.
+        driver_floor: oldest driver that the package promises.
+        further: groups that `toolkit` does not compile -> what compiled them.
+    """
     content = {
         group.name: {
+            **({"toolkit": str(further[group.name])} if group.name in further else {}),
             "archs": [arch.sm for arch in group.cubin_archs],
             "ptx": [arch.compute for arch in group.ptx_archs],
             "kernels": {

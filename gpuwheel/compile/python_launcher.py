@@ -15,6 +15,7 @@ from gpuwheel.compile.header import image_identifiers
 from gpuwheel.compile.launcher_source import find_declaration
 from gpuwheel.compile.launcher_types import PythonType, python_type
 from gpuwheel.compile.names import parse_signature
+from gpuwheel.compile.tile_launcher import tile_function_text
 from gpuwheel.errors import CompileError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gpuwheel.compile.names import Signature
-    from gpuwheel.model.kernels import BuiltGroup, BuiltImage, BuiltKernel
+    from gpuwheel.model.kernels import BuiltImage, BuiltKernel, CompiledGroup
     from gpuwheel.model.versions import MinorVersion
 
 __all__ = ["ToolkitImages", "launcher_text"]
@@ -41,7 +42,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from {module} import _runtime as _r
+from {module} import _runtime as _r{tiles}
 from {module}._runtime import Dimensions, Operators
 '''
 _RESERVED = {"Dimensions", "Operators", "Tensor", "preload", "torch"}
@@ -51,7 +52,7 @@ _RESERVED = {"Dimensions", "Operators", "Tensor", "preload", "torch"}
 class ToolkitImages:
     """One kernel group as one toolkit compiled it."""
 
-    group: BuiltGroup
+    group: CompiledGroup
     file: str
     """Its fatbin, beside the module."""
     driver: MinorVersion
@@ -96,7 +97,7 @@ def launcher_text(groups: Sequence[Sequence[ToolkitImages]], root: Path, import_
     for variants in groups:
         newest = variants[0].group
         _check_agreement(variants)
-        titles = image_identifiers(newest.name, [image.source for image in newest.images])
+        titles = image_identifiers(newest.name, [_label(image) for image in newest.images])
         for position, (identifier, title) in enumerate(titles):
             image = newest.images[position]
             functions += _functions(image, f"_image_{identifier}", root)
@@ -104,9 +105,10 @@ def launcher_text(groups: Sequence[Sequence[ToolkitImages]], root: Path, import_
     named = _named(functions)
     exported = sorted(["Operators", "preload", *(function.name for function in named)])
     sources = ", ".join(dict.fromkeys(function.source for function in named))
+    tiles = f"\nfrom {import_path} import _tiles as _t" if any(function.kernel.tile for function in named) else ""
     return "\n".join(
         [
-            _HEAD.format(sources=sources, module=import_path),
+            _HEAD.format(sources=sources, module=import_path, tiles=tiles),
             _exports(exported),
             "",
             *images,
@@ -126,6 +128,12 @@ def _check_agreement(variants: Sequence[ToolkitImages]) -> None:
                 raise CompileError(msg, hint="declare the same kernels and parameters for every toolkit")
 
 
+def _label(image: BuiltImage) -> str:
+    """What an image is called after: its source, of which a cuTile kernel is a part."""
+    kernel = image.kernels[0]
+    return f"{kernel.symbol}.py" if kernel.tile else image.source
+
+
 def _image(variable: str, title: str, position: int, variants: Sequence[ToolkitImages]) -> str:
     newest = variants[0].group
     targets = " ".join([*(arch.sm for arch in newest.cubin_archs), *(arch.compute for arch in newest.ptx_archs)])
@@ -142,6 +150,9 @@ def _functions(image: BuiltImage, variable: str, root: Path) -> Iterable[_Functi
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     for kernel in image.kernels:
         signature = parse_signature(kernel.symbol)
+        if kernel.tile:
+            yield _Function(signature.base, kernel, signature, (), "", image.source, variable)
+            continue
         declared = find_declaration(text, signature.base, len(kernel.parameters))
         types = signature.parameters
         if types is None and declared is not None:
@@ -188,6 +199,9 @@ def _exports(names: Sequence[str]) -> str:
 
 
 def _function(function: _Function) -> str:
+    symbol, tile = function.kernel.symbol, function.kernel.tile
+    if tile:
+        return tile_function_text(function.name, symbol, function.source, function.image, tile)
     kernel = f"_kernel_{function.name}"
     head = [f"{parameter.name}: {parameter.python.annotation}" for parameter in function.parameters]
     options = [
@@ -203,7 +217,7 @@ def _function(function: _Function) -> str:
     passed = ", ".join([f'"{function.name}"', *(parameter.name for parameter in tensors)])
     device = f"_r.device_of({passed})" if tensors else "-1"
     return (
-        f'{kernel} = _r.Kernel({function.image}, "{function.kernel.symbol}", "{function.signature.name}")\n\n\n'
+        f'{kernel} = _r.Kernel({function.image}, "{symbol}", "{function.signature.name}")\n\n\n'
         f"def {function.name}(\n{signature}) -> None:\n"
         f"{_docstring(function)}"
         f"    device = {device}\n"

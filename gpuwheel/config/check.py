@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from gpuwheel import __version__
+from gpuwheel.config.cutile import check_cutile
 from gpuwheel.config.globs import resolve_folders, resolve_sources
 from gpuwheel.config.kernels_mode import check_kernels_mode
 from gpuwheel.config.mistakes import dotted, unknown
@@ -92,7 +93,10 @@ def _check_groups(settings: Settings, root: Path, origins: Mapping[str, str]) ->
         if group.archs is not None:
             _check_archs(group.archs, f"{key}.archs", origins)
         sources = resolve_sources(root, group.sources, _where(f"{key}.sources", origins))
-        strange = [source for source in sources if source.suffix not in _DEVICE_SUFFIXES]
+        if group.uses_cutile:
+            check_cutile(name, settings, sources, origins)
+        allowed = {".py"} if group.uses_cutile else _DEVICE_SUFFIXES
+        strange = [source for source in sources if source.suffix not in allowed]
         if strange:
             found = strange[0].relative_to(root).as_posix()
             subject = _where(f"{key}.sources", origins)

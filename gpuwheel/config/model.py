@@ -70,8 +70,8 @@ class Mode(Enum):
     EMBED = "embed"
     """Device code by NVRTC into one fatbin inside the library; host code by the C++ compiler, on torch's stable ABI."""
     KERNELS = "kernels"
-    """Device code by NVRTC, as files of a package; no host code: launchers in Python are generated beside them. One
-    wheel for every Python, on Linux and Windows."""
+    """Device code by NVRTC or cuTile, as files of a package; no host code: launchers in Python are generated beside
+    them. One wheel for every Python, on Linux and Windows."""
     NVCC = "nvcc"
     """Existing CUDA sources, `.cu` with `<<<>>>` and `.cpp`, by nvcc and the C++ compiler. Needs a driver of the
     toolkit's major."""
@@ -104,13 +104,15 @@ class Kernels:
     """`[tool.gpuwheel.kernels.NAME]`: device code, free of torch and Python headers, compiled once."""
 
     sources: tuple[Glob, ...]
-    """Globs of `.cu` files, relative to the project."""
+    """Globs of `.cu` files, relative to the project; or, in mode `kernels`, of Python modules with cuTile kernels
+    (`*.py`), each of which says what to compile in a dictionary `exports`."""
     include_dirs: tuple[str, ...] = ()
-    """Folders searched by `#include`, relative to the project. The folder of each source is always searched."""
+    """Folders searched by `#include`, or by `import` in cuTile sources, relative to the project. The folder of each
+    source is always searched."""
     defines: tuple[str, ...] = ()
     """Macros, `NAME` or `NAME=VALUE`."""
     flags: tuple[str, ...] = ()
-    """Further NVRTC options, for example `--use_fast_math`."""
+    """Further options for NVRTC, for example `--use_fast_math`; for tileiras where the sources are cuTile's."""
     std: Dialect = "c++17"
     """C++ dialect."""
     archs: tuple[ArchTarget, ...] | None = None
@@ -119,6 +121,11 @@ class Kernels:
     """Record source lines for profilers. Doubles the size of the images."""
     budget: int | None = None
     """Most registers a thread of any kernel of the group may use; the build fails above it."""
+
+    @property
+    def uses_cutile(self) -> bool:
+        """Whether the sources are Python modules with cuTile kernels, not CUDA C++."""
+        return any(pattern.endswith(".py") for pattern in self.sources)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,11 +15,17 @@ __all__ = [
     "BuiltGroup",
     "BuiltImage",
     "BuiltKernel",
+    "CompiledGroup",
     "KernelCost",
     "KernelFacts",
     "KernelGroup",
     "Manifest",
     "Parameter",
+    "TileArray",
+    "TileConstant",
+    "TileFunction",
+    "TileParameter",
+    "TileScalar",
 ]
 
 
@@ -66,7 +72,7 @@ class KernelGroup:
     defines: tuple[str, ...]
     flags: tuple[str, ...]
     std: str
-    """"c++17" or "c++20"."""
+    """"c++17" or "c++20"; nothing to cuTile sources."""
     cubin_archs: tuple[Arch, ...]
     ptx_archs: tuple[Arch, ...]
     lineinfo: bool
@@ -74,6 +80,65 @@ class KernelGroup:
     """nvFatbin options, from the driver floor."""
     root: Path
     """The project folder: sources are named relative to it in messages and in line info."""
+
+    @property
+    def uses_cutile(self) -> bool:
+        """Whether the sources are Python modules with cuTile kernels, not CUDA C++. All are of one sort."""
+        return self.sources[0].suffix == ".py"
+
+
+@dataclass(frozen=True)
+class TileArray:
+    """An array that a cuTile kernel takes, and what its machine code assumes of it (`ArrayConstraint` of cuda.tile)."""
+
+    name: str
+    dtype: str
+    """As torch spells it."""
+    index_dtype: str
+    """Of shape and strides as they are passed."""
+    alignment: int
+    """Divides the address; in bytes."""
+    shape: tuple[int | None, ...]
+    """Length of each dimension; `None`: any."""
+    shape_divisor: tuple[int, ...]
+    strides: tuple[int | None, ...]
+    """In elements, as every stride here; `None`: any."""
+    stride_divisor: tuple[int, ...]
+    least_strides: tuple[int | None, ...]
+    expanded: bool
+    """Whether several indices may name one element."""
+
+
+@dataclass(frozen=True)
+class TileScalar:
+    """A number that a cuTile kernel takes."""
+
+    name: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class TileConstant:
+    """A parameter that was given its value when the kernel was compiled; a launch does not pass it."""
+
+    name: str
+    value: str
+    """As Python writes it."""
+
+
+TileParameter: TypeAlias = "TileArray | TileScalar | TileConstant"
+
+
+@dataclass(frozen=True)
+class TileFunction:
+    """A cuTile kernel with one signature, as its source shows it."""
+
+    name: str
+    """Of the Python function; the symbol is the signature's."""
+    line: int
+    documentation: str
+    """Its docstring; may be empty."""
+    parameters: tuple[TileParameter, ...]
 
 
 @dataclass(frozen=True)
@@ -83,11 +148,13 @@ class BuiltKernel:
     symbol: str
     """The mangled name that the driver looks up."""
     parameters: tuple[Parameter, ...]
+    tile: TileFunction | None = None
+    """What it was compiled from, if that was cuTile."""
 
 
 @dataclass(frozen=True)
 class BuiltImage:
-    """The fatbin of one source, a part of its group's file."""
+    """The fatbin of one source, or of one cuTile kernel, a part of its group's file."""
 
     source: str
     """Relative to the project."""
@@ -98,21 +165,27 @@ class BuiltImage:
 
 
 @dataclass(frozen=True)
-class BuiltGroup:
-    """A compiled kernel group on disk."""
+class CompiledGroup:
+    """The images of a kernel group on disk."""
 
     name: str
     fatbin: Path
-    header: Path
-    """The generated `NAME.kernels.h`."""
-    assembly: Path
-    """`NAME.S`, which puts the fatbin into section `.nv_fatbin`."""
     kernels: Mapping[str, Mapping[str, KernelCost]]
     """Demangled kernel name -> "sm_90" -> cost."""
     cubin_archs: tuple[Arch, ...]
     ptx_archs: tuple[Arch, ...]
     images: tuple[BuiltImage, ...] = ()
     """In the order in which they lie in the fatbin's file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltGroup(CompiledGroup):
+    """A compiled kernel group with what host code in C++ launches it by."""
+
+    header: Path
+    """The generated `NAME.kernels.h`."""
+    assembly: Path
+    """`NAME.S`, which puts the fatbin into section `.nv_fatbin`."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ __all__ = [
     "KernelsToolchain",
     "NvccToolchain",
     "PythonHeaders",
+    "TileCompiler",
     "Toolchain",
     "TorchSdk",
 ]
@@ -40,6 +41,24 @@ class DeviceCompiler:
     """CUDA runtime headers, then CCCL, then headers that few sources need, where these do."""
     digest: str
     """sha256 over the pins and header trees: two compilers with one digest produce the same images."""
+    found_via: str
+
+
+@dataclass(frozen=True)
+class TileCompiler:
+    """cuda-tile and tileiras of one toolkit, as exact pins: what compiles cuTile kernels."""
+
+    cuda: MinorVersion
+    pins: tuple[str, ...]
+    """`name==version`, sorted: what it was taken from."""
+    python_path: Path
+    """`sys.path` entry of the worker process; it holds `cuda.tile` and what that imports."""
+    tileiras: Path
+    """From Tile IR bytecode to a cubin."""
+    fatbinary: Path
+    """From cubins to a fatbin."""
+    digest: str
+    """sha256 over the pins: two compilers with one digest produce the same images."""
     found_via: str
 
 
@@ -124,14 +143,17 @@ class KernelsToolchain:
     """Everything that compiles a cell without host code."""
 
     devices: tuple[DeviceCompiler, ...]
-    """One per CUDA toolkit, the newest first."""
+    """What compiles CUDA C++, one per toolkit."""
+    tiles: tuple[TileCompiler, ...] = ()
+    """What compiles cuTile kernels, one per toolkit."""
     torch: None = None
     host: None = None
 
     @property
     def pins(self) -> tuple[str, ...]:
         """`name==version` of what device code was compiled with."""
-        return tuple(sorted({pin for device in self.devices for pin in device.pins}))
+        both = [compiler.pins for compiler in self.devices] + [compiler.pins for compiler in self.tiles]
+        return tuple(sorted({pin for pins in both for pin in pins}))
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
-"""Mode `kernels`: kernels by NVRTC, and launchers in Python instead of host code."""
+"""Mode `kernels`: kernels by NVRTC and cuTile, and launchers in Python instead of host code."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gpuwheel.audit.built import Expected
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile import inner
+from gpuwheel.compile.cutile import compile_tile_group
 from gpuwheel.compile.device import check_budget, compile_group, summary
 from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.compile.kernels_mode import launcher_files, write_install_project
@@ -15,7 +17,7 @@ from gpuwheel.compile.manifest import build_manifest, manifest_bytes
 from gpuwheel.config import kernel_groups
 from gpuwheel.model.toolchain import KernelsToolchain
 from gpuwheel.pipeline.session import Compiled
-from gpuwheel.toolchain import find_device_compiler
+from gpuwheel.toolchain import find_device_compiler, find_tile_compiler
 from gpuwheel.toolchain.lock_check import BuildInputs, pin_digests
 from gpuwheel.wheel import Member, append_members, toolchain_sbom
 
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from gpuwheel.compatibility import CudaToolkit
     from gpuwheel.config.model import Extension
-    from gpuwheel.model.kernels import BuiltGroup, KernelGroup
-    from gpuwheel.model.toolchain import DeviceCompiler
+    from gpuwheel.model.kernels import CompiledGroup, KernelGroup
     from gpuwheel.model.versions import MinorVersion
     from gpuwheel.pipeline.session import Session
 
@@ -41,18 +43,21 @@ class KernelsBuild:
         self._session = session
 
     def requires(self) -> tuple[str, ...]:
-        """The pins of the cell's NVRTC and CUDA headers; those of further toolkits do not fit beside them."""
-        return tuple(pin.requirement for pin in load_tables().cuda[self._session.cell.cuda].components)
+        """The pins of the cell's NVRTC and CUDA headers; those of other compilers do not fit beside them."""
+        own = [toolkit for toolkit in self._toolkits(cutile=False) if toolkit.version == self._session.cell.cuda]
+        return tuple(pin.requirement for toolkit in own for pin in toolkit.components)
 
     def inputs(self) -> BuildInputs:
-        """NVRTC of each toolkit with its headers."""
-        own, *further = (load_tables().cuda[version] for version in self._toolkits)
-        includes = self._includes
-        headers = tuple(pin for kit in (own, *further) for pin in kit.headers if pin.is_needed_for(includes))
-        return BuildInputs(own.components, headers, None, pin_digests(pin for kit in further for pin in kit.components))
+        """NVRTC of each toolkit with its headers, and cuTile."""
+        toolkits, includes = self._toolkits(cutile=False), self._includes
+        own = [pin for kit in toolkits if kit.version == self._session.cell.cuda for pin in kit.components]
+        in_cache = [pin for kit in toolkits if kit.version != self._session.cell.cuda for pin in kit.components]
+        in_cache += [pin for kit in self._toolkits(cutile=True) for pin in kit.cutile]
+        headers = tuple(pin for kit in toolkits for pin in kit.headers if pin.is_needed_for(includes))
+        return BuildInputs(tuple(own), headers, None, pin_digests(in_cache))
 
     def fetch(self) -> None:
-        """The device compiler goes into the cache even where this environment has it."""
+        """The device compilers go into the cache even where this environment has them."""
         self._toolchain(search_path=())
 
     @contextmanager
@@ -76,72 +81,96 @@ class KernelsBuild:
     def _extensions(self) -> Mapping[str, Extension]:
         return self._session.config.settings.extensions
 
-    @property
-    def _toolkits(self) -> tuple[MinorVersion, ...]:
-        """Every CUDA toolkit that compiles something, that of the cell first."""
-        own = self._session.cell.cuda
-        return (own, *sorted({cuda for one in self._extensions.values() for cuda in one.toolkits} - {own}))
+    @cached_property
+    def _groups(self) -> Mapping[MinorVersion, Sequence[KernelGroup]]:
+        """Toolkit -> the groups that it compiles for some extension; the toolkit of the cell first."""
+        session, own = self._session, self._session.cell.cuda
+        groups = kernel_groups(session.config, session.cell)
+        compiled = {}
+        for version in (own, *sorted({cuda for one in self._extensions.values() for cuda in one.toolkits} - {own})):
+            users = [one for one in self._extensions.values() if version in {own, *one.toolkits}]
+            wanted = [group for group in groups if any(group.name in one.kernels for one in users)]
+            toolkit = load_tables().cuda[version]
+            compiled[version] = [group for group in wanted if toolkit.device_pins(cutile=group.uses_cutile)]
+        return compiled
+
+    def _toolkits(self, *, cutile: bool) -> list[CudaToolkit]:
+        """Those that compile CUDA C++, or cuTile sources."""
+        found = [cuda for cuda, groups in self._groups.items() if any(one.uses_cutile == cutile for one in groups)]
+        return [load_tables().cuda[version] for version in found]
 
     @property
     def _includes(self) -> frozenset[str]:
         """Headers that the sources take from the toolkit."""
-        return toolkit_includes(kernel_groups(self._session.config, self._session.cell))
+        groups = kernel_groups(self._session.config, self._session.cell)
+        return toolkit_includes([group for group in groups if not group.uses_cutile])
 
     def _toolchain(self, search_path: Sequence[str] | None = None) -> KernelsToolchain:
-        session, devices = self._session, []
-        session.reporter.step("finding the toolchain")
-        for version in self._toolkits:
-            device = find_device_compiler(
-                load_tables().cuda[version], context=session.context, includes=self._includes, search_path=search_path
-            )
-            session.reporter.info(f"device  NVRTC of CUDA {device.cuda} ({device.found_via})")
+        context, report = self._session.context, self._session.reporter
+        report.step("finding the toolchain")
+        devices = []
+        for toolkit in self._toolkits(cutile=False):
+            device = find_device_compiler(toolkit, context=context, includes=self._includes, search_path=search_path)
+            report.info(f"device  NVRTC of CUDA {device.cuda} ({device.found_via})")
             devices.append(device)
-        return KernelsToolchain(tuple(devices))
+        tiles = []
+        for toolkit in self._toolkits(cutile=True):
+            tile = find_tile_compiler(toolkit, context=context)
+            report.info(f"device  cuTile of CUDA {tile.cuda} ({tile.found_via})")
+            tiles.append(tile)
+        return KernelsToolchain(tuple(devices), tuple(tiles))
 
-    def _compile(self, toolchain: KernelsToolchain, out: Path) -> dict[MinorVersion, dict[str, BuiltGroup]]:
+    def _compile(self, toolchain: KernelsToolchain, out: Path) -> dict[MinorVersion, dict[str, CompiledGroup]]:
         """Toolkit -> the groups that an extension wants of it, by name."""
-        session = self._session
-        built: dict[MinorVersion, dict[str, BuiltGroup]] = {}
-        for device in toolchain.devices:
-            users = [one for one in self._extensions.values() if device.cuda in {session.cell.cuda, *one.toolkits}]
-            wanted = {name for extension in users for name in extension.kernels}
-            groups = [group for group in kernel_groups(session.config, session.cell) if group.name in wanted]
-            folder = out / str(device.cuda)
-            built[device.cuda] = {group.name: self._compile_group(group, device, folder) for group in groups}
+        cache, report, jobs = self._session.cache, self._session.reporter, self._session.jobs
+        devices = {device.cuda: device for device in toolchain.devices}
+        tiles = {tile.cuda: tile for tile in toolchain.tiles}
+        built: dict[MinorVersion, dict[str, CompiledGroup]] = {}
+        for cuda, groups in self._groups.items():
+            built[cuda] = {}
+            for group in groups:
+                targets = " ".join([*(a.sm for a in group.cubin_archs), *(a.compute for a in group.ptx_archs)])
+                report.step(f"compiling kernels {group.name!r} for {targets} with CUDA {cuda}")
+                folder = out / str(cuda)
+                built[cuda][group.name] = self._judged(
+                    compile_tile_group(group, tiles[cuda], cache=cache, out=folder, reporter=report, jobs=jobs)
+                    if group.uses_cutile
+                    else compile_group(group, devices[cuda], cache=cache, out=folder, reporter=report, jobs=jobs)
+                )
         return built
 
-    def _compile_group(self, group: KernelGroup, device: DeviceCompiler, out: Path) -> BuiltGroup:
-        session = self._session
-        targets = " ".join([*(a.sm for a in group.cubin_archs), *(a.compute for a in group.ptx_archs)])
-        session.reporter.step(f"compiling kernels {group.name!r} for {targets} with CUDA {device.cuda}")
-        built = compile_group(group, device, cache=session.cache, out=out, reporter=session.reporter, jobs=session.jobs)
+    def _judged(self, built: CompiledGroup) -> CompiledGroup:
+        """Say what a group costs, and hold it to its budget."""
         for line in summary(built):
-            session.reporter.info(line)
-        budget = session.config.settings.kernels[group.name].budget
+            self._session.reporter.info(line)
+        budget = self._session.config.settings.kernels[built.name].budget
         if budget is not None:
             check_budget(built, budget)
         return built
 
-    def _files(self, built: Mapping[MinorVersion, Mapping[str, BuiltGroup]]) -> dict[str, bytes]:
+    def _files(self, built: Mapping[MinorVersion, Mapping[str, CompiledGroup]]) -> dict[str, bytes]:
         """Launchers, images and manifests, by their path in the wheel."""
         session, files = self._session, {}
-        groups = built[session.cell.cuda]
         by_package: dict[str, set[str]] = {}
         for name, extension in self._extensions.items():
             toolkits = {session.cell.cuda, *extension.toolkits}
-            chosen = [{cuda: built[cuda][group] for cuda in toolkits} for group in extension.kernels]
+            chosen = [
+                {cuda: built[cuda][group] for cuda in toolkits if group in built[cuda]} for group in extension.kernels
+            ]
             files.update(launcher_files(name, chosen, session.config.project.root))
             by_package.setdefault(name.rpartition(".")[0].replace(".", "/"), set()).update(extension.kernels)
+        first = {name: (cuda, group) for cuda in reversed(list(built)) for name, group in built[cuda].items()}
         for package, names in by_package.items():
             manifest = build_manifest(
-                [groups[name] for name in sorted(names)],
+                [first[name][1] for name in sorted(names)],
                 toolkit=session.cell.cuda,
                 driver_floor=session.cell.driver_floor,
+                further={name: first[name][0] for name in names if first[name][0] != session.cell.cuda},
             )
             files[f"{package}/{_MANIFEST}" if package else _MANIFEST] = manifest_bytes(manifest)
         return dict(sorted(files.items()))
 
     def _sbom(self, toolchain: KernelsToolchain) -> bytes:
-        toolkits = [load_tables().cuda[version] for version in self._toolkits]
-        pins = [pin for toolkit in toolkits for pin in (*toolkit.components, *toolkit.headers)]
+        pins = [pin for kit in self._toolkits(cutile=False) for pin in (*kit.components, *kit.headers)]
+        pins += [pin for kit in self._toolkits(cutile=True) for pin in kit.cutile]
         return toolchain_sbom(toolchain, self._session.config.project.name, self._session.epoch, pins)

@@ -91,7 +91,7 @@ def _own_problems(mode: Mode, cell: Cell, config: LoadedConfig, tables: Tables) 
         case Mode.EMBED:
             return ()
         case Mode.KERNELS:
-            return kernels_problems(config.settings, tables)
+            return kernels_problems(cell, config.settings, tables)
         case Mode.NVCC:
             return nvcc_problems(cell, config, tables)
 

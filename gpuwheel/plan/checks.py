@@ -41,9 +41,10 @@ def problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem,
     )
 
 
-def arch_lists(settings: Settings) -> dict[str, tuple[ArchTarget, ...]]:
-    """Key -> architectures, for the project and for each kernel group that has its own."""
-    own = {f"kernels.{name}.archs": group.archs for name, group in settings.kernels.items() if group.archs is not None}
+def arch_lists(settings: Settings, *, cutile: bool = True) -> dict[str, tuple[ArchTarget, ...]]:
+    """Key -> architectures, for the project and for each kernel group that has its own; those of cuTile on request."""
+    groups = {name: group for name, group in settings.kernels.items() if cutile or not group.uses_cutile}
+    own = {f"kernels.{name}.archs": group.archs for name, group in groups.items() if group.archs is not None}
     return {"archs": settings.archs, **own}
 
 
@@ -60,12 +61,12 @@ def _toolkit(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem
         reason = f"cuda {cell.cuda} is not a toolkit that gpuwheel knows (known: {', '.join(known)})"
         yield Problem(reason, f"did you mean {close[0]!r}?" if close else hint)
         return
-    if not toolkit.components and cell.mode != Mode.NVCC.value:
+    if not toolkit.components and cell.mode == Mode.EMBED.value:
         yield Problem(
             f"cuda {cell.cuda} has no device compiler that gpuwheel pins (expected {_listed(pinned)})",
             hint,
         )
-    for key, targets in arch_lists(settings).items():
+    for key, targets in arch_lists(settings, cutile=False).items():
         strange = [target.arch for target in targets if target.arch not in toolkit.archs]
         if strange:
             yield _strange_archs(key, strange, toolkit, tables)

@@ -3,6 +3,7 @@
 from gpuwheel.toolchain.context import Context, Traffic
 from gpuwheel.toolchain.cuda_host import find_nvcc_host_compiler
 from gpuwheel.toolchain.cuda_toolkit import find_cuda_toolkit
+from gpuwheel.toolchain.cutile import find_tile_compiler
 from gpuwheel.toolchain.device import find_device_compiler
 from gpuwheel.toolchain.host import find_host_compiler
 from gpuwheel.toolchain.link_stubs import find_link_stubs
@@ -21,6 +22,7 @@ __all__ = [
     "find_link_stubs",
     "find_nvcc_host_compiler",
     "find_python_headers",
+    "find_tile_compiler",
     "find_torch_sdk",
     "probe_platform",
 ]

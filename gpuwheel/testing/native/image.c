@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { FATBIN_MAGIC = 0xBA55ED50u, KIND_PTX = 1, KIND_ELF = 2, FLAG_LZ4 = 0x2000, FLAG_ZSTD = 0x8000 };
-enum { EIATTR_MAX_THREADS = 0x05, EIATTR_KPARAM_INFO = 0x17, EIATTR_REGCOUNT = 0x2F, EIFMT_SVAL = 4 };
+enum { EIATTR_MAX_THREADS = 0x05, EIATTR_KPARAM_INFO = 0x17, EIATTR_REGCOUNT = 0x2F, EIATTR_KPARAM_INFO_V2 = 0x45, EIFMT_SVAL = 4 };
 
 static uint16_t u16(const unsigned char* p) { uint16_t v; memcpy(&v, p, 2); return v; }
 static uint32_t u32(const unsigned char* p) { uint32_t v; memcpy(&v, p, 4); return v; }
@@ -90,10 +90,10 @@ static void read_info(const unsigned char* p, size_t n, ImageKernel* kernel) {
     const size_t size = format == EIFMT_SVAL ? u16(p + 2) : 0;
     const unsigned char* value = p + 4;
     if (size > (size_t)(end - value)) return;
-    if (attribute == EIATTR_KPARAM_INFO && size >= 12) {
+    if ((attribute == EIATTR_KPARAM_INFO || attribute == EIATTR_KPARAM_INFO_V2) && size >= 12) {
       const unsigned ordinal = u16(value + 4);
       if (ordinal < MAX_PARAMETERS) {
-        kernel->sizes[ordinal] = u32(value + 8) >> 18;
+        kernel->sizes[ordinal] = attribute == EIATTR_KPARAM_INFO ? u32(value + 8) >> 18 : u16(value + 8);
         if ((int)ordinal >= count) count = (int)ordinal + 1;
       }
     }

@@ -15,7 +15,7 @@ from gpuwheel.compile.costs import check_budget, summary
 from gpuwheel.compile.manifest import build_manifest, write_manifest
 from gpuwheel.errors import CompileError
 from gpuwheel.model.archs import Arch
-from gpuwheel.model.kernels import BuiltGroup, KernelCost
+from gpuwheel.model.kernels import CompiledGroup, KernelCost
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def built(tmp_path: Path) -> BuiltGroup:
+def built(tmp_path: Path) -> CompiledGroup:
     fatbin = tmp_path / "fused.fatbin"
     fatbin.write_bytes(b"x" * 2048)
     kernels = {
@@ -32,10 +32,10 @@ def built(tmp_path: Path) -> BuiltGroup:
         "only_new": {"sm_90a": KernelCost(128, 8, 0, 0)},
     }
     archs = (Arch.parse("7.5"), Arch.parse("9.0a"))
-    return BuiltGroup("fused", fatbin, tmp_path, tmp_path, kernels, archs, (Arch.parse("10.0"),))
+    return CompiledGroup("fused", fatbin, kernels, archs, (Arch.parse("10.0"),))
 
 
-def test_the_table(built: BuiltGroup) -> None:
+def test_the_table(built: CompiledGroup) -> None:
     assert summary(built) == [
         "kernel group fused: 2 kernels for sm_75, sm_90a, compute_100, 2,048 bytes",
         "registers per thread, +bytes spilled",
@@ -45,14 +45,14 @@ def test_the_table(built: BuiltGroup) -> None:
     ]
 
 
-def test_a_namespace_that_all_kernels_share_is_left_out_of_the_table(built: BuiltGroup) -> None:
+def test_a_namespace_that_all_kernels_share_is_left_out_of_the_table(built: CompiledGroup) -> None:
     costs = next(iter(built.kernels.values()))
     names = ["pkg::kernels::a::scale<ns::T>", "pkg::kernels::b::scale"]
     table = summary(replace(built, kernels=dict.fromkeys(names, costs)))
     assert [line.split()[0] for line in table[3:]] == ["a::scale<ns::T>", "b::scale"]
 
 
-def test_a_budget_names_the_worst_kernel_first(built: BuiltGroup) -> None:
+def test_a_budget_names_the_worst_kernel_first(built: CompiledGroup) -> None:
     check_budget(built, 128)
     with pytest.raises(
         CompileError, match=r"kernel ops::k<float, 4> uses 128 registers per thread on sm_90a"
@@ -62,7 +62,7 @@ def test_a_budget_names_the_worst_kernel_first(built: BuiltGroup) -> None:
     assert len(caught.value.detail.splitlines()) == 2
 
 
-def test_the_manifest_is_valid_sorted_and_left_alone_when_equal(built: BuiltGroup, tmp_path: Path) -> None:
+def test_the_manifest_is_valid_sorted_and_left_alone_when_equal(built: CompiledGroup, tmp_path: Path) -> None:
     manifest = build_manifest([built], toolkit=MinorVersion(12, 9), driver_floor=DriverVersion((525,)))
     path = write_manifest(manifest, tmp_path / "package" / "_kernels.json")
     document = json.loads(path.read_bytes())
@@ -88,7 +88,7 @@ def test_the_manifest_is_valid_sorted_and_left_alone_when_equal(built: BuiltGrou
         lambda document: document["groups"]["fused"]["kernels"]["only_new"]["sm_90a"].pop("local"),
     ],
 )
-def test_the_schema_refuses(built: BuiltGroup, spoil: Callable[[dict[str, Any]], object]) -> None:
+def test_the_schema_refuses(built: CompiledGroup, spoil: Callable[[dict[str, Any]], object]) -> None:
     good = build_manifest([built], toolkit=MinorVersion(12, 9), driver_floor=DriverVersion((525,))).as_json()
     document = copy.deepcopy(json.loads(json.dumps(good)))
     spoil(document)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,11 +11,12 @@ from gpuwheel.compile.kernels_mode import launcher_files
 from gpuwheel.compile.launcher_types import canonical, python_type
 from gpuwheel.errors import CompileError
 from gpuwheel.model.archs import Arch
-from gpuwheel.model.kernels import BuiltGroup, BuiltImage, BuiltKernel, Parameter
+from gpuwheel.model.kernels import BuiltImage, BuiltKernel, CompiledGroup, Parameter
 from gpuwheel.model.versions import MinorVersion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 CUDA_12, CUDA_13 = MinorVersion(12, 9), MinorVersion(13, 0)
 SCALE_FLOAT, SCALE_HALF = "_ZN4tiny5scaleIfEEvPT_PKS1_xf", "_ZN4tiny5scaleI6__halfEEvPT_PKS2_xf"
@@ -36,13 +36,13 @@ def kernel(symbol: str, sizes: Sequence[int]) -> BuiltKernel:
 
 def group(
     root: Path, *kernels: BuiltKernel, name: str = "tiny", source: str = SOURCE, cuda: str = "12.9"
-) -> BuiltGroup:
+) -> CompiledGroup:
     (root / "csrc").mkdir(exist_ok=True)
     (root / "csrc" / "scale.cu").write_text(source, encoding="utf-8")
     fatbin = root / f"{name}.{cuda}"
     fatbin.write_bytes(b"image of " + cuda.encode())
     image = BuiltImage("csrc/scale.cu", offset=0, size=64, kernels=kernels)
-    return BuiltGroup(name, fatbin, Path("h"), Path("S"), {}, (Arch(8, 0), Arch(9, 0)), (Arch(9, 0),), images=(image,))
+    return CompiledGroup(name, fatbin, {}, (Arch(8, 0), Arch(9, 0)), (Arch(9, 0),), images=(image,))
 
 
 def module(root: Path, *kernels: BuiltKernel, source: str = SOURCE) -> str:
