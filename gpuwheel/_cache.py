@@ -174,8 +174,8 @@ class Cache:
             Path(lock.lock_file).unlink(missing_ok=True)
 
     @contextmanager
-    def workspace(self, name: str) -> Iterator[Path]:
-        """A folder that stays: the one of `name`, or a private one while another process works in that.
+    def workspace(self, name: str, *, wait: bool = False) -> Iterator[Path]:
+        """A folder that stays: the one of `name`, or while another process works in that, a private one or `wait`.
 
         Raises:
             CacheError: the cache cannot be written.
@@ -186,7 +186,7 @@ class Cache:
             folder.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(folder.with_suffix(".lock"))
         try:
-            lock.acquire(blocking=False)
+            lock.acquire(blocking=wait)
         except filelock.Timeout:
             with self.scratch() as scratch:
                 yield scratch

@@ -35,6 +35,9 @@ _COMMANDS = {
     ),
     "lock": _Entry("gpuwheel.cli.lock:lock_command", "Write down everything a build uses, with digests."),
     "fetch": _Entry("gpuwheel.cli.fetch:fetch_command", "Fill the cache for builds without a network."),
+    "presets": _Entry(
+        "gpuwheel.cli.presets:presets_command", "Let CMake and editors build a CMake project as pip does."
+    ),
     "cache": _Entry("gpuwheel.cli.cache:cache_command", "List, verify and prune what is kept between builds."),
     "audit": _Entry("gpuwheel.cli.audit:audit_command", "Check what wheels claim, from their bytes."),
 }

@@ -11,8 +11,11 @@ from gpuwheel.audit import audit_wheel
 from gpuwheel.audit.built import check_built, refuse
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile import inner
+from gpuwheel.compile.files import write_if_changed
+from gpuwheel.compile.presets import PRESETS_FILE, presets_document
 from gpuwheel.config import load_config, requirements
 from gpuwheel.config.model import Mode
+from gpuwheel.errors import ConfigError
 from gpuwheel.model.findings import Severity
 from gpuwheel.pipeline.embed import EmbedBuild
 from gpuwheel.pipeline.kernels import KernelsBuild
@@ -41,11 +44,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Build"]
 
-_MODES: Mapping[Mode, Callable[[Session], ModeBuild]] = {
+_WITH_HOST_CODE: Mapping[Mode, Callable[[Session], EmbedBuild | NvccBuild]] = {
     Mode.EMBED: EmbedBuild,
-    Mode.KERNELS: KernelsBuild,
     Mode.NVCC: NvccBuild,
 }
+_MODES: Mapping[Mode, Callable[[Session], ModeBuild]] = {**_WITH_HOST_CODE, Mode.KERNELS: KernelsBuild}
 
 
 def _place(made: Path, out: Path) -> int:
@@ -125,6 +128,25 @@ class Build:
         """
         if self._lock is not None:
             check_inputs(self._lock, self.inputs)
+
+    def presets(self) -> Path:
+        """Write a preset for the project's own CMake into `CMakeUserPresets.json`; return its path.
+
+        Raises:
+            ConfigError: gpuwheel writes the CMake project, or the file holds something else.
+        """
+        if self.config.settings.cmake is None:
+            msg = f"{self.config.project.name} has no CMake project of its own (found no key cmake, expected one)"
+            raise ConfigError(
+                msg, hint='cmake = "CMakeLists.txt" in [tool.gpuwheel], or -C build-dir=build for editors'
+            )
+        self._check_platform()
+        self.check_lock()
+        settings = _WITH_HOST_CODE[Mode(self.cell.mode)](self._session).cmake_settings()
+        path = (self._root / self.config.settings.cmake).with_name(PRESETS_FILE)
+        existing = path.read_bytes() if path.is_file() else None
+        write_if_changed(path, presets_document(existing, settings, title=f"gpuwheel {self.cell.identifier}"))
+        return path
 
     def requires(self, *, editable: bool) -> list[str]:
         """What a build environment needs beside gpuwheel: exact pins of the device compiler, and what runs CMake."""

@@ -68,21 +68,9 @@ class EmbedBuild:
     @contextmanager
     def compiled(self, *, editable: bool) -> Iterator[Compiled]:
         """The inner backend's wheel, which is gone afterwards."""
-        cell, config = self._cell, self._config
-        toolchain = self._toolchain()
-        libraries = host_libraries(config)
+        config, toolchain = self._config, self._toolchain()
         with self._session.workspace(keep=editable) as work:
-            groups = self._compile_kernels(toolchain, work / "kernels")
-            project = HostProject(
-                root=config.project.root,
-                libraries=libraries,
-                groups=groups,
-                headers=shipped_headers(self._cache),
-                sdk=toolchain.torch,
-                stubs=toolchain.stubs,
-                torch_floor=cell.torch_floor,
-                manifests=self._write_manifests(groups, libraries, work / "manifests"),
-            )
+            project = self._project(toolchain, work)
             with self._cache.scratch() as out:
                 if config.settings.cmake is not None:
                     wheel = self._build_own(project, toolchain, work, out, editable=editable)
@@ -91,22 +79,45 @@ class EmbedBuild:
                 else:
                     wheel = self._link_once(project, toolchain, work, out)
                 expected = Expected(
-                    torch_floor=cell.torch_floor,
-                    with_kernels={library.file for library in libraries if library.kernels},
+                    torch_floor=self._cell.torch_floor,
+                    with_kernels={library.file for library in project.libraries if library.kernels},
                     build_folders=[str(work), str(config.project.root)],
                     platform=toolchain.stubs.platform if toolchain.stubs else None,
                 )
                 yield Compiled(wheel, expected, self._sbom(toolchain))
 
+    def cmake_settings(self) -> inner.ConfigSettings:
+        """Settings of the project's own CMake; the images they name are those of the kernels as they are now."""
+        toolchain = self._toolchain()
+        with self._cache.workspace(f"presets {self._config.project.root}", wait=True) as work:
+            return self._own_settings(self._project(toolchain, work), toolchain, work)
+
+    def _project(self, toolchain: Toolchain, work: Path) -> HostProject:
+        """What CMake is to make, with the kernels compiled."""
+        groups = self._compile_kernels(toolchain, work / "kernels")
+        libraries = host_libraries(self._config)
+        return HostProject(
+            root=self._config.project.root,
+            libraries=libraries,
+            groups=groups,
+            headers=shipped_headers(self._cache),
+            sdk=toolchain.torch,
+            stubs=toolchain.stubs,
+            torch_floor=self._cell.torch_floor,
+            manifests=self._write_manifests(groups, libraries, work / "manifests"),
+        )
+
     def _build_own(self, project: HostProject, toolchain: Toolchain, work: Path, out: Path, *, editable: bool) -> Path:
         """The wheel of the inner backend, from the user's own CMake project."""
         self._reporter.step(f"compiling host code with {toolchain.host.identity}")
+        return inner.build_wheel(out, self._own_settings(project, toolchain, work), editable=editable)
+
+    def _own_settings(self, project: HostProject, toolchain: Toolchain, work: Path) -> inner.ConfigSettings:
         folder = (self._config.project.root / str(self._config.settings.cmake)).parent
         settings = inner.host_settings(
             self._config.inner, project=folder, build=work / "build", host=toolchain.host, jobs=self._jobs
         )
-        settings = inner.own_cmake_settings(settings, setup=write_embed_setup(project, work / "project"))
-        return inner.build_wheel(out, settings, editable=editable)
+        return inner.own_cmake_settings(settings, setup=write_embed_setup(project, work / "project"))
 
     def _link(
         self, project: HostProject, toolchain: Toolchain, work: Path, out: Path, *, editable: bool = False

@@ -126,24 +126,39 @@ class NvccBuild:
         kept = f"; {count} object{'s are' if count > 1 else ' is'} taken from the cache" if count else ""
         doing = f"compiling with nvcc of CUDA {toolchain.cuda.version} and {toolchain.host.identity}"
         session.reporter.step(doing + kept)
-        own = config.settings.cmake
-        folder = work / "project" if own is None else (config.project.root / own).parent
-        settings = inner.host_settings(
-            config.inner, project=folder, build=work / "build", host=toolchain.host, jobs=session.jobs
-        )
-        settings = inner.nvcc_settings(settings, cuda=toolchain.cuda, python_tag=session.cell.python_tag)
-        if own is None:
-            write_nvcc_project(project, folder)
-            return inner.build_wheel(out, settings, editable=editable)
-        with self._kernel_trees(toolchain) as trees:
-            setup = write_setup(project, session.cell.archs, work / "project", trees)
-            settings = inner.own_cmake_settings(settings, setup=setup)
-            return inner.build_wheel(out, settings, editable=editable)
+        if config.settings.cmake is not None:
+            with self._kernel_trees(toolchain) as trees:
+                return inner.build_wheel(out, self._own_settings(project, work, trees), editable=editable)
+        write_nvcc_project(project, work / "project")
+        return inner.build_wheel(out, self._settings(work / "project", toolchain, work), editable=editable)
 
-    def _kernel_trees(self, toolchain: NvccToolchain) -> AbstractContextManager[Path]:
+    def cmake_settings(self) -> inner.ConfigSettings:
+        """Settings of the project's own CMake, with compilers and headers where they stay."""
+        toolchain, root = self._toolchain(), self._session.config.project.root
+        with (
+            self._session.cache.workspace(f"presets {root}", wait=True) as work,
+            self._kernel_trees(toolchain, wait=True) as trees,
+        ):
+            return self._own_settings(self._project(toolchain, work), work, trees)
+
+    def _own_settings(self, project: NvccProject, work: Path, trees: Path) -> inner.ConfigSettings:
+        config = self._session.config
+        folder = (config.project.root / str(config.settings.cmake)).parent
+        setup = write_setup(project, self._session.cell.archs, work / "project", trees)
+        return inner.own_cmake_settings(self._settings(folder, project.toolchain, work), setup=setup)
+
+    def _settings(self, folder: Path, toolchain: NvccToolchain, work: Path) -> inner.ConfigSettings:
+        session = self._session
+        settings = inner.host_settings(
+            session.config.inner, project=folder, build=work / "build", host=toolchain.host, jobs=session.jobs
+        )
+        return inner.nvcc_settings(settings, cuda=toolchain.cuda, python_tag=session.cell.python_tag)
+
+    def _kernel_trees(self, toolchain: NvccToolchain, *, wait: bool = False) -> AbstractContextManager[Path]:
         """Where kernels of the user's own CMake project are compiled: kept for each toolkit and host compiler."""
         root = self._session.config.project.root
-        return self._session.cache.workspace(f"kernels {root} {toolchain.cuda.digest} {toolchain.host.identity}")
+        name = f"kernels {root} {toolchain.cuda.digest} {toolchain.host.identity}"
+        return self._session.cache.workspace(name, wait=wait)
 
     def _provided(self, toolchain: NvccToolchain) -> frozenset[str]:
         """SONAMEs that packages of Requires-Dist have."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -54,6 +56,54 @@ def test_an_extension_in_mode_embed(project: Callable[[str], Project], tmp_path:
     if importlib.util.find_spec("torch"):
         called = wheel.python(CALL.replace("nv_own", "nv_embed"))
         assert called.code == 0, called.output
+
+
+def test_presets_of_the_project_and_of_gpuwheel(project: Callable[[str], Project], tmp_path: Path) -> None:
+    own = project("embed")
+    preset = {"name": "mine", "cacheVariables": {"MINE": "from the preset"}}
+    (own.root / "CMakePresets.json").write_text(json.dumps({"version": 3, "configurePresets": [preset]}))
+    own.replace("CMakeLists.txt", "find_package(GpuWheel", 'message(STATUS "mine ${MINE}")\nfind_package(GpuWheel')
+    own.replace(
+        "pyproject.toml", "[tool.gpuwheel]", '[tool.scikit-build]\ncmake.args = ["--preset=mine"]\n\n[tool.gpuwheel]'
+    )
+    built = own.build(tmp_path / "out")
+    assert built.code == 0, built.output
+    assert "mine from the preset" in built.output
+
+    users = own.root / "CMakeUserPresets.json"
+    users.write_text(json.dumps({"version": 4, "configurePresets": [{"name": "other"}, {"name": "gpuwheel"}]}))
+    for _ in range(2):
+        written = run([sys.executable, "-m", "gpuwheel", "presets", own.root], env={**os.environ, **own.environ})
+        assert str(users) in written.stdout
+        document = json.loads(users.read_text())
+        assert [it["name"] for it in document["configurePresets"]] == ["other", "gpuwheel"]
+        assert document["version"] == 4
+    run(["cmake", "--preset", "gpuwheel"], cwd=own.root)
+    run(["cmake", "--build", "--preset", "gpuwheel"], cwd=own.root)
+    run(["cmake", "--install", "build/gpuwheel", "--prefix", tmp_path / "installed"], cwd=own.root)
+    assert (own.root / "build/gpuwheel/compile_commands.json").is_file()
+    library = tmp_path / "installed/platlib/nv_embed/_C.so"
+    assert [str(image) for image in library_images(read_elf(library.read_bytes(), "_C.so"))] == ["sm_80"]
+
+
+@pytest.mark.parametrize("held", [b"{", b"[]", b"{}"])
+def test_a_presets_file_that_is_none_is_left_alone(project: Callable[[str], Project], held: bytes) -> None:
+    own = project("embed")
+    users = own.root / "CMakeUserPresets.json"
+    users.write_bytes(held)
+    words = [sys.executable, "-m", "gpuwheel", "presets", own.root]
+    refused = run(words, env={**os.environ, **own.environ}, check=False)
+    assert refused.returncode == 3
+    assert "CMakeUserPresets.json" in refused.stderr
+    assert "hint: " in refused.stderr
+    assert users.read_bytes() == held
+
+
+def test_presets_are_for_projects_with_cmake_of_their_own(project: Callable[[str], Project]) -> None:
+    plain = project("plain")
+    words = [sys.executable, "-m", "gpuwheel", "presets", plain.root]
+    refused = run(words, env={**os.environ, **plain.environ}, check=False)
+    assert "has no CMake project of its own" in refused.stderr
 
 
 @pytest.mark.heavy
