@@ -93,11 +93,13 @@ def sample(session: nox.Session) -> None:
 
 @nox.session(venv_backend=WITH_TORCH)
 def gpu(session: nox.Session) -> None:
-    """On a machine with an NVIDIA GPU: the sample's tests on CUDA, under compute-sanitizer too, and its benchmark."""
+    """On a machine with an NVIDIA GPU: the sample's tests, with sanitizers and benchmark, and those of mode kernels."""
     _install(session, "test", "torch")
     session.install(f"{_sample_wheel(session)}[cu13]")  # the extra that belongs to torch of the group above
     tests = ("pytest", "-c", "sample_extension/pyproject.toml", "sample_extension/tests")
     session.run(*tests, *session.posargs, env={"GPUWHEEL_REQUIRE": "gpu"})
+    session.install("cuda-core[cu13]>=1,<2")  # wheels of mode `kernels` are launched by it
+    session.run("pytest", "tests/build/kernels_mode/test_gpu.py", env={"GPUWHEEL_REQUIRE": "gpu"})
     on_cuda = ("-k", "cuda or gpu")
     for tool in ("memcheck", "racecheck", "synccheck", "initcheck"):
         sanitizer = ("compute-sanitizer", "--tool", tool, "--error-exitcode", "1", "python", "-m")

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_EXPORTS = "exports"
-
 
 class _RefusedError(Exception):
     """The module is not as it must be. `reason` goes on after the place in it, "tiles.py:12"."""
@@ -47,7 +45,7 @@ def _load(source: str) -> Any:  # noqa: ANN401  (a module of somebody else)
     except SyntaxError as error:
         reason = f"cannot be imported (SyntaxError: {error.msg})"
         text = "".join(traceback.format_exception_only(error))
-        raise _RefusedError(reason, "import", line=error.lineno, file=error.filename or "", text=text) from error
+        raise _RefusedError(reason, "code", line=error.lineno, file=error.filename or "", text=text) from error
     except Exception as error:
         frames = list(traceback.extract_tb(error.__traceback__))
         own = [index for index, frame in enumerate(frames) if frame.filename == source]
@@ -55,7 +53,8 @@ def _load(source: str) -> Any:  # noqa: ANN401  (a module of somebody else)
         text = "".join(traceback.format_list(frames[own[0] :] if own else [])) + what
         line = frames[own[-1]].lineno if own else None
         reason = f"cannot be imported ({what})"
-        raise _RefusedError(reason, "import", line=line, text=text) from error
+        kind = "import" if isinstance(error, ImportError) else "code"
+        raise _RefusedError(reason, kind, line=line, text=text) from error
     return module
 
 
@@ -175,10 +174,11 @@ def _bytecode(kernel: Any, signature: Any, target: str, request: dict[str, Any])
     except TileError as error:
         reason = f"does not compile for {target} ({str(error.message).partition(chr(10))[0]})"
         line, name = (error.loc.line, error.loc.filename) if error.loc.filename else (_line(kernel), "")
-        raise _RefusedError(reason, "compile", line=line, file=name, text=str(error)) from error
+        text = str(error).replace("Unknown location\n", "")
+        raise _RefusedError(reason, "code", line=line, file=name, text=text) from error
     except (TypeError, ValueError, NotImplementedError) as error:  # the signature does not fit the kernel
         reason = f"does not compile for {target} ({error})"
-        raise _RefusedError(reason, "compile", line=_line(kernel)) from error
+        raise _RefusedError(reason, "code", line=_line(kernel)) from error
     return file.getvalue()
 
 

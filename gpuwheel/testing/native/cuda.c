@@ -365,7 +365,9 @@ EXPORT int cuLibraryGetKernel(void** kernel, void* library, const char* name) {
     Kernel* made = calloc(1, sizeof *made);
     made->library = of;
     made->image = &of->image.kernels[i];
-    for (int device = 0; device < MAX_DEVICES; ++device) made->max_dynamic_shared[device] = SHARED_DEFAULT - made->image->shared_bytes;
+    /* A tile kernel may have more static shared memory than that; it has no dynamic one. */
+    const int left = SHARED_DEFAULT - made->image->shared_bytes;
+    for (int device = 0; device < MAX_DEVICES; ++device) made->max_dynamic_shared[device] = left > 0 ? left : 0;
     made->next = kernels;
     *kernel = kernels = made;
     result = SUCCESS;

@@ -6,12 +6,17 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
+from cutile_project import FILES as TILE_FILES
+from cutile_project import written
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    MakeProject: TypeAlias = "Callable[[Path, Mapping[str, str]], Project]"
 
 PYPROJECT = """\
 [build-system]
@@ -128,15 +133,28 @@ class Project:
 
 
 @pytest.fixture(scope="session")
+def make_project() -> MakeProject:
+    """A project of these files, in this folder."""
+    return lambda root, files: Project(written(root, files))
+
+
+@pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    root = tmp_path_factory.mktemp("kernels") / "project"
-    for path, text in FILES.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text, encoding="utf-8")
-    return Project(root)
+    return Project(written(tmp_path_factory.mktemp("kernels") / "project", FILES))
 
 
 @pytest.fixture(scope="session")
 def wheel(project: Project) -> Path:
     out = project.root.parent / "out"
     return out / project.hook("build_wheel", out)
+
+
+@pytest.fixture(scope="session")
+def tile_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(written(tmp_path_factory.mktemp("tiles") / "project", TILE_FILES))
+
+
+@pytest.fixture(scope="session")
+def tile_wheel(tile_project: Project) -> Path:
+    out = tile_project.root.parent / "out"
+    return out / tile_project.hook("build_wheel", out)

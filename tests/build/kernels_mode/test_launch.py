@@ -95,6 +95,69 @@ assert sys.modules["cuda.bindings"].__version__.startswith(torch.version.cuda.pa
 print("ok")
 """
 
+TILE_LAUNCHES = """
+import torch, tile_ops
+from gpuwheel.testing import FakeGpu
+from tile_ops import _kernels as k
+
+gpu = FakeGpu()
+x, weight = torch.randn(200, 64, device="cuda").half(), torch.randn(64, 96, device="cuda").half()
+bias = torch.randn(96, device="cuda").half()
+gpu.clear()
+out = tile_ops.linear_gelu(x, weight, bias)
+(launch,) = gpu.launches("linear_gelu_half")
+assert (launch.grid, launch.block, launch.shared_bytes, launch.stream) == ((2, 2, 1), (1, 1, 1), 0, 0), launch
+# The calling convention cutile_python_v2: address, lengths, strides; and no constant.
+assert launch.arguments("PiiiiPiiiiPiiPiiii") == (
+    *(x.data_ptr(), 200, 64, 64, 1),
+    *(weight.data_ptr(), 64, 96, 96, 1),
+    *(bias.data_ptr(), 96, 1),
+    *(out.data_ptr(), 200, 96, 96, 1),
+)
+
+vector = torch.empty(128, device="cuda:1")
+k.every_number(vector, -5, 1.5, -2**40, 2.5, 0.1, 255, True, grid=1)
+launch = gpu.launches("every_number")[-1]
+assert launch.device == 1
+found = launch.arguments("PqqifqdHB?")
+assert found[:7] == (vector.data_ptr(), 128, 1, -5, 1.5, -2**40, 2.5) and found[8:] == (255, True), found
+
+
+def refused(kind, text, **wrong):
+    arguments = {"x": x, "weight": weight, "bias": bias, "out": out, **wrong}
+    try:
+        k.linear_gelu_half(**arguments, grid=1)
+    except kind as error:
+        assert text in str(error), error
+    else:
+        raise AssertionError(text)
+
+
+name = "linear_gelu_half"
+refused(ValueError, f"{name}: x has stride 1 in dimension 0, a multiple of 8 is expected", x=x.t())
+refused(ValueError, f"{name}: x has stride 2 in dimension 1, 1 is expected", x=torch.cat([x, x], 1)[:, ::2])
+refused(ValueError, f"{name}: bias begins at an address that 16 does not divide", bias=bias[1:])
+refused(ValueError, f"{name}: bias has 2 dimensions, 1 are expected", bias=bias[None])
+refused(ValueError, f"{name}: x is expanded along dimension 0", x=x[:1].expand(200, 64))
+refused(TypeError, f"{name}: out has dtype torch.float32, torch.float16 is expected", out=out.float())
+refused(ValueError, f"{name}: out is on cpu, cuda:0 is expected", out=out.cpu())
+one = torch.empty_strided((200, 1), (8, 3), dtype=torch.float16, device="cuda")
+k.linear_gelu_half(one, weight, bias, out, grid=1)
+assert gpu.launches(name)[-1].arguments("PiiiiPiiiiPiiPiiii")[1:5] == (200, 1, 8, 1), "a stride that is never used"
+print("ok")
+"""
+
+TOO_OLD = """
+import torch
+from tile_ops import _kernels as k
+try:
+    k.preload()
+except RuntimeError as error:
+    assert str(error).startswith("kernels of tiles/every_number need a driver for CUDA 13.0 or newer"), error
+    assert "this one is for CUDA 12.8" in str(error), error
+    print("ok")
+"""
+
 TORCHES = {"2.15.0": "13.0", "2.10.0": "12.8"}
 """Release -> CUDA version of a driver that it works with."""
 
@@ -144,4 +207,14 @@ def test_launches(wheel: Path, python: tuple[Path, str], tmp_path: Path) -> None
     site = unpacked(wheel, tmp_path / "site")
     core = cuda_core(driver, tmp_path / "cuda-core")
     done = run([program, "-W", "error", "-c", LAUNCHES], env=environment(program, driver, site, core), check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "ok"), done.output
+
+
+@pytest.mark.parametrize(("release", "program"), [("2.15.0", TILE_LAUNCHES), ("2.10.0", TOO_OLD)])
+def test_cutile_launches(tile_wheel: Path, tmp_path: Path, release: str, program: str) -> None:
+    """As the launcher of cuda.tile itself passes the same arguments (compared by hand, on the same pretend GPU)."""
+    python, driver = torch_environment(release, environ=os.environ), TORCHES[release]
+    site = unpacked(tile_wheel, tmp_path / "site")
+    core = cuda_core(driver, tmp_path / "cuda-core")
+    done = run([python, "-W", "error", "-c", program], env=environment(python, driver, site, core), check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "ok"), done.output
