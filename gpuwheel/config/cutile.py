@@ -24,7 +24,7 @@ def check_cutile(name: str, settings: Settings, sources: Iterable[Path], origins
     """Laws of the kernel group `name`, whose patterns name Python modules and match `sources`.
 
     Raises:
-        ConfigError: other sources beside them, a key about CUDA C++, PTX, or a mode that cannot launch the kernels.
+        ConfigError: other sources beside them, a key about CUDA C++, or a mode that cannot launch the kernels.
     """
     group, nothing = settings.kernels[name], Kernels(sources=())
     key = f"kernels.{name}"

@@ -11,6 +11,7 @@ import sys
 import zipfile
 from dataclasses import replace
 from email.parser import BytesParser
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jsonschema
@@ -32,8 +33,6 @@ from gpuwheel.model.versions import MinorVersion
 from gpuwheel.toolchain import Context, find_tile_compiler
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import MakeProject, Project
 
     from gpuwheel.model.kernels import CompiledGroup
@@ -214,6 +213,13 @@ def test_mistakes(tmp_path: Path, compiler: TileCompiler, old: str, new: str, me
         compiled(tmp_path, compiler, TILES.replace(old, new, 1))
     assert (hint or "") in (caught.value.hint or "")
     assert "/proc/self" not in caught.value.render()
+
+
+def test_the_example_of_the_guide(tmp_path: Path, compiler: TileCompiler) -> None:
+    guide = Path(__file__).parents[3] / "docs" / "how-to" / "pure-python-kernels.md"
+    (example,) = re.findall(r"```python\n(# fused_ops/tiles\.py\n.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    (image,) = compiled(tmp_path, compiler, example).images
+    assert image.kernels[0].symbol == "linear_gelu_half"
 
 
 def test_flags_and_line_info(tmp_path: Path, compiler: TileCompiler) -> None:
