@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
-from packaging.tags import sys_tags
-
-from gpuwheel.errors import ToolchainError
 from gpuwheel.model.toolchain import CudaToolchain
 from gpuwheel.toolchain.cuda_parts import check_parts
+from gpuwheel.toolchain.pinned_files import files_for, tree_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +21,7 @@ __all__ = ["cached_nvcc", "find_nvcc_wheels"]
 
 _LEFT_OUT = ("libnvvm.so*",)  # for programs that compile at run time; nvcc has its own copy in cicc: 63 MB
 _LAYOUT = "1"  # of a provisioned folder; part of its key
+_HINT = "build on x86_64 or aarch64 with glibc, or name a toolkit with CUDA_HOME"
 _PROGRAMS = ("bin", "nvvm/bin")
 
 
@@ -35,8 +33,8 @@ def find_nvcc_wheels(toolkit: CudaToolkit, *, context: Context) -> CudaToolchain
         NetworkError: it has to be downloaded and cannot.
         CacheError: the cache cannot be written.
     """
-    files = {pin: _file_for(pin) for pin in toolkit.nvcc}
-    key = _key(files)
+    files = files_for(toolkit.nvcc, _HINT)
+    key = tree_key(files, _LAYOUT)
     cached = context.cache.lookup("toolchains", key)
     if cached is not None:
         if _is_whole(_root(cached, toolkit)):
@@ -53,14 +51,9 @@ def cached_nvcc(toolkit: CudaToolkit, cache: Cache) -> CudaToolchain | None:
     Raises:
         ToolchainError: no file of a pin is for this machine.
     """
-    key = _key({pin: _file_for(pin) for pin in toolkit.nvcc})
+    key = tree_key(files_for(toolkit.nvcc, _HINT), _LAYOUT)
     cached = cache.lookup("toolchains", key)
     return None if cached is None else _toolchain(cached, toolkit, key, "cache")
-
-
-def _key(files: Mapping[Pin, PinnedFile]) -> str:
-    lines = sorted(f"{file.filename} {file.sha256}" for file in files.values())
-    return hashlib.sha256("\n".join([_LAYOUT, *lines]).encode()).hexdigest()
 
 
 def _provision(toolkit: CudaToolkit, files: Mapping[Pin, PinnedFile], key: str, context: Context) -> Path:
@@ -111,11 +104,3 @@ def _toolchain(tree: Path, toolkit: CudaToolkit, key: str, found_via: str) -> Cu
         digest=key,
         found_via=found_via,
     )
-
-
-def _file_for(pin: Pin) -> PinnedFile:
-    file = pin.file_for(sys_tags())
-    if file is None:
-        msg = f"{pin.requirement} has no file for this machine (found {next(sys_tags()).platform})"
-        raise ToolchainError(msg, hint="build on x86_64 or aarch64 with glibc, or name a toolkit with CUDA_HOME")
-    return file

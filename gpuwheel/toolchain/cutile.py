@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from packaging.tags import sys_tags
-
-from gpuwheel.errors import ToolchainError
 from gpuwheel.model.toolchain import TileCompiler
+from gpuwheel.toolchain.pinned_files import files_for, tree_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +26,7 @@ __all__ = ["cached_tile_compiler", "find_tile_compiler"]
 _LEFT_OUT = ("nvcc", "cicc", "cudafe++", "nvlink", "tileirdisasm")  # other programs of the same wheels: 205 MB
 _PROGRAMS = ("tileiras", "ptxas", "fatbinary")
 _LAYOUT = "1"  # of a provisioned folder; part of its key
+_HINT = "build with CPython 3.10 to 3.14, on x86_64 or aarch64 with glibc"
 
 
 def find_tile_compiler(toolkit: CudaToolkit, *, context: Context) -> TileCompiler:
@@ -38,8 +37,8 @@ def find_tile_compiler(toolkit: CudaToolkit, *, context: Context) -> TileCompile
         NetworkError: it has to be downloaded and cannot.
         CacheError: the cache cannot be written.
     """
-    files = _files(toolkit)
-    key = _key(files)
+    files = files_for(toolkit.cutile, _HINT)
+    key = tree_key(files, _LAYOUT)
     cached = context.cache.lookup("toolchains", key)
     if cached is not None:
         if _is_whole(cached, toolkit):
@@ -55,25 +54,9 @@ def cached_tile_compiler(toolkit: CudaToolkit, cache: Cache) -> TileCompiler | N
     Raises:
         ToolchainError: no file of a pin is for this Python and machine.
     """
-    key = _key(_files(toolkit))
+    key = tree_key(files_for(toolkit.cutile, _HINT), _LAYOUT)
     cached = cache.lookup("toolchains", key)
     return None if cached is None else _compiler(cached, toolkit, "cache")
-
-
-def _files(toolkit: CudaToolkit) -> dict[Pin, PinnedFile]:
-    files = {}
-    for pin in toolkit.cutile:
-        file = pin.file_for(sys_tags())
-        if file is None:
-            msg = f"{pin.requirement} has no file for this Python and machine (found {next(sys_tags())})"
-            raise ToolchainError(msg, hint="build with CPython 3.10 to 3.14, on x86_64 or aarch64 with glibc")
-        files[pin] = file
-    return files
-
-
-def _key(files: Mapping[Pin, PinnedFile]) -> str:
-    lines = sorted(f"{file.filename} {file.sha256}" for file in files.values())
-    return hashlib.sha256("\n".join([_LAYOUT, *lines]).encode()).hexdigest()
 
 
 def _provision(toolkit: CudaToolkit, files: Mapping[Pin, PinnedFile], key: str, context: Context) -> Path:
@@ -83,7 +66,7 @@ def _provision(toolkit: CudaToolkit, files: Mapping[Pin, PinnedFile], key: str, 
     def fill(folder: Path) -> None:
         provision_wheels({pin.name: file for pin, file in files.items()}, folder, context, leave_out=_LEFT_OUT)
         for name in _PROGRAMS:
-            _program(folder, toolkit, name).chmod(0o755)
+            (_root(folder, toolkit) / "bin" / name).chmod(0o755)
 
     def on_wait() -> None:
         context.reporter.info("waiting for another build that is downloading cuTile")
@@ -93,13 +76,13 @@ def _provision(toolkit: CudaToolkit, files: Mapping[Pin, PinnedFile], key: str, 
     return context.cache.publish_tree("toolchains", key, fill, on_wait=on_wait)
 
 
-def _program(tree: Path, toolkit: CudaToolkit, name: str) -> Path:
-    return tree / "nvidia" / f"cu{toolkit.version.major}" / "bin" / name
+def _root(tree: Path, toolkit: CudaToolkit) -> Path:
+    return tree / "nvidia" / f"cu{toolkit.version.major}"
 
 
 def _is_whole(tree: Path, toolkit: CudaToolkit) -> bool:
-    programs = (_program(tree, toolkit, name) for name in _PROGRAMS)
-    return all(path.is_file() for path in (*programs, tree / "cuda" / "tile" / "__init__.py"))
+    needed = [*(f"bin/{name}" for name in _PROGRAMS), "lib/libnvvm.so.*"]
+    return all(any(_root(tree, toolkit).glob(name)) for name in needed) and (tree / "cuda/tile/__init__.py").is_file()
 
 
 def _compiler(tree: Path, toolkit: CudaToolkit, found_via: str) -> TileCompiler:
@@ -108,8 +91,8 @@ def _compiler(tree: Path, toolkit: CudaToolkit, found_via: str) -> TileCompiler:
         cuda=toolkit.version,
         pins=pins,
         python_path=tree,
-        tileiras=_program(tree, toolkit, "tileiras"),
-        fatbinary=_program(tree, toolkit, "fatbinary"),
+        tileiras=_root(tree, toolkit) / "bin" / "tileiras",
+        fatbinary=_root(tree, toolkit) / "bin" / "fatbinary",
         digest=hashlib.sha256("\n".join(pins).encode()).hexdigest(),
         found_via=found_via,
     )

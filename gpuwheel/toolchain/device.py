@@ -13,11 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.tags import sys_tags
-
 from gpuwheel.errors import ToolchainError
 from gpuwheel.model.toolchain import DeviceCompiler
 from gpuwheel.toolchain.headers import find_headers
+from gpuwheel.toolchain.pinned_files import files_for, tree_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -35,6 +34,7 @@ _LEFT_OUT = (
     *("*.a", "*.pxd", "*.pxd.in", "*.pyx", "*.pyx.in"),  # for who links or compiles against them
 )
 _LAYOUT = "1"  # of a provisioned folder; part of its key
+_HINT = "build with a released CPython, 3.10 or newer, on x86_64 or aarch64"
 
 
 def find_device_compiler(
@@ -78,7 +78,7 @@ def present_device_compiler(
     installed = _locate(toolkit, search_path, "build environment")
     if installed is not None:
         return installed
-    cached = cache.lookup("toolchains", _key({pin: _file_for(pin) for pin in toolkit.components}))
+    cached = cache.lookup("toolchains", tree_key(files_for(toolkit.components, _HINT), _LAYOUT))
     return None if cached is None else _locate(toolkit, [str(cached)], "cache")
 
 
@@ -86,8 +86,8 @@ def _find(toolkit: CudaToolkit, context: Context, search_path: Sequence[str] | N
     installed = _locate(toolkit, search_path, "build environment")
     if installed is not None:
         return installed
-    files = {pin: _file_for(pin) for pin in toolkit.components}
-    key = _key(files)
+    files = files_for(toolkit.components, _HINT)
+    key = tree_key(files, _LAYOUT)
     cached = context.cache.lookup("toolchains", key)
     if cached is not None:
         found = _locate(toolkit, [str(cached)], "cache")
@@ -131,20 +131,6 @@ def _with_headers(
         include_dirs=(*compiler.include_dirs, headers.include_dir),
         digest=hashlib.sha256(f"{compiler.digest}\n{pin.digest}".encode()).hexdigest(),
     )
-
-
-def _file_for(pin: Pin) -> PinnedFile:
-    file = pin.file_for(sys_tags())
-    if file is None:
-        tag = next(sys_tags())
-        msg = f"{pin.requirement} has no file for this Python and machine (found {tag})"
-        raise ToolchainError(msg, hint="build with a released CPython, 3.10 or newer, on x86_64 or aarch64")
-    return file
-
-
-def _key(files: Mapping[Pin, PinnedFile]) -> str:
-    lines = sorted(f"{file.filename} {file.sha256}" for file in files.values())
-    return hashlib.sha256("\n".join([_LAYOUT, *lines]).encode()).hexdigest()
 
 
 def _locate(toolkit: CudaToolkit, search_path: Sequence[str] | None, found_via: str) -> DeviceCompiler | None:

@@ -1,0 +1,39 @@
+"""The files of pins that this Python on this machine takes, and the key of a folder that holds them unpacked."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from packaging.tags import sys_tags
+
+from gpuwheel.errors import ToolchainError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from gpuwheel.model.pins import Pin, PinnedFile
+
+__all__ = ["files_for", "tree_key"]
+
+
+def files_for(pins: Iterable[Pin], hint: str) -> dict[Pin, PinnedFile]:
+    """What an installer would take of each pin.
+
+    Raises:
+        ToolchainError: with `hint`, a pin has no file for this Python and machine.
+    """
+    files = {}
+    for pin in pins:
+        file = pin.file_for(sys_tags())
+        if file is None:
+            msg = f"{pin.requirement} has no file for this Python and machine (found {next(sys_tags())})"
+            raise ToolchainError(msg, hint=hint)
+        files[pin] = file
+    return files
+
+
+def tree_key(files: Mapping[Pin, PinnedFile], layout: str) -> str:
+    """The key of the folder that the files are unpacked into; another `layout` is another folder."""
+    lines = sorted(f"{file.filename} {file.sha256}" for file in files.values())
+    return hashlib.sha256("\n".join([layout, *lines]).encode()).hexdigest()
