@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,10 +15,10 @@ from typing import TYPE_CHECKING
 from gpuwheel.errors import GpuwheelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Completed", "ProcessFailedError", "run", "running"]
+__all__ = ["Completed", "ProcessFailedError", "run", "run_each", "running"]
 
 
 @dataclass(frozen=True)
@@ -127,3 +129,51 @@ def running(argv: Sequence[str | os.PathLike[str]], *, stdin: str) -> Iterator[I
         stderr = errors.read()
     if process.returncode != 0:
         raise ProcessFailedError(Completed(words, process.returncode, "", stderr))
+
+
+def run_each(
+    commands: Sequence[Sequence[str | os.PathLike[str]]], *, jobs: int, env: Mapping[str, str]
+) -> Generator[tuple[int, Completed], None, None]:
+    """Run programs, `jobs` at a time, and hand out (position, what it left) as each of them ends.
+
+    Leaving early, by an interrupt for example, kills those that run; no other is started.
+
+    Raises:
+        FileNotFoundError: there is no such program.
+    """
+    lock, started = threading.Lock(), list[subprocess.Popen[str]]()
+    is_over = False
+
+    def one(words: tuple[str, ...]) -> Completed:
+        with lock:
+            if is_over:
+                return Completed(words, -signal.SIGKILL, "", "")
+            process = subprocess.Popen(
+                words,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+            started.append(process)
+        with process:
+            stdout, stderr = process.communicate()
+        return Completed(words, process.returncode, stdout, stderr)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {
+            pool.submit(one, tuple(os.fspath(word) for word in words)): index for index, words in enumerate(commands)
+        }
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            with lock:
+                is_over = True
+                for process in started:
+                    if process.poll() is None:
+                        os.killpg(process.pid, signal.SIGKILL)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel._run import run
+from gpuwheel._run import run, run_each
 from gpuwheel.compile.cubin import read_cubin
 from gpuwheel.compile.cutile_exports import read_exports, shown, tile_target
 from gpuwheel.compile.files import write_if_changed
@@ -112,14 +112,14 @@ class _Build:
         missing = [pair for pair in wanted if found[pair] is None]
         if missing:
             label = f"kernel group {self._group.name}: compiling {len(missing)} images"
+            commands = [self._command(export, arch) for export, arch in missing]
             with (
                 reporter.progress(label, len(missing), unit="image") as progress,
-                ThreadPoolExecutor(jobs) as pool,
+                closing(run_each(commands, jobs=jobs, env=self._environ)) as ended,
             ):
-                for (export, arch), stored in zip(
-                    missing, pool.map(lambda pair: self._image(*pair), missing), strict=True
-                ):
-                    images[export.symbol, arch] = stored
+                for index, done in ended:
+                    export, arch = missing[index]
+                    images[export.symbol, arch] = self._compiled(export, arch, done)
                     progress.advance(1)
         return images
 
@@ -153,15 +153,18 @@ class _Build:
         options = self._options(export, arch)
         return content_key({"facts": _FACTS, "compiler": self._compiler.digest, "code": code, "options": options})
 
-    def _image(self, export: TileExport, arch: Arch) -> Stored:
-        stem = f"{export.symbol}.{arch.sm}"
-        code, cubin = self._scratch / f"{stem}.tileir", self._scratch / f"{stem}.cubin"
+    def _command(self, export: TileExport, arch: Arch) -> list[str | Path]:
+        code = self._scratch / f"{export.symbol}.{arch.sm}.tileir"
         code.write_bytes(export.bytecode[tile_target(arch)])
-        options = self._options(export, arch)
-        done = run([self._compiler.tileiras, code, "-o", cubin, *options], env=self._environ, check=False)
+        return [self._compiler.tileiras, code, "-o", self._cubin(export, arch), *self._options(export, arch)]
+
+    def _cubin(self, export: TileExport, arch: Arch) -> Path:
+        return self._scratch / f"{export.symbol}.{arch.sm}.cubin"
+
+    def _compiled(self, export: TileExport, arch: Arch, done: Completed) -> Stored:
         if done.returncode != 0:
             raise _failure(export, arch, done)
-        content = cubin.read_bytes()
+        content = self._cubin(export, arch).read_bytes()
         stored = Stored(_facts(export, content), content)
         self._store.save(self._key(export, arch), stored)
         return stored

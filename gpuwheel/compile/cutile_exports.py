@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpuwheel._resources import resource
 from gpuwheel._run import ProcessFailedError, run
+from gpuwheel.compile.launcher_types import number_type
 from gpuwheel.errors import CompileError, ToolchainError
 from gpuwheel.model.kernels import TileArray, TileConstant, TileFunction, TileScalar
 
@@ -128,11 +129,16 @@ def _export(source: str, facts: Mapping[str, Any]) -> TileExport:
     if not symbol.isidentifier() or symbol.startswith("_"):
         msg = f"{source}:{facts['line']} exports a kernel under a name that Python cannot use (found {symbol!r})"
         raise CompileError(msg, hint="the symbol of a KernelSignature becomes the name of its launcher")
+    parameters = tuple(map(_parameter, facts["parameters"]))
+    for parameter in parameters:
+        if isinstance(parameter, TileScalar) and number_type(parameter.dtype) is None:
+            msg = f"{source}:{facts['line']} takes a number of dtype {parameter.dtype}, which a launcher cannot pass"
+            raise CompileError(msg, hint=f"declare {parameter.name} as float32 and convert it in the kernel")
     function = TileFunction(
         name=facts["name"],
         line=facts["line"],
         documentation=facts["documentation"],
-        parameters=tuple(map(_parameter, facts["parameters"])),
+        parameters=parameters,
     )
     bytecode = {target: bytes.fromhex(code) for target, code in facts["bytecode"].items()}
     return TileExport(source, symbol, function, facts["levels"], bytecode)

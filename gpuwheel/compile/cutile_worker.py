@@ -35,7 +35,7 @@ class _RefusedError(Exception):
 
 def _load(source: str) -> Any:  # noqa: ANN401  (a module of somebody else)
     """Import the module by its path."""
-    spec = importlib.util.spec_from_file_location(Path(source).stem, source)
+    spec = importlib.util.spec_from_file_location("_source", source)  # no name that something else has
     assert spec is not None  # noqa: S101  (for mypy: the name ends in .py)
     assert spec.loader is not None  # noqa: S101
     module = importlib.util.module_from_spec(spec)
@@ -187,7 +187,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     for variable in [name for name in os.environ if "CUDA" in name or "CUTILE" in name]:
         del os.environ[variable]  # CUDA_TILE_* and the like must not reach an image
     os.chdir(request["root"])
-    sys.path[:0] = [*request["search"], request["python_path"]]
+    # A module of the user's that is called like one of the standard library must not get in the way of cuda.tile.
+    sys.path[:] = [request["python_path"], *sys.path, *request["search"]]
     try:
         module = _load(request["source"])
         return {"exports": [_export(kernel, signature, request) for kernel, signature in _pairs(module)]}

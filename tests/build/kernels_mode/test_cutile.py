@@ -163,7 +163,8 @@ def compiled(
     root: Path, compiler: TileCompiler, text: str, cache: Cache | None = None, **changes: object
 ) -> CompiledGroup:
     """One source, for compute capability 9.0, without line info."""
-    written(root, {"kernels/tiles.py": text, "kernels/shapes.py": FILES["tile_ops/shapes.py"]})
+    shadow = {"kernels/logging.py": "raise RuntimeError('this is not the one of the standard library')\n"}
+    written(root, {"kernels/tiles.py": text, "kernels/shapes.py": FILES["tile_ops/shapes.py"], **shadow})
     group = KernelGroup(
         name="tiles",
         sources=(root / "kernels" / "tiles.py",),
@@ -203,6 +204,7 @@ TINY = MIXED_FILES["tile_ops/tiles.py"]
         ('"linear_gelu_bfloat16"', '"linear_gelu_half"', r":9 exports a kernel as 'linear_gelu_half', as", "symbol of"),
         ('"linear_gelu_half"', '"linear gelu"', r":9 exports a kernel under a name that Python cannot use", None),
         ("[vector, *(", "[(vector, vector), *(", r":25 takes what a launcher cannot pass \(out is a TupleCon", None),
+        ("[ct.int32", "[ct.float8_e5m2", ":25 takes a number of dtype float8_e5m2, which a launcher", "a as float32"),
         ("*TILE]", "*TILE[:2], vector]", r":9 does not compile for sm_90 \(Invalid kernel parameter 'tk'", None),
     ],
 )  # fmt: skip
