@@ -30,6 +30,7 @@ from gpuwheel.model.archs import Arch
 from gpuwheel.model.kernels import KernelGroup
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
+from gpuwheel.pipeline import Build
 from gpuwheel.toolchain import Context, find_tile_compiler
 
 if TYPE_CHECKING:
@@ -111,7 +112,11 @@ def test_the_launchers_are_typed_and_documented(tile_wheel: Path) -> None:
 
 
 def test_nothing_is_asked_of_the_build_environment(tile_project: Project) -> None:
+    """A lock holds the build to the files that only the cache has."""
     assert ast.literal_eval(tile_project.hook("get_requires_for_build_wheel")) == []
+    inputs = Build(tile_project.root, os.environ, {}, SilentReporter()).inputs
+    assert (inputs.pins, inputs.headers, inputs.host) == ((), (), None)
+    assert inputs.digests == {file.filename: file.sha256 for pin in TOOLKIT.cutile for file in pin.files}
 
 
 def test_the_same_bytes_from_another_folder(tile_wheel: Path, tmp_path: Path, make_project: MakeProject) -> None:
