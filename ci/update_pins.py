@@ -13,10 +13,11 @@ Versions are a person's choice: change one in the table, then run this. Newer pa
 from __future__ import annotations
 
 import sys
+from pathlib import PurePosixPath
 
 from packaging.version import Version
 from update_headers import cut_headers
-from update_index import IndexFile, files_of
+from update_index import IndexFile, files_of, open_wheel
 from update_table import Table, as_table, as_text, command_line, dump, finish, read
 
 
@@ -28,7 +29,7 @@ def main() -> int:
     for section, refresh in (
         ("toolkits", _refresh),
         ("headers", _refresh_headers),
-        ("nvcc", _refresh),
+        ("nvcc", _refresh_nvcc),
         ("cutile", _refresh),
         ("libraries", _refresh_headers),
     ):
@@ -41,6 +42,29 @@ def main() -> int:
 
 def _refresh(name: str, pin: Table, newer: list[str]) -> Table:
     return {"version": pin["version"], "files": [file.row() for file in _files(name, pin, newer)]}
+
+
+def _refresh_nvcc(name: str, pin: Table, newer: list[str]) -> Table:
+    files = _files(name, pin, newer)
+    rows = [file.row() for file in files]
+    if rows != pin.get("files"):
+        _compare_machines(files)
+    return {**pin, "files": rows}
+
+
+def _compare_machines(files: list[IndexFile]) -> None:
+    """A build for another machine takes that machine's libraries and all else from its own: they must not differ."""
+    contents = []
+    for file in files:
+        with open_wheel(file) as wheel:
+            members = (member for member in wheel.infolist() if ".dist-info/" not in member.filename)
+            contents.append({(member.filename, member.file_size, member.CRC) for member in members})
+    first, *others = contents
+    differing = {path for path, _, _ in first.union(*others) - first.intersection(*others)}
+    strange = sorted(path for path in differing if PurePosixPath(path).parent.name not in {"bin", "lib"})
+    if strange:
+        msg = f"{strange[0]} is not the same file in {' and '.join(file.filename for file in files)}"
+        raise SystemExit(msg)
 
 
 def _refresh_headers(name: str, pin: Table, newer: list[str]) -> Table:

@@ -16,6 +16,7 @@ from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.plan import plan
 from gpuwheel.toolchain.cuda_host import find_nvcc_host_compiler
+from gpuwheel.toolchain.cuda_target import target_libraries
 from gpuwheel.toolchain.cuda_toolkit import machine_toolkit
 from gpuwheel.toolchain.cuda_wheels import cached_nvcc
 from gpuwheel.toolchain.cutile import cached_tile_compiler
@@ -145,9 +146,10 @@ def _cutile(config: LoadedConfig, cell: Cell, machine: Machine, report: ProjectR
 
 def _nvcc(toolkit: CudaToolkit, machine: Machine, report: ProjectReport) -> None:
     """A toolkit of the machine, or the pinned wheels; and whether nvcc takes the C++ compiler."""
-    find_nvcc_host_compiler(machine.environ, toolkit, machine.tables.cuda)
+    host = find_nvcc_host_compiler(machine.environ, toolkit, machine.tables.cuda)
     own = machine_toolkit(toolkit, machine.environ)
     if own is not None:
+        target_libraries(own, host.machine)
         report.add("device-compiler", "device compiler", State.OK, f"nvcc of CUDA {own.version}", where=str(own.root))
         return
     cached = cached_nvcc(toolkit, machine.cache)

@@ -125,6 +125,19 @@ def pins_fit_every_python(tables: Tables) -> Iterator[str]:
                     yield f"{pin.requirement} has no file for Python {python} on Linux x86_64"
 
 
+def nvcc_links_for_every_machine(tables: Tables) -> Iterator[str]:
+    """What nvcc links into extensions is there for every CPU architecture that wheels are made for."""
+    machines = sorted({policy.machine for policy in tables.platforms})
+    for version, toolkit in tables.cuda.items():
+        linked = [pin for pin in toolkit.nvcc if pin.linked]
+        if toolkit.nvcc and not linked:
+            yield f"nvcc of cuda {version} links nothing (expected the CUDA runtime)"
+        for pin in linked:
+            lacking = [machine for machine in machines if pin.file_on(machine) is None]
+            if lacking:
+                yield f"{pin.requirement} has no file for {' and '.join(lacking)}"
+
+
 def files_have_digests(tables: Tables) -> Iterator[str]:
     """Every pinned file has a sha256 and a size, and its name says the pinned version."""
     headers = [
@@ -175,6 +188,7 @@ LAWS: tuple[Callable[[Tables], Iterator[str]], ...] = (
     devices_are_compiled_for,
     torch_rows_name_known_things,
     pins_fit_every_python,
+    nvcc_links_for_every_machine,
     files_have_digests,
     policies_are_nested,
     compression_is_graded,

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gpuwheel.model.archs import Arch
-    from gpuwheel.model.pins import HeadersPin, LibraryPin, Pin
+    from gpuwheel.model.pins import HeadersPin, LibraryPin, NvccPin, Pin
     from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 __all__ = ["Compression", "CudaToolkit", "PlatformPolicy", "Shim", "Tables", "TorchBuild"]
@@ -44,7 +44,7 @@ class CudaToolkit:
     """What its device compiler is made of; empty where gpuwheel does not pin this toolkit."""
     headers: tuple[HeadersPin, ...]
     """Headers beside the device compiler that few sources need."""
-    nvcc: tuple[Pin, ...]
+    nvcc: tuple[NvccPin, ...]
     """What its nvcc is made of, for extensions in mode `nvcc`; empty where gpuwheel does not pin that."""
     cutile: tuple[Pin, ...]
     """What compiles cuTile kernels; empty where gpuwheel does not pin that."""

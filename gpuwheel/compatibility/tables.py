@@ -10,7 +10,7 @@ from gpuwheel.compatibility.platforms import glibc_of, version_numbers
 from gpuwheel.compatibility.reading import Reader, read_table
 from gpuwheel.compatibility.rows import Compression, CudaToolkit, PlatformPolicy, Shim, Tables, TorchBuild
 from gpuwheel.model.archs import Arch
-from gpuwheel.model.pins import HeadersPin, LibraryPin, Pin, PinnedFile
+from gpuwheel.model.pins import HeadersPin, LibraryPin, NvccPin, Pin, PinnedFile
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class _Cuda(NamedTuple):
 class _Pins(NamedTuple):
     components: Mapping[MinorVersion, tuple[Pin, ...]]
     headers: Mapping[MinorVersion, tuple[HeadersPin, ...]]
-    nvcc: Mapping[MinorVersion, tuple[Pin, ...]]
+    nvcc: Mapping[MinorVersion, tuple[NvccPin, ...]]
     cutile: Mapping[MinorVersion, tuple[Pin, ...]]
     libraries: Mapping[MinorVersion, tuple[LibraryPin, ...]]
 
@@ -74,7 +74,7 @@ def _pins_file() -> _Pins:
         return _Pins(
             _by_toolkit(file, "toolkits", _pin),
             _by_toolkit(file, "headers", _headers),
-            _by_toolkit(file, "nvcc", _pin),
+            _by_toolkit(file, "nvcc", _nvcc_pin),
             _by_toolkit(file, "cutile", _pin),
             _by_toolkit(file, "libraries", _library),
         )
@@ -91,6 +91,12 @@ def _by_toolkit(file: Reader, key: str, read: Callable[[str, Reader], P]) -> dic
 def _pin(name: str, reader: Reader) -> Pin:
     with reader as row:
         return Pin(name, row.text("version"), _files(row))
+
+
+def _nvcc_pin(name: str, reader: Reader) -> NvccPin:
+    with reader as row:
+        linked = row.has("linked") and row.truth("linked")
+        return NvccPin(name, row.text("version"), _files(row), linked)
 
 
 def _files(row: Reader) -> tuple[PinnedFile, ...]:

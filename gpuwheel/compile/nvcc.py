@@ -294,6 +294,7 @@ def _prefix_map(project: NvccProject, folder: Path, packages: Sequence[Path]) ->
         folder.parent: "build",
         project.headers: "include",
         toolchain.cuda.root: "cuda",
+        (toolchain.cuda.root / "include").resolve(): "cuda/include",  # elsewhere, for another machine
         **{found.include_dir: "cuda" for found in toolchain.cuda.libraries},
         **({toolchain.torch.include_dir: "torch"} if toolchain.torch else {}),
         **dict.fromkeys(packages, "packages"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-__all__ = ["HeadersPin", "LibraryPin", "Pin", "PinnedFile", "contents_digest", "tree_digest"]
+__all__ = ["HeadersPin", "LibraryPin", "NvccPin", "Pin", "PinnedFile", "contents_digest", "tree_digest"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,19 @@ class Pin:
         """The file an installer would take; `tags` in order of preference, as `packaging.tags.sys_tags()` gives."""
         by_tag = {tag: file for file in self.files for tag in file.tags}
         return next((by_tag[tag] for tag in tags if tag in by_tag), None)
+
+    def file_on(self, machine: str) -> PinnedFile | None:
+        """The file for a CPU architecture, of a distribution that has one for all Pythons."""
+        named = f"_{machine}"
+        return next((file for file in self.files if any(tag.platform.endswith(named) for tag in file.tags)), None)
+
+
+@dataclass(frozen=True)
+class NvccPin(Pin):
+    """A part of the toolkit of nvcc."""
+
+    linked: bool = False
+    """Whether it has libraries that become a part of extensions, and so have to be of the machine compiled for."""
 
 
 @dataclass(frozen=True)

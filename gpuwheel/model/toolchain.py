@@ -185,6 +185,8 @@ class CudaToolchain:
     digest: str
     """sha256 over the pins, or over what identifies a toolkit of the machine."""
     found_via: str
+    machine: str
+    """The CPU architecture that its libraries are for; its programs are for the machine that builds."""
 
     @property
     def nvcc(self) -> Path:

@@ -25,6 +25,7 @@ from gpuwheel.pipeline.linking import link_once
 from gpuwheel.pipeline.session import Compiled
 from gpuwheel.toolchain.cuda_host import find_nvcc_host_compiler
 from gpuwheel.toolchain.cuda_libraries import needed_libraries
+from gpuwheel.toolchain.cuda_target import toolkit_for
 from gpuwheel.toolchain.cuda_toolkit import find_cuda_toolkit, machine_toolkit
 from gpuwheel.toolchain.lock_check import BuildInputs, pin_digests
 from gpuwheel.toolchain.packages import find_package_folders
@@ -75,6 +76,7 @@ class NvccBuild:
         headers: tuple[HeadersPin, ...] = () if torch is None else (torch,)
         own = machine_toolkit(toolkit, session.environ)
         if own is not None:
+            own = toolkit_for(own, toolkit, host.machine, context=session.context)
             own_digest = {f"parts of CUDA toolkit {own.version}": own.digest}
             return BuildInputs((), headers, host, own_digest | session.link_digests(host))
         libraries = needed_libraries(toolkit, self._linked, self._includes)
@@ -171,10 +173,13 @@ class NvccBuild:
         context, toolkit = session.context, tables.cuda[session.cell.cuda]
         host = find_nvcc_host_compiler(session.environ, toolkit, tables.cuda)
         includes = self._includes
-        cuda = find_cuda_toolkit(toolkit, context=context, libraries=self._linked, includes=includes)
-        torch = self._torch_sdk()
         needs_python = any(library.python != "none" or library.torch == "exact" for library in self._libraries)
-        python = find_python_headers() if needs_python else None
+        limited = not any(library.python == "version" for library in self._libraries)
+        python = find_python_headers(host.machine, limited=limited) if needs_python else None
+        cuda = find_cuda_toolkit(
+            toolkit, context=context, libraries=self._linked, includes=includes, machine=host.machine
+        )
+        torch = self._torch_sdk(host.machine)
         session.reporter.info(f"nvcc    CUDA {cuda.version} ({cuda.found_via})")
         if torch is not None:
             session.reporter.info(f"torch   headers of {torch.version} ({torch.found_via})")
@@ -202,11 +207,12 @@ class NvccBuild:
             case _:
                 return None
 
-    def _torch_sdk(self) -> TorchSdk | None:
+    def _torch_sdk(self, machine: str) -> TorchSdk | None:
         headers, cell = self._torch_headers(), self._session.cell
         if headers is None:
             return None
-        return find_torch_sdk(headers, context=self._session.context, classic=cell.torch == "exact")
+        classic = cell.torch == "exact"
+        return find_torch_sdk(headers, context=self._session.context, classic=classic, machine=machine)
 
     def _project(self, toolchain: NvccToolchain, work: Path) -> NvccProject:
         session, tables = self._session, self._tables

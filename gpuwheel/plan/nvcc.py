@@ -85,6 +85,14 @@ def _exact_torch(cell: Cell, tables: Tables) -> Iterator[Problem]:
             f'torch = "=={pinned[-1]}.*"' if pinned else None,
         )
         return
+    machine = cell.platform.removeprefix("linux_")
+    if build.headers.file_on(machine) is None:
+        yield Problem(
+            f"the headers of torch's C++ ABI that gpuwheel pins are not those of {machine} (they differ by machine, "
+            "in ATen/Config.h and others)",
+            'abi = "stable", whose headers are the same on every machine, or build for x86_64',
+        )
+        return
     if build.cuda.major != cell.cuda.major:
         fits = next((row.version for row in tables.cuda.values() if row.version.major == build.cuda.major), None)
         yield Problem(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gpuwheel._run import ProcessFailedError, run
 from gpuwheel.errors import ToolchainError
-from gpuwheel.toolchain.host import find_host_compiler
+from gpuwheel.toolchain.host import find_host_compiler, target_machine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,15 +29,17 @@ def find_nvcc_host_compiler(
     """The compiler of CUDAHOSTCXX, else the one that C++ sources are compiled with, if nvcc of `toolkit` takes it.
 
     Raises:
-        ToolchainError: there is none, it does not run, it is for another machine, or outside of the toolkit's range.
+        ToolchainError: there is none, it does not run, CUDAHOSTCXX and CXX are for different machines, or it is
+            outside of the toolkit's range.
     """
     chosen = environ.get(_VARIABLE, "").strip()
     host = find_host_compiler({**environ, "CXX": chosen} if chosen else environ)
     if chosen:
         host = replace(host, found_via=_VARIABLE)
-    if host.machine != platform.machine():
-        msg = f"mode nvcc compiles for the machine that builds ({host.path} is for {host.machine})"
-        raise ToolchainError(msg, hint=f"build on a machine of {host.machine}, or set CXX to a compiler for this one")
+        expected = target_machine(environ)
+        if host.machine != expected:
+            msg = f"{_VARIABLE} is not for the machine that is compiled for (found {host.machine}, expected {expected})"
+            raise ToolchainError(msg, hint=f"set CXX={host.path} too, which decides it, or unset {_VARIABLE}")
     _check(host, toolkit, all_toolkits)
     return host
 

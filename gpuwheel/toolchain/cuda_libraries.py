@@ -13,7 +13,6 @@ from gpuwheel.errors import ToolchainError
 from gpuwheel.model.toolchain import CudaLibrary
 from gpuwheel.toolchain.cuda_parts import include_folder
 from gpuwheel.toolchain.headers import find_headers
-from gpuwheel.toolchain.platforms import probe_platform
 from gpuwheel.toolchain.stub import MACHINES, stub_library
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def find_libraries(
     if _RUNTIME in names:
         found.append(_runtime(cuda, toolkit))
     for pin in needed_libraries(toolkit, names, includes):
-        found += _from_pin(pin, context)
+        found += _from_pin(pin, cuda.machine, context)
     return tuple(found)
 
 
@@ -71,12 +70,11 @@ def needed_libraries(toolkit: CudaToolkit, names: Collection[str], includes: Col
     )
 
 
-def _from_pin(pin: LibraryPin, context: Context) -> Iterator[CudaLibrary]:
-    places = {name: {m: f"lib/{m}/lib{name}.so" for m in MACHINES} for name, _ in pin.sonames}
-    stubs = {places[name][m]: stub_library(soname, m) for name, soname in pin.sonames for m in MACHINES}
+def _from_pin(pin: LibraryPin, machine: str, context: Context) -> Iterator[CudaLibrary]:
+    places = {name: {it: f"lib/{it}/lib{name}.so" for it in MACHINES} for name, _ in pin.sonames}
+    stubs = {places[name][it]: stub_library(soname, it) for name, soname in pin.sonames for it in MACHINES}
     headers = find_headers(pin, context=context, beside=stubs)
     context.reporter.info(f"headers of {pin.requirement} ({headers.found_via})")
-    machine = probe_platform().machine
     for name, soname in pin.sonames:
         path = headers.root / places[name][machine]
         yield CudaLibrary(name, soname, path, headers.include_dir, pin.run_time_requirement)

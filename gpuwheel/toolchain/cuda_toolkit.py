@@ -9,6 +9,7 @@ In this order, and always of the release that the project asks for:
 
 from __future__ import annotations
 
+import platform
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from gpuwheel.errors import ToolchainError
 from gpuwheel.model.toolchain import CudaToolchain
 from gpuwheel.toolchain.cuda_libraries import find_libraries
 from gpuwheel.toolchain.cuda_parts import check_parts, read_parts, toolkit_digest
+from gpuwheel.toolchain.cuda_target import toolkit_for
 from gpuwheel.toolchain.cuda_wheels import find_nvcc_wheels
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def find_cuda_toolkit(
     context: Context,
     libraries: Collection[str] = (),
     includes: Collection[str] = (),
+    machine: str | None = None,
     system_roots: Sequence[str] = SYSTEM_ROOTS,
 ) -> CudaToolchain:
     """A toolkit with nvcc of the release of `toolkit`, whole and of one release.
@@ -50,15 +53,18 @@ def find_cuda_toolkit(
         context: cache, environment, reporter.
         libraries: libraries of the toolkit to link, as after `-l`.
         includes: names of headers that the sources take from elsewhere: some bring libraries with them.
+        machine: the CPU architecture to compile for; without it, that of this machine.
         system_roots: folders of the machine to look in; "{version}" stands for the release.
 
     Raises:
-        ToolchainError: the environment names a toolkit that is not whole or of another release; nobody has one.
+        ToolchainError: the environment names a toolkit that is not whole or of another release; nobody has one; it
+            has no libraries for `machine`.
         NetworkError: it has to be downloaded and cannot.
         CacheError: the cache cannot be written.
     """
     own = machine_toolkit(toolkit, context.environ, system_roots)
-    cuda = find_nvcc_wheels(toolkit, context=context) if own is None else own
+    native = find_nvcc_wheels(toolkit, context=context) if own is None else own
+    cuda = toolkit_for(native, toolkit, machine or native.machine, context=context)
     return replace(cuda, libraries=find_libraries(cuda, toolkit, libraries, includes, context=context))
 
 
@@ -98,7 +104,13 @@ def _examined(root: Path, found_via: str, wanted: MinorVersion) -> CudaToolchain
         hint = f"unset {found_via}, name a CUDA {wanted}, or ask for this one: -C gpuwheel.cuda={version}"
         raise ToolchainError(msg, hint=hint)
     return CudaToolchain(
-        version=version, root=root, libraries=(), pins=(), digest=toolkit_digest(root), found_via=found_via
+        version=version,
+        root=root,
+        libraries=(),
+        pins=(),
+        digest=toolkit_digest(root),
+        found_via=found_via,
+        machine=platform.machine(),
     )
 
 

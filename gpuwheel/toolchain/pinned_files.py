@@ -1,4 +1,4 @@
-"""The files of pins that this Python on this machine takes, and the key of a folder that holds them unpacked."""
+"""The files of pins that a Python and a machine take, and the key of a folder that holds them unpacked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.model.pins import Pin, PinnedFile
 
-__all__ = ["files_for", "tree_key"]
+__all__ = ["files_for", "files_on", "tree_key"]
 
 
 def files_for(pins: Iterable[Pin], hint: str) -> dict[Pin, PinnedFile]:
@@ -28,6 +28,22 @@ def files_for(pins: Iterable[Pin], hint: str) -> dict[Pin, PinnedFile]:
         file = pin.file_for(sys_tags())
         if file is None:
             msg = f"{pin.requirement} has no file for this Python and machine (found {next(sys_tags())})"
+            raise ToolchainError(msg, hint=hint)
+        files[pin] = file
+    return files
+
+
+def files_on(machine: str, pins: Iterable[Pin], hint: str) -> dict[Pin, PinnedFile]:
+    """The file of each pin for a CPU architecture; for distributions that have one for all Pythons.
+
+    Raises:
+        ToolchainError: with `hint`, a pin has no file for it.
+    """
+    files = {}
+    for pin in pins:
+        file = pin.file_on(machine)
+        if file is None:
+            msg = f"{pin.requirement} has no file for {machine} (found {', '.join(it.filename for it in pin.files)})"
             raise ToolchainError(msg, hint=hint)
         files[pin] = file
     return files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 import sysconfig
 from pathlib import Path
@@ -13,12 +14,20 @@ from gpuwheel.model.versions import MinorVersion
 __all__ = ["find_python_headers"]
 
 
-def find_python_headers() -> PythonHeaders:
+def find_python_headers(machine: str, *, limited: bool) -> PythonHeaders:
     """Where `Python.h` is, and what a module for this version is called.
 
+    Args:
+        machine: the CPU architecture that modules are compiled for.
+        limited: whether they keep to the limited API, whose headers and file names are those of every machine.
+
     Raises:
-        ToolchainError: this Python came without its headers.
+        ToolchainError: this Python came without its headers, or is not the one that modules are for.
     """
+    here = platform.machine()
+    if machine != here and not limited:
+        msg = f"a module for one Python is compiled by that Python (found one for {here}, expected {machine})"
+        raise ToolchainError(msg, hint=f'set python = "abi3" for the extension, or build on a machine of {machine}')
     include = Path(sysconfig.get_path("include"))
     version = MinorVersion(sys.version_info.major, sys.version_info.minor)
     if not (include / "Python.h").is_file():

@@ -46,6 +46,12 @@ def _with_pin(name: str, **changes: object) -> Tables:
     return _with_toolkit("12.9", components=pins)
 
 
+def _without_runtime_on_arm() -> Tables:
+    pins = load_tables().cuda[V("13.0")].nvcc
+    kept = tuple(replace(pin, files=tuple(it for it in pin.files if "aarch64" not in it.filename)) for pin in pins)
+    return _with_toolkit("13.0", nvcc=kept)
+
+
 def _with_policy(tag: str, **changes: object) -> Tables:
     tables = load_tables()
     policies = tuple(
@@ -106,6 +112,16 @@ BREACHES = [
     (laws.torch_rows_name_known_things, lambda: _with_torch("2.15", cuda=V("12.6")), "that cuda 12.6 does not know"),
     (laws.torch_rows_name_known_things, lambda: _with_shim_since("2.99"), "names unknown versions (2.99)"),
     (laws.pins_fit_every_python, _without_py310, "cuda-bindings==12.9.10 has no file for Python 3.10 on Linux x86_64"),
+    (
+        laws.nvcc_links_for_every_machine,
+        _without_runtime_on_arm,
+        "nvidia-cuda-runtime==13.0.96 has no file for aarch64",
+    ),
+    (
+        laws.nvcc_links_for_every_machine,
+        lambda: _with_toolkit("13.0", nvcc=load_tables().cuda[V("13.0")].nvcc[:1]),
+        "nvcc of cuda 13.0 links nothing",
+    ),
     (
         laws.files_have_digests,
         lambda: _with_pin("cuda-pathfinder", files=(PinnedFile("cuda_pathfinder-1.8.3-py3-none-any.whl", "00", 1),)),

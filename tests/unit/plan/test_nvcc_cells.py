@@ -131,6 +131,14 @@ def test_torch_and_toolkit_of_different_majors(load: Callable[..., LoadedConfig]
     assert "torch 2.10 has CUDA 12.8, of another major than the project's 13.0" in decision.reason
 
 
+def test_headers_of_torchs_cpp_abi_are_pinned_for_one_machine(load: Callable[..., LoadedConfig]) -> None:
+    config = load('abi = "exact"', settings='torch = "==2.13.*"')
+    assert decide(config).accepted
+    (other,) = plan(config, TABLES, machine="aarch64")
+    assert "headers of torch's C++ ABI that gpuwheel pins are not those of aarch64" in other.reason
+    assert 'abi = "stable"' in str(other.hint)
+
+
 def test_a_toolkit_that_has_to_be_on_the_machine(load: Callable[..., LoadedConfig]) -> None:
     (note,) = (note for note in decide(load(settings='cuda = "12.8"')).notes if "machine" in note)
     assert note == "nvcc of cuda 12.8 has to be on the machine that builds (gpuwheel brings 13.0, 13.5)"

@@ -55,6 +55,11 @@ class IndexServer:
         """Add a wheel for any platform."""
         return self.add(project, *make_wheel(project, version, members))
 
+    def publish_for(self, machine: str, project: str, version: str, members: Mapping[str, bytes]) -> PinnedFile:
+        """Add a wheel for one CPU architecture."""
+        name, content = make_wheel(project, version, members)
+        return self.add(project, name.replace("-any.", f"-manylinux_2_17_{machine}."), content)
+
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

@@ -5,6 +5,7 @@ text: what the real ones say of themselves is in their programs and headers.
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,12 @@ import pytest
 
 from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import ToolchainError
-from gpuwheel.model.pins import LibraryPin, Pin, contents_digest
+from gpuwheel.model.pins import LibraryPin, NvccPin, contents_digest
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.toolchain import Context
 from gpuwheel.toolchain.cuda_host import find_nvcc_host_compiler
 from gpuwheel.toolchain.cuda_toolkit import find_cuda_toolkit
+from gpuwheel.toolchain.python_headers import find_python_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,8 +77,8 @@ def pinned(index: IndexServer) -> CudaToolkit:
     runtime |= {root + "lib/libcudart_static.a": b"!<arch>\n", root + "lib/libcudart.so.13": b"\x7fELF"}
     runtime |= {root + "lib/libnvvm.so.4": b"large"}
     pins = (
-        Pin("nvidia-cuda-nvcc", "13.0.88", (index.publish("nvidia-cuda-nvcc", "13.0.88", compiler),)),
-        Pin("nvidia-cuda-runtime", "13.0.96", (index.publish("nvidia-cuda-runtime", "13.0.96", runtime),)),
+        NvccPin("nvidia-cuda-nvcc", "13.0.88", (index.publish("nvidia-cuda-nvcc", "13.0.88", compiler),)),
+        NvccPin("nvidia-cuda-runtime", "13.0.96", (index.publish("nvidia-cuda-runtime", "13.0.96", runtime),)),
     )
     headers = {"cublasLt.h": b"// cublasLt\n"}
     wheel = index.publish(
@@ -129,6 +131,92 @@ def test_a_library_is_headers_and_a_name(pinned: CudaToolkit, context: Context) 
 def test_headers_of_a_library_come_where_a_source_includes_them(pinned: CudaToolkit, context: Context) -> None:
     assert [found.name for found in find_cuda_toolkit(pinned, context=context, includes=["cublasLt.h"]).libraries]
     assert not find_cuda_toolkit(pinned, context=context, includes=["vector"]).libraries
+
+
+# --- For another CPU architecture -------------------------------------------------------------------------------------
+
+OTHER = "aarch64" if platform.machine() == "x86_64" else "x86_64"
+LIBRARIES = {f"lib/{name}": f"!<arch>\n{OTHER}".encode() for name in ("libcudart_static.a", "libcudadevrt.a")}
+
+
+@pytest.fixture
+def pinned_for_both(pinned: CudaToolkit, index: IndexServer) -> CudaToolkit:
+    """With a wheel of libraries for another machine too."""
+    nvcc, runtime = pinned.nvcc
+    members = {f"nvidia/cu13/{path}": data for path, data in LIBRARIES.items()}
+    members["nvidia/cu13/lib/libcudart.so.13"] = OTHER.encode()
+    there = index.publish_for(OTHER, "nvidia-cuda-runtime", "13.0.96", members)
+    return replace(pinned, nvcc=(nvcc, replace(runtime, files=(*runtime.files, there), linked=True)))
+
+
+def test_libraries_of_the_other_machine_are_fetched_and_all_else_is_of_this_one(
+    pinned_for_both: CudaToolkit, context: Context, log: Log
+) -> None:
+    native = find_cuda_toolkit(pinned_for_both, context=context)
+    found = find_cuda_toolkit(pinned_for_both, context=context, machine=OTHER, libraries=["cublasLt", "cudart"])
+    assert any(f"downloading libraries of CUDA 13.0 for {OTHER}" in line for line in log.lines)
+    assert (found.machine, native.machine) == (OTHER, platform.machine())
+    assert found.digest != native.digest
+    for name in ("bin/nvcc", "bin/ptxas", "nvvm/bin/cicc", "include/cuda_runtime.h"):
+        assert (found.root / name).samefile(native.root / name)
+    for folder in ("lib", "lib64"):
+        assert OTHER.encode() in (found.root / folder / "libcudart_static.a").read_bytes()
+    cublas, runtime = sorted(found.libraries, key=lambda library: library.name)
+    assert cublas.path.parent.name == OTHER
+    assert (runtime.soname, runtime.path.read_bytes()) == ("libcudart.so.13", OTHER.encode())
+    again = find_cuda_toolkit(pinned_for_both, context=context, machine=OTHER)
+    assert again.root == found.root
+
+
+def test_libraries_of_the_other_machine_that_are_damaged_are_fetched_again(
+    pinned_for_both: CudaToolkit, context: Context, log: Log
+) -> None:
+    library = find_cuda_toolkit(pinned_for_both, context=context, machine=OTHER).root / "lib64" / "libcudart_static.a"
+    library.resolve().unlink()
+    find_cuda_toolkit(pinned_for_both, context=context, machine=OTHER)
+    assert library.is_file()
+    assert any("damaged" in line for line in log.lines)
+
+
+def test_a_machine_that_no_wheel_is_for(pinned_for_both: CudaToolkit, context: Context) -> None:
+    with pytest.raises(ToolchainError, match=r"nvidia-cuda-runtime==13.0.96 has no file for riscv64 \(found nvidia"):
+        find_cuda_toolkit(pinned_for_both, context=context, machine="riscv64")
+
+
+def test_a_toolkit_of_the_machine_has_libraries_for_another_one_or_says_which_package_has(
+    context: Context, tmp_path: Path
+) -> None:
+    root = toolkit_in(tmp_path / "mine", "13.0")
+    asked = Context(context.cache, {"PATH": "/nowhere", "CUDA_HOME": str(root)}, context.reporter)
+    with pytest.raises(ToolchainError, match=rf"\(CUDA_HOME\) has no libraries for {OTHER} \(expected lib") as caught:
+        find_cuda_toolkit(PINNED, context=asked, machine=OTHER)
+    assert "cuda-cross-" in str(caught.value.hint)
+    target = root / "targets" / {"aarch64": "sbsa-linux", "x86_64": "x86_64-linux"}[OTHER]
+    for path, data in LIBRARIES.items():
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        (target / path).write_bytes(data)
+    found = find_cuda_toolkit(PINNED, context=asked, machine=OTHER)
+    assert found.found_via == f"CUDA_HOME, with libraries for {OTHER}"
+    assert (found.root / "lib64" / "libcudart_static.a").samefile(target / "lib" / "libcudart_static.a")
+    assert (found.root / "bin" / "nvcc").samefile(root / "bin" / "nvcc")
+
+
+def test_host_code_and_cuda_sources_are_for_one_machine(tmp_path: Path) -> None:
+    shim = compiler_that_says(tmp_path, r"#define __GNUC__ 15\n", target=f"{OTHER}-linux-gnu")
+    environ = {**os.environ, "CUDAHOSTCXX": str(shim)}
+    with pytest.raises(ToolchainError, match=rf"CUDAHOSTCXX is not for the machine .*found {OTHER}, expected"):
+        find_nvcc_host_compiler(environ, PINNED, TABLES.cuda)
+    assert find_nvcc_host_compiler({**environ, "CXX": str(shim)}, PINNED, TABLES.cuda).machine == OTHER
+
+
+def test_a_module_for_one_python_is_for_the_machine_of_that_python() -> None:
+    with pytest.raises(ToolchainError, match=rf"compiled by that Python .*expected {OTHER}") as caught:
+        find_python_headers(OTHER, limited=False)
+    assert 'python = "abi3"' in str(caught.value.hint)
+    assert find_python_headers(OTHER, limited=True) == find_python_headers(platform.machine(), limited=False)
+
+
+# --- On the machine ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("variable", ["CUDAToolkit_ROOT", "CUDA_HOME", "CUDA_PATH", "CUDACXX"])
@@ -198,9 +286,9 @@ def test_a_toolkit_that_is_not_pinned_is_not_brought(context: Context) -> None:
     assert "CUDA_HOME" in str(caught.value.hint)
 
 
-def compiler_that_says(folder: Path, macros: str) -> Path:
+def compiler_that_says(folder: Path, macros: str, target: str = f"{platform.machine()}-linux-gnu") -> Path:
     shim = folder / "compiler"
-    answers = f"*-dM*) printf '{macros}';; *--version*) echo 'shim 99';; *) echo x86_64-linux-gnu;;"
+    answers = f"*-dM*) printf '{macros}';; *--version*) echo 'shim 99';; *) echo {target};;"
     shim.write_text(f'#!/bin/sh\ncase "$*" in {answers} esac\n', encoding="utf-8")
     shim.chmod(0o755)
     return shim
