@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
+import platform
 import shutil
 import signal
 import sys
@@ -73,6 +74,8 @@ def _missing_gpu() -> str | None:
 
 
 def _missing_cross() -> str | None:
+    if platform.machine() == "aarch64":
+        return "this machine is an aarch64 itself"
     return None if shutil.which("aarch64-linux-gnu-g++") else "no aarch64-linux-gnu-g++"
 
 

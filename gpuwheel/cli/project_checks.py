@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from gpuwheel.plan import plan
 from gpuwheel.toolchain.cuda_host import find_nvcc_host_compiler
 from gpuwheel.toolchain.cuda_target import target_libraries
 from gpuwheel.toolchain.cuda_toolkit import machine_toolkit
-from gpuwheel.toolchain.cuda_wheels import cached_nvcc
+from gpuwheel.toolchain.cuda_wheels import cached_nvcc, cached_target_libraries
 from gpuwheel.toolchain.cutile import cached_tile_compiler
 from gpuwheel.toolchain.device import present_device_compiler
 from gpuwheel.toolchain.host import target_machine
@@ -154,6 +155,10 @@ def _nvcc(toolkit: CudaToolkit, machine: Machine, report: ProjectReport) -> None
         return
     cached = cached_nvcc(toolkit, machine.cache)
     _compiler(f"nvcc of CUDA {toolkit.version}", cached.found_via if cached else None, toolkit.nvcc, report)
+    if host.machine != platform.machine() and cached_target_libraries(toolkit, host.machine, machine.cache) is None:
+        what = f"libraries of CUDA {toolkit.version} for {host.machine}"
+        report.add("target-libraries", "CUDA libraries", State.NOTE, f"{what}: the first build fetches them")
+        report.to_fetch.append(what)
 
 
 def _compiler(name: str, found_via: str | None, pins: Sequence[Pin], report: ProjectReport) -> None:

@@ -91,7 +91,8 @@ def _of_machine(cuda: CudaToolchain, toolkit: CudaToolkit, name: str) -> CudaLib
     link = next((folder / f"lib{name}.so" for folder in folders if (folder / f"lib{name}.so").exists()), None)
     soname = next(iter(_sonames(link)), None) if link else None
     if link is None or soname is None:
-        msg = f"the CUDA toolkit in {cuda.root} ({cuda.found_via}) has no library {name!r} (lib{name}.so is missing)"
+        where = f"lib{name}.so is missing in {folders[0].resolve()}"
+        msg = f"the CUDA toolkit ({cuda.found_via}) has no library {name!r} for {cuda.machine} ({where})"
         raise ToolchainError(msg, hint=f"install its development package, or unset {cuda.found_via} to use the index")
     requirement = next((pin.run_time_requirement for pin in toolkit.libraries if name in dict(pin.sonames)), None)
     return CudaLibrary(name, soname, link, include_folder(cuda.root), requirement)

@@ -68,8 +68,8 @@ def toolkit_for(cuda: CudaToolchain, toolkit: CudaToolkit, machine: str, *, cont
             (folder / name).symlink_to(path)
 
     root = context.cache.publish_tree("toolchains", f"cross-{machine}-{digest[:32]}", fill)
-    found_via = f"{cuda.found_via}, with libraries for {machine}"
-    return replace(cuda, root=root, digest=digest, found_via=found_via, machine=machine)
+    context.reporter.info(f"libraries of CUDA {cuda.version} for {machine} are in {libraries}")
+    return replace(cuda, root=root, digest=digest, machine=machine)
 
 
 def target_libraries(cuda: CudaToolchain, machine: str) -> Path:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.pins import Pin, PinnedFile
     from gpuwheel.toolchain.context import Context
 
-__all__ = ["cached_nvcc", "find_nvcc_wheels", "find_target_libraries"]
+__all__ = ["cached_nvcc", "cached_target_libraries", "find_nvcc_wheels", "find_target_libraries"]
 
 _LEFT_OUT = ("libnvvm.so*",)  # for programs that compile at run time; nvcc has its own copy in cicc: 63 MB
 _LAYOUT = "1"  # of a provisioned folder; part of its key
@@ -71,7 +71,7 @@ def find_target_libraries(toolkit: CudaToolkit, machine: str, *, context: Contex
         NetworkError: they have to be downloaded and cannot.
         CacheError: the cache cannot be written.
     """
-    files = files_on(machine, (pin for pin in toolkit.nvcc if pin.linked), "set CXX to a compiler for a known machine")
+    files = _linked_files(toolkit, machine)
     key = tree_key(files, _LAYOUT)
     cached = context.cache.lookup("toolchains", key)
     if cached is not None and not (_root(cached, toolkit) / _STATIC_RUNTIME).is_file():
@@ -81,6 +81,21 @@ def find_target_libraries(toolkit: CudaToolkit, machine: str, *, context: Contex
     what = f"libraries of CUDA {toolkit.version} for {machine}"
     tree = cached or _provision(what, files, key, context, lambda tree: _name_libraries(_root(tree, toolkit)))
     return _root(tree, toolkit) / "lib64", key
+
+
+def cached_target_libraries(toolkit: CudaToolkit, machine: str, cache: Cache) -> Path | None:
+    """The folder of those libraries, if the cache has it; nothing is downloaded.
+
+    Raises:
+        ToolchainError: no file of a pin is for the CPU architecture.
+    """
+    cached = cache.lookup("toolchains", tree_key(_linked_files(toolkit, machine), _LAYOUT))
+    return None if cached is None else _root(cached, toolkit) / "lib64"
+
+
+def _linked_files(toolkit: CudaToolkit, machine: str) -> dict[Pin, PinnedFile]:
+    linked = (pin for pin in toolkit.nvcc if pin.linked)
+    return files_on(machine, linked, "set CXX to a compiler for x86_64 or aarch64, or CUDA_HOME to a toolkit for it")
 
 
 def _provision(

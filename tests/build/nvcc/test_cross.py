@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -10,11 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 from old_system import without_preload
 
+from gpuwheel._cache import Cache
 from gpuwheel._run import run
 from gpuwheel.audit import audit_wheel
 from gpuwheel.audit.elf import ElfFile, read_elf
 from gpuwheel.compatibility import load_tables
 from gpuwheel.model.findings import Severity
+from gpuwheel.model.reporter import SilentReporter
+from gpuwheel.model.versions import MinorVersion
+from gpuwheel.toolchain import Context
+from gpuwheel.toolchain.cuda_toolkit import find_cuda_toolkit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +130,30 @@ def test_a_module_in_the_limited_api(project: Callable[[str], Project], tmp_path
     wheel = project("module").wheel(tmp_path / "out", CXX=CROSS)
     assert wheel.tag == "cp310-abi3-manylinux_2_28_aarch64"
     assert refusals(wheel) == []
+
+
+@pytest.mark.heavy
+def test_a_toolkit_of_the_machine(project: Callable[[str], Project], cache: Path, tmp_path: Path) -> None:
+    """In the layout of NVIDIA's packages, with the one for cross-compilation."""
+    context, row = Context(Cache(cache), os.environ, SilentReporter()), load_tables().cuda[MinorVersion(13, 0)]
+    root = tmp_path / "cuda-13.0"
+    (root / "bin").mkdir(parents=True)
+    for machine, folder in (("aarch64", "sbsa-linux"), ("x86_64", "x86_64-linux")):
+        cuda = find_cuda_toolkit(row, context=context, machine=machine)
+        (root / "targets" / folder).mkdir(parents=True)
+        (root / "targets" / folder / "include").symlink_to(cuda.root / "include")
+        (root / "targets" / folder / "lib").symlink_to(cuda.root / "lib64")
+    for name in ("include", "lib"):
+        (root / {"lib": "lib64"}.get(name, name)).symlink_to(Path("targets", "x86_64-linux", name))
+    for program in (cuda.root / "bin").iterdir():
+        (root / "bin" / program.name).symlink_to(program)
+    (root / "nvvm").symlink_to(cuda.root / "nvvm")
+    result = project("module").build(tmp_path / "out", CXX=CROSS, CUDA_HOME=str(root))
+    assert result.code == 0, result.output
+    assert "CUDA 13.0 (CUDA_HOME)" in result.output
+    assert [path.name for path in (tmp_path / "out").glob("*.whl")] == [
+        "nv_module-1.0-cp310-abi3-manylinux_2_28_aarch64.whl"
+    ]
 
 
 def test_a_module_for_one_python_is_compiled_by_that_python(project: Callable[[str], Project], tmp_path: Path) -> None:

@@ -196,9 +196,13 @@ def test_a_toolkit_of_the_machine_has_libraries_for_another_one_or_says_which_pa
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         (target / path).write_bytes(data)
     found = find_cuda_toolkit(PINNED, context=asked, machine=OTHER)
-    assert found.found_via == f"CUDA_HOME, with libraries for {OTHER}"
+    assert found.found_via == "CUDA_HOME"
     assert (found.root / "lib64" / "libcudart_static.a").samefile(target / "lib" / "libcudart_static.a")
     assert (found.root / "bin" / "nvcc").samefile(root / "bin" / "nvcc")
+    with pytest.raises(
+        ToolchainError, match=rf"has no library 'cublas' for {OTHER} \(libcublas.so is missing in .*target"
+    ):
+        find_cuda_toolkit(PINNED, context=asked, machine=OTHER, libraries=["cublas"])
 
 
 def test_host_code_and_cuda_sources_are_for_one_machine(tmp_path: Path) -> None:
