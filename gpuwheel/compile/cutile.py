@@ -1,6 +1,6 @@
 """One kernel group of cuTile sources, compiled: modules to Tile IR, Tile IR to cubins, cubins to a fatbin per kernel.
 
-Tile IR is made anew by every build, which takes a fraction of a second, and is what the images are stored under: it
+Tile IR is made anew by every build, which takes about a second, and is what the images are stored under: it
 holds everything that they depend on, wherever a module took it from.
 """
 
