@@ -44,17 +44,20 @@ def main() -> int:
         else:
             missing.append(f"torch {minor}: {facts}")
     sdk = cut_headers("torch", as_table(table["sdk"]), files)
-    headers = {minor: _classic_headers(as_table(row), files) for minor, row in as_table(table["headers"]).items()}
+    headers = {
+        machine: {minor: _classic_headers(machine, as_table(row), files) for minor, row in as_table(of_machine).items()}
+        for machine, of_machine in as_table(table["headers"]).items()
+    }
     text = dump(comment, {**table, "sdk": sdk, "headers": headers, "versions": rows})
     return finish("torch.toml", text, check=asked.check, missing=missing)
 
 
-def _classic_headers(row: Table, files: list[IndexFile]) -> Table:
+def _classic_headers(machine: str, row: Table, files: list[IndexFile]) -> Table:
     """Of wheels that say CUDA in their headers, and not free-threaded: a few of them are sources enough."""
     usable = [
         file
         for file in files
-        if any(tag.endswith(_MACHINE) for tag in file.platforms) and not file.build and file.pythons & _SOURCES
+        if any(tag.endswith(machine) for tag in file.platforms) and not file.build and file.pythons & _SOURCES
     ]
     return cut_headers("torch", row, usable)
 

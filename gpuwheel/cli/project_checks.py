@@ -112,8 +112,8 @@ def _toolchain(config: LoadedConfig, cell: Cell, machine: Machine, report: Proje
     if cell.mode == "nvcc":
         nvcc_libraries(config, cell)  # their sources exist
         _nvcc(toolkit, machine, report)
-        headers = {"exact": machine.tables.torch[cell.torch_floor].headers, "stable": machine.tables.torch_sdk}
-        torch = headers.get(cell.torch)
+        classic = machine.tables.torch[cell.torch_floor].headers.get(cell.platform.removeprefix("linux_"))
+        torch = {"exact": classic, "stable": machine.tables.torch_sdk}.get(cell.torch)
     else:
         groups = kernel_groups(config, cell)
         cuda_groups = [group for group in groups if not group.uses_cutile]

@@ -87,7 +87,9 @@ def devices_are_compiled_for(tables: Tables) -> Iterator[str]:
 
 
 def torch_rows_name_known_things(tables: Tables) -> Iterator[str]:
-    """Every torch names a CUDA toolkit that exists and knows its targets; the floor and every shim name a torch."""
+    """Every torch names a CUDA toolkit that exists and knows its targets; the floor and every shim name a torch.
+    Headers that say how it was built are from wheels for their machine.
+    """
     for version, build in tables.torch.items():
         toolkit = tables.cuda.get(build.cuda)
         if toolkit is None:
@@ -96,11 +98,15 @@ def torch_rows_name_known_things(tables: Tables) -> Iterator[str]:
             yield f"torch {version} has targets that cuda {build.cuda} does not know ({_names(build.archs)})"
         if not build.release.startswith(f"{version}."):
             yield f"torch {version} has another release ({build.release}, expected {version}.x)"
+        for machine, pin in build.headers.items():
+            strangers = [file.filename for file in pin.files if not file.filename.endswith(f"_{machine}.whl")]
+            if strangers:
+                yield f"torch {version} has headers of another machine ({strangers[0]}, expected {machine})"
     if tables.torch_floor not in tables.torch:
         yield f"torch.toml lacks the floor of the stable ABI ({tables.torch_floor})"
-    strangers = {shim.since for shim in tables.shims.values()} - set(tables.torch)
-    if strangers:
-        yield f"torch_shims.toml names unknown versions ({', '.join(map(str, sorted(strangers)))})"
+    unknown = {shim.since for shim in tables.shims.values()} - set(tables.torch)
+    if unknown:
+        yield f"torch_shims.toml names unknown versions ({', '.join(map(str, sorted(unknown)))})"
 
 
 def pins_fit_every_python(tables: Tables) -> Iterator[str]:
@@ -143,7 +149,7 @@ def files_have_digests(tables: Tables) -> Iterator[str]:
     headers = [
         tables.torch_sdk,
         *(pin for toolkit in tables.cuda.values() for pin in (*toolkit.headers, *toolkit.libraries)),
-        *(build.headers for build in tables.torch.values() if build.headers),
+        *(pin for build in tables.torch.values() for pin in build.headers.values()),
     ]
     wheels = (pin for toolkit in tables.cuda.values() for pin in (*toolkit.components, *toolkit.nvcc, *toolkit.cutile))
     for pin in (*wheels, *headers):

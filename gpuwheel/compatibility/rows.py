@@ -96,8 +96,8 @@ class TorchBuild:
     """"none", "prototype", "base" or "full" (all that a fused operator needs)."""
     requires: tuple[str, ...]
     """What the Linux x86_64 wheel asks for from NVIDIA (PEP 508)."""
-    headers: HeadersPin | None
-    """Its classic headers, for extensions that are built for this minor alone; `None` where they are not pinned."""
+    headers: Mapping[str, HeadersPin]
+    """Its classic headers by CPU architecture, for extensions that are built for this minor alone, where pinned."""
     sources: Mapping[str, str]
 
 

@@ -204,15 +204,27 @@ def _torch_file() -> _Torch:
     with read_table("torch.toml") as file:
         sources = file.table("sources").strings()
         file.require_sources(sources, "sdk", "headers", "stable-abi-floor")
-        classic = {version: _headers("torch", row) for version, row in file.named_tables("headers", MinorVersion.parse)}
+        classic = _classic_headers(file)
         builds = {
-            version: _build(version, row, sources, classic.get(version))
+            version: _build(version, row, sources, classic.get(version, {}))
             for version, row in file.named_tables("versions", MinorVersion.parse)
         }
         return _Torch(builds, file.parsed("stable-abi-floor", MinorVersion.parse), _headers("torch", file.table("sdk")))
 
 
-def _build(version: MinorVersion, reader: Reader, sources: Mapping[str, str], headers: HeadersPin | None) -> TorchBuild:
+def _classic_headers(file: Reader) -> dict[MinorVersion, dict[str, HeadersPin]]:
+    """By minor and CPU architecture."""
+    classic: dict[MinorVersion, dict[str, HeadersPin]] = {}
+    for machine, rows in file.named_tables("headers", str):
+        with rows:
+            for name in rows.names():
+                classic.setdefault(MinorVersion.parse(name), {})[machine] = _headers("torch", rows.table(name))
+    return classic
+
+
+def _build(
+    version: MinorVersion, reader: Reader, sources: Mapping[str, str], headers: Mapping[str, HeadersPin]
+) -> TorchBuild:
     with reader as row:
         return TorchBuild(
             version=version,

@@ -201,7 +201,8 @@ class NvccBuild:
     def _torch_headers(self) -> HeadersPin | None:
         match self._session.cell.torch:
             case "exact":
-                return self._tables.torch[self._session.cell.torch_floor].headers
+                machine = self._session.cell.platform.removeprefix("linux_")
+                return self._tables.torch[self._session.cell.torch_floor].headers[machine]
             case "stable":
                 return self._tables.torch_sdk
             case _:

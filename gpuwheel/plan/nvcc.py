@@ -78,19 +78,13 @@ def _exact_torch(cell: Cell, tables: Tables) -> Iterator[Problem]:
     if cell.torch != TorchAbi.EXACT.value:
         return
     build = tables.torch.get(cell.torch_floor)
-    pinned = [version for version, row in tables.torch.items() if row.headers]
-    if build is None or build.headers is None:
-        yield Problem(
-            f"torch {cell.torch_floor} is not one whose headers gpuwheel pins ({', '.join(map(str, pinned))})",
-            f'torch = "=={pinned[-1]}.*"' if pinned else None,
-        )
-        return
     machine = cell.platform.removeprefix("linux_")
-    if build.headers.file_on(machine) is None:
+    pinned = [version for version, row in tables.torch.items() if machine in row.headers]
+    if build is None or machine not in build.headers:
+        known = ", ".join(map(str, pinned)) or "none"
         yield Problem(
-            f"the headers of torch's C++ ABI that gpuwheel pins are not those of {machine} (they differ by machine, "
-            "in ATen/Config.h and others)",
-            'abi = "stable", whose headers are the same on every machine, or build for x86_64',
+            f"torch {cell.torch_floor} is not one whose headers for {machine} gpuwheel pins ({known})",
+            f'torch = "=={pinned[-1]}.*"' if pinned else None,
         )
         return
     if build.cuda.major != cell.cuda.major:

@@ -111,6 +111,11 @@ BREACHES = [
     (laws.torch_rows_name_known_things, lambda: _with_torch("2.15", cuda=V("13.9")), "an unknown toolkit (13.9)"),
     (laws.torch_rows_name_known_things, lambda: _with_torch("2.15", cuda=V("12.6")), "that cuda 12.6 does not know"),
     (laws.torch_rows_name_known_things, lambda: _with_shim_since("2.99"), "names unknown versions (2.99)"),
+    (
+        laws.torch_rows_name_known_things,
+        lambda: _with_torch("2.13", headers={"aarch64": load_tables().torch[V("2.13")].headers["x86_64"]}),
+        "torch 2.13 has headers of another machine (torch-2.13.0-cp311-cp311-manylinux_2_28_x86_64.whl, expected",
+    ),
     (laws.pins_fit_every_python, _without_py310, "cuda-bindings==12.9.10 has no file for Python 3.10 on Linux x86_64"),
     (
         laws.nvcc_links_for_every_machine,
