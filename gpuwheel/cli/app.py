@@ -29,6 +29,7 @@ class _Entry(NamedTuple):
 
 
 _COMMANDS = {
+    "init": _Entry("gpuwheel.cli.init:init_command", "Add gpuwheel to a project that builds by setup.py."),
     "plan": _Entry("gpuwheel.cli.plan:plan_command", "Which wheels a project gives, and why not others."),
     "doctor": _Entry(
         "gpuwheel.cli.doctor:doctor_command", "What a build would use on this machine, and what stops it."

@@ -1,0 +1,21 @@
+"""Adds gpuwheel to a project that builds with setuptools: reads `setup.py`, writes `pyproject.toml`."""
+
+from __future__ import annotations
+
+from gpuwheel.adopt.document import parse_pyproject, render_pyproject
+from gpuwheel.adopt.leftover import Leftover
+from gpuwheel.adopt.proposal import Proposal, default_toolkit, newest_torch, propose
+from gpuwheel.adopt.recording import Machine, SetupRecord, read_setup
+
+__all__ = [
+    "Leftover",
+    "Machine",
+    "Proposal",
+    "SetupRecord",
+    "default_toolkit",
+    "newest_torch",
+    "parse_pyproject",
+    "propose",
+    "read_setup",
+    "render_pyproject",
+]

@@ -1,0 +1,126 @@
+"""pyproject.toml with a proposal in it, and everything else in it as it was. The only user of tomlkit."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+
+from gpuwheel.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gpuwheel.adopt.proposal import Proposal
+
+__all__ = ["parse_pyproject", "render_pyproject"]
+
+_WIDTH = 100
+_BACKEND = "gpuwheel.backend"
+
+
+def parse_pyproject(text: str) -> dict[str, Any]:
+    """The document as plain values.
+
+    Raises:
+        ConfigError: it is not TOML, or has `[tool.gpuwheel]` already.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"pyproject.toml is not valid TOML ({error})"
+        raise ConfigError(msg) from error
+    if "gpuwheel" in document.get("tool", {}):
+        msg = "pyproject.toml has [tool.gpuwheel] already (expected none: init does not write over your choices)"
+        raise ConfigError(msg, hint="remove [tool.gpuwheel] and the tables below it to have them written anew")
+    return document
+
+
+def render_pyproject(text: str, proposal: Proposal) -> str:
+    """The new text of pyproject.toml.
+
+    `[build-system]` and `[project]` are changed where they stand; new tables follow after everything else.
+
+    Args:
+        text: what it holds now; empty if there is none.
+        proposal: what it is to say.
+    """
+    document = tomlkit.parse(text)
+    build_system = {"requires": list(proposal.build_requires), "build-backend": _BACKEND}
+    change = proposal.project
+    project = {**change.values, **({"dynamic": list(change.dynamic)} if change.dynamic else {})}
+    before, after = [], []
+    if "build-system" in document:
+        _change(document["build-system"], build_system, ("backend-path",))
+    else:
+        before.append(_table("build-system", build_system))
+    if "project" in document:
+        _change(document["project"], project, (*change.remove, *(() if change.dynamic else ("dynamic",))))
+    else:
+        after.append(_table("project", project))
+    parts = [*before, document.as_string().strip("\r\n"), *after, *_own_tables(proposal)]
+    new = "\n\n".join(part for part in parts if part) + "\n"
+    return new.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in text else new
+
+
+def _change(table: Any, values: Mapping[str, Any], remove: tuple[str, ...]) -> None:  # noqa: ANN401 (any table of tomlkit's)
+    for key in remove:
+        table.pop(key, None)
+    for key, value in values.items():
+        if table.get(key) != value:
+            table[key] = _item(value)
+
+
+def _own_tables(proposal: Proposal) -> Iterator[str]:
+    if proposal.project.scikit_build:
+        yield _table("tool.scikit-build", proposal.project.scikit_build)
+    if proposal.settings:
+        yield _table("tool.gpuwheel", proposal.settings)
+    for extension in proposal.extensions:
+        yield _table(f'tool.gpuwheel.extensions."{extension.import_path}"', extension.table)
+    for source, values in proposal.sources.items():
+        yield _table(f"tool.gpuwheel.sources.{_quoted(source)}", values)
+
+
+def _table(header: str, values: Mapping[str, Any]) -> str:
+    """A table as text, with tables below it for values that are such."""
+    lines = [f"[{header}]"]
+    below = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            below.append(_table(f"{header}.{_key(key)}", value))
+        else:
+            lines.append(f"{key} = {_item(value).as_string()}")
+    if len(lines) == 1 and below:
+        lines = []
+    return "\n\n".join(part for part in ("\n".join(lines), *below) if part)
+
+
+def _item(value: object) -> Any:  # noqa: ANN401 (any item of tomlkit's)
+    """A value of TOML; a list over several lines where one would be too long."""
+    if not isinstance(value, list):
+        return tomlkit.item(value)
+    array = tomlkit.array()
+    for entry in value:
+        if isinstance(entry, dict):
+            inline = tomlkit.inline_table()
+            inline.update(entry)
+            array.append(inline)
+        else:
+            array.append(entry)
+    array.multiline(len(array.as_string()) > _WIDTH)
+    return array
+
+
+def _key(name: str) -> str:
+    return tomlkit.key(name).as_string()
+
+
+def _quoted(text: str) -> str:
+    return tomlkit.item(text).as_string()

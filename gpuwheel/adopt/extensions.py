@@ -1,0 +1,160 @@
+"""From the extensions of a setup.py to tables of `[tool.gpuwheel.extensions]`."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gpuwheel.adopt.headers import interface_of
+from gpuwheel.adopt.options import Compiler, SortedOptions, same_libraries, sort_options
+from gpuwheel.adopt.paths import ExtensionPaths
+from gpuwheel.config.model import Mode, PythonAbi, TorchAbi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from gpuwheel.adopt.headers import Interface
+    from gpuwheel.adopt.leftover import Leftover
+    from gpuwheel.adopt.recording import RecordedExtension, SetupRecord
+    from gpuwheel.model.archs import ArchTarget
+
+__all__ = ["AdoptedExtension", "adopt_extension"]
+
+_CUDA_SUFFIX = ".cu"
+_UNUSED = {
+    "runtime_library_dirs": "gpuwheel writes the search path of CUDA's libraries; other folders are of one machine",
+    "extra_objects": "gpuwheel compiles sources: add what the object was compiled from",
+    "dlink_libraries": "rdc = true links the device code of all sources of the extension",
+    "export_symbols": "exports = [...] names the symbols of a library that is no Python module",
+    "swig_opts": "run swig before the build, and add what it writes to sources",
+}
+
+
+@dataclass(frozen=True)
+class AdoptedExtension:
+    """One table, as TOML says it."""
+
+    import_path: str
+    table: Mapping[str, Any]
+    interface: Interface
+    sources: tuple[str, ...]
+    """Relative to the project."""
+    targets: tuple[ArchTarget, ...]
+    """Architectures that its options name; empty where they name none."""
+    packages: tuple[str, ...]
+    """Distributions with headers that it includes."""
+
+    @property
+    def cuda_sources(self) -> tuple[str, ...]:
+        """Those that nvcc compiles."""
+        return tuple(path for path in self.sources if path.endswith(_CUDA_SUFFIX))
+
+
+def adopt_extension(
+    record: SetupRecord, extension: RecordedExtension
+) -> tuple[AdoptedExtension | None, list[Leftover]]:
+    """The table of one extension, and what is left of it; no table where there is nothing to compile."""
+    paths = ExtensionPaths(record, extension)
+    prefix = record.keywords.get("ext_package")
+    name = f"{prefix}.{extension.name}" if prefix else extension.name
+    if not all(part.isidentifier() for part in name.split(".")):
+        paths.leave(name, "an extension is named by its import path, for example my_ops._C")
+        return None, paths.left
+    sources = paths.sources()
+    if not sources:
+        paths.leave(name, "none of its sources can be compiled: the extension is left out")
+        return None, paths.left
+    words = _option_words(extension)
+    options = {compiler: sort_options(words[compiler], compiler) for compiler in words}
+    _note_left(paths, options)
+    folders = [folder for compiler in ("cxx", "nvcc") for folder in options[compiler].include_dirs]
+    include_dirs = paths.include_dirs([*extension.texts("include_dirs"), *folders])
+    interface = interface_of(
+        [record.root / path for path in sources],
+        [record.root / path for path in include_dirs],
+        limited_api=bool(extension.attributes.get("py_limited_api")) or _asks_limited_api(words, extension),
+    )
+    table = {
+        "mode": Mode.NVCC.value,
+        "abi": interface.torch.value if interface.torch is not TorchAbi.STABLE else None,
+        "python": interface.python.value if interface.python is not PythonAbi.NONE else None,
+        "sources": [glob.escape(path) for path in sources],
+        "include-dirs": include_dirs,
+        "include-packages": list(dict.fromkeys(paths.packages)),
+        **_flags(extension, options, interface, cuda=any(path.endswith(_CUDA_SUFFIX) for path in sources)),
+        "libraries": [name for name in dict.fromkeys(options["link"].libraries) if name not in same_libraries()],
+    }
+    found = AdoptedExtension(
+        import_path=name,
+        table={key: value for key, value in table.items() if value},
+        interface=interface,
+        sources=tuple(sources),
+        targets=options["nvcc"].targets,
+        packages=tuple(dict.fromkeys(package.partition("/")[0] for package in paths.packages)),
+    )
+    return found, paths.left
+
+
+def _option_words(extension: RecordedExtension) -> dict[Compiler, list[str]]:
+    """What each compiler and the link are told. A plain list is for both compilers, as torch takes it."""
+    given = extension.attributes.get("extra_compile_args") or []
+    by_compiler = given if isinstance(given, dict) else {"cxx": given, "nvcc": given}
+    undefined = [f"-U{name}" for name in extension.texts("undef_macros")]
+
+    def words(key: str) -> list[str]:
+        value = by_compiler.get(key) or []
+        return [*undefined, *([value] if isinstance(value, str) else map(str, value))]
+
+    torchs = ["--expt-relaxed-constexpr"] if extension.kind == "CUDAExtension" else []
+    libraries = [f"-l{name}" for name in extension.texts("libraries")]
+    return {
+        "cxx": words("cxx"),
+        "nvcc": [*torchs, *words("nvcc")],
+        "link": [*extension.texts("extra_link_args"), *libraries],
+    }
+
+
+def _asks_limited_api(words: Mapping[Compiler, Sequence[str]], extension: RecordedExtension) -> bool:
+    macros = [_macro(pair) for pair in extension.attributes.get("define_macros") or []]
+    return any("Py_LIMITED_API" in word for word in (*words["cxx"], *macros))
+
+
+def _note_left(paths: ExtensionPaths, options: Mapping[Compiler, SortedOptions]) -> None:
+    for each in options.values():
+        for what, advice in each.left:
+            paths.leave(what, advice, search=what.partition("=")[2] or what.removeprefix("-l"))
+    for key, advice in _UNUSED.items():
+        for what in paths.extension.texts(key):
+            paths.leave(f"{key}: {what}", advice, search=what)
+    paths.library_dirs()
+
+
+def _flags(
+    extension: RecordedExtension, options: Mapping[Compiler, SortedOptions], interface: Interface, *, cuda: bool
+) -> dict[str, Any]:
+    """Macros that both compilers get are `defines`; the others stay options of the one."""
+    cxx, nvcc = options["cxx"], options["nvcc"]
+    torchs = nvcc.torchs if interface.torch is not TorchAbi.EXACT else []
+    both = [name for name in cxx.defines if name in nvcc.defines or not cuda]
+    own = [_macro(pair) for pair in extension.attributes.get("define_macros") or []]
+    standards = {option.std for option in options.values()}
+    return {
+        "defines": _once(name for name in (*own, *both) if not name.startswith("Py_LIMITED_API")),
+        "flags": _once((*cxx.kept, *(f"-D{name}" for name in cxx.defines if name not in both))),
+        "nvcc-flags": _once((*torchs, *nvcc.kept, *(f"-D{name}" for name in nvcc.defines if name not in both)))
+        if cuda
+        else [],
+        "link-flags": _once(options["link"].kept),
+        "std": "c++20" if "c++20" in standards else None,
+        "rdc": cuda and (nvcc.rdc or bool(extension.attributes.get("dlink"))),
+    }
+
+
+def _once(words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(words))
+
+
+def _macro(pair: Sequence[Any]) -> str:
+    name, value = (*pair, None)[:2]
+    return str(name) if value is None else f"{name}={value}"

@@ -1,0 +1,227 @@
+"""Everything that goes into pyproject.toml, and everything that does not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from packaging.specifiers import SpecifierSet
+
+from gpuwheel.adopt.extensions import AdoptedExtension, adopt_extension
+from gpuwheel.adopt.leftover import Leftover
+from gpuwheel.adopt.metadata import ProjectTable, project_table
+from gpuwheel.config.defaults import defaults_for
+from gpuwheel.config.model import Mode, TorchAbi
+from gpuwheel.config.variables import parse_arch_list
+from gpuwheel.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from packaging.requirements import Requirement
+
+    from gpuwheel.adopt.recording import SetupRecord
+    from gpuwheel.compatibility import Tables
+    from gpuwheel.model.archs import ArchTarget
+    from gpuwheel.model.versions import MinorVersion
+
+__all__ = ["Proposal", "default_toolkit", "newest_torch", "propose"]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What `pyproject.toml` is to say."""
+
+    build_requires: tuple[str, ...]
+    project: ProjectTable
+    settings: Mapping[str, Any]
+    """Keys of `[tool.gpuwheel]` that are no tables."""
+    extensions: tuple[AdoptedExtension, ...]
+    sources: Mapping[str, Mapping[str, Any]]
+    """`[tool.gpuwheel.sources]`."""
+    leftovers: tuple[Leftover, ...]
+    uses_torch: bool
+
+
+def default_toolkit() -> MinorVersion:
+    """The CUDA toolkit of projects in mode `nvcc` that name none."""
+    toolkits: Sequence[MinorVersion] = defaults_for(None, Mode.NVCC.value)["cuda",].value  # type: ignore[assignment]
+    return toolkits[0]
+
+
+def newest_torch(tables: Tables, toolkit: MinorVersion, allowed: SpecifierSet | None = None) -> MinorVersion | None:
+    """The newest torch whose C++ headers gpuwheel pins and that was built with `toolkit`."""
+    fitting = [
+        version
+        for version, build in tables.torch.items()
+        if build.headers is not None
+        and build.cuda == toolkit
+        and (allowed is None or allowed.contains(build.release, prereleases=True))
+    ]
+    return max(fitting, default=None)
+
+
+def propose(record: SetupRecord, pyproject: Mapping[str, Any], tables: Tables) -> Proposal:
+    """From what setup.py said to what pyproject.toml is to say.
+
+    Args:
+        record: what setup.py said.
+        pyproject: the document as it is now; empty if there is none.
+        tables: what the world allows.
+
+    Raises:
+        ConfigError: there is no extension to build.
+    """
+    left: list[Leftover] = []
+    extensions = _extensions(record, left)
+    uses_torch = any(extension.interface.torch is not TorchAbi.NONE for extension in extensions)
+    packages = list(dict.fromkeys(package for extension in extensions for package in extension.packages))
+    project = project_table(record, pyproject, _compiled_files(extensions), uses_torch=uses_torch)
+    settings: dict[str, Any] = {}
+    archs = _common_archs(record, extensions, left, tables)
+    if archs:
+        settings["archs"] = [str(target) for target in archs]
+    torch = _torch_range(record, extensions, project.torch, tables, left)
+    if torch:
+        settings["torch"] = torch
+    if project.dependencies and uses_torch:
+        settings["dependencies"] = list(project.dependencies)
+    own = {
+        source: {"archs": [str(target) for target in _known(extension.targets, tables)]}
+        for extension in extensions
+        for source in extension.cuda_sources
+        if _known(extension.targets, tables) not in ((), archs)
+    }
+    left += [*_unknown_libraries(record, extensions, tables), *project.leftovers, *_deeds(record)]
+    return Proposal(
+        build_requires=("gpuwheel", *packages),
+        project=project,
+        settings=settings,
+        extensions=tuple(_linked(extension, tables) for extension in extensions),
+        sources=own,
+        leftovers=tuple(sorted(set(left), key=_order)),
+        uses_torch=uses_torch,
+    )
+
+
+def _order(leftover: Leftover) -> tuple[str, int, str]:
+    file, _, line = leftover.place.partition(":")
+    return file, int(line or 0), leftover.what
+
+
+def _extensions(record: SetupRecord, left: list[Leftover]) -> list[AdoptedExtension]:
+    found: dict[str, AdoptedExtension] = {}
+    for extension in record.extensions:
+        adopted, rest = adopt_extension(record, extension)
+        left += rest
+        if adopted is not None:
+            found[adopted.import_path] = adopted
+    if not found:
+        reasons = "".join(f"\n{each.place}: {each.what}: {each.advice}" for each in left).strip()
+        msg = f"{record.place} gives setup() no extension that gpuwheel could build (found {len(record.extensions)})"
+        hint = "set what makes setup.py build its extensions, for example FORCE_CUDA=1 gpuwheel init"
+        raise ConfigError(msg, hint=hint, detail=reasons or None)
+    return [found[name] for name in sorted(found)]
+
+
+def _compiled_files(extensions: Iterable[AdoptedExtension]) -> tuple[str, ...]:
+    """Files that are compiled, which must not lie in the wheel beside Python's."""
+    return tuple(source for extension in extensions for source in extension.sources)
+
+
+def _common_archs(
+    record: SetupRecord, extensions: Sequence[AdoptedExtension], left: list[Leftover], tables: Tables
+) -> tuple[ArchTarget, ...]:
+    """Architectures of the project: those that most of its extensions name. Empty: gpuwheel's own."""
+    if any(note.what == "get_device_capability" for note in record.notes):
+        named = {str(target.arch).rstrip("af") for extension in extensions for target in extension.targets}
+        if named <= {record.device}:
+            return ()
+    lists = [extension.targets for extension in extensions if extension.targets]
+    if not lists and record.arch_list:
+        lists = [tuple(sorted(parse_arch_list(record.arch_list)))]
+    if not lists:
+        return ()
+    common = Counter(lists).most_common(1)[0][0]
+    toolkit = default_toolkit()
+    for target in sorted({target for targets in lists for target in targets}):
+        if target.arch not in tables.cuda[toolkit].archs:
+            place = record.place_of(target.arch.number, record.place_of(str(target.arch), record.place))
+            advice = f"nvcc {toolkit} does not know it; a toolkit on your machine that does is named by cuda"
+            left.append(Leftover(place, f"architecture {target.arch}", advice))
+    return _known(common, tables)
+
+
+def _known(targets: Iterable[ArchTarget], tables: Tables) -> tuple[ArchTarget, ...]:
+    return tuple(target for target in targets if target.arch in tables.cuda[default_toolkit()].archs)
+
+
+def _torch_range(
+    record: SetupRecord,
+    extensions: Sequence[AdoptedExtension],
+    asked: Requirement | None,
+    tables: Tables,
+    left: list[Leftover],
+) -> str | None:
+    """`torch`: one minor where the C++ ABI is used, else a floor above the default, else nothing."""
+    place = record.place_of("torch", record.place)
+    allowed = asked.specifier if asked is not None else SpecifierSet()
+    if any(extension.interface.torch is TorchAbi.EXACT for extension in extensions):
+        toolkit = default_toolkit()
+        fitting = newest_torch(tables, toolkit, allowed)
+        chosen = fitting or newest_torch(tables, toolkit)
+        if fitting is None and asked is not None:
+            advice = (
+                f"nvcc {toolkit} builds for torch {chosen}; another needs its own cuda and torch in [tool.gpuwheel]"
+            )
+            left.append(Leftover(place, str(asked), advice))
+        return f"=={chosen}.*"
+    floors = [version for version in tables.torch if version >= tables.torch_floor]
+    fitting_floors = [
+        version for version in floors if allowed.contains(tables.torch[version].release, prereleases=True)
+    ]
+    if fitting_floors and fitting_floors[0] > tables.torch_floor:
+        return f">={fitting_floors[0]}"
+    return None
+
+
+def _cuda_libraries(tables: Tables) -> set[str]:
+    return {name for pin in tables.cuda[default_toolkit()].libraries for name, _ in pin.sonames}
+
+
+def _unknown_libraries(
+    record: SetupRecord, extensions: Iterable[AdoptedExtension], tables: Tables
+) -> Iterable[Leftover]:
+    known = _cuda_libraries(tables)
+    for extension in extensions:
+        for name in extension.table.get("libraries", ()):
+            if name not in known:
+                advice = f'link-flags = ["-l{name}"], if every machine with the platform of the wheel has it'
+                yield Leftover(
+                    record.place_of(name, record.place), f"library {name} of {extension.import_path}", advice
+                )
+
+
+def _linked(extension: AdoptedExtension, tables: Tables) -> AdoptedExtension:
+    """Without the libraries that are none of the CUDA toolkit."""
+    known = _cuda_libraries(tables)
+    libraries = [name for name in extension.table.get("libraries", ()) if name in known]
+    table = {key: value for key, value in extension.table.items() if key != "libraries"}
+    return replace(extension, table={**table, **({"libraries": libraries} if libraries else {})})
+
+
+def _deeds(record: SetupRecord) -> Iterable[Leftover]:
+    """What setup.py does beside describing, which nobody does once it is gone."""
+    for note in record.notes:
+        if note.kind == "writes":
+            advice = "gpuwheel does not run setup.py: keep the file in the project, or write it before the build"
+            yield Leftover(note.place, f"writes {note.what.removeprefix(f'{record.root}/')}", advice)
+        elif note.kind == "runs":
+            yield Leftover(note.place, f"runs {note.what}", "gpuwheel does not run setup.py: run it before the build")
+        else:
+            advice = "the GPU that builds does not matter: archs names what the wheel runs on, gpuwheel's own if unset"
+            yield Leftover(note.place, "compiles for the GPU of the machine", advice)
+    for command, name in record.commands.items():
+        advice = "gpuwheel is the build and runs no commands of setuptools: what it does has to happen elsewhere"
+        yield Leftover(record.place_of(f"class {name}", record.place), f"{command} by {name}", advice)

@@ -1,0 +1,133 @@
+"""`gpuwheel init`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gpuwheel.adopt import (
+    Machine,
+    default_toolkit,
+    newest_torch,
+    parse_pyproject,
+    propose,
+    read_setup,
+    render_pyproject,
+)
+from gpuwheel.cli import parameters
+from gpuwheel.compatibility import load_tables
+from gpuwheel.errors import ConfigError
+from gpuwheel.ui import Painter
+from gpuwheel.wheel.atomic import atomic_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from gpuwheel.adopt import Proposal
+
+__all__ = ["init_command"]
+
+_PYPROJECT = "pyproject.toml"
+
+
+@click.command("init")
+@parameters.project
+@click.option("--dry-run", is_flag=True, help="Show what would change in pyproject.toml; write nothing.")
+@parameters.as_json
+def init_command(project: Path, *, dry_run: bool, as_json: bool) -> None:
+    """Write pyproject.toml for PROJECT, which builds its CUDA extensions by setup.py, and say what is left to do.
+
+    setup.py is run, as pip itself would, up to its call of setup(). It sees a torch, a CUDA toolkit and a GPU that need
+    not be there; nothing is compiled, and its files, programs and downloads are held back. What it says of sources,
+    flags and architectures becomes [tool.gpuwheel]; the rest of pyproject.toml stays as it is. setup.py is not changed.
+
+    \b
+    Examples:
+      gpuwheel init --dry-run
+      gpuwheel init path/to/project
+      gpuwheel init --json | jq '.left[]'
+    """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
+    path = project / _PYPROJECT
+    text = _text(path)
+    pyproject = parse_pyproject(text)
+    tables = load_tables()
+    toolkit = default_toolkit()
+    torch = newest_torch(tables, toolkit) or max(tables.torch)
+    record = read_setup(project, Machine.of(tables, toolkit, torch), dict(os.environ))
+    proposal = propose(record, pyproject, tables)
+    new = render_pyproject(text, proposal)
+    if not dry_run:
+        with atomic_file(path) as file:
+            file.write(new.encode())
+    if as_json:
+        click.echo(json.dumps(_document(proposal, new, written=not dry_run), indent=2))
+        return
+    painter = Painter(sys.stdout, os.environ)
+    if dry_run:
+        click.echo("".join(_diff(text, new)), nl=False)
+    for line in _report(proposal, painter, place=None if dry_run else path):
+        click.echo(line, color=painter.colour)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read ({error})"
+        raise ConfigError(msg) from error
+
+
+def _diff(old: str, new: str) -> Iterator[str]:
+    lines = (old.splitlines(keepends=True), new.splitlines(keepends=True))
+    return difflib.unified_diff(*lines, _PYPROJECT if old else os.devnull, _PYPROJECT)
+
+
+def _report(proposal: Proposal, painter: Painter, place: Path | None) -> Iterator[str]:
+    """What was read, what is left, what comes next."""
+    yield painter.paint("title", "extensions")
+    for extension in proposal.extensions:
+        sources = len(extension.sources)
+        interface = f"torch: {extension.interface.torch.value}, Python: {extension.interface.python.value}"
+        yield f"  {extension.import_path}  {sources} source{'s' * (sources > 1)}; {interface}"
+    if proposal.leftovers:
+        yield painter.paint("title", "not carried over")
+        for leftover in proposal.leftovers:
+            yield f"  {leftover.place}  {leftover.what}"
+            yield from textwrap.wrap(leftover.advice, 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    if place is None:
+        yield painter.paint("quiet", "nothing was written (--dry-run)")
+        return
+    yield f"{painter.paint('ok', 'wrote')} {place}"
+    yield f"{painter.paint('hint', 'next:')} gpuwheel plan, then pip wheel . ; setup.py can go when that works"
+
+
+def _document(proposal: Proposal, new: str, *, written: bool) -> dict[str, Any]:
+    """The report for machines, schema 1 (`data/init.schema.json`)."""
+    return {
+        "schema": 1,
+        "written": written,
+        "pyproject": new,
+        "extensions": [
+            {
+                "import_path": extension.import_path,
+                "sources": list(extension.sources),
+                "abi": extension.interface.torch.value,
+                "python": extension.interface.python.value,
+                "archs": [str(target) for target in extension.targets],
+            }
+            for extension in proposal.extensions
+        ],
+        "left": [
+            {"place": leftover.place, "what": leftover.what, "advice": leftover.advice}
+            for leftover in proposal.leftovers
+        ],
+    }

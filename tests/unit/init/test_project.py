@@ -1,0 +1,182 @@
+"""`[project]`, and a pyproject.toml that is there already."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from setup_projects import SIMPLE
+
+from gpuwheel._run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from setup_projects import Project
+
+SETUP_CFG = """\
+[metadata]
+name = ops
+version = attr: ops.__version__
+description = Fused operators
+long_description = file: README.md
+author = A. Person
+license = MIT
+classifiers =
+    License :: OSI Approved :: MIT License
+    Programming Language :: Python :: 3
+project_urls =
+    Source = https://example.org/ops
+
+[options]
+packages = find:
+python_requires = >=3.11
+install_requires =
+    torch
+    numpy
+
+[options.extras_require]
+test =
+    pytest
+
+[options.entry_points]
+console_scripts =
+    ops = ops.cli:main
+"""
+
+BARE = """\
+from setuptools import setup
+from torch.utils.cpp_extension import CUDAExtension
+
+setup(ext_modules=[CUDAExtension("ops._C", ["csrc/ops.cpp", "csrc/ops.cu"])])
+"""
+
+
+def test_metadata_of_setup_cfg(project: Callable[..., Project]) -> None:
+    made = project(BARE)
+    made.write("setup.cfg", SETUP_CFG)
+    made.write("README.md", "# ops\n")
+    made.write("ops/__init__.py", '__version__ = "3.1"\n')
+    document = made.adopted()
+    assert document["project"] == {
+        "name": "ops",
+        "version": "3.1",
+        "description": "Fused operators",
+        "readme": "README.md",
+        "requires-python": ">=3.11",
+        "license": "MIT",
+        "classifiers": ["Programming Language :: Python :: 3"],
+        "authors": [{"name": "A. Person"}],
+        "urls": {"Source": "https://example.org/ops"},
+        "optional-dependencies": {"test": ["pytest"]},
+        "scripts": {"ops": "ops.cli:main"},
+        "dynamic": ["dependencies"],
+    }
+    assert document["tool"]["gpuwheel"]["dependencies"] == ["numpy"]
+
+
+PYPROJECT = """\
+# Made with care.
+[build-system]
+requires = [
+  "setuptools>=64",  # the old way
+  "torch",
+]
+build-backend = "setuptools.build_meta"
+
+[project]
+name    = "ops"   # ours
+dynamic = ["version", "readme"]
+requires-python = ">=3.8"
+dependencies = ["torch>=2.4", "einops"]
+
+[tool.ruff]   # not to be touched
+line-length   = 99
+lint.select = [ "E",
+   "F" ]
+"""
+
+EXPECTED = """\
+# Made with care.
+[build-system]
+requires = ["gpuwheel"]
+build-backend = "gpuwheel.backend"
+
+[project]
+name    = "ops"   # ours
+dynamic = ["readme", "dependencies"]
+requires-python = ">=3.10"
+version = "1.2"
+
+[tool.ruff]   # not to be touched
+line-length   = 99
+lint.select = [ "E",
+   "F" ]
+
+[tool.gpuwheel]
+torch = "==2.14.*"
+dependencies = ["einops"]
+
+[tool.gpuwheel.extensions."ops._C"]
+mode = "nvcc"
+abi = "exact"
+python = "version"
+sources = ["csrc/ops.cpp", "csrc/ops.cu"]
+"""
+
+
+def test_a_pyproject_keeps_everything_else_byte_for_byte(project: Callable[..., Project]) -> None:
+    made = project(SIMPLE)
+    for line_end in ("\n", "\r\n"):
+        (made.root / "pyproject.toml").write_bytes(PYPROJECT.replace("\n", line_end).encode())
+        assert made.init().exit_code == 0
+        assert (made.root / "pyproject.toml").read_bytes().decode() == EXPECTED.replace("\n", line_end)
+
+
+def test_a_pyproject_without_build_system_gets_one(project: Callable[..., Project]) -> None:
+    made = project(SIMPLE)
+    made.write("pyproject.toml", "# first line\n[tool.ruff]\nline-length = 99\n")
+    assert made.init().exit_code == 0
+    text = (made.root / "pyproject.toml").read_text(encoding="utf-8")
+    assert text.startswith("[build-system]\n")
+    assert "# first line\n[tool.ruff]\nline-length = 99\n\n[project]\n" in text
+
+
+def test_our_own_table_is_not_written_over(project: Callable[..., Project]) -> None:
+    made = project(SIMPLE)
+    assert made.init().exit_code == 0
+    before = (made.root / "pyproject.toml").read_bytes()
+    result = made.init()
+    assert result.exit_code == 3
+    assert "error: pyproject.toml has [tool.gpuwheel] already" in result.stderr
+    assert "hint: remove [tool.gpuwheel]" in result.stderr
+    assert (made.root / "pyproject.toml").read_bytes() == before
+
+
+def test_a_dry_run_shows_the_difference_and_writes_nothing(project: Callable[..., Project]) -> None:
+    made = project(SIMPLE)
+    result = made.init("--dry-run")
+    assert result.exit_code == 0, result.output
+    assert '+[tool.gpuwheel.extensions."ops._C"]\n' in result.stdout
+    assert "nothing was written" in result.stdout
+    assert sorted(path.name for path in made.root.iterdir()) == ["csrc", "ops", "setup.py"]
+
+
+def test_the_report_says_what_comes_next(project: Callable[..., Project]) -> None:
+    made = project(SIMPLE.replace('"ops._C", [', '"ops._C", extra_compile_args=["-g"], sources=['))
+    result = made.init()
+    assert "setup.py:9  -g\n      wheels are release builds" in result.stdout
+    assert "next: gpuwheel plan, then pip wheel ." in result.stdout
+    assert (made.root / "setup.py").is_file()
+
+
+def test_a_project_is_read_where_neither_setuptools_nor_torch_is_installed(project: Callable[..., Project]) -> None:
+    made = project(SIMPLE)
+    code = (
+        "import sys\n"
+        "from gpuwheel.cli import main\n"
+        "sys.modules['setuptools'] = sys.modules['torch'] = None\n"
+        f"main(['init', {str(made.root)!r}])\n"
+    )
+    run([sys.executable, "-c", code])
+    assert (made.root / "pyproject.toml").is_file()
