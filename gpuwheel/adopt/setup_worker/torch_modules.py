@@ -90,7 +90,31 @@ def _extension(kind: str) -> type[Extension]:
 
 def install_torch(request: Mapping[str, Any], notes: Notes) -> None:
     """Put modules `torch` and those below it where `import` finds them first."""
-    site, cuda = request["site"], request["cuda"]
+    site = request["site"]
+    version = _TorchVersion(request["torch"])
+    _module("torch", site, __version__=version, compiled_with_cxx11_abi=lambda: True)
+    _module("torch.version", site, __version__=version, cuda=request["toolkit"], hip=None, xpu=None, debug=False)
+    _module("torch.__config__", site, parallel_info=lambda: "ATen parallel backend: OpenMP", show=lambda: "")
+    _module("torch._C", site, _GLIBCXX_USE_CXX11_ABI=True)
+    _module("torch.torch_version", site, TorchVersion=_TorchVersion)
+    _module("torch.backends", site)
+    _module("torch.backends.cuda", site, is_built=lambda: True)
+    _module("torch.backends.mps", site, is_available=lambda: False, is_built=lambda: False)
+    _module("torch.xpu", site, is_available=lambda: False)
+    _module("torch.utils", site, cmake_prefix_path=os.path.join(site, "torch", "share", "cmake"))
+    _module("torch.utils.hipify", site)
+    _module("torch.utils.hipify.hipify_python", site, hipify=_nothing)
+    _install_cuda(request, notes)
+    _install_cpp_extension(site, request["cuda"])
+
+
+def _nothing(*arguments: object, **keywords: object) -> list[str]:
+    del arguments, keywords
+    return []
+
+
+def _install_cuda(request: Mapping[str, Any], notes: Notes) -> None:
+    """`torch.cuda`, with one GPU."""
 
     def capability(*arguments: object) -> tuple[int, int]:
         del arguments
@@ -102,19 +126,8 @@ def install_torch(request: Mapping[str, Any], notes: Notes) -> None:
         major, minor = capability(*arguments)
         return SimpleNamespace(name="NVIDIA GPU", major=major, minor=minor, multi_processor_count=1, total_memory=2**34)
 
-    def nothing(*arguments: object, **keywords: object) -> list[str]:
-        del arguments, keywords
-        return []
-
-    torch_library = os.path.join(site, "torch", "lib")
-    include = os.path.join(site, "torch", "include")
-    version = _TorchVersion(request["torch"])
-    _module("torch", site, __version__=version, compiled_with_cxx11_abi=lambda: True)
-    _module("torch.version", site, __version__=version, cuda=request["toolkit"], hip=None, xpu=None, debug=False)
-    _module("torch.__config__", site, parallel_info=lambda: "ATen parallel backend: OpenMP", show=lambda: "")
-    _module("torch._C", site, _GLIBCXX_USE_CXX11_ABI=True)
     _module(
-        *("torch.cuda", site),
+        *("torch.cuda", request["site"]),
         is_available=lambda: True,
         device_count=lambda: 1,
         current_device=lambda: 0,
@@ -124,14 +137,11 @@ def install_torch(request: Mapping[str, Any], notes: Notes) -> None:
         get_device_properties=properties,
         get_device_name=lambda *_: "NVIDIA GPU",
     )
-    _module("torch.torch_version", site, TorchVersion=_TorchVersion)
-    _module("torch.backends", site)
-    _module("torch.backends.cuda", site, is_built=lambda: True)
-    _module("torch.backends.mps", site, is_available=lambda: False, is_built=lambda: False)
-    _module("torch.xpu", site, is_available=lambda: False)
-    _module("torch.utils", site, cmake_prefix_path=os.path.join(site, "torch", "share", "cmake"))
-    _module("torch.utils.hipify", site)
-    _module("torch.utils.hipify.hipify_python", site, hipify=nothing)
+
+
+def _install_cpp_extension(site: str, cuda: str) -> None:
+    """`torch.utils.cpp_extension`, whose extensions only remember what they are given."""
+    include, library = os.path.join(site, "torch", "include"), os.path.join(site, "torch", "lib")
     _module(
         *("torch.utils.cpp_extension", site),
         CUDA_HOME=cuda,
@@ -144,17 +154,17 @@ def install_torch(request: Mapping[str, Any], notes: Notes) -> None:
         IS_WINDOWS=False,
         IS_MACOS=False,
         IS_LINUX=True,
-        TORCH_LIB_PATH=torch_library,
+        TORCH_LIB_PATH=library,
         COMMON_NVCC_FLAGS=list(_COMMON_NVCC_FLAGS),
         BuildExtension=BuildExtension,
         CUDAExtension=_extension("CUDAExtension"),
         CppExtension=_extension("CppExtension"),
         include_paths=lambda *_, **__: [include, os.path.join(cuda, "include")],
-        library_paths=lambda *_, **__: [torch_library, os.path.join(cuda, "lib64")],
+        library_paths=lambda *_, **__: [library, os.path.join(cuda, "lib64")],
         is_ninja_available=lambda: True,
         verify_ninja_availability=lambda: None,
         get_default_build_root=lambda: site,
-        _get_cuda_arch_flags=nothing,
+        _get_cuda_arch_flags=_nothing,
         _find_cuda_home=lambda: cuda,
         _join_cuda_home=lambda *parts: os.path.join(cuda, *parts),
     )
