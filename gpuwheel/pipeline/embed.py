@@ -18,7 +18,7 @@ from gpuwheel.compile.own_cmake import write_embed_setup
 from gpuwheel.compile.recipes import host_recipe
 from gpuwheel.config import host_libraries, kernel_groups
 from gpuwheel.model.toolchain import Toolchain
-from gpuwheel.pipeline.linking import link_once
+from gpuwheel.pipeline.linking import Linked, link_once
 from gpuwheel.pipeline.session import Compiled
 from gpuwheel.toolchain import find_device_compiler, find_host_compiler, find_torch_sdk
 from gpuwheel.toolchain.lock_check import BuildInputs
@@ -140,14 +140,14 @@ class EmbedBuild:
         """The same wheel, with libraries or objects from the cache if the same ones were made before."""
         settings = {**self._config.inner_table, **self._config.inner}
         recipe = host_recipe(project, toolchain.host, settings=settings, environ=self._environ)
+        wanted = Linked(frozenset(library.file for library in project.libraries), project.manifests)
         return link_once(
             self._session,
             LibraryStore(self._cache, recipe),
             lambda objects: self._link(replace(project, objects=objects), toolchain, work, out),
+            wanted=wanted,
             work=work,
             out=out,
-            files={library.file for library in project.libraries},
-            manifests=project.manifests,
         )
 
     def _toolkit_includes(self) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel.compile import inner
@@ -9,24 +10,33 @@ from gpuwheel.compile.libraries import LinkedFile
 from gpuwheel.wheel import Member, append_members, dist_info_folder, read_members
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from gpuwheel.compile.libraries import LibraryStore, Output
     from gpuwheel.pipeline.session import Session
 
-__all__ = ["link_once"]
+__all__ = ["Linked", "link_once"]
 
 
-def link_once(  # noqa: PLR0913 (one keyword per part of a build, from two modes)
+@dataclass(frozen=True)
+class Linked:
+    """What CMake is to put into the wheel."""
+
+    files: frozenset[str]
+    """Libraries, as members of the wheel."""
+    manifests: Mapping[str, Path]
+    """Package folder in the wheel, empty where a library is in none -> its `_kernels.json`."""
+
+
+def link_once(
     session: Session,
     store: LibraryStore,
     link: Callable[[Mapping[Output, Path]], Path],
     *,
+    wanted: Linked,
     work: Path,
     out: Path,
-    files: Collection[str],
-    manifests: Mapping[str, Path],
 ) -> Path:
     """The wheel that `link` makes in the CMake folder `work/build`, given the objects that need not be compiled.
 
@@ -36,10 +46,9 @@ def link_once(  # noqa: PLR0913 (one keyword per part of a build, from two modes
         session: whose wheel.
         store: what is kept of its project.
         link: runs CMake, and returns a wheel in `out`.
+        wanted: what that has to hold.
         work: holds the CMake folder.
         out: where to write the wheel.
-        files: the libraries, as members of the wheel.
-        manifests: package folder in the wheel, empty where a library is in none -> its `_kernels.json`.
     """
     found = store.linked()
     if found is not None:
@@ -47,13 +56,13 @@ def link_once(  # noqa: PLR0913 (one keyword per part of a build, from two modes
         settings = inner.plain_settings(session.config.inner, session.cell.python_tag)
         wheel = inner.build_wheel(out, settings, editable=False)
         folder = dist_info_folder(read_members(wheel), wheel.name)
-        named = {f"{package or folder}/{manifest.name}": manifest for package, manifest in manifests.items()}
+        named = {f"{package or folder}/{manifest.name}": manifest for package, manifest in wanted.manifests.items()}
         libraries = (Member(file.name, file.data, file.executable) for file in found)
         append_members(wheel, [*libraries, *(Member(name, file.read_bytes()) for name, file in named.items())])
         return wheel
     wheel = link(store.objects(work / "objects"))
     members = read_members(wheel)
-    if members.keys() >= set(files):  # the user's own settings may leave files out
-        linked = [LinkedFile(name, members[name].data, members[name].executable) for name in sorted(files)]
+    if members.keys() >= wanted.files:  # the user's own settings may leave files out
+        linked = [LinkedFile(name, members[name].data, members[name].executable) for name in sorted(wanted.files)]
         store.save(linked, work / "build")
     return wheel

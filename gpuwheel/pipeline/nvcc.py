@@ -21,7 +21,7 @@ from gpuwheel.compile.recipes import nvcc_recipe
 from gpuwheel.config import nvcc_libraries
 from gpuwheel.model.toolchain import NvccToolchain
 from gpuwheel.model.versions import MinorVersion
-from gpuwheel.pipeline.linking import link_once
+from gpuwheel.pipeline.linking import Linked, link_once
 from gpuwheel.pipeline.session import Compiled
 from gpuwheel.toolchain.cuda_host import find_nvcc_host_compiler
 from gpuwheel.toolchain.cuda_libraries import needed_libraries
@@ -111,14 +111,16 @@ class NvccBuild:
         """The same wheel, with libraries or objects from the cache if the same ones were made before."""
         session = self._session
         settings = {**session.config.inner_table, **session.config.inner}
+        wanted = Linked(
+            frozenset(library_file(library, project.toolchain) for library in project.libraries), project.manifests
+        )
         return link_once(
             session,
             LibraryStore(session.cache, nvcc_recipe(project, settings=settings, environ=session.environ)),
             lambda objects: self._build(replace(project, objects=objects), work, out),
+            wanted=wanted,
             work=work,
             out=out,
-            files={library_file(library, project.toolchain) for library in project.libraries},
-            manifests=project.manifests,
         )
 
     def _build(self, project: NvccProject, work: Path, out: Path, *, editable: bool = False) -> Path:
