@@ -16,6 +16,7 @@ _BEGIN_NVCC = (
 _END = "<!-- end -->"
 _NVCC = "nvcc-"
 _LAYOUTS = ("classic", "stable", "split")
+_COLUMNS = ("gpuwheel", "classic", "nvcc-classic", "stable", "nvcc-stable", "split")
 _NO_OP_S = 0.1
 _FEW = 10  # numbers below it are shown with two decimals
 
@@ -142,7 +143,7 @@ def _wheels(results: Results) -> str:
 
 
 def _table(results: Results, head: list[str], rows: list[tuple[str, list[tuple[str, str, Any]]]]) -> str:
-    names = list(results["titles"])
+    names = [name for name in _COLUMNS if name in results["titles"]]
     lines = [
         "| " + " | ".join([*head, *(results["titles"][name] for name in names)]) + " |",
         "|---|" + "---:|" * len(names),
@@ -205,7 +206,7 @@ def _nvcc_targets(results: Results) -> str:
     """Mode `nvcc` against cpp_extension, each on the same sources."""
     measured = results["measurements"]
     lines = ["| target | wanted | measured | |", "|---|---:|---:|---|"]
-    for name in (name for name in results["titles"] if name.startswith(_NVCC)):
+    for name in (name for name in _COLUMNS if name.startswith(_NVCC) and name in results["titles"]):
         layout = name.removeprefix(_NVCC)
         for title, wanted, scenario, key in (
             ("CPU in the backend, clean", 1, "warm", "hook_cpu"),
