@@ -66,6 +66,7 @@ def render_pyproject(text: str, proposal: Proposal) -> str:
         after.append(_table("project", project))
     parts = [*before, document.as_string().strip("\r\n"), *after, *_own_tables(proposal)]
     new = "\n\n".join(part for part in parts if part) + "\n"
+    tomllib.loads(new)  # a mistake of ours must not reach the disk
     return new.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in text else new
 
 
@@ -96,7 +97,7 @@ def _table(header: str, values: Mapping[str, Any]) -> str:
         if isinstance(value, dict):
             below.append(_table(f"{header}.{_key(key)}", value))
         else:
-            lines.append(f"{key} = {_item(value).as_string()}")
+            lines.append(f"{_key(key)} = {_item(value).as_string()}")
     if len(lines) == 1 and below:
         lines = []
     return "\n\n".join(part for part in ("\n".join(lines), *below) if part)

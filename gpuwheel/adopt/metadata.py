@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
@@ -14,26 +12,28 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from gpuwheel.adopt.leftover import Leftover
-from gpuwheel.adopt.setup_cfg import read_setup_cfg
+from gpuwheel.adopt.packages import wheel_table
+from gpuwheel.adopt.setup_cfg import declared, read_setup_cfg
+from gpuwheel.adopt.words import line, lines, words
 from gpuwheel.config.defaults import oldest_python
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping
 
     from gpuwheel.adopt.recording import SetupRecord
 
 __all__ = ["ProjectTable", "project_table"]
 
 _BUILD_TOOLS = {"cmake", "ninja"}
-_NATIVE = (".c", ".cc", ".cpp", ".cu", ".cuh", ".cxx", ".h", ".hpp")
+_PROVIDER = (
+    "no version was to be read: state it in [project], or let [tool.scikit-build.metadata.version] find it, by "
+    'provider = "scikit_build_core.metadata.setuptools_scm" in git, by "scikit_build_core.metadata.regex" in a file'
+)
 _UNUSED = {
     "data_files": "put them into a package: gpuwheel takes every file of a package folder",
     "headers": "put them into a package: gpuwheel takes every file of a package folder",
     "scripts": "entry_points become [project.scripts]; a script as a file has no place in pyproject.toml",
-    "libraries": "gpuwheel builds extensions; add the sources to the extension that needs them",
-    "use_scm_version": 'dynamic = ["version"] and provider = "scikit_build_core.metadata.setuptools_scm" in '
-    "[tool.scikit-build.metadata.version]",
+    "libraries": "gpuwheel builds extensions: add the sources to the extension that needs them",
 }
 
 
@@ -67,46 +67,31 @@ def project_table(
         uses_torch: whether any extension does: then gpuwheel writes the requirement on torch.
     """
     existing: Mapping[str, Any] | None = pyproject.get("project")
-    given = {**read_setup_cfg(record.root), **{key: value for key, value in record.keywords.items() if value}}
-    left: list[Leftover] = []
-    facts = _Facts(record, given, left)
-    requirements = facts.requirements(existing)
-    torch = next((found for found in requirements if canonicalize_name(found.name) == "torch"), None)
-    dependencies = tuple(str(found) for found in requirements if found is not torch)
-    values = facts.values()
-    if existing is None:
-        dynamic: tuple[str, ...] = ()
-    else:
-        listed = [str(key) for key in existing.get("dynamic", [])]
-        kept = {key: value for key, value in values.items() if key in listed}
-        dynamic = tuple(key for key in listed if key not in kept and key != "dependencies")
-        name = str(existing.get("name", ""))
-        values = {**kept, **_newer_python(existing, facts), "name": name} if name else {**kept, "name": values["name"]}
-    static = existing is not None and "dependencies" in existing
+    said = {key: value for key, value in record.keywords.items() if value is not None}
+    facts = _Facts(record, {**declared(record.root, pyproject), **read_setup_cfg(record.root), **said})
+    values = facts.values() if existing is None else facts.missing(existing)
+    listed = [str(key) for key in (existing or {}).get("dynamic", [])]
+    dynamic = [key for key in listed if key not in values and key != "dependencies"]
+    static = (existing or {}).get("dependencies")
+    requirements = facts.requirements(static)
     if uses_torch:
-        dynamic = (*dynamic, "dependencies")
-    elif not static:
+        dynamic.append("dependencies")
+    elif static is None:
         values["dependencies"] = [str(found) for found in requirements]
-    packages = _packages(given, str(values["name"]), record.root)
-    scikit_build = {**packages, **_excluded(given, sources, record.root)}
-    if existing is not None:
-        values.pop("name") if existing.get("name") else None
     facts.unused()
+    torch = next((found for found in requirements if canonicalize_name(found.name) == "torch"), None)
+    name = str((existing or values).get("name", ""))
+    wheel = wheel_table(facts.given, name, record.root, sources)
+    own = "scikit-build" in pyproject.get("tool", {})
     return ProjectTable(
         values=values,
-        dynamic=dynamic,
-        remove=("dependencies",) if static and uses_torch else (),
+        dynamic=tuple(dynamic),
+        remove=("dependencies",) if static is not None and uses_torch else (),
         torch=torch,
-        dependencies=dependencies,
-        scikit_build={} if "scikit-build" in pyproject.get("tool", {}) else scikit_build,
-        leftovers=tuple(left),
+        dependencies=tuple(str(found) for found in requirements if found is not torch),
+        scikit_build={"wheel": wheel} if wheel and not own else {},
+        leftovers=tuple(facts.left),
     )
-
-
-def _newer_python(existing: Mapping[str, Any], facts: _Facts) -> dict[str, str]:
-    asked = existing.get("requires-python")
-    newer = facts.requires_python(asked) if isinstance(asked, str) else asked
-    return {} if newer == asked or newer is None else {"requires-python": newer}
 
 
 @dataclass(frozen=True)
@@ -115,7 +100,7 @@ class _Facts:
 
     record: SetupRecord
     given: Mapping[str, Any]
-    left: list[Leftover]
+    left: list[Leftover] = field(default_factory=list)
 
     def leave(self, keyword: str, what: str, advice: str) -> None:
         """Note what a keyword of `setup()` says in vain, at its own line or that of the keyword."""
@@ -127,33 +112,49 @@ class _Facts:
         given = self.given
         found = {
             "name": str(given.get("name") or self.record.root.name),
-            "version": self.version(),
-            "description": _line(given.get("description")),
+            "version": self.version() or "0.0.0",
+            "description": line(given.get("description")),
             "readme": self.readme(),
             "requires-python": self.requires_python(given.get("python_requires")),
             **self.licence(),
             "authors": _people(given.get("author"), given.get("author_email")),
             "maintainers": _people(given.get("maintainer"), given.get("maintainer_email")),
-            "keywords": _words(given.get("keywords")),
+            "keywords": words(given.get("keywords")),
             "urls": self.urls(),
             "optional-dependencies": self.extras(),
             **self.entry_points(),
         }
         return {key: value for key, value in found.items() if value}
 
-    def version(self) -> str:
-        text = str(self.given.get("version") or "")
+    def missing(self, existing: Mapping[str, Any]) -> dict[str, Any]:
+        """What an existing `[project]` leaves to setuptools, and the Pythons that gpuwheel builds for."""
+        dynamic = set(existing.get("dynamic", []))
+        found = {}
+        if dynamic - {"dependencies", "version"}:
+            found = {key: value for key, value in self.values().items() if key in dynamic - {"version"}}
+        if "version" in dynamic:
+            version = self.version()
+            found |= {"version": version} if version else {}
+        asked = existing.get("requires-python")
+        if isinstance(asked, str):
+            newer = self.requires_python(asked)
+            found |= {"requires-python": newer} if SpecifierSet(newer) != SpecifierSet(asked) else {}
+        return found
+
+    def version(self) -> str | None:
+        """Without a local part; `None` where there is none."""
+        text = line(self.given.get("version"))
         try:
             version = Version(text)
         except InvalidVersion:
-            self.leave("version", text, 'version = "0.0.0" stands in [project]: give it yours')
-            return "0.0.0"
+            self.leave("version", text, _PROVIDER)
+            return None
         if version.local:
             advice = "setup.py makes it for one torch, CUDA or commit; the wheel's name says what it is for"
             self.leave("version", f"+{version.local}", advice)
         return version.public
 
-    def requires_python(self, asked: Any) -> str:  # noqa: ANN401 (whatever setup() was given)
+    def requires_python(self, asked: object) -> str:
         """As asked, from the oldest Python on that gpuwheel builds for."""
         oldest = Version(oldest_python())
         try:
@@ -162,12 +163,12 @@ class _Facts:
             parts = []
         kept = [part for part in parts if Version(part.version.removesuffix(".*")) >= oldest]
         floor = any(part.operator in {">=", ">", "~=", "=="} for part in kept)
-        text = str(SpecifierSet(",".join([*map(str, kept), *([] if floor else [f">={oldest}"])])))
         if asked and not floor:
             self.leave("python_requires", str(asked), f"gpuwheel builds for Python {oldest} and newer")
-        return text
+        return str(SpecifierSet(",".join([*map(str, kept), *([] if floor else [f">={oldest}"])])))
 
     def readme(self) -> str | None:
+        """The file that `long_description` was read from."""
         text = self.given.get("long_description")
         if not isinstance(text, str) or not text.strip():
             return None
@@ -182,122 +183,71 @@ class _Facts:
 
     def licence(self) -> dict[str, Any]:
         """A licence that has an SPDX name, and classifiers, of which those about licences give way to it."""
-        text = self.given.get("license")
-        classifiers = _words(self.given.get("classifiers"), separators="\n")
-        if not isinstance(text, str) or not text.strip():
+        text = line(self.given.get("license"))
+        classifiers = lines(self.given.get("classifiers"))
+        if not text:
             return {"classifiers": classifiers}
         try:
             expression = canonicalize_license_expression(text)
         except InvalidLicenseExpression:
-            advice = 'license = "BSD-3-Clause" in [project], for example: a name of SPDX'
-            self.leave("license", _line(text), advice)
+            self.leave("license", text, 'license = "BSD-3-Clause" in [project], for example: a name of SPDX')
             return {"classifiers": classifiers}
-        return {
-            "license": str(expression),
-            "classifiers": [name for name in classifiers if not name.startswith("License ::")],
-        }
+        others = [name for name in classifiers if not name.startswith("License ::")]
+        return {"license": str(expression), "classifiers": others}
 
     def urls(self) -> dict[str, str]:
-        urls = dict(self.given.get("project_urls") or {})
+        """`url`, `download_url` and `project_urls`."""
         named = {"Homepage": self.given.get("url"), "Download": self.given.get("download_url")}
-        return {**{key: str(value) for key, value in named.items() if value}, **urls}
+        return {**{key: str(value) for key, value in named.items() if value}, **(self.given.get("project_urls") or {})}
 
-    def requirements(self, existing: Mapping[str, Any] | None) -> list[Requirement]:
-        """Run-time dependencies, without tools of a build."""
-        stated = (existing or {}).get("dependencies")
-        texts = stated if isinstance(stated, list) else _words(self.given.get("install_requires"), separators="\n")
+    def requirements(self, static: object) -> list[Requirement]:
+        """Run-time dependencies, those of `[project]` if it states them, without tools of a build."""
         found = []
-        for text in texts:
+        for text in lines(static if isinstance(static, list) else self.given.get("install_requires")):
             try:
-                requirement = Requirement(str(text))
+                requirement = Requirement(text)
             except InvalidRequirement:
-                self.leave("install_requires", str(text), "write it as PEP 508 does, in dependencies")
+                self.leave("install_requires", text, "write it as PEP 508 does, in dependencies")
                 continue
             if canonicalize_name(requirement.name) in _BUILD_TOOLS:
-                self.leave("install_requires", str(text), "a tool of the build, which gpuwheel brings")
+                self.leave("install_requires", text, "a tool of the build, which gpuwheel brings")
             else:
                 found.append(requirement)
         return found
 
     def extras(self) -> dict[str, list[str]]:
-        extras = self.given.get("extras_require") or {}
+        """`extras_require`, but for those with a marker in their name."""
         found = {}
-        for name, texts in extras.items():
+        for name, texts in (self.given.get("extras_require") or {}).items():
             if ":" in name:
-                advice = 'write its marker into each requirement: "a; sys_platform == ..."'
-                self.leave("extras_require", name, advice)
+                self.leave("extras_require", name, 'write its marker into each requirement: "a; sys_platform == ..."')
             else:
-                found[name] = _words(texts, separators="\n")
+                found[name] = lines(texts)
         return found
 
     def entry_points(self) -> dict[str, Any]:
+        """Scripts have tables of their own."""
         groups = self.given.get("entry_points") or {}
         if not isinstance(groups, dict):
             self.leave("entry_points", "", "write them as [project.scripts] and [project.entry-points]")
             return {}
-        tables = {name: dict(_pairs(_words(texts, separators="\n"))) for name, texts in groups.items()}
+        tables = {name: dict(map(_pair, lines(texts))) for name, texts in groups.items()}
         found = {"scripts": tables.pop("console_scripts", {}), "gui-scripts": tables.pop("gui_scripts", {})}
         return {**found, "entry-points": tables}
 
     def unused(self) -> None:
-        """Keywords that have no place."""
+        """Note keywords that have no place."""
         for key, advice in _UNUSED.items():
             if self.given.get(key):
                 self.leave(key, "", advice)
 
 
-def _line(text: object) -> str:
-    return " ".join(str(text or "").split())
-
-
 def _people(names: object, addresses: object) -> list[dict[str, str]]:
-    person = {"name": _line(names), "email": _line(addresses)}
+    person = {"name": line(names), "email": line(addresses)}
     found = {key: value for key, value in person.items() if value}
     return [found] if found else []
 
 
-def _words(value: object, separators: str = ", \n") -> list[str]:
-    """A list, or a string that stands for one."""
-    if isinstance(value, str):
-        return [word.strip() for word in re.split(f"[{separators}]", value) if word.strip()]
-    return [str(item) for item in value] if isinstance(value, list) else []
-
-
-def _pairs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for line in lines:
-        name, _, target = line.partition("=")
-        yield name.strip(), target.strip()
-
-
-def _packages(given: Mapping[str, Any], name: str, root: Path) -> dict[str, Any]:
-    """`wheel.packages`, where scikit-build-core would not find the same folders by the project's name."""
-    tops = sorted({package.partition(".")[0] for package in _words(given.get("packages"))})
-    places = given.get("package_dir") or {}
-    base = PurePosixPath(places.get("", "."))
-    folders = {top: PurePosixPath(places.get(top, base / top)).as_posix() for top in tops}
-    modules = [(base / f"{module}.py").as_posix() for module in _words(given.get("py_modules"))]
-    found = name.replace("-", "_")
-    default = next((place for place in (f"src/{found}", f"python/{found}", found) if (root / place).is_dir()), None)
-    if not tops and not modules:
-        return {"wheel.packages": []} if default and "packages" in given else {}
-    if not modules and list(folders.values()) == [default]:
-        return {}
-    if all(PurePosixPath(folder).name == top for top, folder in folders.items()):
-        return {"wheel.packages": [*folders.values(), *modules]}
-    return {"wheel.packages": [*folders.values(), *modules]}
-
-
-def _excluded(given: Mapping[str, Any], sources: Iterable[str], root: Path) -> dict[str, Any]:
-    """`wheel.exclude`: sources beside Python's, which setup.py does not ship."""
-    places = given.get("package_dir") or {}
-    ships = given.get("package_data") or given.get("include_package_data")
-    folders = [
-        PurePosixPath(places.get(name, PurePosixPath(places.get("", "."), *name.split("."))))
-        for name in _words(given.get("packages"))
-    ]
-    beside = {PurePosixPath(source).parent for source in sources}
-    inside = [path for path in beside if any(path.is_relative_to(folder) for folder in folders)]
-    if ships or not inside:
-        return {}
-    suffixes = {file.suffix for path in inside for file in (root / path).iterdir() if file.suffix in _NATIVE}
-    return {"wheel.exclude": sorted(f"*{suffix}" for suffix in suffixes)}
+def _pair(text: str) -> tuple[str, str]:
+    name, _, target = text.partition("=")
+    return name.strip(), target.strip()

@@ -86,6 +86,8 @@ def sort_options(words: Sequence[str], compiler: Compiler) -> SortedOptions:
                 _architectures(word, result)
             case "torch":
                 result.torchs.append(word)
+            case "include":
+                result.include_dirs.append(word.partition("=")[2])
             case "rdc":
                 result.rdc = True
             case None:

@@ -57,10 +57,10 @@ class ExtensionPaths:
             path = self._inside(text)
             if path is None:
                 self._outside(text)
-            elif (self.record.root / path).is_dir():
+            elif (self.record.root / path).is_dir() and any((self.record.root / path).iterdir()):
                 found.append(path)
             else:
-                self.leave(path, "there is no such folder: is a git submodule missing (git submodule update --init)?")
+                self.leave(path, "nothing is in this folder: is a git submodule missing (git submodule update --init)?")
         return list(dict.fromkeys(found))
 
     def library_dirs(self) -> None:

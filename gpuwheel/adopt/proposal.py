@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.archs import ArchTarget
     from gpuwheel.model.versions import MinorVersion
+
+_ROCM = re.compile(r"torch\.version\.hip|ROCM_HOME|HIP_HOME|IS_HIP_EXTENSION|hipify")
 
 __all__ = ["Proposal", "default_toolkit", "newest_torch", "propose"]
 
@@ -79,21 +82,23 @@ def propose(record: SetupRecord, pyproject: Mapping[str, Any], tables: Tables) -
     packages = list(dict.fromkeys(package for extension in extensions for package in extension.packages))
     project = project_table(record, pyproject, _compiled_files(extensions), uses_torch=uses_torch)
     settings: dict[str, Any] = {}
-    archs = _common_archs(record, extensions, left, tables)
-    if archs:
-        settings["archs"] = [str(target) for target in archs]
+    cuda = {found.import_path: _archs_of(record, found) for found in extensions if found.cuda_sources}
+    common = _known(_common_archs(cuda.values()), tables)
+    if common:
+        settings["archs"] = [str(target) for target in common]
     torch = _torch_range(record, extensions, project.torch, tables, left)
     if torch:
         settings["torch"] = torch
     if project.dependencies and uses_torch:
         settings["dependencies"] = list(project.dependencies)
     own = {
-        source: {"archs": [str(target) for target in _known(extension.targets, tables)]}
+        source: {"archs": [str(target) for target in targets]}
         for extension in extensions
         for source in extension.cuda_sources
-        if _known(extension.targets, tables) not in ((), archs)
+        if (targets := _known(cuda[extension.import_path], tables)) not in ((), common)
     }
-    left += [*_unknown_libraries(record, extensions, tables), *project.leftovers, *_deeds(record)]
+    left += [*_unknown_archs(record, cuda.values(), tables), *_unknown_libraries(record, extensions, tables)]
+    left += [*project.leftovers, *_deeds(record)]
     return Proposal(
         build_requires=("gpuwheel", *packages),
         project=project,
@@ -130,27 +135,32 @@ def _compiled_files(extensions: Iterable[AdoptedExtension]) -> tuple[str, ...]:
     return tuple(source for extension in extensions for source in extension.sources)
 
 
-def _common_archs(
-    record: SetupRecord, extensions: Sequence[AdoptedExtension], left: list[Leftover], tables: Tables
-) -> tuple[ArchTarget, ...]:
-    """Architectures of the project: those that most of its extensions name. Empty: gpuwheel's own."""
-    if any(note.what == "get_device_capability" for note in record.notes):
-        named = {str(target.arch).rstrip("af") for extension in extensions for target in extension.targets}
-        if named <= {record.device}:
-            return ()
-    lists = [extension.targets for extension in extensions if extension.targets]
-    if not lists and record.arch_list:
-        lists = [tuple(sorted(parse_arch_list(record.arch_list)))]
-    if not lists:
-        return ()
-    common = Counter(lists).most_common(1)[0][0]
+def _archs_of(record: SetupRecord, extension: AdoptedExtension) -> tuple[ArchTarget, ...]:
+    """What an extension is compiled for. Empty: for what gpuwheel takes by itself."""
+    asked = any(note.kind == "asks" for note in record.notes)
+    targets = extension.targets
+    if asked and {str(target.arch).rstrip("af") for target in targets} <= {record.device}:
+        targets = ()
+    return targets or (tuple(sorted(parse_arch_list(record.arch_list))) if record.arch_list else ())
+
+
+def _common_archs(archs: Iterable[tuple[ArchTarget, ...]]) -> tuple[ArchTarget, ...]:
+    """Architectures of the project: those of most of its extensions; then those that are no family's own."""
+    counts = Counter(archs)
+
+    def rank(targets: tuple[ArchTarget, ...]) -> tuple[int, bool, int]:
+        return counts[targets], not any(target.arch.suffix for target in targets), len(targets)
+
+    return max(counts, key=rank, default=())
+
+
+def _unknown_archs(record: SetupRecord, archs: Iterable[tuple[ArchTarget, ...]], tables: Tables) -> Iterable[Leftover]:
     toolkit = default_toolkit()
-    for target in sorted({target for targets in lists for target in targets}):
+    for target in sorted({target for targets in archs for target in targets}):
         if target.arch not in tables.cuda[toolkit].archs:
             place = record.place_of(target.arch.number, record.place_of(str(target.arch), record.place))
             advice = f"nvcc {toolkit} does not know it; a toolkit on your machine that does is named by cuda"
-            left.append(Leftover(place, f"architecture {target.arch}", advice))
-    return _known(common, tables)
+            yield Leftover(place, f"architecture {target.arch}", advice)
 
 
 def _known(targets: Iterable[ArchTarget], tables: Tables) -> tuple[ArchTarget, ...]:
@@ -222,6 +232,10 @@ def _deeds(record: SetupRecord) -> Iterable[Leftover]:
         else:
             advice = "the GPU that builds does not matter: archs names what the wheel runs on, gpuwheel's own if unset"
             yield Leftover(note.place, "compiles for the GPU of the machine", advice)
+    for number, text in enumerate(record.lines, 1):
+        if _ROCM.search(text):
+            yield Leftover(f"setup.py:{number}", "ROCm", "gpuwheel builds for CUDA: setup.py stays for AMD's GPUs")
+            break
     for command, name in record.commands.items():
         advice = "gpuwheel is the build and runs no commands of setuptools: what it does has to happen elsewhere"
         yield Leftover(record.place_of(f"class {name}", record.place), f"{command} by {name}", advice)

@@ -1,4 +1,4 @@
-"""setup.cfg, as the keywords of `setup()` that it stands for."""
+"""setup.cfg and `[tool.setuptools]`, as the keywords of `setup()` that they stand for."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["read_setup_cfg"]
+__all__ = ["declared", "read_setup_cfg"]
 
 _METADATA = (
     *("name", "version", "description", "long_description", "author", "author_email", "maintainer", "maintainer_email"),
@@ -30,6 +31,7 @@ def read_setup_cfg(root: Path) -> dict[str, Any]:
     """
     path = root / "setup.cfg"
     parser = ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # names of scripts keep their case
     try:
         parser.read(path, encoding="utf-8")
     except (Error, UnicodeDecodeError) as error:
@@ -48,9 +50,26 @@ def read_setup_cfg(root: Path) -> dict[str, Any]:
     found |= {key: sections[f"options.{key}"] for key in _SECTIONS if f"options.{key}" in sections}
     version = str(found.get("version", ""))
     if version.startswith(("attr:", "file:")):
-        found["version"] = _version(root, version)
+        found["version"] = _version(root, version, found.get("package_dir", {}))
     if found.get("packages") in {"find:", "find_namespace:"}:
         found["packages"] = _find_packages(root / sections.get("options.packages.find", {}).get("where", "."))
+    return found
+
+
+def declared(root: Path, pyproject: Mapping[str, Any]) -> dict[str, Any]:
+    """What `[tool.setuptools]` of pyproject.toml says, keyword -> value."""
+    table = pyproject.get("tool", {}).get("setuptools", {})
+    names = {"packages": "packages", "py-modules": "py_modules", "package-dir": "package_dir"}
+    found = {keyword: table[key] for key, keyword in names.items() if key in table}
+    packages = found.get("packages")
+    if isinstance(packages, dict):
+        where = packages.get("find", {}).get("where", ["."])[0]
+        found["packages"] = _find_packages(root / where)
+        found.setdefault("package_dir", {"": where})
+    version = table.get("dynamic", {}).get("version", {})
+    for kind in ("attr", "file"):
+        if isinstance(version.get(kind), str):
+            found["version"] = _version(root, f"{kind}: {version[kind]}", found.get("package_dir", {}))
     return found
 
 
@@ -59,14 +78,14 @@ def _table(text: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in lines}
 
 
-def _version(root: Path, directive: str) -> str:
+def _version(root: Path, directive: str, package_dir: Mapping[str, str]) -> str:
     """The version in a file, or in an assignment of a module, read without importing it; empty if it is not there."""
     kind, _, place = (part.strip() for part in directive.partition(":"))
     if kind == "file":
         path = root / place
         return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
     module, _, name = place.rpartition(".")
-    folder = root.joinpath(*module.split("."))
+    folder = (root / package_dir.get("", ".")).joinpath(*module.split("."))
     for path in (folder / "__init__.py", folder.with_suffix(".py")):
         if path.is_file():
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -17,7 +17,7 @@ from .wall import Wall
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 (whatever JSON can say)
-    """`value` for JSON; what JSON cannot say becomes its `repr` under the key "?"."""
+    """`value` for JSON; objects as their text, and what has none as its `repr` under the key "?"."""
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, os.PathLike):
@@ -27,7 +27,7 @@ def _plain(value: object) -> Any:  # noqa: ANN401 (whatever JSON can say)
     if isinstance(value, (list, tuple, set, frozenset)):
         items = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
         return [_plain(item) for item in items]
-    return {"?": repr(value)}
+    return {"?": repr(value)} if type(value).__str__ is object.__str__ else str(value)
 
 
 def _extension(extension: object) -> dict[str, Any]:

@@ -57,8 +57,8 @@ class _TorchVersion(str):
 def _module(name: str, folder: str, **attributes: Any) -> ModuleType:  # noqa: ANN401
     """A module that is found by `import`, and says of itself that it is none where it lacks a name."""
     module = ModuleType(name, f"gpuwheel's stand-in for {name}")
-    module.__path__ = []
-    module.__file__ = os.path.join(folder, *name.split("."), "__init__.py")
+    module.__path__ = [os.path.join(folder, *name.split("."))]
+    module.__file__ = os.path.join(module.__path__[0], "__init__.py")
     module.__dict__.update(attributes)
 
     def missing(attribute: str) -> Any:  # noqa: ANN401
@@ -99,13 +99,14 @@ def install_torch(request: Mapping[str, Any], notes: Notes) -> None:
     _module("torch.torch_version", site, TorchVersion=_TorchVersion)
     _module("torch.backends", site)
     _module("torch.backends.cuda", site, is_built=lambda: True)
+    _module("torch.backends.cudnn", site, is_available=lambda: True, version=lambda: 91002)
     _module("torch.backends.mps", site, is_available=lambda: False, is_built=lambda: False)
     _module("torch.xpu", site, is_available=lambda: False)
     _module("torch.utils", site, cmake_prefix_path=os.path.join(site, "torch", "share", "cmake"))
     _module("torch.utils.hipify", site)
     _module("torch.utils.hipify.hipify_python", site, hipify=_nothing)
     _install_cuda(request, notes)
-    _install_cpp_extension(site, request["cuda"])
+    _install_cpp_extension(site, request["cuda"], notes)
 
 
 def _nothing(*arguments: object, **keywords: object) -> list[str]:
@@ -139,8 +140,13 @@ def _install_cuda(request: Mapping[str, Any], notes: Notes) -> None:
     )
 
 
-def _install_cpp_extension(site: str, cuda: str) -> None:
+def _install_cpp_extension(site: str, cuda: str, notes: Notes) -> None:
     """`torch.utils.cpp_extension`, whose extensions only remember what they are given."""
+
+    def load(*arguments: object, **keywords: object) -> None:
+        del arguments, keywords
+        notes.add("runs", "torch.utils.cpp_extension.load")
+
     include, library = os.path.join(site, "torch", "include"), os.path.join(site, "torch", "lib")
     _module(
         *("torch.utils.cpp_extension", site),
@@ -159,6 +165,8 @@ def _install_cpp_extension(site: str, cuda: str) -> None:
         BuildExtension=BuildExtension,
         CUDAExtension=_extension("CUDAExtension"),
         CppExtension=_extension("CppExtension"),
+        load=load,
+        load_inline=load,
         include_paths=lambda *_, **__: [include, os.path.join(cuda, "include")],
         library_paths=lambda *_, **__: [library, os.path.join(cuda, "lib64")],
         is_ninja_available=lambda: True,

@@ -26,14 +26,16 @@ __all__ = ["Wall"]
 
 _GIT_LOOKS = {"describe", "diff", "log", "ls-files", "rev-list", "rev-parse", "show", "status"}
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+# Events of PEP 578 that change files -> how many paths they have first.
 _CHANGES = {
-    *("os.chmod", "os.chown", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink"),
-    *("os.truncate", "os.utime"),
+    **dict.fromkeys(("os.chmod", "os.chown", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.utime"), 1),
+    **dict.fromkeys(("os.link", "os.rename", "os.symlink"), 2),
 }
-_SILENT = (
-    *("chmod", "chown", "link", "makedirs", "mkdir", "remove", "removedirs", "rename", "renames", "replace", "rmdir"),
-    *("symlink", "truncate", "unlink", "utime"),
-)
+_MOVES = {"link", "rename", "renames", "replace", "symlink"}
+_SILENT = {
+    *_MOVES,
+    *("chmod", "chown", "makedirs", "mkdir", "remove", "removedirs", "rmdir", "truncate", "unlink", "utime"),
+}
 _STARTS = {"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "pty.spawn"}
 _NETWORK = {"socket.connect", "socket.getaddrinfo", "socket.sendto"}
 
@@ -53,8 +55,8 @@ class Wall:
         """From here on setup.py may do what it likes."""
         self._replace_open()
         for name in _SILENT:
-            setattr(os, name, self._unless_foreign(getattr(os, name)))
-        shutil.rmtree = self._unless_foreign(shutil.rmtree)  # type: ignore[assignment]
+            setattr(os, name, self._unless_foreign(getattr(os, name), paths=2 if name in _MOVES else 1))
+        shutil.rmtree = self._unless_foreign(shutil.rmtree, paths=1)  # type: ignore[assignment]
         os.system = self._system
         self._replace_popen()
         sys.addaudithook(self._refuse)
@@ -83,9 +85,13 @@ class Wall:
         builtins.open = io.open = elsewhere
         Path.open = elsewhere  # type: ignore[method-assign,assignment]  # in 3.10 it has its own name for io.open
 
-    def _unless_foreign(self, change: Callable[..., Any]) -> Callable[..., Any]:
-        def maybe(path: Any, *rest: Any, **keywords: Any) -> Any:  # noqa: ANN401
-            return change(path, *rest, **keywords) if self._mine(path) else None
+    def _unless_foreign(self, change: Callable[..., Any], *, paths: int) -> Callable[..., Any]:
+        def maybe(*arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401
+            if all(map(self._mine, arguments[:paths])):
+                return change(*arguments, **keywords)
+            if paths > 1:  # something comes to be, which the build may need
+                self._notes.add("writes", os.path.abspath(os.fsdecode(arguments[1])))
+            return None
 
         return maybe
 
@@ -125,7 +131,7 @@ class Wall:
             path, _, flags = arguments
             if isinstance(flags, int) and flags & _WRITES and not self._mine(path):
                 problem = f"setup.py writes {os.fsdecode(path)}"
-        elif event in _CHANGES and not self._mine(arguments[0]):
+        elif event in _CHANGES and not all(map(self._mine, arguments[: _CHANGES[event]])):
             problem = f"setup.py changes {os.fsdecode(arguments[0])} ({event})"
         elif event in _STARTS and not self._starting:
             problem = f"setup.py starts a program ({event})"

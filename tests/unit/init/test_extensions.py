@@ -174,6 +174,7 @@ def test_what_depends_on_the_machine_sees_one_and_leaves_no_trace(project: Calla
     assert document["project"]["version"] == "1"
     assert "archs" not in document["tool"]["gpuwheel"]
     assert left == {
+        "ROCm": "setup.py:8",
         "compiles for the GPU of the machine": "setup.py:12",
         "version +cu130": "setup.py:15",
     }
@@ -225,7 +226,8 @@ def test_several_extensions_each_with_its_own_interface(project: Callable[..., P
     assert document["build-system"]["requires"] == ["gpuwheel", "pybind11"]
     assert document["tool"]["scikit-build"] == {"wheel": {"packages": ["src/ops", "src/tools"]}}
     settings = document["tool"]["gpuwheel"]
-    assert settings["archs"] == ["9.0a"]
+    assert settings["archs"] == ["8.0", "9.0+PTX"]
+    assert settings["sources"] == {"csrc/hopper.cu": {"archs": ["9.0a"]}}
     assert settings["extensions"] == {
         "ops._hopper": {
             "mode": "nvcc",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from setup_projects import SIMPLE
+import pytest
+from setup_projects import CLASSIC, KERNEL, SIMPLE
 
 from gpuwheel._run import run
 
@@ -131,6 +132,65 @@ def test_a_pyproject_keeps_everything_else_byte_for_byte(project: Callable[..., 
         (made.root / "pyproject.toml").write_bytes(PYPROJECT.replace("\n", line_end).encode())
         assert made.init().exit_code == 0
         assert (made.root / "pyproject.toml").read_bytes().decode() == EXPECTED.replace("\n", line_end)
+
+
+MODERN = """\
+[build-system]
+requires = ["setuptools", "torch", "setuptools_scm"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "my-ops"
+dynamic = ["version", "dependencies"]
+requires-python = ">=3.10"
+
+[tool.setuptools]
+packages = { find = { where = ["python"] } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("dynamic", "version", "left"),
+    [
+        ('[tool.setuptools.dynamic]\nversion = { attr = "ops.__version__" }\n', "4.2", set()),
+        ("[tool.setuptools_scm]\n", None, {"version"}),
+    ],
+)
+def test_what_setuptools_reads_from_pyproject_is_read_too(
+    project: Callable[..., Project], dynamic: str, version: str | None, left: set[str]
+) -> None:
+    made = project(BARE, **{"csrc/ops.cpp": CLASSIC, "csrc/ops.cu": KERNEL})
+    made.write("pyproject.toml", MODERN + dynamic)
+    made.write("python/ops/__init__.py", "import torch\n\n__version__ = '4.2'\n")
+    assert set(made.left()) == left
+    document = made.adopted()
+    assert document["project"].get("version") == version
+    assert document["project"]["dynamic"] == (["dependencies"] if version else ["version", "dependencies"])
+    assert document["tool"]["scikit-build"] == {"wheel": {"packages": ["python/ops"]}}
+
+
+@pytest.mark.parametrize(
+    ("keywords", "packages"),
+    [
+        ("packages=['ops']", None),
+        ("packages=['ops', 'more']", ["more", "ops"]),
+        ("packages=['other'], package_dir={'other': 'lib'}", {"other": "lib"}),
+        (
+            "packages=['ops', 'ops.extra'], package_dir={'ops.extra': 'extra/src'}",
+            {"ops": "ops", "ops/extra": "extra/src"},
+        ),
+        ("py_modules=['single']", ["single.py"]),
+        ("packages=[]", []),
+        ("name='ops'", None),
+    ],
+)
+def test_the_wheel_gets_the_packages_of_setup(project: Callable[..., Project], keywords: str, packages: object) -> None:
+    made = project(BARE.replace("setup(", f"setup(version='1', {keywords}, "))
+    made.write("more/__init__.py", "")
+    if packages is None and "packages" not in keywords:
+        (made.root / "more" / "__init__.py").unlink()
+    wheel = made.adopted()["tool"].get("scikit-build", {}).get("wheel", {})
+    assert wheel.get("packages") == packages
 
 
 def test_a_pyproject_without_build_system_gets_one(project: Callable[..., Project]) -> None:

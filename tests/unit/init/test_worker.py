@@ -27,6 +27,8 @@ pathlib.Path("ops/other.py").write_text("x")
 exec(open("ops/version.py").read())
 os.makedirs("build/temp", exist_ok=True)
 shutil.rmtree("csrc")
+os.symlink(os.path.abspath("csrc"), "ops/csrc")
+shutil.move("csrc/ops.cpp", "moved.cpp")
 os.remove("setup.py")
 """
 
@@ -46,6 +48,8 @@ def test_what_it_writes_and_starts_does_not_happen_and_is_reported(project: Call
         "runs touch made_by_system": "setup.py:5",
         "writes ops/version.py": "setup.py:6",
         "writes ops/other.py": "setup.py:8",
+        "writes ops/csrc": "setup.py:12",
+        "writes moved.cpp": "setup.py:13",
     }
 
 
