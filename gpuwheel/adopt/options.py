@@ -136,10 +136,12 @@ def _dialect(word: str, result: SortedOptions) -> None:
 def _architectures(word: str, result: SortedOptions) -> None:
     option, _, value = word.partition("=")
     short = option in {"-arch", "--gpu-architecture"}
-    codes = value if short else value.partition("code=")[2] or value
+    virtual, _, codes = ("", "", value) if short or "code=" not in value else value.partition("code=")
     found = list(_CODE.finditer(codes))
     for match in found:
-        arch = Arch.parse(match["number"])
+        # "arch=compute_100f,code=sm_100" is code for the family, whatever the second half is called
+        family = next((own["number"] for own in _CODE.finditer(virtual) if own["number"][:-1] == match["number"]), None)
+        arch = Arch.parse(family or match["number"])
         (result.ptx if match["kind"] == "compute" else result.cubins).add(arch)
         if short:  # `-arch=sm_80` is short for a cubin and PTX
             result.ptx.add(arch)

@@ -77,6 +77,8 @@ setup(
                     "--generate-code=arch=compute_120,code=[sm_120,compute_120]",
                     "-gencode",
                     "arch=compute_70,code=sm_70",
+                    "-gencode",
+                    "arch=compute_100f,code=sm_100",
                 ],
             },
             extra_link_args=["-s", "-lcublasLt", "-Wl,-z,defs", "-Wl,-rpath,/opt/lib"],
@@ -92,7 +94,7 @@ def test_each_option_goes_to_its_key(project: Callable[..., Project]) -> None:
     left = made.left()
     document = made.adopted()
     settings = document["tool"]["gpuwheel"]
-    assert settings["archs"] == ["8.0", "9.0a", "12.0+PTX"]
+    assert settings["archs"] == ["8.0", "9.0a", "10.0f", "12.0+PTX"]
     assert settings["extensions"]["ops._C"] == {
         "mode": "nvcc",
         "abi": "exact",
@@ -120,7 +122,7 @@ def test_each_option_goes_to_its_key(project: Callable[..., Project]) -> None:
         "-march=native": "setup.py:20",
         "-lineinfo": "setup.py:32",
         "architecture 7.0": "setup.py:41",
-        "-Wl,-rpath,/opt/lib": "setup.py:44",
+        "-Wl,-rpath,/opt/lib": "setup.py:46",
     }
 
 
