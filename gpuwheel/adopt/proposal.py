@@ -7,11 +7,14 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from gpuwheel.adopt.extensions import AdoptedExtension, adopt_extension
 from gpuwheel.adopt.leftover import Leftover
 from gpuwheel.adopt.metadata import ProjectTable, project_table
+from gpuwheel.config.build_system import build_requirements
 from gpuwheel.config.defaults import defaults_for
 from gpuwheel.config.model import Mode, TorchAbi
 from gpuwheel.config.variables import parse_arch_list
@@ -19,17 +22,17 @@ from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from packaging.requirements import Requirement
+    from pathlib import Path
 
     from gpuwheel.adopt.recording import SetupRecord
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.archs import ArchTarget
     from gpuwheel.model.versions import MinorVersion
 
-_ROCM = re.compile(r"torch\.version\.hip|ROCM_HOME|HIP_HOME|IS_HIP_EXTENSION|hipify")
-
 __all__ = ["Proposal", "default_toolkit", "newest_torch", "propose"]
+
+_SETUPTOOLS = {"cmake", "ninja", "packaging", "pip", "setuptools", "torch", "wheel"}
+_ROCM = re.compile(r"torch\.version\.hip|ROCM_HOME|HIP_HOME|IS_HIP_EXTENSION|hipify")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,6 @@ class Proposal:
     sources: Mapping[str, Mapping[str, Any]]
     """`[tool.gpuwheel.sources]`."""
     leftovers: tuple[Leftover, ...]
-    uses_torch: bool
 
 
 def default_toolkit() -> MinorVersion:
@@ -98,7 +100,7 @@ def propose(record: SetupRecord, pyproject: Mapping[str, Any], tables: Tables) -
         if (targets := _known(cuda[extension.import_path], tables)) not in ((), common)
     }
     left += [*_unknown_archs(record, cuda.values(), tables), *_unknown_libraries(record, extensions, tables)]
-    left += [*project.leftovers, *_deeds(record)]
+    left += [*_build_requirements(record.root, pyproject, packages), *project.leftovers, *_deeds(record)]
     return Proposal(
         build_requires=("gpuwheel", *packages),
         project=project,
@@ -106,7 +108,6 @@ def propose(record: SetupRecord, pyproject: Mapping[str, Any], tables: Tables) -
         extensions=tuple(_linked(extension, tables) for extension in extensions),
         sources=own,
         leftovers=tuple(sorted(set(left), key=_order)),
-        uses_torch=uses_torch,
     )
 
 
@@ -158,7 +159,7 @@ def _unknown_archs(record: SetupRecord, archs: Iterable[tuple[ArchTarget, ...]],
     toolkit = default_toolkit()
     for target in sorted({target for targets in archs for target in targets}):
         if target.arch not in tables.cuda[toolkit].archs:
-            place = record.place_of(target.arch.number, record.place_of(str(target.arch), record.place))
+            place = record.place_of(f"_{target.arch.number}", record.place_of(str(target.arch), record.place))
             advice = f"nvcc {toolkit} does not know it; a toolkit on your machine that does is named by cuda"
             yield Leftover(place, f"architecture {target.arch}", advice)
 
@@ -219,6 +220,14 @@ def _linked(extension: AdoptedExtension, tables: Tables) -> AdoptedExtension:
     libraries = [name for name in extension.table.get("libraries", ()) if name in known]
     table = {key: value for key, value in extension.table.items() if key != "libraries"}
     return replace(extension, table={**table, **({"libraries": libraries} if libraries else {})})
+
+
+def _build_requirements(root: Path, pyproject: Mapping[str, Any], kept: Iterable[str]) -> Iterable[Leftover]:
+    """What the build asked for beside setuptools' and torch's own."""
+    for text in build_requirements(root) if "build-system" in pyproject else ():
+        if canonicalize_name(Requirement(text).name) not in {*_SETUPTOOLS, *kept}:
+            advice = "gpuwheel is the build: put it back into requires of [build-system] if something still needs it"
+            yield Leftover("pyproject.toml", f"build-system.requires {text}", advice)
 
 
 def _deeds(record: SetupRecord) -> Iterable[Leftover]:

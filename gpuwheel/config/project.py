@@ -59,7 +59,10 @@ def read_pyproject(root: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         msg = f"pyproject.toml is missing (looked in {root})"
-        raise ConfigError(msg, hint="run this in the folder of a project, or create one with [build-system]") from None
+        hint = "run this in the folder of a project, or create one with [build-system]"
+        if (root / "setup.py").is_file():
+            hint = "gpuwheel init writes one from setup.py"
+        raise ConfigError(msg, hint=hint) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         msg = f"pyproject.toml is not valid TOML ({error})"
         raise ConfigError(msg) from error

@@ -6,9 +6,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 from setup_projects import CLASSIC, KERNEL, SIMPLE
 
 from gpuwheel._run import run
+from gpuwheel.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,8 +154,12 @@ packages = { find = { where = ["python"] } }
 @pytest.mark.parametrize(
     ("dynamic", "version", "left"),
     [
-        ('[tool.setuptools.dynamic]\nversion = { attr = "ops.__version__" }\n', "4.2", set()),
-        ("[tool.setuptools_scm]\n", None, {"version"}),
+        (
+            '[tool.setuptools.dynamic]\nversion = { attr = "ops.__version__" }\n',
+            "4.2",
+            {"build-system.requires setuptools_scm"},
+        ),
+        ("[tool.setuptools_scm]\n", None, {"version", "build-system.requires setuptools_scm"}),
     ],
 )
 def test_what_setuptools_reads_from_pyproject_is_read_too(
@@ -211,6 +217,13 @@ def test_our_own_table_is_not_written_over(project: Callable[..., Project]) -> N
     assert "error: pyproject.toml has [tool.gpuwheel] already" in result.stderr
     assert "hint: remove [tool.gpuwheel]" in result.stderr
     assert (made.root / "pyproject.toml").read_bytes() == before
+
+
+def test_a_missing_pyproject_beside_a_setup_py_has_its_hint(project: Callable[..., Project]) -> None:
+    made = project(SIMPLE)
+    result = CliRunner().invoke(main, ["plan", str(made.root)])
+    assert result.exit_code == 3
+    assert "hint: gpuwheel init writes one from setup.py" in result.stderr
 
 
 def test_a_dry_run_shows_the_difference_and_writes_nothing(project: Callable[..., Project]) -> None:
