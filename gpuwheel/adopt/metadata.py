@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from gpuwheel.adopt.leftover import Leftover
-from gpuwheel.adopt.packages import wheel_table
+from gpuwheel.adopt.packages import renamed_packages, wheel_table
 from gpuwheel.adopt.setup_cfg import declared, read_setup_cfg
 from gpuwheel.adopt.words import line, lines, words
 from gpuwheel.config.defaults import oldest_python
@@ -79,6 +79,8 @@ def project_table(
     elif static is None:
         values["dependencies"] = [str(found) for found in requirements]
     facts.unused()
+    for package, folder in renamed_packages(facts.given, record.root).items():
+        facts.leave("package_dir", folder, f"the folder of a package has its name: rename it to {package}")
     torch = next((found for found in requirements if canonicalize_name(found.name) == "torch"), None)
     name = str((existing or values).get("name", ""))
     wheel = wheel_table(facts.given, name, record.root, sources)

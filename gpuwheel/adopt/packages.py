@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["wheel_table"]
+__all__ = ["renamed_packages", "wheel_table"]
 
 _NATIVE = (".c", ".cc", ".cpp", ".cu", ".cuh", ".cxx", ".h", ".hpp")
 _NO_PACKAGES = {
@@ -38,14 +38,23 @@ def wheel_table(given: Mapping[str, Any], name: str, root: Path, sources: Iterab
         root: its folder.
         sources: files that extensions are compiled from.
     """
-    folders = _folders(given, root)
+    folders = {target: folder for target, folder in _folders(given, root).items() if _keeps_name(target, folder)}
     table: dict[str, Any] = {}
     if list(folders.values()) != _default(name, root):
-        renamed = any(PurePosixPath(folder).name != target for target, folder in folders.items())
-        table["packages"] = folders if renamed else list(folders.values())
+        nested = any("/" in target for target in folders)
+        table["packages"] = folders if nested else list(folders.values())
     ships = given.get("package_data") or given.get("include_package_data")
     exclude = [] if ships else _excluded(folders.values(), sources, root)
     return {**table, **({"exclude": exclude} if exclude else {})}
+
+
+def renamed_packages(given: Mapping[str, Any], root: Path) -> dict[str, str]:
+    """Packages whose folder has another name, which scikit-build-core cannot give them -> the folder."""
+    return {target: folder for target, folder in _folders(given, root).items() if not _keeps_name(target, folder)}
+
+
+def _keeps_name(target: str, folder: str) -> bool:
+    return PurePosixPath(target).name == PurePosixPath(folder).name
 
 
 def _folders(given: Mapping[str, Any], root: Path) -> dict[str, str]:
