@@ -215,6 +215,18 @@ def test_a_cutlass_gemm_with_a_fused_epilogue(project: Callable[[str], Project],
     assert refusals(wheel) == []
 
 
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", ["pybind", "nanobind"])
+def test_a_module_that_a_binding_library_makes(project: Callable[[str], Project], tmp_path: Path, name: str) -> None:
+    """pybind11 by its headers alone, nanobind through CMake of the project's own, which compiles its library."""
+    wheel = project(name).wheel(tmp_path / "out")
+    python = f"cp3{sys.version_info.minor}"
+    assert wheel.tag.startswith(f"{python}-{python}-manylinux_2_28_")
+    assert refusals(wheel) == []
+    called = wheel.python(f"from nv_{name}._C import device_count; assert device_count() == 0")
+    assert called.code == 0, called.output
+
+
 def test_headers_of_a_distribution_that_is_not_installed(project: Callable[[str], Project], tmp_path: Path) -> None:
     result = project("cutlass").build(tmp_path / "out")
     assert result.code == 5, result.output
