@@ -1,9 +1,10 @@
 """Build public projects from their own sources, with nothing changed but a pyproject.toml.
 
-python ci/public_projects.py NAME=FOLDER ... [--json]
+python ci/public_projects.py NAME=FOLDER ... [--init] [-C KEY=VALUE] [--json]
 
-FOLDER is a checkout of the project; a copy of it is built with `ci/public/NAME.toml` as its pyproject.toml, by pip and
-without isolation (this environment has gpuwheel), and the wheel is audited. Nothing is fetched but the toolchain.
+FOLDER is a checkout of the project; a copy of it is built with `ci/public/NAME.toml` as its pyproject.toml, or with
+what `gpuwheel init` makes of its setup.py, by pip and without isolation (this environment has gpuwheel), and the wheel
+is audited. Nothing is fetched but the toolchain.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gpuwheel._run import run
 from gpuwheel.audit import audit_wheel
 from gpuwheel.compatibility import load_tables
 from gpuwheel.model.findings import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PROJECTS = Path(__file__).resolve().parent / "public"
 
@@ -54,14 +59,18 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=f"known: {', '.join(known)}"
     )
     parser.add_argument("projects", nargs="+", metavar="NAME=FOLDER")
+    parser.add_argument("--init", action="store_true", help="let gpuwheel init write pyproject.toml, of any project")
+    parser.add_argument(
+        "-C", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="as for pip wheel"
+    )
     parser.add_argument("--json", action="store_true", help="print a document instead of a table")
     options = parser.parse_args()
     outcomes = []
     for word in options.projects:
         name, _, folder = word.partition("=")
-        if name not in known or not Path(folder).is_dir():
+        if not (options.init or name in known) or not Path(folder).is_dir():
             parser.error(f"{word}: expected NAME=FOLDER with a known name and a folder that exists")
-        outcomes.append(build(name, Path(folder)))
+        outcomes.append(build(name, Path(folder), init=options.init, settings=options.settings))
         if not options.json:
             print(_line(outcomes[-1]), flush=True)
     if options.json:
@@ -69,15 +78,19 @@ def main() -> int:
     return 0 if all(outcome.ok for outcome in outcomes) else 1
 
 
-def build(name: str, folder: Path) -> Outcome:
-    """Build a copy of `folder` with the pyproject.toml of `name`."""
+def build(name: str, folder: Path, *, init: bool, settings: Sequence[str]) -> Outcome:
+    """Build a copy of `folder` with the pyproject.toml of `name`, or with that of `gpuwheel init`."""
     with tempfile.TemporaryDirectory() as scratch:
         project, out = Path(scratch, "project"), Path(scratch, "out")
         shutil.copytree(folder, project, symlinks=True, ignore=shutil.ignore_patterns(".git", "build", "out"))
-        shutil.copy(PROJECTS / f"{name}.toml", project / "pyproject.toml")
+        if init:
+            run([sys.executable, "-m", "gpuwheel", "init", project], env=dict(os.environ))
+        else:
+            shutil.copy(PROJECTS / f"{name}.toml", project / "pyproject.toml")
         start = time.perf_counter()
         pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
-        done = run([*pip, "--wheel-dir", out, project], env=dict(os.environ), check=False)
+        words = [word for setting in settings for word in ("-C", setting)]
+        done = run([*pip, *words, "--wheel-dir", out, project], env=dict(os.environ), check=False)
         seconds = round(time.perf_counter() - start, 1)
         if done.returncode != 0:
             return Outcome(name, "", 0, seconds, (), done.output[-2000:])
