@@ -12,7 +12,6 @@ from gpuwheel.compile import inner
 from gpuwheel.compile.device import check_budget, compile_group, summary
 from gpuwheel.compile.host import HostProject, shipped_headers, write_project
 from gpuwheel.compile.includes import toolkit_includes
-from gpuwheel.compile.libraries import LibraryStore
 from gpuwheel.compile.manifest import build_manifest, write_manifest
 from gpuwheel.compile.own_cmake import write_embed_setup
 from gpuwheel.compile.recipes import host_recipe
@@ -143,7 +142,7 @@ class EmbedBuild:
         wanted = Linked(frozenset(library.file for library in project.libraries), project.manifests)
         return link_once(
             self._session,
-            LibraryStore(self._cache, recipe),
+            recipe,
             lambda objects: self._link(replace(project, objects=objects), toolchain, work, out),
             wanted=wanted,
             work=work,

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel.compile import inner
-from gpuwheel.compile.libraries import LinkedFile
-from gpuwheel.wheel import Member, append_members, dist_info_folder, read_members
+from gpuwheel.compile.libraries import LibraryStore, LinkedFile
+from gpuwheel.wheel import Member, append_members, parse_wheel_name, read_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from gpuwheel.compile.libraries import LibraryStore, Output
+    from gpuwheel.compile.libraries import Output, Recipe
     from gpuwheel.pipeline.session import Session
 
 __all__ = ["Linked", "link_once"]
@@ -31,7 +31,7 @@ class Linked:
 
 def link_once(
     session: Session,
-    store: LibraryStore,
+    recipe: Recipe | None,
     link: Callable[[Mapping[Output, Path]], Path],
     *,
     wanted: Linked,
@@ -44,18 +44,20 @@ def link_once(
 
     Args:
         session: whose wheel.
-        store: what is kept of its project.
+        recipe: what the libraries are made from; `None` where that is not known whole, so nothing is kept.
         link: runs CMake, and returns a wheel in `out`.
         wanted: what that has to hold.
         work: holds the CMake folder.
         out: where to write the wheel.
     """
+    store = LibraryStore(session.cache, recipe)
     found = store.linked()
     if found is not None:
         session.reporter.step("compiled code did not change: linked libraries are taken from the cache")
         settings = inner.plain_settings(session.config.inner, session.cell.python_tag)
         wheel = inner.build_wheel(out, settings, editable=False)
-        folder = dist_info_folder(read_members(wheel), wheel.name)
+        name = parse_wheel_name(wheel.name)
+        folder = f"{name.distribution}-{name.version}.dist-info"
         named = {f"{package or folder}/{manifest.name}": manifest for package, manifest in wanted.manifests.items()}
         libraries = (Member(file.name, file.data, file.executable) for file in found)
         append_members(wheel, [*libraries, *(Member(name, file.read_bytes()) for name, file in named.items())])

@@ -12,7 +12,6 @@ from gpuwheel.compatibility import load_tables, nvcc_compression
 from gpuwheel.compile import inner
 from gpuwheel.compile.host import shipped_headers
 from gpuwheel.compile.includes import IncludeScanner
-from gpuwheel.compile.libraries import LibraryStore
 from gpuwheel.compile.manifest import write_manifest
 from gpuwheel.compile.memory import available_memory, nvcc_jobs
 from gpuwheel.compile.nvcc import NvccProject, library_file, nvcc_manifest, write_nvcc_project
@@ -116,7 +115,7 @@ class NvccBuild:
         )
         return link_once(
             session,
-            LibraryStore(session.cache, nvcc_recipe(project, settings=settings, environ=session.environ)),
+            nvcc_recipe(project, settings=settings, environ=session.environ),
             lambda objects: self._build(replace(project, objects=objects), work, out),
             wanted=wanted,
             work=work,

@@ -1,6 +1,6 @@
 """Reading and writing wheels and sdists: a library below the stages."""
 
-from gpuwheel.wheel.archive import Member, Packing, append_members, dist_info_folder, read_members, write_wheel
+from gpuwheel.wheel.archive import Member, Packing, append_members, read_members, write_wheel
 from gpuwheel.wheel.metadata import add_requirements, requirements
 from gpuwheel.wheel.naming import WheelName, parse_sdist_name, parse_wheel_name, sdist_name
 from gpuwheel.wheel.rewrite import WheelEdits, rewrite_sdist, rewrite_wheel
@@ -14,7 +14,6 @@ __all__ = [
     "WheelName",
     "add_requirements",
     "append_members",
-    "dist_info_folder",
     "parse_sdist_name",
     "parse_wheel_name",
     "read_members",
