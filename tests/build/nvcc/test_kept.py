@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,6 +57,11 @@ def test_a_source_that_did_not_change_is_not_compiled(
     log, again = build(plain)
     assert KEPT in log
     assert again == whole
+    elsewhere = replace(plain, root=tmp_path / "elsewhere" / "plain")
+    shutil.copytree(plain.root, elsewhere.root)
+    log, there = build(elsewhere)
+    assert KEPT in log
+    assert there == whole
 
     plain.replace("csrc/first.cu", "*x = 1", "*x = 2")
     log, mixed = build(plain)

@@ -201,7 +201,8 @@ def test_the_stable_extension_in_the_oldest_and_the_newest_torch(
         python = environment_with(release, version, interpreter, os.environ)
         layer = layer_on(python, tmp_path / minor)
         layer.install("--no-deps", wheel.path)
-        layer.run("-c", CALL_STABLE, cwd=tmp_path)
+        called = layer.run("-c", f"{CALL_STABLE}\nprint(torch.__version__)", cwd=tmp_path)
+        assert called.stdout.startswith(release)
 
 
 @pytest.mark.heavy
@@ -212,6 +213,17 @@ def test_a_cutlass_gemm_with_a_fused_epilogue(project: Callable[[str], Project],
     wheel = project("cutlass").wheel(tmp_path / "out", PYTHONPATH=path)
     assert {image.partition(" ")[0] for image in images(wheel, "nv_cutlass/libgemm.so")} == {"sm_80"}
     assert read_elf((wheel.root / "nv_cutlass/libgemm.so").read_bytes(), "libgemm.so").exports == ("nv_gemm_bias_relu",)
+    assert refusals(wheel) == []
+
+
+@pytest.mark.heavy
+def test_the_newest_pinned_nvcc(project: Callable[[str], Project], tmp_path: Path) -> None:
+    newest = max(version for version, toolkit in load_tables().cuda.items() if toolkit.nvcc)
+    stable = project("stable")
+    stable.replace("pyproject.toml", "[tool.gpuwheel]", f'[tool.gpuwheel]\ncuda = "{newest}"')
+    wheel = stable.wheel(tmp_path / "out")
+    assert images(wheel, "nv_stable/_C.so") == {"sm_80 zstd", "compute_80 zstd"}
+    assert json.loads((wheel.root / "nv_stable" / "_kernels.json").read_text())["toolkit"] == str(newest)
     assert refusals(wheel) == []
 
 

@@ -80,7 +80,9 @@ def test_it_holds_everything_with_digests(lock: Lock, pins: tuple[Pin, ...], tor
 
 def test_the_text_is_a_lock_file_as_pep_751_says(lock: Lock) -> None:
     document = tomllib.loads(render_lock(lock))
-    Pylock.from_dict(document)
+    assert {str(package.name) for package in Pylock.from_dict(document).packages} == {
+        package.name for package in lock.packages.packages
+    }
     schema = json.loads(resource("data", "lock.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(document["tool"]["gpuwheel"], schema)
 
