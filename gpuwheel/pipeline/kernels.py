@@ -158,7 +158,8 @@ class KernelsBuild:
                 {cuda: built[cuda][group] for cuda in toolkits if group in built[cuda]} for group in extension.kernels
             ]
             files.update(launcher_files(name, chosen, session.config.project.root))
-            by_package.setdefault(name.rpartition(".")[0].replace(".", "/"), set()).update(extension.kernels)
+            package = name.rpartition(".")[0] or name  # launchers are a package themselves
+            by_package.setdefault(package.replace(".", "/"), set()).update(extension.kernels)
         first = {name: (cuda, group) for cuda in reversed(list(built)) for name, group in built[cuda].items()}
         for package, names in by_package.items():
             manifest = build_manifest(
@@ -167,7 +168,7 @@ class KernelsBuild:
                 driver_floor=session.cell.driver_floor,
                 further={name: first[name][0] for name in names if first[name][0] != session.cell.cuda},
             )
-            files[f"{package}/{_MANIFEST}" if package else _MANIFEST] = manifest_bytes(manifest)
+            files[f"{package}/{_MANIFEST}"] = manifest_bytes(manifest)
         return dict(sorted(files.items()))
 
     def _sbom(self, toolchain: KernelsToolchain) -> bytes:

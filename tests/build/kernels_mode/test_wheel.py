@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from email.parser import BytesParser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,6 +94,18 @@ def test_one_wheel_for_every_platform(wheel: Path) -> None:
     components = {component["name"] for component in sbom["components"]}
     assert {"nvidia-cuda-nvrtc-cu12", "nvidia-cuda-nvrtc"} <= components
     assert "tools" not in sbom["metadata"], "no compiler for the host took part"
+
+
+def test_launchers_in_no_package_keep_their_manifest(project: Project, tmp_path: Path) -> None:
+    """At the top of site-packages, other distributions would write over it."""
+    top = replace(project, root=tmp_path / "project")
+    shutil.copytree(project.root, top.root)
+    pyproject = top.root / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace('"tiny_ops._kernels"', '"tiny_kernels"'))
+    built = top.hook("build_wheel", tmp_path / "out")
+    with zipfile.ZipFile(tmp_path / "out" / built) as archive:
+        found = [name for name in archive.namelist() if name.endswith("_kernels.json")]
+    assert found == ["tiny_kernels/_kernels.json"]
 
 
 def test_a_wheel_needs_the_pins_of_one_toolkit_and_no_cmake(project: Project, tmp_path: Path) -> None:
