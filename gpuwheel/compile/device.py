@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel.compile.costs import check_budget, summary
 from gpuwheel.compile.diagnostics import by_message
 from gpuwheel.compile.files import write_if_changed
 from gpuwheel.compile.header import EmbeddedImage, Launchable, assembly_text, header_text, image_identifiers
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.reporter import Reporter
     from gpuwheel.model.toolchain import DeviceCompiler
 
-__all__ = ["check_budget", "compile_group", "summary"]
+__all__ = ["compile_group"]
 
 _ALIGNMENT = 64
 

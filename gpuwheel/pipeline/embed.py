@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gpuwheel.audit.built import Expected
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile import inner
-from gpuwheel.compile.device import check_budget, compile_group, summary
+from gpuwheel.compile.device import compile_group
 from gpuwheel.compile.host import HostProject, shipped_headers, write_project
 from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.compile.manifest import build_manifest, write_manifest
@@ -178,19 +178,16 @@ class EmbedBuild:
         for group in kernel_groups(self._config, self._cell):
             targets = " ".join([*(a.sm for a in group.cubin_archs), *(a.compute for a in group.ptx_archs)])
             self._reporter.step(f"compiling kernels {group.name!r} for {targets}")
-            built[group.name] = compile_group(
-                group,
-                toolchain.device,
-                cache=self._cache,
-                out=out,
-                reporter=self._reporter,
-                jobs=self._jobs,
+            built[group.name] = self._session.judged(
+                compile_group(
+                    group,
+                    toolchain.device,
+                    cache=self._cache,
+                    out=out,
+                    reporter=self._reporter,
+                    jobs=self._jobs,
+                )
             )
-            for line in summary(built[group.name]):
-                self._reporter.info(line)
-            budget = self._config.settings.kernels[group.name].budget
-            if budget is not None:
-                check_budget(built[group.name], budget)
         return built
 
     def _write_manifests(

@@ -10,7 +10,7 @@ from gpuwheel.audit.built import Expected
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile import inner
 from gpuwheel.compile.cutile import compile_tile_group
-from gpuwheel.compile.device import check_budget, compile_group, summary
+from gpuwheel.compile.device import compile_group
 from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.compile.kernels_mode import launcher_files, write_install_project
 from gpuwheel.compile.manifest import build_manifest, manifest_bytes
@@ -132,20 +132,11 @@ class KernelsBuild:
                 targets = " ".join([*(a.sm for a in group.cubin_archs), *(a.compute for a in group.ptx_archs)])
                 report.step(f"compiling kernels {group.name!r} for {targets} with CUDA {cuda}")
                 folder = out / str(cuda)
-                built[cuda][group.name] = self._judged(
+                built[cuda][group.name] = self._session.judged(
                     compile_tile_group(group, tiles[cuda], cache=cache, out=folder, reporter=report, jobs=jobs)
                     if group.uses_cutile
                     else compile_group(group, devices[cuda], cache=cache, out=folder, reporter=report, jobs=jobs)
                 )
-        return built
-
-    def _judged(self, built: CompiledGroup) -> CompiledGroup:
-        """Say what a group costs, and hold it to its budget."""
-        for line in summary(built):
-            self._session.reporter.info(line)
-        budget = self._session.config.settings.kernels[built.name].budget
-        if budget is not None:
-            check_budget(built, budget)
         return built
 
     def _files(self, built: Mapping[MinorVersion, Mapping[str, CompiledGroup]]) -> dict[str, bytes]:

@@ -6,10 +6,12 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gpuwheel._cache import Cache
+from gpuwheel.compile.costs import check_budget, summary
 from gpuwheel.errors import ToolchainError
+from gpuwheel.model.kernels import CompiledGroup
 from gpuwheel.toolchain import Context
 from gpuwheel.toolchain.link_stubs import find_link_stubs
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from gpuwheel.toolchain.lock_check import BuildInputs
 
 __all__ = ["Compiled", "ModeBuild", "Session", "epoch_of"]
+
+Group = TypeVar("Group", bound=CompiledGroup)
 
 
 def epoch_of(environ: Mapping[str, str]) -> int | None:
@@ -117,6 +121,19 @@ class Session:
         """What is linked against in place of the machine's own libraries, for a lock."""
         stubs = self.link_stubs(host)
         return {} if stubs is None else {f"link-time libraries of {stubs.platform}": stubs.digest}
+
+    def judged(self, built: Group) -> Group:
+        """Say what a compiled kernel group costs, and hold it to its budget.
+
+        Raises:
+            CompileError: a kernel takes more registers.
+        """
+        for line in summary(built):
+            self.reporter.info(line)
+        budget = self.config.settings.kernels[built.name].budget
+        if budget is not None:
+            check_budget(built, budget)
+        return built
 
     @contextmanager
     def workspace(self, *, keep: bool) -> Iterator[Path]:
