@@ -19,6 +19,7 @@ from gpuwheel.cli.checks import Check, State
 from gpuwheel.cli.project_checks import Machine, project_report, runs_here
 from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import GpuwheelError
+from gpuwheel.model.cells import PYTHON
 from gpuwheel.toolchain import find_host_compiler
 from gpuwheel.toolchain.index_settings import read_index_settings
 from gpuwheel.toolchain.probe_driver import probe_driver
@@ -81,12 +82,13 @@ def _diagnose(
         tables = load_tables()
         asked = pool.submit(_ask, index) if network and index is not None else None
         project, cell = project_report(root, settings, Machine(environ, tables, cache))
+        with_host_code = cell is None or cell.mode not in {"kernels", PYTHON}
         return [
             *machine_checks.platform_checks(tables),
             *machine_checks.driver_checks(driver.result()),
             *machine_checks.toolkit_checks(probe_toolkits(environ)),
             *machine_checks.package_checks(),
-            machine_checks.host_compiler_check(host.result, needed=cell is None or cell.mode != "kernels"),
+            machine_checks.host_compiler_check(host.result, needed=with_host_code),
             *machine_checks.tool_checks({name: tool.result() for name, tool in tools.items()}),
             stored.result(),
             *misread,

@@ -11,6 +11,7 @@ import click
 
 from gpuwheel.cli import parameters
 from gpuwheel.errors import PlanError
+from gpuwheel.model.cells import PYTHON
 from gpuwheel.pipeline import Build
 from gpuwheel.plan import explain
 from gpuwheel.ui import Terminal
@@ -55,10 +56,10 @@ def _plan_document(decisions: tuple[Decision, ...]) -> dict[str, Any]:
                 "hint": decision.hint,
                 "notes": list(decision.notes),
                 "mode": decision.cell.mode,
-                "cuda": str(decision.cell.cuda),
+                "cuda": str(decision.cell.cuda) if decision.cell.mode != PYTHON else None,
                 "archs": [str(target) for target in decision.cell.archs],
                 "torch": f">={decision.cell.torch_floor}",
-                "driver": f">={decision.cell.driver_floor}",
+                "driver": f">={decision.cell.driver_floor}" if decision.cell.mode != PYTHON else None,
                 "platform": decision.cell.platform,
                 "coverage": [{"device": str(row.device), "served_by": row.served_by} for row in decision.coverage],
             }

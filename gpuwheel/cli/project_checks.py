@@ -13,6 +13,7 @@ from gpuwheel.compatibility import serves
 from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.config import host_libraries, kernel_groups, load_config, nvcc_libraries
 from gpuwheel.errors import ConfigError, GpuwheelError, LockError
+from gpuwheel.model.cells import PYTHON
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.plan import plan
@@ -80,10 +81,10 @@ def project_report(
         for number, warning in enumerate(config.warnings):
             report.problem(f"configuration-{number}", "configuration", State.WARNING, warning, fix=None)
         cell = _plan(config, machine, report)
-        if cell is not None:
+        if cell is not None and cell.mode != PYTHON:
             _toolchain(config, cell, machine, report)
-            if config.settings.locked:
-                _lock(root, settings, machine, report)
+        if cell is not None and config.settings.locked:
+            _lock(root, settings, machine, report)
     except GpuwheelError as error:
         subject = "configuration" if isinstance(error, ConfigError) else "toolchain"
         report.problem(subject, subject, State.ERROR, error.message, fix=error.hint)
@@ -199,12 +200,13 @@ def _download_size(pins: Sequence[Pin]) -> int:
 
 def runs_here(cell: Cell, driver: Driver) -> Iterator[Check]:
     """Whether the wheel would run on this machine, for those who mean to test it here."""
-    if driver.release is not None and driver.release < cell.driver_floor:
+    compiled = cell.mode != PYTHON
+    if compiled and driver.release is not None and driver.release < cell.driver_floor:
         found = f"too old for the wheel (found {driver.release}, expected {cell.driver_floor} or newer)"
         yield Check(
             "driver-floor", _SECTION, "NVIDIA driver", State.WARNING, found, fix="a newer driver, or a lower `driver`"
         )
-    for index, device in enumerate(driver.devices):
+    for index, device in enumerate(driver.devices if compiled else ()):
         if serves(cell.archs, device.arch) is None:
             found = f"no image serves {device.name}, compute capability {device.arch}"
             fix = f"add {device.arch} to archs"

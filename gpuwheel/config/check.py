@@ -48,10 +48,11 @@ def check_settings(settings: Settings, root: Path, origins: Mapping[str, str]) -
         Warnings: kernel groups that no extension uses, TORCH_CUDA_ARCH_LIST where a group has architectures of its own.
 
     Raises:
-        ConfigError: no extension; two extensions that cannot both exist; a kernel group that does not exist; an
-            architecture named twice; sources or folders that are not there; device code among C++ sources.
+        ConfigError: no extension, and no `nvmath` that does without; two extensions that cannot both exist; a kernel
+            group that does not exist; an architecture named twice; sources or folders that are not there; device code
+            among C++ sources.
     """
-    if not settings.extensions:
+    if not settings.extensions and (settings.nvmath is None or settings.kernels or settings.cmake is not None):
         msg = "tool.gpuwheel in pyproject.toml has no extension (found none, expected one or more)"
         raise ConfigError(msg, hint='add [tool.gpuwheel.extensions."package._C"] with sources = ["csrc/*.cpp"]')
     _check_archs(settings.archs, "archs", origins)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from gpuwheel.errors import ConfigError
-from gpuwheel.model.nvmath import NVMATH_EXTRAS, nvmath_requirement
+from gpuwheel.model.nvmath import NVMATH, NVMATH_EXTRAS, nvmath_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,7 @@ def check_extras(document: Mapping[str, Any], settings: Settings) -> None:
     """`[project]` must leave the extras to gpuwheel where gpuwheel writes any (PEP 621: a field has one writer).
 
     Raises:
-        ConfigError: `optional-dependencies` is static or not listed as dynamic, or an extra is declared twice.
+        ConfigError: `optional-dependencies` is static or not listed as dynamic, or an extra of `nvmath` names it again.
     """
     asking = "nvmath" if settings.nvmath is not None else "extras" if settings.extras else None
     if asking is None:
@@ -44,16 +45,18 @@ def check_extras(document: Mapping[str, Any], settings: Settings) -> None:
             f"extras)"
         )
         raise ConfigError(msg, hint=f'dynamic = ["dependencies", "{_FIELD}"] in [project]')
-    twice = sorted(NVMATH_EXTRAS.keys() & settings.extras.keys()) if settings.nvmath is not None else []
-    if twice:
-        msg = f"extras.{twice[0]} in pyproject.toml is an extra that nvmath makes (expected another name)"
-        raise ConfigError(msg, hint="rename it, or leave nvmath out and write its requirements there")
+    for name in NVMATH_EXTRAS if settings.nvmath is not None else ():
+        own = settings.extras[name].requires if name in settings.extras else ()
+        twice = next((text for text in own if canonicalize_name(Requirement(text).name) == NVMATH), None)
+        if twice is not None:
+            msg = f"extras.{name} in pyproject.toml names {NVMATH}, whose floor is the key nvmath (found {twice!r})"
+            raise ConfigError(msg, hint="take it out of the extra, or leave nvmath out")
 
 
 def extra_requirements(settings: Settings) -> tuple[str, ...]:
     """The Requires-Dist values of all extras that gpuwheel writes (PEP 508), in a fixed order."""
     nvmath = {} if settings.nvmath is None else {e: (nvmath_requirement(e, settings.nvmath),) for e in NVMATH_EXTRAS}
-    requires = {**nvmath, **{name: extra.requires for name, extra in settings.extras.items()}}
+    requires = {**nvmath, **{name: (*nvmath.get(name, ()), *own.requires) for name, own in settings.extras.items()}}
     return tuple(_within(requirement, extra) for extra, lines in requires.items() for requirement in lines)
 
 

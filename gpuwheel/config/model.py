@@ -225,11 +225,13 @@ class Settings:
     """Versions of nvmath-python that operators of the package use, as a floor. The package gets the extras `cu12` and
     `cu13`, which install it for one major of CUDA; `optional-dependencies` must be in `dynamic` of `[project]`."""
     extras: dict[ExtraName, Extra] = field(default_factory=dict)
-    """Further extras of the package, for a project whose `optional-dependencies` gpuwheel writes."""
+    """Further extras of the package, for a project whose `optional-dependencies` gpuwheel writes. Those named `cu12`
+    and `cu13` add to what `nvmath` makes."""
     kernels: dict[GroupName, Kernels] = field(default_factory=dict)
     """Kernel groups by name: device code, free of torch and Python headers, compiled once."""
     extensions: dict[ImportPath, Extension] = field(default_factory=dict)
-    """Extensions by import path: one shared library each, which lands there."""
+    """Extensions by import path: one shared library each, which lands there. A project with `nvmath` may have none: its
+    wheel then holds Python files alone."""
     sources: dict[Glob, SourceSettings] = field(default_factory=dict)
     """What is particular to some sources of extensions in mode `nvcc`, by glob; later tables add to earlier ones."""
     cmake: Glob | None = None

@@ -43,8 +43,9 @@ _PYTHON_HEADERS = ("Python.h", "pybind11/", "nanobind/", "torch/extension.h", "t
 
 
 def uses_torch(settings: Settings) -> bool:
-    """Whether any extension does."""
-    return any(extension.abi is not TorchAbi.NONE for extension in settings.extensions.values())
+    """Whether any extension does; a project without extensions is one of operators in Python, which do."""
+    extensions = settings.extensions.values()
+    return not extensions or any(extension.abi is not TorchAbi.NONE for extension in extensions)
 
 
 def check_nvcc(settings: Settings, root: Path, origins: Mapping[str, str]) -> None:

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from gpuwheel.model.archs import Arch, ArchTarget
     from gpuwheel.model.versions import DriverVersion, MinorVersion
 
-__all__ = ["Cell", "Coverage", "Decision"]
+__all__ = ["PYTHON", "Cell", "Coverage", "Decision"]
+
+PYTHON = "python"
+"""`Cell.mode` of a project without extensions: nothing is compiled, and no toolkit, architecture or driver matters."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,7 @@ class Cell:
     identifier: str
     """For example "embed-cu12.9-torch2.10-linux_x86_64": what `plan` lists and CI selects."""
     mode: str
+    """That of its extensions ("embed", "kernels", "nvcc"), or `PYTHON`."""
     cuda: MinorVersion
     archs: tuple[ArchTarget, ...]
     torch_floor: MinorVersion

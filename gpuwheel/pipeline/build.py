@@ -16,10 +16,12 @@ from gpuwheel.compile.presets import PRESETS_FILE, presets_document
 from gpuwheel.config import load_config, requirements
 from gpuwheel.config.model import Mode
 from gpuwheel.errors import ConfigError
+from gpuwheel.model.cells import PYTHON
 from gpuwheel.model.findings import Severity
 from gpuwheel.pipeline.embed import EmbedBuild
 from gpuwheel.pipeline.kernels import KernelsBuild
 from gpuwheel.pipeline.nvcc import NvccBuild
+from gpuwheel.pipeline.python import PythonBuild
 from gpuwheel.pipeline.session import Session, epoch_of
 from gpuwheel.plan import choose, linked_requirements, plan
 from gpuwheel.toolchain import check_platform, probe_platform
@@ -48,7 +50,11 @@ _WITH_HOST_CODE: Mapping[Mode, Callable[[Session], EmbedBuild | NvccBuild]] = {
     Mode.EMBED: EmbedBuild,
     Mode.NVCC: NvccBuild,
 }
-_MODES: Mapping[Mode, Callable[[Session], ModeBuild]] = {**_WITH_HOST_CODE, Mode.KERNELS: KernelsBuild}
+_MODES: Mapping[str, Callable[[Session], ModeBuild]] = {
+    **{mode.value: build for mode, build in _WITH_HOST_CODE.items()},
+    Mode.KERNELS.value: KernelsBuild,
+    PYTHON: PythonBuild,
+}
 
 
 def _place(made: Path, out: Path) -> int:
@@ -97,7 +103,7 @@ class Build:
 
     @cached_property
     def _mode(self) -> ModeBuild:
-        return _MODES[Mode(self.cell.mode)](self._session)
+        return _MODES[self.cell.mode](self._session)
 
     def plan(self) -> tuple[Decision, ...]:
         """Every candidate cell with its verdict; nothing is built."""
@@ -154,7 +160,7 @@ class Build:
         self.check_lock()
         if self._lock is not None:
             return locked_requirements(self._lock)
-        with_cmake = editable or self.cell.mode != Mode.KERNELS.value
+        with_cmake = self.cell.mode != PYTHON and (editable or self.cell.mode != Mode.KERNELS.value)
         tools = inner.requires(self.config.inner, editable=editable, with_cmake=with_cmake)
         return [*tools, *self._mode.requires()]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.compatibility import compression_for, coverage
 from gpuwheel.config.model import Mode, TorchAbi
-from gpuwheel.model.cells import Cell, Coverage, Decision
+from gpuwheel.model.cells import PYTHON, Cell, Coverage, Decision
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.plan.checks import problems
 from gpuwheel.plan.kernels_mode import kernels_problems
@@ -16,7 +16,7 @@ from gpuwheel.plan.nvcc import nvcc_notes, nvcc_problems
 from gpuwheel.plan.nvmath import nvmath_notes, nvmath_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from packaging.specifiers import SpecifierSet
 
@@ -43,10 +43,13 @@ class _Candidate:
 def plan(config: LoadedConfig, tables: Tables, *, machine: str = "x86_64") -> tuple[Decision, ...]:
     """Every candidate for a machine with its verdict, the preferred one first.
 
-    Identifiers read `MODE-cuCUDA-torchFLOOR-PLATFORM`, with `cp311` before the platform where Python matters.
+    Identifiers read `MODE-cuCUDA-torchFLOOR-PLATFORM`, with `cp311` before the platform where Python matters, and
+    without `cuCUDA` where nothing is compiled.
     A rejected candidate says all that is wrong with it, and never
     raises: `choose` does, where nothing is left to build.
     """
+    if not config.settings.extensions:
+        return (_without_extensions(config, tables),)
     return tuple(_decide(candidate, config, tables) for candidate in _candidates(config.settings, machine))
 
 
@@ -61,17 +64,42 @@ def _candidates(settings: Settings, machine: str) -> Iterator[_Candidate]:
                     yield from (_Candidate(mode, cuda, machine) for cuda in settings.cuda)
 
 
+def _without_extensions(config: LoadedConfig, tables: Tables) -> Decision:
+    """The one wheel of a project in Python alone, whose operators call libraries that its extras install."""
+    settings = config.settings
+    floor = _floor(settings.torch)
+    cell = Cell(
+        identifier=f"{PYTHON}-torch{floor}-{_NO_HOST_CODE}",
+        mode=PYTHON,
+        cuda=settings.cuda[0],
+        archs=(),
+        torch_floor=floor,
+        driver_floor=settings.driver,
+        compression=(),
+        platform=_NO_HOST_CODE,
+    )
+    found = (*problems(cell, config, tables), *nvmath_problems(settings, tables))
+    if found:
+        return _rejected(cell, found)
+    served = f"one wheel serves {_served(cell)}; it holds no device code"
+    return Decision(cell, accepted=True, reason=served, notes=nvmath_notes(settings, tables))
+
+
+def _rejected(cell: Cell, found: Sequence[Problem]) -> Decision:
+    return Decision(
+        cell,
+        accepted=False,
+        reason="; ".join(problem.reason for problem in found),
+        hint=next((problem.hint for problem in found if problem.hint), None),
+    )
+
+
 def _decide(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Decision:
     cell = _cell(candidate, config, tables)
     own = _own_problems(candidate.mode, cell, config, tables)
     found = (*problems(cell, config, tables), *own, *nvmath_problems(config.settings, tables))
     if found:
-        return Decision(
-            cell,
-            accepted=False,
-            reason="; ".join(problem.reason for problem in found),
-            hint=next((problem.hint for problem in found if problem.hint), None),
-        )
+        return _rejected(cell, found)
     served = coverage(tables, cell.archs)
     return Decision(
         cell,

@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 
 from gpuwheel.compatibility import toolkits_for
 from gpuwheel.config.model import Mode, TorchAbi
+from gpuwheel.model.cells import PYTHON
 from gpuwheel.model.versions import MinorVersion
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Problem:
 
 def problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem, ...]:
     """Everything that rejects the cell; empty where it can be built."""
+    if cell.mode == PYTHON:
+        return tuple(_python(cell, config, tables))
     return (
         *_toolkit(cell, config.settings, tables),
         *_torch(cell, tables),

@@ -202,6 +202,18 @@ def test_a_wheel_without_host_code_needs_no_compiler(machine: Machine) -> None:
     assert "torch-headers" not in checks
 
 
+def test_a_project_without_extensions_needs_no_compiler_at_all(machine: Machine) -> None:
+    (machine.root / "bin/c++").unlink()
+    head, _, _ = PYPROJECT.partition("[tool.gpuwheel]")
+    lists = head.replace('["dependencies"]', '["dependencies", "optional-dependencies"]')
+    text = f'{lists}[tool.gpuwheel]\nnvmath = ">=1.0"\n'
+    (machine.root / "project/pyproject.toml").write_text(text, encoding="utf-8")
+    checks = machine.document("--no-network")
+    assert checks["host-compiler"]["state"] == "note"
+    assert checks["wheel-0"]["where"] == "python-torch2.10-any"
+    assert not {"device-compiler", "torch-headers"} & checks.keys()
+
+
 def test_a_locked_project_without_its_lock_file(machine: Machine) -> None:
     lock = machine.document("--no-network", GPUWHEEL_LOCKED="1")["lock"]
     assert lock["state"] == "error"

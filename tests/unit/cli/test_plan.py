@@ -59,6 +59,29 @@ def test_the_document_follows_its_schema(project: Path) -> None:
     assert {row["device"]: row["served_by"] for row in cell["coverage"]}["8.6"] == "sm_80"
 
 
+def test_a_project_without_extensions_compiles_nothing(project: Path) -> None:
+    head, _, _ = PYPROJECT.partition("[tool.gpuwheel]")
+    lists = head.replace('["dependencies"]', '["dependencies", "optional-dependencies"]')
+    (project / "pyproject.toml").write_text(f'{lists}[tool.gpuwheel]\nnvmath = ">=1.0"\n', encoding="utf-8")
+    text = CliRunner().invoke(main, ["plan", str(project)]).stdout
+    assert text == (
+        "python-torch2.10-any  build: one wheel serves every Python, torch >=2.10; it holds no device code\n"
+    )
+    document = json.loads(CliRunner().invoke(main, ["plan", str(project), "--json"]).stdout)
+    jsonschema.validate(document, json.loads(resource("data", "plan.schema.json").read_text(encoding="utf-8")))
+    (cell,) = document["cells"]
+    assert (cell["mode"], cell["cuda"], cell["driver"], cell["archs"]) == ("python", None, None, [])
+
+
+def test_a_project_without_extensions_is_rejected_by_its_extras(project: Path) -> None:
+    head, _, _ = PYPROJECT.partition("[tool.gpuwheel]")
+    lists = head.replace('["dependencies"]', '["dependencies", "optional-dependencies"]')
+    (project / "pyproject.toml").write_text(f'{lists}[tool.gpuwheel]\nnvmath = ">=7.0"\n', encoding="utf-8")
+    result = CliRunner().invoke(main, ["plan", str(project)])
+    assert result.exit_code == 4
+    assert "python-torch2.10-any  reject: nvmath >=7.0 is newer than any" in result.stdout
+
+
 def test_a_plan_with_nothing_to_build_ends_with_the_code_of_plan_errors(project: Path) -> None:
     result = CliRunner().invoke(main, ["plan", str(project), "--json", "-C", "gpuwheel.archs=13.9"])
     assert result.exit_code == 4

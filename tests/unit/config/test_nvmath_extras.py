@@ -41,6 +41,28 @@ def test_further_extras_follow(project: Project) -> None:
     )
 
 
+def test_an_extra_of_nvmath_takes_more(project: Project) -> None:
+    more = '[tool.gpuwheel.extras.cu13]\nrequires = ["cuda-cccl[minimal-cu13]>=1.2"]'
+    config = project.write(project=BOTH, keys='nvmath = ">=1.0"', tables=more).load()
+    assert requirements(config)[1:] == (
+        'nvmath-python[cu12]>=1.0; extra == "cu12"',
+        'nvmath-python[cu13]>=1.0; extra == "cu13"',
+        'cuda-cccl[minimal-cu13]>=1.2; extra == "cu13"',
+    )
+
+
+def test_a_project_without_extensions(project: Project) -> None:
+    config = project.replace(f'{BOTH}[tool.gpuwheel]\nnvmath = ">=1.0"\n').load()
+    assert requirements(config)[0] == "torch>=2.10"
+
+
+@pytest.mark.parametrize("rest", ['cmake = "CMakeLists.txt"', '[tool.gpuwheel.kernels.fused]\nsources = ["csrc/*.cu"]'])
+def test_kernels_and_cmake_want_an_extension(project: Project, rest: str) -> None:
+    project.replace(f'{BOTH}[tool.gpuwheel]\nnvmath = ">=1.0"\n{rest}\n')
+    with pytest.raises(ConfigError, match="has no extension"):
+        project.load()
+
+
 def test_extras_without_nvmath(project: Project) -> None:
     config = project.write(project=BOTH, tables=OWN_EXTRA).load()
     assert [text.partition(";")[0] for text in requirements(config)] == ["torch>=2.10", "pytest>=8", "tomli"]
@@ -76,9 +98,9 @@ def test_extras_are_gpuwheels_even_where_dependencies_are_static(project: Projec
         (
             'dynamic = ["dependencies", "optional-dependencies"]',
             'nvmath = ">=1.0"',
-            '[tool.gpuwheel.extras.cu13]\nrequires = ["x"]',
-            r"^extras.cu13 .*an extra that nvmath makes",
-            "rename it",
+            '[tool.gpuwheel.extras.cu13]\nrequires = ["x", "nvmath_python[cu13]>=0.9"]',
+            r"^extras.cu13 .*names nvmath-python, whose floor is the key nvmath \(found 'nvmath_python\[cu13\]>=0.9'\)",
+            "take it out",
         ),
     ],
 )

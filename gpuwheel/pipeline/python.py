@@ -1,0 +1,51 @@
+"""A project without extensions: nothing is compiled, and its wheel holds Python files alone."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from gpuwheel.audit.built import Expected
+from gpuwheel.compile import inner
+from gpuwheel.model.toolchain import KernelsToolchain
+from gpuwheel.pipeline.session import Compiled
+from gpuwheel.toolchain.lock_check import BuildInputs
+from gpuwheel.wheel import toolchain_sbom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gpuwheel.pipeline.session import Session
+
+__all__ = ["PythonBuild"]
+
+
+class PythonBuild:
+    """Builds one cell."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def requires(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def inputs(self) -> BuildInputs:
+        """Nothing."""
+        return BuildInputs((), (), None)
+
+    def fetch(self) -> None:
+        """There is nothing to fetch."""
+
+    @contextmanager
+    def compiled(self, *, editable: bool) -> Iterator[Compiled]:
+        """The inner backend's wheel, which is gone afterwards."""
+        session = self._session
+        with session.cache.scratch() as out:
+            wheel = inner.build_wheel(out, inner.pure_settings(session.config.inner), editable=editable)
+            expected = Expected(torch_floor=session.cell.torch_floor, with_kernels=(), build_folders=())
+            yield Compiled(wheel, expected, self._sbom())
+
+    def _sbom(self) -> bytes:
+        """No compiler took part."""
+        return toolchain_sbom(KernelsToolchain(()), self._session.config.project.name, self._session.epoch)

@@ -1,0 +1,78 @@
+"""A project whose operators call nvmath-python from Python: nothing is compiled, by whatever frontend."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+from email.parser import BytesParser
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gpuwheel import backend
+from gpuwheel.audit import audit_wheel
+from gpuwheel.compatibility import load_tables
+from gpuwheel.wheel import read_members
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXTRAS = [
+    "torch>=2.10",
+    'nvmath-python[cu12]>=1.0; extra == "cu12"',
+    'nvmath-python[cu13]>=1.0; extra == "cu13"',
+    'pytest>=8; extra == "test"',
+]
+
+
+@pytest.fixture
+def pure(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder."""
+    file = project / "pyproject.toml"
+    extension = '[tool.gpuwheel.extensions."epilogs._C"]\nsources = ["*.cpp"]\n'
+    file.write_text(file.read_text(encoding="utf-8").replace(extension, ""), encoding="utf-8")
+    (project / "ops.cpp").unlink()
+    package = project / "src/epilogs/__init__.py"
+    package.parent.mkdir(parents=True)
+    package.write_text("ANSWER = 42\n", encoding="utf-8")
+    monkeypatch.chdir(project)
+    return project
+
+
+def requirements(metadata: bytes) -> list[str]:
+    return BytesParser().parsebytes(metadata).get_all("Requires-Dist", [])
+
+
+def test_the_wheel_is_python_alone_and_keeps_its_claims(pure: Path, tmp_path: Path) -> None:
+    name = backend.build_wheel(str(tmp_path))
+    assert name == "epilogs-1.0-py3-none-any.whl"
+    members = read_members(tmp_path / name)
+    assert set(members) - {f"epilogs-1.0.dist-info/{file}" for file in ("METADATA", "WHEEL", "RECORD")} == {
+        "epilogs/__init__.py",
+        "epilogs-1.0.dist-info/sboms/gpuwheel.cdx.json",
+    }
+    assert requirements(members["epilogs-1.0.dist-info/METADATA"].data) == EXTRAS
+    assert audit_wheel(tmp_path / name, load_tables()) == ()
+    backend.build_sdist(str(tmp_path))
+    with tarfile.open(tmp_path / "epilogs-1.0.tar.gz") as archive:
+        info = archive.extractfile("epilogs-1.0/PKG-INFO")
+        assert info is not None
+        assert requirements(info.read()) == EXTRAS
+    assert pure.is_dir()
+
+
+@pytest.mark.usefixtures("pure")
+def test_no_tool_is_asked_for() -> None:
+    assert backend.get_requires_for_build_wheel() == []
+    assert backend.get_requires_for_build_editable() == []
+
+
+def test_an_editable_install_follows_the_sources(pure: Path, tmp_path: Path) -> None:
+    name = backend.build_editable(str(tmp_path))
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", str(tmp_path / "site")]
+    subprocess.run([*install, str(tmp_path / name)], check=True, capture_output=True)  # noqa: TID251 (a user's frontend)
+    (pure / "src/epilogs/__init__.py").write_text("ANSWER = 43\n", encoding="utf-8")
+    program = f"import site; site.addsitedir({str(tmp_path / 'site')!r}); import epilogs; print(epilogs.ANSWER)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)  # noqa: TID251 (a user's program)
+    assert done.stdout == "43\n"
