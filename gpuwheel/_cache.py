@@ -1,4 +1,4 @@
-"""The cache on disk: `<root>/v1/{images,libraries,sdk,toolchains,builds,tmp}`. Safe to share and to delete.
+"""The cache on disk: `<root>/v1/{images,libraries,sdk,templates,toolchains,builds,tmp}`. Safe to share and to delete.
 
 An entry appears by one rename, whole or not at all, so a reader needs no lock and works on a read-only cache. Its time
 of modification is that of its last use, to the hour. A scratch folder and a kept one are locked while a build is in it.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cache", "Entry", "Kind"]
 
-Kind: TypeAlias = Literal["images", "libraries", "sdk", "toolchains"]
+Kind: TypeAlias = Literal["images", "libraries", "sdk", "templates", "toolchains"]
 
 _LAYOUT = "v1"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # "+" is in local versions

@@ -7,6 +7,7 @@ from pathlib import Path
 __all__ = ["resource"]
 
 _ROOT = Path(__file__).resolve().parent
+_TEMPLATES = "templates"  # beside the package in the repository, inside it in a wheel
 
 
 def resource(*parts: str) -> Path:
@@ -15,6 +16,8 @@ def resource(*parts: str) -> Path:
     gpuwheel is always installed unpacked (compilers read its headers by path), so a plain path is right.
     """
     path = _ROOT.joinpath(*parts)
+    if not path.exists() and parts[0] == _TEMPLATES:
+        path = _ROOT.parent.joinpath(*parts)
     if not path.exists():
         msg = f"gpuwheel's own file {'/'.join(parts)} is missing: the installation is damaged"
         raise FileNotFoundError(msg)

@@ -14,9 +14,11 @@ __all__ = [
     "DataError",
     "GpuwheelError",
     "LockError",
+    "MergeConflictError",
     "NetworkError",
     "PlanError",
     "PlatformError",
+    "ScaffoldError",
     "ToolchainError",
 ]
 
@@ -99,3 +101,15 @@ class LockError(ToolchainError):
     """A locked build would use something that its lock file does not name, or there is no lock file."""
 
     exit_code = 12
+
+
+class ScaffoldError(GpuwheelError):
+    """A project cannot be made from a template, or not be brought up to a later one."""
+
+    exit_code = 13
+
+
+class MergeConflictError(ScaffoldError):
+    """A project was updated, and some of its changes and the template's exclude each other."""
+
+    exit_code = 14

@@ -29,6 +29,7 @@ class _Entry(NamedTuple):
 
 
 _COMMANDS = {
+    "new": _Entry("gpuwheel.cli.new:new_command", "Make a project of GPU operators from a template."),
     "init": _Entry("gpuwheel.cli.init:init_command", "Add gpuwheel to a project that builds by setup.py."),
     "plan": _Entry("gpuwheel.cli.plan:plan_command", "Which wheels a project gives, and why not others."),
     "doctor": _Entry(

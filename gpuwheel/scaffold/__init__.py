@@ -1,0 +1,17 @@
+"""Projects from templates: `gpuwheel new` and `gpuwheel update`, over copier."""
+
+from __future__ import annotations
+
+from gpuwheel.scaffold.new import NewProject, Wanted, make_project
+from gpuwheel.scaffold.questions import questions, read_answers, template_summaries
+from gpuwheel.scaffold.templates import template_names
+
+__all__ = [
+    "NewProject",
+    "Wanted",
+    "make_project",
+    "questions",
+    "read_answers",
+    "template_names",
+    "template_summaries",
+]

@@ -1,0 +1,158 @@
+"""Makes a project from a template: whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from gpuwheel.errors import ScaffoldError
+from gpuwheel.scaffold.git import Git, users_environment
+from gpuwheel.scaffold.questions import check_answers, need_copier
+from gpuwheel.scaffold.rendering import Rendering, ask, render
+from gpuwheel.scaffold.repository import open_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gpuwheel._cache import Cache
+
+__all__ = ["NewProject", "Wanted", "make_project"]
+
+_GIT_FOLDER = ".git"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for."""
+
+    target: Path
+    answers: Mapping[str, object] = field(default_factory=dict)
+    """Answers given in advance; the others have defaults, or are asked for."""
+    asks: bool = False
+    git: bool = True
+    """Whether the project becomes a git repository, unless it is inside one."""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class NewProject:
+    """What was made."""
+
+    path: Path
+    version: str
+    """Of the templates."""
+    answers: Mapping[str, str | bool]
+    files: tuple[str, ...]
+    """Relative to the project, sorted."""
+    is_repository: bool
+    """Whether a git repository was begun for it."""
+
+
+def make_project(wanted: Wanted, *, cache: Cache, environ: Mapping[str, str]) -> NewProject:
+    """Render a template into a folder beside the target and rename that; an error or an interrupt leaves nothing.
+
+    Raises:
+        ScaffoldError: the target is there and not empty, an answer is not valid, or copier or git is missing.
+        CacheError: the cache cannot be written.
+    """
+    need_copier()
+    _refuse_full(wanted.target)
+    answers = check_answers(wanted.answers)
+    repository = open_repository(cache, environ)
+    git = Git(users_environment(environ))
+    parent = _existing(wanted.target)
+    defaults = {"project_name": wanted.target.name}
+    if author := git.tried("config", "--get", "user.name", cwd=parent).stdout.strip():
+        defaults["author"] = author
+    if wanted.asks:
+        answers = ask(wanted.target, answers, defaults)
+    with _named_errors(wanted.target), _staged(wanted.target, write=not wanted.dry_run) as folder:
+        asked = render(Rendering(folder, answers, defaults), repository, environ)
+        _refuse_unasked(answers, asked)
+        files = tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()))
+        begins = wanted.git and git.top_level(parent) is None
+        if begins:
+            git("init", "--quiet", "--initial-branch=main", ".", cwd=folder)
+    return NewProject(wanted.target, repository.current.removeprefix("v"), asked, files, begins)
+
+
+def _refuse_full(target: Path) -> None:
+    """A folder may be there if it is empty, or holds an empty git repository's `.git` alone."""
+    if not target.is_dir():
+        if os.path.lexists(target):
+            msg = f"{target} is not a folder (expected an empty one, or nothing)"
+            raise ScaffoldError(msg, hint="choose another path")
+        return
+    names = sorted({path.name for path in target.iterdir()} - {_GIT_FOLDER})
+    if not names:
+        return
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004 (enough to know the folder by)
+    msg = f"{target} is not empty (found {', '.join(names[:3])}{more}; expected an empty folder, or nothing)"
+    hint = "choose another path"
+    if "setup.py" in names:
+        hint = f"it has a setup.py: gpuwheel init {target} adds gpuwheel to a project that is there"
+    raise ScaffoldError(msg, hint=hint)
+
+
+def _refuse_unasked(given: Mapping[str, object], asked: Mapping[str, object]) -> None:
+    for key in given:
+        if key not in asked:
+            msg = f"template {asked['template']} does not ask for {key} (expected one of {', '.join(asked)})"
+            raise ScaffoldError(msg, hint=f"leave out {key}, or choose another template")
+
+
+def _existing(path: Path) -> Path:
+    """The nearest folder above that is there, or `path` itself."""
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+
+
+def _refuse_there(path: Path) -> None:
+    if os.path.lexists(path):
+        msg = f"{path} appeared meanwhile (expected an empty folder)"
+        raise ScaffoldError(msg, hint="choose another path")
+
+
+@contextmanager
+def _named_errors(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        msg = f"{target} cannot be made ({error.strerror}: {error.filename})"
+        raise ScaffoldError(msg, hint="choose another path") from error
+
+
+@contextmanager
+def _staged(target: Path, *, write: bool) -> Iterator[Path]:
+    """A folder of the target's name to write into, which takes the target's place at the end of the block.
+
+    Nothing is left of it after an error or an interrupt, nor where `write` is not set.
+    """
+    with TemporaryDirectory(prefix=f".{target.name}.", dir=_existing(target) if write else None) as scratch:
+        folder = Path(scratch, target.name)
+        folder.mkdir()
+        yield folder
+        if not write:
+            return
+        if target.is_dir():
+            _move_contents(folder, target)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(target)
+
+
+def _move_contents(source: Path, target: Path) -> None:
+    """Move everything, or nothing."""
+    names = sorted(path.name for path in source.iterdir())
+    try:
+        for name in names:
+            _refuse_there(target / name)
+            (source / name).rename(target / name)
+    except BaseException:
+        for name in names:
+            if not os.path.lexists(source / name):
+                (target / name).rename(source / name)
+        raise

@@ -1,0 +1,102 @@
+"""The repository that copier updates from: a tag for each release's templates, out of the bundle in gpuwheel.
+
+Copier can only update from a tagged git source. It knows this one by the stable name `SOURCE`, which stands in
+projects; git finds the copy in this machine's cache through `url.<path>.insteadOf`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from gpuwheel import __version__
+from gpuwheel._resources import resource
+from gpuwheel.scaffold.git import Git, plain_environment
+from gpuwheel.scaffold.templates import RELEASES, current_tree, digest, write_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gpuwheel._cache import Cache
+
+__all__ = ["SOURCE", "Repository", "fill_repository", "open_repository"]
+
+SOURCE = "gpuwheel://templates.git"
+"""What projects call it. It ends in `.git`, by which copier knows a repository."""
+
+_LAYOUT = "1"
+_WHEN = "2000-01-01T00:00:00+00:00"
+_SOMEBODY = {
+    f"GIT_{role}_{what}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "gpuwheel"), ("EMAIL", "templates@gpuwheel.invalid"), ("DATE", _WHEN))
+}
+
+
+@dataclass(frozen=True)
+class Repository:
+    """Every release's templates up to those of this gpuwheel."""
+
+    path: Path
+    current: str
+    """The tag of this gpuwheel's templates: `v0.2.0`, or `v0.2.0+1a2b3c4d5e` if they are not those of the release."""
+    tags: tuple[str, ...]
+
+    def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """`environ` in which git finds the repository under its stable name."""
+        return plain_environment(environ) | {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": f"url.{self.path.as_uri()}.insteadOf",
+            "GIT_CONFIG_VALUE_0": SOURCE,
+        }
+
+
+def open_repository(cache: Cache, environ: Mapping[str, str]) -> Repository:
+    """The repository in the cache, made on first use.
+
+    Raises:
+        ScaffoldError: there is no git.
+        CacheError: the cache cannot be written.
+    """
+    git = Git(plain_environment(environ))
+    tree = current_tree()
+    bundle = _bundle(resource("templates"))
+    releases = bundle.read_bytes() if bundle else b""
+    key = sha256("\0".join([_LAYOUT, __version__, digest(tree), sha256(releases).hexdigest()]).encode()).hexdigest()
+    path = cache.publish_tree("templates", key[:32], lambda folder: fill_repository(git, folder, tree, bundle))
+    current = git("tag", "--points-at", "HEAD", cwd=path)
+    return Repository(path, current, tuple(git("tag", "--list", cwd=path).splitlines()))
+
+
+def fill_repository(git: Git, folder: Path, tree: Mapping[str, Path], bundle: Path | None) -> None:
+    """Make the repository in an empty folder; the templates of `tree` are its HEAD, with a tag of their own.
+
+    The same templates make the same commit, on every machine. The tag is the version's where the bundle has the same
+    templates under it, and else has their digest behind the version (a local version of PEP 440, which sorts after it).
+    """
+    git("init", "--quiet", "--bare", "--initial-branch=main", ".", cwd=folder)
+    if bundle:
+        git("fetch", "--quiet", bundle, "refs/tags/*:refs/tags/*", cwd=folder)
+    with TemporaryDirectory() as scratch:
+        write_tree(tree, Path(scratch, "tree"))
+        places = {"GIT_DIR": str(folder), "GIT_WORK_TREE": f"{scratch}/tree", "GIT_INDEX_FILE": f"{scratch}/index"}
+        git("add", "--all", "--force", ".", cwd=Path(scratch, "tree"), **places)
+        written = git("write-tree", cwd=folder, **places)
+    tag = f"v{__version__}"
+    released = git.tried("rev-parse", "--verify", "--quiet", f"{tag}^{{tree}}", cwd=folder).stdout.strip()
+    if released == written:
+        git("update-ref", "refs/heads/main", tag, cwd=folder)
+        return
+    tag = f"{tag}+{written[:10]}"
+    commit = git("commit-tree", "-m", f"Templates of gpuwheel {tag[1:]}", written, cwd=folder, **_SOMEBODY)
+    git("update-ref", "refs/heads/main", commit, cwd=folder)
+    git("tag", tag, commit, cwd=folder)
+
+
+def _bundle(templates: Path) -> Path | None:
+    """The past releases; `None` before the first."""
+    path = templates / RELEASES
+    return path if path.exists() else None
