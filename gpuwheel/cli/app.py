@@ -30,6 +30,7 @@ class _Entry(NamedTuple):
 
 _COMMANDS = {
     "new": _Entry("gpuwheel.cli.new:new_command", "Make a project of GPU operators from a template."),
+    "update": _Entry("gpuwheel.cli.update:update_command", "Bring a later template into a project made by new."),
     "init": _Entry("gpuwheel.cli.init:init_command", "Add gpuwheel to a project that builds by setup.py."),
     "plan": _Entry("gpuwheel.cli.plan:plan_command", "Which wheels a project gives, and why not others."),
     "doctor": _Entry(

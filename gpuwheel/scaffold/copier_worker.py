@@ -49,9 +49,7 @@ def _render(request: dict[str, Any]) -> dict[str, Any]:
 
     options = {"settings": Settings(), "defaults": True, "overwrite": True, "quiet": True, "vcs_ref": request["tag"]}
     if request["conflict"]:
-        worker = run_update(
-            request["destination"], request["answers"], conflict=request["conflict"], skip_answered=True, **options
-        )
+        worker = run_update(request["destination"], request["answers"], conflict=request["conflict"], **options)
     else:
         worker = run_copy(
             request["source"], request["destination"], request["answers"], user_defaults=request["defaults"], **options

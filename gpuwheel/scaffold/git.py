@@ -53,17 +53,17 @@ class Git:
             msg = f"git is too old (found {said}, expected {expected} or newer)"
             raise ScaffoldError(msg, hint="install a newer git: https://git-scm.com/downloads")
 
-    def __call__(self, *words: str | Path, cwd: Path, **variables: str) -> str:
+    def __call__(self, *words: str | Path, cwd: Path, stdin: str | None = None, **variables: str) -> str:
         """What git prints, without the last line break.
 
         Raises:
             ProcessFailedError: it failed.
         """
-        return self.tried(*words, cwd=cwd, check=True, **variables).stdout.rstrip("\n")
+        return run(["git", *words], cwd=cwd, env=self.environ | variables, stdin=stdin).stdout.rstrip("\n")
 
-    def tried(self, *words: str | Path, cwd: Path, check: bool = False, **variables: str) -> Completed:
+    def tried(self, *words: str | Path, cwd: Path) -> Completed:
         """What git left, whether it succeeded or not."""
-        return run(["git", *words], cwd=cwd, env=self.environ | variables, check=check)
+        return run(["git", *words], cwd=cwd, env=self.environ, check=False)
 
     def top_level(self, folder: Path) -> str | None:
         """The work tree that `folder` is in, if it is in one."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.errors import ScaffoldError
 from gpuwheel.scaffold.git import Git, users_environment
-from gpuwheel.scaffold.questions import check_answers, need_copier
+from gpuwheel.scaffold.questions import check_answers, need_copier, refuse_unasked
 from gpuwheel.scaffold.rendering import Rendering, ask, render
 from gpuwheel.scaffold.repository import open_repository
 
@@ -72,7 +72,7 @@ def make_project(wanted: Wanted, *, cache: Cache, environ: Mapping[str, str]) ->
         answers = ask(wanted.target, answers, defaults)
     with _named_errors(wanted.target), _staged(wanted.target, write=not wanted.dry_run) as folder:
         asked = render(Rendering(folder, answers, defaults), repository, environ)
-        _refuse_unasked(answers, asked)
+        refuse_unasked(answers, asked)
         files = tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()))
         begins = wanted.git and git.top_level(parent) is None
         if begins:
@@ -96,13 +96,6 @@ def _refuse_full(target: Path) -> None:
     if "setup.py" in names:
         hint = f"it has a setup.py: gpuwheel init {target} adds gpuwheel to a project that is there"
     raise ScaffoldError(msg, hint=hint)
-
-
-def _refuse_unasked(given: Mapping[str, object], asked: Mapping[str, object]) -> None:
-    for key in given:
-        if key not in asked:
-            msg = f"template {asked['template']} does not ask for {key} (expected one of {', '.join(asked)})"
-            raise ScaffoldError(msg, hint=f"leave out {key}, or choose another template")
 
 
 def _existing(path: Path) -> Path:

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["Question", "check_answers", "need_copier", "questions", "read_answers", "template_summaries"]
+__all__ = [
+    "Question",
+    "check_answers",
+    "need_copier",
+    "questions",
+    "read_answers",
+    "read_document",
+    "refuse_unasked",
+    "template_summaries",
+]
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _INSTALL = "pip install 'gpuwheel[new]'"
@@ -70,11 +79,20 @@ def read_answers(path: Path) -> dict[str, Any]:
     Raises:
         ScaffoldError: it cannot be read, or is no mapping.
     """
+    return {key: value for key, value in read_document(path).items() if not key.startswith("_")}
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """An answers file with what copier notes in it, under keys that begin with "_".
+
+    Raises:
+        ScaffoldError: it cannot be read, or is no mapping.
+    """
     document = _load(path)
     if not isinstance(document, dict):
         msg = f"{path} holds no answers (found {type(document).__name__}, expected lines of key: value)"
         raise ScaffoldError(msg)
-    return {str(key): value for key, value in document.items() if not str(key).startswith("_")}
+    return {str(key): value for key, value in document.items()}
 
 
 def check_answers(given: Mapping[str, object]) -> dict[str, str | bool]:
@@ -91,6 +109,18 @@ def check_answers(given: Mapping[str, object]) -> dict[str, str | bool]:
             raise ScaffoldError(msg, hint=_similar(key, known))
         answers[key] = _checked(known[key], value)
     return answers
+
+
+def refuse_unasked(given: Mapping[str, object], asked: Mapping[str, object]) -> None:
+    """Answers to questions that the other answers leave out would change nothing.
+
+    Raises:
+        ScaffoldError: there is one.
+    """
+    for key in given:
+        if key not in asked:
+            msg = f"template {asked['template']} does not ask for {key} (expected one of {', '.join(asked)})"
+            raise ScaffoldError(msg, hint=f"leave out {key}, or choose another template")
 
 
 def _checked(question: Question, value: object) -> str | bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from gpuwheel._cache import Cache
 
-__all__ = ["SOURCE", "Repository", "fill_repository", "open_repository"]
+__all__ = ["SOURCE", "Repository", "fill_repository", "open_repository", "released_bundle", "tag_templates"]
 
 SOURCE = "gpuwheel://templates.git"
 """What projects call it. It ends in `.git`, by which copier knows a repository."""
@@ -63,7 +63,7 @@ def open_repository(cache: Cache, environ: Mapping[str, str]) -> Repository:
     """
     git = Git(plain_environment(environ))
     tree = current_tree()
-    bundle = _bundle(resource("templates"))
+    bundle = released_bundle(resource("templates"))
     releases = bundle.read_bytes() if bundle else b""
     key = sha256("\0".join([_LAYOUT, __version__, digest(tree), sha256(releases).hexdigest()]).encode()).hexdigest()
     path = cache.publish_tree("templates", key[:32], lambda folder: fill_repository(git, folder, tree, bundle))
@@ -80,23 +80,31 @@ def fill_repository(git: Git, folder: Path, tree: Mapping[str, Path], bundle: Pa
     git("init", "--quiet", "--bare", "--initial-branch=main", ".", cwd=folder)
     if bundle:
         git("fetch", "--quiet", bundle, "refs/tags/*:refs/tags/*", cwd=folder)
-    with TemporaryDirectory() as scratch:
-        write_tree(tree, Path(scratch, "tree"))
-        places = {"GIT_DIR": str(folder), "GIT_WORK_TREE": f"{scratch}/tree", "GIT_INDEX_FILE": f"{scratch}/index"}
-        git("add", "--all", "--force", ".", cwd=Path(scratch, "tree"), **places)
-        written = git("write-tree", cwd=folder, **places)
-    tag = f"v{__version__}"
-    released = git.tried("rev-parse", "--verify", "--quiet", f"{tag}^{{tree}}", cwd=folder).stdout.strip()
-    if released == written:
-        git("update-ref", "refs/heads/main", tag, cwd=folder)
-        return
-    tag = f"{tag}+{written[:10]}"
-    commit = git("commit-tree", "-m", f"Templates of gpuwheel {tag[1:]}", written, cwd=folder, **_SOMEBODY)
+    written = _store(git, folder, tree)
+    release = f"v{__version__}"
+    if git.tried("rev-parse", "--verify", "--quiet", f"{release}^{{tree}}", cwd=folder).stdout.strip() == written:
+        git("update-ref", "refs/heads/main", release, cwd=folder)
+    else:
+        tag_templates(git, folder, written, f"{release}+{written[:10]}")
+
+
+def tag_templates(git: Git, folder: Path, tree: str, tag: str) -> None:
+    """Make a commit of git's tree object `tree`, which no other tag has, and let it be HEAD."""
+    commit = git("commit-tree", "-m", f"Templates of gpuwheel {tag[1:]}", tree, cwd=folder, **_SOMEBODY)
     git("update-ref", "refs/heads/main", commit, cwd=folder)
     git("tag", tag, commit, cwd=folder)
 
 
-def _bundle(templates: Path) -> Path | None:
+def _store(git: Git, folder: Path, tree: Mapping[str, Path]) -> str:
+    """Put files into the repository; the id of the tree object that holds them."""
+    with TemporaryDirectory() as scratch:
+        write_tree(tree, Path(scratch, "tree"))
+        places = {"GIT_DIR": str(folder), "GIT_WORK_TREE": f"{scratch}/tree", "GIT_INDEX_FILE": f"{scratch}/index"}
+        git("add", "--all", "--force", ".", cwd=Path(scratch, "tree"), **places)
+        return git("write-tree", cwd=folder, **places)
+
+
+def released_bundle(templates: Path) -> Path | None:
     """The past releases; `None` before the first."""
     path = templates / RELEASES
     return path if path.exists() else None
