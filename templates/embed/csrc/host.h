@@ -1,0 +1,40 @@
+// What the host half of every operator needs.
+#pragma once
+
+#include <gpuwheel/torch.h>
+
+#include <algorithm>
+#include <type_traits>
+
+#include "fused.kernels.h"  // written by gpuwheel, from the compiled kernels
+#include "operators.h"
+
+
+constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Calls cuda(zero) or cpu(zero) with a value of x's element type, unless x is empty.
+template <typename Cuda, typename Cpu>
+void dispatch(const char* op, const Tensor& x, const Cuda& cuda, const Cpu& cpu) {
+  if (x.is_cuda()) {
+    const gpuwheel::DeviceGuard guard(x);
+    gpuwheel::dispatch<gpuwheel::Floats>(op, x, [&](auto zero) { if (x.numel() != 0) cuda(zero); });
+  } else {
+    gpuwheel::dispatch<gpuwheel::FloatsAndDouble>(op, x, [&](auto zero) { if (x.numel() != 0) cpu(zero); });
+  }
+}
+
+// Calls launch(n) with a constant: how many elements a thread can load at once from tensors with `size` elements per row.
+template <typename T, typename Launch, typename... Tensors>
+void with_vectors(int64_t size, const Launch& launch, const Tensors&... tensors) {
+  constexpr int kWidest = 16 / sizeof(T);
+  if (size % kWidest == 0 && gpuwheel::aligned(16, tensors...)) return launch(std::integral_constant<int, kWidest>());
+  launch(std::integral_constant<int, 1>());
+}
+
+// f(i) for i < count, on torch's CPU threads. `work`: elements that a call handles.
+template <typename F>
+void parallel(int64_t count, int64_t work, const F& f) {
+  gpuwheel::parallel_for(0, count, std::max<int64_t>(1, 16384 / work), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) f(i);
+  });
+}

@@ -1,0 +1,41 @@
+// Elementwise: a thread computes one vector of N elements; the grid covers all of them.
+#include "swiglu.h"
+
+#include "vectors.cuh"
+
+namespace kernels {
+
+using Op = SwiGlu<float>;
+
+__device__ __forceinline__ int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
+
+template <typename T, int N>
+__global__ void swiglu(T* __restrict__ y, const T* __restrict__ gate, const T* __restrict__ up, int64_t vectors) {
+  const int64_t i = thread_index();
+  if (i >= vectors) return;
+  const Vector<T, N> a = load<N>(gate, i), b = load<N>(up, i);
+  Vector<T, N> out;
+  for (int j = 0; j < N; ++j) out[j] = static_cast<T>(Op::forward(static_cast<float>(a[j]), static_cast<float>(b[j])));
+  store(y, i, out);
+}
+
+template <typename T, int N>
+__global__ void swiglu_backward(T* __restrict__ grad_gate, T* __restrict__ grad_up, const T* __restrict__ grad,
+                                const T* __restrict__ gate, const T* __restrict__ up, int64_t vectors) {
+  const int64_t i = thread_index();
+  if (i >= vectors) return;
+  const Vector<T, N> g = load<N>(grad, i), a = load<N>(gate, i), b = load<N>(up, i);
+  Vector<T, N> to_gate, to_up;
+  for (int j = 0; j < N; ++j) {
+    const float gj = static_cast<float>(g[j]), aj = static_cast<float>(a[j]);
+    to_gate[j] = static_cast<T>(Op::gate_gradient(gj, aj, static_cast<float>(b[j])));
+    to_up[j] = static_cast<T>(Op::up_gradient(gj, aj));
+  }
+  store(grad_gate, i, to_gate);
+  store(grad_up, i, to_up);
+}
+
+INSTANTIATE(swiglu);
+INSTANTIATE(swiglu_backward);
+
+}  // namespace kernels
