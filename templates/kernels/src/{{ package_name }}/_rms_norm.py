@@ -127,7 +127,7 @@ _backward = operators.register(
     backward=twice("rms_norm"),
 )
 _forward = operators.register(
-    "rms_norm(Tensor x, Tensor weight, float eps=1e-6) -> Tensor",
+    "rms_norm(Tensor x, Tensor weight, float eps) -> Tensor",
     cuda=_forward_cuda,
     cpu=_forward_cpu,
     fake=_forward_fake,

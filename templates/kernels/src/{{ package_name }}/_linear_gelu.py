@@ -24,8 +24,8 @@ _ALIGNMENT = 8
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """`gelu(x @ weight.T + bias)` with GELU in its tanh form (Hendrycks and Gimpel 2016).
 
-    On CUDA, float16 and bfloat16 with `in` and `out` multiples of 8 are one kernel. What it does not take, float32 (which
-    tensor cores do not multiply) and other sizes, is plain torch.
+    On CUDA, float16 and bfloat16 with `in` and `out` multiples of 8 are one kernel. The rest, float32 and other
+    sizes, is plain torch.
 
     Args:
         x: `(..., in)`.
