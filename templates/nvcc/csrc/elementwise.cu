@@ -14,7 +14,7 @@ using gpuwheel::bfloat16;
 using gpuwheel::half;
 
 constexpr int kThreads = 256;
-constexpr int64_t kMaxGridY = 65535;
+constexpr int64_t kMaxGridY = 2048;  // enough for any GPU: with more rows, each thread has several and reads its bias once
 
 template <typename T, int kSize>
 struct alignas(sizeof(T) * kSize) Vector {
@@ -94,7 +94,7 @@ struct Launch {
 
 // Blocks as wide as the rows, up to 256 threads, and of as many rows as make them 256.
 Launch cover(int64_t rows, int64_t width) {
-  int64_t across = 32;
+  int64_t across = 1;
   while (across < kThreads && across < width) across *= 2;
   const int64_t down = kThreads / across;
   return {dim3(static_cast<unsigned>((width + across - 1) / across), static_cast<unsigned>(std::min((rows + down - 1) / down, kMaxGridY))),

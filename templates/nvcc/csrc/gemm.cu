@@ -24,7 +24,7 @@ constexpr int64_t kLargest = int64_t{1} << 30;  // sizes are 32-bit in CUTLASS; 
 
 template <typename Act>
 struct Elementwise {
-  static bool const kIsHeavy = std::is_same_v<Act, Gelu>;  // CUTLASS then does not unroll the epilogue
+  enum { kIsHeavy = std::is_same_v<Act, Gelu> };  // CUTLASS then does not unroll the epilogue
 
   CUTLASS_HOST_DEVICE float operator()(float z) const { return Act::value(z); }
 };

@@ -59,14 +59,16 @@ int64_t rows_of(const Tensor& x) {
   return rows;
 }
 
-cudaStream_t stream_of(const Tensor& x) { return static_cast<cudaStream_t>(gpuwheel::current_stream(x).handle); }
+// ---- bias and activation of contiguous tensors: on the CPU by the functors of the kernels
 
-// ---- the CPU: the functors of the kernels, in float32 or float64
-
-template <typename T, typename F>
-void for_rows(int64_t rows, int64_t columns, const F& f) {
-  gpuwheel::parallel_for(0, rows, std::max<int64_t>(1, 16384 / std::max<int64_t>(1, columns)), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin * columns; i < end * columns; ++i) f(i, i % columns);
+// f(element, column) for every element of a matrix, on torch's threads.
+template <typename F>
+void for_elements(int64_t rows, int64_t columns, const F& f) {
+  constexpr int64_t kGrain = 16384;  // elements that are worth a thread
+  gpuwheel::parallel_for(0, rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, columns)), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      for (int64_t column = 0; column < columns; ++column) f(row * columns + column, column);
+    }
   });
 }
 
@@ -82,7 +84,7 @@ void apply_cpu(const char* op, Tensor& y, Tensor* pre, const Tensor& x, const Te
     T *out = y.mutable_data_ptr<T>(), *sums = pre != nullptr ? pre->mutable_data_ptr<T>() : nullptr;
     const T *in = x.const_data_ptr<T>(), *b = bias.const_data_ptr<T>();
     with_activation(activation, [&](auto act) {
-      for_rows<T>(rows_of(x), x.size(-1), [&](int64_t i, int64_t column) {
+      for_elements(rows_of(x), x.size(-1), [&](int64_t i, int64_t column) {
         const A z = static_cast<A>(in[i]) + static_cast<A>(b[column]);
         if (sums != nullptr) sums[i] = static_cast<T>(z);
         out[i] = static_cast<T>(decltype(act)::value(z));
@@ -97,43 +99,38 @@ void apply_cuda(const char* op, Tensor& y, Tensor* pre, const Tensor& x, const T
                   stream_of(x));
 }
 
+}  // namespace
+
+cudaStream_t stream_of(const Tensor& tensor) { return static_cast<cudaStream_t>(gpuwheel::current_stream(tensor).handle); }
+
 // ---- a linear layer
 
-struct Linear {
-  Tensor x, weight, bias, y, pre;
-  Activation activation;
-  bool saves;
+Linear::Linear(const Tensor& x_, const Tensor& weight_, const Tensor& bias_, std::string_view name, bool save)
+    : activation(activation_of("linear_act", name)), saves(save && activation == Activation::gelu) {
+  check_linear_act(x_, weight_, bias_);
+  x = gpuwheel::contiguous(x_);
+  weight = gpuwheel::contiguous(weight_);
+  bias = gpuwheel::contiguous(bias_);
+  std::vector<int64_t> shape(x.sizes().begin(), x.sizes().end());
+  shape.back() = weight.size(0);
+  y = torch::stable::new_empty(x, shape);
+  pre = torch::stable::new_empty(x, saves ? shape : std::vector<int64_t>{0});
+}
 
-  Linear(const Tensor& x_, const Tensor& weight_, const Tensor& bias_, std::string_view name, bool save)
-      : activation(activation_of("linear_act", name)), saves(save && activation == Activation::gelu) {
-    check_linear_act(x_, weight_, bias_);
-    x = gpuwheel::contiguous(x_);
-    weight = gpuwheel::contiguous(weight_);
-    bias = gpuwheel::contiguous(bias_);
-    std::vector<int64_t> shape(x.sizes().begin(), x.sizes().end());
-    shape.back() = weight.size(0);
-    y = torch::stable::new_empty(x, shape);
-    pre = torch::stable::new_empty(x, saves ? shape : std::vector<int64_t>{0});
-  }
+LinearAct Linear::problem() const {
+  return {type_of("linear_act", x), activation, rows_of(x), weight.size(0), weight.size(1), y.mutable_data_ptr(),
+          saves ? pre.mutable_data_ptr() : nullptr, x.const_data_ptr(), weight.const_data_ptr(), bias.const_data_ptr()};
+}
 
-  LinearAct problem() const {
-    return {type_of("linear_act", x), activation, rows_of(x), weight.size(0), weight.size(1), y.mutable_data_ptr(),
-            saves ? pre.mutable_data_ptr() : nullptr, x.const_data_ptr(), weight.const_data_ptr(), bias.const_data_ptr()};
-  }
-
-  // torch's GEMM, then bias and activation in one pass over its result.
-  template <typename Apply>
-  void compose(const Apply& apply) {
-    const Tensor product = torch::stable::matmul(x, torch::stable::transpose(weight, 0, 1));
-    apply("linear_act", y, saves ? &pre : nullptr, product, bias, activation);
-  }
-};
-
-}  // namespace
+void Linear::compose() {
+  const Tensor product = torch::stable::matmul(x, torch::stable::transpose(weight, 0, 1));
+  const auto apply = x.is_cuda() ? apply_cuda : apply_cpu;
+  apply("linear_act", y, saves ? &pre : nullptr, product, bias, activation);
+}
 
 std::tuple<Tensor, Tensor> linear_act_cpu(const Tensor& x, const Tensor& weight, const Tensor& bias, std::string_view activation, bool save) {
   Linear linear(x, weight, bias, activation, save);
-  linear.compose(apply_cpu);
+  linear.compose();
   return {linear.y, linear.pre};
 }
 
@@ -141,9 +138,11 @@ std::tuple<Tensor, Tensor> linear_act_cuda(const Tensor& x, const Tensor& weight
   const gpuwheel::DeviceGuard guard(x);
   Linear linear(x, weight, bias, activation, save);
   const LinearAct problem = linear.problem();
-  cutlass_takes(problem, x.get_device_index()) ? launch_cutlass(problem, stream_of(x)) : linear.compose(apply_cuda);
+  cutlass_takes(problem, x.get_device_index()) ? launch_cutlass(problem, stream_of(x)) : linear.compose();
   return {linear.y, linear.pre};
 }
+
+// ---- bias and activation
 
 Tensor bias_act_cpu(const Tensor& x_, const Tensor& bias_, std::string_view activation) {
   check_bias_act(x_, bias_);
@@ -162,6 +161,8 @@ Tensor bias_act_cuda(const Tensor& x_, const Tensor& bias_, std::string_view act
   return y;
 }
 
+// ---- the derivative
+
 Tensor act_backward_cpu(const Tensor& grad_, const Tensor& saved_, const std::optional<Tensor>& bias_, std::string_view activation) {
   check_act_backward(grad_, saved_, bias_);
   const Tensor grad = gpuwheel::contiguous(grad_), saved = gpuwheel::contiguous(saved_);
@@ -173,7 +174,7 @@ Tensor act_backward_cpu(const Tensor& grad_, const Tensor& saved_, const std::op
     T* out = grad_x.mutable_data_ptr<T>();
     const T *g = grad.const_data_ptr<T>(), *s = saved.const_data_ptr<T>(), *b = bias ? bias->const_data_ptr<T>() : nullptr;
     with_activation(activation_of("act_backward", activation), [&](auto act) {
-      for_rows<T>(rows_of(grad), grad.size(-1), [&](int64_t i, int64_t column) {
+      for_elements(rows_of(grad), grad.size(-1), [&](int64_t i, int64_t column) {
         const A z = static_cast<A>(s[i]) + (b != nullptr ? static_cast<A>(b[column]) : A(0));
         out[i] = static_cast<T>(static_cast<A>(g[i]) * decltype(act)::derivative(z));
       });
