@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["update_command"]
 
 _CONFLICTS = click.Choice(["inline", "rej"])
-_CONFLICT_HELP = "How conflicts are shown: markers in FILE, or the template's part in FILE.rej."
+_CONFLICT_HELP = "How conflicts are shown: by markers in FILE, or with the template's text there and yours in FILE.rej."
 
 
 @click.command("update")
@@ -40,7 +40,7 @@ def update_command(
     """Bring the templates of this gpuwheel into PROJECT, which `gpuwheel new` made, or change answers that it gave.
 
     The project is a git repository with everything committed; the changes appear in its files, to be looked through and
-    committed. What both the project and the template changed at the same place is a conflict: both versions stay in the
+    committed. What both the project and the template changed at the same place is a conflict: both versions are in the
     file, between markers, and the exit code is 14. Files that the project has deleted stay deleted.
 
     \b

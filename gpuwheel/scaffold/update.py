@@ -155,8 +155,10 @@ class _Copy:
         self._users = git
         self._git = Git(plain_environment(environ))
         self._conflicts = ""
-        prefix = git("rev-parse", "--show-prefix", cwd=project)
-        tree = git("rev-parse", f"HEAD:{prefix}", cwd=project)
+        self.top = Path(git("rev-parse", "--show-toplevel", cwd=project))
+        self.prefix = git("rev-parse", "--show-prefix", cwd=project)
+        """Of the project below the top of its repository: "" or "projects/my-ops/"."""
+        tree = git("rev-parse", f"HEAD:{self.prefix}", cwd=project)
         objects = git("rev-parse", "--git-path", "objects", cwd=project)
         folder.mkdir()
         self._git("init", "--quiet", "--initial-branch=main", ".", cwd=folder)
@@ -173,20 +175,19 @@ class _Copy:
         self._run("add", "--all", "--force", ".")
         difference = ("diff", "--cached", "--no-renames", self.base)
         self._run(*difference, "--binary", "--full-index", f"--output={patch}")
-        kinds = {
-            kind: tuple(_names(self._run(*difference, "--name-only", "-z", f"--diff-filter={kind}"))) for kind in "ADMT"
-        }
+        words = self._run(*difference, "--name-status", "-z").split("\0")
+        kinds = dict(zip(words[1::2], words[::2], strict=False))  # an empty word follows the last pair
         return Update(
             update.before,
             update.after,
-            added=kinds["A"],
-            changed=tuple(sorted(kinds["M"] + kinds["T"])),
-            removed=kinds["D"],
+            added=tuple(name for name, kind in kinds.items() if kind == "A"),
+            changed=tuple(name for name, kind in kinds.items() if kind not in {"A", "D"}),
+            removed=tuple(name for name, kind in kinds.items() if kind == "D"),
             conflicts=tuple(sorted(conflicts)),
             diff=self._run(*difference),
         )
 
-    def mark_conflicts(self, project: Path) -> None:
+    def mark_conflicts(self) -> None:
         """Tell the project's repository of the conflicts, as a merge of git's own would: `git status` shows them."""
         entries = [entry.partition("\t") for entry in filter(None, self._conflicts.split("\0"))]
         if not entries:
@@ -200,12 +201,11 @@ class _Copy:
         commit = self._git("commit-tree", "-m", "Conflicts", tree, cwd=self.folder, **_SOMEBODY)
         self._run("update-ref", "refs/heads/conflicts", commit)
         fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
-        self._users(*fetch, self.folder, "refs/heads/conflicts", cwd=project)
-        prefix = self._users("rev-parse", "--show-prefix", cwd=project)
+        self._users(*fetch, self.folder, "refs/heads/conflicts", cwd=self.top)
         none = "0" * len(commit)
-        info = "".join(f"0 {none}\t{prefix}{name}\0" for name in sorted({name for *_, name in stages}))
-        info += "".join(f"{mode} {blob} {stage}\t{prefix}{name}\0" for mode, blob, stage, name in stages)
-        self._users("update-index", "-z", "--index-info", cwd=project, stdin=info)
+        info = "".join(f"0 {none}\t{self.prefix}{name}\0" for name in sorted({name for *_, name in stages}))
+        info += "".join(f"{mode} {blob} {stage}\t{self.prefix}{name}\0" for mode, blob, stage, name in stages)
+        self._users("update-index", "-z", "--index-info", cwd=self.top, stdin=info)
 
     def _run(self, *words: str) -> str:
         return self._git(*words, cwd=self.folder)
@@ -222,8 +222,9 @@ def _apply(git: Git, update: Update, patch: Path, copy: _Copy, project: Path) ->
         raise ScaffoldError(msg, hint="move it away, and run gpuwheel update again")
     with _uninterrupted():
         try:
-            git("apply", "--whitespace=nowarn", patch, cwd=project)
-            copy.mark_conflicts(project)
+            # Below the top, git apply would silently leave out every path that is not given from there.
+            git("apply", "--whitespace=nowarn", f"--directory={copy.prefix}", patch, cwd=copy.top)
+            copy.mark_conflicts()
         except (ProcessFailedError, OSError) as error:
             _take_back(git, update, project)
             msg = f"{project} cannot be changed (nothing was)"
