@@ -20,7 +20,9 @@
 namespace {
 
 constexpr int kAlignment = 8;  // elements, 16 bytes: what one instruction copies to shared memory
-constexpr int64_t kLargest = int64_t{1} << 30;  // sizes are 32-bit in CUTLASS; more rows are split
+constexpr int64_t kMostRows = int64_t{1} << 30;  // in one launch: sizes are 32 bits wide in CUTLASS
+constexpr int64_t kMostColumns = 65535 * 64;     // a small tile for each block along the second dimension of a grid
+constexpr int64_t kMostInner = int64_t{1} << 30;
 
 template <typename Act>
 struct Elementwise {
@@ -41,27 +43,32 @@ using Gemm = cutlass::gemm::device::GemmUniversalWithBroadcast<
     cutlass::arch::Sm80, Tile, Warp, cutlass::gemm::GemmShape<16, 8, 16>, Epilogue<T, Act, kStorePre>,
     cutlass::gemm::threadblock::GemmIdentityThreadblockSwizzle<8>, kStages, kAlignment, kAlignment>;
 
-void check(cutlass::Status status) {
-  if (status == cutlass::Status::kSuccess) return;
-  check(cudaGetLastError(), "launching the CUTLASS GEMM");
-  throw std::runtime_error(std::string("launching the CUTLASS GEMM: ") + cutlass::cutlassGetStatusString(status));
-}
+// A CUTLASS operation that is launched here: CUTLASS's own launch drops what CUDA calls the error.
+template <typename Gemm>
+struct Launch : Gemm {
+  void operator()(const typename Gemm::Arguments& arguments, cudaStream_t stream) {
+    using Kernel = typename Gemm::GemmKernel;
+    const cutlass::Status status = this->initialize(arguments);
+    check(cudaGetLastError(), "preparing the CUTLASS GEMM");
+    if (status != cutlass::Status::kSuccess) throw std::runtime_error(cutlass::cutlassGetStatusString(status));
+    cutlass::Kernel2<Kernel><<<this->params_.get_grid_dims(), Kernel::kThreadCount, Gemm::kSharedStorageSize, stream>>>(this->params_);
+    check(cudaGetLastError(), "launching the CUTLASS GEMM");
+  }
+};
 
 template <typename Gemm>
 void run(const LinearAct& p, cudaStream_t stream) {
   using T = typename Gemm::GemmKernel::ElementA;
-  for (int64_t row = 0; row < p.m; row += kLargest) {
-    const int rows = static_cast<int>(std::min(p.m - row, kLargest)), n = static_cast<int>(p.n), k = static_cast<int>(p.k);
+  for (int64_t row = 0; row < p.m; row += kMostRows) {
+    const int rows = static_cast<int>(std::min(p.m - row, kMostRows)), n = static_cast<int>(p.n), k = static_cast<int>(p.k);
     const T* x = static_cast<const T*>(p.x) + row * p.k;
     T* y = static_cast<T*>(p.y) + row * p.n;
     T* pre = p.pre != nullptr ? static_cast<T*>(p.pre) + row * p.n : nullptr;
-    const typename Gemm::Arguments arguments(
-        cutlass::gemm::GemmUniversalMode::kGemm, {rows, n, k}, /*splits of k*/ 1, {/*alpha*/ 1.f, /*beta*/ 0.f},  //
-        x, p.weight, /*C*/ nullptr, y, const_cast<void*>(p.bias), pre,                                            //
-        /*strides between batches*/ 0, 0, 0, 0, 0, 0, /*between rows*/ k, k, 0, n, /*of the bias*/ 0, n);
-    Gemm gemm;
-    check(Gemm::can_implement(arguments));
-    check(gemm(arguments, /*workspace*/ nullptr, stream));
+    Launch<Gemm>()({cutlass::gemm::GemmUniversalMode::kGemm, {rows, n, k}, /*splits of k*/ 1, {/*alpha*/ 1.f, /*beta*/ 0.f},
+                    x, p.weight, /*C*/ nullptr, y, const_cast<void*>(p.bias), pre,
+                    /*between batches*/ 0, 0, 0, 0, 0, 0,
+                    /*between rows or columns: x*/ k, /*weight*/ k, /*C*/ 0, /*y*/ n, /*bias*/ 0, /*pre*/ n},
+                   stream);
   }
 }
 
@@ -91,8 +98,8 @@ void run_with_activation(const LinearAct& p, cudaStream_t stream) {
 bool cutlass_takes(const LinearAct& p, int device) {
   const auto address = [](const void* data) { return reinterpret_cast<std::uintptr_t>(data); };
   const bool aligned = (address(p.x) | address(p.weight) | address(p.bias) | address(p.y) | address(p.pre)) % 16 == 0;
-  const bool sizes = p.m > 0 && p.n > 0 && p.k > 0 && p.n % kAlignment == 0 && p.k % kAlignment == 0 && std::max(p.n, p.k) <= kLargest;
-  if (p.type == Type::float32 || !aligned || !sizes) return false;
+  const bool whole = p.n % kAlignment == 0 && p.k % kAlignment == 0, empty = p.m == 0 || p.n == 0 || p.k == 0;
+  if (p.type == Type::float32 || !aligned || !whole || empty || p.n > kMostColumns || p.k > kMostInner) return false;
   int major = 0;
   check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "reading the compute capability");
   return major >= 8;
