@@ -10,11 +10,23 @@ import torch
 from . import _kernels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from ._kernels import Launcher
 
-__all__ = ["THREADS", "RowLaunch", "kernel", "multiprocessors", "row_launch", "rows_of", "same_rows", "vector_width"]
+__all__ = [
+    "THREADS",
+    "Matrices",
+    "RowLaunch",
+    "elements_of",
+    "kernel",
+    "multiprocessors",
+    "row_launch",
+    "rows_of",
+    "vector_width",
+]
 
 THREADS = 256
 """Of a block of an elementwise kernel (kThreads in csrc/swiglu.cu)."""
@@ -38,31 +50,48 @@ def multiprocessors(device: torch.device) -> int:
     return int(torch.cuda.get_device_properties(device).multi_processor_count)
 
 
-def rows_of(tensor: Tensor) -> Tensor:
-    """`(rows, size)` whose rows have no gaps. A copy where the strides leave no other way."""
-    rows = tensor.reshape(tensor.shape[:-1].numel(), tensor.shape[-1])
-    return rows if rows.stride(1) == 1 else rows.contiguous()
+class Matrices(NamedTuple):
+    """Tensors of one shape as kernels see them: rows of `size` elements without gaps, each a stride from the next."""
+
+    rows: int
+    size: int
+    tensors: tuple[Tensor, ...]
+    strides: tuple[int, ...]
 
 
-def same_rows(*tensors: Tensor) -> list[Tensor]:
-    """Tensors of one shape as matrices for an elementwise kernel.
+def rows_of(*tensors: Tensor) -> Matrices:
+    """Rows along the last dimension. A tensor is copied where its strides leave no other way."""
+    size = tensors[0].shape[-1]
+    found = tuple(tensor if tensor.is_contiguous() else _matrix(tensor) for tensor in tensors)
+    strides = tuple(size if tensor.is_contiguous() else tensor.stride(0) for tensor in found)
+    return Matrices(tensors[0].numel() // size, size, found, strides)
 
-    They are one long row, or rows a stride apart where one has gaps, as the halves of a fused projection do. Rows that
-    would not fill a block are copied.
+
+def _matrix(tensor: Tensor) -> Tensor:
+    matrix = tensor.reshape(-1, tensor.shape[-1])
+    return matrix if matrix.stride(1) == 1 else matrix.contiguous()
+
+
+def elements_of(*tensors: Tensor) -> Matrices:
+    """One long row; rows where a tensor has gaps between them, as the halves of a fused projection have.
+
+    Rows that would not fill a block are copied.
     """
-    shape = tensors[0].shape
-    if len(shape) > 0 and shape[-1] >= THREADS and not all(tensor.is_contiguous() for tensor in tensors):
-        return [rows_of(tensor) for tensor in tensors]
-    return [tensor.contiguous().view(1, -1) for tensor in tensors]
+    if all(tensor.is_contiguous() for tensor in tensors):
+        size = tensors[0].numel()
+        return Matrices(1, size, tensors, (size,) * len(tensors))
+    if tensors[0].dim() > 0 and tensors[0].shape[-1] >= THREADS:
+        return rows_of(*tensors)
+    return elements_of(*(tensor.contiguous() for tensor in tensors))
 
 
-def vector_width(*matrices: Tensor) -> int:
-    """Elements of a load of 16 bytes; 1 where a row begins elsewhere than at a multiple of 16 bytes."""
-    width = _VECTOR_BYTES // matrices[0].element_size()
-    for matrix in matrices:
-        if matrix.data_ptr() % _VECTOR_BYTES or (matrix.shape[0] > 1 and matrix.stride(0) % width):
+def vector_width(tensors: Sequence[Tensor], strides: Sequence[int]) -> int:
+    """Elements of a load of 16 bytes; 1 where a tensor, or a row of it, begins elsewhere than at a multiple of that."""
+    width = _VECTOR_BYTES // tensors[0].element_size()
+    for tensor in tensors:
+        if tensor.data_ptr() % _VECTOR_BYTES:
             return 1
-    return width
+    return width if all(stride % width == 0 for stride in strides) else 1
 
 
 class RowLaunch(NamedTuple):
@@ -72,10 +101,10 @@ class RowLaunch(NamedTuple):
     block: tuple[int, int]
 
 
-def row_launch(rows: int, size: int, width: int) -> RowLaunch:
+def row_launch(matrices: Matrices, width: int) -> RowLaunch:
     """A warp for each row of up to four vectors per thread, with four rows in a block; else a block for each row."""
-    vectors = size // width
+    vectors = matrices.size // width
     if vectors <= 4 * _WARP:
-        return RowLaunch(min(-(-rows // 4), _MOST_BLOCKS), (_WARP, 4))
+        return RowLaunch(min(-(-matrices.rows // 4), _MOST_BLOCKS), (_WARP, 4))
     warps = -(-vectors // (2 * _WARP))  # two vectors per thread
-    return RowLaunch(min(rows, _MOST_BLOCKS), (min(warps * _WARP, _MOST_THREADS), 1))
+    return RowLaunch(min(matrices.rows, _MOST_BLOCKS), (min(warps * _WARP, _MOST_THREADS), 1))

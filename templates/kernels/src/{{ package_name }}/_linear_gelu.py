@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -89,8 +90,9 @@ def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     x, weight, bias = ctx.saved_tensors
     before = functional.linear(x, weight, bias)
     inner = torch.ops.aten.gelu_backward(grad, before, approximate="tanh")
-    rows = inner.reshape(-1, weight.shape[0])
-    return inner @ weight, rows.T @ x.reshape(-1, weight.shape[1]), rows.sum(0)
+    count = math.prod(x.shape[:-1])
+    rows = inner.reshape(count, weight.shape[0])
+    return inner @ weight, rows.T @ x.reshape(count, weight.shape[1]), rows.sum(0)
 
 
 _forward = operators.register(

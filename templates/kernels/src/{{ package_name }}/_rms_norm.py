@@ -38,22 +38,15 @@ def _check(x: Tensor, weight: Tensor) -> None:
     check("rms_norm", x, weight=(weight, x.shape[-1:]))
 
 
-def _width(size: int, *matrices: Tensor) -> int:
-    """Elements of a load: a row, `weight` included, is whole vectors."""
-    width = vector_width(*matrices)
-    return width if size % width == 0 else 1
-
-
 def _forward_cuda(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     _check(x, weight)
     out = like(x)
     if out.numel():
-        v, w = rows_of(x), weight.contiguous()
-        rows, size = v.shape
-        width = _width(size, out.view(v.shape), v, w.view(1, -1))
-        grid, block = row_launch(rows, size, width)
+        inputs, weight = rows_of(x), weight.contiguous()
+        width = vector_width((out, *inputs.tensors, weight), (inputs.size, *inputs.strides))
+        grid, block = row_launch(inputs, width)
         launch = kernel("rms_norm", x.dtype, width)
-        launch(out, v, w, rows, size, v.stride(0), eps, grid=grid, block=block)
+        launch(out, *inputs.tensors, weight, inputs.rows, inputs.size, *inputs.strides, eps, grid=grid, block=block)
     return out
 
 
@@ -74,22 +67,16 @@ def _backward_cuda(grad: Tensor, x: Tensor, weight: Tensor, eps: float) -> tuple
     grad_x = like(x)
     if x.numel() == 0:
         return grad_x, torch.zeros_like(weight, memory_format=torch.contiguous_format)
-    d, v, w = rows_of(grad), rows_of(x), weight.contiguous()
-    rows, size = v.shape
-    width = _width(size, grad_x.view(v.shape), d, v, w.view(1, -1))
-    grid, block = _resident(row_launch(rows, size, width), x.device)
+    inputs, weight = rows_of(grad, x), weight.contiguous()
+    width = vector_width((grad_x, *inputs.tensors, weight), (inputs.size, *inputs.strides))
+    grid, block = _resident(row_launch(inputs, width), x.device)
     # Each block leaves the sum over its rows, in order: the same bits every time, which atomics would not give.
-    partials = torch.empty(grid, size, dtype=torch.float32, device=x.device)
-    shared_bytes = 4 * size * block[1]
+    partials = torch.empty(grid, inputs.size, dtype=torch.float32, device=x.device)
+    shared_bytes = 4 * inputs.size * block[1]
     in_shared = shared_bytes <= _SHARED_BYTES
+    tensors, numbers = (grad_x, partials, *inputs.tensors, weight), (inputs.rows, inputs.size, *inputs.strides)
     launch = kernel("rms_norm_backward", x.dtype, width)
-    strides = (d.stride(0), v.stride(0))
-    launch(
-        *(grad_x, partials, d, v, w, rows, size, *strides, eps, in_shared),
-        grid=grid,
-        block=block,
-        shared_bytes=shared_bytes if in_shared else 0,
-    )
+    launch(*tensors, *numbers, eps, in_shared, grid=grid, block=block, shared_bytes=shared_bytes if in_shared else 0)
     return grad_x, partials.sum(0).to(weight.dtype)
 
 

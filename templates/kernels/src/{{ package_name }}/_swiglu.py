@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from ._launch import THREADS, kernel, same_rows, vector_width
+from ._launch import THREADS, elements_of, kernel, vector_width
 from ._library import accumulate_dtype, check, like, operators, save_for_backward, twice
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ._launch import Matrices
 
 __all__ = ["swiglu"]
 
@@ -33,16 +35,20 @@ def _check(gate: Tensor, up: Tensor) -> None:
     check("swiglu", gate, up=(up, gate.shape))
 
 
+def _tiles(inputs: Matrices, *results: Tensor) -> tuple[int, int]:
+    """Elements of a load, and blocks of a row. A single row need not be whole vectors: no other begins within one."""
+    width = vector_width((*results, *inputs.tensors), (inputs.size, *inputs.strides) if inputs.rows > 1 else ())
+    return width, -(-inputs.size // (THREADS * width))
+
+
 def _forward_cuda(gate: Tensor, up: Tensor) -> Tensor:
     _check(gate, up)
     out = like(gate)
     if out.numel():
-        g, u = same_rows(gate, up)
-        rows, size = g.shape
-        width = vector_width(out.view(g.shape), g, u)
-        tiles = -(-size // (THREADS * width))
+        inputs = elements_of(gate, up)
+        width, tiles = _tiles(inputs, out)
         launch = kernel("swiglu", gate.dtype, width)
-        launch(out, g, u, size, g.stride(0), u.stride(0), tiles, grid=rows * tiles, block=THREADS)
+        launch(out, *inputs.tensors, inputs.size, *inputs.strides, tiles, grid=inputs.rows * tiles, block=THREADS)
     return out
 
 
@@ -60,13 +66,11 @@ def _forward_fake(gate: Tensor, up: Tensor) -> Tensor:
 def _backward_cuda(grad: Tensor, gate: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
     grad_gate, grad_up = like(gate), like(up)
     if gate.numel():
-        d, g, u = same_rows(grad, gate, up)
-        rows, size = g.shape
-        width = vector_width(grad_gate.view(g.shape), grad_up.view(g.shape), d, g, u)
-        tiles = -(-size // (THREADS * width))
+        inputs = elements_of(grad, gate, up)
+        width, tiles = _tiles(inputs, grad_gate, grad_up)
         launch = kernel("swiglu_backward", gate.dtype, width)
-        strides = (d.stride(0), g.stride(0), u.stride(0))
-        launch(grad_gate, grad_up, d, g, u, size, *strides, tiles, grid=rows * tiles, block=THREADS)
+        grads, numbers = (grad_gate, grad_up), (inputs.size, *inputs.strides, tiles)
+        launch(*grads, *inputs.tensors, *numbers, grid=inputs.rows * tiles, block=THREADS)
     return grad_gate, grad_up
 
 
