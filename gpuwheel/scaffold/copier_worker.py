@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["ask", "main"]
+__all__ = ["ask", "main", "render"]
 
 
 def ask(tree: Path, destination: Path, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,7 +44,8 @@ def _remembered(worker: Any) -> dict[str, Any]:  # noqa: ANN401 (copier's own cl
     return {key: values[key] for key in worker.template.questions_data if key in values and key not in answers.hidden}
 
 
-def _render(request: dict[str, Any]) -> dict[str, Any]:
+def render(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what the request of `gpuwheel.scaffold.rendering` says; the answers to what was asked."""
     from copier import Settings, run_copy, run_update  # noqa: PLC0415
 
     options = {"settings": Settings(), "defaults": True, "overwrite": True, "quiet": True, "vcs_ref": request["tag"]}
@@ -62,7 +63,7 @@ def main() -> None:
     request = json.loads(sys.stdin.read())
     result: dict[str, Any]
     try:
-        result = {"answers": _render(request)}
+        result = {"answers": render(request)}
     except Exception as error:  # noqa: BLE001 (copier raises what it likes; the other side tells mistakes from bugs)
         result = {"error": f"{type(error).__name__}: {error}"}
     print(f"\n{json.dumps(result)}")  # noqa: T201 (this is how it answers)

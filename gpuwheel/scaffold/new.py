@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name, is_normalized_name
+
 from gpuwheel.errors import ScaffoldError
 from gpuwheel.scaffold.git import Git, users_environment
 from gpuwheel.scaffold.questions import check_answers, need_copier, refuse_unasked
@@ -65,7 +67,9 @@ def make_project(wanted: Wanted, *, cache: Cache, environ: Mapping[str, str]) ->
     repository = open_repository(cache, environ)
     git = Git(users_environment(environ))
     parent = _existing(wanted.target)
-    defaults = {"project_name": wanted.target.name}
+    defaults = {}
+    if not wanted.asks or is_normalized_name(canonicalize_name(wanted.target.name)):
+        defaults["project_name"] = wanted.target.name
     if author := git.tried("config", "--get", "user.name", cwd=parent).stdout.strip():
         defaults["author"] = author
     if wanted.asks:
