@@ -16,7 +16,7 @@ import matplotlib as mpl
 
 mpl.use("agg")
 import matplotlib.pyplot as plt
-from matplotlib.ticker import FuncFormatter, LogLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 MARKERS = "osD^v<>"
 THEMES = {  # colours that are told apart without seeing red or green (Okabe and Ito 2008)
@@ -67,8 +67,8 @@ def _figure(panels: dict[tuple[str, str], list[dict[str, Any]]], machine: dict[s
             axes.plot(*zip(*points, strict=True), marker=marker, markersize=4, label=by)
         axes.set_title(f"{operator}, {phase}, {results[0]['dtype']}", fontsize=9, loc="left")
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_locator(LogLocator(base=16))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: _binary(int(size))))
+        sizes = sorted({r["size"] for r in results})[::2]
+        axes.set_xticks(sizes, [_binary(size) for size in sizes])
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.6, linewidth=0.6)
@@ -80,7 +80,7 @@ def _figure(panels: dict[tuple[str, str], list[dict[str, Any]]], machine: dict[s
 
 
 def _binary(number: int) -> str:
-    exponent = min(3, max(0, (number.bit_length() - 1) // 10))
+    exponent = min(3, (number.bit_length() - 1) // 10)
     return f"{number >> 10 * exponent} {('B', 'KiB', 'MiB', 'GiB')[exponent]}"
 
 
