@@ -6,8 +6,6 @@
 
 #include "vectors.cuh"
 
-namespace {
-
 constexpr int kWarp = 32;
 constexpr int kMostThreads = 1024;
 
@@ -42,8 +40,6 @@ __device__ __forceinline__ void add(float* sums, const float (&values)[N]) {
     store(sums + j, part);
   }
 }
-
-}  // namespace
 
 template <typename T, int VEC>
 __global__ void __launch_bounds__(kMostThreads)

@@ -1,8 +1,6 @@
 // silu(gate) * up (Shazeer 2020) and its gradients, one vector of VEC elements per thread.
 #include "vectors.cuh"
 
-namespace {
-
 constexpr int kThreads = 256;  // of a block (THREADS in _launch.py)
 
 // Where a thread works: in rows of `size` elements, each covered by `tiles` blocks.
@@ -41,8 +39,6 @@ __device__ __forceinline__ void backward(T* grad_gate, T* grad_up, const T* grad
   store(grad_gate, dg);
   store(grad_up, du);
 }
-
-}  // namespace
 
 // The rows of `out` follow each other, those of `gate` and `up` lie a stride apart. Rows begin at multiples of a vector;
 // the elements after the last whole one are worked on singly.
