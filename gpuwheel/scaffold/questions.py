@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "INSTALL",
     "Question",
     "check_answers",
     "need_copier",
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-_INSTALL = "pip install 'gpuwheel[new]'"
+INSTALL = "pip install --upgrade 'gpuwheel[new]'"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def need_copier() -> None:
     missing = [name for name in ("copier", "yaml") if importlib.util.find_spec(name) is None]
     if missing:
         msg = "copier, which renders templates, is not installed (gpuwheel brings it as the extra `new`)"
-        raise ScaffoldError(msg, hint=_INSTALL)
+        raise ScaffoldError(msg, hint=INSTALL)
 
 
 def questions() -> dict[str, Question]:

@@ -16,6 +16,8 @@ from gpuwheel._run import run
 from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import ScaffoldError
 from gpuwheel.scaffold import copier_worker
+from gpuwheel.scaffold.git import plain_environment
+from gpuwheel.scaffold.questions import INSTALL
 from gpuwheel.scaffold.repository import SOURCE
 from gpuwheel.scaffold.templates import current_tree, write_tree
 
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Rendering", "ask", "render"]
 
-_INVALID = re.compile(r"(?:ValueError: )?Validation error for question '(?P<question>\w+)': (?P<reason>.*)", re.DOTALL)
-_REQUIRED = re.compile(r'(?:ValueError: )?Question "(?P<question>\w+)" is required')
+_INVALID = re.compile(r"ValueError: Validation error for question '(?P<question>\w+)': (?P<reason>.*)", re.DOTALL)
+_REQUIRED = re.compile(r'ValueError: Question "(?P<question>\w+)" is required')
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,11 @@ def ask(folder: Path, answers: Mapping[str, str | bool], defaults: Mapping[str, 
         write_tree(current_tree(), tree)
         try:
             return copier_worker.ask(tree, Path(scratch, folder.name), {**answers, **_facts()}, defaults)
-        except ValueError as error:
-            raise _translated(str(error)) from error
+        except KeyboardInterrupt:  # of copier's, which is an Exception too
+            raise
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            raise _translated(said) from error
 
 
 def render(rendering: Rendering, repository: Repository, environ: Mapping[str, str]) -> dict[str, str | bool]:
@@ -72,7 +77,14 @@ def render(rendering: Rendering, repository: Repository, environ: Mapping[str, s
         "conflict": rendering.update,
     }
     with TemporaryDirectory() as scratch:
-        surroundings = {**repository.environment(environ), "TMPDIR": scratch, "COPIER_CACHE_DIR": f"{scratch}/mirrors"}
+        settings = Path(scratch, "gitconfig")
+        settings.write_text(repository.settings(), encoding="utf-8")
+        surroundings = {
+            **plain_environment(environ),
+            "GIT_CONFIG_GLOBAL": str(settings),
+            "TMPDIR": scratch,
+            "COPIER_CACHE_DIR": f"{scratch}/mirrors",
+        }
         worker = resource("scaffold", "copier_worker.py")
         done = run([sys.executable, str(worker)], env=surroundings, stdin=json.dumps(request))
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -99,4 +111,5 @@ def _translated(message: str) -> ScaffoldError:
     if match := _REQUIRED.fullmatch(message):
         question = match["question"]
         return ScaffoldError(f"question {question} has no default here", hint=f"answer it: --data {question}=...")
-    return ScaffoldError("copier cannot render the template", detail=message)
+    hint = INSTALL if message.startswith("UnsupportedVersionError") else None
+    return ScaffoldError("copier cannot render the template", detail=message, hint=hint)

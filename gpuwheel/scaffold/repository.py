@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel import __version__
 from gpuwheel._resources import resource
+from gpuwheel._run import ProcessFailedError
 from gpuwheel.scaffold.git import Git, plain_environment
 from gpuwheel.scaffold.templates import RELEASES, current_tree, digest, write_tree
 
@@ -45,13 +46,10 @@ class Repository:
     """The tag of this gpuwheel's templates: `v0.2.0`, or `v0.2.0+1a2b3c4d5e` if they are not those of the release."""
     tags: tuple[str, ...]
 
-    def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """`environ` in which git finds the repository under its stable name."""
-        return plain_environment(environ) | {
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"url.{self.path.as_uri()}.insteadOf",
-            "GIT_CONFIG_VALUE_0": SOURCE,
-        }
+    def settings(self) -> str:
+        """Settings by which git finds the repository under its stable name, though another user may own the cache."""
+        place = self.path.as_uri()  # with nothing in it that would have to be quoted
+        return f'[url "{place}"]\n\tinsteadOf = {SOURCE}\n[safe]\n\tdirectory = *\n'
 
 
 def open_repository(cache: Cache, environ: Mapping[str, str]) -> Repository:
@@ -65,10 +63,20 @@ def open_repository(cache: Cache, environ: Mapping[str, str]) -> Repository:
     tree = current_tree()
     bundle = released_bundle(resource("templates"))
     releases = bundle.read_bytes() if bundle else b""
-    key = sha256("\0".join([_LAYOUT, __version__, digest(tree), sha256(releases).hexdigest()]).encode()).hexdigest()
-    path = cache.publish_tree("templates", key[:32], lambda folder: fill_repository(git, folder, tree, bundle))
-    current = git("tag", "--points-at", "HEAD", cwd=path)
-    return Repository(path, current, tuple(git("tag", "--list", cwd=path).splitlines()))
+    parts = "\0".join([_LAYOUT, __version__, digest(tree), sha256(releases).hexdigest()])
+    key = sha256(parts.encode()).hexdigest()[:32]
+
+    def published() -> Repository:
+        path = cache.publish_tree("templates", key, lambda folder: fill_repository(git, folder, tree, bundle))
+        here = f"--git-dir={path}"  # else git would look for another one above
+        current = git(here, "tag", "--points-at", "HEAD", cwd=path)
+        return Repository(path, current, tuple(git(here, "tag", "--list", cwd=path).splitlines()))
+
+    try:
+        return published()
+    except ProcessFailedError:  # somebody has deleted a part of it
+        cache.remove("templates", key)
+        return published()
 
 
 def fill_repository(git: Git, folder: Path, tree: Mapping[str, Path], bundle: Path | None) -> None:

@@ -134,7 +134,7 @@ def test_a_copier_that_is_not_there(
         result = gpuwheel(*words)
         assert result.exit_code == ScaffoldError.exit_code
         assert "copier, which renders templates, is not installed" in result.stderr
-        assert "hint: pip install 'gpuwheel[new]'" in result.stderr
+        assert "hint: pip install --upgrade 'gpuwheel[new]'" in result.stderr
     assert list(tmp_path.iterdir()) == []
     assert sorted(item.value for item in complete_template(None, None, "")) == template_names()  # type: ignore[arg-type]
 

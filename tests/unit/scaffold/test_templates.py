@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from gpuwheel import __version__
 from gpuwheel._cache import Cache
 from gpuwheel._resources import resource
 from gpuwheel.scaffold.git import Git, plain_environment
+from gpuwheel.scaffold.rendering import Rendering, render
 from gpuwheel.scaffold.repository import fill_repository, open_repository, released_bundle
 from gpuwheel.scaffold.templates import current_tree, write_tree
 
@@ -72,6 +74,26 @@ def test_the_same_templates_make_the_same_commit(
         fill_repository(git, tmp_path / name, current_tree(templates), None)
         heads.append(git("rev-parse", "HEAD", cwd=tmp_path / name))
     assert heads[0] == heads[1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_cache_may_be_another_users_and_in_a_folder_of_any_name(environ: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / 'of "others" é'
+    elsewhere = {**environ, "GPUWHEEL_CACHE_DIR": str(folder)}
+    repository = open_repository(Cache.from_environment(elsewhere), elsewhere)
+    for path in (repository.path, *repository.path.rglob("*")):
+        os.chown(path, 12345, 12345)
+    again = open_repository(Cache.from_environment(elsewhere), elsewhere)
+    assert again == repository
+    assert render(Rendering(tmp_path / "ops", {"project_name": "ops"}), again, elsewhere)["package_name"] == "ops"
+
+
+def test_a_cache_that_is_deleted_in_part_is_made_again(environ: dict[str, str], tmp_path: Path) -> None:
+    elsewhere = {**environ, "GPUWHEEL_CACHE_DIR": str(tmp_path)}
+    repository = open_repository(Cache.from_environment(elsewhere), elsewhere)
+    (repository.path / "HEAD").unlink()
+    assert open_repository(Cache.from_environment(elsewhere), elsewhere) == repository
+    assert (repository.path / "HEAD").is_file()
 
 
 def test_what_is_sealed_stays_as_it_is(environ: dict[str, str]) -> None:
