@@ -83,9 +83,8 @@ def new_command(  # noqa: PLR0913 (its options)
     if not defaults and not (asks and sys.stdin.isatty() and sys.stdout.isatty()):
         msg = "nobody can be asked here (expected a terminal, or --defaults)"
         raise ScaffoldError(msg, hint="add --defaults, and --data KEY=VALUE for what should not have its default")
-    answers: dict[str, object] = {**(read_answers(data_file) if data_file else {}), **given_answers(data)}
-    if template:
-        answers["template"] = template
+    given = given_answers((*data, f"template={template}") if template else data)
+    answers = {**(read_answers(data_file) if data_file else {}), **given}
     wanted = Wanted(target, answers, asks=asks, git=not no_git, dry_run=dry_run)
     project = make_project(wanted, cache=Cache.from_environment(os.environ), environ=dict(os.environ))
     if as_json:
