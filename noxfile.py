@@ -22,6 +22,9 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 # read pip's configuration, so sessions that install torch use pip.
 WITH_TORCH = "virtualenv"
 
+# What tests judge the projects of `gpuwheel new` with.
+CHECKERS = ("lint", "types")
+
 
 def _install(session: nox.Session, *groups: str) -> None:
     """gpuwheel, editable, and the tools of `groups`."""
@@ -55,14 +58,14 @@ def unit(session: nox.Session) -> None:
 @nox.session(tags=["test"], venv_backend=WITH_TORCH)
 def build(session: nox.Session) -> None:
     """Tests that compile and download: real builds of real packages."""
-    _install(session, "test", "torch")
+    _install(session, "test", "torch", *CHECKERS)
     session.run("pytest", "tests/build", *session.posargs)
 
 
 @nox.session(tags=["test"], venv_backend=WITH_TORCH)
 def tests(session: nox.Session) -> None:
     """Every test that this machine can run; `GPUWHEEL_REQUIRE=compiler,network,...` forbids skips."""
-    _install(session, "test", "torch")
+    _install(session, "test", "torch", *CHECKERS)
     session.run("pytest", *session.posargs)
 
 
@@ -93,7 +96,7 @@ def sample(session: nox.Session) -> None:
 
 @nox.session(venv_backend=WITH_TORCH)
 def gpu(session: nox.Session) -> None:
-    """On a machine with an NVIDIA GPU: the sample's tests, with sanitizers and benchmark, and those of mode kernels."""
+    """On an NVIDIA GPU: tests, sanitizers and benchmark of the sample; tests and figures of every template."""
     _install(session, "test", "torch")
     session.install(f"{_sample_wheel(session)}[cu13]")  # the extra that belongs to torch of the group above
     tests = ("pytest", "-c", "sample_extension/pyproject.toml", "sample_extension/tests")
@@ -105,6 +108,7 @@ def gpu(session: nox.Session) -> None:
         sanitizer = ("compute-sanitizer", "--tool", tool, "--error-exitcode", "1", "python", "-m")
         session.run(*sanitizer, *tests, *on_cuda, external=True)
     session.run("python", "sample_extension/benchmarks/bench_operators.py", "--json", "gpu-benchmark.json")
+    session.run("python", "ci/template_figures.py")
 
 
 @nox.session(venv_backend=WITH_TORCH)

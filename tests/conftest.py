@@ -27,7 +27,7 @@ from gpuwheel.errors import GpuwheelError
 from gpuwheel.testing import require
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 TESTS = Path(__file__).resolve().parent
 CUDA_ROOTS = ("/usr/local/cuda", "/usr/lib/cuda", "/usr/lib/nvidia-cuda-toolkit")
@@ -259,23 +259,35 @@ def _path_without_cuda(tmp_path_factory: pytest.TempPathFactory) -> str:
     return os.pathsep.join(kept)
 
 
+@pytest.fixture(scope="session")
+def system_cuda_hider(_guard: Path | None, _path_without_cuda: str) -> Callable[[Path], dict[str, str]]:
+    """Variables for child processes that hide the system's CUDA toolkit, and write who looked for it into a file."""
+
+    def hide(log: Path) -> dict[str, str]:
+        if _guard is None:
+            return {"PATH": _path_without_cuda}
+        return {
+            "PATH": _path_without_cuda,
+            "LD_PRELOAD": str(_guard),
+            "SYSTEM_CUDA_GUARD_ROOTS": os.pathsep.join(_system_cuda_roots()),
+            "SYSTEM_CUDA_GUARD_LOG": str(log),
+        }
+
+    return hide
+
+
 @pytest.fixture
 def no_system_cuda(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
-    _guard: Path | None,
-    _path_without_cuda: str,
+    system_cuda_hider: Callable[[Path], dict[str, str]],
 ) -> Iterator[SystemCuda]:
     """Hide the system's CUDA toolkit from child processes and record every attempt to reach one."""
     system_cuda = SystemCuda(tmp_path_factory.mktemp("system-cuda") / "log")
-    roots = os.pathsep.join(_system_cuda_roots())
-    monkeypatch.setenv("PATH", _path_without_cuda)
     for variable in CUDA_VARIABLES:
         monkeypatch.delenv(variable, raising=False)
-    if _guard is not None:
-        monkeypatch.setenv("LD_PRELOAD", str(_guard))
-        monkeypatch.setenv("SYSTEM_CUDA_GUARD_ROOTS", roots)
-        monkeypatch.setenv("SYSTEM_CUDA_GUARD_LOG", str(system_cuda.log))
+    for variable, value in system_cuda_hider(system_cuda.log).items():
+        monkeypatch.setenv(variable, value)
     _WALL.system_cuda = system_cuda
     yield system_cuda
     _WALL.system_cuda = None
