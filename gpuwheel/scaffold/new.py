@@ -63,7 +63,7 @@ def make_project(wanted: Wanted, *, cache: Cache, environ: Mapping[str, str]) ->
     """
     need_copier()
     _refuse_full(wanted.target)
-    answers = check_answers(wanted.answers)
+    given = check_answers(wanted.answers)
     repository = open_repository(cache, environ)
     git = Git(users_environment(environ))
     parent = _existing(wanted.target)
@@ -72,11 +72,10 @@ def make_project(wanted: Wanted, *, cache: Cache, environ: Mapping[str, str]) ->
         defaults["project_name"] = wanted.target.name
     if author := git.tried("config", "--get", "user.name", cwd=parent).stdout.strip():
         defaults["author"] = author
-    if wanted.asks:
-        answers = ask(wanted.target, answers, defaults)
+    answers = ask(wanted.target, given, defaults) if wanted.asks else given
     with _named_errors(wanted.target), _staged(wanted.target, write=not wanted.dry_run) as folder:
         asked = render(Rendering(folder, answers, defaults), repository, environ)
-        refuse_unasked(answers, asked)
+        refuse_unasked(given, asked)
         files = tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()))
         begins = wanted.git and git.top_level(parent) is None
         if begins:

@@ -108,7 +108,6 @@ MISTAKES = {
     "lines": (["--data", "description=a\nb"], "description is more than a line of text", ""),
     "type": (["--data-file", "list.yml"], "archs has the wrong type (found ['8.0'], expected a text)", ""),
     "not asked": (["--data", "cutile=true"], "template embed does not ask for cutile", "leave out cutile"),
-    "not valid": (["--data", "package_name=class"], "(it is a keyword of Python)", "--data package_name=..."),
     "no git": (["PATH="], "git is not there (found none on PATH", "install git"),
     "not asked for": ([], "nobody can be asked here", "add --defaults"),
 }
