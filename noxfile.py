@@ -141,6 +141,13 @@ def docs(session: nox.Session) -> None:
     )
 
 
+@nox.session(name="release-templates")
+def release_templates(session: nox.Session) -> None:
+    """Seal the templates under the version, before a release; `-- --check` says whether they are."""
+    session.install("-e", ".")
+    session.run("python", "ci/release_templates.py", *session.posargs)
+
+
 @nox.session(tags=["update"])
 def update(session: nox.Session) -> None:
     """Refresh the tables in gpuwheel/data from the package index, print the difference, regenerate the reference."""
