@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["NvmathPlanner", "Plan", "PlanCache", "Planner"]
 
 _KEPT = 128
-"""Plans per thread. One holds a few KB; workspaces are shared with the others of its device."""
+"""Plans per thread. One holds a few KB: it gives up its workspace after each call."""
 _ALIGNMENT = 256
 """Bytes: nothing gets faster by more."""
 
@@ -73,7 +73,8 @@ class _NvmathPlan:
         # The key of the cache is what nvmath would check; the operands must not live as long as the plan.
         self._matmul.reset_operands_unchecked(a=a, b=b, epilog_inputs=dict(inputs) or None)
         try:
-            return self._matmul.execute()
+            # A workspace kept from call to call would be shared by streams, and by CUDA graphs.
+            return self._matmul.execute(release_workspace=True)
         finally:
             self._matmul.release_operands()
 

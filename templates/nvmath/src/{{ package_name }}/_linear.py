@@ -106,7 +106,7 @@ class _Torch:
 
     def hidden(self, grad: Tensor, projection: Tensor, pre: Tensor) -> tuple[Tensor, ...]:
         grad_hidden = _wide(grad) @ _wide(projection)
-        grad_pre = gelu_backward(grad_hidden, _wide(pre[:, : projection.shape[1]]))
+        grad_pre = _gelu_gradient(grad_hidden, _wide(pre[:, : projection.shape[1]]))
         return grad_pre.to(grad.dtype), grad_pre.sum(0).to(grad.dtype)
 
 
@@ -124,7 +124,7 @@ class _CublasLt:
         return grad_weight.T, grad_bias
 
     def hidden(self, grad: Tensor, projection: Tensor, pre: Tensor) -> tuple[Tensor, ...]:
-        grad_pre, grad_bias = _matmul(projection.T, grad.T, "DGELU_BGRAD", gelu_aux=pre.T)
+        grad_pre, grad_bias = _matmul(projection.T, grad.T, "DGELU_BGRAD", gelu_aux=pre.contiguous().T)
         return grad_pre.T, grad_bias
 
 
@@ -165,7 +165,7 @@ class _MatmulPlan:
         self._matmul.free()
 
 
-def gelu_backward(grad: Tensor, pre: Tensor) -> Tensor:
+def _gelu_gradient(grad: Tensor, pre: Tensor) -> Tensor:
     """The gradient of what goes into GELU (tanh form)."""
     result: Tensor = torch.ops.aten.gelu_backward(grad, pre, approximate="tanh")
     return result
@@ -266,24 +266,21 @@ def _pre(x: Tensor, weight: Tensor) -> Tensor:
     return x.new_empty(math.prod(x.shape[:-1]), _padded(weight.shape[0]))
 
 
-def _check(name: str, x: Tensor, weight: Tensor, bias: Tensor, *projection: Tensor) -> None:
-    """Refuse shapes, dtypes and devices that do not match."""
-    expected = {"weight": (weight, ("out", x.shape[-1] if x.dim() else "in")), "bias": (bias, weight.shape[:1])}
-    if projection:
-        expected["projection"] = (projection[0], ("out", *weight.shape[:1]))
-        expected["projection_bias"] = (projection[1], projection[0].shape[:1])
-    if x.dim() == 0:
-        raise RuntimeError(f"{name}: x has no dimensions, at least 1 is expected")
+def _check(name: str, x: Tensor, *layers: Tensor) -> None:
+    """Refuse shapes, dtypes and devices that do not match; `layers` are weights and biases in turn."""
+    tensors = (x, *layers)
+    size = x.shape[-1:]
+    for weight, bias in zip(layers[::2], layers[1::2], strict=True):
+        if weight.dim() != 2 or weight.shape[1:] != size or bias.shape != weight.shape[:1]:
+            found = ", ".join(str(tuple(t.shape)) for t in tensors)
+            expected = "(..., in), and (out, in), (out,) for each layer, are expected"
+            raise RuntimeError(f"{name}: shapes {found} do not fit; {expected}")
+        size = weight.shape[:1]
+    if any((t.dtype, t.device) != (x.dtype, x.device) for t in tensors):
+        found = ", ".join(f"{t.dtype} on {t.device}" for t in tensors)
+        raise RuntimeError(f"{name}: tensors are {found}; one dtype on one device is expected")
     if not x.is_floating_point() or (x.is_cuda and x.dtype not in _CUDA_DTYPES):
         raise RuntimeError(f"{name}: dtype {x.dtype} is not supported on {x.device.type}")
-    for key, (tensor, shape) in expected.items():
-        sizes = tuple(tensor.shape[i] if size == "out" else size for i, size in enumerate(shape[: tensor.dim()]))
-        if tensor.dim() != len(shape) or tuple(tensor.shape) != sizes:
-            listed = ", ".join(map(str, shape))
-            raise RuntimeError(f"{name}: {key} has shape {tuple(tensor.shape)}, ({listed}) is expected")
-        if (tensor.dtype, tensor.device) != (x.dtype, x.device):
-            found = f"{tensor.dtype} on {tensor.device}, x is {x.dtype} on {x.device}"
-            raise RuntimeError(f"{name}: {key} is {found}: they must be the same")
 
 
 # --- Derivatives. -----------------------------------------------------------------------------------------------------
@@ -306,7 +303,7 @@ def _save_linear_gelu(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor
 def _grad_linear_gelu(ctx: Any, grad: Tensor, _: None) -> Any:
     x, weight, pre = ctx.saved_tensors
     pre = pre[:, : weight.shape[0]].reshape(grad.shape)
-    return _linear_backward(gelu_backward(grad, pre), x, weight)
+    return _linear_backward(_gelu_gradient(grad, pre), x, weight)
 
 
 def _save_gelu_mlp(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
