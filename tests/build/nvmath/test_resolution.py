@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 UV = [sys.executable, "-m", "uv"]
 EXTRAS = [
     "torch>=2.10",
@@ -73,3 +78,21 @@ def test_uv_resolves_each_extra_beside_torch(project: Path, extra: str, torch: s
     assert pins["nvmath-python"] == "1.0.0"
     assert library in pins
     assert pins["cuda-bindings"].startswith("13." if extra == "cu13" else "12.")
+
+
+@pytest.mark.network
+def test_uv_locks_both_extras_with_what_they_take_besides(project: Path) -> None:
+    """As a project of the template nvmath declares them."""
+    more = "".join(
+        f'[tool.gpuwheel.extras.{e}]\nrequires = ["cuda-cccl[minimal-{e}]>=1.2"]\n' for e in ("cu12", "cu13")
+    )
+    file = project / "pyproject.toml"
+    conflicts = '[tool.uv]\nconflicts = [[{ extra = "cu12" }, { extra = "cu13" }]]\n'
+    file.write_text(file.read_text(encoding="utf-8") + more + conflicts, encoding="utf-8")
+    run(*UV, "lock", "--no-build-isolation", "--python", sys.executable, "--quiet", cwd=project)
+    lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
+    versions = {(package["name"], package["version"]) for package in lock["package"]}
+    majors = {version.partition(".")[0] for name, version in versions if name == "cuda-bindings"}
+    assert majors == {"12", "13"}
+    assert len([version for name, version in versions if name == "nvmath-python"]) == 1
+    assert "cuda-cccl" in {name for name, _ in versions}
