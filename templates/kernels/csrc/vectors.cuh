@@ -1,4 +1,4 @@
-// N neighbouring elements by one instruction, and their arithmetic in float.
+// N neighbouring elements, loaded and stored by one instruction.
 #pragma once
 
 #include <gpuwheel/device.h>

@@ -1,4 +1,4 @@
-"""Which kernel, how many blocks, how many threads: needs no GPU, so that any machine tests it."""
+"""Which kernel, how many blocks, how many threads. Asks no GPU, so that any machine tests it."""
 
 from __future__ import annotations
 
