@@ -93,6 +93,17 @@ void run_with_activation(const LinearAct& p, cudaStream_t stream) {
   p.pre != nullptr ? run_with_tile<T, Gelu, true>(p, stream) : run_with_tile<T, Gelu, false>(p, stream);
 }
 
+// The architecture whose code a device runs, times 100: a GPU of 8.0 runs PTX of 7.5, which has not these instructions.
+int compiled_for(int device) {
+  int major = 0, minor = 0, best = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "reading the compute capability");
+  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "reading the compute capability");
+  for (const int arch : {__CUDA_ARCH_LIST__}) {
+    if (arch <= major * 100 + minor * 10) best = std::max(best, arch);
+  }
+  return best;
+}
+
 }  // namespace
 
 bool cutlass_takes(const LinearAct& p, int device) {
@@ -100,9 +111,7 @@ bool cutlass_takes(const LinearAct& p, int device) {
   const bool aligned = (address(p.x) | address(p.weight) | address(p.bias) | address(p.y) | address(p.pre)) % 16 == 0;
   const bool whole = p.n % kAlignment == 0 && p.k % kAlignment == 0, empty = p.m == 0 || p.n == 0 || p.k == 0;
   if (p.type == Type::float32 || !aligned || !whole || empty || p.n > kMostColumns || p.k > kMostInner) return false;
-  int major = 0;
-  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "reading the compute capability");
-  return major >= 8;
+  return compiled_for(device) >= 800;
 }
 
 void launch_cutlass(const LinearAct& p, cudaStream_t stream) {

@@ -42,6 +42,6 @@ struct LinearAct {
   const void* bias;    // (n)
 };
 // Whether the tensor cores take it as it is: 16-bit types, rows of a multiple of 16 bytes that start at one, no empty
-// matrix, compute capability 8.0 or newer.
+// matrix, code for compute capability 8.0 or newer.
 bool cutlass_takes(const LinearAct& problem, int device);
 void launch_cutlass(const LinearAct& problem, cudaStream_t stream);
