@@ -5,9 +5,23 @@
 namespace {
 
 constexpr int64_t kWarp = 32;
-constexpr int64_t kMostThreads = 1024;         // of a block, and per multiprocessor in the backward
-constexpr int64_t kMostShared = 64 * 1024;     // bytes that a block of every architecture can have
-constexpr int64_t kMostParts = 64;             // of the CPU's sums over rows
+constexpr int64_t kMostThreads = 1024;      // of a block, and per multiprocessor in the backward
+constexpr int64_t kMostShared = 64 * 1024;  // bytes that a block can have on every architecture
+constexpr int64_t kMostParts = 64;          // of the CPU's sums over rows
+
+// `rows`: of one shape (..., size); `weight`: (size,).
+void check(const char* op, std::initializer_list<gpuwheel::Argument> rows, const gpuwheel::Argument& weight) {
+  const gpuwheel::Argument& first = *rows.begin();
+  gpuwheel::check_min_dim(op, first, 1);
+  gpuwheel::check_same_device(op, rows);
+  gpuwheel::check_same_device(op, {first, weight});
+  gpuwheel::check_same_dtype(op, rows);
+  gpuwheel::check_same_dtype(op, {first, weight});
+  gpuwheel::check_same_shape(op, rows);
+  gpuwheel::check_shape(op, weight, {first.tensor.size(-1)});
+}
+
+int64_t row_count(const Tensor& x) { return x.numel() == 0 ? 0 : x.numel() / x.size(-1); }
 
 struct Block {
   int64_t threads, rows;
@@ -35,75 +49,75 @@ A sum_of(int64_t size, const F& f) {
 
 }  // namespace
 
-std::tuple<Tensor, Tensor, Tensor> add_rms_norm(const Tensor& x_, const Tensor& residual_, const Tensor& weight_, double eps) {
+std::tuple<Tensor, Tensor, Tensor> add_rms_norm(const Tensor& x_, const Tensor& residual_, const Tensor& weight_,
+                                                double eps) {
   constexpr const char* op = "add_rms_norm";
-  gpuwheel::check_min_dim(op, {"x", x_}, 1);
-  gpuwheel::check_same_device(op, {{"x", x_}, {"residual", residual_}, {"weight", weight_}});
-  gpuwheel::check_same_dtype(op, {{"x", x_}, {"residual", residual_}, {"weight", weight_}});
-  gpuwheel::check_same_shape(op, {{"x", x_}, {"residual", residual_}});
-  gpuwheel::check_shape(op, {"weight", weight_}, {x_.size(-1)});
-  const Tensor x = gpuwheel::contiguous(x_), residual = gpuwheel::contiguous(residual_), weight = gpuwheel::contiguous(weight_);
-  const int64_t size = x.size(-1), rows = size == 0 ? 0 : x.numel() / size;
+  check(op, {{"x", x_}, {"residual", residual_}}, {"weight", weight_});
+  const Tensor x = gpuwheel::contiguous(x_), residual = gpuwheel::contiguous(residual_);
+  const Tensor weight = gpuwheel::contiguous(weight_);
+  const int64_t size = x.size(-1), rows = row_count(x);
   const std::vector<int64_t> row_shape(x.sizes().begin(), x.sizes().end() - 1);
-  const bool wide = x.scalar_type() == gpuwheel::scalar_type<double>;
   Tensor y = torch::stable::empty_like(x), sum = torch::stable::empty_like(x);
-  Tensor scale = torch::stable::new_empty(x, row_shape, wide ? gpuwheel::scalar_type<double> : gpuwheel::scalar_type<float>);
+  Tensor scale = torch::stable::new_empty(x, row_shape, accumulate_type(x));
   const auto cuda = [&](auto zero) {
     using T = decltype(zero);
     const auto launch = [&](auto n) {
       const Block block = block_for(size / n);
-      kernels::add_rms_norm<T, n>.launch({ceil_div(rows, block.rows), {block.threads, block.rows}, gpuwheel::current_stream(x)},
-                                         y.mutable_data_ptr<T>(), sum.mutable_data_ptr<T>(), scale.mutable_data_ptr<float>(),
-                                         x.const_data_ptr<T>(), residual.const_data_ptr<T>(), weight.const_data_ptr<T>(), rows, size,
-                                         static_cast<float>(eps));
+      const int64_t blocks = ceil_div(rows, block.rows);
+      kernels::add_rms_norm<T, n>.launch({blocks, {block.threads, block.rows}, gpuwheel::current_stream(x)}, out<T>(y),
+                                         out<T>(sum), out<float>(scale), in<T>(x), in<T>(residual), in<T>(weight), rows,
+                                         size, static_cast<float>(eps));
     };
     with_vectors<T>(size, launch, y, sum, x, residual, weight);
   };
   const auto cpu = [&](auto zero) {
     using T = decltype(zero);
     using A = gpuwheel::accumulate_t<T>;
-    parallel(rows, size, [&, scales = scale.mutable_data_ptr<A>()](int64_t row) {
-      const T *xs = x.const_data_ptr<T>() + row * size, *residuals = residual.const_data_ptr<T>() + row * size;
-      const T* weights = weight.const_data_ptr<T>();
-      T *ys = y.mutable_data_ptr<T>() + row * size, *sums = sum.mutable_data_ptr<T>() + row * size;
+    parallel(rows, size, [&, scales = out<A>(scale), weights = in<T>(weight)](int64_t row) {
+      const T *xs = in<T>(x) + row * size, *residuals = in<T>(residual) + row * size;
+      T *ys = out<T>(y) + row * size, *sums = out<T>(sum) + row * size;
       for (int64_t i = 0; i < size; ++i) sums[i] = static_cast<T>(static_cast<A>(xs[i]) + static_cast<A>(residuals[i]));
-      const A squares = sum_of<A>(size, [&](int64_t i) { return static_cast<A>(sums[i]) * static_cast<A>(sums[i]); });
-      const A factor = scales[row] = AddRmsNorm<A>::scale(squares, static_cast<A>(size), static_cast<A>(eps));
-      for (int64_t i = 0; i < size; ++i) ys[i] = static_cast<T>(static_cast<A>(sums[i]) * factor * static_cast<A>(weights[i]));
+      const auto s = [&](int64_t i) { return static_cast<A>(sums[i]); };
+      const A squares = sum_of<A>(size, [&](int64_t i) { return s(i) * s(i); });
+      scales[row] = AddRmsNorm<A>::scale(squares, static_cast<A>(size), static_cast<A>(eps));
+      for (int64_t i = 0; i < size; ++i) ys[i] = static_cast<T>(s(i) * scales[row] * static_cast<A>(weights[i]));
     });
   };
   dispatch(op, x, cuda, cpu);
   return {y, sum, scale};
 }
 
-std::tuple<Tensor, Tensor> add_rms_norm_backward(const Tensor& grad_y_, const std::optional<Tensor>& grad_sum_, const Tensor& sum_,
-                                                 const Tensor& weight_, const Tensor& scale_) {
+std::tuple<Tensor, Tensor> add_rms_norm_backward(const Tensor& grad_y_, const std::optional<Tensor>& grad_sum_,
+                                                 const Tensor& sum_, const Tensor& weight_, const Tensor& scale_) {
   constexpr const char* op = "add_rms_norm_backward";
   const Tensor& through_ = grad_sum_ ? *grad_sum_ : grad_y_;  // checked alike, read only if it is given
-  gpuwheel::check_min_dim(op, {"sum", sum_}, 1);
-  gpuwheel::check_same_device(op, {{"sum", sum_}, {"grad_y", grad_y_}, {"grad_sum", through_}, {"weight", weight_}, {"scale", scale_}});
-  gpuwheel::check_same_dtype(op, {{"sum", sum_}, {"grad_y", grad_y_}, {"grad_sum", through_}, {"weight", weight_}});
-  gpuwheel::check_same_shape(op, {{"sum", sum_}, {"grad_y", grad_y_}, {"grad_sum", through_}});
-  gpuwheel::check_shape(op, {"weight", weight_}, {sum_.size(-1)});
-  const Tensor grad_y = gpuwheel::contiguous(grad_y_), through = gpuwheel::contiguous(through_), sum = gpuwheel::contiguous(sum_), weight = gpuwheel::contiguous(weight_);
+  check(op, {{"sum", sum_}, {"grad_y", grad_y_}, {"grad_sum", through_}}, {"weight", weight_});
+  gpuwheel::check_same_device(op, {{"sum", sum_}, {"scale", scale_}});
+  gpuwheel::check_dtype(op, {"scale", scale_}, accumulate_type(sum_));
+  const int64_t size = sum_.size(-1), rows = row_count(sum_);
+  STD_TORCH_CHECK(size == 0 || scale_.numel() == rows, op, ": scale has ", scale_.numel(), " elements, ", rows,
+                  " are expected");
+  const Tensor grad_y = gpuwheel::contiguous(grad_y_), through = gpuwheel::contiguous(through_);
+  const Tensor sum = gpuwheel::contiguous(sum_), weight = gpuwheel::contiguous(weight_);
   const Tensor scale = gpuwheel::contiguous(scale_);
-  const int64_t size = sum.size(-1), rows = size == 0 ? 0 : sum.numel() / size;
   Tensor grad_x = torch::stable::empty_like(sum);
-  Tensor partials = torch::stable::new_empty(sum, {0, size}, scale.scalar_type());  // each row: sums over some of the rows
+  Tensor partials = torch::stable::new_empty(sum, {0, size}, scale.scalar_type());  // in each row the sum of some rows
   const auto cuda = [&](auto zero) {
     using T = decltype(zero);
     const auto launch = [&](auto n) {
       const gpuwheel::Stream stream = gpuwheel::current_stream(sum);
       const Block block = block_for(size / n);
-      const int64_t processors = gpuwheel::driver::device_attribute(gpuwheel::driver::kMultiprocessorCount, stream.device);
-      const int64_t blocks = std::min(ceil_div(rows, block.rows), processors * (kMostThreads / (block.threads * block.rows)));
+      namespace driver = gpuwheel::driver;
+      const int64_t processors = driver::device_attribute(driver::kMultiprocessorCount, stream.device);
+      const int64_t most_blocks = processors * (kMostThreads / (block.threads * block.rows));
+      const int64_t blocks = std::min(ceil_div(rows, block.rows), most_blocks);
       const int64_t shared = block.rows * size * static_cast<int64_t>(sizeof(float));
       const bool in_shared = shared <= kMostShared;
       partials = torch::stable::new_empty(sum, {blocks, size}, scale.scalar_type());
       kernels::add_rms_norm_backward<T, n>.launch(
-          {blocks, {block.threads, block.rows}, stream, static_cast<unsigned>(in_shared ? shared : 0)}, grad_x.mutable_data_ptr<T>(),
-          partials.mutable_data_ptr<float>(), grad_y.const_data_ptr<T>(), grad_sum_ ? through.const_data_ptr<T>() : nullptr,
-          sum.const_data_ptr<T>(), weight.const_data_ptr<T>(), scale.const_data_ptr<float>(), rows, size, static_cast<int>(in_shared));
+          {blocks, {block.threads, block.rows}, stream, static_cast<unsigned>(in_shared ? shared : 0)}, out<T>(grad_x),
+          out<float>(partials), in<T>(grad_y), grad_sum_ ? in<T>(through) : nullptr, in<T>(sum), in<T>(weight),
+          in<float>(scale), rows, size, static_cast<int>(in_shared));
     };
     with_vectors<T>(size, launch, grad_x, grad_y, through, sum, weight);
   };
@@ -113,22 +127,22 @@ std::tuple<Tensor, Tensor> add_rms_norm_backward(const Tensor& grad_y_, const st
     using Op = AddRmsNorm<A>;
     const int64_t parts = std::min(rows, kMostParts);
     partials = torch::stable::new_zeros(sum, {parts, size}, scale.scalar_type());
-    const T *grads = grad_y.const_data_ptr<T>(), *throughs = through.const_data_ptr<T>(), *sums = sum.const_data_ptr<T>();
-    const T* weights = weight.const_data_ptr<T>();
-    const A* scales = scale.const_data_ptr<A>();
-    T* grad_xs = grad_x.mutable_data_ptr<T>();
-    parallel(parts, ceil_div(rows, parts) * size, [&, all = partials.mutable_data_ptr<A>()](int64_t part) {
-      A* weight_grads = all + part * size;
+    parallel(parts, ceil_div(rows, parts) * size, [&, weights = in<T>(weight)](int64_t part) {
+      A* weight_grads = out<A>(partials) + part * size;
       for (int64_t row = part; row < rows; row += parts) {
-        const int64_t start = row * size;
-        const auto grad = [&](int64_t i) { return static_cast<A>(grads[start + i]); };
-        const auto weight_at = [&](int64_t i) { return static_cast<A>(weights[i]); };
-        const auto normalised = [&](int64_t i) { return static_cast<A>(sums[start + i]) * scales[row]; };
-        const A mean = sum_of<A>(size, [&](int64_t i) { return Op::projection(grad(i), weight_at(i), normalised(i)); }) / static_cast<A>(size);
+        const T *grads = in<T>(grad_y) + row * size, *throughs = in<T>(through) + row * size;
+        const T* sums = in<T>(sum) + row * size;
+        T* grad_xs = out<T>(grad_x) + row * size;
+        const A factor = in<A>(scale)[row];
+        const auto g = [&](int64_t i) { return static_cast<A>(grads[i]); };
+        const auto w = [&](int64_t i) { return static_cast<A>(weights[i]); };
+        const auto normalised = [&](int64_t i) { return static_cast<A>(sums[i]) * factor; };
+        const auto projection = [&](int64_t i) { return Op::projection(g(i), w(i), normalised(i)); };
+        const A mean = sum_of<A>(size, projection) / static_cast<A>(size);
         for (int64_t i = 0; i < size; ++i) {
-          const A value = Op::gradient(grad(i), weight_at(i), normalised(i), scales[row], mean);
-          grad_xs[start + i] = static_cast<T>(grad_sum_ ? value + static_cast<A>(throughs[start + i]) : value);
-          weight_grads[i] += grad(i) * normalised(i);
+          const A value = Op::gradient(g(i), w(i), normalised(i), factor, mean);
+          grad_xs[i] = static_cast<T>(grad_sum_ ? value + static_cast<A>(throughs[i]) : value);
+          weight_grads[i] += g(i) * normalised(i);
         }
       }
     });

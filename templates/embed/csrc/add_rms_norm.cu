@@ -62,9 +62,9 @@ __device__ __forceinline__ void accumulate(float* sums, const float (&values)[N]
   }
 }
 
-// A block takes every gridDim.x-th group of rows and adds up the gradient of weight over them: in shared memory (one row
-// of floats per row of the block) or, with `in_shared` = 0, in its row of `partials`, where the sum ends up. `grad_sum`,
-// the gradient that arrives at s itself, may be null.
+// A block takes every gridDim.x-th group of rows and adds up the gradient of weight over them: in shared memory (a row
+// of floats per row of the block) or, with `in_shared` = 0, in its row of `partials`, where the sum ends up. `grad_sum`
+// is the gradient that arrives at s itself; it may be null.
 template <typename T, int N>
 __global__ void __launch_bounds__(1024)
     add_rms_norm_backward(T* __restrict__ grad_x, float* __restrict__ partials, const T* __restrict__ grad_y,
@@ -75,13 +75,16 @@ __global__ void __launch_bounds__(1024)
   float* weight_grad = in_shared ? shared + threadIdx.y * size : partial;
   for (int64_t i = threadIdx.x; i < size; i += blockDim.x) weight_grad[i] = 0.0f;
   __syncthreads();
-  for (int64_t row = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y; row < rows; row += static_cast<int64_t>(gridDim.x) * blockDim.y) {
+  const int64_t first_row = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
+  for (int64_t row = first_row; row < rows; row += static_cast<int64_t>(gridDim.x) * blockDim.y) {
     const int64_t start = row * size;
     const float factor = scale[row];
     float total = 0.0f;
     for (int64_t i = threadIdx.x; i < size / N; i += blockDim.x) {
       const Vector<T, N> g = load<N>(grad_y + start, i), s = load<N>(sum + start, i), w = load<N>(weight, i);
-      for (int j = 0; j < N; ++j) total += Op::projection(static_cast<float>(g[j]), static_cast<float>(w[j]), static_cast<float>(s[j]) * factor);
+      for (int j = 0; j < N; ++j) {
+        total += Op::projection(static_cast<float>(g[j]), static_cast<float>(w[j]), static_cast<float>(s[j]) * factor);
+      }
     }
     const float mean = row_sum(total) / static_cast<float>(size);
     for (int64_t i = threadIdx.x; i < size / N; i += blockDim.x) {
@@ -91,7 +94,8 @@ __global__ void __launch_bounds__(1024)
       float to_weight[N];
       for (int j = 0; j < N; ++j) {
         const float gj = static_cast<float>(g[j]), normalised = static_cast<float>(s[j]) * factor;
-        out[j] = static_cast<T>(Op::gradient(gj, static_cast<float>(w[j]), normalised, factor, mean) + static_cast<float>(through[j]));
+        const float value = Op::gradient(gj, static_cast<float>(w[j]), normalised, factor, mean);
+        out[j] = static_cast<T>(value + static_cast<float>(through[j]));
         to_weight[j] = gj * normalised;
       }
       store(grad_x + start, i, out);

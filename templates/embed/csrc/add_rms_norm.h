@@ -6,7 +6,9 @@
 
 template <typename A>
 struct AddRmsNorm {
-  GPUWHEEL_HOST_DEVICE static A scale(A sum_of_squares, A size, A eps) { return gpuwheel::math::rsqrt(sum_of_squares / size + eps); }
+  GPUWHEEL_HOST_DEVICE static A scale(A sum_of_squares, A size, A eps) {
+    return gpuwheel::math::rsqrt(sum_of_squares / size + eps);
+  }
 
   // What an element adds to the mean over its row that the gradients of the row share.
   GPUWHEEL_HOST_DEVICE static A projection(A grad, A weight, A normalised) { return grad * weight * normalised; }

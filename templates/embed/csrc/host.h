@@ -9,6 +9,20 @@
 #include "fused.kernels.h"  // written by gpuwheel, from the compiled kernels
 #include "operators.h"
 
+template <typename T>
+const T* in(const Tensor& tensor) {
+  return tensor.const_data_ptr<T>();
+}
+template <typename T>
+T* out(Tensor& tensor) {
+  return tensor.mutable_data_ptr<T>();
+}
+
+// What x is computed in.
+inline torch::headeronly::ScalarType accumulate_type(const Tensor& x) {
+  constexpr auto kDouble = gpuwheel::scalar_type<double>;
+  return x.scalar_type() == kDouble ? kDouble : gpuwheel::scalar_type<float>;
+}
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -23,7 +37,7 @@ void dispatch(const char* op, const Tensor& x, const Cuda& cuda, const Cpu& cpu)
   }
 }
 
-// Calls launch(n) with a constant: how many elements a thread can load at once from tensors with `size` elements per row.
+// Calls launch(n), n a constant: the elements that a thread can load at once from tensors with `size` elements per row.
 template <typename T, typename Launch, typename... Tensors>
 void with_vectors(int64_t size, const Launch& launch, const Tensors&... tensors) {
   constexpr int kWidest = 16 / sizeof(T);

@@ -7,7 +7,9 @@ namespace kernels {
 
 using Op = SwiGlu<float>;
 
-__device__ __forceinline__ int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
+__device__ __forceinline__ int64_t thread_index() {
+  return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
 
 template <typename T, int N>
 __global__ void swiglu(T* __restrict__ y, const T* __restrict__ gate, const T* __restrict__ up, int64_t vectors) {
