@@ -98,6 +98,7 @@ def command_line(group: KernelGroup, source: Path, target: Target, paths: Virtua
     return (
         f"--gpu-architecture={target}",
         f"--std={group.std}",
+        f"--frandom-seed={paths.name(source)}",  # else names in an unnamed namespace differ from run to run
         *(f"--include-path={folder}" for folder in dict.fromkeys((*user, *shipped_and_toolkit))),
         *(f"--define-macro={define}" for define in group.defines),
         *(["--generate-line-info"] if group.lineinfo else []),

@@ -139,12 +139,20 @@ def test_standard_headers_cub_and_cooperative_groups(project: Project) -> None:
 
 def test_images_and_generated_files_do_not_depend_on_the_folder(project: Project, tmp_path: Path) -> None:
     asserting = "#include <cassert>\n__device__ inline void check(int* p) { assert(p[0] > 3); }\n"
+    unnamed = (
+        "#include <gpuwheel/device.h>\n"
+        "namespace { template <typename T> __device__ __noinline__ T next(T v) {\n"
+        "  __shared__ T all[32]; all[threadIdx.x] = v; __syncthreads(); return all[threadIdx.x + 1]; } }\n"
+        "template <typename T> __global__ void turn(T* p) { p[threadIdx.x] = next(p[threadIdx.x]); }\n"
+        "GPUWHEEL_INSTANTIATE(turn<float>);\n"
+    )
     outside = tmp_path / "include"
     outside.mkdir()
     (outside / "outside.h").write_text("__device__ inline int one() { return 1; }\n", encoding="utf-8")
     project.write(
         k__a_h=asserting,
         k__a_cu='#include "a.h"\n#include "outside.h"\n__global__ void k(int* p) { check(p); p[1] = one(); }',
+        k__b_cu=unnamed,
     )
     other = replace(project, root=tmp_path / "elsewhere" / "deeper", cache=type(project.cache)(tmp_path / "cache2"))
     elsewhere = tmp_path / "include2"
@@ -152,7 +160,7 @@ def test_images_and_generated_files_do_not_depend_on_the_folder(project: Project
     shutil.copytree(project.root, other.root)
     first = project.build(lineinfo=True, include_dirs=(outside,))
     second = other.build(lineinfo=True, include_dirs=(elsewhere,))
-    assert project.reporter.images == other.reporter.images == 3
+    assert project.reporter.images == other.reporter.images == 6
     for name in ("fatbin", "header", "assembly"):
         assert getattr(first, name).read_bytes() == getattr(second, name).read_bytes()
 

@@ -7,6 +7,11 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 import pytest
 from interpreters import find_interpreter
 from torch_environments import Layer, environment_with, layer_on, release_that_pip_finds
@@ -58,6 +63,28 @@ CASES = (
 
 
 @dataclass(frozen=True)
+class Builder:
+    """Builds wheels by the gpuwheel that is tested, on a machine without a CUDA toolkit."""
+
+    environ: Mapping[str, str]
+    requires: Path
+    """Holds what projects require to be built beside gpuwheel."""
+
+    def wheel(self, project: Path, out: Path, *words: str, **environ: str) -> Path:
+        """The wheel of a project; `words` go to pip."""
+        python = [sys.executable, "-m", "pip"]
+        text = (project / "pyproject.toml").read_text(encoding="utf-8")
+        others = [line for line in tomllib.loads(text)["build-system"]["requires"] if not line.startswith("gpuwheel")]
+        if others and not self.requires.exists():
+            run([*python, "install", "--quiet", "--no-deps", "--target", self.requires, *others])
+        build = [*python, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", out, *words]
+        path = os.pathsep.join(filter(None, [str(self.requires), self.environ.get("PYTHONPATH")]))
+        run([*build, project], env={**self.environ, "PYTHONPATH": path, **environ})
+        (wheel,) = out.glob("*.whl")
+        return wheel
+
+
+@dataclass(frozen=True)
 class Project:
     """A rendered project, its wheel, and the environment that has it."""
 
@@ -65,26 +92,19 @@ class Project:
     root: Path
     wheel: Path
     layer: Layer
+    builder: Builder
     shared: Path
-    """A folder for what all projects may keep, such as the cache of mypy."""
+    """A folder for what all projects may keep: caches of Python and of mypy."""
 
     def run(self, *words: str | Path, environ: Mapping[str, str] | None = None) -> str:
         """Run Python in the project's folder; what it printed."""
-        return self.layer.run(*words, cwd=self.root, environ=environ).output
+        return self.run_in(self.layer, *words, environ=environ)
 
-
-def build(project: Path, out: Path, environ: Mapping[str, str]) -> Path:
-    """The wheel of a project, by the gpuwheel that is tested."""
-    words = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    run([*words, "--wheel-dir", out, project], env=environ)
-    (wheel,) = out.glob("*.whl")
-    return wheel
-
-
-@pytest.fixture(scope="session")
-def clean(system_cuda_hider: Callable[[Path], Mapping[str, str]], shared: Path) -> Mapping[str, str]:
-    """An environment for builds, where the machine has no CUDA toolkit."""
-    return {**os.environ, **system_cuda_hider(shared / "touches")}
+    def run_in(self, layer: Layer, *words: str | Path, environ: Mapping[str, str] | None = None) -> str:
+        """Run the Python of another environment there."""
+        # torch's modules are many: their bytecode is kept, but not in the environment, which others use too.
+        bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self.shared / "bytecode")}
+        return layer.run(*words, cwd=self.root, environ={**bytecode, **(environ or {})}).output
 
 
 @pytest.fixture(scope="session")
@@ -102,22 +122,29 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("shared")
 
 
+@pytest.fixture(scope="session")
+def builder(system_cuda_hider: Callable[[Path], Mapping[str, str]], shared: Path) -> Builder:
+    """One for all projects; `touches` in `shared` names who looked for the system's CUDA."""
+    return Builder({**os.environ, **system_cuda_hider(shared / "touches")}, shared / "build-requires")
+
+
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
 def project(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     torch_python: Path,
-    clean: Mapping[str, str],
+    builder: Builder,
     shared: Path,
 ) -> Project:
     """Rendered, built and installed; one at a time for all tests of a module."""
     case: Case = request.param
     folder = tmp_path_factory.mktemp("templates")
     root = case.new(folder)
-    wheel = build(root, folder / "dist", {**clean, **case.environ})
+    run(["git", "-C", root, "add", "--all"])  # what is not added now came later
+    wheel = builder.wheel(root, folder / "dist", **case.environ)
     assert not (shared / "touches").exists(), "the build reached for the system's CUDA toolkit"
     layer = layer_on(torch_python, folder)
     groups = [f"{root / 'pyproject.toml'}:{name}" for name in ("test", "bench", "notebook")]
     layer.install("--no-deps", wheel)  # torch is in the environment below, where uv does not look
     layer.install(*(word for group in groups for word in ("--group", group)))
-    return Project(case, root, wheel, layer, shared)
+    return Project(case, root, wheel, layer, builder, shared)

@@ -39,7 +39,7 @@ def test_a_command_line_is_the_same_in_every_folder(tmp_path: Path) -> None:
         log = f"{paths.name(source)}(3): error, from /proc/self/fd/110/half.h and /proc/self/fd/120/x.h"
         assert paths.real(log) == f"csrc/k.cu(3): error, from {toolkit}/half.h and {root}/outside/x.h"
     assert lines[0] == lines[1] == (
-        "--gpu-architecture=sm_90a", "--std=c++20",
+        "--gpu-architecture=sm_90a", "--std=c++20", "--frandom-seed=/proc/self/cwd/csrc/k.cu",
         "--include-path=/proc/self/cwd/csrc", "--include-path=/proc/self/cwd/include",
         "--include-path=/proc/self/fd/120", "--include-path=/proc/self/fd/100", "--include-path=/proc/self/fd/101",
         "--include-path=/proc/self/fd/110", "--define-macro=A=1", "--generate-line-info", "--ptxas-options=-v",
