@@ -33,6 +33,7 @@ __all__ = [
     "check_python",
     "inner_defaults",
     "inner_table",
+    "names_packages",
     "project_facts",
     "read_pyproject",
 ]
@@ -187,6 +188,18 @@ def inner_defaults(table: Mapping[str, object]) -> dict[str, str | list[str]]:
     """What `[tool.scikit-build]` says of keys that gpuwheel gives a value by `-C`, which would hide it."""
     folder = table.get("build-dir")
     return {"build-dir": folder} if isinstance(folder, str) else {}
+
+
+def names_packages(
+    document: Mapping[str, Any], environ: Mapping[str, str], inner: Mapping[str, str | list[str]]
+) -> bool:
+    """Whether anybody tells scikit-build-core which packages go into the wheel."""
+    tables = (table for _, table in _scikit_build_tables(document))
+    return (
+        "SKBUILD_WHEEL_PACKAGES" in environ
+        or any(name.removeprefix("skbuild.").startswith("wheel.packages") for name in inner)
+        or any(_holds(table, ["wheel", "packages"]) for table in tables)
+    )
 
 
 def _scikit_build_tables(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -11,12 +11,14 @@ from gpuwheel.config.kernels_mode import check_launcher
 from gpuwheel.config.mistakes import close_match, dotted
 from gpuwheel.config.model import LoadedConfig, Mode, Settings
 from gpuwheel.config.nvcc import narrow_lines, python_tag
+from gpuwheel.config.packages import packages_beside_default
 from gpuwheel.config.project import (
     check_dependencies,
     check_inner_settings,
     check_python,
     inner_defaults,
     inner_table,
+    names_packages,
     project_facts,
     read_pyproject,
 )
@@ -77,11 +79,13 @@ def load_config(
     check_extras(document, settings)
     check_launcher(project, settings)
     table = inner_table(document)
+    packages = packages_beside_default(root, project.name, settings.extensions)
+    found = {"wheel.packages": packages} if packages and not names_packages(document, environ, inner) else {}
     return LoadedConfig(
         settings,
         project,
         origins,
-        inner_defaults(table) | inner,
+        inner_defaults(table) | found | inner,
         table,
         warnings,
         python_tag(settings, project.requires_python),
