@@ -138,3 +138,13 @@ def test_no_test_file_is_left_out_of_a_run(pytestconfig: pytest.Config) -> None:
     left_out = [path for path in tests if any(fnmatch(part, glob) for part in path.parts for glob in skipped)]
     assert tests
     assert not left_out
+
+
+def test_sources_of_templates_fit_a_screen() -> None:
+    """No formatter runs over a template's C++: 120 columns, as everywhere."""
+    sources = [path for path in (ROOT / "templates").rglob("csrc/*") if path.suffix != ".py"]
+    lines = {path: path.read_text(encoding="utf-8").splitlines() for path in sources}
+    long = [f"{_name(path)}:{i + 1}" for path in lines for i, line in enumerate(lines[path]) if len(line) > 120]
+
+    assert len(sources) > 15
+    assert long == []

@@ -67,14 +67,15 @@ __global__ void __launch_bounds__(kMostThreads)
 }
 INSTANTIATE(rms_norm);
 
-// With n = x * scale: grad_x = scale * (grad * weight - n * mean(grad * weight * n)), and each block leaves its share of
-// grad_weight, the sum of grad * n over its rows, as a row of `partials`. A thread meets the same columns in every row, so
-// their sums are its own: in shared memory where blockDim.y * size floats fit (`in_shared`), else in `partials`.
+// With n = x * scale: grad_x = scale * (grad * weight - n * mean(grad * weight * n)), and each block leaves its share
+// of grad_weight, the sum of grad * n over its rows, as a row of `partials`. A thread meets the same columns in every
+// row, so their sums are its own: in shared memory where blockDim.y * size floats fit (`in_shared`), else in
+// `partials`.
 template <typename T, int VEC>
 __global__ void __launch_bounds__(kMostThreads)
-    rms_norm_backward(T* __restrict__ grad_x, float* __restrict__ partials, const T* __restrict__ grad, const T* __restrict__ x,
-                      const T* __restrict__ weight, int64_t rows, int64_t size, int64_t grad_stride, int64_t x_stride, float eps,
-                      bool in_shared) {
+    rms_norm_backward(T* __restrict__ grad_x, float* __restrict__ partials, const T* __restrict__ grad,
+                      const T* __restrict__ x, const T* __restrict__ weight, int64_t rows, int64_t size,
+                      int64_t grad_stride, int64_t x_stride, float eps, bool in_shared) {
   extern __shared__ __align__(16) float shared_sums[];
   float* const partial = partials + blockIdx.x * size;
   float* const sums = in_shared ? shared_sums + threadIdx.y * size : partial;

@@ -40,8 +40,8 @@ __device__ __forceinline__ void backward(T* grad_gate, T* grad_up, const T* grad
   store(grad_up, du);
 }
 
-// The rows of `out` follow each other, those of `gate` and `up` lie a stride apart. Rows begin at multiples of a vector;
-// the elements after the last whole one are worked on singly.
+// The rows of `out` follow each other, those of `gate` and `up` lie a stride apart. Rows begin at multiples of a
+// vector; the elements after the last whole one are worked on singly.
 template <typename T, int VEC>
 __global__ void __launch_bounds__(kThreads)
     swiglu(T* __restrict__ out, const T* __restrict__ gate, const T* __restrict__ up, int64_t size, int64_t gate_stride,
@@ -58,8 +58,9 @@ INSTANTIATE(swiglu);
 
 template <typename T, int VEC>
 __global__ void __launch_bounds__(kThreads)
-    swiglu_backward(T* __restrict__ grad_gate, T* __restrict__ grad_up, const T* __restrict__ grad, const T* __restrict__ gate,
-                    const T* __restrict__ up, int64_t size, int64_t grad_stride, int64_t gate_stride, int64_t up_stride, int tiles) {
+    swiglu_backward(T* __restrict__ grad_gate, T* __restrict__ grad_up, const T* __restrict__ grad,
+                    const T* __restrict__ gate, const T* __restrict__ up, int64_t size, int64_t grad_stride,
+                    int64_t gate_stride, int64_t up_stride, int tiles) {
   const Place at(tiles, VEC);
   grad_gate += at.row * size;
   grad_up += at.row * size;

@@ -1,5 +1,5 @@
-// The activations, once for all: the kernels launched by <<<>>>, the epilogue of the CUTLASS GEMM and the loops of the CPU
-// call these functors. A is float, or double on the CPU.
+// The activations, once for all: the kernels launched by <<<>>>, the epilogue of the CUTLASS GEMM and the loops of the
+// CPU call these functors. A is float, or double on the CPU.
 #pragma once
 
 #include <gpuwheel/dtype.h>

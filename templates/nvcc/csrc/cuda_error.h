@@ -9,5 +9,6 @@
 // check(cudaGetLastError(), "launching bias_act")
 inline void check(cudaError_t error, const char* doing) {
   if (error == cudaSuccess) return;
-  throw std::runtime_error(std::string(doing) + ": " + cudaGetErrorName(error) + " (" + cudaGetErrorString(error) + ")");
+  throw std::runtime_error(std::string(doing) + ": " + cudaGetErrorName(error) + " (" + cudaGetErrorString(error) +
+                           ")");
 }

@@ -14,7 +14,8 @@ using gpuwheel::bfloat16;
 using gpuwheel::half;
 
 constexpr int kThreads = 256;
-constexpr int64_t kMaxGridY = 2048;  // enough for any GPU: with more rows, each thread has several and reads its bias once
+// Enough for any GPU: with more rows, each thread has several and reads its bias once.
+constexpr int64_t kMaxGridY = 2048;
 
 template <typename T, int kSize>
 struct alignas(sizeof(T) * kSize) Vector {
@@ -23,13 +24,14 @@ struct alignas(sizeof(T) * kSize) Vector {
 
 // A thread owns kSize columns, keeps their bias in registers and walks down the rows.
 template <typename Act, typename T, int kSize>
-__global__ void bias_act(Vector<T, kSize>* y, Vector<T, kSize>* pre, const Vector<T, kSize>* x, const Vector<T, kSize>* bias,
-                         int64_t rows, int64_t width) {
+__global__ void bias_act(Vector<T, kSize>* y, Vector<T, kSize>* pre, const Vector<T, kSize>* x,
+                         const Vector<T, kSize>* bias, int64_t rows, int64_t width) {
   using A = accumulate_t<T>;
   const int64_t column = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (column >= width) return;
   const Vector<T, kSize> b = bias[column];
-  for (int64_t row = int64_t(blockIdx.y) * blockDim.y + threadIdx.y; row < rows; row += int64_t(gridDim.y) * blockDim.y) {
+  for (int64_t row = int64_t(blockIdx.y) * blockDim.y + threadIdx.y; row < rows;
+       row += int64_t(gridDim.y) * blockDim.y) {
     const Vector<T, kSize> in = x[row * width + column];
     Vector<T, kSize> z, out;
 #pragma unroll
@@ -50,7 +52,8 @@ __global__ void act_backward(Vector<T, kSize>* grad_x, const Vector<T, kSize>* g
   const int64_t column = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (column >= width) return;
   const Vector<T, kSize> b = bias != nullptr ? bias[column] : Vector<T, kSize>{};
-  for (int64_t row = int64_t(blockIdx.y) * blockDim.y + threadIdx.y; row < rows; row += int64_t(gridDim.y) * blockDim.y) {
+  for (int64_t row = int64_t(blockIdx.y) * blockDim.y + threadIdx.y; row < rows;
+       row += int64_t(gridDim.y) * blockDim.y) {
     const Vector<T, kSize> g = grad[row * width + column], s = saved[row * width + column];
     Vector<T, kSize> out;
 #pragma unroll
@@ -97,7 +100,8 @@ Launch cover(int64_t rows, int64_t width) {
   int64_t across = 1;
   while (across < kThreads && across < width) across *= 2;
   const int64_t down = kThreads / across;
-  return {dim3(static_cast<unsigned>((width + across - 1) / across), static_cast<unsigned>(std::min((rows + down - 1) / down, kMaxGridY))),
+  return {dim3(static_cast<unsigned>((width + across - 1) / across),
+               static_cast<unsigned>(std::min((rows + down - 1) / down, kMaxGridY))),
           dim3(static_cast<unsigned>(across), static_cast<unsigned>(down))};
 }
 
@@ -109,8 +113,9 @@ void launch_bias_act(const BiasAct& p, cudaStream_t stream) {
     using V = Vector<decltype(zero), size>;
     const int64_t width = p.columns / size;
     const auto [grid, block] = cover(p.rows, width);
-    bias_act<decltype(act), decltype(zero), size><<<grid, block, 0, stream>>>(
-        static_cast<V*>(p.y), static_cast<V*>(p.pre), static_cast<const V*>(p.x), static_cast<const V*>(p.bias), p.rows, width);
+    bias_act<decltype(act), decltype(zero), size>
+        <<<grid, block, 0, stream>>>(static_cast<V*>(p.y), static_cast<V*>(p.pre), static_cast<const V*>(p.x),
+                                     static_cast<const V*>(p.bias), p.rows, width);
   });
   check(cudaGetLastError(), "launching bias_act");
 }
@@ -121,8 +126,9 @@ void launch_act_backward(const ActBackward& p, cudaStream_t stream) {
     using V = Vector<decltype(zero), size>;
     const int64_t width = p.columns / size;
     const auto [grid, block] = cover(p.rows, width);
-    act_backward<decltype(act), decltype(zero), size><<<grid, block, 0, stream>>>(
-        static_cast<V*>(p.grad_x), static_cast<const V*>(p.grad), static_cast<const V*>(p.saved), static_cast<const V*>(p.bias), p.rows, width);
+    act_backward<decltype(act), decltype(zero), size>
+        <<<grid, block, 0, stream>>>(static_cast<V*>(p.grad_x), static_cast<const V*>(p.grad),
+                                     static_cast<const V*>(p.saved), static_cast<const V*>(p.bias), p.rows, width);
   });
   check(cudaGetLastError(), "launching act_backward");
 }

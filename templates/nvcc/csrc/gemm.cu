@@ -1,8 +1,8 @@
 // act(x weight^T + bias) as one CUTLASS GEMM on tensor cores: products of 16-bit numbers added up in float32, bias and
 // activation applied to the sums while they are in registers.
 //
-// CUTLASS sees x as a row-major (m, k) and weight, (n, k) row by row, as a column-major (k, n) matrix: nothing is copied.
-// The instructions are those of compute capability 8.0, which all newer GPUs run.
+// CUTLASS sees x as a row-major (m, k) and weight, (n, k) row by row, as a column-major (k, n) matrix: nothing is
+// copied. The instructions are those of compute capability 8.0, which all newer GPUs run.
 #include <cutlass/cutlass.h>
 #include <cutlass/epilogue/thread/linear_combination_bias_elementwise.h>
 #include <cutlass/gemm/device/gemm_universal_with_broadcast.h>
@@ -33,15 +33,17 @@ struct Elementwise {
 
 // y = Act(z) and, if kStorePre, pre = z, where z = accumulator + bias.
 template <typename T, typename Act, bool kStorePre>
-using Epilogue = cutlass::epilogue::thread::LinearCombinationBiasElementwise<T, float, float, T, T, kAlignment, Elementwise<Act>,
-                                                                            cutlass::plus<float>, kStorePre>;
+using Epilogue =
+    cutlass::epilogue::thread::LinearCombinationBiasElementwise<T, float, float, T, T, kAlignment, Elementwise<Act>,
+                                                                cutlass::plus<float>, kStorePre>;
 
 // Tile is what a block of 4 warps computes, Warp what each of them does.
 template <typename T, typename Act, bool kStorePre, typename Tile, typename Warp, int kStages>
 using Gemm = cutlass::gemm::device::GemmUniversalWithBroadcast<
-    T, cutlass::layout::RowMajor, T, cutlass::layout::ColumnMajor, T, cutlass::layout::RowMajor, float, cutlass::arch::OpClassTensorOp,
-    cutlass::arch::Sm80, Tile, Warp, cutlass::gemm::GemmShape<16, 8, 16>, Epilogue<T, Act, kStorePre>,
-    cutlass::gemm::threadblock::GemmIdentityThreadblockSwizzle<8>, kStages, kAlignment, kAlignment>;
+    T, cutlass::layout::RowMajor, T, cutlass::layout::ColumnMajor, T, cutlass::layout::RowMajor, float,
+    cutlass::arch::OpClassTensorOp, cutlass::arch::Sm80, Tile, Warp, cutlass::gemm::GemmShape<16, 8, 16>,
+    Epilogue<T, Act, kStorePre>, cutlass::gemm::threadblock::GemmIdentityThreadblockSwizzle<8>, kStages, kAlignment,
+    kAlignment>;
 
 // A CUTLASS operation that is launched here: CUTLASS's own launch drops what CUDA calls the error.
 template <typename Gemm>
@@ -51,7 +53,8 @@ struct Launch : Gemm {
     const cutlass::Status status = this->initialize(arguments);
     check(cudaGetLastError(), "preparing the CUTLASS GEMM");
     if (status != cutlass::Status::kSuccess) throw std::runtime_error(cutlass::cutlassGetStatusString(status));
-    cutlass::Kernel2<Kernel><<<this->params_.get_grid_dims(), Kernel::kThreadCount, Gemm::kSharedStorageSize, stream>>>(this->params_);
+    cutlass::Kernel2<Kernel>
+        <<<this->params_.get_grid_dims(), Kernel::kThreadCount, Gemm::kSharedStorageSize, stream>>>(this->params_);
     check(cudaGetLastError(), "launching the CUTLASS GEMM");
   }
 };
@@ -60,12 +63,13 @@ template <typename Gemm>
 void run(const LinearAct& p, cudaStream_t stream) {
   using T = typename Gemm::GemmKernel::ElementA;
   for (int64_t row = 0; row < p.m; row += kMostRows) {
-    const int rows = static_cast<int>(std::min(p.m - row, kMostRows)), n = static_cast<int>(p.n), k = static_cast<int>(p.k);
+    const int rows = static_cast<int>(std::min(p.m - row, kMostRows));
+    const int n = static_cast<int>(p.n), k = static_cast<int>(p.k);
     const T* x = static_cast<const T*>(p.x) + row * p.k;
     T* y = static_cast<T*>(p.y) + row * p.n;
     T* pre = p.pre != nullptr ? static_cast<T*>(p.pre) + row * p.n : nullptr;
-    Launch<Gemm>()({cutlass::gemm::GemmUniversalMode::kGemm, {rows, n, k}, /*splits of k*/ 1, {/*alpha*/ 1.f, /*beta*/ 0.f},
-                    x, p.weight, /*C*/ nullptr, y, const_cast<void*>(p.bias), pre,
+    Launch<Gemm>()({cutlass::gemm::GemmUniversalMode::kGemm, {rows, n, k}, /*splits of k*/ 1,
+                    {/*alpha*/ 1.f, /*beta*/ 0.f}, x, p.weight, /*C*/ nullptr, y, const_cast<void*>(p.bias), pre,
                     /*between batches*/ 0, 0, 0, 0, 0, 0,
                     /*between rows or columns: x*/ k, /*weight*/ k, /*C*/ 0, /*y*/ n, /*bias*/ 0, /*pre*/ n},
                    stream);
@@ -78,7 +82,8 @@ void run_with_tile(const LinearAct& p, cudaStream_t stream) {
   using cutlass::gemm::GemmShape;
   int device = 0, multiprocessors = 0;
   check(cudaGetDevice(&device), "reading the current device");
-  check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "reading the number of multiprocessors");
+  check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
+        "reading the number of multiprocessors");
   const int64_t large_tiles = ((p.m + 127) / 128) * ((p.n + 127) / 128);
   if (large_tiles >= multiprocessors) {
     run<Gemm<T, Act, kStorePre, GemmShape<128, 128, 32>, GemmShape<64, 64, 32>, 4>>(p, stream);
@@ -115,5 +120,6 @@ bool cutlass_takes(const LinearAct& p, int device) {
 }
 
 void launch_cutlass(const LinearAct& p, cudaStream_t stream) {
-  p.type == Type::float16 ? run_with_activation<cutlass::half_t>(p, stream) : run_with_activation<cutlass::bfloat16_t>(p, stream);
+  p.type == Type::float16 ? run_with_activation<cutlass::half_t>(p, stream)
+                          : run_with_activation<cutlass::bfloat16_t>(p, stream);
 }

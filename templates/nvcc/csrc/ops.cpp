@@ -16,7 +16,8 @@ using torch::stable::empty_like;
 // ---- arguments
 
 Activation activation_of(const char* op, std::string_view name) {
-  STD_TORCH_CHECK(name == "relu" || name == "gelu", op, ": activation is '", std::string(name), "', 'relu' or 'gelu' is expected");
+  STD_TORCH_CHECK(name == "relu" || name == "gelu", op, ": activation is '", std::string(name),
+                  "', 'relu' or 'gelu' is expected");
   return name == "relu" ? Activation::relu : Activation::gelu;
 }
 
@@ -25,7 +26,8 @@ Type type_of(const char* op, const Tensor& x) {
     case ScalarType::Float: return Type::float32;
     case ScalarType::Half: return Type::float16;
     case ScalarType::BFloat16: return Type::bfloat16;
-    default: STD_TORCH_CHECK(false, op, ": dtype ", torch::headeronly::toString(x.scalar_type()), " is not supported on CUDA");
+    default:
+      STD_TORCH_CHECK(false, op, ": dtype ", torch::headeronly::toString(x.scalar_type()), " is not supported on CUDA");
   }
 }
 
@@ -46,8 +48,8 @@ void check_act_backward(const Tensor& grad, const Tensor& saved, const std::opti
 
 void check_linear_act(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   gpuwheel::check_min_dim("linear_act", {"x", x}, 1);
-  STD_TORCH_CHECK(weight.dim() == 2 && weight.size(1) == x.size(-1), "linear_act: weight has shape ", gpuwheel::shape_text(weight.sizes()),
-                  ", (out, ", x.size(-1), ") is expected");
+  STD_TORCH_CHECK(weight.dim() == 2 && weight.size(1) == x.size(-1), "linear_act: weight has shape ",
+                  gpuwheel::shape_text(weight.sizes()), ", (out, ", x.size(-1), ") is expected");
   gpuwheel::check_same_device("linear_act", {{"x", x}, {"weight", weight}, {"bias", bias}});
   gpuwheel::check_same_dtype("linear_act", {{"x", x}, {"weight", weight}, {"bias", bias}});
   gpuwheel::check_shape("linear_act", {"bias", bias}, {weight.size(0)});
@@ -65,7 +67,8 @@ int64_t rows_of(const Tensor& x) {
 template <typename F>
 void for_elements(int64_t rows, int64_t columns, const F& f) {
   constexpr int64_t kGrain = 16384;  // elements that are worth a thread
-  gpuwheel::parallel_for(0, rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, columns)), [&](int64_t begin, int64_t end) {
+  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, columns));
+  gpuwheel::parallel_for(0, rows, grain, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       for (int64_t column = 0; column < columns; ++column) f(row * columns + column, column);
     }
@@ -94,14 +97,16 @@ void apply_cpu(const char* op, Tensor& y, Tensor* pre, const Tensor& x, const Te
 }
 
 void apply_cuda(const char* op, Tensor& y, Tensor* pre, const Tensor& x, const Tensor& bias, Activation activation) {
-  launch_bias_act({type_of(op, x), activation, rows_of(x), x.size(-1), y.mutable_data_ptr(), pre != nullptr ? pre->mutable_data_ptr() : nullptr,
-                   x.const_data_ptr(), bias.const_data_ptr()},
+  launch_bias_act({type_of(op, x), activation, rows_of(x), x.size(-1), y.mutable_data_ptr(),
+                   pre != nullptr ? pre->mutable_data_ptr() : nullptr, x.const_data_ptr(), bias.const_data_ptr()},
                   stream_of(x));
 }
 
 }  // namespace
 
-cudaStream_t stream_of(const Tensor& tensor) { return static_cast<cudaStream_t>(gpuwheel::current_stream(tensor).handle); }
+cudaStream_t stream_of(const Tensor& tensor) {
+  return static_cast<cudaStream_t>(gpuwheel::current_stream(tensor).handle);
+}
 
 // ---- a linear layer
 
@@ -128,13 +133,15 @@ void Linear::compose() {
   apply("linear_act", y, saves ? &pre : nullptr, product, bias, activation);
 }
 
-std::tuple<Tensor, Tensor> linear_act_cpu(const Tensor& x, const Tensor& weight, const Tensor& bias, std::string_view activation, bool save) {
+std::tuple<Tensor, Tensor> linear_act_cpu(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                                          std::string_view activation, bool save) {
   Linear linear(x, weight, bias, activation, save);
   linear.compose();
   return {linear.y, linear.pre};
 }
 
-std::tuple<Tensor, Tensor> linear_act_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias, std::string_view activation, bool save) {
+std::tuple<Tensor, Tensor> linear_act_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                                           std::string_view activation, bool save) {
   const gpuwheel::DeviceGuard guard(x);
   Linear linear(x, weight, bias, activation, save);
   const LinearAct problem = linear.problem();
@@ -163,7 +170,8 @@ Tensor bias_act_cuda(const Tensor& x_, const Tensor& bias_, std::string_view act
 
 // ---- the derivative
 
-Tensor act_backward_cpu(const Tensor& grad_, const Tensor& saved_, const std::optional<Tensor>& bias_, std::string_view activation) {
+Tensor act_backward_cpu(const Tensor& grad_, const Tensor& saved_, const std::optional<Tensor>& bias_,
+                        std::string_view activation) {
   check_act_backward(grad_, saved_, bias_);
   const Tensor grad = gpuwheel::contiguous(grad_), saved = gpuwheel::contiguous(saved_);
   const std::optional<Tensor> bias = bias_ ? std::optional(gpuwheel::contiguous(*bias_)) : std::nullopt;
@@ -172,7 +180,8 @@ Tensor act_backward_cpu(const Tensor& grad_, const Tensor& saved_, const std::op
     using T = decltype(zero);
     using A = accumulate_t<T>;
     T* out = grad_x.mutable_data_ptr<T>();
-    const T *g = grad.const_data_ptr<T>(), *s = saved.const_data_ptr<T>(), *b = bias ? bias->const_data_ptr<T>() : nullptr;
+    const T *g = grad.const_data_ptr<T>(), *s = saved.const_data_ptr<T>(),
+            *b = bias ? bias->const_data_ptr<T>() : nullptr;
     with_activation(activation_of("act_backward", activation), [&](auto act) {
       for_elements(rows_of(grad), grad.size(-1), [&](int64_t i, int64_t column) {
         const A z = static_cast<A>(s[i]) + (b != nullptr ? static_cast<A>(b[column]) : A(0));
@@ -183,14 +192,16 @@ Tensor act_backward_cpu(const Tensor& grad_, const Tensor& saved_, const std::op
   return grad_x;
 }
 
-Tensor act_backward_cuda(const Tensor& grad_, const Tensor& saved_, const std::optional<Tensor>& bias_, std::string_view activation) {
+Tensor act_backward_cuda(const Tensor& grad_, const Tensor& saved_, const std::optional<Tensor>& bias_,
+                         std::string_view activation) {
   check_act_backward(grad_, saved_, bias_);
   const gpuwheel::DeviceGuard guard(grad_);
   const Tensor grad = gpuwheel::contiguous(grad_), saved = gpuwheel::contiguous(saved_);
   const std::optional<Tensor> bias = bias_ ? std::optional(gpuwheel::contiguous(*bias_)) : std::nullopt;
   Tensor grad_x = empty_like(grad);
-  launch_act_backward({type_of("act_backward", grad), activation_of("act_backward", activation), rows_of(grad), grad.size(-1),
-                       grad_x.mutable_data_ptr(), grad.const_data_ptr(), saved.const_data_ptr(), bias ? bias->const_data_ptr() : nullptr},
+  launch_act_backward({type_of("act_backward", grad), activation_of("act_backward", activation), rows_of(grad),
+                       grad.size(-1), grad_x.mutable_data_ptr(), grad.const_data_ptr(), saved.const_data_ptr(),
+                       bias ? bias->const_data_ptr() : nullptr},
                       stream_of(grad));
   return grad_x;
 }

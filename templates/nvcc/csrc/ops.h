@@ -12,15 +12,19 @@
 using gpuwheel::Tensor;
 
 // (y, pre): `pre` is the pre-activation if `save` asks for it and the backward needs it (gelu), else empty.
-std::tuple<Tensor, Tensor> linear_act_cpu(const Tensor& x, const Tensor& weight, const Tensor& bias, std::string_view activation, bool save);
-std::tuple<Tensor, Tensor> linear_act_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias, std::string_view activation, bool save);
+std::tuple<Tensor, Tensor> linear_act_cpu(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                                          std::string_view activation, bool save);
+std::tuple<Tensor, Tensor> linear_act_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                                           std::string_view activation, bool save);
 
 Tensor bias_act_cpu(const Tensor& x, const Tensor& bias, std::string_view activation);
 Tensor bias_act_cuda(const Tensor& x, const Tensor& bias, std::string_view activation);
 
 // grad * act'(saved + bias)
-Tensor act_backward_cpu(const Tensor& grad, const Tensor& saved, const std::optional<Tensor>& bias, std::string_view activation);
-Tensor act_backward_cuda(const Tensor& grad, const Tensor& saved, const std::optional<Tensor>& bias, std::string_view activation);
+Tensor act_backward_cpu(const Tensor& grad, const Tensor& saved, const std::optional<Tensor>& bias,
+                        std::string_view activation);
+Tensor act_backward_cuda(const Tensor& grad, const Tensor& saved, const std::optional<Tensor>& bias,
+                         std::string_view activation);
 
 cudaStream_t stream_of(const Tensor& tensor);
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ else:
 
 import pytest
 from interpreters import find_interpreter
+from packaging.metadata import Metadata
 from torch_environments import Layer, environment_with, layer_on, release_that_pip_finds
 
 from gpuwheel._run import run
@@ -60,6 +62,18 @@ CASES = (
     Case("d", "nvmath", {"license": "MIT", "ci": "gitlab"}),
     Case("library-operators-extra", "nvmath", {"license": "BSD-3-Clause", "ci": "none"}),
 )
+
+
+def beside_torch(wheel: Path) -> list[str]:
+    """What a wheel requires but for torch, which is there, and but for its extras."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = Metadata.from_email(archive.read(name))
+    return [
+        str(requirement)
+        for requirement in metadata.requires_dist or ()
+        if requirement.name != "torch" and (requirement.marker is None or requirement.marker.evaluate({"extra": ""}))
+    ]
 
 
 @dataclass(frozen=True)
@@ -154,5 +168,5 @@ def project(
     layer = layer_on(torch_python, folder)
     groups = [f"{root / 'pyproject.toml'}:{name}" for name in ("test", "bench", "notebook")]
     layer.install("--no-deps", wheel)  # torch is in the environment below, where uv does not look
-    layer.install(*(word for group in groups for word in ("--group", group)))
+    layer.install(*beside_torch(wheel), *(word for group in groups for word in ("--group", group)))
     return Project(case, root, wheel, layer, builder, shared)
