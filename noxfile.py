@@ -25,6 +25,9 @@ WITH_TORCH = "virtualenv"
 # What tests judge the projects of `gpuwheel new` with.
 CHECKERS = ("lint", "types")
 
+# Most tests keep one core busy; more than two builds at a time would want more memory than a CI machine has.
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadgroup")
+
 
 def _install(session: nox.Session, *groups: str) -> None:
     """gpuwheel, editable, and the tools of `groups`."""
@@ -59,14 +62,14 @@ def unit(session: nox.Session) -> None:
 def build(session: nox.Session) -> None:
     """Tests that compile and download: real builds of real packages."""
     _install(session, "test", "torch", *CHECKERS)
-    session.run("pytest", "tests/build", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, "tests/build", *session.posargs)
 
 
 @nox.session(tags=["test"], venv_backend=WITH_TORCH)
 def tests(session: nox.Session) -> None:
     """Every test that this machine can run; `GPUWHEEL_REQUIRE=compiler,network,...` forbids skips."""
     _install(session, "test", "torch", *CHECKERS)
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
 def _sample_wheel(session: nox.Session) -> Path:

@@ -135,6 +135,15 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process of `pytest -n`, for what they share; each rendered project is its own."""
+    for item in items:
+        case = getattr(item, "callspec", None)
+        project = case.params.get("project") if case else None
+        part = getattr(project, "name", "") if item.path.parent.name == "templates" else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.relative_to(TESTS)}:{part}"))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose feature is missing, or fail it where the feature is required."""
     for feature, missing in FEATURES.items():
