@@ -129,7 +129,7 @@ def main() -> None:
         "machine": describe(),
         "measurements": measurements,
     }
-    options.out.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(f"wrote {options.out}")
     if options.write_docs:
         write_docs(result)
