@@ -50,11 +50,11 @@ def measured(template: str, options: argparse.Namespace, work: Path) -> dict[str
     python = [sys.executable, "-m"]
     run([*python, "gpuwheel", "new", project, "--template", template, "--defaults", "--no-git", *data])
     say(f"{template}: build")
-    run([*python, "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", work / "dist", project])
+    build(project, work / "dist")
     (wheel,) = (work / "dist").glob(f"{template}_ops-*.whl")
     extra = f"[{EXTRAS[template]}]" if template in EXTRAS and options.device == "cuda" else ""
     groups = [word for name in ("test", "bench") for word in ("--group", f"{project / 'pyproject.toml'}:{name}")]
-    run([*python, "pip", "install", "--force-reinstall", "--no-deps", wheel])
+    run([*python, "pip", "install", "--force-reinstall", "--no-deps", wheel])  # a rebuilt wheel has the same version
     run([*python, "pip", "install", f"{wheel}{extra}", *groups])
     say(f"{template}: tests")
     required = {"GPUWHEEL_REQUIRE": "gpu"} if options.device == "cuda" else {}
@@ -70,6 +70,12 @@ def measured(template: str, options: argparse.Namespace, work: Path) -> dict[str
     report["command"] = " ".join(["python", *words])
     (figures / "figures.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
+
+
+def build(project: Path, dist: Path) -> None:
+    """The project's wheel, in isolation as users do; gpuwheel's is in `dist`, everything else comes from the index."""
+    pip_wheel = (sys.executable, "-m", "pip", "wheel", "--no-deps")
+    run([*pip_wheel, "--wheel-dir", dist, "--find-links", dist, project])
 
 
 def say(text: str) -> None:
@@ -120,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ROOT, help="where docs/ is (default: this repository)")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="gpuwheel-templates-") as work:
+        build(ROOT, Path(work, "dist"))
         for template in options.templates.split(","):
             measured(template, options, Path(work))
     path = options.out / PAGE
