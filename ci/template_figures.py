@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel._run import run
+from gpuwheel._run import ProcessFailedError, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -136,4 +136,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ProcessFailedError as error:
+        sys.exit(error.render())

@@ -24,6 +24,7 @@ __all__ = [
     "ConfigSettings",
     "build_sdist",
     "build_wheel",
+    "cmake_settings",
     "host_settings",
     "install_settings",
     "nvcc_settings",
@@ -65,6 +66,11 @@ def host_settings(
         "cmake.define.CMAKE_CXX_COMPILER": str(host.path),
         "cmake.define.CMAKE_EXPORT_COMPILE_COMMANDS": "ON",
     }
+
+
+def cmake_settings(inner: Mapping[str, str | list[str]], python_tag: str) -> ConfigSettings:
+    """The config-settings of a wheel that CMake makes, where nothing of it is compiled yet."""
+    return {**inner, **_FIXED, **_tagged(python_tag)}
 
 
 def plain_settings(inner: Mapping[str, str | list[str]], python_tag: str = "py3-none") -> ConfigSettings:
@@ -135,12 +141,12 @@ def build_sdist(out: Path, inner: Mapping[str, str | list[str]]) -> Path:
     return out / _call(lambda: hooks.build_sdist(str(out), {**inner, **_FIXED}), "sdist")
 
 
-def prepare(out: Path, inner: Mapping[str, str | list[str]], *, editable: bool, python_tag: str) -> Path:
+def prepare(out: Path, settings: ConfigSettings, *, editable: bool) -> Path:
     """Write the `.dist-info` folder of the wheel to be."""
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
     hook = hooks.prepare_metadata_for_build_editable if editable else hooks.prepare_metadata_for_build_wheel
-    return out / _call(lambda: hook(str(out), {**inner, **_FIXED, **_tagged(python_tag)}), "metadata")
+    return out / _call(lambda: hook(str(out), dict(settings)), "metadata")
 
 
 def requires(inner: Mapping[str, str | list[str]], *, editable: bool, with_cmake: bool = True) -> list[str]:

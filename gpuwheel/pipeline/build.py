@@ -160,16 +160,20 @@ class Build:
         self.check_lock()
         if self._lock is not None:
             return locked_requirements(self._lock)
-        with_cmake = self.cell.mode != PYTHON and (editable or self.cell.mode != Mode.KERNELS.value)
-        tools = inner.requires(self.config.inner, editable=editable, with_cmake=with_cmake)
+        tools = inner.requires(self.config.inner, editable=editable, with_cmake=self._runs_cmake(editable=editable))
         return [*tools, *self._mode.requires()]
 
     def prepare(self, out: Path, *, editable: bool) -> str:
         """Write `.dist-info` and return its name."""
-        info = inner.prepare(out, self.config.inner, editable=editable, python_tag=self.cell.python_tag)
+        settings = inner.cmake_settings if self._runs_cmake(editable=editable) else inner.plain_settings
+        info = inner.prepare(out, settings(self.config.inner, self.cell.python_tag), editable=editable)
         metadata = info / "METADATA"
         metadata.write_bytes(add_requirements(metadata.read_bytes(), self._requirements))
         return info.name
+
+    def _runs_cmake(self, *, editable: bool) -> bool:
+        """Whether the build does; where it does not, the build environment has no CMake."""
+        return self.cell.mode != PYTHON and (editable or self.cell.mode != Mode.KERNELS.value)
 
     def sdist(self, out: Path) -> str:
         """Collect an sdist whose PKG-INFO says what the wheel will say, and return its name."""

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tarfile
 from email.parser import BytesParser
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from gpuwheel import backend
+from gpuwheel._run import run
 from gpuwheel.audit import audit_wheel
 from gpuwheel.compatibility import load_tables
 from gpuwheel.wheel import read_members
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).resolve().parents[3]
 EXTRAS = [
     "torch>=2.10",
     'nvmath-python[cu12]>=1.0; extra == "cu12"',
@@ -66,6 +66,17 @@ def test_the_wheel_is_python_alone_and_keeps_its_claims(pure: Path, tmp_path: Pa
 def test_no_tool_is_asked_for() -> None:
     assert backend.get_requires_for_build_wheel() == []
     assert backend.get_requires_for_build_editable() == []
+
+
+@pytest.mark.network
+def test_an_isolated_build_needs_no_program_of_the_machine(pure: Path, tmp_path: Path) -> None:
+    """CMake above all: the environment has none, for nothing asks for it."""
+    links, empty = tmp_path / "links", tmp_path / "empty"
+    empty.mkdir()
+    words = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    run([*words, "--wheel-dir", links, ROOT])
+    run([*words, "--wheel-dir", tmp_path / "out", "--find-links", links, pure], env={**os.environ, "PATH": str(empty)})
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["epilogs-1.0-py3-none-any.whl"]
 
 
 def test_an_editable_install_follows_the_sources(pure: Path, tmp_path: Path) -> None:
