@@ -58,17 +58,34 @@ def unit(session: nox.Session) -> None:
     session.run("pytest", "tests/unit", *session.posargs)
 
 
-@nox.session(tags=["test"], venv_backend=WITH_TORCH)
-def build(session: nox.Session) -> None:
-    """Tests that compile and download: real builds of real packages."""
-    _install(session, "test", "torch", *CHECKERS)
-    session.run("pytest", *SIDE_BY_SIDE, "tests/build", *session.posargs)
+def _install_torch(session: nox.Session, *words: str) -> None:
+    """The torch that tests use: a CPU build if there is one; what else happens, `words` say (ci/install_torch.py)."""
+    requirements = nox.project.dependency_groups(PYPROJECT, "torch")
+    session.run("python", "ci/install_torch.py", *words, *requirements, success_codes=[0, 3])
 
 
 @nox.session(tags=["test"], venv_backend=WITH_TORCH)
 def tests(session: nox.Session) -> None:
-    """Every test that this machine can run; `GPUWHEEL_REQUIRE=compiler,network,...` forbids skips."""
-    _install(session, "test", "torch", *CHECKERS)
+    """The unit tests and one build of each mode, to a call where a CPU build of torch is found: minutes."""
+    _install(session, "test")
+    _install_torch(session, "--cpu-only")
+    session.run("pytest", *SIDE_BY_SIDE, "tests/unit", *session.posargs)
+    session.run("pytest", "-m", "end_to_end", "tests/build", *session.posargs)
+
+
+@nox.session(tags=["test"], venv_backend=WITH_TORCH)
+def build(session: nox.Session) -> None:
+    """Tests that compile and download: real builds of real packages."""
+    _install(session, "test", *CHECKERS)
+    _install_torch(session)
+    session.run("pytest", *SIDE_BY_SIDE, "tests/build", *session.posargs)
+
+
+@nox.session(tags=["test"], venv_backend=WITH_TORCH)
+def suite(session: nox.Session) -> None:
+    """Every test that this machine can run; `GPUWHEEL_REQUIRE=compiler,network,...` forbids skips. Half an hour."""
+    _install(session, "test", *CHECKERS)
+    _install_torch(session)
     session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
@@ -88,7 +105,8 @@ def _sample_wheel(session: nox.Session) -> Path:
 def sample(session: nox.Session) -> None:
     """The main job: build gpuwheel, build the sample with it, install that beside torch, call an operator."""
     wheel = _sample_wheel(session)
-    session.install(str(wheel), *nox.project.dependency_groups(PYPROJECT, "torch"))
+    _install_torch(session)
+    session.install(str(wheel))
     session.run(
         "python",
         "-c",

@@ -35,6 +35,7 @@ def test_it_builds_one_wheel_for_every_python(tmp_path: Path) -> None:
     assert re.fullmatch(r"first_wheel-0\.1\.0-py3-none-manylinux_2_\d+_x86_64\.whl", wheel.name)
 
 
+@pytest.mark.end_to_end
 @pytest.mark.torch
 def test_its_operator_gives_what_the_page_says(tmp_path: Path, no_system_cuda: SystemCuda) -> None:
     wheel = _build(tmp_path)

@@ -69,6 +69,7 @@ def unpacked(wheel: Path, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.end_to_end
 def test_one_wheel_for_every_platform(wheel: Path) -> None:
     assert wheel.name == "tiny_ops-1.2.3-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
@@ -125,6 +126,7 @@ def test_the_same_metadata_and_bytes_again(project: Project, wheel: Path, tmp_pa
         assert archive.read("tiny_ops-1.2.3.dist-info/METADATA") == metadata
 
 
+@pytest.mark.end_to_end
 @pytest.mark.torch
 def test_the_operator_on_the_cpu(wheel: Path, tmp_path: Path) -> None:
     site = unpacked(wheel, tmp_path / "site")

@@ -76,6 +76,7 @@ def refusals(wheel: Wheel) -> list[str]:
     return [f"{finding.rule}: {finding.problem}" for finding in found if finding.severity is Severity.ERROR]
 
 
+@pytest.mark.end_to_end
 def test_a_stable_extension_becomes_one_file_for_every_python_and_torch(
     project: Callable[[str], Project], tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ def requirements(metadata: bytes) -> list[str]:
     return BytesParser().parsebytes(metadata).get_all("Requires-Dist", [])
 
 
+@pytest.mark.end_to_end
 def test_the_wheel_is_python_alone_and_keeps_its_claims(pure: Path, tmp_path: Path) -> None:
     name = backend.build_wheel(str(tmp_path))
     assert name == "epilogs-1.0-py3-none-any.whl"
