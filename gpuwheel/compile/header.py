@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -48,6 +49,11 @@ class EmbeddedImage:
     size: int
     kernels: tuple[Launchable, ...]
 
+    @property
+    def symbol(self) -> str:
+        """Of the image's first byte; no other image in a library has it, of whichever group."""
+        return _distinct(f"gpuwheel_image_{self.identifier}", self.title, plain=self.title == self.identifier)
+
 
 def assembly_text(image_file: str, images: Sequence[EmbeddedImage]) -> str:
     """An assembler file that puts `image_file` (found beside it or on the include path) into `.nv_fatbin`.
@@ -56,7 +62,7 @@ def assembly_text(image_file: str, images: Sequence[EmbeddedImage]) -> str:
     """
     text = '    .section .nv_fatbin,"a",@progbits\n'
     for image in images:
-        symbol = f"gpuwheel_image_{image.identifier}"
+        symbol = image.symbol
         text += f"""    .balign 64
     .globl {symbol}
     .hidden {symbol}
@@ -70,6 +76,9 @@ def assembly_text(image_file: str, images: Sequence[EmbeddedImage]) -> str:
 
 def header_text(group: str, images: Sequence[EmbeddedImage], targets: Sequence[str]) -> str:
     """The header through which host code launches the kernels of `group`.
+
+    Everything is in an inline namespace of the group's: two groups may have kernels of one name, and a linker would
+    take one inline variable for both. Code that includes both headers says which: `ops::gpuwheel_GROUP::kernel`.
 
     Raises:
         CompileError: a kernel that C++ cannot name on the host: an overload, the same kernel in two sources,
@@ -85,20 +94,23 @@ def header_text(group: str, images: Sequence[EmbeddedImage], targets: Sequence[s
     names = [name for name in foreign_names(_host_types(kernels)) if not name.startswith("gpuwheel::")]
     if names:
         text += f"// To be declared by a header of yours that is included before this one: {', '.join(names)}.\n"
+    space = _namespace(group)
+    for image in images:
+        text += f'extern "C" __attribute__((visibility("hidden"))) const unsigned char {image.symbol}[];\n'
+    text += f"inline namespace {space} {{\n"
     for image in images:
         text += (
-            'extern "C" __attribute__((visibility("hidden")))'
-            f" const unsigned char gpuwheel_image_{image.identifier}[];\n"
             f"inline gpuwheel::Library {image.identifier}_library{{"
-            f'gpuwheel_image_{image.identifier}, "{image.title}", "{" ".join(targets)}"}};\n'
+            f'{image.symbol}, "{image.title}", "{" ".join(targets)}"}};\n'
         )
     loads = " ".join(f"{image.identifier}_library.preload();" for image in images)
-    text += f"inline void {_identifier(group)}_preload() {{ {loads} }}\n"
+    text += f"inline void {_identifier(group)}_preload() {{ {loads} }}\n}}  // namespace {space}\n"
     text += _size_checks(kernel for _, kernel in kernels)
     for namespace in dict.fromkeys(kernel.signature.namespace for _, kernel in kernels):
         members = [(image, kernel) for image, kernel in kernels if kernel.signature.namespace == namespace]
         body = "".join(_primary(base, group) for base, group in _templates(members).items())
-        body += "".join(_declaration(image, kernel) for image, kernel in members)
+        body += "".join(_declaration(image, kernel, space) for image, kernel in members)
+        body = f"inline namespace {space} {{\n{body}}}  // namespace {space}\n"
         text += f"namespace {namespace} {{\n{body}}}  // namespace {namespace}\n" if namespace else body
     return text
 
@@ -115,6 +127,17 @@ def image_identifiers(group: str, sources: Sequence[str]) -> list[tuple[str, str
 
 def _identifier(text: str) -> str:
     return re.sub(r"\W", "_", text, flags=re.ASCII)
+
+
+def _namespace(group: str) -> str:
+    """The inline namespace of a group's kernels."""
+    name = _identifier(group)
+    return _distinct(f"gpuwheel_{name}", group, plain=name == group)
+
+
+def _distinct(name: str, of: str, *, plain: bool) -> str:
+    """`name`, with a digest of what it stands for where another thing could be spelled the same ("a-b" and "a_b")."""
+    return name if plain else f"{name}_{hashlib.sha256(of.encode()).hexdigest()[:8]}"
 
 
 def _host(text: str) -> str:
@@ -199,7 +222,7 @@ def _size_checks(kernels: Iterable[Launchable]) -> str:
     )
 
 
-def _declaration(image: EmbeddedImage, kernel: Launchable) -> str:
+def _declaration(image: EmbeddedImage, kernel: Launchable, space: str) -> str:
     types = _parameter_types(kernel)
     if len(types) != len(kernel.parameters):
         msg = (
@@ -212,5 +235,5 @@ def _declaration(image: EmbeddedImage, kernel: Launchable) -> str:
         suffix = f"<{', '.join(argument.text for argument in _arguments(kernel))}>"
     return (
         f"{template}inline gpuwheel::Kernel<{', '.join(types)}> {kernel.signature.base}{suffix}"
-        f'{{::{image.identifier}_library, "{kernel.symbol}", "{kernel.signature.name}"}};\n'
+        f'{{::{space}::{image.identifier}_library, "{kernel.symbol}", "{kernel.signature.name}"}};\n'
     )

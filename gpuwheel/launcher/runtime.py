@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import operator
+import os
 import struct
 import threading
 from pathlib import Path
@@ -46,8 +48,6 @@ Dimensions: TypeAlias = "int | tuple[int, ...]"
 """Of a grid, a block or a cluster: x, or up to (x, y, z)."""
 
 _FOLDER = Path(__file__).resolve().parent
-_FREE_SHARED_BYTES = 48 * 1024
-"""More dynamic shared memory than this has to be asked for (CUDA C++ Programming Guide, compute capabilities)."""
 _MOST_STREAMS = 1024
 
 # What torch's own generated code calls; the public functions do the same in several times the time.
@@ -80,17 +80,17 @@ class Image:
         """What the driver was given."""
         self._variants = variants
         self._code: Any = None
-        self._lock = threading.Lock()
 
     def kernel(self, symbol: str) -> Any:  # noqa: ANN401 (cuda.core's, which may be absent)
         """The handle of a kernel.
 
         Raises:
-            RuntimeError: cuda-core is missing, or the driver is too old for every variant.
+            RuntimeError: cuda-core is missing, the driver is too old for every variant, or this process was forked
+                from one that has used CUDA.
         """
-        with self._lock:
-            if self._code is None:
-                self._code = self._load()
+        with _driver_use.lock():
+            self._code = self._code or self._load()
+            _driver_use.has_begun = True
         return self._code.get_kernel(symbol)
 
     def _load(self) -> Any:  # noqa: ANN401
@@ -118,8 +118,7 @@ class Kernel:
         self.symbol = symbol
         self.name = name
         self._handle: Any = None
-        self._submit: Any = None
-        """cuda.core's launch, once the kernel is loaded."""
+        self._submit: Any = None  # cuda.core's launch, once the kernel is loaded
         self._shared_bytes: dict[int, int] = {}
         """Device -> most dynamic shared memory that was asked for."""
 
@@ -140,6 +139,8 @@ class Kernel:
         Raises:
             RuntimeError: the driver refuses; the message names kernel and device.
         """
+        if _driver_use.is_forked:
+            raise RuntimeError(_FORKED)
         current = _current_device()
         if device in {current, -1}:
             self._launch(current, config, arguments)
@@ -149,8 +150,11 @@ class Kernel:
 
     def _launch(self, device: int, config: tuple[Any, ...], arguments: tuple[Any, ...]) -> None:
         if self._submit is None:
-            self._begin(device)
-        if config[2] > _FREE_SHARED_BYTES:
+            with _driver_use.lock():
+                _cuda_core().Device(device).set_current()  # cuInit, and a context for the driver
+                _driver_use.has_begun = True
+            self.preload()
+        if config[2]:
             self._allow_shared_bytes(device, config[2])
         handle = _raw_stream(device)
         stream = _streams.get(handle) or _stream(handle)
@@ -164,22 +168,22 @@ class Kernel:
             message = f"{self.name} on device {device}: {error} ({self.image.title} has {self.image.targets})"
             raise RuntimeError(message) from error
 
-    def _begin(self, device: int) -> None:
-        _cuda_core().Device(device).set_current()  # cuInit, and a context for the driver
-        self.preload()
-
     def _allow_shared_bytes(self, device: int, size: int) -> None:
         if self._shared_bytes.get(device, 0) >= size:
             return
         from cuda.bindings import driver  # noqa: PLC0415 (with cuda-core, at the first launch)
 
         attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-        handle = driver.CUkernel(int(self._handle.handle))
-        (status,) = driver.cuKernelSetAttribute(attribute, size, handle, driver.CUdevice(device))
+        handle, of = driver.CUkernel(int(self._handle.handle)), driver.CUdevice(device)
+        with _driver_use.lock():  # the limit only grows: another thread may be about to launch with more
+            status, allowed = driver.cuKernelGetAttribute(attribute, handle, of)
+            if int(status) == 0 and allowed < size:  # by default 48 KB less the kernel's static shared memory
+                (status,) = driver.cuKernelSetAttribute(attribute, size, handle, of)
+                allowed = size
         if int(status) != 0:
             message = f"{self.name} on device {device}: {size} bytes of dynamic shared memory are too many ({status!r})"
             raise RuntimeError(message)
-        self._shared_bytes[device] = size
+        self._shared_bytes[device] = allowed
 
 
 # --- Arguments --------------------------------------------------------------------------------------------------------
@@ -253,18 +257,55 @@ float32 = ctypes.c_float
 float64 = ctypes.c_double
 
 
+def _packed(letter: str, value: float) -> bytes:
+    """A float in a `struct` format; what is too large becomes an infinity, as in C++."""
+    try:
+        return struct.pack(f"<{letter}", float(value))
+    except OverflowError:
+        return struct.pack(f"<{letter}", math.copysign(math.inf, value))
+
+
 def float16(value: float) -> Any:  # noqa: ANN401 (a ctypes value)
     """The bits of the nearest half."""
-    return ctypes.c_uint16(struct.unpack("<H", struct.pack("<e", value))[0])
+    return ctypes.c_uint16(int.from_bytes(_packed("e", value), "little"))
 
 
 def bfloat16(value: float) -> Any:  # noqa: ANN401 (a ctypes value)
     """The bits of the nearest bfloat16, ties to even."""
-    (bits,) = struct.unpack("<I", struct.pack("<f", value))
+    bits = int.from_bytes(_packed("f", value), "little")
     return ctypes.c_uint16(bits + 0x7FFF + (bits >> 16 & 1) >> 16 if value == value else 0x7FC0)  # noqa: PLR0124 (NaN)
 
 
 # --- Launch state -----------------------------------------------------------------------------------------------------
+
+_FORKED = (
+    "CUDA_ERROR_NOT_INITIALIZED: CUDA was used before this process was forked: start processes with the 'spawn' method"
+)
+
+
+class _DriverUse:
+    """Who is in the driver to load or change something: one thread at a time, and none of a forked process."""
+
+    is_forked = False
+    has_begun = False
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._in_child)
+
+    def lock(self) -> threading.Lock:
+        """To be held meanwhile; an error where the parent process has used CUDA, or was just about to."""
+        if self.is_forked:
+            raise RuntimeError(_FORKED)
+        return self._lock
+
+    def _in_child(self) -> None:
+        # A thread that held the lock is not here to release it, and the driver works for nobody.
+        self.is_forked, self._lock = self.has_begun or self._lock.locked(), threading.Lock()
+
+
+_driver_use = _DriverUse()
 
 
 @functools.cache
@@ -336,7 +377,7 @@ class Operators:
         backward: Callable[..., Any] | None = None,
         setup_context: Callable[..., Any] | None = None,
     ) -> Any:  # noqa: ANN401 (torch has no type for it)
-        """Define an operator and everything that torch must know of it.
+        """Define an operator and everything that torch must know of it; gives `torch.ops.NAMESPACE.NAME`.
 
         Args:
             schema: for example `"scale(Tensor x, float factor) -> Tensor"`.
@@ -346,8 +387,6 @@ class Operators:
             backward: gives the gradients (`torch.library.register_autograd`).
             setup_context: keeps what `backward` needs.
 
-        Returns:
-            The operator, as `torch.ops.NAMESPACE.NAME` has it.
         """
         name = schema.partition("(")[0].strip()
         self._library.define(schema)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <dlfcn.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <gpuwheel/namespace.h>
@@ -14,6 +15,12 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+
+#if defined(__GLIBC__)
+// What pthread_atfork is made of (Linux Standard Base, core): in libc of every glibc, and forgotten with the library.
+extern "C" int __register_atfork(void (*)(), void (*)(), void (*)(), void*);
+extern "C" __attribute__((visibility("hidden"))) void* __dso_handle;
+#endif
 
 GPUWHEEL_NAMESPACE_BEGIN
 
@@ -106,6 +113,7 @@ struct Functions {
   Result (*context_set_current)(Handle context);
   Result (*context_push_current)(Handle context);
   Result (*context_pop_current)(Handle* context);
+  Result (*context_get_device)(int* device);
   pid_t process;  // that called cuInit
 };
 
@@ -120,6 +128,29 @@ inline std::string describe(const Functions& cuda, Result result) {
   cuda.error_string(result, &text);
   return std::string(name ? name : "unknown error") + " (" + std::to_string(result) + ")" + (text ? std::string(": ") + text : "");
 }
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void fail_in_child() {
+  throw Error(kNotInitialized,
+              "gpuwheel: CUDA_ERROR_NOT_INITIALIZED (3): CUDA was used before this process was forked: start processes with the 'spawn' method");
+}
+
+// A lock that knows whose it is. A process that was forked while another thread held it would wait for ever for a thread
+// that it does not have: it gets an error. Held for one call of the driver, at the first use of something.
+class Lock {
+ public:
+  void lock() {
+    const pid_t self = getpid();
+    for (pid_t owner = 0; !owner_.compare_exchange_weak(owner, self, std::memory_order_acquire, std::memory_order_relaxed); owner = 0) {
+      if (owner != 0 && owner != self) fail_in_child();
+      const timespec pause{0, 50000};
+      if (owner != 0) nanosleep(&pause, nullptr);
+    }
+  }
+  void unlock() { owner_.store(0, std::memory_order_release); }
+
+ private:
+  std::atomic<pid_t> owner_{0};  // 0: free
+};
 
 inline Functions load() {
   void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);  // never closed: the driver outlives its users
@@ -162,15 +193,43 @@ inline Functions load() {
   find(cuda.context_set_current, "cuCtxSetCurrent", 4000);
   find(cuda.context_push_current, "cuCtxPushCurrent", 4000);
   find(cuda.context_pop_current, "cuCtxPopCurrent", 4000);
+  find(cuda.context_get_device, "cuCtxGetDevice", 2000);
   cuda.process = getpid();
   if (const Result result = cuda.init(0)) throw Error(result, "gpuwheel: the CUDA driver does not start: " + describe(cuda, result));
   return cuda;
 }
 
+struct Start {
+  std::atomic<bool> done{false};
+  Lock lock;
+  bool watches_forks = false;
+  Functions functions{};
+};
+
+inline Start& start() {
+  static Start state;  // constant-initialised: without a guard, for which a forked child could wait
+  return state;
+}
+
+// After a fork nothing of CUDA works, and a driver that another thread was just in may hang: it is not called again.
+inline void in_child() { start().done.store(false, std::memory_order_relaxed); }
+
+[[gnu::cold, gnu::noinline]] inline const Functions& first_use() {
+  Start& state = start();
+  const std::lock_guard<Lock> lock(state.lock);
+  if (state.done.load(std::memory_order_relaxed)) return state.functions;
+  if (state.functions.process != 0 && state.functions.process != getpid()) fail_in_child();
+#if defined(__GLIBC__)
+  if (!state.watches_forks) state.watches_forks = __register_atfork(nullptr, nullptr, in_child, &__dso_handle) == 0;
+#endif
+  state.functions = load();
+  state.done.store(true, std::memory_order_release);
+  return state.functions;
+}
+
 // Found once per shared library; a failure is tried again by the next call.
 inline const Functions& functions() {
-  static const Functions cuda = load();
-  return cuda;
+  return __builtin_expect(start().done.load(std::memory_order_acquire), 1) ? start().functions : first_use();
 }
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void fail(Result result, const std::string& doing) {
@@ -193,17 +252,17 @@ inline int device_attribute(int attribute, int device) {
 inline constexpr int kMaxDevices = 64;  // a machine has at most 16 to 32; a device above that is an error, not an overrun
 
 inline int checked_device(int device) {
-  if (device < 0 || device >= kMaxDevices) throw std::out_of_range("gpuwheel: there is no CUDA device " + std::to_string(device));
+  if (__builtin_expect(device < 0 || device >= kMaxDevices, 0)) throw std::out_of_range("gpuwheel: there is no CUDA device " + std::to_string(device));
   return device;
 }
 
 // The context that the CUDA runtime and torch use, retained once per device for the life of the process.
 inline Handle primary_context(int device) {
   static std::atomic<Handle> contexts[kMaxDevices];
-  static std::mutex mutex;
+  static Lock mutex;
   std::atomic<Handle>& slot = contexts[checked_device(device)];
   if (const Handle context = slot.load(std::memory_order_acquire)) return context;
-  const std::lock_guard<std::mutex> lock(mutex);
+  const std::lock_guard<Lock> lock(mutex);
   if (const Handle context = slot.load(std::memory_order_relaxed)) return context;
   Handle context = nullptr;
   if (const Result result = functions().primary_context_retain(&context, device)) {
@@ -216,17 +275,73 @@ inline Handle primary_context(int device) {
 // Makes a device's primary context current for a scope.
 class ContextGuard {
  public:
-  explicit ContextGuard(int device) {
-    if (const Result result = functions().context_push_current(primary_context(device))) {
+  explicit ContextGuard(int device) : cuda_(functions()) {
+    if (const Result result = cuda_.context_push_current(primary_context(device))) {
       fail(result, "making device " + std::to_string(device) + " current");
     }
   }
   ~ContextGuard() {
     Handle context = nullptr;
-    functions().context_pop_current(&context);
+    cuda_.context_pop_current(&context);
   }
   ContextGuard(const ContextGuard&) = delete;
   ContextGuard& operator=(const ContextGuard&) = delete;
+
+ private:
+  const Functions& cuda_;
+};
+
+// The device of the calling thread; 0, as for the CUDA runtime, if none was made current yet.
+inline int current_device() {
+  int device = 0;
+  const Result result = functions().context_get_device(&device);
+  if (result != kSuccess && result != kInvalidContext) fail(result, "asking for the current device");
+  return result == kSuccess ? device : 0;
+}
+
+// Makes the device of a default stream current for a scope: null, the legacy and the per-thread stream belong to whatever
+// context is current. A thread without any gets the primary one and keeps it, as from the CUDA runtime.
+class StreamGuard {
+ public:
+  // `device`: where to launch; -1: on the current one.
+  StreamGuard(Handle stream, int device) : device_(device), cuda_(functions()) {
+    if (reinterpret_cast<std::uintptr_t>(stream) > kPerThreadStream && device >= 0) {
+      checked_device(device);
+      return;
+    }
+    int current = 0;
+    const Result found = cuda_.context_get_device(&current);
+    if (found == kSuccess && (device < 0 || device == current)) {
+      device_ = current;
+    } else if (found == kSuccess) {
+      enter(cuda_.context_push_current(primary_context(device)));
+      is_pushed_ = true;
+    } else if (found == kInvalidContext) {
+      device_ = device < 0 ? 0 : device;
+      enter(cuda_.context_set_current(primary_context(device_)));
+    } else {
+      fail(found, "asking for the current device");
+    }
+  }
+  ~StreamGuard() {
+    Handle context = nullptr;
+    if (is_pushed_) cuda_.context_pop_current(&context);
+  }
+  StreamGuard(const StreamGuard&) = delete;
+  StreamGuard& operator=(const StreamGuard&) = delete;
+
+  int device() const { return device_; }
+
+ private:
+  static constexpr std::uintptr_t kPerThreadStream = 2;  // CU_STREAM_PER_THREAD; CU_STREAM_LEGACY is 1
+
+  void enter(Result result) const {
+    if (result != kSuccess) fail(result, "making device " + std::to_string(device_) + " current");
+  }
+
+  int device_;
+  bool is_pushed_ = false;
+  const Functions& cuda_;
 };
 
 }  // namespace driver

@@ -25,8 +25,8 @@ struct Dim3 {
 };
 
 struct Stream {
-  void* handle = nullptr;  // CUstream = cudaStream_t; null: the default stream of the current device
-  int device = 0;          // ordinal of the device that the stream belongs to
+  void* handle = nullptr;  // CUstream = cudaStream_t; null: the default stream of `device`
+  int device = -1;         // ordinal of the device that the stream belongs to; -1: the current one
 };
 
 struct LaunchConfig {
@@ -80,7 +80,7 @@ class Library {
  private:
   [[gnu::cold, gnu::noinline]] driver::Handle load() {
     const driver::Functions& cuda = driver::functions();
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<driver::Lock> lock(mutex_);
     if (const driver::Handle handle = handle_.load(std::memory_order_relaxed)) return handle;
     int option = driver::kBinaryIsPreserved;  // the image lives as long as we do: the driver need not copy it
     void* yes = reinterpret_cast<void*>(1);
@@ -96,7 +96,7 @@ class Library {
   const char* name_;
   const char* targets_;
   std::atomic<driver::Handle> handle_{nullptr};
-  std::mutex mutex_;
+  driver::Lock mutex_;
 };
 
 // What every kernel has, whatever its parameters. One handle serves all devices (CUDA 12 context-independent loading).
@@ -155,7 +155,7 @@ class KernelBase {
 
   // The largest cluster, in blocks, that can be launched with this configuration (its `cluster` is not read).
   int max_cluster_size(const LaunchConfig& config) {
-    const int device = config.stream.device;
+    const int device = config.stream.device < 0 ? driver::current_device() : config.stream.device;
     allow_large_clusters(device);
     if (config.shared_bytes != 0) allow_shared(config.shared_bytes, device);
     const driver::ContextGuard guard(device);
@@ -168,16 +168,17 @@ class KernelBase {
 
  protected:
   void launch_raw(const LaunchConfig& config, void** parameters) {
+    const driver::StreamGuard stream(config.stream.handle, config.stream.device);
     const driver::Handle kernel = handle();
-    const unsigned device = static_cast<unsigned>(config.stream.device);
-    if (config.shared_bytes != 0 && (device >= driver::kMaxDevices || allowed_shared_[device].load(std::memory_order_relaxed) < config.shared_bytes)) {
-      allow_shared(config.shared_bytes, config.stream.device);
+    const int device = stream.device();
+    if (config.shared_bytes != 0 && allowed_shared_[driver::checked_device(device)].load(std::memory_order_relaxed) < config.shared_bytes) {
+      allow_shared(config.shared_bytes, device);
     }
     driver::LaunchAttribute attributes[3];
     driver::LaunchConfig raw{{config.grid.x, config.grid.y, config.grid.z}, {config.block.x, config.block.y, config.block.z},
                              config.shared_bytes, config.stream.handle, attributes, 0};
     if (config.cluster.x != 0) {
-      if (config.cluster.x * config.cluster.y * config.cluster.z > kPortableCluster) allow_large_clusters(config.stream.device);
+      if (config.cluster.x * config.cluster.y * config.cluster.z > kPortableCluster) allow_large_clusters(device);
       driver::LaunchAttribute& attribute = attributes[raw.attribute_count++];
       attribute.id = driver::kClusterDimension;
       attribute.value.dimensions[0] = config.cluster.x;
@@ -187,7 +188,7 @@ class KernelBase {
     if (config.cooperative) set_flag(attributes[raw.attribute_count++], driver::kCooperative);
     if (config.programmatic) set_flag(attributes[raw.attribute_count++], driver::kProgrammaticStreamSerialization);
     const driver::Result result = driver::functions().launch_kernel(&raw, kernel, parameters, nullptr);
-    if (__builtin_expect(result != driver::kSuccess, 0)) mend(result, raw, parameters, config);
+    if (__builtin_expect(result != driver::kSuccess, 0)) mend(result, raw, parameters, device);
   }
 
  private:
@@ -206,10 +207,9 @@ class KernelBase {
     return handle;
   }
 
-  // A thread that never called the CUDA runtime has no current context, and torch's default stream is the null stream,
-  // which takes its context from the thread: make the device's primary context current and try once more.
-  [[gnu::cold, gnu::noinline]] void mend(driver::Result result, const driver::LaunchConfig& raw, void** parameters, const LaunchConfig& config) {
-    const int device = config.stream.device;
+  // A thread that never called the CUDA runtime has no current context, which some drivers want for any stream: make the
+  // device's primary context current and try once more.
+  [[gnu::cold, gnu::noinline]] void mend(driver::Result result, const driver::LaunchConfig& raw, void** parameters, int device) {
     if (result == driver::kInvalidContext) {
       const driver::Functions& cuda = driver::functions();
       result = cuda.context_set_current(driver::primary_context(device));
@@ -248,7 +248,7 @@ class KernelBase {
     if (allowed.load(std::memory_order_relaxed) >= bytes) return;
     const driver::Functions& cuda = driver::functions();
     const driver::Handle kernel = handle();
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<driver::Lock> lock(mutex_);
     if (allowed.load(std::memory_order_relaxed) >= bytes) return;
     int current = 0;  // by default 48 KB less the kernel's static shared memory
     check(cuda.kernel_get_attribute(&current, driver::kMaxDynamicSharedSize, kernel, device), "reading the shared memory limit of", device);
@@ -278,7 +278,7 @@ class KernelBase {
   std::atomic<driver::Handle> handle_{nullptr};
   std::atomic<unsigned> allowed_shared_[driver::kMaxDevices] = {};  // bytes, per device
   std::atomic<std::uint64_t> large_clusters_{0};                    // one bit per device
-  std::mutex mutex_;
+  driver::Lock mutex_;
 };
 
 // A parameter of an extern "C" kernel, of which only the size is known: takes any trivially copyable value of that size.

@@ -56,6 +56,7 @@ EXPORT long gpuwheel_fake_launch_count(void);
 EXPORT const Launch* gpuwheel_fake_launch(long index);
 EXPORT long gpuwheel_fake_calls(const char* function);                     
 EXPORT int gpuwheel_fake_fail(const char* function, int code, int times);  /* 0: no such function */
+EXPORT int gpuwheel_fake_slow(const char* function, int milliseconds);     /* each call takes that much longer */
 EXPORT void gpuwheel_fake_implement(const char* part_of_name, Implementation run);
 EXPORT int gpuwheel_fake_device_of(const void* pointer);                   /* -1: not device memory */
 

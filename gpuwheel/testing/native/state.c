@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "fake.h"
 
@@ -45,7 +46,7 @@ int gpuwheel_fake_driver(void) { return driver; }
 static struct {
   const char* name;
   atomic_long calls;
-  atomic_int code, times;
+  atomic_int code, times, milliseconds;
 } functions[MAX_FUNCTIONS];
 static atomic_int function_count;
 
@@ -73,6 +74,8 @@ int gpuwheel_fake_enter(const char* function, int* slot) {
     if (known == 0) return SUCCESS;
   }
   atomic_fetch_add_explicit(&functions[known - 1].calls, 1, memory_order_relaxed);
+  const int wait = atomic_load_explicit(&functions[known - 1].milliseconds, memory_order_relaxed);
+  if (wait > 0) nanosleep(&(struct timespec){wait / 1000, wait % 1000 * 1000000L}, NULL);
   if (atomic_load_explicit(&functions[known - 1].times, memory_order_relaxed) <= 0) return SUCCESS;
   return atomic_fetch_sub(&functions[known - 1].times, 1) > 0 ? atomic_load(&functions[known - 1].code) : SUCCESS;
 }
@@ -87,6 +90,13 @@ int gpuwheel_fake_fail(const char* function, int code, int times) {
   if (slot < 0) return 0;
   atomic_store(&functions[slot].code, code);
   atomic_store(&functions[slot].times, times);
+  return 1;
+}
+
+int gpuwheel_fake_slow(const char* function, int milliseconds) {
+  const int slot = slot_of(function, 1);
+  if (slot < 0) return 0;
+  atomic_store(&functions[slot].milliseconds, milliseconds);
   return 1;
 }
 
@@ -255,6 +265,7 @@ void gpuwheel_fake_clear(void) {
   for (int i = 0; i < atomic_load(&function_count); ++i) {
     atomic_store(&functions[i].calls, 0);
     atomic_store(&functions[i].times, 0);
+    atomic_store(&functions[i].milliseconds, 0);
   }
   pthread_mutex_unlock(&lock);
 }

@@ -113,7 +113,7 @@ def test_the_generated_files_compile_and_hold_the_images(project: Project) -> No
     use = project.root / "use.cpp"
     use.write_text(
         '#include "k/parameters.h"\n#include "fused.kernels.h"\n'
-        "const unsigned char* image() { return gpuwheel_image_fused_scale; }\n"
+        "const gpuwheel::Library& image() { return fused_scale_library; }\n"
         "void launch(void* stream, float* x, const Config& c, double* d) {\n"
         "  const gpuwheel::LaunchConfig config{{1}, {32}, {stream, 0}};\n"
         "  ops::scale<float, 4>.launch(config, x, x, 2.f);\n"

@@ -104,6 +104,11 @@ class Workshop:
     folder: Path
 
     @staticmethod
+    def image(kernels: dict[str, Sequence[int]], shared: dict[str, int]) -> bytes:
+        """A fatbin for sm_90: kernel -> sizes of its parameters, and -> bytes of shared memory."""
+        return fatbin([(2, 90, cubin(kernels, shared), 0)])
+
+    @staticmethod
     def source(name: str) -> str:
         """The text of a test program that stands beside this file."""
         return (Path(__file__).parent / f"{name}.cpp").read_text()

@@ -82,6 +82,60 @@ int main(int argc, char** argv) {
     if (fork() == 0) { report("child", [] { add(); }); _exit(0); }
     wait(nullptr);
   }
+  if (test == "fork during") {
+    // Another thread is in its first call of the driver, of which the named function takes long.
+    const std::string slow = argv[2];
+    const int before = argc > 3 ? std::atoi(argv[3]) : 0;
+    if (before) { small::fill<4>.launch({1, 32}, static_cast<float*>(nullptr)); }
+    fake.find<int(const char*, int)>("gpuwheel_fake_slow")(slow.c_str(), 700);
+    const long calls = fake.calls(slow.c_str());
+    std::thread other([&] {
+      gpuwheel::LaunchConfig c{1, 32};
+      c.shared_bytes = 100000;
+      if (before) small::fill<4>.launch(c, static_cast<float*>(nullptr)); else add();
+    });
+    while (fake.calls(slow.c_str()) == calls) std::this_thread::yield();
+    if (fork() == 0) {
+      alarm(5);
+      gpuwheel::LaunchConfig c{1, 32};
+      c.shared_bytes = 90000;
+      report("child", [] { add(); });
+      report("child, again", [&] { small::fill<4>.launch(c, static_cast<float*>(nullptr)); });
+      report("child, preload", [] { small::fill<4>.preload(0); });
+      _exit(0);
+    }
+    int status = 0;
+    wait(&status);
+    other.join();
+    report("parent", [] { add(); });
+    std::printf("status %d\n", status);
+  }
+  if (test == "streams") {
+    fake.configure(2, 0, 0);
+    const auto launched = [&](const char* what, gpuwheel::Stream stream) {
+      const long before = fake.launches();
+      report(what, [&] { small::fill<4>.launch({1, 32, stream}, static_cast<float*>(nullptr)); });
+      void* context = nullptr;
+      int current = -1;
+      fake.find<int(void**)>("cuCtxGetCurrent")(&context);
+      if (context) fake.find<int(int*)>("cuCtxGetDevice")(&current);
+      const int device = fake.launches() == before ? -1 : fake.launch(before).device;
+      std::printf("  launched on %d, current %d\n", device, current);
+    };
+    void* second = fake.stream(1);
+    launched("no context, no device", {});
+    launched("the other device's default stream", {nullptr, 1});
+    launched("its legacy stream", {reinterpret_cast<void*>(1), 1});
+    launched("its per-thread stream", {reinterpret_cast<void*>(2), 1});
+    launched("a stream of its own", {second, 1});
+    for (int device : {2, 63, 64, 2147483647}) launched(("device " + std::to_string(device)).c_str(), {nullptr, device});
+    launched("a stream and no such device", {second, 64});
+    std::thread([&] { launched("a new thread", {nullptr, 1}); launched("then the current device", {}); }).join();
+    gpuwheel::LaunchConfig c{1, 32, {nullptr, 1}};
+    c.shared_bytes = 100000;
+    report("large", [&] { small::fill<4>.launch(c, static_cast<float*>(nullptr)); });
+    std::printf("limits %d %d\n", small::fill<4>.attributes(0).max_dynamic_shared_bytes, small::fill<4>.attributes(1).max_dynamic_shared_bytes);
+  }
   if (test == "questions") {
     const auto a = small::static_shared.attributes(0);
     std::printf("shared %d threads %d dynamic %d\n", a.shared_bytes, a.max_threads, a.max_dynamic_shared_bytes);

@@ -39,7 +39,7 @@ def test_large_shared_memory_is_opted_into_once_per_device(workshop: Workshop, p
 
 def test_a_thread_without_a_context_gets_the_primary_one(workshop: Workshop, program: Path) -> None:
     out = workshop.run(program, "context").splitlines()
-    assert out == ["fresh thread: ok", "another: ok", "device 2, retained 1, set 2, launches asked for 5"]
+    assert out == ["fresh thread: ok", "another: ok", "device 2, retained 1, set 2, launches asked for 3"]
 
 
 def test_first_use_by_32_threads_loads_once(workshop: Workshop, program: Path) -> None:
@@ -118,6 +118,44 @@ def test_fork_after_the_first_use_is_one_clear_error(workshop: Workshop, program
     out = workshop.run(program, "fork", "used")
     assert "CUDA_ERROR_NOT_INITIALIZED" in out
     assert "CUDA was used before this process was forked: start processes with the 'spawn' method" in out
+
+
+@pytest.mark.parametrize("slow", ["cuInit", "cuLibraryLoadData", "cuLibraryGetKernel", "cuDevicePrimaryCtxRetain"])
+def test_fork_during_the_first_use_of_another_thread_is_one_clear_error(
+    workshop: Workshop, program: Path, slow: str
+) -> None:
+    *child, parent, status = workshop.run(program, "fork during", slow).splitlines()
+    for line in child:
+        assert "CUDA_ERROR_NOT_INITIALIZED (3): CUDA was used before this process was forked" in line
+    assert (len(child), parent, status) == (3, "parent: ok", "status 0")
+
+
+@pytest.mark.parametrize("slow", ["cuKernelSetAttribute", "cuLaunchKernelEx"])
+def test_fork_during_a_later_call_of_another_thread_is_one_clear_error(
+    workshop: Workshop, program: Path, slow: str
+) -> None:
+    *child, parent, status = workshop.run(program, "fork during", slow, "1").splitlines()
+    for line in child:
+        assert "CUDA was used before this process was forked" in line
+    assert (len(child), parent, status) == (3, "parent: ok", "status 0")
+
+
+def test_a_default_stream_is_that_of_its_device(workshop: Workshop, program: Path) -> None:
+    out = workshop.run(program, "streams").splitlines()
+    found = {line.partition(": ")[0]: (line, where.strip()) for line, where in zip(out[::2], out[1::2], strict=True)}
+    assert found["no context, no device"][1] == "launched on 0, current 0"
+    for stream in ("the other device's default stream", "its legacy stream", "its per-thread stream"):
+        assert found[stream] == (f"{stream}: ok", "launched on 1, current 0")
+    assert found["a stream of its own"][1] == "launched on 1, current 0"
+    for device in (2, 63):
+        line, where = found[f"device {device}"]
+        assert f"retaining the context of device {device}: CUDA_ERROR_INVALID_DEVICE" in line
+        assert where == "launched on -1, current 0"
+    for stream in ("device 64", "device 2147483647", "a stream and no such device"):
+        assert "there is no CUDA device" in found[stream][0]
+    assert found["a new thread"] == ("a new thread: ok", "launched on 1, current 1")
+    assert found["then the current device"][1] == "launched on 1, current 1"
+    assert found["large"] == ("large: ok", "limits 49152 100000")
 
 
 def test_questions_need_no_context_and_leave_none(workshop: Workshop, program: Path) -> None:

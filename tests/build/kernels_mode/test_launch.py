@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.network, pytest.mark.compiler, pytest.mark.slow]
 
 LAUNCHES = """
-import sys, threading
+import ctypes, sys, threading, time
 import torch, tiny_ops
 from gpuwheel.testing import FakeGpu
 from tiny_ops import _kernels as k
@@ -52,6 +52,27 @@ launch = gpu.launches("every_type")[-1]
 found = launch.arguments("P?bHiIqQfdeHI")
 assert found[1:10] == (True, -5, 65535, -2**31, 2**32 - 1, -2**63, 2**64 - 1, 1.5, 2.5), found
 assert abs(found[10] - 0.1) < 1e-4 and found[11] == 0x4049 and found[12] == 1, found
+
+# What is too large for a 16-bit float becomes an infinity, as in C++.
+k.every_type(half, True, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 65520.0, 1e39, 1, grid=1, block=1)
+k.every_type(half, True, 0, 0, 0, 0, 0, 0, 0.0, 0.0, -1e300, -1e300, 1, grid=1, block=1)
+k.every_type(half, True, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 65519.0, 3.39e38, 1, grid=1, block=1)
+found = [launch.arguments("P?bHiIqQfdHHI")[10:12] for launch in gpu.launches("every_type")[-3:]]
+assert found == [(0x7C00, 0x7F80), (0xFC00, 0xFF80), (0x7BFF, 0x7F7F)], [list(map(hex, pair)) for pair in found]
+
+# Two threads raise the limit of dynamic shared memory: the one that asks for less must not lower it.
+driver = ctypes.CDLL("libcuda.so.1")
+driver.gpuwheel_fake_slow(b"cuKernelSetAttribute", 300)
+sizes = [threading.Thread(target=k.scale_float, args=(y, x, 1, 1.0), kwargs=dict(grid=1, block=32, shared_bytes=size))
+         for size in (100_000, 60_000)]
+for thread in sizes:
+    thread.start()
+    time.sleep(0.1)
+for thread in sizes: thread.join()
+k.scale_float(y, x, 1, 1.0, grid=1, block=32, shared_bytes=100_000)
+# 48 KB are the most of static and dynamic shared memory together that need not be asked for.
+k.static_shared(y, grid=1, block=32, shared_bytes=40_000)
+assert gpu.launches("static_shared")[-1].shared_bytes == 40_000
 
 gpu.clear()
 for _ in range(3):
@@ -93,6 +114,42 @@ loaded = k._kernel_scale_float.image.loaded
 assert loaded.file == f"tiny.cu{'13.2' if torch.version.cuda.startswith('13') else '12.9'}.fatbin", loaded
 assert sys.modules["cuda.bindings"].__version__.startswith(torch.version.cuda.partition(".")[0])
 print("ok")
+"""
+
+FORK = """
+import ctypes, os, sys, threading, time, warnings
+import torch, tiny_ops
+from gpuwheel.testing import FakeGpu
+from tiny_ops import _kernels as k
+
+warnings.simplefilter("ignore")  # that a process with threads is forked
+x = torch.ones(8, device="cuda") if sys.argv[2] == "torch first" else None
+cuda, gpu = ctypes.CDLL("libcuda.so.1"), FakeGpu()
+slow = sys.argv[1]
+cuda.gpuwheel_fake_slow(slow.encode(), 700)
+launch = lambda: k.static_shared(x, grid=1, block=32, shared_bytes=40_000)
+other = threading.Thread(target=launch)
+before = gpu.calls(slow)
+other.start()
+while gpu.calls(slow) == before:
+    time.sleep(0.001)
+child = os.fork()
+if child == 0:
+    code = 1
+    try:
+        launch()
+    except RuntimeError as error:
+        code = 0 if "CUDA was used before this process was forked" in str(error) else 2
+    finally:
+        os._exit(code)
+deadline = time.monotonic() + 5
+while (done := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+    time.sleep(0.01)
+if done == (0, 0):
+    os.kill(child, 9)
+other.join()
+launch()
+print("ok" if done == (child, 0) else done)
 """
 
 TILE_LAUNCHES = """
@@ -207,6 +264,18 @@ def test_launches(wheel: Path, python: tuple[Path, str], tmp_path: Path) -> None
     site = unpacked(wheel, tmp_path / "site")
     core = cuda_core(driver, tmp_path / "cuda-core")
     done = run([program, "-W", "error", "-c", LAUNCHES], env=environment(program, driver, site, core), check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "ok"), done.output
+
+
+@pytest.mark.parametrize(
+    "words", [("cuInit", "no torch"), ("cuLibraryLoadData", "torch first"), ("cuKernelSetAttribute", "torch first")]
+)
+def test_a_fork_during_the_first_launch_of_another_thread_is_one_clear_error(
+    wheel: Path, tmp_path: Path, words: tuple[str, str]
+) -> None:
+    python, driver = torch_environment("2.15.0", environ=os.environ), TORCHES["2.15.0"]
+    site, core = unpacked(wheel, tmp_path / "site"), cuda_core(driver, tmp_path / "cuda-core")
+    done = run([python, "-c", FORK, *words], env=environment(python, driver, site, core), check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "ok"), done.output
 
 

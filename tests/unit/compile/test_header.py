@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from gpuwheel.compile.header import EmbeddedImage, Launchable, assembly_text, header_text, image_identifiers
@@ -32,16 +34,23 @@ def test_the_whole_header() -> None:
 #include <gpuwheel/dtype.h>
 #include <gpuwheel/launch.h>
 extern "C" __attribute__((visibility("hidden"))) const unsigned char gpuwheel_image_fused[];
+inline namespace gpuwheel_fused {
 inline gpuwheel::Library fused_library{gpuwheel_image_fused, "fused", "sm_80 compute_100"};
 inline void fused_preload() { fused_library.preload(); }
+}  // namespace gpuwheel_fused
 static_assert(sizeof(gpuwheel::half*) == 8, "gpuwheel::half*: another size in device code");
 static_assert(sizeof(int) == 4, "int: another size in device code");
 namespace ops {
+inline namespace gpuwheel_fused {
 template <typename, int> inline gpuwheel::NotCompiled k;
-template <> inline gpuwheel::Kernel<gpuwheel::half*, int> k<gpuwheel::half, 8>{::fused_library, \
+template <> inline gpuwheel::Kernel<gpuwheel::half*, int> k<gpuwheel::half, 8>{::gpuwheel_fused::fused_library, \
 "_ZN3ops1kI6__halfLi8EEEvPT_i", "ops::k<__half, 8>"};
+}  // namespace gpuwheel_fused
 }  // namespace ops
-inline gpuwheel::Kernel<gpuwheel::Bytes<8>, gpuwheel::Bytes<2>> plain{::fused_library, "plain", "plain"};
+inline namespace gpuwheel_fused {
+inline gpuwheel::Kernel<gpuwheel::Bytes<8>, gpuwheel::Bytes<2>> plain{::gpuwheel_fused::fused_library, \
+"plain", "plain"};
+}  // namespace gpuwheel_fused
 """
     )
 
@@ -73,7 +82,7 @@ def test_several_sources_get_a_library_each() -> None:
         _image(_kernel("_Z1bv"), source="b.cu", identifier="fused_b"),
     ]
     text = header_text("fused", images, ["sm_80"])
-    assert 'inline gpuwheel::Kernel<> b{::fused_b_library, "_Z1bv", "b"};' in text
+    assert 'inline gpuwheel::Kernel<> b{::gpuwheel_fused::fused_b_library, "_Z1bv", "b"};' in text
     assert "inline void fused_preload() { fused_a_library.preload(); fused_b_library.preload(); }" in text
 
 
@@ -97,8 +106,21 @@ def test_the_same_kernel_in_two_sources_is_refused() -> None:
 
 
 def test_assembly_places_each_image() -> None:
-    images = [EmbeddedImage("a.cu", "f_a", "f/a", 0, 90, ()), EmbeddedImage("b.cu", "f_b", "f/b", 128, 50, ())]
+    images = [EmbeddedImage("a.cu", "f", "f", 0, 90, ()), EmbeddedImage("b.cu", "f_b", "f/b", 128, 50, ())]
     text = assembly_text("f.fatbin", images)
     assert text.startswith('    .section .nv_fatbin,"a",@progbits\n')
-    assert 'gpuwheel_image_f_b:\n    .incbin "f.fatbin", 128, 50\n' in text
+    assert 'gpuwheel_image_f:\n    .incbin "f.fatbin", 0, 90\n' in text
+    assert '\n    .incbin "f.fatbin", 128, 50\n' in text
     assert text.count(".hidden") == 2
+
+
+@pytest.mark.parametrize(("one", "other"), [("a-b", "a_b"), ("a.b", "a-b")])
+def test_groups_whose_names_are_spelled_alike_share_nothing(one: str, other: str) -> None:
+    def names(group: str, *sources: str) -> set[str]:
+        found = image_identifiers(group, sources)
+        images = [EmbeddedImage(s, *it, 0, 1, (_kernel("_ZN2fk1kEv"),)) for s, it in zip(sources, found, strict=True)]
+        namespaces = re.findall(r"inline namespace (\w+)", header_text(group, images[:1], ["sm_80"]))
+        return {*namespaces, *(image.symbol for image in images)}
+
+    assert not names(one, "k.cu") & names(other, "k.cu")
+    assert not names("a", "b.cu", "c.cu") & names("a_b", "b.cu")
