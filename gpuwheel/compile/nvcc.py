@@ -9,6 +9,7 @@ from gpuwheel._resources import resource
 from gpuwheel.compile.cmake_text import install_manifests, keyword, quoted
 from gpuwheel.compile.files import write_if_changed
 from gpuwheel.compile.host import linked_first, target_version
+from gpuwheel.model.archs import machine_code
 from gpuwheel.model.kernels import Manifest
 
 if TYPE_CHECKING:
@@ -261,11 +262,14 @@ def _standard(library: NvccLibrary, project: NvccProject) -> int:
 
 
 def generate_code(targets: Iterable[ArchTarget]) -> list[str]:
-    """Values of nvcc's --generate-code: a cubin for each target, and PTX where it is asked for."""
+    """Values of nvcc's --generate-code: a cubin for each target that needs one, and PTX where it is asked for."""
+    targets = tuple(targets)
+    cubins = machine_code(targets)
     values = []
     for target in targets:
-        codes = [target.arch.sm, *([target.arch.compute] if target.ptx else [])]
-        values.append(f"arch={target.arch.compute},code=[{','.join(codes)}]")
+        codes = [*([target.arch.sm] if target.arch in cubins else []), *([target.arch.compute] if target.ptx else [])]
+        if codes:
+            values.append(f"arch={target.arch.compute},code=[{','.join(codes)}]")
     return values
 
 

@@ -13,33 +13,22 @@ from gpuwheel.config.globs import resolve_folders, resolve_sources
 from gpuwheel.config.mistakes import dotted
 from gpuwheel.config.model import Extension, Mode, PythonAbi, TorchAbi
 from gpuwheel.errors import ConfigError
-from gpuwheel.model.libraries import NarrowLine, NvccLibrary, NvccSource
+from gpuwheel.model.libraries import NvccLibrary, NvccSource
 from gpuwheel.model.versions import MinorVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gpuwheel.config.model import LoadedConfig, Settings
     from gpuwheel.model.cells import Cell
 
-__all__ = ["check_nvcc", "narrow_lines", "nvcc_libraries", "python_tag", "uses_torch"]
+__all__ = ["check_nvcc", "nvcc_libraries", "python_tag", "uses_torch"]
 
 _CUDA_SUFFIX = ".cu"
 _CMAKE_FILE = "CMakeLists.txt"
 _OWN_KEYS = ("abi", "python", "nvcc_flags", "rdc", "libraries", "include_packages", "exports")
 _OTHER_KEYS = ("kernels",)
-_INCLUDE = re.compile(r"\s*#\s*include\s*[<\"]([^>\"]+)[>\"]")
-_TORCH_HEADERS = (
-    "ATen/",
-    "c10/",
-    "torch/extension.h",
-    "torch/all.h",
-    "torch/torch.h",
-    "torch/library.h",
-    "torch/script.h",
-)
-_PYTHON_HEADERS = ("Python.h", "pybind11/", "nanobind/", "torch/extension.h", "torch/python.h")
 
 
 def uses_torch(settings: Settings) -> bool:
@@ -177,24 +166,3 @@ def python_tag(settings: Settings, requires_python: str | None) -> str:
         oldest = max(MinorVersion.parse(text) for text in (oldest_python(), *floors))
         return f"cp{oldest.major}{oldest.minor}-abi3"
     return "py3-none"
-
-
-def narrow_lines(settings: Settings, root: Path) -> tuple[NarrowLine, ...]:
-    """Lines of sources in mode `nvcc` that tie the wheel to one torch or one Python, in the order of the files."""
-    return tuple(
-        line
-        for name, extension in settings.extensions.items()
-        if extension.mode is Mode.NVCC
-        for path in resolve_sources(root, extension.sources, dotted(("extensions", name, "sources")))
-        for line in _narrow_lines(name, path, path.relative_to(root).as_posix())
-    )
-
-
-def _narrow_lines(extension: str, path: Path, shown: str) -> Iterator[NarrowLine]:
-    for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-        match = _INCLUDE.match(text)
-        if match is None:
-            continue
-        torch, python = match[1].startswith(_TORCH_HEADERS), match[1].startswith(_PYTHON_HEADERS)
-        if torch or python:
-            yield NarrowLine(extension, f"{shown}:{number}", match[1], torch=torch, python=python)

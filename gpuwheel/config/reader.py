@@ -10,7 +10,8 @@ from gpuwheel.config.extras import check_extras
 from gpuwheel.config.kernels_mode import check_launcher
 from gpuwheel.config.mistakes import close_match, dotted
 from gpuwheel.config.model import LoadedConfig, Mode, Settings
-from gpuwheel.config.nvcc import narrow_lines, python_tag
+from gpuwheel.config.narrow import narrow_lines
+from gpuwheel.config.nvcc import python_tag
 from gpuwheel.config.packages import packages_beside_default
 from gpuwheel.config.project import (
     check_dependencies,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-__all__ = ["Arch", "ArchTarget"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Arch", "ArchTarget", "machine_code"]
 
 _TARGET = re.compile(r"(?P<major>\d{1,2})\.(?P<minor>\d)(?P<suffix>[af]?)(?P<ptx>\+PTX)?")
 _NUMBER = re.compile(r"(?P<major>\d{1,2})(?P<minor>\d)(?P<suffix>[af]?)")
@@ -90,3 +94,13 @@ class ArchTarget:
 
     def __str__(self) -> str:
         return f"{self.arch}+PTX" if self.ptx else str(self.arch)
+
+
+def machine_code(targets: Iterable[ArchTarget]) -> frozenset[Arch]:
+    """Architectures that nvcc makes a cubin for, of one source.
+
+    A plain one gives way to its family's: `12.0f` runs on the same GPUs as `12.0`, and nvcc refuses to make both ("The
+    same GPU code generated for non family-specific and family-specific GPU arch", nvcc 13.0). Its PTX stays.
+    """
+    archs = frozenset(target.arch for target in targets)
+    return frozenset(arch for arch in archs if arch.suffix or replace(arch, suffix="f") not in archs)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gpuwheel.model.archs import Arch, machine_code
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gpuwheel.model.archs import Arch, ArchTarget
+    from gpuwheel.model.archs import ArchTarget
 
 __all__ = ["HostLibrary", "NarrowLine", "NvccLibrary", "NvccSource"]
 
@@ -97,7 +99,8 @@ class NvccLibrary:
     @property
     def cubins(self) -> frozenset[Arch]:
         """Architectures that some source is compiled for."""
-        return frozenset(target.arch for target in self.targets)
+        compiled = (machine_code(source.targets) for source in self.sources if source.cuda)
+        return frozenset[Arch]().union(machine_code(self.declared), *compiled)
 
     @property
     def ptx(self) -> frozenset[Arch]:
@@ -107,13 +110,15 @@ class NvccLibrary:
 
 @dataclass(frozen=True)
 class NarrowLine:
-    """A line of a source that ties the wheel to one torch or one Python."""
+    """A line of a source, or of a header, that ties the wheel to one torch or one Python."""
 
     extension: str
     place: str
-    """"csrc/ops.cpp:3"."""
+    """"csrc/ops.cpp:3", or "csrc/ops.h:7 (from csrc/ops.cpp:1)"."""
     header: str
     torch: bool
     """Whether it asks for torch's C++ ABI."""
     python: bool
     """Whether it makes a Python module."""
+    conditional: bool = False
+    """Whether it is in a header, and a condition of the preprocessor's decides about it."""

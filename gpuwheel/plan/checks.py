@@ -45,10 +45,11 @@ def problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem,
 
 
 def arch_lists(settings: Settings, *, cutile: bool = True) -> dict[str, tuple[ArchTarget, ...]]:
-    """Key -> architectures, for the project and for each kernel group that has its own; those of cuTile on request."""
+    """Key -> architectures of the project, and of kernel groups and sources with their own; cuTile's on request."""
     groups = {name: group for name, group in settings.kernels.items() if cutile or not group.uses_cutile}
     own = {f"kernels.{name}.archs": group.archs for name, group in groups.items() if group.archs is not None}
-    return {"archs": settings.archs, **own}
+    sources = {f'sources."{glob}".archs': each.archs for glob, each in settings.sources.items() if each.archs}
+    return {"archs": settings.archs, **own, **sources}
 
 
 def _toolkit(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem]:

@@ -52,7 +52,7 @@ def _renamed(tables: Tables, targets: Iterable[ArchTarget]) -> Iterator[str]:
 
 
 def _group_gaps(cell: Cell, lists: dict[str, tuple[ArchTarget, ...]], tables: Tables) -> Iterator[str]:
-    """Devices that the project serves and a kernel group with its own architectures does not."""
+    """Devices that the project serves, and a kernel group or source with its own architectures does not."""
     for key, targets in lists.items():
         gaps = [device for device in tables.devices if serves(cell.archs, device) and not serves(targets, device)]
         if gaps:

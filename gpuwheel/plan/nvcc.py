@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gpuwheel.config.model import PythonAbi, TorchAbi
-from gpuwheel.plan.checks import Problem
+from gpuwheel.model.archs import Arch, ArchTarget, machine_code
+from gpuwheel.plan.checks import Problem, arch_lists
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -23,12 +24,12 @@ _RUNTIME = "nvidia-cuda-runtime"
 
 def nvcc_problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem, ...]:
     """Everything that rejects the cell, beside what rejects a cell of any mode."""
-    return (*_modes(config), *_promises(config), *_exact_torch(cell, tables))
+    return (*_modes(config), *_promises(config), *_exact_torch(cell, tables), *_linked_code(config))
 
 
 def nvcc_notes(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[str, ...]:
     """Where the toolkit has to come from, and which lines make the wheel narrow."""
-    return (*_toolkit(cell, tables), *_narrowness(cell, config))
+    return (*_toolkit(cell, tables), *_one_code(config), *_narrowness(cell, config))
 
 
 def linked_requirements(cell: Cell, names: Collection[str], tables: Tables) -> tuple[str, ...]:
@@ -50,7 +51,7 @@ def _modes(config: LoadedConfig) -> Iterator[Problem]:
 
 def _promises(config: LoadedConfig) -> Iterator[Problem]:
     """A source that includes what its extension says it does without."""
-    for line in config.narrow:
+    for line in (line for line in config.narrow if not line.conditional):
         extension = config.settings.extensions[line.extension]
         problem = _broken_promise(line, extension)
         if problem is not None:
@@ -93,6 +94,31 @@ def _exact_torch(cell: Cell, tables: Tables) -> Iterator[Problem]:
             f"torch {cell.torch_floor} has CUDA {build.cuda}, of another major than the project's {cell.cuda}",
             f'cuda = "{build.cuda}"' if fits else None,
         )
+
+
+def _linked_code(config: LoadedConfig) -> Iterator[Problem]:
+    """Relocatable code of all sources is linked at once, where a family's and plain code exclude each other."""
+    relocatable = [name for name, extension in config.settings.extensions.items() if extension.rdc]
+    if not relocatable or config.settings.cmake is not None:
+        return
+    lists = arch_lists(config.settings)
+    made = frozenset[Arch]().union(*map(machine_code, lists.values()))
+    for arch in sorted(made - machine_code(map(ArchTarget, made))):
+        where = [key for key, targets in lists.items() if arch in machine_code(targets)]
+        yield Problem(
+            f"{', '.join(where)} names {arch} and other sources {arch}f, and rdc links the device code of all of them",
+            f"name {arch}f or {arch} for all sources of {relocatable[0]}, or set rdc = false",
+        )
+
+
+def _one_code(config: LoadedConfig) -> Iterator[str]:
+    """What is not compiled because a family's code serves the same GPUs."""
+    for key, targets in arch_lists(config.settings).items():
+        made = machine_code(targets)
+        for target in targets:
+            if target.arch not in made:
+                left = "no code but PTX" if target.ptx else "no code"
+                yield f"{key}: {left} for {target.arch}: nvcc makes one, and {target.arch}f runs on the same GPUs"
 
 
 def _toolkit(cell: Cell, tables: Tables) -> Iterator[str]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel.compatibility import load_tables
+from gpuwheel.compile.nvcc import generate_code
 from gpuwheel.config import load_config, nvcc_libraries
 from gpuwheel.errors import ConfigError
+from gpuwheel.model.archs import ArchTarget
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.plan import choose, linked_requirements, plan
 
@@ -125,6 +127,73 @@ def test_the_line_that_makes_a_wheel_narrow_is_told(load: Callable[..., LoadedCo
     decision = decide(load('abi = "exact"\npython = "version"', 'torch = "==2.13.*"', ops))
     assert "csrc/ops.cpp:2 includes torch/extension.h: one wheel for each torch minor" in decision.notes
     assert "csrc/ops.cpp:2 includes torch/extension.h: one wheel for each Python" in decision.notes
+
+
+def test_the_line_that_makes_a_wheel_narrow_is_told_where_a_header_has_it(
+    load: Callable[..., LoadedConfig], tmp_path: Path
+) -> None:
+    (tmp_path / "include").mkdir()
+    (tmp_path / "csrc").mkdir()
+    (tmp_path / "include" / "ops.h").write_text('#pragma once\n#include "deep/torch.h"\n', encoding="utf-8")
+    (tmp_path / "include" / "deep").mkdir()
+    guarded = "// ours\n#ifndef T_H\n#define T_H\n#include <torch/extension.h>\n#endif\n"
+    (tmp_path / "include" / "deep" / "torch.h").write_text(guarded, encoding="utf-8")
+    ops = "#include <vector>\n#include <ops.h>\n"
+    exact = 'abi = "exact"\npython = "version"\ninclude-dirs = ["include"]'
+    notes = decide(load(exact, 'torch = "==2.13.*"', ops)).notes
+    line = "include/deep/torch.h:4 (from include/ops.h:2, csrc/ops.cpp:2) includes torch/extension.h"
+    assert f"{line}: one wheel for each torch minor" in notes
+    assert f"{line}: one wheel for each Python" in notes
+    broken = decide(load('abi = "none"\ninclude-dirs = ["include"]', "", ops))
+    assert not broken.accepted
+    assert f"{line}, and ops._C does without torch" in broken.reason
+
+
+def test_a_header_that_may_include_torch_breaks_no_promise(load: Callable[..., LoadedConfig], tmp_path: Path) -> None:
+    (tmp_path / "csrc").mkdir()
+    text = "#ifdef WITH_TORCH\n#include <torch/extension.h>\n#endif\n"
+    (tmp_path / "csrc" / "ops.h").write_text(text, encoding="utf-8")
+    assert decide(load('abi = "none"', "", '#include "ops.h"\n#include "/dev/zero"\n')).accepted
+
+
+FAMILY = '[tool.gpuwheel.sources."csrc/*.cu"]\narchs = ["12.0+PTX", "12.0f"]'
+
+
+def test_plain_code_gives_way_to_that_of_its_family(load: Callable[..., LoadedConfig]) -> None:
+    config = load(settings=FAMILY)
+    decision = decide(config)
+    note = 'sources."csrc/*.cu".archs: no code but PTX for 12.0: nvcc makes one, and 12.0f runs on the same GPUs'
+    assert note in decision.notes
+    (library,) = nvcc_libraries(config, decision.cell)
+    (source,) = (source for source in library.sources if source.cuda)
+    assert generate_code(source.targets) == ["arch=compute_120,code=[compute_120]", "arch=compute_120f,code=[sm_120f]"]
+    assert ({arch.sm for arch in library.cubins}, {arch.compute for arch in library.ptx}) == (
+        {"sm_120f"},
+        {"compute_120"},
+    )
+
+
+@pytest.mark.parametrize("archs", [["9.0", "9.0a"], ["10.0a", "10.0"], ["10.0f", "10.0a"], ["10.0f", "10.3"]])
+def test_code_that_nvcc_makes_side_by_side_is_all_made(archs: list[str]) -> None:
+    assert len(generate_code(map(ArchTarget.parse, archs))) == 2
+
+
+def test_relocatable_code_of_a_family_and_plain_code_are_not_linked(
+    load: Callable[..., LoadedConfig], tmp_path: Path
+) -> None:
+    (tmp_path / "csrc").mkdir()
+    (tmp_path / "csrc" / "b.cu").write_text("", encoding="utf-8")
+    settings = '[tool.gpuwheel.sources]\n"csrc/a.cu" = { archs = ["12.0"] }\n"csrc/b.cu" = { archs = ["12.0f"] }'
+    decision = decide(load("rdc = true", settings))
+    assert not decision.accepted
+    assert 'sources."csrc/a.cu".archs names 12.0 and other sources 12.0f, and rdc links' in decision.reason
+    assert decide(load("", settings)).accepted
+
+
+def test_architectures_of_some_sources_are_checked_too(load: Callable[..., LoadedConfig]) -> None:
+    decision = decide(load(settings='[tool.gpuwheel.sources."csrc/*.cu"]\narchs = ["7.0"]'))
+    assert not decision.accepted
+    assert 'sources."csrc/*.cu".archs names 7.0, which cuda 13.0 does not compile for' in decision.reason
 
 
 def test_torch_and_toolkit_of_different_majors(load: Callable[..., LoadedConfig]) -> None:
