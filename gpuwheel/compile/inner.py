@@ -1,19 +1,21 @@
 """scikit-build-core, through its public PEP 517/660 hooks: the only place that imports it.
 
 Values travel by config-settings (its documented way to be wrapped); the user's files are never edited. Its hooks work
-on the current folder and `os.environ`, as PEP 517 says.
+on the current folder, as PEP 517 says: each call is made inside the project, and only there does the folder change.
 """
 
 from __future__ import annotations
 
+import os
 import platform
-from typing import TYPE_CHECKING, TypeAlias
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gpuwheel._resources import resource
 from gpuwheel.errors import CompileError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from gpuwheel.model.toolchain import CudaToolchain, HostCompiler
@@ -32,6 +34,7 @@ __all__ = [
     "plain_settings",
     "prepare",
     "pure_settings",
+    "rebuilds_on_import",
     "requires",
 ]
 
@@ -107,23 +110,51 @@ def own_cmake_settings(settings: ConfigSettings, *, setup: Path) -> ConfigSettin
     }
 
 
+def rebuilds_on_import(inner: Mapping[str, object], table: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+    """Whether an editable install is to run CMake by itself later, which scikit-build-core then prepares."""
+    section = table.get("editable")
+    stated: dict[str, object] = dict(section) if isinstance(section, dict) else {}
+    for key in ("rebuild", "rebuild-dir"):
+        variable = f"SKBUILD_EDITABLE_{key.upper().replace('-', '_')}"
+        for place, name in ((environ, variable), (inner, f"skbuild.editable.{key}"), (inner, f"editable.{key}")):
+            if name in place:
+                stated[key] = place[name]
+    rebuild = str(stated.get("rebuild", "")).lower() in {"1", "true", "on", "yes", "y"}
+    return rebuild or bool(stated.get("rebuild-dir"))
+
+
 def _tagged(python_tag: str) -> ConfigSettings:
     """What scikit-build-core is told for "py3-none", "cp310-abi3" or "cp311-cp311" (the Python that runs the build)."""
     python, _, abi = python_tag.partition("-")
     return {"wheel.py-api": python if abi in {"none", "abi3"} else ""}
 
 
-def _call(hook: Callable[[], str], doing: str) -> str:
+@contextmanager
+def _inside(root: Path) -> Iterator[None]:
+    """Work in the project's folder, whichever is the current one, and come back."""
+    before = os.open(os.curdir, os.O_RDONLY | os.O_DIRECTORY)  # unlike its path, this stays right if it is renamed
+    try:
+        os.chdir(root)
+        try:
+            yield
+        finally:
+            os.fchdir(before)
+    finally:
+        os.close(before)
+
+
+def _call(root: Path, hook: Callable[[], str], doing: str) -> str:
     """Turn the exit of a hook (it prints what went wrong first) into an error of ours."""
     try:
-        return hook()
+        with _inside(root):
+            return hook()
     except SystemExit as stop:
         msg = f"scikit-build-core {doing} failed (exit status {stop.code}): the messages above say why"
         raise CompileError(msg, hint="-C logging.level=INFO shows every command") from stop
 
 
-def build_wheel(out: Path, settings: ConfigSettings, *, editable: bool) -> Path:
-    """Compile and collect a wheel with the platform's plain tag.
+def build_wheel(root: Path, out: Path, settings: ConfigSettings, *, editable: bool) -> Path:
+    """Compile and collect a wheel of the project in `root` with the platform's plain tag.
 
     Raises:
         CompileError: CMake or the compiler failed; its messages went to the terminal.
@@ -131,27 +162,28 @@ def build_wheel(out: Path, settings: ConfigSettings, *, editable: bool) -> Path:
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
     hook = hooks.build_editable if editable else hooks.build_wheel
-    return out / _call(lambda: hook(str(out), dict(settings)), "build")
+    return out / _call(root, lambda: hook(str(out.absolute()), dict(settings)), "build")
 
 
-def build_sdist(out: Path, inner: Mapping[str, str | list[str]]) -> Path:
-    """Collect an sdist."""
+def build_sdist(root: Path, out: Path, inner: Mapping[str, str | list[str]]) -> Path:
+    """Collect an sdist of the project in `root`."""
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
-    return out / _call(lambda: hooks.build_sdist(str(out), {**inner, **_FIXED}), "sdist")
+    return out / _call(root, lambda: hooks.build_sdist(str(out.absolute()), {**inner, **_FIXED}), "sdist")
 
 
-def prepare(out: Path, settings: ConfigSettings, *, editable: bool) -> Path:
+def prepare(root: Path, out: Path, settings: ConfigSettings, *, editable: bool) -> Path:
     """Write the `.dist-info` folder of the wheel to be."""
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
     hook = hooks.prepare_metadata_for_build_editable if editable else hooks.prepare_metadata_for_build_wheel
-    return out / _call(lambda: hook(str(out), dict(settings)), "metadata")
+    return out / _call(root, lambda: hook(str(out.absolute()), dict(settings)), "metadata")
 
 
-def requires(inner: Mapping[str, str | list[str]], *, editable: bool, with_cmake: bool = True) -> list[str]:
+def requires(root: Path, inner: Mapping[str, str | list[str]], *, editable: bool, with_cmake: bool = True) -> list[str]:
     """What scikit-build-core itself needs for a wheel: CMake and Ninja if they run, unless the machine has them."""
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
     hook = hooks.get_requires_for_build_editable if editable else hooks.get_requires_for_build_wheel
-    return hook({**inner, **_FIXED} if with_cmake else plain_settings(inner))
+    with _inside(root):
+        return hook({**inner, **_FIXED} if with_cmake else plain_settings(inner))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gpuwheel.config.globs import resolve_folders, resolve_sources
 from gpuwheel.config.model import LoadedConfig
 from gpuwheel.config.nvcc import nvcc_libraries
+from gpuwheel.config.products import product_patterns
 from gpuwheel.config.reader import load_config
 from gpuwheel.config.resolved import host_libraries, kernel_groups, requirements
 
@@ -14,6 +15,7 @@ __all__ = [
     "kernel_groups",
     "load_config",
     "nvcc_libraries",
+    "product_patterns",
     "requirements",
     "resolve_folders",
     "resolve_sources",

@@ -13,6 +13,7 @@ from gpuwheel.config.model import LoadedConfig, Mode, Settings
 from gpuwheel.config.narrow import narrow_lines
 from gpuwheel.config.nvcc import python_tag
 from gpuwheel.config.packages import packages_beside_default
+from gpuwheel.config.products import excluded_products, product_patterns
 from gpuwheel.config.project import (
     check_dependencies,
     check_inner_settings,
@@ -81,12 +82,13 @@ def load_config(
     check_launcher(project, settings)
     table = inner_table(document)
     packages = packages_beside_default(root, project.name, settings.extensions)
+    products = product_patterns(settings, root)
     found = {"wheel.packages": packages} if packages and not names_packages(document, environ, inner) else {}
     return LoadedConfig(
         settings,
         project,
         origins,
-        inner_defaults(table) | found | inner,
+        inner_defaults(table) | found | inner | excluded_products(products, table, environ, inner),
         table,
         warnings,
         python_tag(settings, project.requires_python),

@@ -18,6 +18,7 @@ from gpuwheel.config.model import Mode
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.cells import PYTHON
 from gpuwheel.model.findings import Severity
+from gpuwheel.pipeline.editable import build_editable
 from gpuwheel.pipeline.embed import EmbedBuild
 from gpuwheel.pipeline.kernels import KernelsBuild
 from gpuwheel.pipeline.nvcc import NvccBuild
@@ -75,7 +76,7 @@ class Build:
         config_settings: Mapping[str, str | list[str]],
         reporter: Reporter,
     ) -> None:
-        self._root = root
+        self._root = root.absolute()
         self._environ = environ
         self._config_settings = config_settings
         self._reporter = reporter
@@ -160,13 +161,14 @@ class Build:
         self.check_lock()
         if self._lock is not None:
             return locked_requirements(self._lock)
-        tools = inner.requires(self.config.inner, editable=editable, with_cmake=self._runs_cmake(editable=editable))
+        with_cmake = self._runs_cmake(editable=editable)
+        tools = inner.requires(self._root, self.config.inner, editable=editable, with_cmake=with_cmake)
         return [*tools, *self._mode.requires()]
 
     def prepare(self, out: Path, *, editable: bool) -> str:
         """Write `.dist-info` and return its name."""
         settings = inner.cmake_settings if self._runs_cmake(editable=editable) else inner.plain_settings
-        info = inner.prepare(out, settings(self.config.inner, self.cell.python_tag), editable=editable)
+        info = inner.prepare(self._root, out, settings(self.config.inner, self.cell.python_tag), editable=editable)
         metadata = info / "METADATA"
         metadata.write_bytes(add_requirements(metadata.read_bytes(), self._requirements))
         return info.name
@@ -178,7 +180,7 @@ class Build:
     def sdist(self, out: Path) -> str:
         """Collect an sdist whose PKG-INFO says what the wheel will say, and return its name."""
         with Cache.from_environment(self._environ).scratch() as scratch:
-            made = inner.build_sdist(scratch, self.config.inner)
+            made = inner.build_sdist(self._root, scratch, self.config.inner)
             rewrite_sdist(made, lambda text: add_requirements(text, self._requirements), epoch=epoch_of(self._environ))
             _place(made, out)
             return made.name
@@ -206,12 +208,10 @@ class Build:
         return wheel.path.name
 
     def editable(self, out: Path) -> str:
-        """Compile and pack an editable wheel; return its name."""
+        """Compile and pack an editable wheel, with compiled files beside the sources; return its name."""
         self._check_platform()
         self._hold_to_lock()
-        with self._mode.compiled(editable=True) as compiled:
-            edits = WheelEdits(requirements=self._requirements, epoch=self._session.epoch)
-            return rewrite_wheel(compiled.wheel, out, edits).path.name
+        return build_editable(self._session, self._mode, out, self._requirements)
 
     @cached_property
     def _lock(self) -> Lock | None:

@@ -65,10 +65,10 @@ class EmbedBuild:
         self._toolchain(search_path=())
 
     @contextmanager
-    def compiled(self, *, editable: bool) -> Iterator[Compiled]:
+    def compiled(self, *, editable: bool, keep: bool = False) -> Iterator[Compiled]:
         """The inner backend's wheel, which is gone afterwards."""
         config, toolchain = self._config, self._toolchain()
-        with self._session.workspace(keep=editable) as work:
+        with self._session.workspace(keep=editable or keep) as work:
             project = self._project(toolchain, work)
             with self._cache.scratch() as out:
                 if config.settings.cmake is not None:
@@ -109,7 +109,7 @@ class EmbedBuild:
     def _build_own(self, project: HostProject, toolchain: Toolchain, work: Path, out: Path, *, editable: bool) -> Path:
         """The wheel of the inner backend, from the user's own CMake project."""
         self._reporter.step(f"compiling host code with {toolchain.host.identity}")
-        return inner.build_wheel(out, self._own_settings(project, toolchain, work), editable=editable)
+        return inner.build_wheel(project.root, out, self._own_settings(project, toolchain, work), editable=editable)
 
     def _own_settings(self, project: HostProject, toolchain: Toolchain, work: Path) -> inner.ConfigSettings:
         folder = (self._config.project.root / str(self._config.settings.cmake)).parent
@@ -133,7 +133,7 @@ class EmbedBuild:
             host=host,
             jobs=self._jobs,
         )
-        return inner.build_wheel(out, settings, editable=editable)
+        return inner.build_wheel(project.root, out, settings, editable=editable)
 
     def _link_once(self, project: HostProject, toolchain: Toolchain, work: Path, out: Path) -> Path:
         """The same wheel, with libraries or objects from the cache if the same ones were made before."""

@@ -61,18 +61,19 @@ class KernelsBuild:
         self._toolchain(search_path=())
 
     @contextmanager
-    def compiled(self, *, editable: bool) -> Iterator[Compiled]:
+    def compiled(self, *, editable: bool, keep: bool = False) -> Iterator[Compiled]:
         """The inner backend's wheel, which is gone afterwards."""
         session, config = self._session, self._session.config
         toolchain = self._toolchain()
-        with session.workspace(keep=editable) as work, session.cache.scratch() as out:
+        with session.workspace(keep=editable or keep) as work, session.cache.scratch() as out:
             files = self._files(self._compile(toolchain, work / "kernels"))
             if editable:  # CMake only installs: the finder of an editable install knows what it installed
                 write_install_project(files, work / "project")
                 settings = inner.install_settings(config.inner, project=work / "project", build=work / "build")
-                wheel = inner.build_wheel(out, settings, editable=True)
+                wheel = inner.build_wheel(config.project.root, out, settings, editable=True)
             else:
-                wheel = inner.build_wheel(out, inner.pure_settings(config.inner), editable=False)
+                settings = inner.pure_settings(config.inner)
+                wheel = inner.build_wheel(config.project.root, out, settings, editable=False)
                 append_members(wheel, [Member(name, data) for name, data in files.items()])
             expected = Expected(torch_floor=session.cell.torch_floor, with_kernels=(), build_folders=())
             yield Compiled(wheel, expected, self._sbom(toolchain))

@@ -87,11 +87,11 @@ class NvccBuild:
         self._toolchain()
 
     @contextmanager
-    def compiled(self, *, editable: bool) -> Iterator[Compiled]:
+    def compiled(self, *, editable: bool, keep: bool = False) -> Iterator[Compiled]:
         """The inner backend's wheel, which is gone afterwards."""
         session, cell, config = self._session, self._session.cell, self._session.config
         toolchain = self._toolchain()
-        with session.workspace(keep=editable) as work, session.cache.scratch() as out:
+        with session.workspace(keep=editable or keep) as work, session.cache.scratch() as out:
             project = self._project(toolchain, work)
             if config.settings.cmake is not None or editable or "build-dir" in config.inner:
                 wheel = self._build(project, work, out, editable=editable)
@@ -125,15 +125,16 @@ class NvccBuild:
     def _build(self, project: NvccProject, work: Path, out: Path, *, editable: bool = False) -> Path:
         """The wheel of the inner backend, from a generated CMake project or from the user's own."""
         session, config, toolchain = self._session, self._session.config, project.toolchain
+        root = config.project.root
         count = len(project.objects)
         kept = f"; {count} object{'s are' if count > 1 else ' is'} taken from the cache" if count else ""
         doing = f"compiling with nvcc of CUDA {toolchain.cuda.version} and {toolchain.host.identity}"
         session.reporter.step(doing + kept)
         if config.settings.cmake is not None:
             with self._kernel_trees(toolchain) as trees:
-                return inner.build_wheel(out, self._own_settings(project, work, trees), editable=editable)
+                return inner.build_wheel(root, out, self._own_settings(project, work, trees), editable=editable)
         write_nvcc_project(project, work / "project")
-        return inner.build_wheel(out, self._settings(work / "project", toolchain, work), editable=editable)
+        return inner.build_wheel(root, out, self._settings(work / "project", toolchain, work), editable=editable)
 
     def cmake_settings(self) -> inner.ConfigSettings:
         """Settings of the project's own CMake, with compilers and headers where they stay."""

@@ -38,11 +38,13 @@ class PythonBuild:
         """There is nothing to fetch."""
 
     @contextmanager
-    def compiled(self, *, editable: bool) -> Iterator[Compiled]:
+    def compiled(self, *, editable: bool, keep: bool = False) -> Iterator[Compiled]:
         """The inner backend's wheel, which is gone afterwards."""
+        del keep  # nothing is compiled
         session = self._session
         with session.cache.scratch() as out:
-            wheel = inner.build_wheel(out, inner.pure_settings(session.config.inner), editable=editable)
+            root, settings = session.config.project.root, inner.pure_settings(session.config.inner)
+            wheel = inner.build_wheel(root, out, settings, editable=editable)
             expected = Expected(torch_floor=session.cell.torch_floor, with_kernels=(), build_folders=())
             yield Compiled(wheel, expected, self._sbom())
 

@@ -61,8 +61,13 @@ class ModeBuild(Protocol):
     def fetch(self) -> None:
         """Bring what the build downloads into the cache."""
 
-    def compiled(self, *, editable: bool) -> AbstractContextManager[Compiled]:
-        """Find the toolchain, compile, and give the inner backend's wheel, which is gone afterwards."""
+    def compiled(self, *, editable: bool, keep: bool = False) -> AbstractContextManager[Compiled]:
+        """Find the toolchain, compile, and give the inner backend's wheel, which is gone afterwards.
+
+        Args:
+            editable: the wheel leaves the Python files where they are.
+            keep: compile in a folder that stays, so that the next time compiles only what changed.
+        """
 
 
 @dataclass(frozen=True)

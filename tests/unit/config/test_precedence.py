@@ -14,6 +14,8 @@ from gpuwheel.model.versions import DriverVersion, MinorVersion
 if TYPE_CHECKING:
     from conftest import Project
 
+    from gpuwheel.config import LoadedConfig
+
 
 def archs(text: str) -> tuple[ArchTarget, ...]:
     return tuple(ArchTarget.parse(part) for part in text.split())
@@ -142,12 +144,34 @@ def test_variables_reach_the_wheel_table(project: Project) -> None:
     assert (wheel.max_size, wheel.platform) == (2 * 2**20, "manylinux_2_28")
 
 
+def handed_on(config: LoadedConfig) -> dict[str, str | list[str]]:
+    """Beside what gpuwheel excludes from every sdist."""
+    return {name: value for name, value in config.inner.items() if name != "sdist.exclude"}
+
+
 def test_other_settings_are_handed_on(project: Project) -> None:
     config = project.load_with({"cmake.build-type": "Debug", "gpuwheel.cuda": "12.8", "build-dir": ["a", "b"]})
-    assert config.inner == {"cmake.build-type": "Debug", "build-dir": ["a", "b"]}
+    assert handed_on(config) == {"cmake.build-type": "Debug", "build-dir": ["a", "b"]}
 
 
 def test_the_build_folder_of_scikit_build_core_is_kept(project: Project) -> None:
     project.write(tables='[tool.scikit-build]\nbuild-dir = "build/{wheel_tag}"\n')
-    assert project.load().inner == {"build-dir": "build/{wheel_tag}"}
-    assert project.load_with({"build-dir": "other"}).inner == {"build-dir": "other"}
+    assert handed_on(project.load()) == {"build-dir": "build/{wheel_tag}"}
+    assert handed_on(project.load_with({"build-dir": "other"})) == {"build-dir": "other"}
+
+
+PRODUCTS = ["**/fused_ops/_C.so", "**/fused_ops/_C.*.so", "**/fused_ops/_kernels.json"]
+
+
+def test_compiled_files_beside_the_sources_are_no_sources(project: Project) -> None:
+    """Those of an editable install: they would go into the next wheel, whatever became of the sources."""
+    assert project.load().inner["sdist.exclude"] == PRODUCTS
+    project.write(tables='[tool.scikit-build]\nsdist.exclude = ["notes"]\n')
+    assert project.load().inner["sdist.exclude"] == ["notes", *PRODUCTS]
+    assert project.load(SKBUILD_SDIST_EXCLUDE="a;b").inner["sdist.exclude"] == ["a", "b", *PRODUCTS]
+    assert project.load_with({"sdist.exclude": "c"}).inner["sdist.exclude"] == ["c", *PRODUCTS]
+
+
+def test_what_is_excluded_under_a_condition_is_left_to_it(project: Project) -> None:
+    project.write(tables='[[tool.scikit-build.overrides]]\nif.platform-system = "linux"\nsdist.exclude = ["notes"]\n')
+    assert "sdist.exclude" not in project.load().inner

@@ -1,0 +1,77 @@
+"""An editable install: Python files stay where they are, and compiled files go beside them."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from gpuwheel.compile import inner
+from gpuwheel.config import product_patterns
+from gpuwheel.config.model import Mode
+from gpuwheel.model.cells import PYTHON
+from gpuwheel.pipeline.in_place import EditableParts, Places, divide, search_folders, tell_git, write_members
+from gpuwheel.wheel import Member, WheelEdits, read_members, rewrite_wheel, write_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from gpuwheel.pipeline.session import ModeBuild, Session
+
+__all__ = ["bare_editable", "build_editable", "own_products"]
+
+
+def build_editable(session: Session, mode: ModeBuild, out: Path, requirements: tuple[str, ...]) -> str:
+    """Compile, put compiled files beside the sources, pack the rest into a wheel in `out`; return its name.
+
+    Objects and libraries come from the cache where the same ones were made before, by whichever build in whichever
+    environment. Where scikit-build-core is to run CMake again on import, or a package lies in no folder of its name,
+    compiled files are in the wheel, as scikit-build-core makes it.
+    """
+    config = session.config
+    edits = WheelEdits(requirements=requirements, epoch=session.epoch)
+    rebuilds = inner.rebuilds_on_import(config.inner, config.inner_table, session.environ)
+    own_cmake = config.settings.cmake is not None
+    with session.cache.scratch() as scratch:
+        bare = bare_editable(session, scratch)
+        if not rebuilds:
+            with mode.compiled(editable=False, keep=own_cmake) as compiled:
+                parts = _placed(session, compiled.wheel, bare)
+            if parts is not None:
+                write_wheel(bare, parts.wheel)
+                return rewrite_wheel(bare, out, edits).path.name
+        with mode.compiled(editable=True) as compiled:
+            return rewrite_wheel(compiled.wheel, out, edits).path.name
+
+
+def bare_editable(session: Session, out: Path) -> Path:
+    """The editable wheel of the project without anything compiled, written into `out`."""
+    config, cell = session.config, session.cell
+    pure = cell.mode in {PYTHON, Mode.KERNELS.value}
+    settings = inner.pure_settings(config.inner) if pure else inner.plain_settings(config.inner, cell.python_tag)
+    return inner.build_wheel(config.project.root, out, settings, editable=True)
+
+
+def own_products(session: Session, paths: Iterable[Path]) -> Iterator[Path]:
+    """Those of `paths` that gpuwheel writes, and may replace."""
+    root = session.config.project.root
+    patterns = product_patterns(session.config.settings, root)
+    return (path for path in paths if any(PurePosixPath(path.as_posix()).match(pattern) for pattern in patterns))
+
+
+def _placed(session: Session, built: Path, bare: Path) -> EditableParts | None:
+    """What goes into the wheel, with the rest written beside the sources; `None` if that has no place there."""
+    root, members = session.config.project.root, read_members(bare)
+    places = Places(root, search_folders(members))
+    parts = divide(read_members(built), members, places)
+    if parts is None:
+        session.reporter.info("compiled files go to site-packages: their package is in no writable folder of its name")
+        return None
+    changed = write_members(parts.sources, ours=own_products(session, parts.sources), root=root)
+    for path in changed:
+        session.reporter.info(f"in place  {path.relative_to(root) if path.is_relative_to(root) else path}")
+    tell_git(root, changed, session.reporter)
+    if places.folders or not any(path.parent == root for path in parts.sources):
+        return parts
+    name = f"_gpuwheel_{bare.name.partition('-')[0]}.pth"
+    return EditableParts((*parts.wheel, Member(name, f"{root}\n".encode())), parts.sources)
