@@ -168,7 +168,7 @@ def test_compiled_files_beside_the_sources_are_no_sources(project: Project) -> N
     assert project.load().inner["sdist.exclude"] == PRODUCTS
     project.write(tables='[tool.scikit-build]\nsdist.exclude = ["notes"]\n')
     assert project.load().inner["sdist.exclude"] == ["notes", *PRODUCTS]
-    assert project.load(SKBUILD_SDIST_EXCLUDE="a;b").inner["sdist.exclude"] == ["a", "b", *PRODUCTS]
+    assert project.load({"SKBUILD_SDIST_EXCLUDE": "a;b"}).inner["sdist.exclude"] == ["a", "b", *PRODUCTS]
     assert project.load_with({"sdist.exclude": "c"}).inner["sdist.exclude"] == ["c", *PRODUCTS]
 
 
