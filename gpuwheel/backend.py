@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from gpuwheel.errors import GpuwheelError
+from gpuwheel._endings import StoppedError, stopped_by_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,24 +27,23 @@ __all__ = [
 ]
 
 _Settings: TypeAlias = "dict[str, str | list[str]] | None"
-_INTERRUPTED = 130
 
 
 @contextmanager
 def _project(config_settings: _Settings) -> Iterator[Build]:
-    """The project in the current folder; a user's mistake ends the hook with a message instead of a traceback."""
+    """The project in the current folder; whatever goes wrong ends the hook with a message and an exit status."""
     from gpuwheel.pipeline import Build  # noqa: PLC0415 (importing the backend must be cheap)
     from gpuwheel.ui import Terminal  # noqa: PLC0415
 
     terminal = Terminal()
     try:
-        yield Build(Path.cwd(), dict(os.environ), config_settings or {}, terminal)
-    except GpuwheelError as error:
+        with stopped_by_signals():
+            yield Build(Path.cwd(), dict(os.environ), config_settings or {}, terminal)
+    except Exception as error:  # noqa: BLE001  # this is where everything ends
         sys.stdout.flush()
-        terminal.error(error)
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        raise SystemExit(_INTERRUPTED) from None
+        raise SystemExit(terminal.ending(error)) from None
+    except StoppedError as stop:
+        raise SystemExit(stop.exit_code) from None
 
 
 def get_requires_for_build_wheel(config_settings: _Settings = None) -> list[str]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 __all__ = [
     "AuditError",
+    "BugError",
     "CacheError",
     "CompileError",
     "ConfigError",
     "DataError",
+    "FileError",
     "GpuwheelError",
     "LockError",
     "MergeConflictError",
@@ -113,3 +115,15 @@ class MergeConflictError(ScaffoldError):
     """A project was updated, and some of its changes and the template's exclude each other."""
 
     exit_code = 14
+
+
+class FileError(GpuwheelError):
+    """A file or folder cannot be read or written (disk full, no permission, missing), or memory ran out."""
+
+    exit_code = 15
+
+
+class BugError(GpuwheelError):
+    """Something that must not happen: a bug of gpuwheel, shown with its traceback."""
+
+    exit_code = 70

@@ -10,8 +10,12 @@ import os
 import shlex
 import sys
 import time
+import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TextIO
+
+from gpuwheel._endings import as_ours
+from gpuwheel.errors import BugError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -86,7 +90,8 @@ class Terminal:
 
     def __init__(self, stream: TextIO | None = None, environ: Mapping[str, str] | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
-        self._paint = Painter(self._stream, os.environ if environ is None else environ).paint
+        self._environ = os.environ if environ is None else environ
+        self._paint = Painter(self._stream, self._environ).paint
 
     def _line(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
@@ -116,6 +121,18 @@ class Terminal:
                     break
             else:
                 self._line(line)
+
+    def ending(self, error: Exception) -> int:
+        """The last words of a command or hook that fails, and its exit status.
+
+        A traceback comes first for a bug of ours, and where GPUWHEEL_DEBUG or `--debug` asks for it.
+        """
+        ours = as_ours(error)
+        if isinstance(ours, BugError) or self._environ.get("GPUWHEEL_DEBUG"):
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                self._line(line)
+        self.error(ours)
+        return ours.exit_code
 
     @contextmanager
     def progress(self, label: str, total: int | None, unit: str = "B") -> Iterator[Progress]:

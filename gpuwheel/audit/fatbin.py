@@ -11,7 +11,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gpuwheel.errors import AuditError
+from gpuwheel._endings import reading
+from gpuwheel._limits import DEVICE_IMAGES
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.versions import MinorVersion
 
@@ -37,6 +38,7 @@ offset and length of the name, flags, reserved, size before compression."""
 _KINDS = {1: "ptx", 2: "cubin", 8: "lto"}
 _CODECS = {0x2000: "LZ4", 0x8000: "zstd"}
 _CODEC_MASK = 0xE000
+_BLOCK = 1 << 16
 _ARCH_SPECIFIC, _FAMILY_SPECIFIC = 0x100000, 0x200000
 
 
@@ -78,14 +80,19 @@ def read_fatbin(data: bytes | memoryview, name: str) -> tuple[Image, ...]:
     """The images of every container in `data`: a `.fatbin` file or a section of a library; `name` is for messages.
 
     Raises:
-        AuditError: `data` is not made of whole containers.
+        AuditError: `data` is not made of whole containers, or has too many images.
     """
-    view = memoryview(data)
-    try:
-        return tuple(_containers(view))
-    except (struct.error, ValueError) as error:
-        msg = f"{name} is not a readable fatbin ({error}, expected device code as nvFatbin writes it)"
-        raise AuditError(msg, hint="build the wheel again") from error
+    subject = f"{name} is not a readable fatbin"
+    with reading(subject, "device code as nvFatbin writes it", hint="build the wheel again"):
+        return tuple(_bounded(_containers(memoryview(data))))
+
+
+def _bounded(images: Iterator[Image]) -> Iterator[Image]:
+    for count, image in enumerate(images, 1):
+        if count > DEVICE_IMAGES.value:
+            msg = DEVICE_IMAGES.passed("more")
+            raise ValueError(msg)
+        yield image
 
 
 def _containers(view: memoryview) -> Iterator[Image]:
@@ -93,6 +100,9 @@ def _containers(view: memoryview) -> Iterator[Image]:
     while (offset := _skip_zeros(view, offset)) < len(view):
         magic, version, header_size, size = _CONTAINER.unpack_from(view, offset)
         end = offset + header_size + size
+        if header_size < _CONTAINER.size:
+            msg = f"a container's header of {header_size} bytes"
+            raise ValueError(msg)
         if magic != _CONTAINER_MAGIC:
             msg = f"magic {magic:#x} at byte {offset}"
             raise ValueError(msg)
@@ -108,8 +118,12 @@ def _containers(view: memoryview) -> Iterator[Image]:
 
 def _skip_zeros(view: memoryview, offset: int) -> int:
     """Containers are aligned: zeros lie between them, and may end the section."""
-    while offset < len(view) and not view[offset]:
-        offset += 1
+    while offset < len(view):
+        block = bytes(view[offset : offset + _BLOCK])
+        rest = block.lstrip(b"\0")
+        offset += len(block) - len(rest)
+        if rest:
+            break
     return offset
 
 

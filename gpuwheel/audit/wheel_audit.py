@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from gpuwheel._endings import DAMAGE, because, cut
+from gpuwheel._limits import MANIFEST_FILE
 from gpuwheel.audit.device_code import DeclaredCode, check_device_code, size_by_arch
 from gpuwheel.audit.elf import MAGIC, read_elf
 from gpuwheel.audit.fatbin import library_images, read_fatbin
@@ -23,8 +25,10 @@ from gpuwheel.wheel.metadata import field_values, parsed_requirements
 from gpuwheel.wheel.naming import expand_tag, parse_wheel_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from packaging.requirements import Requirement
 
     from gpuwheel.audit.elf import ElfFile
     from gpuwheel.audit.fatbin import Image
@@ -52,7 +56,8 @@ class _Wheel:
     name: str
     tag: WheelTag
     members: Mapping[str, Member]
-    metadata: bytes
+    requirements: tuple[Requirement, ...]
+    """Requires-Dist, without those of extras, which promise nothing."""
     tags: tuple[str, ...]
     """As WHEEL lists them."""
     libraries: tuple[ElfFile, ...]
@@ -101,7 +106,11 @@ def _open(path: Path) -> _Wheel:
         name=path.name,
         tag=parse_wheel_name(path.name).tag,
         members=members,
-        metadata=metadata.data if metadata else b"",
+        requirements=tuple(
+            found
+            for found in (parsed_requirements(metadata.data) if metadata else ())
+            if "extra" not in str(found.marker)
+        ),
         tags=field_values(wheel_file.data, "Tag") if wheel_file else (),
         libraries=libraries,
         images_of={
@@ -129,7 +138,8 @@ def _check_tags(wheel: _Wheel) -> Iterator[Finding]:
     if named != sorted(wheel.tags):
         yield _error(
             *("tag-mismatch", wheel.name),
-            f"has other tags in WHEEL than in its name ({' '.join(wheel.tags) or 'none'}, expected {' '.join(named)})",
+            f"has other tags in WHEEL than in its name ({cut(' '.join(wheel.tags)) or 'none'}, "
+            f"expected {cut(' '.join(named))})",
             "installers trust the name, other tools the file: they would not agree on where the wheel runs",
             "do not rename wheels; `wheel tags` changes both",
         )
@@ -166,7 +176,7 @@ def _check_libraries(wheel: _Wheel, tables: Tables) -> Iterator[Finding]:
                 "it must match the kernel module of each machine",
                 "exclude it from the wheel (auditwheel repair --exclude)",
             )
-    floor = _torch_floor(wheel.metadata)
+    floor = _torch_floor(wheel.requirements)
     if floor is None and _uses_torch(wheel, tables):
         yield _error(
             *("torch-requirement", wheel.name),
@@ -186,10 +196,9 @@ def _uses_torch(wheel: _Wheel, tables: Tables) -> bool:
 
 def _claims(wheel: _Wheel, tables: Tables) -> Claims:
     """What the tag and METADATA say of the libraries."""
-    requirements = [found for found in parsed_requirements(wheel.metadata) if "extra" not in str(found.marker)]
-    torch = [found for found in requirements if found.name.lower() == "torch"]
+    torch = [found for found in wheel.requirements if found.name.lower() == "torch"]
     exact = any(specifier.operator == "==" for found in torch for specifier in found.specifier)
-    names = {canonicalize_name(found.name) for found in requirements}
+    names = {canonicalize_name(found.name) for found in wheel.requirements}
     stable = bool(torch) or _uses_torch(wheel, tables)  # a missing requirement is a finding of its own
     pins = [pin for toolkit in tables.cuda.values() for pin in toolkit.libraries if pin.name in names]
     provided = {soname for pin in pins for _, soname in pin.sonames}
@@ -201,11 +210,11 @@ def _claims(wheel: _Wheel, tables: Tables) -> Claims:
     )
 
 
-def _torch_floor(metadata: bytes) -> MinorVersion | None:
-    """The oldest torch that METADATA allows; a requirement of an extra promises nothing."""
+def _torch_floor(requirements: Sequence[Requirement]) -> MinorVersion | None:
+    """The oldest torch that METADATA allows."""
     floors = []
-    for requirement in parsed_requirements(metadata):
-        if requirement.name.lower() == "torch" and "extra" not in str(requirement.marker):
+    for requirement in requirements:
+        if requirement.name.lower() == "torch":
             floors += [
                 Version(specifier.version.removesuffix(".*"))
                 for specifier in requirement.specifier
@@ -268,11 +277,14 @@ class _Manifest:
 
 
 def _declared(member: Member) -> _Manifest:
+    if len(member.data) > MANIFEST_FILE.value:
+        msg = f"{member.name}: {MANIFEST_FILE.passed(f'{len(member.data):,}')}"
+        raise ValueError(msg)
     try:
         document = json.loads(member.data)
         driver = DriverVersion.parse(document["driver_floor"])
         manifest = _Manifest(
-            toolkit=document["toolkit"],
+            toolkit=str(MinorVersion.parse(document["toolkit"])),
             driver=driver,
             groups={
                 name: DeclaredCode(
@@ -283,11 +295,11 @@ def _declared(member: Member) -> _Manifest:
                 for name, group in document["groups"].items()
             },
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f"{member.name}: {type(error).__name__}: {error}"
+    except DAMAGE as error:
+        msg = f"{member.name}: {type(error).__name__}: {because(error)}"
         raise ValueError(msg) from error
     if document.get("schema") != _SCHEMA:
-        msg = f"{member.name}: schema {document.get('schema')}"
+        msg = f"{member.name}: schema {cut(document.get('schema'))}"
         raise ValueError(msg)
     return manifest
 

@@ -5,14 +5,16 @@ Help and completion of the names need no command's module: `gpuwheel --help` and
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
 
 from gpuwheel import __version__
-from gpuwheel.errors import GpuwheelError
+from gpuwheel._endings import StoppedError, stopped_by_signals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +49,7 @@ _COMMANDS = {
 
 
 class _LazyCommands(click.Group):
-    """Loads a command when it is called, and turns a user's mistake in it into a message and an exit code."""
+    """Loads a command when it is called, and turns whatever goes wrong in it into a message and an exit code."""
 
     def __init__(self, *args: Any, entries: Mapping[str, _Entry], **kwargs: Any) -> None:  # noqa: ANN401 (click's own)
         super().__init__(*args, **kwargs)
@@ -55,12 +57,18 @@ class _LazyCommands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (click's own signature)
         try:
-            return super().invoke(ctx)
-        except GpuwheelError as error:
+            with stopped_by_signals():
+                return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise  # click's own endings
+        except StoppedError as stop:
+            ctx.exit(stop.exit_code)
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # `gpuwheel ... | head`: click ends quietly
             from gpuwheel.ui import Terminal  # noqa: PLC0415 (only where there is something to say)
 
-            Terminal().error(error)
-            ctx.exit(error.exit_code)
+            ctx.exit(Terminal().ending(error))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
@@ -91,10 +99,13 @@ class _LazyCommands(click.Group):
 
 @click.group(cls=_LazyCommands, entries=_COMMANDS, context_settings=_SETTINGS)
 @click.version_option(__version__, message="gpuwheel %(version)s")
-def main() -> None:
+@click.option("--debug", is_flag=True, help="Show where an error was met, as GPUWHEEL_DEBUG=1 does.")
+def main(*, debug: bool) -> None:
     """Build, plan and check wheels of GPU extensions.
 
     The wheel itself is built by any PEP 517 frontend: `pip wheel .`, `uv build`, `python -m build`.
 
     Shell completion: eval "$(_GPUWHEEL_COMPLETE=bash_source gpuwheel)" (or zsh_source, fish_source).
     """
+    if debug:
+        os.environ["GPUWHEEL_DEBUG"] = "1"

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gpuwheel._endings import as_ours
 from gpuwheel.audit import audit_wheel
 from gpuwheel.cli import parameters
 from gpuwheel.compatibility import load_tables
-from gpuwheel.errors import AuditError
-from gpuwheel.model.findings import Severity
+from gpuwheel.errors import AuditError, BugError
+from gpuwheel.model.findings import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gpuwheel.model.findings import Finding
+    from gpuwheel.compatibility import Tables
 
 __all__ = ["audit_command"]
 
@@ -38,7 +39,7 @@ def audit_command(wheels: tuple[Path, ...], *, as_json: bool) -> None:
       gpuwheel audit --json dist/*.whl > audit.json
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     tables = load_tables()
-    found = {wheel: audit_wheel(wheel, tables) for wheel in wheels}
+    found = {wheel: _audited(wheel, tables) for wheel in wheels}
     if as_json:
         click.echo(json.dumps(_audit_document(found), indent=2))
     else:
@@ -49,6 +50,18 @@ def audit_command(wheels: tuple[Path, ...], *, as_json: bool) -> None:
                 click.echo(f"    why: {finding.why}\n    fix: {finding.fix}")
     if any(finding.severity is Severity.ERROR for findings in found.values() for finding in findings):
         sys.exit(AuditError.exit_code)
+
+
+def _audited(wheel: Path, tables: Tables) -> tuple[Finding, ...]:
+    """The findings; of a file that cannot be read the one that says so, and the other wheels have their turn."""
+    try:
+        return audit_wheel(wheel, tables)
+    except Exception as error:
+        ours = as_ours(error)
+        if isinstance(ours, BugError):
+            raise
+        why, fix = "nothing that it claims can be checked", ours.hint or "download or build the file again"
+        return (Finding("unreadable", Severity.ERROR, wheel.name, f"cannot be checked: {ours.message}", why, fix),)
 
 
 def _verdict(findings: Sequence[Finding]) -> str:

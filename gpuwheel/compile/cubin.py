@@ -11,6 +11,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gpuwheel._endings import reading
+from gpuwheel._limits import ELF_STRINGS, SYMBOL_NAME
 from gpuwheel.errors import CompileError
 from gpuwheel.model.kernels import KernelCost, KernelFacts, Parameter
 
@@ -22,6 +24,7 @@ __all__ = ["read_cubin"]
 _EM_CUDA = 190
 _SHT_NOBITS = 8
 _INFO = ".nv.info"
+_SYMBOL_SIZE = 24
 
 # EIFMT: how the value of an attribute is stored. All but SVAL are two bytes in place of a size.
 _EIFMT_SVAL = 0x04
@@ -34,7 +37,7 @@ _REGCOUNT = 0x2F
 
 @dataclass(frozen=True)
 class _Section:
-    data: bytes
+    data: memoryview
     size: int
 
 
@@ -48,25 +51,23 @@ def read_cubin(data: bytes, subject: str) -> tuple[KernelFacts, ...]:
     Raises:
         CompileError: it is not a cubin, or it is cut short.
     """
-    try:
+    hint = "delete gpuwheel's cache folder and build again; if it stays, report it"
+    with reading(f"{subject} is not a readable cubin", "code of one GPU architecture", error=CompileError, hint=hint):
         return _read(data)
-    except (struct.error, IndexError, KeyError, ValueError) as error:
-        msg = f"{subject} is not a readable cubin ({len(data)} bytes: {error})"
-        raise CompileError(
-            msg, hint="delete gpuwheel's cache folder and build again; if it stays, report it"
-        ) from error
 
 
 def _read(data: bytes) -> tuple[KernelFacts, ...]:
     sections = _sections(data)
     names = [name.removeprefix(f"{_INFO}.") for name in sections if name.startswith(f"{_INFO}.")]
-    symbol = _symbol_names(sections[".symtab"].data, sections[".strtab"].data) if names else []
     per_kernel: dict[int, dict[str, int]] = {_REGCOUNT: {}, _FRAME_SIZE: {}}
-    for attribute, value in _attributes(sections[_INFO].data) if names else ():
-        if attribute in per_kernel:
-            index, number = struct.unpack("<II", value)
-            per_kernel[attribute][symbol[index]] = number
-    nothing = _Section(b"", 0)
+    if names:
+        symbols, strings = sections[".symtab"].data, _Names(bytes(sections[".strtab"].data))
+        for attribute, value in _attributes(sections[_INFO].data):
+            if attribute in per_kernel:
+                index, number = struct.unpack("<II", value)
+                (name_at,) = struct.unpack_from("<I", symbols, index * _SYMBOL_SIZE)
+                per_kernel[attribute][strings.at(name_at)] = number
+    nothing = _Section(memoryview(b""), 0)
     return tuple(
         KernelFacts(
             symbol=name,
@@ -97,26 +98,35 @@ def _sections(data: bytes) -> dict[str, _Section]:
     (offset,) = struct.unpack_from("<Q", data, 0x28)
     entry_size, count, names_index = struct.unpack_from("<HHH", data, 0x3A)
     headers = [struct.unpack_from("<IIQQQQ", data, offset + index * entry_size) for index in range(count)]
-    names_offset = headers[names_index][4]
+    view = memoryview(data)
+    names, names_offset = _Names(data), headers[names_index][4]
     found: dict[str, _Section] = {}
     for name, kind, _flags, _address, start, size in headers:
-        content = b"" if kind == _SHT_NOBITS else data[start : start + size]
+        content = view[:0] if kind == _SHT_NOBITS else view[start : start + size]
         if kind not in {0, _SHT_NOBITS} and len(content) != size:
             msg = f"a section ends at byte {start + size}"
             raise ValueError(msg)
-        found[_string(data, names_offset + name)] = _Section(content, size)
+        found[names.at(names_offset + name)] = _Section(content, size)
     return found
 
 
-def _symbol_names(symbols: bytes, strings: bytes) -> list[str]:
-    return [_string(strings, name) for name, _rest in struct.iter_unpack("<I20s", symbols)]
+class _Names:
+    """A string table, and how much of it was taken: tables that overlap could name one long string for ever."""
+
+    def __init__(self, table: bytes) -> None:
+        self._table = table
+        self._taken = 0
+
+    def at(self, offset: int) -> str:
+        text = self._table[offset : self._table.index(b"\0", offset, offset + SYMBOL_NAME.value)]
+        self._taken += len(text)
+        if self._taken > ELF_STRINGS.value:
+            msg = f"{ELF_STRINGS.bounds}: {ELF_STRINGS.passed('more')}"
+            raise ValueError(msg)
+        return text.decode()
 
 
-def _string(table: bytes, offset: int) -> str:
-    return table[offset : table.index(b"\0", offset)].decode()
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+def _attributes(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     """(attribute, value) of one `.nv.info` section."""
     position = 0
     while position < len(data):
@@ -127,7 +137,7 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
             position += size
 
 
-def _parameters(info: bytes) -> tuple[Parameter, ...]:
+def _parameters(info: memoryview) -> tuple[Parameter, ...]:
     parameters: dict[int, Parameter] = {}
     for attribute, value in _attributes(info):
         if attribute == _KPARAM_INFO:

@@ -10,17 +10,18 @@ import base64
 import csv
 import hashlib
 import io
-import os
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
+from gpuwheel._archives import Archive, clashing_names, is_safe_name
+from gpuwheel._endings import because, cut
+from gpuwheel._limits import METADATA_FILE, RECORD_PROBLEMS
 from gpuwheel.errors import AuditError
 from gpuwheel.wheel.atomic import atomic_file
-from gpuwheel.wheel.zip_writer import Entry, deflate, inflate, write_zip
+from gpuwheel.wheel.zip_writer import Entry, deflate, write_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -44,6 +45,7 @@ DEFAULT_EPOCH = 315532800
 _COLUMNS = ("path", "hash", "size")
 """Of RECORD."""
 
+_TEXTS = frozenset({"METADATA", "RECORD", "WHEEL"})
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 """Signatures of RECORD: not listed in it, and void once it changes."""
 
@@ -77,54 +79,36 @@ def read_members(path: Path) -> dict[str, Member]:
     """Every file of a wheel by name, in the order of its central directory.
 
     Raises:
-        AuditError: not a ZIP archive, a damaged member, or a name that is unsafe or occurs twice.
+        AuditError: not a ZIP archive, a damaged member, a name that is unsafe or occurs twice, or a bound is passed.
     """
-    members: dict[str, Member] = {}
-    try:
-        with zipfile.ZipFile(path) as archive, path.open("rb") as raw:
-            for info in archive.infolist():
-                if info.is_dir():
-                    continue
-                _check_name(path, info.filename)
-                if info.filename in members:
-                    msg = f"{path.name} holds {info.filename} twice (each name must occur once)"
-                    raise AuditError(msg, hint="build the wheel again, or report this to the tool that wrote it")
-                members[info.filename] = _read_member(raw, info)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
-        msg = f"{path.name} is not a readable wheel ({error}, expected a ZIP archive with deflated members)"
-        raise AuditError(msg, hint="download or build the file again") from error
-    return members
+    hint = "download or build the file again"
+    with path.open("rb") as raw:
+        archive = Archive(raw, path.name, path.stat().st_size, error=AuditError, hint=hint)
+        return {member.filename: _read_member(archive, member) for member in archive.members}
 
 
-def _read_member(raw: BinaryIO, info: zipfile.ZipInfo) -> Member:
-    raw.seek(info.header_offset + 26)
-    name_size, extra_size = (int.from_bytes(raw.read(2), "little") for _ in range(2))
-    raw.seek(name_size + extra_size, os.SEEK_CUR)
-    stream = raw.read(info.compress_size)
-    data = inflate(info.compress_type, stream)
-    if zlib.crc32(data) != info.CRC or len(data) != info.file_size:
-        msg = f"bad CRC-32 or size of {info.filename}"
-        raise zipfile.BadZipFile(msg)
+def _read_member(archive: Archive, info: zipfile.ZipInfo) -> Member:
+    if info.filename.partition("/")[0].endswith(".dist-info") and info.filename.rpartition("/")[2] in _TEXTS:
+        _check_size(archive, info)
+    data = archive.read(info)
     executable = bool(info.external_attr >> 16 & 0o111)
     mode = _mode(executable=executable)
-    packed = Entry(info.filename, mode, info.compress_type, info.CRC, info.file_size, stream)
+    packed = Entry(info.filename, mode, info.compress_type, info.CRC, info.file_size, archive.packed(info))
     return Member(info.filename, data, executable, packed)
 
 
+def _check_size(archive: Archive, info: zipfile.ZipInfo) -> None:
+    if info.file_size > METADATA_FILE.value:
+        found = METADATA_FILE.passed(f"{info.file_size:,} bytes")
+        msg = f"holds a {cut(info.filename)} that is too large ({found})"
+        raise archive.refuse(msg)
+
+
 def _check_name(archive: Path, name: str) -> None:
-    path = PurePosixPath(name)
-    unsafe = (
-        not path.parts
-        or path.is_absolute()
-        or ".." in path.parts
-        or str(path) != name
-        or "\\" in name
-        or ":" in path.parts[0]
-        or not name.isprintable()
-    )
-    if unsafe:
-        msg = f"{archive.name} holds a member with an unsafe name ({name!r}, expected a relative path inside the wheel)"
-        raise AuditError(msg, hint="do not install this file")
+    if not is_safe_name(name):
+        problem = f"would hold a member with an unsafe name ({cut(ascii(name))}, expected a path inside the wheel)"
+        msg = f"{archive.name} {problem}"
+        raise AuditError(msg, hint="rename the file")
 
 
 def dist_info_folder(names: Iterable[str], source: str) -> str:
@@ -154,19 +138,25 @@ def _record(members: Sequence[Member], name: str) -> bytes:
 
 
 def check_record(members: Mapping[str, Member]) -> list[str]:
-    """Each way in which RECORD differs from the members, as a sentence; empty when it is right."""
+    """Each way in which RECORD differs from the members, as a sentence; empty when it is right.
+
+    The first ones, and a last sentence with the number of the others.
+    """
     name = f"{dist_info_folder(members, 'the wheel')}/RECORD"
     if name not in members:
         return [f"{name} is missing"]
-    rows = list(csv.reader(io.StringIO(members[name].data.decode(errors="replace"))))
-    bad_rows = [
-        f"RECORD has a row that is not {','.join(_COLUMNS)} ({','.join(row)})"
+    try:
+        rows = list(csv.reader(io.StringIO(members[name].data.decode(), newline="")))
+    except (csv.Error, UnicodeDecodeError) as error:
+        return [f"RECORD cannot be read ({because(error)}, expected lines of {','.join(_COLUMNS)} in UTF-8)"]
+    problems = [
+        f"RECORD has a row that is not {','.join(_COLUMNS)} ({cut(','.join(row))})"
         for row in rows
         if len(row) != len(_COLUMNS)
     ]
     listed = {row[0]: (row[1], row[2]) for row in rows if len(row) == len(_COLUMNS)}
     exempt = {name, *(f"{name.removesuffix('RECORD')}{signature}" for signature in _SIGNATURES)}
-    problems = [f"{missing} is not in the wheel" for missing in sorted(listed.keys() - members.keys())]
+    problems += [f"{cut(missing)} is not in the wheel" for missing in sorted(listed.keys() - members.keys())]
     for member in members.values():
         if member.name in exempt:
             continue
@@ -174,9 +164,10 @@ def check_record(members: Mapping[str, Member]) -> list[str]:
         if member.name not in listed:
             problems.append(f"{member.name} is not listed")
         elif listed[member.name] != found:
-            recorded = " ".join(listed[member.name])
+            recorded = cut(" ".join(listed[member.name]))
             problems.append(f"{member.name} differs (recorded {recorded}, found {' '.join(found)})")
-    return bad_rows + problems
+    shown = RECORD_PROBLEMS.value
+    return problems if len(problems) <= shown else [*problems[:shown], f"{len(problems) - shown} more differences"]
 
 
 def append_members(path: Path, members: Iterable[Member]) -> None:
@@ -215,6 +206,9 @@ def write_wheel(
             msg = f"{path.name} would hold {member.name} twice (each name must occur once)"
             raise AuditError(msg, hint="rename one of the two files")
         seen.add(member.name)
+    if clash := clashing_names(seen):
+        msg = f"{path.name} would hold {clash} as a file and as a folder (expected one of them)"
+        raise AuditError(msg, hint="rename one of the two")
     kept.append(Member(f"{folder}/RECORD", _record(kept, f"{folder}/RECORD")))
     with ThreadPoolExecutor(max(1, packing.threads)) as pool, atomic_file(path) as out:
         entries = pool.map(lambda member: _pack(member, packing), kept)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from gpuwheel._endings import cut, reading
+from gpuwheel._limits import REQUIREMENT_TEXT, REQUIREMENTS
 from gpuwheel.errors import AuditError
 
 if TYPE_CHECKING:
@@ -31,13 +33,13 @@ def _split(document: bytes) -> tuple[list[bytes], bytes, bytes]:
     end = _END_OF_HEADERS.search(document)
     head, rest = (document[: end.start()], document[end.end() :]) if end else (document.rstrip(b"\r\n"), b"")
     newline = b"\r\n" if b"\r\n" in head else b"\n"
-    fields: list[bytes] = []
+    fields: list[list[bytes]] = []  # pieces, joined once: a field may have a million continuation lines
     for line in head.split(newline):
         if line[:1] in {b" ", b"\t"} and fields:
-            fields[-1] += newline + line
+            fields[-1].append(line)
         else:
-            fields.append(line)
-    return fields, newline, rest
+            fields.append([line])
+    return [newline.join(pieces) for pieces in fields], newline, rest
 
 
 def _name(field: bytes) -> bytes:
@@ -50,11 +52,13 @@ def _value(field: bytes) -> str:
 
 
 def _parse(requirement: str) -> Requirement:
-    try:
+    hint = "correct it in `dependencies`"
+    if len(requirement) > REQUIREMENT_TEXT.value:
+        found = REQUIREMENT_TEXT.passed(f"{len(requirement):,}")
+        msg = f"{cut(requirement)} is not a requirement ({found})"
+        raise AuditError(msg, hint=hint)
+    with reading(f"{cut(repr(requirement))} is not a requirement", "for example 'torch>=2.10'", hint=hint):
         return Requirement(requirement)
-    except InvalidRequirement as error:
-        msg = f"{requirement!r} is not a requirement ({str(error).splitlines()[0]}, expected for example 'torch>=2.10')"
-        raise AuditError(msg, hint="correct it in `dependencies`") from error
 
 
 def _key(requirement: str) -> str:
@@ -79,9 +83,13 @@ def parsed_requirements(document: bytes) -> tuple[Requirement, ...]:
     """The Requires-Dist values.
 
     Raises:
-        AuditError: one of them is not valid (PEP 508).
+        AuditError: one of them is not valid (PEP 508), or there are too many.
     """
-    return tuple(_parse(text) for text in requirements(document))
+    texts = requirements(document)
+    if len(texts) > REQUIREMENTS.value:
+        msg = f"METADATA has too many Requires-Dist entries ({REQUIREMENTS.passed(f'{len(texts):,}')})"
+        raise AuditError(msg, hint="download or build the file again")
+    return tuple(_parse(text) for text in texts)
 
 
 def set_field(document: bytes, name: str, values: Sequence[str]) -> bytes:

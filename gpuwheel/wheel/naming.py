@@ -5,21 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    canonicalize_name,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
+from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
-from gpuwheel.errors import AuditError
+from gpuwheel._endings import cut, reading
 from gpuwheel.model.wheels import WheelTag
 
 if TYPE_CHECKING:
     from packaging.version import Version
 
 __all__ = ["WheelName", "expand_tag", "parse_sdist_name", "parse_wheel_name", "sdist_name"]
+
+_WHEEL_FORM = "NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
 
 
 @dataclass(frozen=True)
@@ -55,11 +51,8 @@ def parse_wheel_name(filename: str) -> WheelName:
     Raises:
         AuditError: `filename` breaks the standard's rules.
     """
-    try:
+    with reading(f"{cut(repr(filename))} is not a wheel's name", _WHEEL_FORM, hint="do not rename wheels by hand"):
         parse_wheel_filename(filename)
-    except InvalidWheelFilename as error:
-        msg = f"{filename!r} is not a wheel's name ({error}, expected NAME-VERSION-PYTHON-ABI-PLATFORM.whl)"
-        raise AuditError(msg, hint="do not rename wheels by hand") from error
     # packaging validates but normalises the spelling away; the standard allows no other dash.
     distribution, version, *build, python, abi, platform = filename.removesuffix(".whl").split("-")
     return WheelName(distribution, version, WheelTag(python, abi, platform), "".join(build))
@@ -86,9 +79,7 @@ def parse_sdist_name(filename: str) -> tuple[str, Version]:
     Raises:
         AuditError: `filename` is not `NAME-VERSION.tar.gz`.
     """
-    try:
+    subject = f"{cut(repr(filename))} is not an sdist's name"
+    with reading(subject, "NAME-VERSION.tar.gz", hint="do not rename sdists by hand"):
         name, version = parse_sdist_filename(filename)
-    except InvalidSdistFilename as error:
-        msg = f"{filename!r} is not an sdist's name ({error}, expected NAME-VERSION.tar.gz)"
-        raise AuditError(msg, hint="do not rename sdists by hand") from error
     return str(name), version

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DEFLATED", "STORED", "Entry", "Sink", "deflate", "inflate", "write_zip"]
+__all__ = ["DEFLATED", "STORED", "Entry", "Sink", "deflate", "write_zip"]
 
 STORED = 0
 DEFLATED = 8
@@ -55,21 +55,6 @@ def deflate(data: bytes, level: int) -> tuple[int, bytes]:
     compressor = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
     stream = compressor.compress(data) + compressor.flush()
     return (DEFLATED, stream) if len(stream) < len(data) else (STORED, data)
-
-
-def inflate(method: int, stream: bytes) -> bytes:
-    """The bytes before compression.
-
-    Raises:
-        zlib.error: the stream is damaged.
-        NotImplementedError: `method` is neither STORED nor DEFLATED.
-    """
-    if method == STORED:
-        return stream
-    if method == DEFLATED:
-        return zlib.decompress(stream, -zlib.MAX_WBITS)
-    msg = f"ZIP method {method}"
-    raise NotImplementedError(msg)
 
 
 def write_zip(out: Sink, entries: Iterable[Entry], *, epoch: int) -> None:

@@ -67,4 +67,5 @@ def test_a_file_that_is_no_wheel(tmp_path: Path) -> None:
     path.write_bytes(b"no archive")
     result = CliRunner().invoke(main, ["audit", str(path)])
     assert result.exit_code == 9
-    assert result.stderr.startswith("error: ")
+    assert "error [unreadable]" in result.stdout
+    assert "is not a readable wheel" in result.stdout

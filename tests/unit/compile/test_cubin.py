@@ -39,7 +39,7 @@ def test_kernels_of_both_abi_versions(arch: str, abi: int, framed: int, reverse:
     "data", [b"", b"\x7fELF", b".version 8.8\n.target sm_75\n", Path("/proc/self/exe").read_bytes()[:4096]]
 )
 def test_what_is_not_a_cubin_is_refused(data: bytes) -> None:
-    with pytest.raises(CompileError, match=r"the image of a\.cu is not a readable cubin \(\d+ bytes: "):
+    with pytest.raises(CompileError, match=r"the image of a\.cu is not a readable cubin \(.+, expected"):
         read_cubin(data, "the image of a.cu")
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gpuwheel._archives import clashing_names
 from gpuwheel.errors import AuditError
 from gpuwheel.wheel import Member, Packing, read_members, write_wheel
 from gpuwheel.wheel.archive import check_record, record_digest
@@ -24,7 +25,9 @@ INFO = "fused_ops-1.0.dist-info"
 NAME = "fused_ops-1.0-py3-none-any.whl"
 
 words = st.text("abcXYZ019_é漢.+", min_size=1, max_size=8).filter(lambda word: word not in {".", ".."})
-trees = st.dictionaries(st.lists(words, min_size=1, max_size=3).map("/".join), st.binary(max_size=300), max_size=8)
+trees = st.dictionaries(
+    st.lists(words, min_size=1, max_size=3).map("/".join), st.binary(max_size=300), max_size=8
+).filter(lambda tree: clashing_names(tree) is None)
 
 
 @settings(deadline=None, max_examples=60)

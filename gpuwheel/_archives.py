@@ -1,0 +1,208 @@
+"""Reading ZIP archives that nobody vouches for (PKWARE APPNOTE 6.3.10): what a header says is checked, then believed.
+
+`zipfile` reads the central directory. What it leaves open is decided here: names, sizes and their sum, members that
+overlap, methods, and how much a member may become before it is known to be wrong.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from pathlib import PurePosixPath
+from typing import IO, TYPE_CHECKING
+
+from gpuwheel._endings import cut, reading
+from gpuwheel._limits import ARCHIVE_EXPANSION, ARCHIVE_MEMBERS, ARCHIVE_SMALL, FILE_NAME, PATH_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from gpuwheel.errors import GpuwheelError
+
+__all__ = ["STORED_OR_DEFLATED", "Archive", "clashing_names", "inflate", "is_safe_name"]
+
+STORED_OR_DEFLATED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""The methods that installers must read (binary distribution format)."""
+
+_LOCAL = struct.Struct("<I22xHH")
+"""Signature, length of the name, length of the extra field; 30 bytes in all."""
+_LOCAL_SIGNATURE = 0x04034B50
+_ENCRYPTED = 0x1
+_BLOCK = 1 << 20
+
+
+class Archive:
+    """The files of a ZIP archive, in the order of its central directory; folders are left out."""
+
+    def __init__(self, file: IO[bytes], name: str, size: int, *, error: type[GpuwheelError], hint: str) -> None:
+        """Read the directory.
+
+        Args:
+            file: the archive, seekable.
+            name: what to call it in messages.
+            size: bytes of the whole file.
+            error: what to raise.
+            hint: what to do about it.
+
+        Raises:
+            GpuwheelError: of the class `error`: not a ZIP archive, an unsafe, long or repeated name, or a bound that
+                is passed.
+        """
+        self._file, self._name, self._size = file, name, size
+        self._error, self._hint = error, hint
+        with self._reading(), zipfile.ZipFile(file) as archive:
+            self.directory_at = archive.start_dir
+            self.members = [info for info in archive.infolist() if not info.is_dir()]
+        self._check_names()
+        self._check_sizes()
+
+    def open(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
+        """What a member holds, in blocks; its size and CRC-32 are checked with the last."""
+        with self._reading():
+            left, crc = member.file_size, 0
+            for block in inflate(member.compress_type, self._stream(member), left):
+                left -= len(block)
+                crc = zlib.crc32(block, crc)
+                yield block
+            if left or crc != member.CRC:
+                msg = f"bad CRC-32 or size of {cut(member.filename)}"
+                raise zipfile.BadZipFile(msg)
+
+    def read(self, member: zipfile.ZipInfo) -> bytes:
+        """What a member holds.
+
+        Raises:
+            GpuwheelError: it is damaged, or not what its header says.
+        """
+        return b"".join(self.open(member))
+
+    def packed(self, member: zipfile.ZipInfo) -> bytes:
+        """What a member holds, as it is compressed."""
+        with self._reading():
+            return b"".join(self._stream(member))
+
+    def refuse(self, problem: str) -> GpuwheelError:
+        """The error for an archive that is one, and not fit for use."""
+        return self._error(f"{self._name} {problem}", hint=self._hint)
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return reading(
+            f"{self._name} is not a readable wheel",
+            "a ZIP archive with deflated members",
+            error=self._error,
+            hint=self._hint,
+        )
+
+    def _stream(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
+        """The compressed bytes; what lies before them is checked first."""
+        self._file.seek(member.header_offset)
+        signature, name_size, extra_size = _LOCAL.unpack(self._file.read(_LOCAL.size).ljust(_LOCAL.size))
+        start = member.header_offset + _LOCAL.size + name_size + extra_size
+        if signature != _LOCAL_SIGNATURE or start + member.compress_size > self.directory_at:
+            msg = f"{cut(member.filename)} is not where the directory says"
+            raise zipfile.BadZipFile(msg)
+        if member.flag_bits & _ENCRYPTED:
+            msg = f"{cut(member.filename)} is encrypted"
+            raise zipfile.BadZipFile(msg)
+        self._file.seek(start)
+        left = member.compress_size
+        while left:
+            block = self._file.read(min(left, _BLOCK))
+            if not block:
+                msg = f"{cut(member.filename)} is cut short"
+                raise zipfile.BadZipFile(msg)
+            left -= len(block)
+            yield block
+
+    def _check_names(self) -> None:
+        if len(self.members) > ARCHIVE_MEMBERS.value:
+            msg = f"holds too many files ({ARCHIVE_MEMBERS.passed(f'{len(self.members):,}')})"
+            raise self.refuse(msg)
+        seen: set[str] = set()
+        for member in self.members:
+            name = member.filename
+            if not is_safe_name(name):
+                problem = f"holds a member with an unsafe name ({cut(ascii(name))}, expected a path inside the wheel)"
+                msg = f"{self._name} {problem}"
+                raise self._error(msg, hint="do not install this file")
+            if name in seen:
+                msg = f"holds {cut(name)} twice (each name must occur once)"
+                raise self.refuse(msg)
+            seen.add(name)
+        if clash := clashing_names(seen):
+            msg = f"holds {cut(clash)} as a file and as a folder (expected one of them)"
+            raise self.refuse(msg)
+
+    def _check_sizes(self) -> None:
+        total = sum(member.file_size for member in self.members)
+        if total > max(ARCHIVE_SMALL.value, ARCHIVE_EXPANSION.value * self._size):
+            found = f"{total:,} bytes from {self._size:,}"
+            msg = f"unpacks to far more than it holds ({ARCHIVE_EXPANSION.passed(found)})"
+            raise self.refuse(msg)
+        end, before = 0, ""
+        for member in sorted(self.members, key=lambda member: member.header_offset):
+            # A local header repeats the name; the extra field may differ, so this is the least that it takes.
+            start = member.header_offset
+            if start < end:
+                msg = f"holds members that overlap ({cut(before)} and {cut(member.filename)})"
+                raise self.refuse(msg)
+            end, before = start + _LOCAL.size + member.compress_size, member.filename
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a member's name is a plain relative path that every file system of Linux takes."""
+    path = PurePosixPath(name)
+    return not (
+        not path.parts
+        or path.is_absolute()
+        or ".." in path.parts
+        or str(path) != name
+        or "\\" in name
+        or ":" in path.parts[0]
+        or not name.isprintable()
+        or len(name) > PATH_NAME.value
+        or any(len(part.encode("utf-8", "surrogatepass")) > FILE_NAME.value for part in path.parts)
+    )
+
+
+def clashing_names(names: Iterable[str]) -> str | None:
+    """A name that is a file and, in another name, a folder."""
+    files = set(names)
+    for name in files:
+        at = name.rfind("/")
+        while at > 0:
+            if name[:at] in files:
+                return name[:at]
+            at = name.rfind("/", 0, at)
+    return None
+
+
+def inflate(method: int, stream: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The bytes before compression, at most one more than `size`, so that a wrong size shows.
+
+    Raises:
+        zlib.error: the stream is damaged.
+        NotImplementedError: `method` is neither stored nor deflated.
+    """
+    if method not in STORED_OR_DEFLATED:
+        msg = f"ZIP method {method}"
+        raise NotImplementedError(msg)
+    if method == zipfile.ZIP_STORED:
+        yield from stream
+        return
+    left, engine = size + 1, zlib.decompressobj(-zlib.MAX_WBITS)
+    for piece in stream:
+        data = piece
+        while data and left > 0 and not engine.eof:
+            block = engine.decompress(data, min(left, _BLOCK))
+            data = engine.unconsumed_tail
+            left -= len(block)
+            yield block
+    if left > 0 and not engine.eof:
+        block = engine.flush()
+        yield block
+        if not engine.eof:
+            msg = "the compressed stream is cut short"
+            raise zlib.error(msg)

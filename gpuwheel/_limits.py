@@ -1,0 +1,192 @@
+"""How much gpuwheel takes from outside: one table of bounds, each with its reason. `docs/reference/limits.md` shows it.
+
+They are there for damaged and hostile files; a project that meets one in earnest has found a bound that is too low.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "ARCHIVE_EXPANSION",
+    "ARCHIVE_MEMBERS",
+    "ARCHIVE_SMALL",
+    "CONFIG_FILE",
+    "DEVICE_IMAGES",
+    "DOWNLOAD",
+    "ELF_STRINGS",
+    "ELF_SYMBOLS",
+    "ELF_VERSIONS",
+    "FILE_NAME",
+    "INDEX_LINKS",
+    "INDEX_PAGE",
+    "LIMITS",
+    "MANIFEST_FILE",
+    "METADATA_FILE",
+    "PATH_NAME",
+    "PATTERN_PARTS",
+    "RECORD_PROBLEMS",
+    "REQUIREMENTS",
+    "REQUIREMENT_TEXT",
+    "RETRY_WAIT",
+    "SHOWN_TEXT",
+    "SLOWEST_TRANSFER",
+    "SOURCE_FILE",
+    "SYMBOL_NAME",
+    "TRANSFER_GRACE",
+    "Limit",
+]
+
+_KB, _MB, _GB = 1000, 1000**2, 1000**3
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One bound."""
+
+    name: str
+    """Stable; messages name it."""
+    value: int
+    unit: str
+    bounds: str
+    """What is counted."""
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.value:,} {self.unit}"
+
+    def passed(self, found: str) -> str:
+        """What stands in the brackets of a message: the value found, the one expected, the bound's name."""
+        return f"found {found}, expected at most {self}: the limit {self.name}"
+
+
+ARCHIVE_MEMBERS = Limit(
+    *("archive-members", 200_000, "members"),
+    bounds="files in one wheel or sdist",
+    why="the largest wheels on PyPI have about 20,000; each costs an object in memory",
+)
+ARCHIVE_SMALL = Limit(
+    *("archive-small", 64 * _MB, "bytes"),
+    bounds="an archive that unpacks to no more than this passes, however well it was compressed",
+    why="sources and tables may compress a hundredfold; this much fits into any machine's memory",
+)
+ARCHIVE_EXPANSION = Limit(
+    *("archive-expansion", 100, "times"),
+    bounds="size of all members unpacked, over the size of the archive file, above archive-small",
+    why="libraries and device code compress 2 to 20 times; zeros, of which archive bombs are made, 1,000 times",
+)
+FILE_NAME = Limit(
+    *("file-name", 255, "bytes"),
+    bounds="one part of a path inside an archive",
+    why="Linux file systems take no longer one (NAME_MAX)",
+)
+PATH_NAME = Limit(
+    *("path-name", 4_096, "characters"),
+    bounds="a whole path inside an archive or in the configuration",
+    why="Linux takes no longer one (PATH_MAX)",
+)
+METADATA_FILE = Limit(
+    *("metadata-file", 16 * _MB, "bytes"),
+    bounds="METADATA, PKG-INFO, WHEEL and RECORD",
+    why="a description with pictures inside takes some hundred kilobytes; RECORD has about 120 bytes for each file",
+)
+REQUIREMENTS = Limit(
+    *("requirements", 5_000, "entries"),
+    bounds="Requires-Dist entries of one wheel",
+    why="the longest lists on PyPI, with every extra, have about 1,000",
+)
+REQUIREMENT_TEXT = Limit(
+    *("requirement-text", 4_000, "characters"),
+    bounds="one requirement",
+    why="direct references with digests take some hundred characters; parsers of versions take quadratic time",
+)
+RECORD_PROBLEMS = Limit(
+    *("record-problems", 20, "lines"),
+    bounds="differences between RECORD and the files that are shown; the rest is counted",
+    why="nobody reads more, and a damaged RECORD differs in every line",
+)
+SHOWN_TEXT = Limit(
+    *("shown-text", 200, "characters"),
+    bounds="a value from outside inside a message; what is longer is cut and measured",
+    why="a message is read by people",
+)
+MANIFEST_FILE = Limit(
+    *("manifest-file", 8 * _MB, "bytes"),
+    bounds="_kernels.json of a wheel",
+    why="a kernel takes about 120 bytes for each architecture: this is enough for 8,000 kernels on 8 architectures",
+)
+ELF_SYMBOLS = Limit(
+    *("elf-symbols", 1_000_000, "symbols"),
+    bounds="dynamic symbols of one library",
+    why="libtorch_cpu.so has 170,000",
+)
+ELF_STRINGS = Limit(
+    *("elf-strings", 128 * _MB, "bytes"),
+    bounds="names of all sections and dynamic symbols of one library together",
+    why="libtorch_cpu.so has 25 MB; tables that overlap could name one long string a million times",
+)
+ELF_VERSIONS = Limit(
+    *("elf-versions", 32_767, "versions"),
+    bounds="symbol versions that a library asks for",
+    why="an entry of .gnu.version has 15 bits for them",
+)
+SYMBOL_NAME = Limit(
+    *("symbol-name", _MB, "bytes"),
+    bounds="one name of a symbol, a section or a library",
+    why="mangled names of heavy templates reach 100,000 bytes",
+)
+DEVICE_IMAGES = Limit(
+    *("device-images", 200_000, "images"),
+    bounds="pieces of device code in one section or .fatbin file",
+    why="libtorch_cuda.so has about 10,000: a source for each architecture",
+)
+CONFIG_FILE = Limit(
+    *("config-file", 4 * _MB, "bytes"),
+    bounds="pyproject.toml, lock files, configuration of pip and uv",
+    why="lock files of large projects take some hundred kilobytes",
+)
+PATTERN_PARTS = Limit(
+    *("pattern-parts", 64, "parts"),
+    bounds="folders in one pattern or path of the configuration",
+    why="patterns are matched folder by folder, and no source tree is that deep",
+)
+SOURCE_FILE = Limit(
+    *("source-file", 256 * _MB, "bytes"),
+    bounds="one source file, or file that it includes",
+    why="generated tables of constants reach some megabytes; devices and pipes never end",
+)
+INDEX_PAGE = Limit(
+    *("index-page", 64 * _MB, "bytes"),
+    bounds="one page of a package index, unpacked",
+    why="the longest project pages of PyPI have about 15 MB",
+)
+INDEX_LINKS = Limit(
+    *("index-links", 500_000, "links"),
+    bounds="files listed on one page of a package index",
+    why="the longest project pages of PyPI have about 20,000",
+)
+DOWNLOAD = Limit(
+    *("download", 20 * _GB, "bytes"),
+    bounds="a file whose size is not pinned; others end with their pinned size",
+    why="wheels of torch with CUDA have 2 to 3 GB",
+)
+TRANSFER_GRACE = Limit(
+    *("transfer-grace", 60, "seconds"),
+    bounds="time before slowest-transfer counts",
+    why="proxies and mirrors may fetch a file themselves before they send its first byte",
+)
+SLOWEST_TRANSFER = Limit(
+    *("slowest-transfer", 4 * _KB, "bytes a second"),
+    bounds="the least average rate of one answer of a server",
+    why="a modem's rate; an answer that is slower would take days, or never end",
+)
+RETRY_WAIT = Limit(
+    *("retry-wait", 30, "seconds"),
+    bounds="how long gpuwheel waits because a server asks for it (Retry-After)",
+    why="a build that sleeps for an hour looks as if it hung; who wants to wait can start it again",
+)
+
+LIMITS = tuple(
+    sorted((value for value in list(globals().values()) if isinstance(value, Limit)), key=lambda it: it.name)
+)
+"""All of them, by name."""

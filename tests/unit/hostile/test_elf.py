@@ -1,0 +1,79 @@
+"""Our reader of ELF files against pyelftools, on libraries of this Python and on one made by hand."""
+
+from __future__ import annotations
+
+import sysconfig
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from hostile import elf_library
+
+from gpuwheel.audit.elf import ElfFile, read_elf
+
+FOLDERS = [Path(sysconfig.get_paths()["platstdlib"]) / "lib-dynload", Path(sysconfig.get_paths()["platlib"])]
+LIBRARIES = sorted({path for folder in FOLDERS for path in folder.glob("**/*.so*") if path.stat().st_size < 5_000_000})
+
+
+def _facts(library: ElfFile) -> dict[str, Any]:
+    return {
+        "needed": list(library.needed),
+        "versions": {name: sorted(versions) for name, versions in library.version_needs.items()},
+        "imports": sorted(symbol.name for symbol in library.imports),
+        "weak": sorted(symbol.name for symbol in library.imports if symbol.weak),
+        "sections": {name: len(data) for name, data in library.sections.items()},
+    }
+
+
+def _expected(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        elf = ELFFile(file)
+        sections = {section.name: section for section in elf.iter_sections()}
+        versions: dict[str, list[str]] = defaultdict(list)
+        if ".gnu.version_r" in sections:
+            for library, needs in sections[".gnu.version_r"].iter_versions():
+                versions[library.name] += [need.name for need in needs]
+        symbols = [
+            symbol
+            for symbol in (sections[".dynsym"].iter_symbols() if ".dynsym" in sections else ())
+            if symbol.name and symbol["st_shndx"] == "SHN_UNDEF" and symbol["st_info"]["bind"] != "STB_LOCAL"
+        ]
+        tags = sections[".dynamic"].iter_tags() if ".dynamic" in sections else ()
+        return {
+            "needed": [tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"],
+            "versions": {name: sorted(found) for name, found in versions.items()},
+            "imports": sorted(symbol.name for symbol in symbols),
+            "weak": sorted(symbol.name for symbol in symbols if symbol["st_info"]["bind"] == "STB_WEAK"),
+            "sections": {
+                name: 0 if section["sh_type"] == "SHT_NULL" else section["sh_size"]
+                for name, section in sections.items()
+                if section["sh_type"] != "SHT_NOBITS"
+            },
+        }
+
+
+@pytest.mark.parametrize("path", LIBRARIES[:40], ids=lambda path: path.name)
+def test_it_reads_what_pyelftools_reads(path: Path) -> None:
+    assert _facts(read_elf(path.read_bytes(), path.name)) == _expected(path)
+
+
+def test_a_library_made_by_hand(tmp_path: Path) -> None:
+    imports = {
+        "memcpy": ("libc.so.6", "GLIBC_2.14"),
+        "stat": ("libc.so.6", "GLIBC_2.33"),
+        "pow": ("libm.so.6", "GLIBC_2.29"),
+        "own": None,
+    }
+    path = tmp_path / "lib.so"
+    path.write_bytes(elf_library(imports, needed=["libc.so.6", "libm.so.6"], exports=["shown"]))
+    library = read_elf(path.read_bytes(), path.name)
+    assert _facts(library) == _expected(path)
+    assert library.soname == "lib.so"
+    assert library.search_path == ("$ORIGIN",)
+    assert library.exports == ("shown",)
+    assert library.constructors == 2
+    assert not library.executable_stack
+    found = {symbol.name: symbol.version and (symbol.library, symbol.version) for symbol in library.imports}
+    assert found == imports
