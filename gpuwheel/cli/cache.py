@@ -13,7 +13,7 @@ import click
 
 from gpuwheel._cache import Cache
 from gpuwheel.cli import parameters
-from gpuwheel.cli.cache_care import choose, damage, measured, prune
+from gpuwheel.cli.cache_care import choose, damage, delete_damaged, measured, obstacles, prune
 from gpuwheel.config.convert import parse_size
 from gpuwheel.errors import CacheError
 from gpuwheel.ui import Painter, Terminal
@@ -66,16 +66,19 @@ def list_command(*, every: bool, as_json: bool) -> None:
 @click.option("--fix", is_flag=True, help="Delete what is damaged: the next build makes or fetches it again.")
 @parameters.as_json
 def verify_command(*, fix: bool, as_json: bool) -> None:
-    """Hash again what has a digest. The exit code is 7 if something is damaged, and was not deleted."""
+    """Read all of every entry again. The exit code is 7 if something is damaged, and was not deleted.
+
+    A build looks over what it takes from the cache too: small things by content, large ones by size, inode and times.
+    """
     cache = _cache()
-    entries = list(cache.entries())
+    entries = [*cache.entries(), *obstacles(cache)]
     found = {}
-    with Terminal().progress("hashing the cache", len(entries), "entries") as progress:
+    with Terminal().progress("reading the cache", len(entries), "entries") as progress:
         for entry in entries:
             found[entry] = damage(entry)
             progress.advance(1)
     damaged = [entry for entry, what in found.items() if what]
-    fixed = {entry for entry in damaged if fix and cache.discard(entry)}
+    fixed = {entry for entry in damaged if fix and delete_damaged(cache, entry)}
     if as_json:
         states = {
             entry: "unchecked" if what is None else "damaged" if what else "whole" for entry, what in found.items()

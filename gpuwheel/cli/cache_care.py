@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gpuwheel._cache import Entry, content_problem
 from gpuwheel.compile.store import is_whole
-from gpuwheel.toolchain.unpacked import damaged_members, headers_digest
+from gpuwheel.toolchain.headers import headers_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from gpuwheel._cache import Cache, Entry
+    from gpuwheel._cache import Cache
 
-__all__ = ["Pruned", "choose", "damage", "measured", "prune", "size"]
+__all__ = ["Pruned", "choose", "damage", "delete_damaged", "measured", "obstacles", "prune", "size"]
 
+_PLACES = ("v1", "tmp", "builds")
+_BYTES, _FOLDERS = ("images", "libraries"), ("sdk", "templates", "toolchains")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _HOUR, _DAY = 3600.0, 86400.0  # seconds
 
@@ -51,17 +55,49 @@ def measured(cache: Cache) -> dict[Entry, int]:
 
 
 def damage(entry: Entry) -> str | None:
-    """What is wrong with an entry; "" if nothing is, and `None` if it carries no digest."""
-    if entry.path.is_file():
-        return "" if is_whole(entry.path.read_bytes()) else "its content is not what was stored"
-    if entry.kind == "sdk" and _DIGEST.fullmatch(entry.key):
-        found = headers_digest(entry.path)
-        return "" if found == entry.key else f"its headers have the digest {found}"
-    members = damaged_members(entry.path)
-    if members is None:
+    """What is wrong with an entry, all of it read; "" if nothing is, and `None` if nobody can know.
+
+    Builds work in the folders of editable installs, so those have no one content.
+    """
+    if entry.kind == "builds" and entry.path.suffix != ".lock":
+        return None if entry.path.is_dir() else "it is not a folder"
+    if entry.kind in _BYTES:
+        content = _content(entry.path)
+        if content is None:
+            return "it is not a file that can be read"
+        return "" if is_whole(content) else "its content is not what was stored"
+    if entry.kind in _FOLDERS:
+        is_headers = entry.kind == "sdk" and _DIGEST.fullmatch(entry.key)
+        return (headers_problem if is_headers else content_problem)(entry.path) or ""
+    if entry.kind in _PLACES:
+        return "it stands where the cache needs a folder or a lock file"
+    return "the cache keeps nothing of this kind"
+
+
+def obstacles(cache: Cache) -> list[Entry]:
+    """What stands in the way of the cache's own folders and locks."""
+    return [Entry(path.parent.name, path.name, path, path.lstat().st_mtime) for path in cache.obstacles()]
+
+
+def delete_damaged(cache: Cache, entry: Entry) -> bool:
+    """Delete an entry if it still is damaged, and say whether it is gone; another process may have mended it.
+
+    Raises:
+        CacheError: the cache cannot be written.
+    """
+    if entry in obstacles(cache):
+        _delete(entry.path)
+        return not os.path.lexists(entry.path)
+    return cache.discard(entry, only_if=lambda path: damage(replace(entry, path=path)))
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe makes nobody wait
+        with open(descriptor, "rb") as file:  # noqa: PTH123 (of a descriptor)
+            return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    except OSError:
         return None
-    first = next(members, None)
-    return "" if first is None else f"{first} is not what its wheel had"
 
 
 @dataclass(frozen=True)
@@ -118,7 +154,7 @@ def prune(cache: Cache, chosen: Sequence[Entry], sizes: dict[Entry, int], *, dry
 
 
 def _delete(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         with suppress(OSError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import sys
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
+from gpuwheel._cache import refusal
 from gpuwheel.cli.cache_care import size
 from gpuwheel.cli.checks import Check, State
 from gpuwheel.compile.inner import CMAKE_REQUIRED
@@ -123,11 +123,10 @@ def tool_checks(tools: Mapping[str, FoundTool | None]) -> Iterator[Check]:
 
 def cache_check(cache: Cache) -> Check:
     """Where the cache is, what it holds, and whether a build can write it."""
+    problem = refusal(cache.root)
+    if problem is not None:
+        return Check.of_error("cache", "cache", "cache", problem)
     existing = next(folder for folder in (cache.root, *cache.root.parents) if folder.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        found = f"{existing} is not {'writable' if existing.is_dir() else 'a folder'}"
-        fix = "set GPUWHEEL_CACHE_DIR to a writable folder with some space; a few hundred MB are enough"
-        return Check("cache", "cache", "cache", State.ERROR, found, str(cache.root), fix)
     free = shutil.disk_usage(existing).free
     held = size(cache.root, _MOST_FILES)
     amount = "large (see gpuwheel cache list)" if held is None else f"{held / 1e6:.0f} MB"

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from packaging.tags import sys_tags
 
+from gpuwheel._cache import check_programs
 from gpuwheel.cli.checks import Check, State
 from gpuwheel.compatibility import serves
 from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.config import host_libraries, kernel_groups, load_config, nvcc_libraries
-from gpuwheel.errors import ConfigError, GpuwheelError, LockError
+from gpuwheel.errors import CacheError, ConfigError, GpuwheelError, LockError
 from gpuwheel.model.cells import PYTHON
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
@@ -133,7 +134,10 @@ def _toolchain(config: LoadedConfig, cell: Cell, machine: Machine, report: Proje
 
 def _nvrtc(toolkit: CudaToolkit, machine: Machine, report: ProjectReport) -> None:
     device = present_device_compiler(toolkit, machine.cache)
-    _compiler(f"NVRTC of CUDA {toolkit.version}", device.found_via if device else None, toolkit.components, report)
+    name = f"NVRTC of CUDA {toolkit.version}"
+    _compiler(name, device.found_via if device else None, toolkit.components, report)
+    if device is None or device.found_via == "cache":  # build isolation has it in the build environment
+        _runs_in_cache(name, machine.cache, report, State.WARNING)
 
 
 def _cutile(config: LoadedConfig, cell: Cell, machine: Machine, report: ProjectReport) -> None:
@@ -143,7 +147,9 @@ def _cutile(config: LoadedConfig, cell: Cell, machine: Machine, report: ProjectR
     for toolkit in (machine.tables.cuda[version] for version in versions):
         if toolkit.cutile:
             tile = cached_tile_compiler(toolkit, machine.cache)
-            _compiler(f"cuTile of CUDA {toolkit.version}", tile.found_via if tile else None, toolkit.cutile, report)
+            name = f"cuTile of CUDA {toolkit.version}"
+            _compiler(name, tile.found_via if tile else None, toolkit.cutile, report)
+            _runs_in_cache(name, machine.cache, report, State.ERROR)
 
 
 def _nvcc(toolkit: CudaToolkit, machine: Machine, report: ProjectReport) -> None:
@@ -155,7 +161,9 @@ def _nvcc(toolkit: CudaToolkit, machine: Machine, report: ProjectReport) -> None
         report.add("device-compiler", "device compiler", State.OK, f"nvcc of CUDA {own.version}", where=str(own.root))
         return
     cached = cached_nvcc(toolkit, machine.cache)
-    _compiler(f"nvcc of CUDA {toolkit.version}", cached.found_via if cached else None, toolkit.nvcc, report)
+    name = f"nvcc of CUDA {toolkit.version}"
+    _compiler(name, cached.found_via if cached else None, toolkit.nvcc, report)
+    _runs_in_cache(name, machine.cache, report, State.ERROR)
     if host.machine != platform.machine() and cached_target_libraries(toolkit, host.machine, machine.cache) is None:
         what = f"libraries of CUDA {toolkit.version} for {host.machine}"
         report.add("target-libraries", "CUDA libraries", State.NOTE, f"{what}: the first build fetches them")
@@ -169,6 +177,14 @@ def _compiler(name: str, found_via: str | None, pins: Sequence[Pin], report: Pro
     size = f"{_download_size(pins) / 1e6:.0f} MB"
     report.add("device-compiler", "device compiler", State.NOTE, f"{name}: the first build fetches it, {size}")
     report.to_fetch.append("the device compiler")
+
+
+def _runs_in_cache(name: str, cache: Cache, report: ProjectReport, state: State) -> None:
+    """Whether a compiler can be started from where the cache is."""
+    try:
+        check_programs(cache.root, name)
+    except CacheError as error:
+        report.problem("cache-programs", "cache", state, error.message, fix=error.hint)
 
 
 def _lock(root: Path, settings: Mapping[str, str | list[str]], machine: Machine, report: ProjectReport) -> None:

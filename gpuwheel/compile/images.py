@@ -64,6 +64,7 @@ class ImageBuild:
                     program, target, _ = compiling[event.id]
                     self._compiled(program, target, event)
                     progress.advance(1)
+        self._store.flush()
         if self._failed:
             raise self._failure()
         return built
@@ -110,12 +111,12 @@ class ImageBuild:
                 parameters = [[parameter.offset, parameter.size] for parameter in kernel.parameters]
                 facts["kernels"].append({"symbol": kernel.symbol, "parameters": parameters, "cost": cost})
         self._images[event.id] = Stored(facts, image)
-        self._store.save(event.id, self._images[event.id])
+        self._store.save_soon(event.id, self._images[event.id])
 
     def _linked(self, program: Program) -> Stored:
         facts = {str(target): self._images[key].facts for target, key in program.image_keys.items()}
         stored = Stored(facts, (self._scratch / program.key).read_bytes())
-        self._store.save(program.key, stored)
+        self._store.save_soon(program.key, stored)
         return stored
 
     def _failure(self) -> CompileError:

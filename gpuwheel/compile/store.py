@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ __all__ = ["ContentStore", "Stored", "content_key", "is_whole", "tree_digest"]
 
 _MAGIC = b"gpuwheel image 1\n"
 _DIGEST_LENGTH = 64
+_LOOK_EVERY = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,13 @@ class ContentStore:
     def __init__(self, cache: Cache, kind: Kind) -> None:
         self._cache = cache
         self._kind = kind
+        self._waiting: dict[str, Stored] = {}
+        self._looked = time.monotonic()
 
     def load(self, key: str) -> Stored | None:
         """The entry under `key`, or `None` if there is none or it is damaged."""
-        path = self._cache.lookup(self._kind, key)
-        if path is None:
-            return None
-        try:
-            entry = path.read_bytes()
-        except FileNotFoundError:  # deleted meanwhile: the cache may go at any time
+        entry = self._cache.read(self._kind, key)
+        if entry is None:
             return None
         head = len(_MAGIC) + _DIGEST_LENGTH + 1
         body = entry[head:]
@@ -52,12 +52,34 @@ class ContentStore:
         facts, _, content = body.partition(b"\n")
         return Stored(json.loads(facts), content)
 
+    def save_soon(self, key: str, stored: Stored) -> None:
+        """`save`, but compilers and headers are looked over for many entries at once: call `flush` at the end.
+
+        Raises:
+            CacheError: the cache cannot be written, or what an entry was made with was deleted or damaged meanwhile.
+        """
+        self._waiting[key] = stored
+        if time.monotonic() > self._looked + _LOOK_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Publish what waits; raises as `save_soon` does."""
+        if self._waiting:
+            self._cache.check_handed_out()
+        while self._waiting:
+            self._publish(*self._waiting.popitem())
+        self._looked = time.monotonic()
+
     def save(self, key: str, stored: Stored) -> None:
         """Publish an entry, in place of a damaged one if there is one.
 
         Raises:
-            CacheError: the cache cannot be written.
+            CacheError: the cache cannot be written, or what the entry was made with was deleted or damaged meanwhile.
         """
+        self.save_soon(key, stored)
+        self.flush()
+
+    def _publish(self, key: str, stored: Stored) -> None:
         body = json.dumps(stored.facts, sort_keys=True).encode() + b"\n" + stored.content
         self._cache.publish_bytes(self._kind, key, _head(body) + body)
 

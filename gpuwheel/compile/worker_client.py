@@ -100,5 +100,7 @@ def run_worker(compiler: DeviceCompiler, request: Request) -> Iterator[Iterator[
         output = error.completed.stderr.strip()
         reason = output.splitlines()[-1] if output else f"exit status {error.completed.returncode}"
         msg = f"the device compiler of CUDA {compiler.cuda} does not work ({reason})"
-        hint = f"found via {compiler.found_via}; reinstall {' '.join(compiler.pins)}"
+        in_cache = "cache" in compiler.found_via
+        mend = "gpuwheel cache verify --fix" if in_cache else f"reinstall {' '.join(compiler.pins)}"
+        hint = f"found via {compiler.found_via}: {mend}"
         raise ToolchainError(msg, hint=hint, detail=output) from error

@@ -88,7 +88,7 @@ class EmbedBuild:
     def cmake_settings(self) -> inner.ConfigSettings:
         """Settings of the project's own CMake; the images they name are those of the kernels as they are now."""
         toolchain = self._toolchain()
-        with self._cache.workspace(f"presets {self._config.project.root}", wait=True) as work:
+        with self._cache.workspace(f"presets {self._config.project.root}") as work:
             return self._own_settings(self._project(toolchain, work), toolchain, work)
 
     def _project(self, toolchain: Toolchain, work: Path) -> HostProject:
@@ -109,7 +109,9 @@ class EmbedBuild:
     def _build_own(self, project: HostProject, toolchain: Toolchain, work: Path, out: Path, *, editable: bool) -> Path:
         """The wheel of the inner backend, from the user's own CMake project."""
         self._reporter.step(f"compiling host code with {toolchain.host.identity}")
-        return inner.build_wheel(project.root, out, self._own_settings(project, toolchain, work), editable=editable)
+        wheel = inner.build_wheel(project.root, out, self._own_settings(project, toolchain, work), editable=editable)
+        self._cache.check_handed_out()
+        return wheel
 
     def _own_settings(self, project: HostProject, toolchain: Toolchain, work: Path) -> inner.ConfigSettings:
         folder = (self._config.project.root / str(self._config.settings.cmake)).parent
@@ -133,7 +135,9 @@ class EmbedBuild:
             host=host,
             jobs=self._jobs,
         )
-        return inner.build_wheel(project.root, out, settings, editable=editable)
+        wheel = inner.build_wheel(project.root, out, settings, editable=editable)
+        self._cache.check_handed_out()
+        return wheel
 
     def _link_once(self, project: HostProject, toolchain: Toolchain, work: Path, out: Path) -> Path:
         """The same wheel, with libraries or objects from the cache if the same ones were made before."""

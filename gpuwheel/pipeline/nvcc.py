@@ -132,16 +132,19 @@ class NvccBuild:
         session.reporter.step(doing + kept)
         if config.settings.cmake is not None:
             with self._kernel_trees(toolchain) as trees:
-                return inner.build_wheel(root, out, self._own_settings(project, work, trees), editable=editable)
-        write_nvcc_project(project, work / "project")
-        return inner.build_wheel(root, out, self._settings(work / "project", toolchain, work), editable=editable)
+                wheel = inner.build_wheel(root, out, self._own_settings(project, work, trees), editable=editable)
+        else:
+            write_nvcc_project(project, work / "project")
+            wheel = inner.build_wheel(root, out, self._settings(work / "project", toolchain, work), editable=editable)
+        session.cache.check_handed_out()
+        return wheel
 
     def cmake_settings(self) -> inner.ConfigSettings:
         """Settings of the project's own CMake, with compilers and headers where they stay."""
         toolchain, root = self._toolchain(), self._session.config.project.root
         with (
-            self._session.cache.workspace(f"presets {root}", wait=True) as work,
-            self._kernel_trees(toolchain, wait=True) as trees,
+            self._session.cache.workspace(f"presets {root}") as work,
+            self._kernel_trees(toolchain) as trees,
         ):
             return self._own_settings(self._project(toolchain, work), work, trees)
 
@@ -158,11 +161,11 @@ class NvccBuild:
         )
         return inner.nvcc_settings(settings, cuda=toolchain.cuda, python_tag=session.cell.python_tag)
 
-    def _kernel_trees(self, toolchain: NvccToolchain, *, wait: bool = False) -> AbstractContextManager[Path]:
+    def _kernel_trees(self, toolchain: NvccToolchain) -> AbstractContextManager[Path]:
         """Where kernels of the user's own CMake project are compiled: kept for each toolkit and host compiler."""
         root = self._session.config.project.root
         name = f"kernels {root} {toolchain.cuda.digest} {toolchain.host.identity}"
-        return self._session.cache.workspace(name, wait=wait)
+        return self._session.cache.workspace(name)
 
     def _provided(self, toolchain: NvccToolchain) -> frozenset[str]:
         """SONAMEs that packages of Requires-Dist have."""

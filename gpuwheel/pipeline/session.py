@@ -79,9 +79,9 @@ class Session:
     environ: Mapping[str, str]
     reporter: Reporter
 
-    @property
+    @cached_property
     def cache(self) -> Cache:
-        """The one that the environment names."""
+        """The one that the environment names; it knows what was taken from it."""
         return Cache.from_environment(self.environ)
 
     @cached_property
@@ -142,10 +142,16 @@ class Session:
 
     @contextmanager
     def workspace(self, *, keep: bool) -> Iterator[Path]:
-        """Where to compile: kept for an editable install, so that the next one compiles only what changed."""
-        if keep or "build-dir" in self.config.inner:
-            with self.cache.workspace(str(self.config.project.root)) as kept:
-                yield kept
-        else:
-            with self.cache.scratch() as scratch:
-                yield scratch
+        """Where to compile: kept for an editable install, so that the next one compiles only what changed.
+
+        Its path depends on the project and what is built of it alone, for caches of compilers. What stays is never
+        shared by an editable install and a wheel, which configure it differently.
+        """
+        stays = keep or "build-dir" in self.config.inner
+        name = "\0".join([str(self.config.project.root), self.cell.identifier, "editable" if keep else "wheel"])
+
+        def on_wait() -> None:
+            self.reporter.info("waiting for another build of this project")
+
+        with self.cache.workspace(name, keep=stays, on_wait=on_wait) as work, self.cache.guard():
+            yield work

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from gpuwheel import __version__
 from gpuwheel._resources import resource
-from gpuwheel._run import ProcessFailedError
 from gpuwheel.scaffold.git import Git, plain_environment
 from gpuwheel.scaffold.templates import RELEASES, current_tree, digest, write_tree
 
@@ -66,17 +65,10 @@ def open_repository(cache: Cache, environ: Mapping[str, str]) -> Repository:
     parts = "\0".join([_LAYOUT, __version__, digest(tree), sha256(releases).hexdigest()])
     key = sha256(parts.encode()).hexdigest()[:32]
 
-    def published() -> Repository:
-        path = cache.publish_tree("templates", key, lambda folder: fill_repository(git, folder, tree, bundle))
-        here = f"--git-dir={path}"  # else git would look for another one above
-        current = git(here, "tag", "--points-at", "HEAD", cwd=path)
-        return Repository(path, current, tuple(git(here, "tag", "--list", cwd=path).splitlines()))
-
-    try:
-        return published()
-    except ProcessFailedError:  # somebody has deleted a part of it
-        cache.remove("templates", key)
-        return published()
+    path = cache.publish_tree("templates", key, lambda folder: fill_repository(git, folder, tree, bundle))
+    here = f"--git-dir={path}"  # else git would look for another one above
+    current = git(here, "tag", "--points-at", "HEAD", cwd=path)
+    return Repository(path, current, tuple(git(here, "tag", "--list", cwd=path).splitlines()))
 
 
 def fill_repository(git: Git, folder: Path, tree: Mapping[str, Path], bundle: Path | None) -> None:

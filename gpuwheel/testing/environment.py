@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuwheel import __version__
+from gpuwheel._cache import check_programs
 from gpuwheel._resources import resource
 from gpuwheel.errors import ConfigError
 from gpuwheel.testing.native_code import compile_c, find_c_compiler
@@ -101,6 +102,7 @@ def fake_gpu_environment(
             else:
                 _build_fake_runtime(stub, int(runtime[1]), folder, compiler)
 
+    check_programs(cache.root, "the pretend driver")
     folder = cache.publish_tree("toolchains", f"fake-gpu-{digest.hexdigest()[:32]}", fill)
     changed = {**environ, VARIABLE: str(settings or FakeSettings())}
     changed["LD_LIBRARY_PATH"] = _before(str(folder), environ.get("LD_LIBRARY_PATH"), ":")

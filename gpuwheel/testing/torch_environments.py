@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpuwheel._cache import Cache
+from gpuwheel._cache import Cache, check_programs, index_problem
 from gpuwheel._run import ProcessFailedError, run
 from gpuwheel.errors import ToolchainError
 
@@ -58,7 +58,8 @@ def torch_environment(version: str, python: str = "3.11", *, environ: Mapping[st
             detail = error.completed.output if isinstance(error, ProcessFailedError) else str(error)
             raise ToolchainError(msg, hint=f"install Python {python}, or uv, which brings it", detail=detail) from error
 
-    folder = cache.publish_tree("toolchains", f"torch-{version}-cp{python.replace('.', '')}", fill)
+    check_programs(cache.root, "a Python environment")
+    folder = cache.publish_tree("toolchains", f"torch-{version}-cp{python.replace('.', '')}", fill, check=index_problem)
     return folder / "bin" / "python"
 
 

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.model.toolchain import CudaToolchain
 from gpuwheel.toolchain.cuda_parts import check_parts
-from gpuwheel.toolchain.pinned_files import files_for, files_on, tree_key
+from gpuwheel.toolchain.pinned_files import files_for, files_on
+from gpuwheel.toolchain.unpacked import UnpackedWheels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from gpuwheel._cache import Cache
     from gpuwheel.compatibility import CudaToolkit
-    from gpuwheel.model.pins import Pin, PinnedFile
     from gpuwheel.toolchain.context import Context
 
 __all__ = ["cached_nvcc", "cached_target_libraries", "find_nvcc_wheels", "find_target_libraries"]
@@ -24,7 +23,6 @@ _LEFT_OUT = ("libnvvm.so*",)  # for programs that compile at run time; nvcc has 
 _LAYOUT = "1"  # of a provisioned folder; part of its key
 _HINT = "build on x86_64 or aarch64 with glibc, or name a toolkit with CUDA_HOME"
 _PROGRAMS = ("bin", "nvvm/bin")
-_STATIC_RUNTIME = "lib64/libcudart_static.a"
 
 
 def find_nvcc_wheels(toolkit: CudaToolkit, *, context: Context) -> CudaToolchain:
@@ -35,21 +33,9 @@ def find_nvcc_wheels(toolkit: CudaToolkit, *, context: Context) -> CudaToolchain
         NetworkError: it has to be downloaded and cannot.
         CacheError: the cache cannot be written.
     """
-    files = files_for(toolkit.nvcc, _HINT)
-    key = tree_key(files, _LAYOUT)
-    cached = context.cache.lookup("toolchains", key)
-    if cached is not None:
-        if _is_whole(_root(cached, toolkit)):
-            return _toolchain(cached, toolkit, key, "cache")
-        context.reporter.warn(f"{cached} is damaged: provisioning it again")
-        context.cache.remove("toolchains", key)
-
-    def complete(tree: Path) -> None:
-        _complete(_root(tree, toolkit))
-        check_parts(_root(tree, toolkit), "index")
-
-    tree = _provision(f"nvcc of CUDA {toolkit.version}", files, key, context, complete)
-    return _toolchain(tree, toolkit, key, "index, cached")
+    wheels = _nvcc(toolkit)
+    tree, found_via = wheels.provide(context)
+    return _toolchain(tree, toolkit, wheels.key, found_via)
 
 
 def cached_nvcc(toolkit: CudaToolkit, cache: Cache) -> CudaToolchain | None:
@@ -58,9 +44,9 @@ def cached_nvcc(toolkit: CudaToolkit, cache: Cache) -> CudaToolchain | None:
     Raises:
         ToolchainError: no file of a pin is for this machine.
     """
-    key = tree_key(files_for(toolkit.nvcc, _HINT), _LAYOUT)
-    cached = cache.lookup("toolchains", key)
-    return None if cached is None else _toolchain(cached, toolkit, key, "cache")
+    wheels = _nvcc(toolkit)
+    cached = wheels.cached(cache)
+    return None if cached is None else _toolchain(cached, toolkit, wheels.key, "cache")
 
 
 def find_target_libraries(toolkit: CudaToolkit, machine: str, *, context: Context) -> tuple[Path, str]:
@@ -71,16 +57,9 @@ def find_target_libraries(toolkit: CudaToolkit, machine: str, *, context: Contex
         NetworkError: they have to be downloaded and cannot.
         CacheError: the cache cannot be written.
     """
-    files = _linked_files(toolkit, machine)
-    key = tree_key(files, _LAYOUT)
-    cached = context.cache.lookup("toolchains", key)
-    if cached is not None and not (_root(cached, toolkit) / _STATIC_RUNTIME).is_file():
-        context.reporter.warn(f"{cached} is damaged: provisioning it again")
-        context.cache.remove("toolchains", key)
-        cached = None
-    what = f"libraries of CUDA {toolkit.version} for {machine}"
-    tree = cached or _provision(what, files, key, context, lambda tree: _name_libraries(_root(tree, toolkit)))
-    return _root(tree, toolkit) / "lib64", key
+    wheels = _target_libraries(toolkit, machine)
+    tree, _ = wheels.provide(context)
+    return _root(tree, toolkit) / "lib64", wheels.key
 
 
 def cached_target_libraries(toolkit: CudaToolkit, machine: str, cache: Cache) -> Path | None:
@@ -89,32 +68,28 @@ def cached_target_libraries(toolkit: CudaToolkit, machine: str, cache: Cache) ->
     Raises:
         ToolchainError: no file of a pin is for the CPU architecture.
     """
-    cached = cache.lookup("toolchains", tree_key(_linked_files(toolkit, machine), _LAYOUT))
+    cached = _target_libraries(toolkit, machine).cached(cache)
     return None if cached is None else _root(cached, toolkit) / "lib64"
 
 
-def _linked_files(toolkit: CudaToolkit, machine: str) -> dict[Pin, PinnedFile]:
+def _nvcc(toolkit: CudaToolkit) -> UnpackedWheels:
+    def complete(tree: Path) -> None:
+        _complete(_root(tree, toolkit))
+        check_parts(_root(tree, toolkit), "index")
+
+    files = files_for(toolkit.nvcc, _HINT)
+    return UnpackedWheels(f"nvcc of CUDA {toolkit.version}", files, _LAYOUT, _LEFT_OUT, complete)
+
+
+def _target_libraries(toolkit: CudaToolkit, machine: str) -> UnpackedWheels:
     linked = (pin for pin in toolkit.nvcc if pin.linked)
-    return files_on(machine, linked, "set CXX to a compiler for x86_64 or aarch64, or CUDA_HOME to a toolkit for it")
+    files = files_on(machine, linked, "set CXX to a compiler for x86_64 or aarch64, or CUDA_HOME to a toolkit for it")
 
+    def complete(tree: Path) -> None:
+        _name_libraries(_root(tree, toolkit))
 
-def _provision(
-    what: str, files: Mapping[Pin, PinnedFile], key: str, context: Context, complete: Callable[[Path], None]
-) -> Path:
-    """The folder of unpacked wheels; `complete` adds to it what they lack."""
-    # HTTP and its libraries are loaded here, and not by a build that finds everything in place.
-    from gpuwheel.toolchain.provision import provision_wheels  # noqa: PLC0415
-
-    def fill(folder: Path) -> None:
-        provision_wheels({pin.name: file for pin, file in files.items()}, folder, context, leave_out=_LEFT_OUT)
-        complete(folder)
-
-    def on_wait() -> None:
-        context.reporter.info(f"waiting for another build that is downloading {what}")
-
-    size = sum(file.size for file in files.values())
-    context.reporter.info(f"downloading {what}, {size / 1e6:.0f} MB")
-    return context.cache.publish_tree("toolchains", key, fill, on_wait=on_wait)
+    what = f"libraries of CUDA {toolkit.version} for {machine}"
+    return UnpackedWheels(what, files, _LAYOUT, _LEFT_OUT, complete, runs=False)
 
 
 def _complete(root: Path) -> None:
@@ -132,11 +107,6 @@ def _name_libraries(root: Path) -> None:
         if not link.exists():
             link.symlink_to(library.name)
     (root / "lib64").symlink_to("lib")
-
-
-def _is_whole(root: Path) -> bool:
-    names = ("bin/nvcc", "bin/ptxas", "nvvm/bin/cicc", "include/cuda_runtime.h", _STATIC_RUNTIME)
-    return all((root / name).is_file() for name in names)
 
 
 def _root(tree: Path, toolkit: CudaToolkit) -> Path:

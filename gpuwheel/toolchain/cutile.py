@@ -10,15 +10,14 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from gpuwheel.model.toolchain import TileCompiler
-from gpuwheel.toolchain.pinned_files import files_for, tree_key
+from gpuwheel.toolchain.pinned_files import files_for
+from gpuwheel.toolchain.unpacked import UnpackedWheels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from gpuwheel._cache import Cache
     from gpuwheel.compatibility import CudaToolkit
-    from gpuwheel.model.pins import Pin, PinnedFile
     from gpuwheel.toolchain.context import Context
 
 __all__ = ["cached_tile_compiler", "find_tile_compiler"]
@@ -37,15 +36,7 @@ def find_tile_compiler(toolkit: CudaToolkit, *, context: Context) -> TileCompile
         NetworkError: it has to be downloaded and cannot.
         CacheError: the cache cannot be written.
     """
-    files = files_for(toolkit.cutile, _HINT)
-    key = tree_key(files, _LAYOUT)
-    cached = context.cache.lookup("toolchains", key)
-    if cached is not None:
-        if _is_whole(cached, toolkit):
-            return _compiler(cached, toolkit, "cache")
-        context.reporter.warn(f"{cached} is damaged: provisioning it again")
-        context.cache.remove("toolchains", key)
-    return _compiler(_provision(toolkit, files, key, context), toolkit, "index, cached")
+    return _compiler(toolkit, *_wheels(toolkit).provide(context))
 
 
 def cached_tile_compiler(toolkit: CudaToolkit, cache: Cache) -> TileCompiler | None:
@@ -54,38 +45,25 @@ def cached_tile_compiler(toolkit: CudaToolkit, cache: Cache) -> TileCompiler | N
     Raises:
         ToolchainError: no file of a pin is for this Python and machine.
     """
-    key = tree_key(files_for(toolkit.cutile, _HINT), _LAYOUT)
-    cached = cache.lookup("toolchains", key)
-    return None if cached is None else _compiler(cached, toolkit, "cache")
+    cached = _wheels(toolkit).cached(cache)
+    return None if cached is None else _compiler(toolkit, cached, "cache")
 
 
-def _provision(toolkit: CudaToolkit, files: Mapping[Pin, PinnedFile], key: str, context: Context) -> Path:
-    # HTTP and its libraries are loaded here, and not by a build that finds everything in place.
-    from gpuwheel.toolchain.provision import provision_wheels  # noqa: PLC0415
-
-    def fill(folder: Path) -> None:
-        provision_wheels({pin.name: file for pin, file in files.items()}, folder, context, leave_out=_LEFT_OUT)
+def _wheels(toolkit: CudaToolkit) -> UnpackedWheels:
+    def complete(folder: Path) -> None:
         for name in _PROGRAMS:
             (_root(folder, toolkit) / "bin" / name).chmod(0o755)
 
-    def on_wait() -> None:
-        context.reporter.info("waiting for another build that is downloading cuTile")
-
-    size = sum(file.size for file in files.values())
-    context.reporter.info(f"downloading cuTile of CUDA {toolkit.version}, {size / 1e6:.0f} MB")
-    return context.cache.publish_tree("toolchains", key, fill, on_wait=on_wait)
+    return UnpackedWheels(
+        f"cuTile of CUDA {toolkit.version}", files_for(toolkit.cutile, _HINT), _LAYOUT, _LEFT_OUT, complete
+    )
 
 
 def _root(tree: Path, toolkit: CudaToolkit) -> Path:
     return tree / "nvidia" / f"cu{toolkit.version.major}"
 
 
-def _is_whole(tree: Path, toolkit: CudaToolkit) -> bool:
-    needed = [*(f"bin/{name}" for name in _PROGRAMS), "lib/libnvvm.so.*"]
-    return all(any(_root(tree, toolkit).glob(name)) for name in needed) and (tree / "cuda/tile/__init__.py").is_file()
-
-
-def _compiler(tree: Path, toolkit: CudaToolkit, found_via: str) -> TileCompiler:
+def _compiler(toolkit: CudaToolkit, tree: Path, found_via: str) -> TileCompiler:
     pins = tuple(sorted(pin.requirement for pin in toolkit.cutile))
     return TileCompiler(
         cuda=toolkit.version,

@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING
 from gpuwheel.errors import ToolchainError
 from gpuwheel.model.toolchain import DeviceCompiler
 from gpuwheel.toolchain.headers import find_headers
-from gpuwheel.toolchain.pinned_files import files_for, tree_key
+from gpuwheel.toolchain.pinned_files import files_for
+from gpuwheel.toolchain.unpacked import UnpackedWheels
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from gpuwheel._cache import Cache
     from gpuwheel.compatibility import CudaToolkit
-    from gpuwheel.model.pins import HeadersPin, Pin, PinnedFile
+    from gpuwheel.model.pins import HeadersPin
     from gpuwheel.toolchain.context import Context
 
 __all__ = ["find_device_compiler", "present_device_compiler"]
@@ -78,7 +79,7 @@ def present_device_compiler(
     installed = _locate(toolkit, search_path, "build environment")
     if installed is not None:
         return installed
-    cached = cache.lookup("toolchains", tree_key(files_for(toolkit.components, _HINT), _LAYOUT))
+    cached = _wheels(toolkit).cached(cache)
     return None if cached is None else _locate(toolkit, [str(cached)], "cache")
 
 
@@ -86,36 +87,17 @@ def _find(toolkit: CudaToolkit, context: Context, search_path: Sequence[str] | N
     installed = _locate(toolkit, search_path, "build environment")
     if installed is not None:
         return installed
-    files = files_for(toolkit.components, _HINT)
-    key = tree_key(files, _LAYOUT)
-    cached = context.cache.lookup("toolchains", key)
-    if cached is not None:
-        found = _locate(toolkit, [str(cached)], "cache")
-        if found is not None:
-            return found
-        context.reporter.warn(f"{cached} is damaged: provisioning it again")
-        context.cache.remove("toolchains", key)
-    return _provision(toolkit, files, key, context)
-
-
-def _provision(toolkit: CudaToolkit, files: Mapping[Pin, PinnedFile], key: str, context: Context) -> DeviceCompiler:
-    # HTTP and its libraries are loaded here, and not by a build that finds everything in place.
-    from gpuwheel.toolchain.provision import provision_wheels  # noqa: PLC0415
-
-    def fill(folder: Path) -> None:
-        provision_wheels({pin.name: file for pin, file in files.items()}, folder, context, leave_out=_LEFT_OUT)
-
-    def on_wait() -> None:
-        context.reporter.info("waiting for another build that is downloading the device compiler")
-
-    context.reporter.info(f"the device compiler of CUDA {toolkit.version} is not in this environment: downloading it")
-    path = context.cache.publish_tree("toolchains", key, fill, on_wait=on_wait)
-    found = _locate(toolkit, [str(path)], "index, cached")
+    folder, found_via = _wheels(toolkit).provide(context)
+    found = _locate(toolkit, [str(folder)], found_via)
     if found is None:
-        names = ", ".join(pin.requirement for pin in files)
-        msg = f"the device compiler of CUDA {toolkit.version} lacks a file (unpacked {names} into {path})"
+        msg = f"the device compiler of CUDA {toolkit.version} lacks a file (in {folder})"
         raise ToolchainError(msg, hint="this is a bug in gpuwheel's tables: please report it")
     return found
+
+
+def _wheels(toolkit: CudaToolkit) -> UnpackedWheels:
+    what = f"the device compiler of CUDA {toolkit.version}"
+    return UnpackedWheels(what, files_for(toolkit.components, _HINT), _LAYOUT, _LEFT_OUT)
 
 
 def _with_headers(

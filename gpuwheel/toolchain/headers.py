@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gpuwheel.model.pins import contents_digest
+from gpuwheel._cache import content_problem, sealed_digests
+from gpuwheel.model.pins import contents_digest, tree_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.pins import HeadersPin
     from gpuwheel.toolchain.context import Context
 
-__all__ = ["FoundHeaders", "find_headers"]
+__all__ = ["FoundHeaders", "find_headers", "headers_problem"]
 
 _INCLUDE = "include"
 
@@ -48,12 +50,6 @@ def find_headers(
         CacheError: the cache cannot be written.
     """
     cache, beside = context.cache, beside or {}
-    cached = cache.lookup("sdk", pin.digest)
-    if cached is not None:
-        if _is_whole(cached, pin, beside):
-            return FoundHeaders(cached, "cache")
-        context.reporter.warn(f"{cached} is damaged: cutting the headers of {pin.requirement} again")
-        cache.remove("sdk", pin.digest)
     found_via = "cache"
 
     def fill(folder: Path) -> None:
@@ -65,7 +61,19 @@ def find_headers(
     def on_wait() -> None:
         context.reporter.info(f"waiting for another build that is downloading the headers of {pin.requirement}")
 
-    root = cache.publish_tree("sdk", pin.digest, fill, on_wait=on_wait)
+    def on_damage(problem: str) -> None:
+        text = f"the headers of {pin.requirement} in the cache are damaged ({problem}): cutting them again"
+        context.reporter.warn(text)
+
+    stated = {path: hashlib.sha256(data).hexdigest() for path, data in beside.items()}
+    root = cache.publish_tree(
+        "sdk",
+        pin.digest,
+        fill,
+        check=lambda root: headers_problem(root, stated),
+        on_wait=on_wait,
+        on_damage=on_damage,
+    )
     return FoundHeaders(root, found_via)
 
 
@@ -86,11 +94,24 @@ def _installed_contents(pin: HeadersPin, folder: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for path, name in found if name is not None}
 
 
-def _is_whole(root: Path, pin: HeadersPin, beside: Mapping[str, bytes]) -> bool:
-    include = root / _INCLUDE
-    files = (path for path in include.rglob("*") if path.is_file())
-    contents = {path.relative_to(include).as_posix(): path.read_bytes() for path in files}
-    return contents_digest(contents) == pin.digest and all((root / path).is_file() for path in beside)
+def headers_problem(root: Path, beside: Mapping[str, str] | None = None) -> str | None:
+    """What is wrong with a folder that `find_headers` filled; `None`: nothing.
+
+    Args:
+        root: the folder; its name is the digest of the headers.
+        beside: other files that have to be there, by path, with their sha256.
+    """
+    problem = content_problem(root)
+    if problem is not None:
+        return problem
+    digests = sealed_digests(root)
+    inside = f"{_INCLUDE}/"
+    headers = {name.removeprefix(inside): digest for name, digest in digests.items() if name.startswith(inside)}
+    found = tree_digest(headers)
+    if found != root.name:
+        return f"its headers have the digest {found}"
+    other = next((path for path, digest in (beside or {}).items() if digests.get(path) != digest), None)
+    return None if other is None else f"{other} is of another version of gpuwheel"
 
 
 def _write(folder: Path, contents: Mapping[str, bytes]) -> None:

@@ -95,8 +95,17 @@ def find_link_stubs(platform: str, host: HostCompiler, *, context: Context) -> L
     wanted = _wanted(_policy(platform, host), host, context.environ)
     digest = wanted.digest
     key = f"stubs-{wanted.policy.tag}-{digest[:32]}"
-    found_via = "cache" if context.cache.lookup("toolchains", key) else "made for this compiler"
-    folder = context.cache.publish_tree("toolchains", key, lambda folder: _fill(folder, wanted))
+    found_via = "cache"
+
+    def fill(folder: Path) -> None:
+        nonlocal found_via
+        found_via = "made for this compiler"
+        _fill(folder, wanted)
+
+    def on_damage(problem: str) -> None:
+        context.reporter.warn(f"link-time libraries in the cache are damaged ({problem}): making them again")
+
+    folder = context.cache.publish_tree("toolchains", key, fill, on_damage=on_damage)
     return LinkStubs(
         platform=wanted.policy.name,
         machine=wanted.policy.machine,

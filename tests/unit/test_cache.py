@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpuwheel._cache import Cache
+from gpuwheel._cache import SEAL, Cache
 from gpuwheel.errors import CacheError
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def test_a_killed_process_leaves_no_lock_and_no_entry(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     assert cache.lookup("sdk", "key") is None
     path = cache.publish_tree("sdk", "key", lambda folder: (folder / "other").touch())
-    assert [entry.name for entry in path.iterdir()] == ["other"]
+    assert {entry.name for entry in path.iterdir()} == {"other", SEAL}
 
 
 def test_waiting_is_told(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_it_is_provisioned_once(index: IndexServer, toolkit: CudaToolkit, contex
     second = find_device_compiler(toolkit, context=context, search_path=[])
     assert second == replace(first, found_via="cache")
     assert len(index.requests) == asked
-    assert log.lines == ["the device compiler of CUDA 12.9 is not in this environment: downloading it"]
+    assert log.lines == ["downloading the device compiler of CUDA 12.9, 0 MB"]
     assert first.nvrtc.is_absolute()
     left = {path.name for path in first.python_path[0].rglob("*") if path.is_file()}
     assert "libnvrtc-builtins.so.12.9" in left

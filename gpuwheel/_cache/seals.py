@@ -1,0 +1,180 @@
+"""What a published folder holds, noted in it when it was whole, so that damage shows on use.
+
+The seal is a file in the folder: its own sha256, a newline, and JSON with every file (sha256, and whether it is a
+program), link (its target) and folder. In front of the digests stands a cheap index: size, inode, and times of
+modification and of change (`stat(2)`); a file that is as the index says is not read again. A file that was changed
+within the last two seconds before it was read has no place in the index: it could change once more in the same tick
+of the file system's clock. A copy of the folder has other inodes: it is read whole once, and indexed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import stat
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["SEAL", "content_problem", "index_problem", "seal", "sealed_digests"]
+
+SEAL = ".gpuwheel-seal"
+_BYTECODE = "__pycache__"
+"""Python writes it beside modules that it imports, and checks it against them."""
+_BLOCK = 1 << 20
+_YOUNG = 2_000_000_000  # ns
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """What is in a folder, by path relative to it; "/" separates names."""
+
+    files: dict[str, os.stat_result] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    """Sockets, pipes and devices, which no published folder has."""
+
+    @classmethod
+    def of(cls, root: Path) -> _Folder:
+        found = cls()
+        found._read(str(root), "")
+        return found
+
+    def _read(self, folder: str, prefix: str) -> None:
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                name = prefix + entry.name
+                if name.startswith(SEAL):  # another process may be renewing it
+                    continue
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode):
+                    self.files[name] = status
+                elif stat.S_ISLNK(status.st_mode):
+                    self.links[name] = os.readlink(entry.path)  # noqa: PTH115 (a path as text)
+                elif not stat.S_ISDIR(status.st_mode):
+                    self.others.append(name)
+                elif entry.name != _BYTECODE:
+                    self.folders.append(name)
+                    self._read(entry.path, f"{name}/")
+
+
+def seal(root: Path) -> None:
+    """Note what is in the folder `root`.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    found = _Folder.of(root)
+    files = {name: _noted(root, name, status) for name, status in found.files.items()}
+    _write(root, {"files": files, "links": found.links, "folders": found.folders})
+
+
+def sealed_digests(root: Path) -> dict[str, str]:
+    """What a folder held when it was sealed: path of each file -> sha256 of its content. Nothing if it has no seal."""
+    sealed = _load(root)
+    return {} if sealed is None else {name: note[0] for name, note in sealed["files"].items()}
+
+
+def content_problem(root: Path) -> str | None:
+    """What in a sealed folder is not as it was, all of it read again; `None`: nothing."""
+    return _problem(root, trusting=False)
+
+
+def index_problem(root: Path) -> str | None:
+    """The same, but files are read only where their index differs; the index is renewed after that."""
+    return _problem(root, trusting=True)
+
+
+def _problem(root: Path, *, trusting: bool) -> str | None:
+    try:
+        sealed = _load(root)
+        if sealed is None:
+            return f"{SEAL} is missing or damaged"
+        found = _Folder.of(root)
+        return _other_names(sealed, found) or _other_content(root, sealed, found.files, trusting=trusting)
+    except NotADirectoryError:
+        return "it is not a folder"
+    except OSError as error:
+        return f"it cannot be read ({error.strerror}: {error.filename})"
+
+
+def _other_content(
+    root: Path, sealed: dict[str, Any], files: dict[str, os.stat_result], *, trusting: bool
+) -> str | None:
+    renewed = False
+    for name, status in files.items():
+        note = sealed["files"][name]
+        if trusting and note[2:] == _index(status):
+            continue
+        fresh = _noted(root, name, status)
+        if fresh[:2] != note[:2]:
+            return f"{name} is not what was stored"
+        renewed = renewed or fresh != note
+        sealed["files"][name] = fresh
+    if renewed:
+        with suppress(OSError):  # a cache that may only be read
+            _write(root, sealed)
+    return None
+
+
+def _other_names(sealed: dict[str, Any], found: _Folder) -> str | None:
+    """A name that one has and the other has not, or a link that leads elsewhere."""
+    if found.others:
+        return f"{found.others[0]} is neither a file nor a folder"
+    names = {"files": set(found.files), "links": set(found.links), "folders": set(found.folders)}
+    for kind, present in names.items():
+        noted = set(sealed[kind])
+        if present != noted:
+            lost, added = sorted(noted - present), sorted(present - noted)
+            return f"{lost[0]} is missing" if lost else f"{added[0]} was added"
+    for name, target in found.links.items():
+        if sealed["links"][name] != target:
+            return f"{name} is not the link that was stored"
+    return None
+
+
+def _noted(root: Path, name: str, status: os.stat_result) -> list[Any]:
+    """The digest of a file, whether it is a program, and its index, if that can be trusted later."""
+    now = time.time_ns()
+    digest = hashlib.sha256()
+    descriptor = os.open(root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 (of a descriptor)
+        while block := file.read(_BLOCK):
+            digest.update(block)
+        after = os.fstat(descriptor)
+    is_old = max(status.st_mtime_ns, status.st_ctime_ns) < now - _YOUNG
+    index = _index(status) if is_old and _index(after) == _index(status) else []
+    return [digest.hexdigest(), bool(status.st_mode & stat.S_IXUSR), *index]
+
+
+def _index(status: os.stat_result) -> list[int]:
+    return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _load(root: Path) -> dict[str, Any] | None:
+    try:
+        text = (root / SEAL).read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
+        return None
+    digest, _, body = text.partition(b"\n")
+    if hashlib.sha256(body).hexdigest().encode() != digest:
+        return None
+    sealed: dict[str, Any] = json.loads(body)
+    return sealed
+
+
+def _write(root: Path, sealed: dict[str, Any]) -> None:
+    body = json.dumps(sealed, sort_keys=True, separators=(",", ":")).encode()
+    temporary = root / f"{SEAL}.{secrets.token_hex(8)}"
+    try:
+        temporary.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+        temporary.replace(root / SEAL)
+    finally:
+        temporary.unlink(missing_ok=True)
