@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import multiprocessing
 import os
 import shutil
@@ -293,7 +294,7 @@ def _as_nobody(work: Callable[[], str]) -> str:
 
     def child() -> None:
         for encoding in ("ascii", "latin-1"):  # what Python loads late, it finds in folders of root's alone
-            "-".encode(encoding)
+            codecs.lookup(encoding)
         os.seteuid(NOBODY)
         sender.send(work())
 
