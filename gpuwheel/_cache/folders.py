@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SCRATCH", "STAYS", "is_locked", "kept", "locked", "named", "scratch"]
 
-SCRATCH, STAYS = "scratch-", "builds"
+SCRATCH = "scratch-"
+STAYS = "builds"
 _WAIT_BEFORE_SAYING_SO = 1.0  # seconds
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 
