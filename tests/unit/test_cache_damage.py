@@ -295,7 +295,7 @@ def _as_nobody(work: Callable[[], str]) -> str:
     def child() -> None:
         for encoding in ("ascii", "latin-1"):  # what Python loads late, it finds in folders of root's alone
             codecs.lookup(encoding)
-        os.seteuid(NOBODY)
+        os.setuid(NOBODY)
         sender.send(work())
 
     process = multiprocessing.get_context("fork").Process(target=child)
@@ -363,11 +363,12 @@ def test_an_account_without_a_home_gets_an_error_in_the_words_of_doctor(
         return "\n".join({*said, expected.render() if expected else "fine"} if len(said) == 3 else said)
 
     said = _as_nobody(work)
-    place = "" if home is None else f"{home.rstrip('/')}/.cache/gpuwheel"
+    place = f"{home.rstrip('/')}/.cache/gpuwheel" if home else ""
     assert f"error: the cache folder {place}" in said
     assert "is not writable (Permission denied)" in said
     assert "hint: set GPUWHEEL_CACHE_DIR to a writable folder" in said
     assert said.count("error:") == 1, "doctor and a build say the same"
+    assert "fine" not in said
 
 
 @pytest.mark.skipif(not os.statvfs("/proc").f_flag & os.ST_NOEXEC, reason="/proc may start programs here")
