@@ -90,12 +90,10 @@ class Image:
         """
         with _driver_use.lock():
             self._code = self._code or self._load()
-            _driver_use.has_begun = True
         return self._code.get_kernel(symbol)
 
     def _load(self) -> Any:  # noqa: ANN401
         core = _cuda_core()
-        torch.cuda.init()  # the driver loads nothing before
         version = _driver_version()
         variant = next((variant for variant in self._variants if variant.driver <= version), None)
         if variant is None:
@@ -125,6 +123,7 @@ class Kernel:
     def preload(self) -> None:
         """Load the kernel now, for example before a CUDA graph is captured: a capture must not load code."""
         if self._submit is None:
+            _driver_use.begin()
             self._handle = self.image.kernel(self.symbol)
             self._submit = _cuda_core().launch
 
@@ -139,8 +138,8 @@ class Kernel:
         Raises:
             RuntimeError: the driver refuses; the message names kernel and device.
         """
-        if _driver_use.is_forked:
-            raise RuntimeError(_FORKED)
+        if self._submit is None or _driver_use.is_forked:
+            _driver_use.begin()
         current = _current_device()
         if device in {current, -1}:
             self._launch(current, config, arguments)
@@ -150,9 +149,7 @@ class Kernel:
 
     def _launch(self, device: int, config: tuple[Any, ...], arguments: tuple[Any, ...]) -> None:
         if self._submit is None:
-            with _driver_use.lock():
-                _cuda_core().Device(device).set_current()  # cuInit, and a context for the driver
-                _driver_use.has_begun = True
+            _cuda_core().Device(device).set_current()  # a context for the driver
             self.preload()
         if config[2]:
             self._allow_shared_bytes(device, config[2])
@@ -278,10 +275,6 @@ def bfloat16(value: float) -> Any:  # noqa: ANN401 (a ctypes value)
 
 # --- Launch state -----------------------------------------------------------------------------------------------------
 
-_FORKED = (
-    "CUDA_ERROR_NOT_INITIALIZED: CUDA was used before this process was forked: start processes with the 'spawn' method"
-)
-
 
 class _DriverUse:
     """Who is in the driver to load or change something: one thread at a time, and none of a forked process."""
@@ -297,8 +290,15 @@ class _DriverUse:
     def lock(self) -> threading.Lock:
         """To be held meanwhile; an error where the parent process has used CUDA, or was just about to."""
         if self.is_forked:
-            raise RuntimeError(_FORKED)
+            message = "CUDA_ERROR_NOT_INITIALIZED: CUDA was used before this process was forked: start it by 'spawn'"
+            raise RuntimeError(message)
         return self._lock
+
+    def begin(self) -> None:
+        """Start CUDA: the driver loads nothing before."""
+        with self.lock():
+            torch.cuda.init()
+            self.has_begun = True
 
     def _in_child(self) -> None:
         # A thread that held the lock is not here to release it, and the driver works for nobody.

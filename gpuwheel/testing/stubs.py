@@ -35,6 +35,17 @@ _OWNERS = {
     r"nvrtc": "libnvrtc.",
     r"cu[A-Z]": _DRIVER,
 }
+# Functions that give a text, which their callers print: a null pointer or a number in its place ends the process.
+_TEXT = "no device: a stub library of gpuwheel.testing"
+_GIVES_TEXT = {
+    r"cupti\w*Get(ResultString|ErrorMessage)|cuGetError(Name|String)": "long {name}(int code, const char** text) "
+    '{{ *text = "{text}"; return 0; }}\n',
+    r"cupti\w*GetCallbackName": "long {name}(int domain, unsigned id, const char** text) "
+    '{{ *text = "{text}"; return 0; }}\n',
+    r"\w+GetLastErrorString": "void {name}(char* to, unsigned long room) "
+    '{{ const char* text = "{text}"; if (room) {{ while (--room && *text) *to++ = *text++; *to = 0; }} }}\n',
+    r"\w+Get(Error|Status|Result)(Name|String)(_\w+)?": 'const char* {name}(int code) {{ return "{text}"; }}\n',
+}
 
 
 @dataclass(frozen=True)
@@ -108,7 +119,7 @@ def write_stub(stub: Stub, folder: Path, compiler: str) -> Path:
     """Compile one stub into `folder`."""
     source, script = folder / f"{stub.soname}.c", folder / f"{stub.soname}.map"
     every = sorted(set().union(*stub.names.values()))
-    source.write_text("".join(f"long {name}(void) {{ return {_NO_DEVICE}; }}\n" for name in every))
+    source.write_text("".join(map(_definition, every)))
     options = ["-w", "-fno-builtin", "-O0", f"-Wl,-soname,{stub.soname}", "-nostdlib"]
     versions = version_script(stub.names)
     if versions:
@@ -119,6 +130,11 @@ def write_stub(stub: Stub, folder: Path, compiler: str) -> Path:
     finally:
         source.unlink()
         script.unlink(missing_ok=True)
+
+
+def _definition(name: str) -> str:
+    code = next((code for pattern, code in _GIVES_TEXT.items() if re.fullmatch(pattern, name)), None)
+    return f"long {name}(void) {{ return {_NO_DEVICE}; }}\n" if code is None else code.format(name=name, text=_TEXT)
 
 
 def write_stubs(site_packages: Path, folder: Path, compiler: str) -> tuple[Path, ...]:

@@ -78,6 +78,12 @@ before = len(gpu.launches())
 graph.replay()
 graph.replay()
 print("replayed", len(gpu.launches()) - before)
+
+for profile in (torch.autograd.profiler.profile, torch.profiler.profile):
+    with profile() as profiled:
+        (torch.ones(4) * 2).to("cuda").fill_(1.0)
+    assert any(event.key == "aten::mul" for event in profiled.key_averages())
+print("profiled")
 """
 
 PLUGIN = """
@@ -109,6 +115,7 @@ def test_it_sees_devices_memory_streams_events_and_graphs(torch: Torch) -> None:
         "out of memory: CUDA out of memory.",
         "16 GiB are not enough",
         "replayed 2",
+        "profiled",
     ]
 
 
