@@ -86,7 +86,7 @@ def fake_gpu_environment(
     """
     libraries = torch_libraries(site_packages) if site_packages is not None else ()
     digest = hashlib.sha256(__version__.encode())
-    for source in sorted(resource("testing", "native").iterdir()):
+    for source in sorted([*resource("testing", "native").iterdir(), *resource("testing").glob("*.py")]):
         digest.update(source.read_bytes())
     for library in libraries:
         facts = library.stat()
