@@ -13,6 +13,7 @@ import json
 import sys
 from pathlib import Path
 
+from gpuwheel._environment.reference import environment_page
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compatibility.reference import compatibility_page
 from gpuwheel.config.reference import reference_page
@@ -27,6 +28,7 @@ def generated() -> dict[str, str]:
         "gpuwheel/data/gpuwheel.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         "docs/reference/compatibility.md": compatibility_page(load_tables()),
         "docs/reference/configuration.md": reference_page(),
+        "docs/reference/environment.md": environment_page(),
     }
 
 

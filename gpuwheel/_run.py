@@ -91,7 +91,9 @@ def run(  # one keyword per property of a process, all optional
 
 
 @contextmanager
-def running(argv: Sequence[str | os.PathLike[str]], *, stdin: str) -> Iterator[Iterator[str]]:
+def running(
+    argv: Sequence[str | os.PathLike[str]], *, stdin: str, env: Mapping[str, str] | None = None
+) -> Iterator[Iterator[str]]:
     """Run a program that reads all of `stdin` first, and hand out its lines as they appear.
 
     Leaving the block early, by an interrupt for example, kills it and everything it started.
@@ -108,6 +110,7 @@ def running(argv: Sequence[str | os.PathLike[str]], *, stdin: str) -> Iterator[I
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
+            env=None if env is None else dict(env),
             text=True,
             encoding="utf-8",
             errors="replace",

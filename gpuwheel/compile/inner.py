@@ -1,7 +1,8 @@
 """scikit-build-core, through its public PEP 517/660 hooks: the only place that imports it.
 
 Values travel by config-settings (its documented way to be wrapped); the user's files are never edited. Its hooks work
-on the current folder, as PEP 517 says: each call is made inside the project, and only there does the folder change.
+on the current folder, as PEP 517 says, and on `os.environ`: each call is made inside of the project and of the
+environment that tools may see, and both are afterwards as they were.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import os
 import platform
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from gpuwheel._environment import launchers
 from gpuwheel._resources import resource
 from gpuwheel.errors import CompileError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from gpuwheel.model.toolchain import CudaToolchain, HostCompiler
 
@@ -24,6 +27,7 @@ __all__ = [
     "CMAKE_REQUIRED",
     "REQUIRED_TOOLS",
     "ConfigSettings",
+    "Inside",
     "build_sdist",
     "build_wheel",
     "cmake_settings",
@@ -68,6 +72,7 @@ def host_settings(
         "cmake.source-dir": str(project),
         "cmake.define.CMAKE_CXX_COMPILER": str(host.path),
         "cmake.define.CMAKE_EXPORT_COMPILE_COMMANDS": "ON",
+        **_launched("CXX", host.launcher),
     }
 
 
@@ -91,14 +96,22 @@ def install_settings(inner: Mapping[str, str | list[str]], *, project: Path, bui
     return {"build-dir": str(build), **inner, **_FIXED, **_PURE, "cmake.source-dir": str(project)}
 
 
-def nvcc_settings(settings: ConfigSettings, *, cuda: CudaToolchain, python_tag: str) -> ConfigSettings:
+def nvcc_settings(
+    settings: ConfigSettings, *, cuda: CudaToolchain, host: HostCompiler, python_tag: str
+) -> ConfigSettings:
     """The config-settings of a build with nvcc: those of the host compiler, then the toolkit and the tag."""
     return {
         **settings,
         **_tagged(python_tag),
         "cmake.define.CMAKE_CUDA_COMPILER": str(cuda.nvcc),
-        "cmake.define.CMAKE_CUDA_HOST_COMPILER": settings["cmake.define.CMAKE_CXX_COMPILER"],
+        "cmake.define.CMAKE_CUDA_HOST_COMPILER": str(host.path),
+        **_launched("CUDA", [program for program in host.launcher if launchers()[Path(program).name]]),
     }
+
+
+def _launched(language: str, programs: Sequence[str]) -> dict[str, str]:
+    """By what CMake starts the compilers of a language."""
+    return {f"cmake.define.CMAKE_{language}_COMPILER_LAUNCHER": ";".join(programs)} if programs else {}
 
 
 def own_cmake_settings(settings: ConfigSettings, *, setup: Path) -> ConfigSettings:
@@ -129,32 +142,50 @@ def _tagged(python_tag: str) -> ConfigSettings:
     return {"wheel.py-api": python if abi in {"none", "abi3"} else ""}
 
 
+@dataclass(frozen=True)
+class Inside:
+    """Where the inner backend works."""
+
+    root: Path
+    """The project."""
+    environ: Mapping[str, str]
+    """What it and all that it starts see."""
+
+
 @contextmanager
-def _inside(root: Path) -> Iterator[None]:
-    """Work in the project's folder, whichever is the current one, and come back."""
+def _inside(place: Inside) -> Iterator[None]:
+    """Work in the project's folder and in its environment, whichever are the current ones, and come back."""
+    environ = dict(os.environ)
     before = os.open(os.curdir, os.O_RDONLY | os.O_DIRECTORY)  # unlike its path, this stays right if it is renamed
     try:
-        os.chdir(root)
+        os.chdir(place.root)
         try:
+            _replace_environment(place.environ)
             yield
         finally:
+            _replace_environment(environ)
             os.fchdir(before)
     finally:
         os.close(before)
 
 
-def _call(root: Path, hook: Callable[[], str], doing: str) -> str:
+def _replace_environment(environ: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environ)
+
+
+def _call(inside: Inside, hook: Callable[[], str], doing: str) -> str:
     """Turn the exit of a hook (it prints what went wrong first) into an error of ours."""
     try:
-        with _inside(root):
+        with _inside(inside):
             return hook()
     except SystemExit as stop:
         msg = f"scikit-build-core {doing} failed (exit status {stop.code}): the messages above say why"
         raise CompileError(msg, hint="-C logging.level=INFO shows every command") from stop
 
 
-def build_wheel(root: Path, out: Path, settings: ConfigSettings, *, editable: bool) -> Path:
-    """Compile and collect a wheel of the project in `root` with the platform's plain tag.
+def build_wheel(inside: Inside, out: Path, settings: ConfigSettings, *, editable: bool) -> Path:
+    """Compile and collect a wheel of the project with the platform's plain tag.
 
     Raises:
         CompileError: CMake or the compiler failed; its messages went to the terminal.
@@ -162,28 +193,30 @@ def build_wheel(root: Path, out: Path, settings: ConfigSettings, *, editable: bo
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
     hook = hooks.build_editable if editable else hooks.build_wheel
-    return out / _call(root, lambda: hook(str(out.absolute()), dict(settings)), "build")
+    return out / _call(inside, lambda: hook(str(out.absolute()), dict(settings)), "build")
 
 
-def build_sdist(root: Path, out: Path, inner: Mapping[str, str | list[str]]) -> Path:
-    """Collect an sdist of the project in `root`."""
+def build_sdist(inside: Inside, out: Path, inner: Mapping[str, str | list[str]]) -> Path:
+    """Collect an sdist of the project."""
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
-    return out / _call(root, lambda: hooks.build_sdist(str(out.absolute()), {**inner, **_FIXED}), "sdist")
+    return out / _call(inside, lambda: hooks.build_sdist(str(out.absolute()), {**inner, **_FIXED}), "sdist")
 
 
-def prepare(root: Path, out: Path, settings: ConfigSettings, *, editable: bool) -> Path:
+def prepare(inside: Inside, out: Path, settings: ConfigSettings, *, editable: bool) -> Path:
     """Write the `.dist-info` folder of the wheel to be."""
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
     hook = hooks.prepare_metadata_for_build_editable if editable else hooks.prepare_metadata_for_build_wheel
-    return out / _call(root, lambda: hook(str(out.absolute()), dict(settings)), "metadata")
+    return out / _call(inside, lambda: hook(str(out.absolute()), dict(settings)), "metadata")
 
 
-def requires(root: Path, inner: Mapping[str, str | list[str]], *, editable: bool, with_cmake: bool = True) -> list[str]:
+def requires(
+    inside: Inside, inner: Mapping[str, str | list[str]], *, editable: bool, with_cmake: bool = True
+) -> list[str]:
     """What scikit-build-core itself needs for a wheel: CMake and Ninja if they run, unless the machine has them."""
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
     hook = hooks.get_requires_for_build_editable if editable else hooks.get_requires_for_build_wheel
-    with _inside(root):
+    with _inside(inside):
         return hook({**inner, **_FIXED} if with_cmake else plain_settings(inner))

@@ -1,6 +1,7 @@
 """Compile device code with one exact NVRTC, in a process of its own. Started by `worker_client`, by file name.
 
-Run as `python -I -S nvrtc_worker.py`: nothing of gpuwheel and nothing of the surrounding environment is importable.
+Run as `python -I -S nvrtc_worker.py`: nothing of gpuwheel and nothing of the surrounding environment is importable,
+and of its variables are there only those that cannot reach an image.
 Standard input holds one request (`worker_client.Request`); standard output gets one JSON line per finished job.
 The libraries are loaded by absolute path before cuda.bindings is imported, which then uses the loaded ones: left to
 itself it would search the outer environment first and find whatever NVRTC is installed there.
@@ -120,8 +121,6 @@ def main() -> None:
     tell = _claim_standard_output()
     request = json.load(sys.stdin)
     _end_with(request["parent"])
-    for variable in [name for name in os.environ if name.startswith(("CUDA", "NV"))]:
-        del os.environ[variable]  # NVRTC_APPEND_FLAGS and the like must not reach an image
     os.chdir(request["root"])
     for number, folder in request["folders"].items():
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

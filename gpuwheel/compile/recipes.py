@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpuwheel._environment import reaching, uncovered
 from gpuwheel._resources import resource
 from gpuwheel.compile.host import project_text, target_name
 from gpuwheel.compile.includes import IncludeScanner
@@ -24,16 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["host_recipe", "nvcc_recipe"]
 
-# What compilers, linkers and CMake take from the environment (GCC manual, "Environment Variables"; CMake manual,
-# cmake-env-variables; nvcc manual, "NVCC Environment Variables").
-_ENVIRONMENT = (
-    *("CC", "CXX", "ASM", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "ASMFLAGS", "LDFLAGS"),
-    *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX"),
-    *("LD_RUN_PATH", "SOURCE_DATE_EPOCH", "MACOSX_DEPLOYMENT_TARGET"),
-    *("CUDAFLAGS", "CUDAARCHS", "NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"),
-)
-# Variables, and sections of scikit-build-core's settings, that can name files or programs which no key covers.
-_UNCOVERED_VARIABLES = ("CMAKE_", "SKBUILD_")
+# Sections of scikit-build-core's settings that can name files or programs which no key covers.
 _UNCOVERED_SECTIONS = {"backport", "build", "cmake", "env", "install", "ninja", "overrides", "search"}
 _ANYWHERE = Path("/somewhere/project")
 
@@ -120,7 +112,7 @@ def _uncovered(
     sections = {name.removeprefix("skbuild.").partition(".")[0] for name in settings}
     return (
         any(library.link_flags for library in libraries)
-        or any(name.startswith(_UNCOVERED_VARIABLES) for name in environ)
+        or bool(uncovered(environ))
         or bool(sections & _UNCOVERED_SECTIONS)
     )
 
@@ -131,9 +123,9 @@ def _machine(host: HostCompiler, settings: Mapping[str, object], environ: Mappin
     state = compiler.stat()
     return {
         "own": [tree_digest(resource("include")), tree_digest(resource("cmake"))],
-        "compiler": [host.identity, host.target, str(compiler), state.st_size, state.st_mtime_ns],
+        "compiler": [host.identity, host.target, str(compiler), state.st_size, state.st_mtime_ns, *host.arguments],
         "settings": dict(sorted(settings.items())),
-        "environment": {name: environ[name] for name in _ENVIRONMENT if name in environ},
+        "environment": reaching(environ),
     }
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from gpuwheel._environment import device_environment
 from gpuwheel._resources import resource
 from gpuwheel._run import ProcessFailedError, running
 from gpuwheel.errors import ToolchainError
@@ -94,7 +95,7 @@ def run_worker(compiler: DeviceCompiler, request: Request) -> Iterator[Iterator[
     # -I -S: neither PYTHON* variables nor site-packages of the running interpreter are seen.
     argv = [sys.executable, "-I", "-S", "-X", "utf8", str(resource("compile", "nvrtc_worker.py"))]
     try:
-        with running(argv, stdin=json.dumps(document)) as lines:
+        with running(argv, stdin=json.dumps(document), env=device_environment(os.environ)) as lines:
             yield (Event(**json.loads(line)) for line in lines)
     except ProcessFailedError as error:
         output = error.completed.stderr.strip()

@@ -268,6 +268,8 @@ class LoadedConfig:
     """`[tool.scikit-build]` as it stands; scikit-build-core reads it by itself."""
     warnings: tuple[str, ...]
     """Lines for the user: what was honoured from other tools' variables, and what is not used."""
+    notes: tuple[str, ...] = ()
+    """Lines about variables that reach the compilers and CMake."""
     python_tag: str = "py3-none"
     """The widest that holds for every extension: "py3-none", "cp310-abi3", "cp311-cp311"."""
     narrow: tuple[NarrowLine, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from gpuwheel._environment import tool_environment
 from gpuwheel.config.check import check_minimum_version, check_settings
 from gpuwheel.config.defaults import defaults_for
 from gpuwheel.config.extras import check_extras
@@ -26,7 +27,7 @@ from gpuwheel.config.project import (
 )
 from gpuwheel.config.shape import Array, Key, Scalar, Table, Tables, keys_of
 from gpuwheel.config.sources import Given, from_config_settings, from_environ, from_toml, split_config_settings
-from gpuwheel.config.variables import arch_list, other_variables, unused_variables
+from gpuwheel.config.variables import arch_list, other_variables
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -71,11 +72,13 @@ def load_config(
     settings = cast("Settings", _build(Settings, defaults_for(minimum, _mode(given)) | given))
     origins = {dotted(path): value.origin for path, value in given.items()}
 
+    modes = {extension.mode.value for extension in settings.extensions.values()}
+    tools = tool_environment(environ, modes.pop() if len(modes) == 1 else None)
     warnings = (
         *check_python(project),
         *check_settings(settings, root, origins),
         *_arch_list_notes(torch_archs, given, settings),
-        *unused_variables(environ, _mode(given)),
+        *tools.warnings,
     )
     check_dependencies(project, settings)
     check_extras(document, settings)
@@ -91,6 +94,7 @@ def load_config(
         inner_defaults(table) | found | inner | excluded_products(products, table, environ, inner),
         table,
         warnings,
+        tools.notes,
         python_tag(settings, project.requires_python),
         narrow_lines(settings, root),
     )

@@ -10,7 +10,7 @@ from gpuwheel.config.mistakes import dotted
 from gpuwheel.config.model import Settings
 from gpuwheel.config.shape import Array, Key, Scalar, Table, Tables, choice_docs, keys_of
 from gpuwheel.config.sources import variable_names
-from gpuwheel.config.variables import arch_names, unused_names
+from gpuwheel.config.variables import arch_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -123,8 +123,5 @@ def _other_variables() -> Iterable[str]:
     yield "| name | architectures |"
     yield "|---|---|"
     yield from (f"| `{name}` | `{archs}` |" for name, archs in arch_names().items())
-    yield "\ngpuwheel does not use these, and warns where one is set; mode `nvcc` uses those that name a toolkit:\n"
-    yield "| variable | instead |"
-    yield "|---|---|"
-    yield from (f"| `{name}` | {instead} |" for name, instead in unused_names().items())
+    yield "\nWhat becomes of every other variable is in [the environment](environment.md)."
     yield ""

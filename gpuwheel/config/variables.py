@@ -1,59 +1,31 @@
-"""What gpuwheel makes of the environment variables of other tools."""
+"""The architectures that the environment names, and the variables of gpuwheel that are no settings."""
 
 from __future__ import annotations
 
-import functools
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gpuwheel._resources import resource
+from gpuwheel._environment.table import document
 from gpuwheel.config.mistakes import unknown
 from gpuwheel.config.sources import Given
 from gpuwheel.model.archs import Arch, ArchTarget
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["arch_list", "arch_names", "other_variables", "parse_arch_list", "unused_names", "unused_variables"]
+__all__ = ["arch_list", "arch_names", "other_variables", "parse_arch_list"]
 
 _ARCH_LIST = "TORCH_CUDA_ARCH_LIST"
 
 
-@functools.cache
-def _document() -> Mapping[str, Any]:
-    return tomllib.loads(resource("data", "environment.toml").read_text(encoding="utf-8"))
-
-
 def other_variables() -> frozenset[str]:
     """`GPUWHEEL_*` variables that are not settings."""
-    return frozenset(_document()["own"])
-
-
-def unused_names() -> Mapping[str, str]:
-    """Variable that gpuwheel does not use -> what it uses instead."""
-    names: Mapping[str, str] = _document()["unused"]
-    return names
+    return frozenset(document()["own"])
 
 
 def arch_names() -> Mapping[str, str]:
     """Name that TORCH_CUDA_ARCH_LIST may hold -> the architectures it stands for."""
-    names: Mapping[str, str] = _document()["arch-names"]
+    names: Mapping[str, str] = document()["arch-names"]
     return names
-
-
-def unused_variables(environ: Mapping[str, str], mode: str | None = None) -> tuple[str, ...]:
-    """A line for each variable that is set and that a mode does not use, saying what is used instead."""
-    used = _document()["used-by"].get(mode, ())
-    return tuple(
-        f"{name} is not used: {instead}"
-        for name, instead in unused_names().items()
-        if environ.get(name) and name not in used
-    )
 
 
 def arch_list(environ: Mapping[str, str]) -> dict[tuple[str, ...], Given]:

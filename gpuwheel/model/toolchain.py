@@ -88,7 +88,9 @@ class HostCompiler:
     """`-dumpmachine`, for example "x86_64-linux-gnu"."""
     found_via: str
     arguments: tuple[str, ...] = ()
-    """What CXX holds after the program: `g++` of "ccache g++"."""
+    """What the program is always started with: `-DVAL=7` of "g++ -DVAL=7"."""
+    launcher: tuple[str, ...] = ()
+    """What CMake starts it by: `ccache` of "ccache g++"."""
 
     @property
     def command(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel import __version__
 from gpuwheel._cache import Cache
+from gpuwheel._environment import tool_variables
 from gpuwheel.audit import audit_wheel
 from gpuwheel.audit.built import check_built, refuse
 from gpuwheel.compatibility import load_tables
@@ -87,6 +88,8 @@ class Build:
         config = load_config(self._root, environ=self._environ, config_settings=self._config_settings)
         for warning in config.warnings:
             self._reporter.warn(warning)
+        for note in config.notes:
+            self._reporter.info(note)
         return config
 
     @cached_property
@@ -162,13 +165,15 @@ class Build:
         if self._lock is not None:
             return locked_requirements(self._lock)
         with_cmake = self._runs_cmake(editable=editable)
-        tools = inner.requires(self._root, self.config.inner, editable=editable, with_cmake=with_cmake)
+        tools = inner.requires(self._session.inside, self.config.inner, editable=editable, with_cmake=with_cmake)
         return [*tools, *self._mode.requires()]
 
     def prepare(self, out: Path, *, editable: bool) -> str:
         """Write `.dist-info` and return its name."""
         settings = inner.cmake_settings if self._runs_cmake(editable=editable) else inner.plain_settings
-        info = inner.prepare(self._root, out, settings(self.config.inner, self.cell.python_tag), editable=editable)
+        info = inner.prepare(
+            self._session.inside, out, settings(self.config.inner, self.cell.python_tag), editable=editable
+        )
         metadata = info / "METADATA"
         metadata.write_bytes(add_requirements(metadata.read_bytes(), self._requirements))
         return info.name
@@ -180,7 +185,8 @@ class Build:
     def sdist(self, out: Path) -> str:
         """Collect an sdist whose PKG-INFO says what the wheel will say, and return its name."""
         with Cache.from_environment(self._environ).scratch() as scratch:
-            made = inner.build_sdist(self._root, scratch, self.config.inner)
+            inside = inner.Inside(self._root, tool_variables(self._environ))
+            made = inner.build_sdist(inside, scratch, self.config.inner)
             rewrite_sdist(made, lambda text: add_requirements(text, self._requirements), epoch=epoch_of(self._environ))
             _place(made, out)
             return made.name

@@ -49,7 +49,7 @@ def bare_editable(session: Session, out: Path) -> Path:
     config, cell = session.config, session.cell
     pure = cell.mode in {PYTHON, Mode.KERNELS.value}
     settings = inner.pure_settings(config.inner) if pure else inner.plain_settings(config.inner, cell.python_tag)
-    return inner.build_wheel(config.project.root, out, settings, editable=True)
+    return inner.build_wheel(session.inside, out, settings, editable=True)
 
 
 def own_products(session: Session, paths: Iterable[Path]) -> Iterator[Path]:

@@ -21,6 +21,7 @@ from gpuwheel.pipeline.linking import Linked, link_once
 from gpuwheel.pipeline.session import Compiled
 from gpuwheel.toolchain import find_device_compiler, find_host_compiler, find_torch_sdk
 from gpuwheel.toolchain.lock_check import BuildInputs
+from gpuwheel.toolchain.one_program import as_one_program
 from gpuwheel.wheel import toolchain_sbom
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class EmbedBuild:
         toolkit = tables.cuda[self._cell.cuda]
         includes = self._toolkit_includes()
         headers = (tables.torch_sdk, *(pin for pin in toolkit.headers if pin.is_needed_for(includes)))
-        host = find_host_compiler(self._environ)
+        host = as_one_program(find_host_compiler(self._environ), self._cache)
         return BuildInputs(toolkit.components, headers, host, self._session.link_digests(host))
 
     def fetch(self) -> None:
@@ -109,7 +110,9 @@ class EmbedBuild:
     def _build_own(self, project: HostProject, toolchain: Toolchain, work: Path, out: Path, *, editable: bool) -> Path:
         """The wheel of the inner backend, from the user's own CMake project."""
         self._reporter.step(f"compiling host code with {toolchain.host.identity}")
-        wheel = inner.build_wheel(project.root, out, self._own_settings(project, toolchain, work), editable=editable)
+        wheel = inner.build_wheel(
+            self._session.inside, out, self._own_settings(project, toolchain, work), editable=editable
+        )
         self._cache.check_handed_out()
         return wheel
 
@@ -135,7 +138,7 @@ class EmbedBuild:
             host=host,
             jobs=self._jobs,
         )
-        wheel = inner.build_wheel(project.root, out, settings, editable=editable)
+        wheel = inner.build_wheel(self._session.inside, out, settings, editable=editable)
         self._cache.check_handed_out()
         return wheel
 
@@ -161,7 +164,7 @@ class EmbedBuild:
         self._reporter.step("finding the toolchain")
         tables = load_tables()
         context = self._session.context
-        host = find_host_compiler(self._environ)
+        host = as_one_program(find_host_compiler(self._environ), self._cache)
         toolkit, includes = tables.cuda[self._cell.cuda], self._toolkit_includes()
         device = find_device_compiler(toolkit, context=context, includes=includes, search_path=search_path)
         torch = find_torch_sdk(tables.torch_sdk, context=context, machine=host.machine)

@@ -70,10 +70,10 @@ class KernelsBuild:
             if editable:  # CMake only installs: the finder of an editable install knows what it installed
                 write_install_project(files, work / "project")
                 settings = inner.install_settings(config.inner, project=work / "project", build=work / "build")
-                wheel = inner.build_wheel(config.project.root, out, settings, editable=True)
+                wheel = inner.build_wheel(session.inside, out, settings, editable=True)
             else:
                 settings = inner.pure_settings(config.inner)
-                wheel = inner.build_wheel(config.project.root, out, settings, editable=False)
+                wheel = inner.build_wheel(session.inside, out, settings, editable=False)
                 append_members(wheel, [Member(name, data) for name, data in files.items()])
             expected = Expected(torch_floor=session.cell.torch_floor, with_kernels=(), build_folders=())
             yield Compiled(wheel, expected, self._sbom(toolchain))

@@ -55,7 +55,7 @@ def link_once(
     if found is not None:
         session.reporter.step("compiled code did not change: linked libraries are taken from the cache")
         settings = inner.plain_settings(session.config.inner, session.cell.python_tag)
-        wheel = inner.build_wheel(session.config.project.root, out, settings, editable=False)
+        wheel = inner.build_wheel(session.inside, out, settings, editable=False)
         name = parse_wheel_name(wheel.name)
         folder = f"{name.distribution}-{name.version}.dist-info"
         named = {f"{package or folder}/{manifest.name}": manifest for package, manifest in wanted.manifests.items()}

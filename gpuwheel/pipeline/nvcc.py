@@ -27,6 +27,7 @@ from gpuwheel.toolchain.cuda_libraries import needed_libraries
 from gpuwheel.toolchain.cuda_target import toolkit_for
 from gpuwheel.toolchain.cuda_toolkit import find_cuda_toolkit, machine_toolkit
 from gpuwheel.toolchain.lock_check import BuildInputs, pin_digests
+from gpuwheel.toolchain.one_program import as_one_program
 from gpuwheel.toolchain.packages import find_package_folders
 from gpuwheel.toolchain.python_headers import find_python_headers
 from gpuwheel.toolchain.torch_sdk import find_torch_sdk
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.libraries import NvccLibrary
     from gpuwheel.model.pins import HeadersPin
-    from gpuwheel.model.toolchain import TorchSdk
+    from gpuwheel.model.toolchain import HostCompiler, TorchSdk
     from gpuwheel.pipeline.session import Session
 
 __all__ = ["NvccBuild"]
@@ -70,7 +71,7 @@ class NvccBuild:
     def inputs(self) -> BuildInputs:
         """The pinned nvcc or that of the machine, libraries to link, the headers of torch, and the C++ compiler."""
         session, toolkit = self._session, self._tables.cuda[self._session.cell.cuda]
-        host = find_nvcc_host_compiler(session.environ, toolkit, self._tables.cuda)
+        host = self._host()
         torch = self._torch_headers()
         headers: tuple[HeadersPin, ...] = () if torch is None else (torch,)
         own = machine_toolkit(toolkit, session.environ)
@@ -125,17 +126,20 @@ class NvccBuild:
     def _build(self, project: NvccProject, work: Path, out: Path, *, editable: bool = False) -> Path:
         """The wheel of the inner backend, from a generated CMake project or from the user's own."""
         session, config, toolchain = self._session, self._session.config, project.toolchain
-        root = config.project.root
         count = len(project.objects)
         kept = f"; {count} object{'s are' if count > 1 else ' is'} taken from the cache" if count else ""
         doing = f"compiling with nvcc of CUDA {toolchain.cuda.version} and {toolchain.host.identity}"
         session.reporter.step(doing + kept)
         if config.settings.cmake is not None:
             with self._kernel_trees(toolchain) as trees:
-                wheel = inner.build_wheel(root, out, self._own_settings(project, work, trees), editable=editable)
+                wheel = inner.build_wheel(
+                    session.inside, out, self._own_settings(project, work, trees), editable=editable
+                )
         else:
             write_nvcc_project(project, work / "project")
-            wheel = inner.build_wheel(root, out, self._settings(work / "project", toolchain, work), editable=editable)
+            wheel = inner.build_wheel(
+                session.inside, out, self._settings(work / "project", toolchain, work), editable=editable
+            )
         session.cache.check_handed_out()
         return wheel
 
@@ -159,7 +163,9 @@ class NvccBuild:
         settings = inner.host_settings(
             session.config.inner, project=folder, build=work / "build", host=toolchain.host, jobs=session.jobs
         )
-        return inner.nvcc_settings(settings, cuda=toolchain.cuda, python_tag=session.cell.python_tag)
+        return inner.nvcc_settings(
+            settings, cuda=toolchain.cuda, host=toolchain.host, python_tag=session.cell.python_tag
+        )
 
     def _kernel_trees(self, toolchain: NvccToolchain) -> AbstractContextManager[Path]:
         """Where kernels of the user's own CMake project are compiled: kept for each toolkit and host compiler."""
@@ -176,7 +182,7 @@ class NvccBuild:
         session, tables = self._session, self._tables
         session.reporter.step("finding the toolchain")
         context, toolkit = session.context, tables.cuda[session.cell.cuda]
-        host = find_nvcc_host_compiler(session.environ, toolkit, tables.cuda)
+        host = self._host()
         includes = self._includes
         needs_python = any(library.python != "none" or library.torch == "exact" for library in self._libraries)
         limited = not any(library.python == "version" for library in self._libraries)
@@ -190,6 +196,12 @@ class NvccBuild:
             session.reporter.info(f"torch   headers of {torch.version} ({torch.found_via})")
         session.reporter.info(f"host    {host.identity} ({host.found_via})")
         return NvccToolchain(cuda, host, torch, python, session.link_stubs(host))
+
+    def _host(self) -> HostCompiler:
+        """The C++ compiler, as one program."""
+        session = self._session
+        toolkit = self._tables.cuda[session.cell.cuda]
+        return as_one_program(find_nvcc_host_compiler(session.environ, toolkit, self._tables.cuda), session.cache)
 
     @property
     def _includes(self) -> frozenset[str]:

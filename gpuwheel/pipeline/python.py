@@ -43,8 +43,8 @@ class PythonBuild:
         del keep  # nothing is compiled
         session = self._session
         with session.cache.scratch() as out:
-            root, settings = session.config.project.root, inner.pure_settings(session.config.inner)
-            wheel = inner.build_wheel(root, out, settings, editable=editable)
+            settings = inner.pure_settings(session.config.inner)
+            wheel = inner.build_wheel(session.inside, out, settings, editable=editable)
             expected = Expected(torch_floor=session.cell.torch_floor, with_kernels=(), build_folders=())
             yield Compiled(wheel, expected, self._sbom())
 

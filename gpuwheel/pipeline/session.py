@@ -9,6 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gpuwheel._cache import Cache
+from gpuwheel._environment import ToolEnvironment, tool_environment
+from gpuwheel.compile import inner
 from gpuwheel.compile.costs import check_budget, summary
 from gpuwheel.errors import ToolchainError
 from gpuwheel.model.kernels import CompiledGroup
@@ -83,6 +85,16 @@ class Session:
     def cache(self) -> Cache:
         """The one that the environment names; it knows what was taken from it."""
         return Cache.from_environment(self.environ)
+
+    @cached_property
+    def tools(self) -> ToolEnvironment:
+        """What compilers, linkers and CMake see of the environment."""
+        return tool_environment(self.environ, self.cell.mode)
+
+    @property
+    def inside(self) -> inner.Inside:
+        """Where the inner backend works."""
+        return inner.Inside(self.config.project.root, self.tools.variables)
 
     @cached_property
     def context(self) -> Context:

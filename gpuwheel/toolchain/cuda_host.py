@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gpuwheel._environment import tool_variables
 from gpuwheel._run import ProcessFailedError, run
 from gpuwheel.errors import ToolchainError
 from gpuwheel.toolchain.host import find_host_compiler, target_machine
@@ -33,19 +33,22 @@ def find_nvcc_host_compiler(
             outside of the toolkit's range.
     """
     chosen = environ.get(_VARIABLE, "").strip()
-    host = find_host_compiler({**environ, "CXX": chosen} if chosen else environ)
+    host = find_host_compiler(environ, _VARIABLE if chosen else "CXX")
     if chosen:
-        host = replace(host, found_via=_VARIABLE)
         expected = target_machine(environ)
         if host.machine != expected:
             msg = f"{_VARIABLE} is not for the machine that is compiled for (found {host.machine}, expected {expected})"
-            raise ToolchainError(msg, hint=f"set CXX={host.path} too, which decides it, or unset {_VARIABLE}")
-    _check(host, toolkit, all_toolkits)
+            raise ToolchainError(msg, hint=f"set CXX={chosen!r} too, which decides it, or unset {_VARIABLE}")
+    _check(host, _macros(host, environ), toolkit, all_toolkits)
     return host
 
 
-def _check(host: HostCompiler, toolkit: CudaToolkit, all_toolkits: Mapping[MinorVersion, CudaToolkit]) -> None:
-    macros = _macros(host)
+def _check(
+    host: HostCompiler,
+    macros: Mapping[str, int],
+    toolkit: CudaToolkit,
+    all_toolkits: Mapping[MinorVersion, CudaToolkit],
+) -> None:
     clang = macros.get("__clang_major__")
     gcc = macros.get("__GNUC__")
     if clang is not None:
@@ -62,15 +65,16 @@ def _check(host: HostCompiler, toolkit: CudaToolkit, all_toolkits: Mapping[Minor
         return
     expected = f"up to {newest}" if oldest <= 0 else f"{oldest} to {newest}"
     msg = f"nvcc of CUDA {toolkit.version} does not take {name} {found} ({host.path}, expected {name} {expected})"
-    other = f"CXX={'g++' if name == 'gcc' else 'clang++'}-{newest}"
+    variable = host.found_via if host.found_via == _VARIABLE else "CXX"
+    other = f"{variable}={'g++' if name == 'gcc' else 'clang++'}-{newest}"
     newer = next(iter(fits), None)
     hint = f"set {other}" + (f', or cuda = "{newer}", which takes {name} {found}' if newer else "")
     raise ToolchainError(msg, hint=hint)
 
 
-def _macros(host: HostCompiler) -> dict[str, int]:
+def _macros(host: HostCompiler, environ: Mapping[str, str]) -> dict[str, int]:
     try:
-        text = run([host.path, "-dM", "-E", "-x", "c++", "-"], stdin="").stdout
+        text = run([*host.command, "-dM", "-E", "-x", "c++", "-"], env=tool_variables(environ), stdin="").stdout
     except (ProcessFailedError, OSError) as error:
         detail = error.detail if isinstance(error, ProcessFailedError) else str(error)
         msg = f"the C++ compiler does not say what it is ({host.path} -dM -E failed)"

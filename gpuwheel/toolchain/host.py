@@ -9,44 +9,59 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpuwheel._environment import launchers, tool_variables
+from gpuwheel._environment.words import refuse_words
 from gpuwheel._run import ProcessFailedError, run
-from gpuwheel.errors import ToolchainError
+from gpuwheel.errors import GpuwheelError, ToolchainError
 from gpuwheel.model.toolchain import HostCompiler
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["find_host_compiler", "target_machine"]
 
 _NAMES = ("c++", "g++", "clang++")
-_HINT = "install one (apt install g++, or dnf install gcc-c++), or set CXX to the compiler to use"
+_HINT = "install one (apt install g++, or dnf install gcc-c++), or set {variable} to the compiler to use"
+_LAUNCHER_VARIABLES = ("CMAKE_CXX_COMPILER_LAUNCHER", "CMAKE_CUDA_COMPILER_LAUNCHER", "CMAKE_C_COMPILER_LAUNCHER")
 
 
-def find_host_compiler(environ: Mapping[str, str]) -> HostCompiler:
-    """The compiler in CXX (which may hold arguments), else the first of c++, g++ and clang++ on PATH.
+def find_host_compiler(environ: Mapping[str, str], variable: str = "CXX") -> HostCompiler:
+    """The compiler in CXX, else the first of c++, g++ and clang++ on PATH.
+
+    CXX may hold arguments, and ahead of the compiler programs that start it, such as ccache.
+
+    Args:
+        environ: the environment.
+        variable: what names the compiler in place of CXX.
 
     Raises:
-        ToolchainError: there is none, or it does not run.
+        ToolchainError: there is none, or it does not run, or a program that is to start it is absent.
+        ConfigError: it is given an argument with which no wheel can be made.
     """
     path = environ.get("PATH")
-    chosen = environ.get("CXX", "").strip()
+    for name in _LAUNCHER_VARIABLES:
+        _found_launchers([word for word in environ.get(name, "").split(";")[:1] if word], path, name)
+    chosen = environ.get(variable, "").strip()
     if chosen:
-        try:
-            words = shlex.split(chosen)
-        except ValueError as error:
-            msg = f"CXX cannot be read ({chosen!r}: {error})"
-            raise ToolchainError(msg, hint="quote it as a shell would, for example CXX='ccache g++'") from error
-        found = shutil.which(words[0], path=path)
+        words = _words(chosen, variable)
+        count = next((n for n, word in enumerate(words) if Path(word).name not in launchers()), len(words))
+        launcher = _found_launchers(words[:count], path, variable)
+        if count == len(words):
+            msg = f"{variable} names no C++ compiler (found {chosen!r}, expected one after {words[-1]})"
+            raise ToolchainError(msg, hint=f"set {variable}='{chosen} g++'")
+        program, *arguments = words[count:]
+        found = shutil.which(program, path=path)
         if found is None:
-            msg = f"the C++ compiler that CXX names is not found ({words[0]})"
-            raise ToolchainError(msg, hint=_HINT)
-        return _probe([found, *words[1:]], environ, "CXX")
+            msg = f"the C++ compiler that {variable} names is not found ({program})"
+            raise ToolchainError(msg, hint=_HINT.format(variable=variable))
+        refuse_words(variable, arguments)
+        return _probe(HostCompiler(Path(found).absolute(), "", "", variable, tuple(arguments), launcher), environ)
     for name in _NAMES:
         found = shutil.which(name, path=path)
         if found is not None:
-            return _probe([found], environ, "PATH")
+            return _probe(HostCompiler(Path(found).absolute(), "", "", "PATH"), environ)
     msg = f"no C++ compiler is found (looked for {', '.join(_NAMES)} on PATH)"
-    raise ToolchainError(msg, hint=_HINT)
+    raise ToolchainError(msg, hint=_HINT.format(variable=variable))
 
 
 def target_machine(environ: Mapping[str, str]) -> str:
@@ -55,24 +70,51 @@ def target_machine(environ: Mapping[str, str]) -> str:
     A CXX that does not run is not told here: a plan needs no compiler, and a build will say so.
     """
     if environ.get("CXX", "").strip():
-        with suppress(ToolchainError):
+        with suppress(GpuwheelError):
             return find_host_compiler(environ).machine
     return platform.machine()
 
 
-def _probe(command: list[str], environ: Mapping[str, str], found_via: str) -> HostCompiler:
-    # Messages of a compiler are translated; its first line is kept in English for logs and issues.
-    env = {**environ, "LC_ALL": "C"}
+def _words(chosen: str, variable: str) -> list[str]:
+    # A path with blanks in it is no command with arguments: CMake takes it so, too.
+    if Path(chosen).is_file():
+        return [chosen]
+    try:
+        return shlex.split(chosen)
+    except ValueError as error:
+        msg = f"{variable} cannot be read ({chosen!r}: {error})"
+        raise ToolchainError(msg, hint=f"quote it as a shell would, for example {variable}='ccache g++'") from error
+
+
+def _found_launchers(names: Sequence[str], path: str | None, variable: str) -> tuple[str, ...]:
+    """Where programs are that start a compiler."""
+    places = []
+    for name in names:
+        found = shutil.which(name, path=path)
+        if found is None:
+            msg = f"the program that {variable} starts compilers by is not found ({name})"
+            raise ToolchainError(msg, hint=f"install {Path(name).name}, or take it out of {variable}")
+        places.append(str(Path(found).absolute()))
+    return tuple(places)
+
+
+def _probe(host: HostCompiler, environ: Mapping[str, str]) -> HostCompiler:
+    """The compiler with what it says of itself, which is without its launcher."""
+    env = tool_variables(environ)
+    command = host.command
     try:
         version = run([*command, "--version"], env=env).stdout
         target = run([*command, "-dumpmachine"], env=env).stdout.strip()
     except (ProcessFailedError, OSError) as error:
         detail = error.detail if isinstance(error, ProcessFailedError) else str(error)
         msg = f"the C++ compiler does not run ({shlex.join(command)} --version failed)"
-        raise ToolchainError(msg, hint=_HINT, detail=detail) from error
+        raise ToolchainError(msg, hint=_HINT.format(variable=_variable(host)), detail=detail) from error
     lines = version.splitlines()
     if not lines or not target:
         msg = f"{shlex.join(command)} is not a C++ compiler (it prints no version or no target)"
-        raise ToolchainError(msg, hint=_HINT)
-    path, arguments = Path(command[0]).absolute(), tuple(command[1:])
-    return HostCompiler(path=path, identity=lines[0], target=target, found_via=found_via, arguments=arguments)
+        raise ToolchainError(msg, hint=_HINT.format(variable=_variable(host)))
+    return HostCompiler(host.path, lines[0], target, host.found_via, host.arguments, host.launcher)
+
+
+def _variable(host: HostCompiler) -> str:
+    return "CXX" if host.found_via == "PATH" else host.found_via

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpuwheel._environment import tool_variables
 from gpuwheel._resources import resource
 from gpuwheel._run import ProcessFailedError, run
 from gpuwheel.compatibility import load_tables
@@ -92,7 +93,7 @@ def find_link_stubs(platform: str, host: HostCompiler, *, context: Context) -> L
             libstdc++ is not installed.
         CacheError: the cache cannot be written.
     """
-    wanted = _wanted(_policy(platform, host), host, context.environ)
+    wanted = _wanted(_policy(platform, host), host, tool_variables(context.environ))
     digest = wanted.digest
     key = f"stubs-{wanted.policy.tag}-{digest[:32]}"
     found_via = "cache"
