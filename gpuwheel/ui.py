@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
+import textwrap
 import time
 import traceback
 from contextlib import contextmanager
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from gpuwheel.errors import GpuwheelError
     from gpuwheel.model.reporter import Progress
 
-__all__ = ["Painter", "Terminal", "use_colour"]
+__all__ = ["Painter", "Terminal", "use_colour", "wrapped"]
 
 _STYLES = {
     "step": "1;32",
@@ -39,6 +41,7 @@ _STYLES = {
     "title": "1",
 }
 _QUIET_SECONDS = 5.0
+_NARROWEST = 24  # columns of text beside what names a row
 
 
 def use_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
@@ -48,6 +51,19 @@ def use_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
     if environ.get("FORCE_COLOR"):
         return True
     return stream.isatty() and environ.get("TERM") != "dumb"
+
+
+def wrapped(text: str, *, indent: int, stream: TextIO) -> list[str]:
+    """`text` in lines that fit the terminal, all but the first with `indent` blanks ahead.
+
+    It stays one line where `stream` is no terminal: programs read that. Words are never cut. `text` begins in column
+    `indent` and holds no colours.
+    """
+    if not stream.isatty():
+        return [text]
+    width = max(shutil.get_terminal_size().columns - indent, _NARROWEST)
+    first, *others = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    return [first, *(f"{'':<{indent}}{line}" for line in others)]
 
 
 class Painter:

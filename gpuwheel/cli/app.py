@@ -5,6 +5,7 @@ Help and completion of the names need no command's module: `gpuwheel --help` and
 
 from __future__ import annotations
 
+import difflib
 import errno
 import importlib
 import os
@@ -82,6 +83,15 @@ class _LazyCommands(click.Group):
         module, _, name = entry.module.partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in self._entries:
+            close = difflib.get_close_matches(args[0], self._entries, n=1)
+            if close:
+                ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx

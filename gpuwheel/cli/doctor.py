@@ -25,7 +25,7 @@ from gpuwheel.toolchain.index_settings import read_index_settings
 from gpuwheel.toolchain.probe_driver import probe_driver
 from gpuwheel.toolchain.probe_toolkits import probe_toolkits
 from gpuwheel.toolchain.probe_tools import probe_tool
-from gpuwheel.ui import Painter
+from gpuwheel.ui import Painter, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -138,16 +138,26 @@ def _table(checks: Sequence[Check], painter: Painter) -> Iterator[str]:
     """A block per section, a row per check; a problem's fix is the line below it."""
     states = max(len(state.value) for state in State)
     subjects = max(len(check.subject) for check in checks)
+    indent = states + subjects + 6
     section = None
     for check in checks:
         if check.section != section:
             section = check.section
             yield painter.paint("title", section)
-        where = painter.paint("quiet", f"  ({check.where})") if check.where else ""
+        where = f"({check.where})" if check.where else ""
+        found = wrapped(check.found, indent=indent, stream=sys.stdout)
+        if where and len(wrapped(f"{check.found}  {where}", indent=indent, stream=sys.stdout)) == 1:
+            found, where = [f"{check.found}  {painter.paint('quiet', where)}"], ""
         state = painter.paint(check.state.value, f"{check.state.value:<{states}}")
-        yield f"  {state}  {check.subject:<{subjects}}  {check.found}{where}"
+        yield f"  {state}  {check.subject:<{subjects}}  {found[0]}"
+        yield from found[1:]
+        if where:
+            lines = wrapped(where, indent=indent, stream=sys.stdout)
+            yield painter.paint("quiet", "\n".join([f"{'':<{indent}}{lines[0]}", *lines[1:]]))
         if check.fix:
-            yield f"  {'':<{states}}  {'':<{subjects}}  {painter.paint('hint', 'fix:')} {check.fix}"
+            first, *others = wrapped(f"fix: {check.fix}", indent=indent, stream=sys.stdout)
+            yield f"{'':<{indent}}{painter.paint('hint', 'fix:')}{first.removeprefix('fix:')}"
+            yield from others
     yield _verdict(checks, painter)
 
 

@@ -47,10 +47,10 @@ def lock_command(project: Path, settings: tuple[str, ...], *, check: bool) -> No
     terminal = Terminal()
     build = Build(project.resolve(), dict(os.environ), parameters.config_settings(settings), terminal)
     path = project.resolve() / LOCK_FILE
+    lock = read_lock(path) if check else None
     pins = (pin.requirement for pin in build.inputs.pins)
     requirements = [*own_requirements(), *build_requirements(project), *REQUIRED_TOOLS, *pins]
-    if check:
-        lock = read_lock(path)
+    if lock is not None:
         check_inputs(lock, build.inputs)
         check_requirements(lock, requirements)
         click.echo(f"{LOCK_FILE} is up to date")

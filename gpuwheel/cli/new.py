@@ -30,22 +30,20 @@ _ABOUT_EXISTING = "not made from files: gpuwheel init adds gpuwheel to a project
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def _show_templates(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: FBT001 (click's own)
-    del param
-    if not value or ctx.resilient_parsing:
-        return
+def _show_templates(*, as_json: bool) -> None:
     summaries = {**template_summaries(), _EXISTING: _ABOUT_EXISTING}
+    if as_json:
+        templates = [{"name": name, "summary": text} for name, text in summaries.items()]
+        click.echo(json.dumps({"schema": 1, "templates": templates}, indent=2))
+        return
     width = max(map(len, summaries))
     click.echo("\n".join(f"{name:<{width}}  {text}" for name, text in summaries.items()))
-    ctx.exit()
 
 
 @click.command("new")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=click.Path(path_type=Path), required=False)
 @click.option("--template", metavar="NAME", help="Which kind of project.", shell_complete=complete_template)
-@click.option(
-    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_show_templates, help="The templates."
-)
+@click.option("--list", "lists", is_flag=True, help="Show the templates, and make nothing.")
 @click.option("--defaults", is_flag=True, help="Ask nothing: what is not answered here has its default.")
 @data
 @click.option("--data-file", type=_FILE, help="Answers in YAML, the .copier-answers.yml of a project for example.")
@@ -53,9 +51,10 @@ def _show_templates(ctx: click.Context, param: click.Parameter, value: bool) -> 
 @click.option("--dry-run", is_flag=True, help="Show which files there would be; write nothing.")
 @parameters.as_json
 def new_command(  # noqa: PLR0913 (its options)
-    path: Path,
+    path: Path | None,
     *,
     template: str | None,
+    lists: bool,
     defaults: bool,
     data: tuple[str, ...],
     data_file: Path | None,
@@ -75,6 +74,12 @@ def new_command(  # noqa: PLR0913 (its options)
       gpuwheel new my-ops --defaults --data license=MIT --data "archs=8.0 9.0+PTX"
       gpuwheel new --list
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
+    if lists:
+        _show_templates(as_json=as_json)
+        return
+    if path is None:
+        msg = "Missing argument 'PATH'."
+        raise click.UsageError(msg)
     target = Path(os.path.abspath(path))  # noqa: PTH100 (without following links)
     asks = not (defaults or as_json)
     if template == _EXISTING:
@@ -106,7 +111,8 @@ def _report(project: NewProject, painter: Painter, path: Path, *, dry_run: bool)
     yield f"{painter.paint('hint', 'next:')} (in an environment with torch)"
     if path != Path():
         yield f"  cd {shlex.quote(str(path))}"
-    yield "  pip install --editable . --group test"
+    install = shlex.join(["pip", "install", "--editable", ".", *project.test_requirements])
+    yield f"  {install}"
     yield "  pytest"
     if project.is_repository:
         yield '  git add --all && git commit --message "Begin"'

@@ -14,7 +14,7 @@ from gpuwheel.errors import PlanError
 from gpuwheel.model.cells import PYTHON
 from gpuwheel.pipeline import Build
 from gpuwheel.plan import explain
-from gpuwheel.ui import Terminal
+from gpuwheel.ui import Terminal, wrapped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from gpuwheel.model.cells import Decision
 
 __all__ = ["plan_command"]
+
+_INDENT = 4
+"""Columns that further lines of a long one are moved in, more than any first one is."""
 
 
 @click.command("plan")
@@ -39,7 +42,13 @@ def plan_command(project: Path, settings: tuple[str, ...], *, as_json: bool) -> 
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     build = Build(project.resolve(), dict(os.environ), parameters.config_settings(settings), Terminal())
     decisions = build.plan()
-    click.echo(json.dumps(_plan_document(decisions), indent=2) if as_json else explain(decisions))
+    if as_json:
+        click.echo(json.dumps(_plan_document(decisions), indent=2))
+    else:
+        for line in explain(decisions).splitlines():
+            text = line.lstrip()
+            fits = wrapped(text, indent=_INDENT, stream=sys.stdout)
+            click.echo("\n".join([line.removesuffix(text) + fits[0], *fits[1:]]))
     if not any(decision.accepted for decision in decisions):
         sys.exit(PlanError.exit_code)
 

@@ -111,7 +111,7 @@ class _Build:
         images = {(export.symbol, arch): stored for (export, arch), stored in found.items() if stored is not None}
         missing = [pair for pair in wanted if found[pair] is None]
         if missing:
-            label = f"kernel group {self._group.name}: compiling {len(missing)} images"
+            label = f"kernel group {self._group.name}: compiling {len(missing)} image{'s' * (len(missing) != 1)}"
             commands = [self._command(export, arch) for export, arch in missing]
             with (
                 reporter.progress(label, len(missing), unit="image") as progress,

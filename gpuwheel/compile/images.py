@@ -51,7 +51,7 @@ class ImageBuild:
             folders={number: str(folder) for number, folder in self._plan.paths.folders.items()},
             threads=threads,
         )
-        label = f"kernel group {self._plan.group.name}: compiling {len(compiling)} images"
+        label = f"kernel group {self._plan.group.name}: compiling {len(compiling)} image{'s' * (len(compiling) != 1)}"
         built: dict[Program, Stored] = {}
         with (
             run_worker(self._plan.compiler, request) as events,

@@ -105,6 +105,9 @@ def _nearest_arch(arch: Arch, toolkit: CudaToolkit, tables: Tables) -> str | Non
     older = [known for known in toolkit.archs if not known.suffix and known < arch]
     if toolkits_for(tables.cuda, arch) and older:
         return f"'{older[-1]}+PTX' in place of '{arch}' lets drivers compile for it"
+    oldest = min(toolkit.archs)
+    if arch < oldest:
+        return f"leave {arch} out: '{oldest}' is the oldest that cuda {toolkit.version} compiles for"
     close = difflib.get_close_matches(str(arch), [str(known) for known in toolkit.archs], n=1)
     return f"did you mean {close[0]!r}?" if close else None
 

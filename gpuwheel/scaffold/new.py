@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,11 @@ from gpuwheel.scaffold.git import Git, users_environment
 from gpuwheel.scaffold.questions import check_answers, need_copier, refuse_unasked
 from gpuwheel.scaffold.rendering import Rendering, ask, render
 from gpuwheel.scaffold.repository import open_repository
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,6 +58,8 @@ class NewProject:
     """Relative to the project, sorted."""
     is_repository: bool
     """Whether a git repository was begun for it."""
+    test_requirements: tuple[str, ...]
+    """What its dependency group `test` holds: only pip from 25.1 on installs a group by its name."""
 
 
 def make_project(wanted: Wanted, *, cache: Cache, environ: Mapping[str, str]) -> NewProject:
@@ -77,10 +85,11 @@ def make_project(wanted: Wanted, *, cache: Cache, environ: Mapping[str, str]) ->
         asked = render(Rendering(folder, answers, defaults), repository, environ)
         refuse_unasked(given, asked)
         files = tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()))
+        tests = tuple(tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["dependency-groups"]["test"])
         begins = wanted.git and git.top_level(parent) is None
         if begins:
             git("init", "--quiet", "--initial-branch=main", ".", cwd=folder)
-    return NewProject(wanted.target, repository.current.removeprefix("v"), asked, files, begins)
+    return NewProject(wanted.target, repository.current.removeprefix("v"), asked, files, begins, tests)
 
 
 def _refuse_full(target: Path) -> None:

@@ -75,7 +75,7 @@ def read_lock(path: Path) -> Lock:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        msg = f"{path} does not exist, and the build is locked"
+        msg = f"{path} does not exist (expected the lock file that builds are held to)"
         raise LockError(msg, hint="write it: gpuwheel lock") from None
     return parse_lock(data, str(path))
 

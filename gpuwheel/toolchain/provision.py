@@ -70,7 +70,7 @@ def provision_headers(pin: HeadersPin, context: Context) -> tuple[dict[str, byte
     with _index(context) as (index, transport):
         found = index.find(pin.name, pin.files)
         if local_path(found.url) is None:
-            reporter.info(f"cutting the headers out of {found.file.filename}")
+            reporter.info(f"cutting the headers of {pin.requirement} out of its wheel")
             try:
                 return _cut_by_ranges(found, pin, transport), f"{found.index}, by ranges"
             except RangesUnsupportedError as error:

@@ -115,5 +115,5 @@ def test_a_locked_build_without_a_lock(locked_project: LockedProject, tmp_path: 
     project.lock.unlink()
     done = project.hook(f"build_wheel({str(tmp_path)!r})", GPUWHEEL_LOCKED="1")
     assert done.returncode == 12
-    assert "does not exist, and the build is locked" in done.stderr
+    assert "does not exist (expected the lock file" in done.stderr
     assert "gpuwheel lock" in done.stderr

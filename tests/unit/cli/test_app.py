@@ -49,6 +49,12 @@ def test_an_unknown_command_is_a_mistake_of_usage() -> None:
     assert "No such command 'plam'" in result.stderr
 
 
+def test_a_misspelt_command_is_told_the_one_that_was_meant() -> None:
+    result = CliRunner().invoke(main, ["plna"])
+    assert result.exit_code == 2
+    assert "plan" in result.stderr.rpartition("Did you mean")[2]
+
+
 def _complete(words: str) -> list[str]:
     variables = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
     environ = {**os.environ, **variables, "_GPUWHEEL_COMPLETE": "bash_complete"}

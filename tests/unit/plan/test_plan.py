@@ -153,7 +153,8 @@ def test_a_group_that_covers_less_is_a_note(root: Path) -> None:
         ({"archs": archs("11.0")}, ["11.0: cuda 13.0 and newer"], "cuda 12.9 knows 11.0 as '10.1'"),
         ({"archs": archs("8.1")}, ["(it knows 5.0, ", "8.1: no toolkit"], "did you mean '8."),
         ({"archs": archs("9.0f")}, ["archs names 9.0f", "10.0f"], None),
-        ({"archs": archs("3.5+PTX 8.0")}, ["archs names 3.5"], None),
+        ({"archs": archs("3.5+PTX 8.0")}, ["archs names 3.5"], "leave 3.5 out: '5.0' is the oldest"),
+        ({"archs": archs("3.0")}, ["archs names 3.0"], "leave 3.0 out"),
         (
             {"kernels": {"hopper": Kernels(sources=("a.cu",), archs=archs("9.1"))}},
             ["kernels.hopper.archs names 9.1, which cuda 12.9 does not compile for"],

@@ -85,6 +85,22 @@ def test_the_templates_are_shown(gpuwheel: Callable[..., Result]) -> None:
     assert result.exit_code == 0
     shown = [line.split()[0] for line in result.stdout.splitlines()]
     assert sorted(shown) == sorted([*template_names(), "existing"])
+    document = json.loads(gpuwheel("new", "--list", "--json").stdout)
+    jsonschema.validate(document, json.loads(resource("data", "templates.schema.json").read_bytes()))
+    assert [template["name"] for template in document["templates"]] == shown
+
+
+def test_what_is_to_be_typed_next_needs_no_new_pip(tmp_path: Path, gpuwheel: Callable[..., Result]) -> None:
+    """pip installs a dependency group by its name from 25.1 on, and Debian 12 has 23.0."""
+    result = gpuwheel("new", "ops", "--defaults")
+    (install,) = [line for line in result.stdout.splitlines() if "pip install" in line]
+    assert "--group" not in install
+    assert "pytest" in install
+    assert (tmp_path / "ops" / "pyproject.toml").is_file()
+
+
+def test_a_path_or_the_list_is_asked_for(gpuwheel: Callable[..., Result]) -> None:
+    assert gpuwheel("new").exit_code == 2
 
 
 def test_the_shell_completes_templates_and_answers(environ: dict[str, str]) -> None:

@@ -1,8 +1,9 @@
-"""The tutorial of `gpuwheel new`, typed."""
+"""The tutorials, typed: every command must print what the page says."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,8 @@ SOMEBODY = {f"GIT_{role}_{what}": "ada@example.org" for role in ("AUTHOR", "COMM
 pytestmark = [pytest.mark.compiler, pytest.mark.network, pytest.mark.slow, pytest.mark.torch]
 
 
-def test_every_command_prints_what_the_page_says(tmp_path: Path, no_system_cuda: SystemCuda) -> None:
+@pytest.mark.parametrize("page", ["new-project", "first-wheel"])
+def test_every_command_prints_what_the_page_says(page: str, tmp_path: Path, no_system_cuda: SystemCuda) -> None:
     interpreter = find_interpreter("3.11")
     assert interpreter is not None
     release, environ = release_that_pip_finds("2.13.0", "3.11", tmp_path)
@@ -36,9 +38,14 @@ def test_every_command_prints_what_the_page_says(tmp_path: Path, no_system_cuda:
         "PATH": f"{layer.python.parent}:{os.environ['PATH']}",
         "PIP_FIND_LINKS": f"{os.environ.get('PIP_FIND_LINKS', '')} {tmp_path / 'dist'}".strip(),
     }
-    (tmp_path / "work").mkdir()
+    tutorial = ROOT / "docs" / "tutorial"
+    if (tutorial / page).is_dir():
+        shutil.copytree(tutorial / page, tmp_path / "work")
+    else:
+        (tmp_path / "work").mkdir()
 
-    page = (ROOT / "docs" / "tutorial" / "new-project.md").read_text(encoding="utf-8")
-    follow(read_steps(page), tmp_path / "work", reader)
+    steps = read_steps((tutorial / f"{page}.md").read_text(encoding="utf-8"))
+    assert len(steps) > 3
+    follow(steps, tmp_path / "work", reader)
 
     assert not [touch for touch in no_system_cuda.touches() if "nvcc" in touch]
