@@ -78,11 +78,11 @@ def run(  # one keyword per property of a process, all optional
         try:
             stdout, stderr = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired as error:
-            os.killpg(process.pid, signal.SIGKILL)
+            _kill(process)
             msg = f"{words[0]} did not end within {timeout} s"
             raise TimeoutError(msg) from error
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            _kill(process)
             raise
     completed = Completed(words, process.returncode, stdout, stderr)
     if check and completed.returncode != 0:
@@ -126,7 +126,7 @@ def running(
             yield iter(process.stdout)
             process.wait()
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            _kill(process)
             raise
         errors.seek(0)
         stderr = errors.read()
@@ -179,4 +179,10 @@ def run_each(
                 is_over = True
                 for process in started:
                     if process.poll() is None:
-                        os.killpg(process.pid, signal.SIGKILL)
+                        _kill(process)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """End a program and all that it started in its group; it may have ended already."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -46,6 +47,20 @@ def _project(config_settings: _Settings) -> Iterator[Build]:
         raise SystemExit(stop.exit_code) from None
 
 
+def _folder(name: str) -> Path:
+    """Where the result goes; that it takes a file is known before anything compiles.
+
+    Raises:
+        OSError: it does not.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=name):
+            return Path(name)
+    except OSError as error:
+        error.filename = name
+        raise
+
+
 def get_requires_for_build_wheel(config_settings: _Settings = None) -> list[str]:
     """CMake, Ninja and the exact pins of the device compiler (PEP 517)."""
     with _project(config_settings) as build:
@@ -67,26 +82,26 @@ def get_requires_for_build_sdist(config_settings: _Settings = None) -> list[str]
 def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: _Settings = None) -> str:
     """Write `.dist-info` without compiling (PEP 517)."""
     with _project(config_settings) as build:
-        return build.prepare(Path(metadata_directory), editable=False)
+        return build.prepare(_folder(metadata_directory), editable=False)
 
 
 def prepare_metadata_for_build_editable(metadata_directory: str, config_settings: _Settings = None) -> str:
     """Write `.dist-info` without compiling (PEP 660)."""
     with _project(config_settings) as build:
-        return build.prepare(Path(metadata_directory), editable=True)
+        return build.prepare(_folder(metadata_directory), editable=True)
 
 
 def build_sdist(sdist_directory: str, config_settings: _Settings = None) -> str:
     """Collect the sources, with complete metadata (PEP 517)."""
     with _project(config_settings) as build:
-        return build.sdist(Path(sdist_directory))
+        return build.sdist(_folder(sdist_directory))
 
 
 def build_wheel(wheel_directory: str, config_settings: _Settings = None, metadata_directory: str | None = None) -> str:
     """Compile, check and pack the wheel (PEP 517)."""
     del metadata_directory  # the same metadata is made again
     with _project(config_settings) as build:
-        return build.wheel(Path(wheel_directory))
+        return build.wheel(_folder(wheel_directory))
 
 
 def build_editable(
@@ -95,4 +110,4 @@ def build_editable(
     """Compile and pack an editable wheel: the Python files stay where they are (PEP 660)."""
     del metadata_directory  # the same metadata is made again
     with _project(config_settings) as build:
-        return build.editable(Path(wheel_directory))
+        return build.editable(_folder(wheel_directory))

@@ -40,7 +40,11 @@ def atomic_file(path: Path) -> Iterator[HashedFile]:
     Raises:
         OSError: the folder cannot be written, or the disk is full.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        error.filename = os.fspath(path)  # nobody knows the temporary name
+        raise
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -50,6 +54,8 @@ def atomic_file(path: Path) -> Iterator[HashedFile]:
         # mkstemp makes the file private to the user; a wheel is for everybody, whatever the umask.
         temporary.chmod(0o644)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in {None, name}:
+            error.filename, error.filename2 = os.fspath(path), None
         raise

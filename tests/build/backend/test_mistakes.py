@@ -169,13 +169,16 @@ def compiling(project: Project, out: Path, cache: Path) -> Iterator[subprocess.P
         yield build
 
 
-def test_an_interrupt_leaves_nothing_half_written(project: Project, tmp_path: Path, fresh_cache: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_leaves_nothing_half_written(
+    project: Project, tmp_path: Path, fresh_cache: Path, number: signal.Signals, status: int
+) -> None:
     out = tmp_path / "out"
     out.mkdir()
     with compiling(project, out, fresh_cache) as build:
-        build.send_signal(signal.SIGINT)
+        build.send_signal(number)
         rest = build.stdout.read() if build.stdout else ""
-    assert build.returncode == 130, rest
+    assert build.returncode == status, rest
     assert "Traceback" not in rest
     assert not list(out.iterdir())
     scratch = [path for path in (fresh_cache / "v1" / "tmp").iterdir() if not path.name.endswith(".lock")]
