@@ -186,6 +186,25 @@ class Cache:
             if not os.path.lexists(target) or check(target) is not None:
                 raise
 
+    def note(self, name: str) -> bytes | None:
+        """What was noted under `name`: small, and no loss if it is gone."""
+        try:
+            return (self.root / "notes" / f"{name}.json").read_bytes()
+        except OSError:
+            return None
+
+    def keep_note(self, name: str, data: bytes) -> None:
+        """Note `data` under `name`, where the cache can be written."""
+        folder = self.root / "notes"
+        temporary = folder / f".{name}.{secrets.token_hex(8)}"
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                temporary.write_bytes(data)
+                temporary.replace(folder / f"{name}.json")
+            finally:
+                temporary.unlink(missing_ok=True)
+
     def remove(self, kind: Kind, key: str) -> None:
         """Forget what is under `key`.
 

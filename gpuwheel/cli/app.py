@@ -35,6 +35,7 @@ _COMMANDS = {
     "new": _Entry("gpuwheel.cli.new:new_command", "Make a project of GPU operators from a template."),
     "update": _Entry("gpuwheel.cli.update:update_command", "Bring a later template into a project made by new."),
     "init": _Entry("gpuwheel.cli.init:init_command", "Add gpuwheel to a project that builds by setup.py."),
+    "dev": _Entry("gpuwheel.cli.dev:dev_command", "Compile what changed, for this GPU, beside the sources."),
     "plan": _Entry("gpuwheel.cli.plan:plan_command", "Which wheels a project gives, and why not others."),
     "doctor": _Entry(
         "gpuwheel.cli.doctor:doctor_command", "What a build would use on this machine, and what stops it."

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["available_memory", "nvcc_jobs"]
+from gpuwheel.compile.files import write_if_changed
+
+__all__ = ["available_memory", "kept_pool", "nvcc_jobs"]
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")  # version 2, which containers see as their own
@@ -27,6 +29,16 @@ def available_memory() -> int | None:
 def nvcc_jobs(jobs: int, per_job: int, available: int | None) -> int:
     """At most `jobs`, of `per_job` bytes each; one at least, for it may still fit."""
     return jobs if available is None else max(1, min(jobs, available // per_job))
+
+
+def kept_pool(note: Path, pool: int) -> int:
+    """`pool`, or the smaller one that was noted in the file `note`: it only ever shrinks."""
+    try:
+        noted = int(note.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        noted = pool
+    write_if_changed(note, str(min(pool, noted)).encode())
+    return min(pool, noted)
 
 
 def _number(path: Path) -> int | None:

@@ -19,6 +19,7 @@ from gpuwheel.config.model import Mode
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.cells import PYTHON
 from gpuwheel.model.findings import Severity
+from gpuwheel.pipeline.dev import build_in_place
 from gpuwheel.pipeline.editable import build_editable
 from gpuwheel.pipeline.embed import EmbedBuild
 from gpuwheel.pipeline.kernels import KernelsBuild
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.cells import Cell, Decision
     from gpuwheel.model.findings import Finding
     from gpuwheel.model.reporter import Reporter
+    from gpuwheel.pipeline.dev import DevBuild
     from gpuwheel.pipeline.session import ModeBuild
     from gpuwheel.toolchain import Context
     from gpuwheel.toolchain.lock_check import BuildInputs
@@ -56,6 +58,10 @@ _MODES: Mapping[str, Callable[[Session], ModeBuild]] = {
     **{mode.value: build for mode, build in _WITH_HOST_CODE.items()},
     Mode.KERNELS.value: KernelsBuild,
     PYTHON: PythonBuild,
+}
+_DEVELOPED: Mapping[str, Callable[[Session], EmbedBuild | NvccBuild | KernelsBuild]] = {
+    **{mode.value: build for mode, build in _WITH_HOST_CODE.items()},
+    Mode.KERNELS.value: KernelsBuild,
 }
 
 
@@ -218,6 +224,15 @@ class Build:
         self._check_platform()
         self._hold_to_lock()
         return build_editable(self._session, self._mode, out, self._requirements)
+
+    def develop(self) -> DevBuild:
+        """Compile what changed since the last time, and put it beside the sources."""
+        self._check_platform()
+        if self.cell.mode == PYTHON:
+            msg = f"{self.config.project.name} has no extensions (found none, expected something to compile)"
+            raise ConfigError(msg, hint="pip install -e . is all that it needs")
+        self._hold_to_lock()
+        return build_in_place(self._session, _DEVELOPED[self.cell.mode](self._session))
 
     @cached_property
     def _lock(self) -> Lock | None:

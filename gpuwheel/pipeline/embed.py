@@ -92,6 +92,17 @@ class EmbedBuild:
         with self._cache.workspace(f"presets {self._config.project.root}") as work:
             return self._own_settings(self._project(toolchain, work), toolchain, work)
 
+    @contextmanager
+    def prepared(self, work: Path) -> Iterator[inner.ConfigSettings]:
+        """What CMake is configured with in `work`, where its project is written and the kernels are compiled."""
+        toolchain = self._toolchain()
+        project = self._project(toolchain, work)
+        if self._config.settings.cmake is not None:
+            yield self._own_settings(project, toolchain, work)
+        else:
+            write_project(project, work / "project")
+            yield self._settings(toolchain, work)
+
     def _project(self, toolchain: Toolchain, work: Path) -> HostProject:
         """What CMake is to make, with the kernels compiled."""
         groups = self._compile_kernels(toolchain, work / "kernels")
@@ -131,16 +142,16 @@ class EmbedBuild:
         doing = "linking host code, which did not change," if project.objects else "compiling host code"
         self._reporter.step(f"{doing} with {host.identity}")
         write_project(project, work / "project")
-        settings = inner.host_settings(
-            self._config.inner,
-            project=work / "project",
-            build=work / "build",
-            host=host,
-            jobs=self._jobs,
-        )
+        settings = self._settings(toolchain, work)
         wheel = inner.build_wheel(self._session.inside, out, settings, editable=editable)
         self._cache.check_handed_out()
         return wheel
+
+    def _settings(self, toolchain: Toolchain, work: Path) -> inner.ConfigSettings:
+        """Those of the generated project."""
+        return inner.host_settings(
+            self._config.inner, project=work / "project", build=work / "build", host=toolchain.host, jobs=self._jobs
+        )
 
     def _link_once(self, project: HostProject, toolchain: Toolchain, work: Path, out: Path) -> Path:
         """The same wheel, with libraries or objects from the cache if the same ones were made before."""

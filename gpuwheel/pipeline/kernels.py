@@ -78,6 +78,10 @@ class KernelsBuild:
             expected = Expected(torch_floor=session.cell.torch_floor, with_kernels=(), build_folders=())
             yield Compiled(wheel, expected, self._sbom(toolchain))
 
+    def files(self, work: Path) -> dict[str, bytes]:
+        """What the wheel holds beside Python files of the project's, by path; compiled in `work`."""
+        return self._files(self._compile(self._toolchain(), work / "kernels"))
+
     @property
     def _extensions(self) -> Mapping[str, Extension]:
         return self._session.config.settings.extensions

@@ -13,7 +13,7 @@ from gpuwheel.compile import inner
 from gpuwheel.compile.host import shipped_headers
 from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.manifest import write_manifest
-from gpuwheel.compile.memory import available_memory, nvcc_jobs
+from gpuwheel.compile.memory import available_memory, kept_pool, nvcc_jobs
 from gpuwheel.compile.nvcc import NvccProject, library_file, nvcc_manifest, write_nvcc_project
 from gpuwheel.compile.own_cmake import write_setup
 from gpuwheel.compile.recipes import nvcc_recipe
@@ -151,6 +151,21 @@ class NvccBuild:
             self._kernel_trees(toolchain) as trees,
         ):
             return self._own_settings(self._project(toolchain, work), work, trees)
+
+    @contextmanager
+    def prepared(self, work: Path) -> Iterator[inner.ConfigSettings]:
+        """What CMake is configured with in `work`, where its project is written."""
+        toolchain = self._toolchain()
+        project = self._project(toolchain, work)
+        # How many of nvcc there is memory for changes from hour to hour, and CMake would configure anew each time.
+        pool = kept_pool(work / "pool", project.pool)
+        project = replace(project, pool=pool)
+        if self._session.config.settings.cmake is not None:
+            with self._kernel_trees(toolchain) as trees:
+                yield self._own_settings(project, work, trees)
+        else:
+            write_nvcc_project(project, work / "project")
+            yield self._settings(work / "project", toolchain, work)
 
     def _own_settings(self, project: NvccProject, work: Path, trees: Path) -> inner.ConfigSettings:
         config = self._session.config
