@@ -166,7 +166,9 @@ def _watch(turns: _Turns, root: Path, answer: Any, *, as_json: bool) -> None:  #
     while True:
         watched.look()
         try:
-            _say(turns.run(), root, answer, as_json=as_json)
+            turn = turns.run()
+            watched.know(turn.built.changed)
+            _say(turn, root, answer, as_json=as_json)
         except GpuwheelError as error:
             terminal.error(error)
         terminal.info("waiting for a change (Ctrl-C ends it)")
@@ -178,7 +180,7 @@ def _watch(turns: _Turns, root: Path, answer: Any, *, as_json: bool) -> None:  #
 def _say(turn: _Turn, root: Path, answer: Any, *, as_json: bool) -> None:  # noqa: ANN401 (a stream)
     if as_json:
         document = _document(turn, root)
-        answer.write(json.dumps(document, indent=None if answer.isatty() else 2) + "\n")
+        answer.write(json.dumps(document) + "\n")  # a line each: with --watch there are several
         answer.flush()
         return
     painter = Painter(answer, os.environ)

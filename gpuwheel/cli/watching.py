@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["Watched"]
 
@@ -27,6 +31,11 @@ class Watched:
     def look(self) -> None:
         """What is there now is known."""
         self._seen = self._states()
+
+    def know(self, paths: Iterable[Path]) -> None:
+        """What a build wrote is known; what somebody else changed meanwhile is not."""
+        states = self._states()
+        self._seen |= {str(path): states[str(path)] for path in paths if str(path) in states}
 
     def wait(self) -> list[Path]:
         """Return when something is not as it was, and nothing changes any more: editors and git write many files."""
