@@ -8,8 +8,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from gpuwheel.cli import parameters
+from gpuwheel.config.model import TorchAbi
 from gpuwheel.errors import PlanError
 from gpuwheel.model.cells import PYTHON
 from gpuwheel.pipeline import Build
@@ -19,7 +22,8 @@ from gpuwheel.ui import Terminal, wrapped
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gpuwheel.model.cells import Decision
+    from gpuwheel.config import LoadedConfig
+    from gpuwheel.model.cells import Cell, Decision
 
 __all__ = ["plan_command"]
 
@@ -43,7 +47,7 @@ def plan_command(project: Path, settings: tuple[str, ...], *, as_json: bool) -> 
     build = Build(project.resolve(), dict(os.environ), parameters.config_settings(settings), Terminal())
     decisions = build.plan()
     if as_json:
-        click.echo(json.dumps(_plan_document(decisions), indent=2))
+        click.echo(json.dumps(_plan_document(decisions, build.config), indent=2))
     else:
         for line in explain(decisions).splitlines():
             text = line.lstrip()
@@ -53,7 +57,7 @@ def plan_command(project: Path, settings: tuple[str, ...], *, as_json: bool) -> 
         sys.exit(PlanError.exit_code)
 
 
-def _plan_document(decisions: tuple[Decision, ...]) -> dict[str, Any]:
+def _plan_document(decisions: tuple[Decision, ...], config: LoadedConfig) -> dict[str, Any]:
     """The plan for machines, schema 1 (`data/plan.schema.json`)."""
     return {
         "schema": 1,
@@ -67,7 +71,9 @@ def _plan_document(decisions: tuple[Decision, ...]) -> dict[str, Any]:
                 "mode": decision.cell.mode,
                 "cuda": str(decision.cell.cuda) if decision.cell.mode != PYTHON else None,
                 "archs": [str(target) for target in decision.cell.archs],
-                "torch": f">={decision.cell.torch_floor}",
+                "torch": _torch(decision.cell, config),
+                "python_tag": decision.cell.python_tag,
+                "requires_python": config.project.requires_python,
                 "driver": f">={decision.cell.driver_floor}" if decision.cell.mode != PYTHON else None,
                 "platform": decision.cell.platform,
                 "coverage": [{"device": str(row.device), "served_by": row.served_by} for row in decision.coverage],
@@ -75,3 +81,12 @@ def _plan_document(decisions: tuple[Decision, ...]) -> dict[str, Any]:
             for decision in decisions
         ],
     }
+
+
+def _torch(cell: Cell, config: LoadedConfig) -> str | None:
+    """Which torch the wheel will ask for: as the project states it, else as gpuwheel writes it."""
+    stated = [Requirement(text) for text in config.project.dependencies or ()]
+    found = [one for one in stated if canonicalize_name(one.name) == "torch"]
+    if found:
+        return str(found[0].specifier)
+    return None if cell.torch == TorchAbi.NONE.value else str(config.settings.torch)

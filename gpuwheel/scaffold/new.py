@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name, is_normalized_name
 
 from gpuwheel.errors import ScaffoldError
 from gpuwheel.scaffold.git import Git, users_environment
+from gpuwheel.scaffold.leftovers import clear_leftovers, leftover_prefix
 from gpuwheel.scaffold.questions import check_answers, need_copier, refuse_unasked
 from gpuwheel.scaffold.rendering import Rendering, ask, render
 from gpuwheel.scaffold.repository import open_repository
@@ -134,9 +135,13 @@ def _named_errors(target: Path) -> Iterator[None]:
 def _staged(target: Path, *, write: bool) -> Iterator[Path]:
     """A folder of the target's name to write into, which takes the target's place at the end of the block.
 
-    Nothing is left of it after an error or an interrupt, nor where `write` is not set.
+    Nothing is left of it after an error or an interrupt, nor where `write` is not set. What a killed process left
+    beside the target goes at the next call.
     """
-    with TemporaryDirectory(prefix=f".{target.name}.", dir=_existing(target) if write else None) as scratch:
+    beside = _existing(target) if write else None
+    if beside is not None:
+        clear_leftovers(beside)
+    with TemporaryDirectory(prefix=leftover_prefix(), dir=beside) as scratch:
         folder = Path(scratch, target.name)
         folder.mkdir()
         yield folder

@@ -99,7 +99,8 @@ def _facts() -> dict[str, list[str]]:
     archs = {arch for toolkit in load_tables().cuda.values() for arch in toolkit.archs}
     return {
         "_keywords": sorted(keyword.kwlist),
-        "_standard_modules": sorted(sys.stdlib_module_names),
+        # `test` is in every Python and not in that list: a package of the name would seldom be found.
+        "_standard_modules": sorted({*sys.stdlib_module_names, "test"}),
         "_known_archs": [str(arch) for arch in sorted(archs)],
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import jsonschema
@@ -100,3 +101,38 @@ def test_a_mistake_is_a_message_and_an_exit_code(project: Path) -> None:
 
 def test_settings_need_a_value(project: Path) -> None:
     assert CliRunner().invoke(main, ["plan", str(project), "-C", "gpuwheel.archs"]).exit_code == 2
+
+
+NVCC = """
+mode = "nvcc"
+abi = "{abi}"
+python = "{python}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("abi", "python", "torch", "asked", "tag"),
+    [
+        ("exact", "version", "==2.13.*", "==2.13.*", f"cp3{sys.version_info.minor}-cp3{sys.version_info.minor}"),
+        ("stable", "none", ">=2.11", ">=2.11", "py3-none"),
+        ("none", "abi3", None, None, "cp310-abi3"),
+        ("none", "none", None, None, "py3-none"),
+    ],
+)
+def test_the_document_says_what_the_wheel_will_say(
+    project: Path, abi: str, python: str, torch: str | None, asked: str | None, tag: str
+) -> None:
+    text = PYPROJECT.replace("[tool.gpuwheel]", f'[tool.gpuwheel]\ntorch = "{torch}"' if torch else "[tool.gpuwheel]")
+    text = text.replace('[tool.gpuwheel.kernels.k]\nsources = ["k.cu"]\n', "").replace('kernels = ["k"]\n', "")
+    (project / "pyproject.toml").write_text(text + NVCC.format(abi=abi, python=python), encoding="utf-8")
+    document = json.loads(CliRunner().invoke(main, ["plan", str(project), "--json"]).stdout)
+    jsonschema.validate(document, json.loads(resource("data", "plan.schema.json").read_text(encoding="utf-8")))
+    cell = document["cells"][0]
+    assert (cell["torch"], cell["python_tag"], cell["requires_python"]) == (asked, tag, ">=3.10")
+
+
+def test_dependencies_that_the_project_states_are_what_the_wheel_says(project: Path) -> None:
+    stated = PYPROJECT.replace('dynamic = ["dependencies"]', 'dependencies = ["Torch>=2.10,<3"]')
+    (project / "pyproject.toml").write_text(stated, encoding="utf-8")
+    (cell,) = json.loads(CliRunner().invoke(main, ["plan", str(project), "--json"]).stdout)["cells"]
+    assert set(cell["torch"].split(",")) == {">=2.10", "<3"}

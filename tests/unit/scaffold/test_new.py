@@ -187,6 +187,10 @@ INVALID = [
     ("package_name", "torch", "would hide a module that the project uses"),
     ("package_name", "gpuwheel", "would hide a module that the project uses"),
     ("package_name", "operators", "would hide a module that the project uses"),
+    ("package_name", "pip", "would hide a module that the project uses"),
+    ("package_name", "test", "would hide a module of Python"),
+    ("package_name", "json", "would hide a module of Python"),
+    ("package_name", "class", "is a keyword of Python"),
     ("archs", "8.0,9.0", "are no compute capabilities"),
     ("archs", "sm_90", "are no compute capabilities"),
     ("archs", "9.0 +PTX", "are no compute capabilities"),
@@ -215,10 +219,33 @@ def test_an_interrupt_leaves_nothing(environ: dict[str, str], tmp_path: Path) ->
         text=True,
     ) as process:
         deadline = time.monotonic() + 30
-        while not list(tmp_path.glob(".ops.*")) and time.monotonic() < deadline:
+        while not list(tmp_path.glob(".gpuwheel-new-*")) and time.monotonic() < deadline:
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
     assert process.returncode != 0
     assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_goes_at_the_next_call(environ: dict[str, str], tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "gpuwheel", "new", "ops", "--defaults"]
+    quiet = {"cwd": tmp_path, "env": environ, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(words, **quiet) as process:
+        deadline = time.monotonic() + 30
+        while not list(tmp_path.glob(".gpuwheel-new-*")) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.kill()
+    assert len(list(tmp_path.glob(".gpuwheel-new-*"))) == 1
+    others = tmp_path / ".gpuwheel-new-00-1-abc"  # of another machine on this disk
+    others.mkdir()
+    made = subprocess.run(words, cwd=tmp_path, env=environ, check=False, capture_output=True, text=True)  # noqa: TID251
+    assert made.returncode == 0, made.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == [others.name, "ops"]
+
+
+@pytest.mark.parametrize("length", [230, 255, 300])
+def test_a_long_name_is_a_name_or_an_error(length: int, gpuwheel: Callable[..., Result]) -> None:
+    result = gpuwheel("new", "a" * length, "--defaults")
+    assert result.exit_code in {0, 13, 15}, result.output  # made, refused, too long for the disk
+    assert "Traceback" not in result.output
