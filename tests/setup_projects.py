@@ -58,7 +58,7 @@ class Project:
 
     def init(self, *options: str) -> Result:
         """Call the command."""
-        return CliRunner().invoke(main, ["init", *options, str(self.root)])
+        return CliRunner().invoke(main, ["init", str(self.root), *options])
 
     def adopted(self) -> dict[str, Any]:
         """Call the command, which must succeed, and read pyproject.toml; the plan must accept it."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from gpuwheel.adopt.cmake import CMAKE_FILE, record_cmake
 from gpuwheel.adopt.document import parse_pyproject, render_pyproject
 from gpuwheel.adopt.leftover import Leftover
 from gpuwheel.adopt.proposal import Proposal, default_toolkit, newest_torch, propose
 from gpuwheel.adopt.recording import Machine, SetupRecord, read_setup
 
 __all__ = [
+    "CMAKE_FILE",
     "Leftover",
     "Machine",
     "Proposal",
@@ -17,5 +19,6 @@ __all__ = [
     "parse_pyproject",
     "propose",
     "read_setup",
+    "record_cmake",
     "render_pyproject",
 ]

@@ -14,14 +14,16 @@ from gpuwheel.config.model import Mode, PythonAbi, TorchAbi
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from gpuwheel.adopt.cmake import CMakeProject
     from gpuwheel.adopt.headers import Interface
     from gpuwheel.adopt.leftover import Leftover
     from gpuwheel.adopt.recording import RecordedExtension, SetupRecord
     from gpuwheel.model.archs import ArchTarget
 
-__all__ = ["AdoptedExtension", "adopt_extension"]
+__all__ = ["AdoptedExtension", "adopt_extension", "cmake_extension"]
 
 _CUDA_SUFFIX = ".cu"
+_NAMED = "an extension is named by its import path, for example my_ops._C"
 _UNUSED = {
     "runtime_library_dirs": "gpuwheel writes the search path of CUDA's libraries; other folders are of one machine",
     "extra_objects": "gpuwheel compiles sources: add what the object was compiled from",
@@ -40,8 +42,10 @@ class AdoptedExtension:
     interface: Interface
     sources: tuple[str, ...]
     """Relative to the project."""
-    targets: tuple[ArchTarget, ...]
-    """Architectures that its options name; empty where they name none."""
+    targets: Mapping[str, tuple[ArchTarget, ...]]
+    """Architectures that its options name, by the compute capability of the GPU that setup.py was told of."""
+    everywhere: bool
+    """Whether there is such an extension for every GPU."""
     packages: tuple[str, ...]
     """Distributions with headers that it includes."""
 
@@ -56,10 +60,9 @@ def adopt_extension(
 ) -> tuple[AdoptedExtension | None, list[Leftover]]:
     """The table of one extension, and what is left of it; no table where there is nothing to compile."""
     paths = ExtensionPaths(record, extension)
-    prefix = record.keywords.get("ext_package")
-    name = f"{prefix}.{extension.name}" if prefix else extension.name
-    if not all(part.isidentifier() for part in name.split(".")):
-        paths.leave(name, "an extension is named by its import path, for example my_ops._C")
+    name = _import_path(record, extension)
+    if name is None:
+        paths.leave(extension.name, _NAMED)
         return None, paths.left
     sources = paths.sources()
     if not sources:
@@ -68,6 +71,9 @@ def adopt_extension(
     words = _option_words(extension)
     options = {compiler: sort_options(words[compiler], compiler) for compiler in words}
     _note_left(paths, options)
+    if _differs(extension):
+        advice = "setup.py says so by the GPU that it finds: what is here is for the first that it was told of"
+        paths.leave(f"{extension.name} for {', '.join(extension.variants)}", advice, search=extension.name)
     folders = [folder for compiler in ("cxx", "nvcc") for folder in options[compiler].include_dirs]
     include_dirs = paths.include_dirs([*extension.texts("include_dirs"), *folders])
     interface = interface_of(
@@ -90,10 +96,54 @@ def adopt_extension(
         table={key: value for key, value in table.items() if value},
         interface=interface,
         sources=tuple(sources),
-        targets=options["nvcc"].targets,
+        targets=_targets(extension),
+        everywhere=extension.everywhere,
         packages=tuple(dict.fromkeys(package.partition("/")[0] for package in paths.packages)),
     )
     return found, paths.left
+
+
+def cmake_extension(
+    record: SetupRecord, extension: RecordedExtension, project: CMakeProject
+) -> tuple[AdoptedExtension | None, list[Leftover]]:
+    """The table of an extension whose sources a `CMakeLists.txt` names."""
+    paths = ExtensionPaths(record, extension)
+    name = _import_path(record, extension)
+    if name is None:
+        paths.leave(extension.name, _NAMED)
+        return None, paths.left
+    interface = project.interface
+    table = {
+        "mode": Mode.NVCC.value,
+        "abi": interface.torch.value if interface.torch is not TorchAbi.STABLE else None,
+        "python": interface.python.value if interface.python is not PythonAbi.NONE else None,
+    }
+    kept = {key: value for key, value in table.items() if value}
+    return AdoptedExtension(name, kept, interface, (), {}, extension.everywhere, ()), paths.left
+
+
+def _import_path(record: SetupRecord, extension: RecordedExtension) -> str | None:
+    """An import path, "package._C"; `None` where its name is none."""
+    prefix = record.keywords.get("ext_package")
+    name = f"{prefix}.{extension.name}" if prefix else extension.name
+    return name if all(part.isidentifier() for part in name.split(".")) else None
+
+
+def _targets(extension: RecordedExtension) -> dict[str, tuple[ArchTarget, ...]]:
+    variants = extension.variants or {"": extension}
+    return {device: sort_options(_option_words(each)["nvcc"], "nvcc").targets for device, each in variants.items()}
+
+
+def _differs(extension: RecordedExtension) -> bool:
+    """Whether something else than architectures depends on the GPU of the machine."""
+
+    def rest(each: RecordedExtension) -> tuple[object, ...]:
+        words = _option_words(each)
+        options = [sort_options(words[compiler], compiler) for compiler in words]
+        kept = tuple(tuple(sorted({*found.kept, *found.defines})) for found in options)
+        return (*kept, *(tuple(sorted(each.texts(key))) for key in ("sources", "include_dirs", "libraries")))
+
+    return len({rest(each) for each in extension.variants.values()}) > 1
 
 
 def _option_words(extension: RecordedExtension) -> dict[Compiler, list[str]]:

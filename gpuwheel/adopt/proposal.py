@@ -11,7 +11,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from gpuwheel.adopt.extensions import AdoptedExtension, adopt_extension
+from gpuwheel.adopt.cmake import CMAKE_FILE, cmake_project, with_targets
+from gpuwheel.adopt.extensions import AdoptedExtension, adopt_extension, cmake_extension
+from gpuwheel.adopt.failures import switches
 from gpuwheel.adopt.leftover import Leftover
 from gpuwheel.adopt.metadata import ProjectTable, project_table
 from gpuwheel.config.build_system import build_requirements
@@ -19,19 +21,22 @@ from gpuwheel.config.defaults import defaults_for
 from gpuwheel.config.model import Mode, TorchAbi
 from gpuwheel.config.variables import parse_arch_list
 from gpuwheel.errors import ConfigError
+from gpuwheel.model.archs import ArchTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from gpuwheel.adopt.cmake import CMakeProject
     from gpuwheel.adopt.recording import SetupRecord
     from gpuwheel.compatibility import Tables
-    from gpuwheel.model.archs import ArchTarget
+    from gpuwheel.model.archs import Arch
     from gpuwheel.model.versions import MinorVersion
 
 __all__ = ["Proposal", "default_toolkit", "newest_torch", "propose"]
 
 _SETUPTOOLS = {"cmake", "ninja", "packaging", "pip", "setuptools", "torch", "wheel"}
+_SCM = 'in [tool.scikit-build.metadata.version]: provider = "scikit_build_core.metadata.setuptools_scm"'
 _ROCM = re.compile(r"torch\.version\.hip|ROCM_HOME|HIP_HOME|IS_HIP_EXTENSION|hipify")
 
 
@@ -46,6 +51,8 @@ class Proposal:
     extensions: tuple[AdoptedExtension, ...]
     sources: Mapping[str, Mapping[str, Any]]
     """`[tool.gpuwheel.sources]`."""
+    archs: Mapping[str, tuple[ArchTarget, ...]]
+    """What setup.py names for extensions with device code; empty where it names none."""
     leftovers: tuple[Leftover, ...]
 
 
@@ -79,11 +86,15 @@ def propose(record: SetupRecord, pyproject: Mapping[str, Any], tables: Tables) -
         ConfigError: there is no extension to build.
     """
     left: list[Leftover] = []
-    extensions = _extensions(record, left)
+    record, cmake = _with_cmake(record)
+    extensions = _extensions(record, cmake, left)
+    if cmake is not None and any(extension.sources for extension in extensions):
+        cmake = None
+    left += cmake.left if cmake else ()
     uses_torch = any(extension.interface.torch is not TorchAbi.NONE for extension in extensions)
     packages = list(dict.fromkeys(package for extension in extensions for package in extension.packages))
     project = project_table(record, pyproject, _compiled_files(extensions), uses_torch=uses_torch)
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = {"cmake": cmake.file} if cmake else {}
     cuda = {found.import_path: _archs_of(record, found) for found in extensions if found.cuda_sources}
     common = _known(_common_archs(cuda.values()), tables)
     if common:
@@ -107,6 +118,7 @@ def propose(record: SetupRecord, pyproject: Mapping[str, Any], tables: Tables) -
         settings=settings,
         extensions=tuple(_linked(extension, tables) for extension in extensions),
         sources=own,
+        archs=cuda,
         leftovers=tuple(sorted(set(left), key=_order)),
     )
 
@@ -116,19 +128,45 @@ def _order(leftover: Leftover) -> tuple[str, int, str]:
     return file, int(line or 0), leftover.what
 
 
-def _extensions(record: SetupRecord, left: list[Leftover]) -> list[AdoptedExtension]:
+def _with_cmake(record: SetupRecord) -> tuple[SetupRecord, CMakeProject | None]:
+    """The `CMakeLists.txt` of a project that leaves its extensions to it, and the record with the extensions."""
+    bare = [extension for extension in record.extensions if not extension.attributes.get("sources")]
+    says = record.file == CMAKE_FILE or any("cmake" in line.lower() for line in record.lines)
+    if not bare and (record.extensions or not says):
+        return record, None
+    project = cmake_project(record)
+    return (with_targets(record, project) if project and not record.extensions else record), project
+
+
+def _extensions(record: SetupRecord, cmake: CMakeProject | None, left: list[Leftover]) -> list[AdoptedExtension]:
     found: dict[str, AdoptedExtension] = {}
     for extension in record.extensions:
-        adopted, rest = adopt_extension(record, extension)
+        bare = cmake is not None and not extension.attributes.get("sources")
+        adopted, rest = (
+            cmake_extension(record, extension, cmake) if bare and cmake else adopt_extension(record, extension)
+        )
         left += rest
         if adopted is not None:
             found[adopted.import_path] = adopted
+    if cmake is not None and any(extension.sources for extension in found.values()):
+        for name in [name for name, extension in found.items() if not extension.sources]:
+            advice = f"{cmake.file} makes it, and setup.py the others: gpuwheel takes sources from one of the two"
+            left.append(Leftover(record.place_of(name, record.place), name, advice))
+            del found[name]
     if not found:
         reasons = "".join(f"\n{each.place}: {each.what}: {each.advice}" for each in left).strip()
-        msg = f"{record.place} gives setup() no extension that gpuwheel could build (found {len(record.extensions)})"
-        hint = "set what makes setup.py build its extensions, for example FORCE_CUDA=1 gpuwheel init"
-        raise ConfigError(msg, hint=hint, detail=reasons or None)
+        msg = f"{record.place} gives no extension that gpuwheel could build (found {len(record.extensions)})"
+        raise ConfigError(msg, hint=_how_to_ask(record), detail=reasons or None)
     return [found[name] for name in sorted(found)]
+
+
+def _how_to_ask(record: SetupRecord) -> str:
+    """What makes a setup.py build its extensions."""
+    named = switches("\n".join(record.lines))
+    looks = f" (it looks for {', '.join(named)})" if named else ""
+    flag = next((name for name in named if name.startswith("--")), None)
+    example = f"gpuwheel init -- {flag}" if flag else f"{next(iter(named), 'FORCE_CUDA')}=1 gpuwheel init"
+    return f"set what makes setup.py build its extensions, for example {example}{looks}"
 
 
 def _compiled_files(extensions: Iterable[AdoptedExtension]) -> tuple[str, ...]:
@@ -137,12 +175,29 @@ def _compiled_files(extensions: Iterable[AdoptedExtension]) -> tuple[str, ...]:
 
 
 def _archs_of(record: SetupRecord, extension: AdoptedExtension) -> tuple[ArchTarget, ...]:
-    """What an extension is compiled for. Empty: for what gpuwheel takes by itself."""
-    asked = any(note.kind == "asks" for note in record.notes)
-    targets = extension.targets
-    if asked and {str(target.arch).rstrip("af") for target in targets} <= {record.device}:
-        targets = ()
-    return targets or (tuple(sorted(parse_arch_list(record.arch_list))) if record.arch_list else ())
+    """What an extension is compiled for. Empty: for what gpuwheel takes by itself.
+
+    Where setup.py asks for the GPU of the machine, that is what it says for all the GPUs that it was told of; if for
+    each of them that is the GPU itself, it names none.
+    """
+    said = {device: targets for device, targets in extension.targets.items() if targets}
+    if not said:
+        said = {device: _listed(text) for device, text in record.arch_lists.items()}
+    own = all({str(each.arch) for each in found} == {device} for device, found in said.items())
+    if extension.everywhere and own and record.asks_gpu:
+        return ()
+    merged: dict[Arch, bool] = {}
+    for target in (target for targets in said.values() for target in targets):
+        merged[target.arch] = merged.get(target.arch, False) or target.ptx
+    return tuple(ArchTarget(arch, ptx=merged[arch]) for arch in sorted(merged))
+
+
+def _listed(text: str) -> tuple[ArchTarget, ...]:
+    """What a TORCH_CUDA_ARCH_LIST says; nothing where it is none."""
+    try:
+        return tuple(sorted(parse_arch_list(text)))
+    except ConfigError:
+        return ()
 
 
 def _common_archs(archs: Iterable[tuple[ArchTarget, ...]]) -> tuple[ArchTarget, ...]:
@@ -236,6 +291,11 @@ def _deeds(record: SetupRecord) -> Iterable[Leftover]:
         if note.kind == "writes":
             advice = "gpuwheel does not run setup.py: keep the file in the project, or write it before the build"
             yield Leftover(note.place, f"writes {note.what.removeprefix(f'{record.root}/')}", advice)
+        elif note.kind == "version":
+            yield Leftover(note.place, f"version by {note.what}", _SCM)
+        elif note.kind == "imports":
+            advice = "it is not installed, and a stand-in took its place: what setup.py hears from it is missing here"
+            yield Leftover(record.place_of(note.what, note.place), f"imports {note.what}", advice)
         elif note.kind == "runs":
             yield Leftover(note.place, f"runs {note.what}", "gpuwheel does not run setup.py: run it before the build")
         else:
@@ -245,6 +305,7 @@ def _deeds(record: SetupRecord) -> Iterable[Leftover]:
         if _ROCM.search(text):
             yield Leftover(f"setup.py:{number}", "ROCm", "gpuwheel builds for CUDA: setup.py stays for AMD's GPUs")
             break
-    for command, name in record.commands.items():
+    for command, said in record.commands.items():
+        place = said["place"] or record.place_of(f"class {said['name']}", record.place)
         advice = "gpuwheel is the build and runs no commands of setuptools: what it does has to happen elsewhere"
-        yield Leftover(record.place_of(f"class {name}", record.place), f"{command} by {name}", advice)
+        yield Leftover(place, f"{command} by {said['name']}", advice)

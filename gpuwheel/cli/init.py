@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpuwheel.adopt import (
+    CMAKE_FILE,
     Machine,
     default_toolkit,
     newest_torch,
     parse_pyproject,
     propose,
     read_setup,
+    record_cmake,
     render_pyproject,
 )
 from gpuwheel.cli import parameters
@@ -37,21 +39,43 @@ __all__ = ["init_command"]
 _PYPROJECT = "pyproject.toml"
 
 
-@click.command("init")
+class _WithArguments(click.Command):
+    """A command that hands on what stands behind `--`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the words behind the first `--` for setup.py."""
+        if "--" in args:
+            place = args.index("--")
+            ctx.obj, args = args[place + 1 :], args[:place]
+        else:
+            ctx.obj = []
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """With the words for setup.py."""
+        return [*super().collect_usage_pieces(ctx), "[-- ARGUMENTS]"]
+
+
+@click.command("init", cls=_WithArguments)
 @parameters.project
 @click.option("--dry-run", is_flag=True, help="Show what would change in pyproject.toml; write nothing.")
 @parameters.as_json
-def init_command(project: Path, *, dry_run: bool, as_json: bool) -> None:
+@click.pass_obj
+def init_command(arguments: list[str], project: Path, *, dry_run: bool, as_json: bool) -> None:
     """Write pyproject.toml for PROJECT, which builds its CUDA extensions by setup.py, and say what is left to do.
 
-    setup.py is run, as pip itself would, up to its call of setup(). It sees a torch, a CUDA toolkit and a GPU that need
-    not be there; nothing is compiled, and its files, programs and downloads are held back. What it says of sources,
-    flags and architectures becomes [tool.gpuwheel]; the rest of pyproject.toml stays as it is. setup.py is not changed.
+    setup.py is run, as pip itself would, up to its call of setup(), with your environment and ARGUMENTS. It sees a
+    torch, a CUDA toolkit and a GPU that need not be there; nothing is compiled, and what it usually writes, starts or
+    downloads is held back. That is no sandbox: it runs with your rights, so call this where you would call pip. What it
+    says of sources, flags and architectures becomes [tool.gpuwheel]; the rest of pyproject.toml stays as it is.
+    setup.py is not changed. A project with a CMakeLists.txt and no setup.py keeps its CMake.
 
     \b
     Examples:
       gpuwheel init --dry-run
       gpuwheel init path/to/project
+      gpuwheel init -- --cuda_ext
+      FORCE_CUDA=1 gpuwheel init
       gpuwheel init --json | jq '.left[]'
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     path = project / _PYPROJECT
@@ -60,7 +84,10 @@ def init_command(project: Path, *, dry_run: bool, as_json: bool) -> None:
     tables = load_tables()
     toolkit = default_toolkit()
     torch = newest_torch(tables, toolkit) or max(tables.torch)
-    record = read_setup(project, Machine.of(tables, toolkit, torch), dict(os.environ))
+    if (project / CMAKE_FILE).is_file() and not (project / "setup.py").is_file():
+        record = record_cmake(project, pyproject)
+    else:
+        record = read_setup(project, Machine.of(tables, toolkit, torch), dict(os.environ), arguments)
     proposal = propose(record, pyproject, tables)
     new = render_pyproject(text, proposal)
     if not dry_run:
@@ -122,7 +149,7 @@ def _document(proposal: Proposal, new: str, *, written: bool) -> dict[str, Any]:
                 "sources": list(extension.sources),
                 "abi": extension.interface.torch.value,
                 "python": extension.interface.python.value,
-                "archs": [str(target) for target in extension.targets],
+                "archs": [str(target) for target in proposal.archs.get(extension.import_path, ())],
             }
             for extension in proposal.extensions
         ],

@@ -16,7 +16,7 @@ class Note(NamedTuple):
     """Something that setup.py did, which nobody will do any more once it is gone."""
 
     kind: str
-    """"writes", "runs" or "asks"."""
+    """"writes", "runs", "asks" or "version"."""
     what: str
     place: str
 
@@ -36,8 +36,9 @@ class Notes:
         """The line of the project that is being executed: "setup.py:12"."""
         frame: FrameType | None = sys._getframe()  # noqa: SLF001 (traceback reads the source of every frame)
         while frame is not None:
-            path = os.path.abspath(frame.f_code.co_filename)
-            if path.startswith(self._root):
+            name = frame.f_code.co_filename
+            path = os.path.abspath(name)
+            if path.startswith(self._root) and not name.startswith("<"):  # "<frozen os>"
                 return f"{path[len(self._root) :]}:{frame.f_lineno}"
             frame = frame.f_back
         return "setup.py"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import fnmatch
+import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.metadata
 import os
+import shlex
 import shutil
 import sys
 import sysconfig
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 if TYPE_CHECKING:
@@ -21,7 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Command", "Extension", "SetupCalledError", "install_setuptools"]
 
-_STAND_INS = ("setuptools", "distutils", "wheel", "pkg_resources")
+_STAND_INS = ("setuptools", "distutils", "wheel", "pkg_resources", "numpy.distutils", "skbuild")
+_OF_MODULES = {"distutils", "distutils.command", "setuptools", "setuptools.command", "wheel"}
+"""Packages whose names in lower case are modules."""
+_PACKAGING = ("setuptools.extern", "setuptools._vendor", "pkg_resources.extern", "wheel.vendored")
+"""Where copies of the package `packaging` are found."""
 
 
 class SetupCalledError(BaseException):
@@ -68,6 +76,10 @@ class Extension:
         for key in ("include_dirs", "define_macros", "undef_macros", "library_dirs", "libraries", "extra_link_args"):
             self.__dict__.setdefault(key, [])
         self.__dict__.setdefault("extra_compile_args", [])
+        for key in ("extra_objects", "runtime_library_dirs", "export_symbols", "swig_opts", "depends"):
+            self.__dict__.setdefault(key, [])
+        for key in ("language", "optional", "py_limited_api"):
+            self.__dict__.setdefault(key, None)
 
 
 def _find(folder: str, inside: str, *, plain: bool) -> Iterator[str]:
@@ -98,6 +110,28 @@ def find_namespace_packages(where: Any = ".", exclude: Any = (), include: Any = 
     return _packages(where, exclude, include, plain=True)
 
 
+class _Compiler(Command):
+    """A compiler of distutils', by which a setup.py tries what the machine has: all of it works."""
+
+    compiler_type = "unix"
+    compiler = compiler_so = compiler_cxx = linker_so = ("c++",)
+    include_dirs: tuple[str, ...] = ()
+    library_dirs: tuple[str, ...] = ()
+
+    def has_function(self, *_: object, **__: object) -> bool:
+        """Whether a function links."""
+        return True
+
+    def compile(self, sources: Sequence[str] = (), *_: object, **__: object) -> list[str]:
+        """The objects that there would be."""
+        return [f"{os.path.splitext(source)[0]}.o" for source in sources]
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *_, **__: None
+
+
 def strtobool(text: str) -> int:
     """As distutils had it."""
     return int(text.lower() in {"y", "yes", "t", "true", "on", "1"})
@@ -109,6 +143,8 @@ class _Anything(ModuleType):
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         if name.startswith("__"):
             raise AttributeError(name)
+        if self.__name__ in _OF_MODULES and name.islower():
+            return importlib.import_module(f"{self.__name__}.{name}")
         error = self.__name__.endswith("errors") or name.endswith("Error")
         made = type(name, (Exception,), {}) if error else type(name, (Command,), {})
         setattr(self, name, made)
@@ -122,7 +158,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self._names = names
 
     def find_spec(self, fullname: str, *_: object) -> importlib.machinery.ModuleSpec | None:
-        if fullname.partition(".")[0] not in _STAND_INS:
+        if not any(fullname == name or fullname.startswith(f"{name}.") for name in _STAND_INS):
             return None
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
@@ -131,9 +167,49 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         module.__dict__.update(self._names.get(module.__name__, {}))
+        for copy in _PACKAGING:
+            if module.__name__.startswith(f"{copy}.packaging"):
+                module.__dict__.update(vars(importlib.import_module(module.__name__[len(copy) + 1 :])))
 
 
-def install_setuptools(notes: Notes) -> None:
+def _resources() -> dict[str, Any]:
+    """Names of pkg_resources."""
+
+    def distribution(name: object) -> Any:  # noqa: ANN401
+        return importlib.metadata.distribution(Requirement(str(name)).name)
+
+    def require(*names: str) -> list[Any]:
+        return [distribution(name) for name in names]
+
+    return {
+        "parse_version": Version,
+        "DistributionNotFound": importlib.metadata.PackageNotFoundError,
+        "VersionConflict": importlib.metadata.PackageNotFoundError,
+        "get_distribution": distribution,
+        "require": require,
+        "working_set": [],
+        "parse_requirements": lambda text: map(Requirement, str(text).splitlines()),
+    }
+
+
+def _deeds(notes: Notes) -> dict[str, dict[str, Any]]:
+    """Functions of distutils that do something at once."""
+
+    def writes(_: object, target: object = ".", *__: object, **___: object) -> tuple[str, int]:
+        notes.add("writes", os.path.abspath(os.fsdecode(target)))  # type: ignore[arg-type]
+        return os.fsdecode(target), 1  # type: ignore[arg-type]
+
+    def runs(words: Sequence[str], *_: object, **__: object) -> None:
+        notes.add("runs", shlex.join(words))
+
+    return {
+        "distutils.file_util": {"copy_file": writes, "move_file": writes},
+        "distutils.dir_util": {"copy_tree": writes},
+        "distutils.spawn": {"find_executable": shutil.which, "spawn": runs},
+    }
+
+
+def install_setuptools(notes: Notes, site: str) -> None:
     """Put the stand-ins where `import` finds them first."""
     Extension.notes = notes
 
@@ -149,16 +225,30 @@ def install_setuptools(notes: Notes) -> None:
         "find_namespace_packages": find_namespace_packages,
     }
     python = {name: getattr(sysconfig, name) for name in ("get_config_var", "get_config_vars")}
+    python |= {
+        "get_python_inc": lambda *_, **__: sysconfig.get_path("include"),
+        "get_python_lib": lambda *_, **__: site,
+    }
+    python |= {"get_python_version": sysconfig.get_python_version, "customize_compiler": lambda _: None}
+    compiler = {"new_compiler": _Compiler, "CCompiler": _Compiler, "get_default_compiler": lambda *_: "unix"}
     names = {
         "setuptools": setuptools,
         "setuptools.extension": {"Extension": Extension},
+        "distutils": {"__version__": "80.0.0"},
         "distutils.core": setuptools,
         "distutils.extension": {"Extension": Extension},
-        "distutils.spawn": {"find_executable": shutil.which},
-        "distutils.sysconfig": {**python, "get_python_inc": lambda *_, **__: sysconfig.get_path("include")},
+        "distutils.ccompiler": {**compiler, "gen_preprocess_options": lambda *_: [], "gen_lib_options": lambda *_: []},
+        "distutils.unixccompiler": {"UnixCCompiler": _Compiler},
+        "distutils.sysconfig": python,
         "distutils.util": {"strtobool": strtobool, "get_platform": sysconfig.get_platform},
         "distutils.version": {"LooseVersion": Version, "StrictVersion": Version},
-        "pkg_resources": {"parse_version": Version},
+        "numpy.distutils.core": setuptools,
+        "numpy.distutils.extension": {"Extension": Extension},
+        "numpy.distutils.misc_util": {"get_info": lambda *_, **__: {}, "get_numpy_include_dirs": list},
+        "numpy.distutils.system_info": {"get_info": lambda name, *_: {"libraries": [str(name)]}},
+        "pkg_resources": _resources(),
+        "skbuild": setuptools,
+        **_deeds(notes),
     }
     for name in [name for name in sys.modules if name.partition(".")[0] in _STAND_INS]:
         del sys.modules[name]  # a .pth file of the environment may have loaded them

@@ -1,30 +1,63 @@
-"""Stand-ins for torch and for packages with headers: enough for what a setup.py asks of them."""
+"""A stand-in for torch that answers what a setup.py asks of it: versions, ABI, GPUs, folders."""
 
 from __future__ import annotations
 
 import os
-import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
-from .setuptools_modules import Command, Extension
+from .cpp_extension import cpp_extension
+from .stand_ins import answering, defining, find_defining
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .notes import Notes
 
-__all__ = ["install_packages", "install_torch"]
+__all__ = ["install_torch"]
 
-_COMMON_NVCC_FLAGS = [  # torch/utils/cpp_extension.py in torch 2.15
-    *("-D__CUDA_NO_HALF_OPERATORS__", "-D__CUDA_NO_HALF_CONVERSIONS__", "-D__CUDA_NO_BFLOAT16_CONVERSIONS__"),
-    *("-D__CUDA_NO_HALF2_OPERATORS__", "--expt-relaxed-constexpr"),
-]
+# What packages import that a setup.py imports, to be defined and not to be asked.
+_DEFINING = (
+    *("_C._distributed_c10d", "_custom_ops", "_dynamo", "_functorch", "_higher_order_ops", "_inductor", "_library"),
+    *("_ops", "_prims", "_refs", "_subclasses", "_tensor", "_utils", "amp", "ao", "autograd", "compiler", "cuda.amp"),
+    *("cuda.graphs", "cuda.memory", "cuda.nvtx", "cuda.random", "cuda.streams", "distributed", "distributions"),
+    *("export", "fft", "func", "functional", "futures", "fx", "hub", "jit", "library", "linalg", "masked"),
+    *("multiprocessing", "nested", "nn", "onnx", "optim", "overrides", "package", "profiler", "quantization", "random"),
+    *("serialization", "signal", "sparse", "special", "storage", "testing", "types", "utils._pytree"),
+    *("utils._python_dispatch", "utils.benchmark", "utils.checkpoint", "utils.collect_env", "utils.data"),
+    *("utils.dlpack", "utils.model_zoo", "utils.tensorboard", "utils.weak"),
+)
+_NAMES = (
+    *("BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "Generator"),
+    *("HalfTensor", "IntTensor", "LongTensor", "ScriptModule", "ShortTensor", "Size", "SymBool", "SymFloat", "SymInt"),
+    *("Tensor", "TensorType", "as_tensor", "arange", "bfloat16", "bool", "cat", "channels_last", "classes", "compile"),
+    *("complex128", "complex64", "device", "double", "dtype", "empty", "empty_like", "enable_grad", "float", "float16"),
+    *("float32", "float64", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "full", "half"),
+    *("inference_mode", "int", "int16", "int32", "int64", "int8", "is_tensor", "layout", "long", "manual_seed"),
+    *("memory_format", "no_grad", "ones", "ops", "rand", "randint", "randn", "set_grad_enabled", "short", "stack"),
+    *("strided", "tensor", "uint16", "uint32", "uint64", "uint8", "zeros", "zeros_like", "get_default_dtype"),
+)
+_CUDA_NAMES = (
+    *("BoolTensor", "CUDAGraph", "Device", "DoubleTensor", "Event", "FloatTensor", "HalfTensor", "OutOfMemoryError"),
+    *("Stream", "StreamContext", "current_blas_handle", "current_stream", "default_stream", "device", "device_of"),
+    *("empty_cache", "get_device", "graph", "ipc_collect", "max_memory_allocated", "mem_get_info", "memory_allocated"),
+    *("set_device", "set_stream", "stream", "synchronize"),
+)
+_OTHER_DEVICES = ("xpu", "mps", "mtia", "hpu", "accelerator", "cpu")
+_CONFIG = """\
+PyTorch built with:
+  - GCC 13.3
+  - C++ Version: 201703
+  - OpenMP 201511 (a.k.a. OpenMP 4.5)
+  - CUDA Runtime {cuda}
+  - CuDNN 91.0.2
+  - Build settings: BLAS_INFO=mkl, BUILD_TYPE=Release, CUDA_VERSION={cuda}, USE_CUDA=ON, USE_CUDNN=ON, USE_NCCL=1
+"""
 
 
-class _TorchVersion(str):
+class TorchVersion(str):
     """Compares as a version with strings and tuples, as `torch.__version__` does."""
 
     __slots__ = ()
@@ -32,6 +65,11 @@ class _TorchVersion(str):
     def _key(self, other: object) -> tuple[Version, Version]:
         text = ".".join(map(str, other)) if isinstance(other, tuple) else str(other)
         return Version(str.__str__(self)), Version(text)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(Version(str.__str__(self)), name)  # `major`, `release` and others of packaging's
 
     def __lt__(self, other: object) -> bool:
         mine, theirs = self._key(other)
@@ -54,142 +92,103 @@ class _TorchVersion(str):
         return str.__hash__(self)
 
 
-def _module(name: str, folder: str, **attributes: Any) -> ModuleType:  # noqa: ANN401
-    """A module that is found by `import`, and says of itself that it is none where it lacks a name."""
-    module = ModuleType(name, f"gpuwheel's stand-in for {name}")
-    module.__path__ = [os.path.join(folder, *name.split("."))]
-    module.__file__ = os.path.join(module.__path__[0], "__init__.py")
-    module.__dict__.update(attributes)
-
-    def missing(attribute: str) -> Any:  # noqa: ANN401
-        msg = f"gpuwheel's stand-in for {name} has no {attribute}"
-        raise AttributeError(msg)
-
-    module.__dict__["__getattr__"] = missing
-    sys.modules[name] = module
-    parent, _, last = name.rpartition(".")
-    if parent:
-        setattr(sys.modules[parent], last, module)
-    return module
-
-
-class BuildExtension(Command):
-    """The command of torch's that compiles; nothing is compiled here."""
-
-    @classmethod
-    def with_options(cls, **options: object) -> type[BuildExtension]:
-        """The same, whatever the options: they say how to compile."""
-        del options
-        return cls
-
-
-def _extension(kind: str) -> type[Extension]:
-    """A function of torch's, as a class: a setup.py only calls it."""
-    return type(kind, (Extension,), {})
-
-
 def install_torch(request: Mapping[str, Any], notes: Notes) -> None:
     """Put modules `torch` and those below it where `import` finds them first."""
-    site = request["site"]
-    version = _TorchVersion(request["torch"])
-    _module("torch", site, __version__=version, compiled_with_cxx11_abi=lambda: True)
-    _module("torch.version", site, __version__=version, cuda=request["toolkit"], hip=None, xpu=None, debug=False)
-    _module("torch.__config__", site, parallel_info=lambda: "ATen parallel backend: OpenMP", show=lambda: "")
-    _module("torch._C", site, _GLIBCXX_USE_CXX11_ABI=True)
-    _module("torch.torch_version", site, TorchVersion=_TorchVersion)
-    _module("torch.backends", site)
-    _module("torch.backends.cuda", site, is_built=lambda: True)
-    _module("torch.backends.cudnn", site, is_available=lambda: True, version=lambda: 91002)
-    _module("torch.backends.mps", site, is_available=lambda: False, is_built=lambda: False)
-    _module("torch.xpu", site, is_available=lambda: False)
-    _module("torch.utils", site, cmake_prefix_path=os.path.join(site, "torch", "share", "cmake"))
-    _module("torch.utils.hipify", site)
-    _module("torch.utils.hipify.hipify_python", site, hipify=_nothing)
+    site, cuda = request["site"], request["toolkit"]
+    version = TorchVersion(request["torch"])
+    find_defining([f"torch.{name}" for name in _DEFINING], site)
+    answering(
+        *("torch", site, _NAMES),
+        __version__=version,
+        compiled_with_cxx11_abi=lambda: True,
+        get_num_threads=lambda: os.cpu_count() or 1,
+        set_num_threads=lambda _: None,
+        _running_with_deploy=lambda: False,
+    )
+    for name, attributes in _facts(version, cuda, site).items():
+        make = defining if name in _OTHER_DEVICES else answering
+        make(f"torch.{name}", site, **attributes)
     _install_cuda(request, notes)
-    _install_cpp_extension(site, request["cuda"], notes)
+    answering("torch.utils", site, cmake_prefix_path=os.path.join(site, "torch", "share", "cmake"))
+    answering("torch.utils.hipify", site)
+    answering("torch.utils.hipify.hipify_python", site, hipify=lambda *_, **__: {})
+    answering("torch.utils.cpp_extension", site, **cpp_extension(site, request["cuda"], notes))
 
 
-def _nothing(*arguments: object, **keywords: object) -> list[str]:
-    del arguments, keywords
-    return []
+def _facts(version: TorchVersion, cuda: str, site: str) -> dict[str, dict[str, Any]]:
+    """Modules that only say how torch was built."""
+    number = int(cuda.partition(".")[0]) * 1000 + int(cuda.partition(".")[2] or 0) * 10
+    show = _CONFIG.format(cuda=cuda)
+
+    def absent(**more: Any) -> dict[str, Any]:  # noqa: ANN401
+        names = ("is_available", "is_built", "_is_compiled", "is_initialized")
+        return {**{name: lambda *_: False for name in names}, "device_count": lambda: 0, **more}
+
+    return {
+        "version": {
+            "__version__": version,
+            "cuda": cuda,
+            "hip": None,
+            "rocm": None,
+            "xpu": None,
+            "debug": False,
+            "git_version": "0" * 40,
+        },
+        "__config__": {"show": lambda: show, "parallel_info": lambda: "ATen parallel backend: OpenMP"},
+        "_C": {
+            "_GLIBCXX_USE_CXX11_ABI": True,
+            "_PYBIND11_COMPILER_TYPE": "_gcc",
+            "_PYBIND11_STDLIB": "_libstdcpp",
+            "_PYBIND11_BUILD_ABI": "_cxxabi1016",
+            "_cuda_getCompiledVersion": lambda: number,
+            "_show_config": lambda: show,
+            "_get_cxx_flags": lambda: "",
+            "has_cuda": True,
+            "has_openmp": True,
+            "_cuda_getDeviceCount": lambda: 1,
+            "_has_mkldnn": True,
+            "__file__": os.path.join(site, "torch/_C.so"),
+        },
+        "torch_version": {"TorchVersion": TorchVersion, "__version__": version},
+        "backends": {},
+        "backends.cuda": {"is_built": lambda: True},
+        "backends.cudnn": {"is_available": lambda: True, "version": lambda: 91002, "enabled": True},
+        "backends.mkl": {"is_available": lambda: True},
+        "backends.mkldnn": {"is_available": lambda: True},
+        "backends.openmp": {"is_available": lambda: True},
+        "backends.mps": absent(),
+        **{name: absent() for name in _OTHER_DEVICES[:4]},
+        "accelerator": absent(is_available=lambda: True, device_count=lambda: 1),
+        "cpu": {"is_available": lambda: True, "_is_avx512_supported": lambda: False},
+    }
 
 
 def _install_cuda(request: Mapping[str, Any], notes: Notes) -> None:
     """`torch.cuda`, with one GPU."""
+    major, minor = request["device"]
 
-    def capability(*arguments: object) -> tuple[int, int]:
-        del arguments
+    def capability(*_: object, **__: object) -> tuple[int, int]:
         notes.add("asks", "get_device_capability")
-        major, minor = request["device"]
         return major, minor
 
-    def properties(*arguments: object) -> SimpleNamespace:
-        major, minor = capability(*arguments)
-        return SimpleNamespace(name="NVIDIA GPU", major=major, minor=minor, multi_processor_count=1, total_memory=2**34)
+    def properties(*_: object, **__: object) -> SimpleNamespace:
+        notes.add("asks", "get_device_properties")
+        sizes = {"multi_processor_count": 132, "total_memory": 80 * 2**30, "warp_size": 32, "is_integrated": 0}
+        return SimpleNamespace(name="NVIDIA GPU", major=major, minor=minor, gcnArchName="", **sizes)
 
-    _module(
-        *("torch.cuda", request["site"]),
+    answering(
+        *("torch.cuda", request["site"], _CUDA_NAMES),
         is_available=lambda: True,
+        is_initialized=lambda: False,
+        is_bf16_supported=lambda *_, **__: True,
+        _is_compiled=lambda: True,
         device_count=lambda: 1,
         current_device=lambda: 0,
         init=lambda: None,
         get_arch_list=lambda: list(request["torch_archs"]),
+        get_gencode_flags=lambda: "",
         get_device_capability=capability,
         get_device_properties=properties,
         get_device_name=lambda *_: "NVIDIA GPU",
     )
-
-
-def _install_cpp_extension(site: str, cuda: str, notes: Notes) -> None:
-    """`torch.utils.cpp_extension`, whose extensions only remember what they are given."""
-
-    def load(*arguments: object, **keywords: object) -> None:
-        del arguments, keywords
-        notes.add("runs", "torch.utils.cpp_extension.load")
-
-    include, library = os.path.join(site, "torch", "include"), os.path.join(site, "torch", "lib")
-    _module(
-        *("torch.utils.cpp_extension", site),
-        CUDA_HOME=cuda,
-        CUDNN_HOME=None,
-        ROCM_HOME=None,
-        HIP_HOME=None,
-        SYCL_HOME=None,
-        ROCM_VERSION=None,
-        IS_HIP_EXTENSION=False,
-        IS_WINDOWS=False,
-        IS_MACOS=False,
-        IS_LINUX=True,
-        TORCH_LIB_PATH=library,
-        COMMON_NVCC_FLAGS=list(_COMMON_NVCC_FLAGS),
-        BuildExtension=BuildExtension,
-        CUDAExtension=_extension("CUDAExtension"),
-        CppExtension=_extension("CppExtension"),
-        load=load,
-        load_inline=load,
-        include_paths=lambda *_, **__: [include, os.path.join(cuda, "include")],
-        library_paths=lambda *_, **__: [library, os.path.join(cuda, "lib64")],
-        is_ninja_available=lambda: True,
-        verify_ninja_availability=lambda: None,
-        get_default_build_root=lambda: site,
-        _get_cuda_arch_flags=_nothing,
-        _find_cuda_home=lambda: cuda,
-        _join_cuda_home=lambda *parts: os.path.join(cuda, *parts),
-    )
-
-
-def install_packages(site: str, folders: Mapping[str, str]) -> None:
-    """Stand in for packages that only say where their headers are, by `get_include()`."""
-
-    def including(folder: str) -> Any:  # noqa: ANN401
-        return lambda *_, **__: os.path.join(site, folder)
-
-    for name, folder in folders.items():
-        _module(name, site, get_include=including(folder), __version__="0")
-    if "pybind11" in folders:
-        _module(
-            *("pybind11.setup_helpers", site),
-            Pybind11Extension=_extension("Pybind11Extension"),
-            build_ext=type("build_ext", (Command,), {}),
-            intree_extensions=lambda *_: [],
-        )
+    answering("torch.cuda.nccl", request["site"], version=lambda: (2, 27, 5), is_available=lambda *_: True)

@@ -59,7 +59,8 @@ def test_what_it_writes_and_starts_does_not_happen_and_is_reported(project: Call
         ("import os; os.execv('/bin/true', ['true'])", "starts a program"),
         ("import urllib.request; urllib.request.urlopen('http://example.org')", "reaches for the network"),
         ("import os; os.open('made', os.O_CREAT | os.O_WRONLY)", "writes made"),
-        ("import _posixsubprocess_is_not_there", "ModuleNotFoundError"),
+        ("import os; os.environ['NO_SUCH_VARIABLE']", "environment variable NO_SUCH_VARIABLE is not set"),
+        ("import os; os._exit(0)", "it ends Python before it calls it"),
         ("raise RuntimeError('CUDA 10 is needed')", "RuntimeError: CUDA 10 is needed"),
         ("import sys; sys.exit('no ROCm')", "SystemExit: no ROCm"),
         ("x = = 1", "SyntaxError: invalid syntax"),
@@ -71,15 +72,23 @@ def test_one_that_breaks_is_told_with_its_line(project: Callable[..., Project], 
     before = _files(made)
     result = made.init()
     assert result.exit_code == 3, result.output
-    assert "error: setup.py:2 does not get to setup()" in result.stderr
+    assert " does not get to setup()" in result.stderr
+    assert "error: setup.py:2 " in result.stderr or "_exit" in line
     assert said in result.stderr
     assert "hint: " in result.stderr
     assert _files(made) == before
 
 
 def test_a_missing_module_is_named_in_the_hint(project: Callable[..., Project]) -> None:
-    made = project("from exotic.build import thing\n" + SIMPLE)
-    assert "hint: install exotic beside gpuwheel" in made.init().stderr
+    made = project("from exotic.build import thing\nif thing(): pass\n" + SIMPLE)
+    result = made.init()
+    assert "does not know what exotic.build.thing() is" in result.stderr
+    assert "hint: install exotic beside gpuwheel" in result.stderr
+
+
+def test_a_missing_module_that_nothing_is_asked_of_is_listed(project: Callable[..., Project]) -> None:
+    made = project("from exotic.build import thing\nclass Mine(thing): pass\n" + SIMPLE)
+    assert made.left()["imports exotic"] == "setup.py:1"
 
 
 def test_the_line_is_that_of_the_project_where_a_module_of_it_breaks(project: Callable[..., Project]) -> None:
@@ -94,7 +103,7 @@ def test_one_without_setup_or_extensions_is_told(project: Callable[..., Project]
     made.write("setup.py", "from setuptools import setup\nsetup(name='ops')\n")
     result = made.init()
     assert result.exit_code == 3
-    assert "error: setup.py:2 gives setup() no extension that gpuwheel could build (found 0)" in result.stderr
+    assert "error: setup.py:2 gives no extension that gpuwheel could build (found 0)" in result.stderr
     made.write("setup.py", SIMPLE.replace("csrc/", "gone/"))
     result = made.init()
     assert "gone/ops.cpp: there is no such file" in result.stderr
