@@ -118,7 +118,7 @@ def test_what_setup_files_ask_is_answered(project: Callable[..., Project]) -> No
     assert "keywords" not in document["pyproject"], document["pyproject"]
     assert len(lines) > 70
     left = {row["what"] for row in document["left"]}
-    assert {what.partition(" ")[0] for what in left} == {"compiles", "version"}, left
+    assert {what.partition(" ")[0] for what in left} == {"ROCm", "compiles", "version"}, left
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
@@ -173,14 +173,17 @@ ESCAPES = [
 ]
 
 
-@pytest.mark.parametrize("line", ESCAPES)
-def test_usual_ways_to_change_something_are_held_back(project: Callable[..., Project], line: str) -> None:
+def test_usual_ways_to_change_something_are_held_back(project: Callable[..., Project]) -> None:
+    tried = "".join(
+        f"try:\n    {line.replace('made', f'made{number}')}\nexcept Exception as error:\n    print(error)\n"
+        for number, line in enumerate(ESCAPES)
+    )
     head = "import ctypes, multiprocessing, os, pathlib, sqlite3, subprocess, sys\n"
-    made = project(f"{head}try:\n    {line}\nexcept Exception as error:\n    print(error)\n{SIMPLE}")
+    made = project(head + tried + SIMPLE)
     made.write("other.py", "open('made', 'w').close()")
-    before = sorted(made.root.rglob("*"))
+    before = {path.name for path in made.root.rglob("*")}
     assert made.init("--dry-run").exit_code == 0
-    assert sorted(made.root.rglob("*")) == before
+    assert {path.name for path in made.root.rglob("*")} - before == set()
 
 
 def test_the_help_says_that_it_is_no_sandbox(project: Callable[..., Project]) -> None:
