@@ -153,6 +153,20 @@ def bench(session: nox.Session) -> None:
     session.run("python", "ci/bench/run.py", *session.posargs)
 
 
+@nox.session
+def reuse(session: nox.Session) -> None:
+    """Random edits, each built with a kept cache and with an empty one: equal bytes; see ci/reuse/random_edits.py."""
+    _install(session, "test")
+    session.run("python", "ci/reuse/random_edits.py", *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Break the code of keys, audit and cache in small ways; a test has to notice each. See ci/mutants.py."""
+    _install(session, "test")
+    session.run("python", "ci/mutants.py", *session.posargs)
+
+
 @nox.session(tags=["check"])
 def docs(session: nox.Session) -> None:
     """The site, with every warning an error."""

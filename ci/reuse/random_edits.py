@@ -28,6 +28,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -154,7 +155,9 @@ class Harness:
         """One edit."""
         number = len(self.progress.edits)
         chance = random.Random(f"{self.progress.seed} {number}")  # noqa: S311 (to be repeated, not to be secret)
-        world = self._worlds[number] if number < len(self._worlds) else chance.choice(self._worlds)
+        world = chance.choices(self._worlds, [world.weight for world in self._worlds])[0]
+        if number < len(self._worlds):
+            world = self._worlds[number]
         knobs = self.progress.knobs.setdefault(world.name, world.defaults())
         kind = chance.choices(list(KINDS), list(KINDS.values()))[0] if number >= len(self._worlds) else "first"
         started = time.monotonic()
@@ -193,11 +196,11 @@ class Harness:
         if edit.what in APPEARING or edit.kind in {"during", "revert"}:
             time.sleep(YOUNG)
         before = held(self.kept)
-        kept = self._build(world, wanted, self.kept)
-        made = held(self.kept).made_since(before)
         for kind in COMPILED:
             shutil.rmtree(self.clean / "v1" / kind, ignore_errors=True)
-        clean = self._build(world, wanted, self.clean)
+        with ThreadPoolExecutor(2) as pool:
+            kept, clean = pool.map(lambda cache: self._build(world, wanted, cache), (self.kept, self.clean))
+        made = held(self.kept).made_since(before)
         edit.equal = (kept.code, kept.wheel) == (clean.code, clean.wheel)
         edit.refused = kept.code != 0
         if not edit.equal or edit.refused:
@@ -218,7 +221,7 @@ class Harness:
             same = min(count, before.get(content, 0))
             edit.objects += same
             edit.reused += same - min(same, made.get(content, 0))
-        if before and clean.libraries == 0:
+        if clean.libraries == 0:
             edit.problem = "nothing was kept of the clean build"
             edit.objects += 1
         self.progress.objects[world.name] = dict(clean.objects)
@@ -256,7 +259,7 @@ class Harness:
         with tempfile.TemporaryDirectory(dir=self.work) as out:
             code = f"from gpuwheel import backend; backend.build_wheel({out!r})"
             environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-            environ |= {"GPUWHEEL_CACHE_DIR": str(cache), **world.environ(knobs, self.work)}
+            environ |= {"MAX_JOBS": "1", "GPUWHEEL_CACHE_DIR": str(cache), **world.environ(knobs, self.work)}
             done = run([sys.executable, "-c", code], cwd=self._root(world, knobs), env=environ, check=False)
             wheels = list(Path(out).glob("*.whl"))
             return Built(done.returncode, wheels[0].read_bytes() if wheels else b"", done.output)

@@ -31,7 +31,7 @@ SAMPLE: tuple[str, ...] = (
     "flat.cuh",
     "rows.cuh",
 )
-SAMPLE += ("numeric.h", "geometry.h")
+SAMPLE += ("numeric.h", "geometry.h", "sum_partials.cu")
 
 _PYPROJECT = """\
 [build-system]
@@ -105,7 +105,9 @@ __attribute__((constructor)) static void keep() {
 _FUNCTIONS = ("one", "two", "three")
 _DEVICE = """\
 #include "device_inner.h"
-extern "C" __global__ void {name}(int* x) {{ *x = {value} + EDITED_DEVICE{defined}; }}  // {comment}
+namespace fused {{
+__global__ void {name}(int* x) {{ *x = {value} + EDITED_DEVICE{defined}; }}  // {comment}
+}}
 """
 
 
@@ -147,6 +149,8 @@ class World:
     knobs: tuple[str, ...]
     files: Callable[[Knobs, Path], dict[str, str]]
     """The text of each file, by its path; the second argument is where the project lies."""
+    weight: int
+    """How often it is edited: the quick one often."""
     linked: bool = False
     """Whether an object is linked that is not made from a source of the project."""
     conda: bool = False
@@ -291,7 +295,7 @@ def _nvcc(knobs: Knobs, root: Path, *, linked: bool) -> dict[str, str]:
     )
     return {
         "pyproject.toml": _PYPROJECT + pyproject,
-        "csrc/first.cu": device + 'extern "C" void launch(int* x) { edited_kernel<<<1, 1>>>(x); }\n',
+        "csrc/first.cu": device + 'extern "C" void launch(int* x) { fused::edited_kernel<<<1, 1>>>(x); }\n',
         "csrc/host.cpp": "#include <vector_types.h>\n" + _host("host", knobs["host"], knobs, linked=linked) + functions,
         "csrc/other.cpp": _host("other", knobs["other"], knobs, linked=False) + embedded,
         "csrc/table.txt": f"{knobs['table']:03}\n",
@@ -324,9 +328,9 @@ _OF_NVCC = ("other", "other_comment", "export", "table", "toolkit")
 WORLDS: Mapping[str, World] = {
     world.name: world
     for world in (
-        World("sample", (*_COMMON, "sample", "sample_comment"), _sample),
-        World("embed under conda", (*_COMMON, "link"), _tiny, linked=True, conda=True),
-        World("nvcc", (*_COMMON, *_OF_NVCC), _nvcc_plain, toolkit=True),
-        World("nvcc under conda", (*_COMMON, *_OF_NVCC, "link"), _nvcc_conda, linked=True, conda=True, toolkit=True),
+        World("sample", (*_COMMON, "sample", "sample_comment"), _sample, 2),
+        World("embed under conda", (*_COMMON, "link"), _tiny, 5, linked=True, conda=True),
+        World("nvcc", (*_COMMON, *_OF_NVCC), _nvcc_plain, 3, toolkit=True),
+        World("nvcc under conda", (*_COMMON, *_OF_NVCC, "link"), _nvcc_conda, 3, linked=True, conda=True, toolkit=True),
     )
 }

@@ -33,8 +33,8 @@ def build_editable(session: Session, mode: ModeBuild, out: Path, requirements: t
     rebuilds = inner.rebuilds_on_import(config.inner, config.inner_table, session.environ)
     own_cmake = config.settings.cmake is not None
     with session.cache.scratch() as scratch:
-        bare = bare_editable(session, scratch)
         if not rebuilds:
+            bare = bare_editable(session, scratch)
             with mode.compiled(editable=False, keep=own_cmake) as compiled:
                 parts = _placed(session, compiled.wheel, bare)
             if parts is not None:
