@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -148,9 +149,8 @@ def test_an_editable_install_that_rebuilds_keeps_its_folder_beside_a_wheel(
     for name in ("one", "two"):
         (editable,) = (tmp_path / name).glob("*.whl")
         with zipfile.ZipFile(editable) as archive:
-            (loader,) = (member for member in archive.namelist() if member.endswith("_editable.py"))
-            text = archive.read(loader).decode()
-        (folder,) = {line for line in text.split("'") if line.startswith(str(own / "v1"))} or {None}
+            text = b"".join(archive.read(name) for name in archive.namelist() if name.endswith(".py")).decode()
+        folder = next((word for word in re.split(r"['\"]", text) if word.startswith(str(own / "v1"))), None)
         assert folder is not None
         assert Path(folder).parts[-3] == "builds", "what a rebuild works in stays"
         assert (Path(folder) / "CMakeCache.txt").is_file()
@@ -193,19 +193,10 @@ def no_programs(tmp_path: Path) -> Iterator[Path]:
 def test_a_cache_that_starts_no_programs_is_named_before_anything_is_fetched(
     project: Project, no_programs: Path, tmp_path: Path
 ) -> None:
-    project.replace("pyproject.toml", "[tool.gpuwheel]\n", '[tool.gpuwheel]\ncuda = "13.0"\n')
-    project.replace("pyproject.toml", '[tool.gpuwheel.kernels.tiny]\nsources = ["csrc/*.cu"]\n', "")
-    project.replace("pyproject.toml", 'kernels = ["tiny"]\n', 'mode = "nvcc"\nabi = "none"\npython = "none"\n')
     environ = {"GPUWHEEL_CACHE_DIR": str(no_programs)}
     result = project.hook("build_wheel", tmp_path, **environ)
     assert result.code == 7
-    words = f"the cache folder {no_programs} is on a file system that starts no programs (mounted noexec; nvcc of CUDA"
-    assert f"error: {words}" in result.output
+    words = "is on a file system that starts no programs (mounted noexec; the device compiler of CUDA 12.9 runs there)"
+    assert f"error: the cache folder {no_programs} {words}" in result.output
+    assert "downloading" not in result.output
     assert "CMake" not in result.output
-    doctor = run(
-        [sys.executable, "-m", "gpuwheel", "doctor", "--no-network", project.root],
-        env={**os.environ, **project.environ, **environ},
-        check=False,
-    )
-    assert doctor.returncode != 0
-    assert words in " ".join(doctor.stdout.split())

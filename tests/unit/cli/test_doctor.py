@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource as resource_usage
+import shutil
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from gpuwheel._resources import resource
 from gpuwheel._run import Completed, run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 PYPROJECT = """\
@@ -230,3 +232,27 @@ def test_a_torch_that_the_wheel_does_not_run_with_is_told(machine: Machine, vers
     assert ("torch-runs" in checks) == told
     if told:
         assert checks["torch-runs"]["fix"] == "pip install 'torch>=2.10'"
+
+
+@pytest.fixture
+def no_programs(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system that starts no programs."""
+    folder = tmp_path / "noexec"
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "noexec,size=1m", "tmpfs", folder]
+    if shutil.which("mount") is None or run(words, check=False).returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    yield folder
+    run(["umount", folder])
+
+
+@pytest.mark.parametrize(("mode", "state"), [("nvcc", "error"), ("embed", "warning")])
+def test_a_cache_that_starts_no_programs_is_told(machine: Machine, no_programs: Path, mode: str, state: str) -> None:
+    if mode == "nvcc":
+        text = PYPROJECT.partition("[tool.gpuwheel]")[0] + '[tool.gpuwheel]\narchs = ["8.0"]\ncuda = "13.5"\n'
+        text += '[tool.gpuwheel.extensions."ops._C"]\nmode = "nvcc"\nabi = "none"\nsources = ["k.cu", "ops.cpp"]\n'
+        (machine.root / "project/pyproject.toml").write_text(text, encoding="utf-8")
+    check = machine.document("--no-network", GPUWHEEL_CACHE_DIR=str(no_programs))["cache-programs"]
+    assert check["state"] == state
+    assert f"the cache folder {no_programs} is on a file system that starts no programs" in check["found"]
+    assert check["fix"] == "set GPUWHEEL_CACHE_DIR to a folder on another file system"
