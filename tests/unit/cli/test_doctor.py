@@ -252,6 +252,7 @@ def test_a_cache_that_starts_no_programs_is_told(machine: Machine, no_programs: 
         text = PYPROJECT.partition("[tool.gpuwheel]")[0] + '[tool.gpuwheel]\narchs = ["8.0"]\ncuda = "13.5"\n'
         text += '[tool.gpuwheel.extensions."ops._C"]\nmode = "nvcc"\nabi = "none"\nsources = ["k.cu", "ops.cpp"]\n'
         (machine.root / "project/pyproject.toml").write_text(text, encoding="utf-8")
+        machine.program("c++", COMPILER.replace("esac", '-dM) echo "#define __GNUC__ 11";; esac'))
     check = machine.document("--no-network", GPUWHEEL_CACHE_DIR=str(no_programs))["cache-programs"]
     assert check["state"] == state
     assert f"the cache folder {no_programs} is on a file system that starts no programs" in check["found"]
