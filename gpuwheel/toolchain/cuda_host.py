@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from gpuwheel._environment import tool_variables
-from gpuwheel._run import ProcessFailedError, run
+from gpuwheel._run import ProcessFailedError
 from gpuwheel.errors import ToolchainError
+from gpuwheel.toolchain.compiler_answers import ask
 from gpuwheel.toolchain.host import find_host_compiler, target_machine
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _check(
 
 def _macros(host: HostCompiler, environ: Mapping[str, str]) -> dict[str, int]:
     try:
-        text = run([*host.command, "-dM", "-E", "-x", "c++", "-"], env=tool_variables(environ), stdin="").stdout
+        text = ask(host.command, ["-dM", "-E", "-x", "c++", "-"], tool_variables(environ), stdin="")
     except (ProcessFailedError, OSError) as error:
         detail = error.detail if isinstance(error, ProcessFailedError) else str(error)
         msg = f"the C++ compiler does not say what it is ({host.path} -dM -E failed)"

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._environment import launchers, tool_variables
 from gpuwheel._environment.words import refuse_words
-from gpuwheel._run import ProcessFailedError, run
+from gpuwheel._run import ProcessFailedError
 from gpuwheel.errors import GpuwheelError, ToolchainError
 from gpuwheel.model.toolchain import HostCompiler
+from gpuwheel.toolchain.compiler_answers import ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,8 +104,8 @@ def _probe(host: HostCompiler, environ: Mapping[str, str]) -> HostCompiler:
     env = tool_variables(environ)
     command = host.command
     try:
-        version = run([*command, "--version"], env=env).stdout
-        target = run([*command, "-dumpmachine"], env=env).stdout.strip()
+        version = ask(command, ["--version"], env)
+        target = ask(command, ["-dumpmachine"], env).strip()
     except (ProcessFailedError, OSError) as error:
         detail = error.detail if isinstance(error, ProcessFailedError) else str(error)
         msg = f"the C++ compiler does not run ({shlex.join(command)} --version failed)"

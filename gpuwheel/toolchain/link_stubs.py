@@ -25,6 +25,7 @@ from gpuwheel.compatibility.platforms import allows, glibc_of
 from gpuwheel.errors import ToolchainError
 from gpuwheel.model.toolchain import LinkStubs
 from gpuwheel.model.versions import MinorVersion
+from gpuwheel.toolchain.compiler_answers import ask_about_files, ask_about_headers
 from gpuwheel.toolchain.stub import stub_library
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _LAYOUT = "1"
 """Changes with what this module writes, so that folders of an older one are not taken for its own."""
 _OLDEST = (2, 17)
 """Older systems have a libstdc++ without the ABI of C++11."""
-_CXX = "libstdc++.so.6"
+_CXX, _STATIC_CXX, _NONSHARED = "libstdc++.so.6", "libstdc++.a", "libc_nonshared.a"
 _FROM_COMPILER = (_CXX, "libgcc_s.so.1", "libmvec.so.1", "libatomic.so.1")
 """Derived from the compiler's own, where it has them and the platform promises them."""
 _CXX11_STRINGS = (3, 4, 21)
@@ -132,13 +133,15 @@ def _policy(platform: str, host: HostCompiler) -> PlatformPolicy:
 
 
 def _wanted(policy: PlatformPolicy, host: HostCompiler, environ: Mapping[str, str]) -> _Wanted:
-    static = _file_of(host, environ, "libstdc++.a")
+    sonames = [soname for soname in _FROM_COMPILER if soname in policy.libraries]
+    said = ask_about_files(host.command, [_STATIC_CXX, _NONSHARED, *sonames], environ)
+    files = {name: Path(path).resolve() for name, path in said.items() if Path(path).is_absolute()}
+    static = files.get(_STATIC_CXX)
     if static is None:
         msg = f"the static C++ library of {host.path} is not installed (libstdc++.a, for {policy.name})"
         hint = 'install it (dnf install libstdc++-static), or set `platform = "system"` in [tool.gpuwheel.wheel]'
         raise ToolchainError(msg, hint=hint)
-    found = {soname: _file_of(host, environ, soname) for soname in _FROM_COMPILER if soname in policy.libraries}
-    if found[_CXX] is None:
+    if _CXX not in files:
         msg = f"{host.path} has no shared C++ library ({_CXX}, which {policy.name} promises)"
         raise ToolchainError(msg, hint="set CXX to a compiler with libstdc++: g++, or clang++ on a system that has g++")
     folder = resource("polyfills")
@@ -147,9 +150,9 @@ def _wanted(policy: PlatformPolicy, host: HostCompiler, environ: Mapping[str, st
         glibc=min(glibc_of(policy.name), _glibc_of(host, environ)),
         host=host,
         environ=environ,
-        libraries={soname: path.read_bytes() for soname, path in found.items() if path is not None},
+        libraries={soname: files[soname].read_bytes() for soname in sonames if soname in files},
         static_cxx=static,
-        nonshared=_file_of(host, environ, "libc_nonshared.a"),
+        nonshared=files.get(_NONSHARED),
         polyfills={
             str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.[ch]") if path.is_file()
         },
@@ -161,9 +164,10 @@ def _glibc_of(host: HostCompiler, environ: Mapping[str, str]) -> tuple[int, int]
 
     Older ones than the platform's exist, in containers and in conda: nothing newer is then worth linking against.
     """
-    command = [*host.command, "-E", "-dM", "-x", "c", "-include", "features.h", "/dev/null"]
     try:
-        macros = run(command, env=environ).stdout
+        macros = ask_about_headers(
+            host.command, ["-E", "-dM", "-x", "c", "-include", "features.h", "/dev/null"], environ
+        )
     except ProcessFailedError as error:
         msg = f"the C library's headers of {host.path} are not found (features.h)"
         raise ToolchainError(
@@ -175,13 +179,6 @@ def _glibc_of(host: HostCompiler, environ: Mapping[str, str]) -> tuple[int, int]
         raise ToolchainError(msg, hint="set CXX to a compiler that is for glibc")
     major, minor = (int(number[1]) for number in numbers if number)
     return major, minor
-
-
-def _file_of(host: HostCompiler, environ: Mapping[str, str], name: str) -> Path | None:
-    """Where the compiler finds a library, links resolved."""
-    said = run([*host.command, f"-print-file-name={name}"], env=environ, check=False).stdout.strip()
-    path = Path(said)
-    return path.resolve() if path.is_absolute() and path.is_file() else None
 
 
 def _fill(folder: Path, wanted: _Wanted) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -121,3 +125,30 @@ def test_a_library_in_no_package_keeps_its_manifest_out_of_what_others_share(
     names = zipfile.ZipFile(io.BytesIO(first)).namelist()
     assert "tiny_C.so" in names
     assert [name for name in names if name.endswith("_kernels.json")] == ["tiny_ops-1.2.3.dist-info/_kernels.json"]
+
+
+STARTS = """
+import collections, os, sys
+started = collections.Counter()
+def hook(event, arguments):
+    if event == "subprocess.Popen":
+        started[os.path.basename(os.fsdecode(arguments[0]))] += 1
+sys.addaudithook(hook)
+from gpuwheel import backend
+backend.build_wheel({out!r})
+print("STARTED", dict(started))
+"""
+
+
+def test_without_changes_each_compiler_is_started_once_at_most(project: Project, tmp_path: Path) -> None:
+    project.wheel(tmp_path)
+    done = subprocess.run(  # noqa: TID251 (a frontend, not gpuwheel)
+        [sys.executable, "-c", STARTS.format(out=str(tmp_path))],
+        cwd=project.root,
+        env={**os.environ, **project.environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    started = ast.literal_eval(done.stdout.rpartition("STARTED ")[2])
+    assert max(started.values(), default=0) <= 1, started
