@@ -22,9 +22,11 @@ from gpuwheel.model.findings import Severity
 from gpuwheel.pipeline.dev import build_in_place
 from gpuwheel.pipeline.editable import build_editable
 from gpuwheel.pipeline.embed import EmbedBuild
+from gpuwheel.pipeline.installed_torch import compare_torch
 from gpuwheel.pipeline.kernels import KernelsBuild
 from gpuwheel.pipeline.nvcc import NvccBuild
 from gpuwheel.pipeline.python import PythonBuild
+from gpuwheel.pipeline.sdist_contents import check_sdist
 from gpuwheel.pipeline.session import Session, epoch_of
 from gpuwheel.plan import choose, linked_requirements, plan
 from gpuwheel.toolchain import check_platform, probe_platform
@@ -193,6 +195,7 @@ class Build:
         with Cache.from_environment(self._environ).scratch() as scratch:
             inside = inner.Inside(self._root, tool_variables(self._environ))
             made = inner.build_sdist(inside, scratch, self.config.inner)
+            check_sdist(made, self.config, self._reporter)
             rewrite_sdist(made, lambda text: add_requirements(text, self._requirements), epoch=epoch_of(self._environ))
             _place(made, out)
             return made.name
@@ -201,6 +204,7 @@ class Build:
         """Compile, check and pack the wheel; return its name."""
         self._check_platform()
         self._hold_to_lock()
+        compare_torch(self.cell, self._reporter)
         with self._mode.compiled(editable=False) as compiled:
             self._reporter.step("checking what was linked")
             report = check_built(compiled.wheel, compiled.expected, load_tables())
@@ -223,6 +227,7 @@ class Build:
         """Compile and pack an editable wheel, with compiled files beside the sources; return its name."""
         self._check_platform()
         self._hold_to_lock()
+        compare_torch(self.cell, self._reporter)
         return build_editable(self._session, self._mode, out, self._requirements)
 
     def develop(self) -> DevBuild:
@@ -232,6 +237,7 @@ class Build:
             msg = f"{self.config.project.name} has no extensions (found none, expected something to compile)"
             raise ConfigError(msg, hint="pip install -e . is all that it needs")
         self._hold_to_lock()
+        compare_torch(self.cell, self._reporter)
         return build_in_place(self._session, _DEVELOPED[self.cell.mode](self._session))
 
     @cached_property
