@@ -59,29 +59,23 @@ class Archive:
         self._check_sizes()
 
     def open(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
-        """What a member holds, in blocks; its size and CRC-32 are checked with the last."""
-        with self._reading():
-            left, crc = member.file_size, 0
-            for block in inflate(member.compress_type, self._stream(member), left):
-                left -= len(block)
-                crc = zlib.crc32(block, crc)
-                yield block
-            if left or crc != member.CRC:
-                msg = f"bad CRC-32 or size of {cut(member.filename)}"
-                raise zipfile.BadZipFile(msg)
-
-    def read(self, member: zipfile.ZipInfo) -> bytes:
-        """What a member holds.
+        """What a member holds, in blocks; its size and CRC-32 are checked with the last.
 
         Raises:
             GpuwheelError: it is damaged, or not what its header says.
         """
+        with self._reading():
+            yield from _checked(member, self._stream(member))
+
+    def read(self, member: zipfile.ZipInfo) -> bytes:
+        """What a member holds; raises what `open` raises."""
         return b"".join(self.open(member))
 
-    def packed(self, member: zipfile.ZipInfo) -> bytes:
-        """What a member holds, as it is compressed."""
+    def read_both(self, member: zipfile.ZipInfo) -> tuple[bytes, bytes]:
+        """What a member holds, and that as it is compressed in the archive; raises what `open` raises."""
         with self._reading():
-            return b"".join(self._stream(member))
+            stream = b"".join(self._stream(member))
+            return b"".join(_checked(member, [stream])), stream
 
     def refuse(self, problem: str) -> GpuwheelError:
         """The error for an archive that is one, and not fit for use."""
@@ -149,6 +143,17 @@ class Archive:
                 msg = f"holds members that overlap ({cut(before)} and {cut(member.filename)})"
                 raise self.refuse(msg)
             end, before = start + _LOCAL.size + member.compress_size, member.filename
+
+
+def _checked(member: zipfile.ZipInfo, stream: Iterable[bytes]) -> Iterator[bytes]:
+    left, crc = member.file_size, 0
+    for block in inflate(member.compress_type, stream, left):
+        left -= len(block)
+        crc = zlib.crc32(block, crc)
+        yield block
+    if left or crc != member.CRC:
+        msg = f"bad CRC-32 or size of {cut(member.filename)}"
+        raise zipfile.BadZipFile(msg)
 
 
 def is_safe_name(name: str) -> bool:

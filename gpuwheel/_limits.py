@@ -26,6 +26,7 @@ __all__ = [
     "PATH_NAME",
     "PATTERN_PARTS",
     "RECORD_PROBLEMS",
+    "REDIRECTS",
     "REQUIREMENTS",
     "REQUIREMENT_TEXT",
     "RETRY_WAIT",
@@ -156,12 +157,12 @@ SOURCE_FILE = Limit(
     why="generated tables of constants reach some megabytes; devices and pipes never end",
 )
 INDEX_PAGE = Limit(
-    *("index-page", 64 * _MB, "bytes"),
+    *("index-page", 32 * _MB, "bytes"),
     bounds="one page of a package index, unpacked",
     why="the longest project pages of PyPI have about 15 MB",
 )
 INDEX_LINKS = Limit(
-    *("index-links", 500_000, "links"),
+    *("index-links", 100_000, "links"),
     bounds="files listed on one page of a package index",
     why="the longest project pages of PyPI have about 20,000",
 )
@@ -179,6 +180,11 @@ SLOWEST_TRANSFER = Limit(
     *("slowest-transfer", 4 * _KB, "bytes a second"),
     bounds="the least average rate of one answer of a server",
     why="a modem's rate; an answer that is slower would take days, or never end",
+)
+REDIRECTS = Limit(
+    *("redirects", 10, "redirects"),
+    bounds="redirects from one URL to the next, for one file or page",
+    why="indexes use one or two; more lead in a circle",
 )
 RETRY_WAIT = Limit(
     *("retry-wait", 30, "seconds"),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from typing import TYPE_CHECKING, BinaryIO
 
+from gpuwheel._endings import because, cut
+from gpuwheel._limits import DOWNLOAD
 from gpuwheel.errors import NetworkError
-from gpuwheel.toolchain.transport import local_path
+from gpuwheel.toolchain.transport import InterruptedTransferError, local_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,17 +34,20 @@ def download(found: FoundFile, folder: Path, *, transport: Transport, reporter: 
     """
     local = local_path(found.url)
     if local is not None:
+        _check_regular(found, local)
         _check(found, local)
         return local
     path = folder / found.file.filename
     if path.is_file() and _sha256(path) == found.file.sha256:
         return path
     part = path.with_name(f"{path.name}.{found.file.sha256[:16]}.part")
-    _fetch(found, part, transport, reporter)
     try:
+        _fetch(found, part, transport, reporter)
         _check(found, part)
+    except InterruptedTransferError:
+        raise  # a later call goes on with what came
     except NetworkError:
-        part.unlink()
+        part.unlink(missing_ok=True)
         raise
     part.replace(path)
     return path
@@ -49,6 +55,7 @@ def download(found: FoundFile, folder: Path, *, transport: Transport, reporter: 
 
 def _fetch(found: FoundFile, path: Path, transport: Transport, reporter: Reporter) -> None:
     size = found.file.size
+    most = size or DOWNLOAD.value
     with (
         reporter.progress(f"downloading {found.file.filename}", size or None) as progress,
         path.open("ab") as file,
@@ -66,10 +73,32 @@ def _fetch(found: FoundFile, path: Path, transport: Transport, reporter: Reporte
                     progress.advance(-done)
                     _empty(file)
                 for chunk in body.chunks:
+                    if file.tell() + len(chunk) > most:
+                        raise _too_long(found, most)
                     file.write(chunk)
                     progress.advance(len(chunk))
 
         transport.retrying(transfer)
+
+
+def _too_long(found: FoundFile, most: int) -> NetworkError:
+    expected = f"expected {most:,} bytes" if found.file.size else DOWNLOAD.passed("more")
+    msg = f"{found.file.filename} from {found.index} is longer than it should be ({expected})"
+    return NetworkError(
+        msg, hint="the index holds another file, or does not end: set GPUWHEEL_INDEX_URL to another one"
+    )
+
+
+def _check_regular(found: FoundFile, path: Path) -> None:
+    """A file on this machine, and not a device or a pipe, which may never end."""
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError) as error:
+        msg = f"{cut(found.url)} cannot be read ({because(error)})"
+        raise NetworkError(msg, hint="correct find-links or the index's URL") from error
+    if not is_file:
+        msg = f"{cut(found.url)} is not a regular file (found a folder, a device or a pipe)"
+        raise NetworkError(msg, hint="correct find-links or the index's URL")
 
 
 def _empty(file: BinaryIO) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
+from gpuwheel._endings import because
+from gpuwheel._limits import INDEX_PAGE
 from gpuwheel.errors import NetworkError
+from gpuwheel.toolchain.index_pages import Link, html_links, json_links, without_credentials
 from gpuwheel.toolchain.transport import NotOnServerError, local_path
 
 if TYPE_CHECKING:
@@ -45,13 +45,6 @@ class Answer:
     """`None`: it answered, if only that it has nothing."""
 
 
-@dataclass(frozen=True)
-class _Link:
-    filename: str
-    url: str
-    sha256: str | None
-
-
 class PackageIndex:
     """The user's indexes as one."""
 
@@ -71,7 +64,7 @@ class PackageIndex:
         for shown, url, is_index in self._places(project):
             asked.append(shown)
             try:
-                links = list(self._links(url, is_index=is_index))
+                links = self._links(url, is_index=is_index)
             except NotOnServerError:
                 continue
             except NetworkError as error:
@@ -104,7 +97,7 @@ class PackageIndex:
         for shown, url, is_index in self._places(project):
             problem = None
             try:
-                list(self._links(url, is_index=is_index))
+                self._links(url, is_index=is_index)
             except NotOnServerError:
                 pass
             except NetworkError as error:
@@ -115,27 +108,39 @@ class PackageIndex:
         """How to name a place, its URL, and whether it is an index page (or else a place for all projects)."""
         for link in self._settings.find_links:
             url = link if "://" in link or link.startswith("file:") else Path(link).expanduser().absolute().as_uri()
-            url = _without_credentials(url)
+            url = without_credentials(url)
             yield url, url, False
         for index in self._settings.indexes:
-            bare = _without_credentials(index).rstrip("/")
+            bare = without_credentials(index).rstrip("/")
             yield bare, f"{bare}/{project}/", True
 
-    def _links(self, url: str, *, is_index: bool) -> Iterator[_Link]:
+    def _links(self, url: str, *, is_index: bool) -> list[Link]:
         path = local_path(url)
         if path is None:
             page = self._transport.page(url, _ACCEPT)
-            if page.content_type.split(";")[0].strip().lower() == _JSON:
-                yield from _json_links(page.content, page.url)
-            else:
-                yield from _html_links(page.content, page.url)
-            return
-        if path.is_dir() and (path / "index.html").exists():
-            yield from _html_links((path / "index.html").read_bytes(), url.rstrip("/") + "/")
-        elif path.is_dir() and not is_index:
-            yield from (_Link(entry.name, entry.as_uri(), None) for entry in path.iterdir())
-        elif path.is_file():
-            yield from _html_links(path.read_bytes(), url)
+            is_json = page.content_type.split(";")[0].strip().lower() == _JSON
+            return (json_links if is_json else html_links)(page.content, page.url)
+        try:
+            return _local_links(path, url, is_index=is_index)
+        except (OSError, ValueError) as error:
+            msg = f"{url} cannot be read ({because(error)})"
+            raise NetworkError(msg, hint="correct find-links or the index's URL") from error
+
+
+def _local_links(path: Path, url: str, *, is_index: bool) -> list[Link]:
+    if path.is_dir() and (path / "index.html").is_file():
+        return html_links(_page_of(path / "index.html"), url.rstrip("/") + "/")
+    if path.is_dir() and not is_index:
+        return [Link(entry.name, entry.as_uri(), None) for entry in path.iterdir()]
+    return html_links(_page_of(path), url) if path.is_file() else []
+
+
+def _page_of(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > INDEX_PAGE.value:
+        msg = INDEX_PAGE.passed(f"{size:,}")
+        raise ValueError(msg)
+    return path.read_bytes()
 
 
 def _wrong_digest(filename: str, place: str, found: str, expected: str) -> NetworkError:
@@ -143,44 +148,3 @@ def _wrong_digest(filename: str, place: str, found: str, expected: str) -> Netwo
         f"{place} lists another {filename} than the pinned one (sha256 {found}, expected {expected})",
         hint="set GPUWHEEL_INDEX_URL to an index with the original files, such as https://pypi.org/simple",
     )
-
-
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def _json_links(content: bytes, base: str) -> Iterator[_Link]:
-    """PEP 691."""
-    try:
-        files = json.loads(content)["files"]
-        for file in files:
-            yield _Link(file["filename"], urljoin(base, file["url"]), file.get("hashes", {}).get("sha256"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f"{base} is not a page of a package index ({error!r}, expected PEP 691 JSON)"
-        raise NetworkError(msg, hint="check GPUWHEEL_INDEX_URL or pip's index-url") from error
-
-
-class _Anchors(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.base: str | None = None
-        self.targets: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        target = dict(attrs).get("href")
-        if tag == "base" and self.base is None:
-            self.base = target
-        elif tag == "a" and target:
-            self.targets.append(target)
-
-
-def _html_links(content: bytes, base: str) -> Iterator[_Link]:
-    """PEP 503: the digest is in the fragment."""
-    parser = _Anchors()
-    parser.feed(content.decode("utf-8", "replace"))
-    for target in parser.targets:
-        url, _, fragment = urljoin(urljoin(base, parser.base or ""), target).partition("#")
-        name, _, digest = fragment.partition("=")
-        filename = unquote(urlsplit(url).path.rpartition("/")[2])
-        yield _Link(filename, _without_credentials(url), digest.lower() if name == "sha256" else None)

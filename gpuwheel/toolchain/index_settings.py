@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from gpuwheel._endings import because, cut, reading
+from gpuwheel._limits import CONFIG_FILE
 from gpuwheel.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -30,6 +32,8 @@ __all__ = ["DEFAULT_INDEX", "IndexSettings", "read_index_settings"]
 DEFAULT_INDEX = "https://pypi.org/simple"
 _TIMEOUT = 30.0  # seconds without a byte
 _RETRIES = 4
+_MOST = 100_000
+"""Of retries and seconds."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,8 @@ def read_index_settings(environ: Mapping[str, str], *, root: Path = Path("/")) -
     no_index = any(layer.no_index for layer in layers)
     bundle = pip.get("cert") or next((environ[name] for name in _BUNDLES if environ.get(name)), None)
     return IndexSettings(
-        indexes=() if no_index else _unique([index, *extra]),
-        find_links=_unique(link for layer in layers for link in layer.find_links),
+        indexes=() if no_index else _urls([index, *extra]),
+        find_links=_urls(link for layer in layers for link in layer.find_links),
         ca_bundle=bundle,
         proxy=pip.get("proxy") or None,
         trusted_hosts=frozenset(_host(host) for host in pip.get("trusted-host", "").split()),
@@ -96,6 +100,23 @@ def _unique(items: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item for item in items if item))
 
 
+def _urls(items: Iterable[str]) -> tuple[str, ...]:
+    """Each once, and such that it can be taken apart."""
+    urls = _unique(items)
+    bad = next((url for url in urls if not _is_url(url)), None)
+    if bad is not None:
+        msg = f"a package index or find-links is not a URL (found {cut(repr(bad))})"
+        raise ConfigError(msg, hint="correct GPUWHEEL_INDEX_URL, or pip's and uv's settings")
+    return urls
+
+
+def _is_url(text: object) -> bool:
+    try:
+        return isinstance(text, str) and urlsplit(text).port != 0
+    except ValueError:
+        return False
+
+
 def _host(text: str) -> str:
     return urlsplit(text).netloc if "://" in text else text
 
@@ -105,10 +126,13 @@ def _number(options: Mapping[str, str], *names: str, default: float) -> float:
         text = options.get(name)
         if text:
             try:
-                return float(text)
+                number = float(text)
             except ValueError:
-                msg = f"pip's option {name} is not a number ({text!r})"
-                raise ConfigError(msg, hint="see: pip config debug") from None
+                number = -1.0
+            if not 0 <= number <= _MOST:
+                msg = f"pip's option {name} is not a number ({cut(repr(text))}, expected 0 to {_MOST})"
+                raise ConfigError(msg, hint="see: pip config debug")
+            return number
     return default
 
 
@@ -161,8 +185,8 @@ def _read_ini(path: Path) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser()
     try:
         parser.read(path, encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError) as error:
-        msg = f"pip's configuration file {path} cannot be read ({error})"
+    except (configparser.Error, UnicodeDecodeError, IsADirectoryError) as error:
+        msg = f"pip's configuration file {path} cannot be read ({because(error)})"
         raise ConfigError(msg, hint="see: pip config debug") from error
     except PermissionError:
         pass  # pip, too, goes on without a file that it may not read
@@ -220,10 +244,14 @@ def _bare_url(text: str | None) -> str:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"uv's configuration file {path} cannot be read ({error})"
-        raise ConfigError(msg, hint="set UV_NO_CONFIG=1 to pass over it, or mend it") from error
+    hint = "set UV_NO_CONFIG=1 to pass over it, or mend it"
+    with reading(f"uv's configuration file {path} cannot be read", "TOML", error=ConfigError, hint=hint):
+        try:
+            with path.open("rb") as file:
+                text = file.read(CONFIG_FILE.value + 1)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return {}
+        if len(text) > CONFIG_FILE.value:
+            msg = CONFIG_FILE.passed("more")
+            raise ValueError(msg)
+        return tomllib.loads(text.decode())

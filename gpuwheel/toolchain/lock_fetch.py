@@ -34,7 +34,7 @@ def fetch_packages(lock: Lock, folder: Path, context: Context) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     settings = read_index_settings(context.environ)
-    with closing(Transport(settings, context.traffic)) as transport:
+    with closing(Transport(settings, context.traffic, context.reporter.info)) as transport:
         index = PackageIndex(settings, transport)
         for package, wheel in selected(lock):
             file = PinnedFile(wheel.filename, wheel.hashes["sha256"], wheel.size or 0)

@@ -7,12 +7,11 @@ ranges costs the whole wheel once. What was cut is held against the pinned diges
 from __future__ import annotations
 
 import shutil
-import zipfile
-import zlib
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import IO, TYPE_CHECKING, cast
 
+from gpuwheel._archives import Archive
 from gpuwheel.errors import NetworkError
 from gpuwheel.model.pins import contents_digest
 from gpuwheel.toolchain.download import download
@@ -84,7 +83,7 @@ def provision_headers(pin: HeadersPin, context: Context) -> tuple[dict[str, byte
 @contextmanager
 def _index(context: Context) -> Iterator[tuple[PackageIndex, Transport]]:
     settings = read_index_settings(context.environ)
-    with closing(Transport(settings, context.traffic)) as transport:
+    with closing(Transport(settings, context.traffic, context.reporter.info)) as transport:
         yield PackageIndex(settings, transport), transport
 
 
@@ -96,17 +95,13 @@ def _cut_by_ranges(found: FoundFile, pin: HeadersPin, transport: Transport) -> d
 
 def _cut(file: IO[bytes], found: FoundFile, pin: HeadersPin) -> dict[str, bytes]:
     """The members that `pin` names, which are the pinned ones."""
-    contents: dict[str, bytes] = {}
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = {info: path for info in archive.infolist() if (path := pin.path_of(info.filename))}
-            if isinstance(file, SparseFile):
-                file.prefetch(member_spans(archive, members, found.file.size))
-            for info, path in members.items():
-                contents[path] = archive.read(info)  # checks size and CRC
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        msg = f"{found.file.filename} from {found.index} is not a readable wheel ({error})"
-        raise NetworkError(msg, hint="the index or a proxy damages files: try again, or another index") from error
+    subject = f"{found.file.filename} from {found.index}"
+    hint = "the index or a proxy damages files: try again, or another index"
+    archive = Archive(file, subject, found.file.size, error=NetworkError, hint=hint)
+    members = {info: path for info in archive.members if (path := pin.path_of(info.filename))}
+    if isinstance(file, SparseFile):
+        file.prefetch(member_spans(archive.members, members, archive.directory_at))
+    contents = {path: archive.read(info) for info, path in members.items()}
     digest = contents_digest(contents)
     if digest != pin.digest:
         msg = (

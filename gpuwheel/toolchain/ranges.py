@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from zipfile import ZipFile, ZipInfo
+    from zipfile import ZipInfo
 
 __all__ = ["SparseFile", "member_spans"]
 
@@ -88,8 +88,8 @@ class SparseFile(io.RawIOBase):
         return b"".join(pieces)
 
 
-def member_spans(archive: ZipFile, members: Iterable[ZipInfo], size: int) -> list[tuple[int, int]]:
-    """Where members lie in the archive: from their local header to whatever begins next."""
-    offsets = sorted(info.header_offset for info in archive.infolist())
-    offsets.append(size)
-    return [(info.header_offset, offsets[bisect_right(offsets, info.header_offset)]) for info in members]
+def member_spans(everything: Iterable[ZipInfo], members: Iterable[ZipInfo], end: int) -> list[tuple[int, int]]:
+    """Where members lie in an archive: from their local header to whatever begins next, or to `end`."""
+    offsets = sorted({*(info.header_offset for info in everything), end})
+    following = {offset: offsets[min(place, len(offsets) - 1)] for place, offset in enumerate(offsets, 1)}
+    return [(info.header_offset, following[info.header_offset]) for info in members]

@@ -8,23 +8,28 @@ from __future__ import annotations
 import re
 import ssl
 import time
-from contextlib import contextmanager, suppress
+import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import url2pathname
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from gpuwheel._endings import cut, reading
+from gpuwheel._limits import INDEX_PAGE, REDIRECTS, RETRY_WAIT, SLOWEST_TRANSFER, TRANSFER_GRACE
 from gpuwheel.errors import ConfigError, NetworkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from gpuwheel._limits import Limit
     from gpuwheel.toolchain.context import Traffic
     from gpuwheel.toolchain.index_settings import IndexSettings
 
@@ -42,6 +47,7 @@ T = TypeVar("T")
 
 _CHUNK = 1 << 18
 _BACKOFF = 0.25  # seconds, doubled each time
+_WORTH_A_LINE = 2.0  # seconds of waiting
 _RETRIED = (429, 500, 502, 503, 504)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _REACH_HINT = (
@@ -60,7 +66,12 @@ class RangesUnsupportedError(NetworkError):
 
 
 class InterruptedTransferError(NetworkError):
-    """The connection ended before the body did; trying again may help."""
+    """The connection ended before the body did, or the server is busy; trying again may help."""
+
+    def __init__(self, message: str, *, hint: str | None = None, wait: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.wait = wait
+        """Seconds that the server asks for."""
 
 
 @dataclass(frozen=True)
@@ -98,19 +109,29 @@ class _SystemCertificates(HTTPAdapter):
         return super().proxy_manager_for(*args, ssl_context=ssl.create_default_context(), **kwargs)
 
 
-class Transport:
-    """A session with one or more package indexes."""
+class _Session(requests.Session):
+    """Follows no redirect; `allow_redirects=False` alone would still read the whole body of one."""
 
-    def __init__(self, settings: IndexSettings, traffic: Traffic) -> None:
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere."""
+        del resp
+
+
+class Transport:
+    """A session with one or more package indexes; `say` is told where it waits."""
+
+    def __init__(self, settings: IndexSettings, traffic: Traffic, say: Callable[[str], None] | None = None) -> None:
         self._settings = settings
+        self._say = say or (lambda _: None)
         self._traffic = traffic
         self._credentials = _credentials(settings)
-        self._session = requests.Session()
+        self._session = _Session()
         policy = urllib3.Retry(
             total=settings.retries,
+            status=0,  # answers are judged here, with what they ask to wait
             backoff_factor=_BACKOFF,
-            status_forcelist=_RETRIED,
-            allowed_methods={"GET"},
+            backoff_max=RETRY_WAIT.value,
+            respect_retry_after_header=False,
             raise_on_status=False,
         )
         bundle = settings.ca_bundle
@@ -136,8 +157,8 @@ class Transport:
         """
 
         def read() -> Page:
-            with self._get(url, {"Accept": accept}) as response:
-                content = b"".join(self._chunks(response))
+            with self._get(url, {"Accept": accept, "Accept-Encoding": "gzip"}) as response:
+                content = b"".join(self._bounded(response, INDEX_PAGE.value, INDEX_PAGE))
                 return Page(response.url, response.headers.get("Content-Type", "text/html"), content)
 
         return self.retrying(read)
@@ -172,13 +193,19 @@ class Transport:
         def read() -> bytes:
             with self._get(url, headers) as response:
                 _check_partial(response, start, stop, size)
-                return b"".join(self._chunks(response))
+                pieces, left = [], stop - start
+                for piece in self._chunks(response):
+                    pieces.append(piece)
+                    left -= len(piece)
+                    if left < 0:
+                        break
+                if left:
+                    found = "more" if left < 0 else f"{stop - start - left} bytes"
+                    msg = f"{cut(url)} gave a part of the wrong length ({found}, expected {stop - start})"
+                    raise RangesUnsupportedError(msg)
+                return b"".join(pieces)
 
-        data = self.retrying(read)
-        if len(data) != stop - start:
-            msg = f"{url} gave a part of the wrong length ({len(data)} bytes, expected {stop - start})"
-            raise RangesUnsupportedError(msg)
-        return data
+        return self.retrying(read)
 
     def retrying(self, transfer: Callable[[], T]) -> T:
         """Call `transfer` until it is not interrupted, waiting longer each time.
@@ -187,43 +214,105 @@ class Transport:
             InterruptedTransferError: it was, each time.
         """
         for attempt in range(self._settings.retries):
-            with suppress(InterruptedTransferError):
+            try:
                 return transfer()
-            time.sleep(_BACKOFF * 2**attempt)
+            except InterruptedTransferError as error:  # noqa: PERF203  # a transfer takes longer than that
+                wait = max(error.wait, min(_BACKOFF * 2.0 ** min(attempt, 10), RETRY_WAIT.value))
+                if wait >= _WORTH_A_LINE:
+                    self._say(f"{error.message}: trying again in {wait:.0f} s")
+                time.sleep(wait)
         return transfer()
 
     @contextmanager
     def _get(self, url: str, headers: dict[str, str]) -> Iterator[requests.Response]:
-        parts = urlsplit(url)
-        trusted = {parts.hostname, parts.netloc} & self._settings.trusted_hosts
-        proxy = self._settings.proxy
-        try:
-            response = self._session.get(
-                url,
-                headers=headers,
-                stream=True,
-                timeout=self._settings.timeout,
-                verify=False if trusted else self._settings.ca_bundle or True,
-                proxies={"http": proxy, "https": proxy} if proxy else None,
-                auth=self._credentials.get(parts.netloc),
-            )
-        except requests.RequestException as error:
-            msg = f"{url} cannot be reached ({_reason(error)})"
-            untrusted = isinstance(error, requests.exceptions.SSLError)
-            raise NetworkError(msg, hint=_TRUST_HINT if untrusted else _REACH_HINT) from error
-        self._traffic.requests += 1
+        """The answer to a request, where redirects lead; their bodies, which may be endless, are not read."""
+        asked = url
+        for _ in range(REDIRECTS.value + 1):
+            try:
+                response = self._request(url, headers)
+                further = _redirect(response, url)
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                msg = f"{cut(url)} cannot be reached ({_reason(error)})"
+                untrusted = isinstance(error, requests.exceptions.SSLError)
+                raise NetworkError(msg, hint=_TRUST_HINT if untrusted else _REACH_HINT) from error
+            self._traffic.requests += 1
+            if further is None:
+                break
+            url = further
+        else:
+            msg = f"{cut(asked)} leads to nothing but redirects ({REDIRECTS.passed('more')})"
+            raise NetworkError(msg, hint=_REACH_HINT)
         with response:
             _check_status(response, url)
             yield response
 
+    def _request(self, url: str, headers: dict[str, str]) -> requests.Response:
+        parts = urlsplit(url)
+        trusted = {parts.hostname, parts.netloc} & self._settings.trusted_hosts
+        proxy = self._settings.proxy
+        return self._session.get(
+            url,
+            headers=headers,
+            stream=True,
+            timeout=self._settings.timeout,
+            verify=False if trusted else self._settings.ca_bundle or True,
+            proxies={"http": proxy, "https": proxy} if proxy else None,
+            auth=self._credentials.get(parts.netloc),
+        )
+
+    def _bounded(self, response: requests.Response, most: int, limit: Limit) -> Iterator[bytes]:
+        """The body, unpacked, as long as it does not pass a bound."""
+        for piece in _unpacked(self._chunks(response), response.headers.get("Content-Encoding", ""), response.url):
+            most -= len(piece)
+            if most < 0:
+                msg = f"{cut(response.url)} does not end ({limit.passed('more')})"
+                raise NetworkError(msg, hint="check GPUWHEEL_INDEX_URL or pip's index-url")
+            yield piece
+
     def _chunks(self, response: requests.Response) -> Iterator[bytes]:
+        """The body as it arrives, and not slower than the limit allows."""
+        start, received = time.monotonic(), 0
         try:
-            yield from response.iter_content(_CHUNK)
-        except requests.RequestException as error:
-            msg = f"{response.url} was cut short ({_reason(error)})"
+            # read1() gives what is there: read(n) would wait for all n bytes of an answer that drips.
+            while piece := response.raw.read1(_CHUNK, decode_content=False):
+                received += len(piece)
+                seconds = time.monotonic() - start
+                if seconds > TRANSFER_GRACE.value and received < seconds * SLOWEST_TRANSFER.value:
+                    found = f"{received / seconds:.0f} bytes a second in {seconds:.0f} s"
+                    msg = f"{cut(response.url)} comes too slowly ({SLOWEST_TRANSFER.passed(found)})"
+                    raise NetworkError(msg, hint="try again later, or set GPUWHEEL_INDEX_URL to a nearer index")
+                yield piece
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            msg = f"{cut(response.url)} was cut short ({_reason(error)})"
             raise InterruptedTransferError(msg, hint="try again") from error
         finally:
             self._traffic.received += response.raw.tell()
+
+
+def _redirect(response: requests.Response, url: str) -> str | None:
+    """Where an answer leads, if it does; then its body is left alone."""
+    if not response.is_redirect:
+        return None
+    response.close()
+    return urljoin(url, response.headers["Location"])
+
+
+def _unpacked(pieces: Iterator[bytes], encoding: str, url: str) -> Iterator[bytes]:
+    """A body without its Content-Encoding (RFC 9110 section 8.4), in pieces that have a bound."""
+    if encoding.strip().lower() in {"", "identity"}:
+        yield from pieces
+        return
+    with reading(f"{cut(url)} cannot be unpacked", "gzip or no Content-Encoding", error=NetworkError, hint="try again"):
+        if encoding.strip().lower() not in {"gzip", "x-gzip", "deflate"}:
+            msg = f"Content-Encoding {cut(encoding)}"
+            raise ValueError(msg)
+        engine = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        for piece in pieces:
+            data = piece
+            while data:
+                yield engine.decompress(data, _CHUNK)
+                data = engine.unconsumed_tail
+        yield engine.flush()
 
 
 def _credentials(settings: IndexSettings) -> dict[str, tuple[str, str]]:
@@ -249,15 +338,35 @@ def _check_status(response: requests.Response, url: str) -> None:
         msg = f"{url} is refused ({found})"
         raise NetworkError(msg, hint="put credentials for this host into ~/.netrc or into the index URL")
     msg = f"{url} cannot be read ({found})"
-    raise NetworkError(msg, hint="the index is in trouble: try again later, or set GPUWHEEL_INDEX_URL to another one")
+    hint = "the index is in trouble: try again later, or set GPUWHEEL_INDEX_URL to another one"
+    if status not in _RETRIED:
+        raise NetworkError(msg, hint=hint)
+    wait = _asked_to_wait(response.headers.get("Retry-After", ""))
+    if wait > RETRY_WAIT.value:
+        msg = (
+            f"{url} cannot be read ({found}) and asks to come back later ({RETRY_WAIT.passed(f'{wait:,.0f} seconds')})"
+        )
+        raise NetworkError(msg, hint=hint)
+    raise InterruptedTransferError(msg, hint=hint, wait=wait)
+
+
+def _asked_to_wait(text: str) -> float:
+    """Seconds of a Retry-After header (RFC 9110 section 10.2.3): a number, or a date."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:12])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
 
 
 def _check_partial(response: requests.Response, start: int, stop: int, size: int) -> None:
     if response.status_code != requests.codes.partial_content:
         msg = f"{response.url} does not serve parts (HTTP {response.status_code}, expected 206)"
         raise RangesUnsupportedError(msg)
-    text = response.headers.get("Content-Range", "nothing")
-    match = _CONTENT_RANGE.fullmatch(text.strip())
+    text = cut(response.headers.get("Content-Range", "nothing"))
+    match = _CONTENT_RANGE.fullmatch(text)
     if match is None or tuple(map(int, match.groups())) != (start, stop - 1, size):
         msg = f"{response.url} names a wrong part ({text}, expected bytes {start}-{stop - 1}/{size})"
         raise RangesUnsupportedError(msg)
@@ -270,4 +379,4 @@ def _reason(error: BaseException) -> str:
         seen = inner
     if isinstance(seen, OSError) and seen.strerror:
         return seen.strerror
-    return str(seen) or type(seen).__name__
+    return cut(seen) or type(seen).__name__

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import zipfile
-import zlib
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from gpuwheel._archives import Archive
 from gpuwheel.errors import ToolchainError
 
 if TYPE_CHECKING:
@@ -27,21 +25,17 @@ def unpack(wheel: Path, folder: Path, *, leave_out: Sequence[str]) -> None:
         leave_out: patterns (`fnmatch`) of file names that nobody will need.
 
     Raises:
-        ToolchainError: the file is no zip archive, is damaged, or names a member outside of `folder`.
+        ToolchainError: the file is no ZIP archive, is damaged, passes a bound, or names a member outside of `folder`.
+        OSError: `folder` cannot be written.
     """
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            for info in archive.infolist():
-                path = PurePosixPath(info.filename)
-                if path.is_absolute() or ".." in path.parts or "\\" in info.filename:
-                    msg = f"{wheel.name} is not safe to unpack (it has a member named {info.filename!r})"
-                    raise ToolchainError(msg)
-                if info.is_dir() or any(fnmatchcase(path.name, pattern) for pattern in leave_out):
-                    continue
-                target = folder.joinpath(*path.parts)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(info) as source, target.open("wb") as file:
-                    shutil.copyfileobj(source, file, 1 << 20)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        msg = f"{wheel.name} is not a readable wheel ({error})"
-        raise ToolchainError(msg) from error
+    hint = "run it again: the file is downloaded anew"
+    with wheel.open("rb") as raw:
+        archive = Archive(raw, wheel.name, wheel.stat().st_size, error=ToolchainError, hint=hint)
+        for info in archive.members:
+            path = PurePosixPath(info.filename)
+            if any(fnmatchcase(path.name, pattern) for pattern in leave_out):
+                continue
+            target = folder.joinpath(*path.parts)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as file:
+                file.writelines(archive.open(info))

@@ -90,10 +90,10 @@ def read_members(path: Path) -> dict[str, Member]:
 def _read_member(archive: Archive, info: zipfile.ZipInfo) -> Member:
     if info.filename.partition("/")[0].endswith(".dist-info") and info.filename.rpartition("/")[2] in _TEXTS:
         _check_size(archive, info)
-    data = archive.read(info)
+    data, stream = archive.read_both(info)
     executable = bool(info.external_attr >> 16 & 0o111)
     mode = _mode(executable=executable)
-    packed = Entry(info.filename, mode, info.compress_type, info.CRC, info.file_size, archive.packed(info))
+    packed = Entry(info.filename, mode, info.compress_type, info.CRC, info.file_size, stream)
     return Member(info.filename, data, executable, packed)
 
 

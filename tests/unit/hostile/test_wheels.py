@@ -31,15 +31,15 @@ INFO = "ops-1.dist-info"
 NAME = "ops-1-py3-none-any.whl"
 METADATA = b"Metadata-Version: 2.2\nName: ops\nVersion: 1\n"
 WHEEL = b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-ZEROS = bytes(300_000_000)
+ZEROS = bytes(100_000_000)
 
 
 @contextmanager
 def little(seconds: float = 10, megabytes: int = 256) -> Iterator[None]:
     """Neither more time nor more memory than this."""
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     yield
-    assert time.monotonic() - start < seconds
+    assert time.process_time() - start < seconds
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < megabytes * 1024
 
 
@@ -52,8 +52,8 @@ def _wheel(tmp_path: Path, *members: RawMember, metadata: bytes = METADATA, **fi
 
 def _deflated_zeros(size: int) -> bytes:
     engine = zlib.compressobj(9, zlib.DEFLATED, -15)
-    pieces = [engine.compress(bytes(1_000_000)) for _ in range(size // 1_000_000)]
-    return b"".join(pieces) + engine.flush()
+    block = engine.compress(bytes(1_000_000)) + engine.flush(zlib.Z_FULL_FLUSH)
+    return block * (size // 1_000_000) + engine.flush()
 
 
 BOMB = _deflated_zeros(300_000_000)
@@ -128,9 +128,9 @@ def test_zeros_where_device_code_should_be(tmp_path: Path) -> None:
         archive.writestr("a.fatbin", ZEROS)
         archive.writestr(f"{INFO}/METADATA", METADATA)
         archive.writestr(f"{INFO}/WHEEL", WHEEL)
-    start = time.monotonic()
+    start = time.process_time()
     audit_wheel(path, load_tables())
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 5
 
 
 VERSIONS = {"memcpy": ("libc.so.6", "GLIBC_2.14"), "pow": ("libm.so.6", "GLIBC_2.29"), "free": None}

@@ -111,7 +111,7 @@ def test_a_wheel_cannot_write_outside(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("../outside", b"")
     (tmp_path / "in").mkdir()
-    with pytest.raises(ToolchainError, match=r"not safe to unpack .*\.\./outside"):
+    with pytest.raises(ToolchainError, match=r"unsafe name .*\.\./outside"):
         unpack(wheel, tmp_path / "in", leave_out=())
     assert not (tmp_path / "outside").exists()
 
