@@ -44,6 +44,9 @@ function(gpuwheel_embed_library target)
     "LINKER:--version-script=${arg_VERSION_SCRIPT}" LINKER:--exclude-libs,ALL LINKER:--gc-sections
     LINKER:-z,relro LINKER:-z,now LINKER:-z,noexecstack LINKER:--build-id=sha1 "LINKER:-soname,${arg_FILE}"
     ${arg_LINK_FLAGS})
+  if(GPUWHEEL_NAMES_LINK_INPUTS)  # so that what did not change can be told from what did
+    target_link_options(${target} PRIVATE LINKER:--dependency-file=${target}.read)
+  endif()
   target_link_libraries(${target} PRIVATE
     -Wl,--push-state,--no-as-needed "${arg_TORCH_STUB}" -Wl,--pop-state -Wl,--as-needed ${CMAKE_DL_LIBS})
   install(TARGETS ${target} LIBRARY DESTINATION "${arg_DESTINATION}")

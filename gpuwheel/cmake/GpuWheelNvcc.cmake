@@ -67,6 +67,9 @@ function(gpuwheel_nvcc_library target)
   set(host_link
     "-Wl,--version-script=${arg_VERSION_SCRIPT}" -Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now
     -Wl,-z,noexecstack -Wl,--build-id=sha1 "-Wl,-soname,${arg_FILE}" ${arg_LINK_FLAGS})
+  if(GPUWHEEL_NAMES_LINK_INPUTS)  # so that what did not change can be told from what did
+    list(APPEND host_link "-Wl,--dependency-file=${target}.read")
+  endif()
   string(REPLACE "," "$<COMMA>" device_link "${arg_LINK_ARCHS}")
   string(REPLACE "," "$<COMMA>" host_link "${host_link}")
   target_link_options(${target} PRIVATE "$<DEVICE_LINK:${device_link}>" "$<HOST_LINK:${host_link}>")

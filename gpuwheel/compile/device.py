@@ -50,10 +50,13 @@ def compile_group(
     """
     plan = plan_group(group, compiler)
     store = ContentStore(cache, "images")
-    finished = store.load(plan.key)
+    if plan.refusal is not None:
+        reporter.info(f"kernel group {group.name} is not kept for other builds: {plan.paths.real(plan.refusal)}")
+    finished = None if plan.refusal else store.load(plan.key)
     if finished is None:
         finished = _finish(plan, _images(plan, store, cache, reporter, jobs))
-        store.save(plan.key, finished)
+        if plan.refusal is None:
+            store.save(plan.key, finished)
     for warning in finished.facts["warnings"]:
         reporter.warn(plan.paths.real(warning))
     return _write(group, finished, out)
@@ -61,7 +64,7 @@ def compile_group(
 
 def _images(plan: GroupPlan, store: ContentStore, cache: Cache, reporter: Reporter, jobs: int) -> dict[Program, Stored]:
     """The fatbin of each program: from the store, or compiled."""
-    found = {program: store.load(program.key) for program in plan.programs}
+    found = {program: None if program.refusal else store.load(program.key) for program in plan.programs}
     images = {program: stored for program, stored in found.items() if stored is not None}
     missing = [program for program in plan.programs if program not in images]
     if missing:

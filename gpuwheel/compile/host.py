@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HostProject",
     "host_library_arguments",
+    "link_inputs_named",
     "linked_first",
     "project_text",
     "shipped_headers",
@@ -57,6 +58,8 @@ class HostProject:
     """Package folder in the wheel, empty where a library is in none -> its `_kernels.json`."""
     objects: Mapping[Output, Path] = field(default_factory=dict)
     """Objects of sources that need not be compiled: of all or of none."""
+    names_link_inputs: bool = False
+    """Whether the linker can write down what it reads, and is to."""
 
 
 def shipped_headers(cache: Cache) -> Path:
@@ -83,6 +86,11 @@ def linked_first(stubs: LinkStubs | None) -> str:
         return ""
     option = f'-L"{stubs.folder}" '
     return f"string(PREPEND CMAKE_MODULE_LINKER_FLAGS {quoted(option)})\n"
+
+
+def link_inputs_named(asked: bool) -> str:  # noqa: FBT001 (a field of a project)
+    """CMake code by which libraries of ours have the linker write down what it reads."""
+    return "set(GPUWHEEL_NAMES_LINK_INPUTS TRUE)\n" if asked else ""
 
 
 def target_version(floor: MinorVersion) -> str:
@@ -135,7 +143,7 @@ def host_library_arguments(library: HostLibrary, project: HostProject, folder: P
 def project_text(project: HostProject, folder: Path) -> str:
     """The `CMakeLists.txt` of `project` for `folder`."""
     text = _HEAD.format(module=quoted(str(resource("cmake", "GpuWheelEmbed.cmake"))))
-    text += linked_first(project.stubs)
+    text += linked_first(project.stubs) + link_inputs_named(project.names_link_inputs)
     for index, library in enumerate(project.libraries):
         text += _library(index, library, project, folder)
     return text + install_manifests(project.manifests)

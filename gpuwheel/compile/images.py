@@ -73,7 +73,7 @@ class ImageBuild:
         """Jobs for the images that are not stored; the others are laid out for the link."""
         jobs = []
         for target, key in program.image_keys.items():
-            stored = self._store.load(key)
+            stored = None if program.refusal else self._store.load(key)
             if stored is None:
                 output = str(self._scratch / key)
                 job = CompileJob(
@@ -111,13 +111,17 @@ class ImageBuild:
                 parameters = [[parameter.offset, parameter.size] for parameter in kernel.parameters]
                 facts["kernels"].append({"symbol": kernel.symbol, "parameters": parameters, "cost": cost})
         self._images[event.id] = Stored(facts, image)
-        self._store.save_soon(event.id, self._images[event.id])
+        self._keep(program, event.id, self._images[event.id])
 
     def _linked(self, program: Program) -> Stored:
         facts = {str(target): self._images[key].facts for target, key in program.image_keys.items()}
         stored = Stored(facts, (self._scratch / program.key).read_bytes())
-        self._store.save_soon(program.key, stored)
+        self._keep(program, program.key, stored)
         return stored
+
+    def _keep(self, program: Program, key: str, stored: Stored) -> None:
+        if program.refusal is None:
+            self._store.save_soon(key, stored)
 
     def _failure(self) -> CompileError:
         """One error for all programs that failed; the first one's hint, everyone's messages."""

@@ -2,22 +2,36 @@
 
 A safe superset: every include directive counts, whatever conditional it stands under, and so does every
 `__has_include`. Only the user's folders are searched; the toolkit and gpuwheel's own headers are covered by digests.
+What cannot be followed is named: nothing that depends on it may be kept.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from gpuwheel.compile.reuse.index import state_of
+from gpuwheel.compile.reuse.tokens import clock, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from gpuwheel.compile.reuse.index import State
     from gpuwheel.model.kernels import KernelGroup
 
-__all__ = ["IncludeScanner", "ScannedFile", "toolkit_includes"]
+__all__ = [
+    "IncludeName",
+    "IncludeScanner",
+    "ScannedFile",
+    "has_includes",
+    "included_names",
+    "joined_lines",
+    "toolkit_includes",
+]
 
 # A comment may be matched in one way only: else a file full of them takes exponential time.
 _BLANK = rb"(?:[ \t\r\f\v]|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*"
@@ -25,10 +39,18 @@ _NAMES = rb'(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>|(?P<macro>\w+)(?:[ \t
 _DIRECTIVE = rb"[#%]:?" + _BLANK  # `#`, or the digraph `%:`
 _BEFORE_DIRECTIVE = re.compile(rb"(?:.*\*/)?" + _BLANK)
 _INCLUDE = re.compile(_DIRECTIVE + rb"(?P<directive>include|include_next|import)\b" + _BLANK + _NAMES)
+_IMPORT = re.compile(
+    rb'^[ \t]*(?:export[ \t]+)?import[ \t]*(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>)', re.MULTILINE
+)
+# A macro may stand for __has_include, also one of the toolkit: `#if HAS(<a.h>)`.
+_CONDITION = re.compile(rb"^[ \t]*[#%]:?[ \t]*(?:if|elif|define)\b([^\n]*)", re.MULTILINE)
+_CALL = re.compile(rb'\w[ \t]*\([ \t]*(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>)[ \t]*\)')
+_PARAMETERS = re.compile(rb"[ \t]*[#%]:?[ \t]*define[ \t]+(?P<name>\w+)\((?P<parameters>[^)\n]*)\)")
 _HAS_INCLUDE = re.compile(rb"__has_include(?:_next)?" + _BLANK + rb"\(" + _BLANK + _NAMES)
 _DEFINITION = rb"\b(?:\([ \t]*(?P<parameter>\w*)[ \t]*\))?(?P<value>[^\n]*)"
 _HEADER_NAME = re.compile(rb'(?:"(?P<quoted>[^"]+)"|<(?P<angled>[^>]+)>)(?:[ \t]*//.*)?')
 _CONTINUATION = re.compile(rb"\\[ \t]*\r?\n")
+_TRIGRAPHS = ((b"??=", b"#"), (b"??/", b"\\"))
 
 
 def toolkit_includes(groups: Iterable[KernelGroup]) -> frozenset[str]:
@@ -41,7 +63,9 @@ def toolkit_includes(groups: Iterable[KernelGroup]) -> frozenset[str]:
 
 
 @dataclass(frozen=True)
-class _Include:
+class IncludeName:
+    """A header as a directive names it."""
+
     name: str
     quoted: bool
     next: bool
@@ -61,8 +85,12 @@ class ScannedFile:
 
     path: Path
     sha256: str
-    includes: tuple[_Include, ...]
+    includes: tuple[IncludeName, ...]
     macros: tuple[_Macro, ...]
+    state: State | None = None
+    """Before it was read."""
+    unseen: str | None = None
+    """What it reads that is not followed."""
 
 
 @dataclass
@@ -75,10 +103,13 @@ class IncludeScanner:
     """Folders searched after them that are not scanned: gpuwheel's and the toolkit's headers."""
     command_line: str = ""
     """Options that may define macros."""
+    first: tuple[tuple[Path, str], ...] = ()
+    """(where it is looked for first, name) of each header that an option includes before any source."""
     _files: dict[Path, ScannedFile | None] = field(default_factory=dict)
     _definitions: dict[tuple[Path, bytes], list[tuple[bytes, bytes]]] = field(default_factory=dict)
     _everything: tuple[Path, ...] | None = None
     _shadowing: tuple[Path, ...] | None = None
+    _unknown: set[tuple[Path, bytes]] = field(default_factory=set)
 
     def closure(self, source: Path) -> tuple[ScannedFile, ...]:
         """`source` and every file of the user's that it may include, directly or not, in order of path."""
@@ -86,6 +117,8 @@ class IncludeScanner:
         found: dict[Path, ScannedFile] = {}
         expanded: set[tuple[_Macro, Path]] = set()
         waiting = [source, *self._shadowing_files()]
+        for here, name in self.first:
+            waiting.extend(self._resolve(IncludeName(name, quoted=True, next=False), here, search))
         while waiting:
             self._follow(waiting, search, found)
             # A macro may be defined in any file, so those come when all other files are known.
@@ -93,6 +126,14 @@ class IncludeScanner:
             expanded |= macros
             waiting = [path for macro, here in macros for path in self._resolve_macro(macro, here, search, found)]
         return tuple(found[path] for path in sorted(found))
+
+    def refusal(self, source: Path) -> str | None:
+        """What `source`, or a file that it may include, depends on in a way that cannot be followed."""
+        for file in self.closure(source):
+            if file.unseen is not None:
+                return f"{file.path} has {file.unseen}"
+        unknown = sorted(macro for start, macro in self._unknown if start == source.parent)
+        return f"what {unknown[0].decode(errors='replace')} includes cannot be told" if unknown else None
 
     def unresolved(self, source: Path) -> Iterator[str]:
         """Names that the closure of `source` includes, directly or by a macro, and that lie in no user's folder."""
@@ -124,9 +165,10 @@ class IncludeScanner:
             for include in known:
                 yield from self._resolve(include, here, search)
         else:
+            self._unknown.add((search[0], macro.name))
             yield from self._every_file(search[0])
 
-    def _expansions(self, macro: _Macro, found: Iterable[Path]) -> list[_Include | None]:
+    def _expansions(self, macro: _Macro, found: Iterable[Path]) -> list[IncludeName | None]:
         """What each definition of `macro` makes of it; `None` where that is no plain header name."""
         definitions = (definition for path in found for definition in self._definitions_of(path, macro.name))
         return [_expanded(macro, *definition) for definition in definitions]
@@ -135,7 +177,7 @@ class IncludeScanner:
         """(parameter, value) of each definition of a macro in a file."""
         if (path, name) not in self._definitions:
             content = path.read_bytes()
-            text = _CONTINUATION.sub(b"", content) if name in content else b""
+            text = joined_lines(content) if name in content else b""
             matches = re.finditer(_DIRECTIVE + rb"define[ \t]+" + name + _DEFINITION, text)
             found = [(match["parameter"] or b"", match["value"].strip()) for match in matches]
             self._definitions[path, name] = found
@@ -143,15 +185,15 @@ class IncludeScanner:
 
     def _scan(self, path: Path) -> ScannedFile | None:
         if path not in self._files:
+            state = state_of(os.fspath(path))
             try:
-                content = path.read_bytes()
+                content = None if state is None else path.read_bytes()
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                self._files[path] = None
-            else:
-                self._files[path] = ScannedFile(path, hashlib.sha256(content).hexdigest(), *_includes(content))
+                content = None
+            self._files[path] = None if content is None else _scanned(path, content, state)
         return self._files[path]
 
-    def _resolve(self, include: _Include, here: Path, search: Sequence[Path]) -> Iterator[Path]:
+    def _resolve(self, include: IncludeName, here: Path, search: Sequence[Path]) -> Iterator[Path]:
         folders = (here, *search) if include.quoted else search
         for folder in folders:
             path = _normal(folder / include.name)
@@ -177,17 +219,60 @@ class IncludeScanner:
         return self._shadowing
 
 
-def _includes(content: bytes) -> tuple[tuple[_Include, ...], tuple[_Macro, ...]]:
+def joined_lines(content: bytes) -> bytes:
+    """`content` with continued lines in one; where it has trigraphs, which old dialects read, both readings of it."""
     text = _CONTINUATION.sub(b"", content)
-    includes: dict[_Include, None] = {}
+    if b"??" in content:
+        for trigraph, character in _TRIGRAPHS:
+            content = content.replace(trigraph, character)
+        text += b"\n" + _CONTINUATION.sub(b"", content)
+    return text
+
+
+def included_names(text: bytes) -> Iterator[IncludeName | None]:
+    """What the directives of a text include; `None` for what a macro names."""
+    for match in _directives(text):
+        yield None if match["macro"] is not None else _named(match)
+
+
+def has_includes(text: bytes) -> Iterator[tuple[IncludeName | None, bytes, bytes]]:
+    """(header, or `None` and a macro, the line up to there) of every `__has_include` in a text."""
+    for match in _HAS_INCLUDE.finditer(text):
+        line = text[text.rfind(b"\n", 0, match.start()) + 1 : match.start()]
+        yield (None if match["macro"] is not None else _named(match)), match["macro"] or b"", line
+
+
+def _scanned(path: Path, content: bytes, state: State | None) -> ScannedFile:
+    text = joined_lines(content)
+    return ScannedFile(path, hashlib.sha256(content).hexdigest(), *_includes(text), state, clock(text) or unseen(text))
+
+
+def _directives(text: bytes) -> Iterator[re.Match[bytes]]:
+    return (match for match in _INCLUDE.finditer(text) if _starts_a_line(text, match.start()))
+
+
+def _includes(text: bytes) -> tuple[tuple[IncludeName, ...], tuple[_Macro, ...]]:
+    includes: dict[IncludeName, None] = {}
     macros: dict[_Macro, None] = {}
-    directives = (match for match in _INCLUDE.finditer(text) if _starts_a_line(text, match.start()))
-    for match in (*directives, *_HAS_INCLUDE.finditer(text)):
+    for match in _directives(text):
         if match["macro"] is None:
-            includes[_named(match, every=match.groupdict().get("directive") == b"include_next")] = None
+            includes[_named(match, every=match["directive"] == b"include_next")] = None
         else:
             macros[_Macro(match["macro"], (match["argument"] or b"").strip())] = None
+    for include, macro, line in has_includes(text):
+        if include is not None:
+            includes[include] = None
+        elif not _is_parameter(macro, line):  # else the macro's calls count
+            macros[_Macro(macro, b"")] = None
+    calls = [call for condition in _CONDITION.finditer(text) for call in _CALL.finditer(condition[1])]
+    includes |= dict.fromkeys(map(_named, (*calls, *_IMPORT.finditer(text))))
     return tuple(includes), tuple(macros)
+
+
+def _is_parameter(macro: bytes, line: bytes) -> bool:
+    """Whether `line` begins the definition of a macro with such a parameter."""
+    head = _PARAMETERS.match(line)
+    return head is not None and macro in {one.strip() for one in head["parameters"].split(b",")}
 
 
 def _starts_a_line(text: bytes, position: int) -> bool:
@@ -195,12 +280,12 @@ def _starts_a_line(text: bytes, position: int) -> bool:
     return _BEFORE_DIRECTIVE.fullmatch(text, text.rfind(b"\n", 0, position) + 1, position) is not None
 
 
-def _named(match: re.Match[bytes], *, every: bool = False) -> _Include:
+def _named(match: re.Match[bytes], *, every: bool = False) -> IncludeName:
     name = match["quoted"] or match["angled"]
-    return _Include(name.decode(errors="surrogateescape"), match["quoted"] is not None, every)
+    return IncludeName(name.decode(errors="surrogateescape"), match["quoted"] is not None, every)
 
 
-def _expanded(macro: _Macro, parameter: bytes, value: bytes) -> _Include | None:
+def _expanded(macro: _Macro, parameter: bytes, value: bytes) -> IncludeName | None:
     """The include that a definition makes of `macro`, if it is a plain header name."""
     if parameter:
         value = re.sub(rb"\b" + parameter + rb"\b", lambda _: macro.argument, value)

@@ -1,31 +1,30 @@
 """What was compiled and linked, in the cache: what did not change is not configured, compiled or linked again.
 
 Two things are kept: linked libraries, and objects of their sources, which serve where others changed. A key holds all
-that gpuwheel gives the compilers, by content (`recipes`). What they found by themselves, in system folders, is noted
-with size and time when it was read, and has to be as it was then (the "direct mode" of ccache).
+that gpuwheel gives the compilers, by content (`recipes`). What they read by themselves, wherever it lies, is noted with
+its digest, and what they looked for and did not find with its name: both have to be as they were (`reuse`).
 """
 
 from __future__ import annotations
 
-import json
-import os
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gpuwheel._run import run
+from gpuwheel.compile.reuse.evidence import Evidence, NotKeptError, Setting
+from gpuwheel.compile.reuse.facts import Facts
+from gpuwheel.compile.reuse.index import state_of
+from gpuwheel.compile.reuse.made import Made, Output
 from gpuwheel.compile.store import ContentStore, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from gpuwheel._cache import Cache
+    from gpuwheel.compile.reuse.facts import Places
+    from gpuwheel.compile.reuse.index import FileIndex, State
 
 __all__ = ["LibraryStore", "LinkedFile", "Output", "Recipe", "Unit"]
-
-Output = tuple[str, str]
-"""The CMake target that makes an object, and its source."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,11 @@ class Unit:
     linkable: bool = True
     """Whether they can be linked by themselves, with their sources unknown to CMake."""
 
+    @property
+    def targets(self) -> set[str]:
+        """The CMake targets that make them."""
+        return {target for target, _ in self.outputs}
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -45,8 +49,27 @@ class Recipe:
     units: tuple[Unit, ...]
     linked: str
     """The key of its libraries."""
-    covered: tuple[str, ...]
-    """Folders whose contents the keys cover."""
+    root: Path
+    """The project."""
+    places: Places
+    host: tuple[str, ...]
+    """The command that starts the C++ compiler."""
+    toolkit: Path | None
+    """Of nvcc."""
+    library_dirs: tuple[str, ...]
+    """Where the compiler has the linker look by itself."""
+    environ: Mapping[str, str]
+    before: Mapping[str, State | None]
+    """Files whose content went into the keys, before they were read."""
+    start: int
+    """When that was, in ns since 1970."""
+    index: FileIndex
+    compilers: Mapping[str, str]
+    """Variable of CMake -> the program it has to name: those that the keys hold."""
+    names_link_inputs: bool
+    """Whether the linker can write down what it reads."""
+    refusal: str | None = None
+    """Why nothing is found or kept, if so: something has a say that no key covers."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +85,16 @@ class LinkedFile:
 class LibraryStore:
     """What one project became before, and becomes now."""
 
-    def __init__(self, cache: Cache, recipe: Recipe | None) -> None:
-        """`None`: something has a say that no key covers, so nothing is found or kept."""
+    def __init__(self, cache: Cache, recipe: Recipe) -> None:
         self._store = ContentStore(cache, "libraries")
         self._recipe = recipe
+        self._found: dict[str, Stored] = {}
+        self._before = dict(recipe.before)
 
     def linked(self) -> list[LinkedFile] | None:
         """The libraries, if the same ones were linked before."""
-        stored = None if self._recipe is None else self._load(self._recipe.linked)
+        stored = self._load(self._recipe.linked)
+        self._recipe.index.save()
         if stored is None:
             return None
         pieces = _pieces(stored.content, [size for _, size, _ in stored.facts["files"]])
@@ -79,96 +104,111 @@ class LibraryStore:
     def objects(self, folder: Path) -> dict[Output, Path]:
         """The objects that were compiled before, written into `folder`."""
         found: dict[Output, Path] = {}
-        for unit in self._recipe.units if self._recipe else ():
+        for unit in self._recipe.units:
             stored = self._load(unit.key) if unit.linkable else None
             if stored is None:
                 continue
+            self._found[unit.key] = stored
             folder.mkdir(parents=True, exist_ok=True)
             for output, data in zip(unit.outputs, _pieces(stored.content, stored.facts["sizes"]), strict=True):
                 found[output] = folder / f"{len(found)}.o"
                 found[output].write_bytes(data)
         return found
 
-    def save(self, files: Sequence[LinkedFile], build: Path) -> None:
+    def save(self, files: Sequence[LinkedFile], build: Path) -> list[str]:
         """Keep what was linked in the CMake folder `build`, and the objects that were compiled there.
+
+        Returns:
+            Why something is not kept, if so.
 
         Raises:
             CacheError: the cache cannot be written.
         """
-        if self._recipe is None:
-            return
-        made = _Made.of(build)
-        read: dict[str, list[int] | None] = {}
+        if self._recipe.refusal is not None:
+            return []
+        made = Made.of(build)
+        if made is None:
+            return ["it was not made by Ninja, which notes what compilers read"]
+        self._recipe.index.forget()
+        evidence = Evidence(made, self._setting(build), self._recipe.index)
+        try:
+            self._check_compilers(made)
+            reasons = list(self._save(files, made, evidence))
+        except NotKeptError as error:
+            reasons = [str(error)]
+        self._recipe.index.save()
+        return reasons
+
+    def _save(self, files: Sequence[LinkedFile], made: Made, evidence: Evidence) -> Iterator[str]:
+        facts: list[Facts] = []
+        new = [unit for unit in self._recipe.units if unit.key not in self._found]
+        evidence.look({target for unit in new for target in unit.targets})
         for unit in self._recipe.units:
-            stored = self._load(unit.key)
+            stored = self._found.get(unit.key)
             if stored is None:
-                stored = None if made is None else self._compiled(unit, made, build)
-                if stored is None:
-                    return
+                try:
+                    stored = _compiled(unit, made, evidence)
+                except NotKeptError as error:
+                    yield str(error)
+                    continue
                 self._store.save(unit.key, stored)
-            read |= stored.facts["read"]
-        facts = {"read": read, "files": [[file.name, len(file.data), file.executable] for file in files]}
-        self._store.save(self._recipe.linked, Stored(facts, b"".join(file.data for file in files)))
+            facts.append(Facts.of(stored.facts))
+        if len(facts) == len(self._recipe.units):
+            linked = Facts.all_of([*facts, evidence.linked()])
+            listed = [[file.name, len(file.data), file.executable] for file in files]
+            content = b"".join(file.data for file in files)
+            self._store.save(self._recipe.linked, Stored({**linked.stored(), "files": listed}, content))
 
     def _load(self, key: str) -> Stored | None:
-        """An entry whose system files are what they were."""
-        stored = self._store.load(key)
-        if stored is None or any(_state(path) != state for path, state in stored.facts["read"].items()):
+        """An entry whose facts hold. What an old one was made from is looked at now, before it may change."""
+        stored = self._store.load(key) if self._recipe.refusal is None else None
+        if stored is None:
             return None
-        return stored
+        facts, places = Facts.of(stored.facts), self._recipe.places
+        if facts.holds(places, str(self._recipe.root), self._recipe.index):
+            return stored
+        for path in map(places.real, facts.read):
+            self._before.setdefault(path, state_of(path))
+        return None
 
-    def _compiled(self, unit: Unit, made: _Made, build: Path) -> Stored | None:
-        """The objects of a unit; `None` where it cannot be told what the compiler read."""
-        read: set[str] = set()
-        contents = []
-        for output in unit.outputs:
-            target, _ = output
-            if output not in made.objects or target not in made.read:
-                return None
-            read |= made.read[target]
-            contents.append(made.objects[output].read_bytes())
-        places = () if self._recipe is None else self._recipe.covered
-        covered = tuple(f"{place}{os.sep}" for place in (build.parent, *places))
-        facts = {
-            "read": {path: _state(path) for path in sorted(read) if not path.startswith(covered)},
-            "sizes": [len(content) for content in contents],
-        }
-        return Stored(facts, b"".join(contents))
+    def _setting(self, build: Path) -> Setting:
+        recipe = self._recipe
+        return Setting(
+            root=recipe.root,
+            work=build.parent,
+            places=recipe.places,
+            host=recipe.host,
+            toolkit=recipe.toolkit,
+            library_dirs=recipe.library_dirs,
+            environ=recipe.environ,
+            before=self._before,
+            start=recipe.start,
+        )
 
-
-@dataclass(frozen=True)
-class _Made:
-    """What Ninja made in a CMake folder."""
-
-    objects: dict[Output, Path]
-    read: dict[str, set[str]]
-    """CMake target -> every file that compilers read for it."""
-
-    @classmethod
-    def of(cls, build: Path) -> _Made | None:
-        """`None` if another program than Ninja made the build."""
-        cache = build / "CMakeCache.txt"
-        if not (build / ".ninja_deps").is_file() or not cache.is_file():
-            return None
-        ninja = re.search(r"^CMAKE_MAKE_PROGRAM:\w+=(.+)$", cache.read_text(encoding="utf-8"), re.MULTILINE)
-        if ninja is None:
-            return None
-        read: dict[str, set[str]] = {}
-        target = ""
-        for line in run([ninja[1], "-C", build, "-t", "deps"]).stdout.splitlines():
-            if not line.startswith(" "):
-                target = _target(line)
-            else:
-                read.setdefault(target, set()).add(os.path.normpath(build / line.strip()))
-        commands = json.loads((build / "compile_commands.json").read_text(encoding="utf-8"))
-        objects = {(_target(it["output"]), it["file"]): build / it["output"] for it in commands if "output" in it}
-        return cls(objects, read)
+    def _check_compilers(self, made: Made) -> None:
+        """See that CMake took the compilers that the keys hold."""
+        for variable, program in self._recipe.compilers.items():
+            found = made.variables.get(variable, program)
+            if found != program:
+                msg = f"CMake took {found} for {variable} (expected {program})"
+                raise NotKeptError(msg)
 
 
-def _target(output: str) -> str:
-    """The CMake target that a file belongs to, or nothing."""
-    match = re.search(r"(?:^|/)CMakeFiles/(\w+)\.dir/", output)
-    return match[1] if match else ""
+def _compiled(unit: Unit, made: Made, evidence: Evidence) -> Stored:
+    """The objects of a unit.
+
+    Raises:
+        NotKeptError: it cannot be told what they were made from, or that changed.
+    """
+    contents = []
+    for output in unit.outputs:
+        target, source = output
+        if output not in made.objects or target not in made.read:
+            msg = f"the compiler does not say what it read for {source}"
+            raise NotKeptError(msg)
+        contents.append(made.objects[output].read_bytes())
+    facts = evidence.compiled(unit.targets).stored()
+    return Stored({**facts, "sizes": [len(content) for content in contents]}, b"".join(contents))
 
 
 def _pieces(content: bytes, sizes: Iterable[int]) -> list[bytes]:
@@ -178,12 +218,3 @@ def _pieces(content: bytes, sizes: Iterable[int]) -> list[bytes]:
         pieces.append(content[offset : offset + size])
         offset += size
     return pieces
-
-
-def _state(path: str) -> list[int] | None:
-    """Size in bytes and time in ns; `None` if the file is gone."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 (hundreds of files: Path objects would take most of the time)
-    except OSError:
-        return None
-    return [found.st_size, found.st_mtime_ns]

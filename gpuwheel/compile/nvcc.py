@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuwheel._resources import resource
 from gpuwheel.compile.cmake_text import install_manifests, keyword, quoted
 from gpuwheel.compile.files import write_if_changed
-from gpuwheel.compile.host import linked_first, target_version
+from gpuwheel.compile.host import link_inputs_named, linked_first, target_version
 from gpuwheel.model.archs import machine_code
 from gpuwheel.model.kernels import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from gpuwheel.compile.libraries import Output
     from gpuwheel.model.archs import ArchTarget
@@ -31,6 +31,7 @@ __all__ = [
     "library_file",
     "nvcc_manifest",
     "nvcc_text",
+    "script_texts",
     "source_target",
     "source_text",
     "write_nvcc_project",
@@ -81,6 +82,8 @@ class NvccProject:
     """How many of nvcc it has memory for."""
     objects: Mapping[Output, Path] = field(default_factory=dict)
     """Objects of sources that need not be compiled."""
+    names_link_inputs: bool = False
+    """Whether the linker can write down what it reads, and is to."""
 
 
 def library_file(library: NvccLibrary, toolchain: NvccToolchain) -> str:
@@ -113,6 +116,7 @@ def nvcc_text(project: NvccProject, folder: Path) -> str:
     """The `CMakeLists.txt` of `project` for `folder`."""
     module = quoted(str(resource("cmake", "GpuWheelNvcc.cmake")))
     text = _HEAD.format(pool=project.pool, module=module) + linked_first(project.toolchain.stubs)
+    text += link_inputs_named(project.names_link_inputs)
     for index, library in enumerate(project.libraries):
         text += "".join(_source(source, project) for source in library.sources if source.cuda or source.flags)
         text += _library(index, library, project, folder)
@@ -137,12 +141,16 @@ def _ordered(library: NvccLibrary) -> list[NvccSource]:
 
 def write_scripts(project: NvccProject, folder: Path) -> list[Path]:
     """What compilers and the linker read beside sources; the version script of each library."""
+    for name, text in script_texts(project).items():
+        write_if_changed(folder / name, text.encode())
+    return [_script(index, folder) for index in range(len(project.libraries))]
+
+
+def script_texts(project: NvccProject) -> dict[str, str]:
+    """Name -> text of what `write_scripts` writes."""
     weak = "".join(f"#pragma weak {name}\n" for name in sorted(project.weak_symbols))
-    write_if_changed(folder / _WEAK_SYMBOLS, ("#pragma once\n" + weak).encode())
-    scripts = [_script(index, folder) for index in range(len(project.libraries))]
-    for library, script in zip(project.libraries, scripts, strict=True):
-        write_if_changed(script, _version_script(library).encode())
-    return scripts
+    scripts = {_script(index, Path()).name: _version_script(library) for index, library in enumerate(project.libraries)}
+    return {_WEAK_SYMBOLS: "#pragma once\n" + weak, **scripts}
 
 
 def _script(index: int, folder: Path) -> Path:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.options import Target, VirtualPaths, command_line, shipped_include_dirs
+from gpuwheel.compile.reuse.device_options import DeviceOptions
+from gpuwheel.compile.reuse.index import state_of
 from gpuwheel.compile.store import content_key, tree_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gpuwheel.compile.reuse.index import State
     from gpuwheel.model.kernels import KernelGroup
     from gpuwheel.model.toolchain import DeviceCompiler
 
@@ -35,6 +38,10 @@ class Program:
     image_keys: Mapping[Target, str]
     key: str
     """Of the fatbin."""
+    states: Mapping[Path, State | None]
+    """Of the files that it depends on, before they were read."""
+    refusal: str | None
+    """Why nothing of it may be kept, if so: it depends on what no key can hold."""
 
     def __hash__(self) -> int:
         return hash(self.key)
@@ -51,8 +58,18 @@ class GroupPlan:
     key: str
     """Of all that the group becomes."""
 
+    @property
+    def refusal(self) -> str | None:
+        """Why what the group becomes may not be kept, if so."""
+        return next((program.refusal for program in self.programs if program.refusal is not None), None)
+
     def is_current(self, program: Program) -> bool:
-        """Whether the files that `program` depends on are still what its keys were made from."""
+        """Whether the files that `program` depends on are what its keys were made from, and were all the time.
+
+        A file that was changed and changed back has another time of change.
+        """
+        if any(state_of(str(path)) != state for path, state in program.states.items()):
+            return False
         keys = _Keys(self.group, self.compiler, self.paths)
         return keys.program(program.source).key == program.key
 
@@ -79,15 +96,30 @@ class _Keys:
             *(Target(arch, ptx=False) for arch in group.cubin_archs),
             *(Target(arch, ptx=True) for arch in group.ptx_archs),
         ]
-        options = " ".join((*group.defines, *group.flags))
-        self._scanner = IncludeScanner(group.include_dirs, (*shipped, *compiler.include_dirs), options)
+        self._options = DeviceOptions.of(group.flags, group.root)
+        self._scanner = IncludeScanner(
+            (*group.include_dirs, *self._options.include_dirs),
+            (*shipped, *compiler.include_dirs),
+            " ".join((*group.defines, *group.flags)),
+            tuple((group.root, name) for name in self._options.first),
+        )
         self._toolchain = {"facts": _FACTS, "compiler": compiler.digest, "headers": tree_digest(shipped[0])}
 
     def program(self, source: Path) -> Program:
         name = self._paths.name(source)
-        closure = sorted((self._paths.name(file.path), file.sha256) for file in self._scanner.closure(source))
+        files = self._scanner.closure(source)
+        closure = sorted((self._paths.name(file.path), file.sha256) for file in files)
         options = {target: command_line(self._group, source, target, self._paths) for target in self._targets}
         program = content_key({**self._toolchain, "name": name, "closure": closure})
         image_keys = {target: content_key({"program": program, "options": line}) for target, line in options.items()}
         fatbin = {**self._toolchain, "images": list(image_keys.values()), "fatbin": self._group.compression}
-        return Program(source, name, self._paths.real(name), options, image_keys, content_key(fatbin))
+        return Program(
+            source=source,
+            name=name,
+            shown=self._paths.real(name),
+            options=options,
+            image_keys=image_keys,
+            key=content_key(fatbin),
+            states={file.path: file.state for file in files},
+            refusal=self._options.unseen or self._scanner.refusal(source),
+        )

@@ -3,44 +3,104 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+import os
+import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel._environment import reaching, uncovered
 from gpuwheel._resources import resource
 from gpuwheel.compile.host import project_text, target_name
 from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.libraries import Recipe, Unit
-from gpuwheel.compile.nvcc import nvcc_text, source_target, source_text
+from gpuwheel.compile.nvcc import nvcc_text, script_texts, source_target, source_text
+from gpuwheel.compile.reuse.facts import Places
+from gpuwheel.compile.reuse.index import FileIndex, state_of
+from gpuwheel.compile.reuse.search import ordinary_words
+from gpuwheel.compile.reuse.tools import Driver, build_tools, toolkit_tools
+from gpuwheel.compile.reuse.words import NATIVE, folders_in, machine_identity, named_paths, refusal
 from gpuwheel.compile.store import content_key, tree_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from gpuwheel._cache import Cache
+    from gpuwheel._environment import ToolEnvironment
     from gpuwheel.compile.host import HostProject
     from gpuwheel.compile.nvcc import NvccProject
+    from gpuwheel.compile.reuse.index import State
     from gpuwheel.model.libraries import HostLibrary, NvccLibrary
     from gpuwheel.model.toolchain import HostCompiler
 
-__all__ = ["host_recipe", "nvcc_recipe"]
+__all__ = ["Given", "host_recipe", "nvcc_recipe"]
 
+_FACTS = 2
+"""Version of what is noted beside objects and libraries; part of every key."""
+_FOLDERS = ("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH")
 # Sections of scikit-build-core's settings that can name files or programs which no key covers.
 _UNCOVERED_SECTIONS = {"backport", "build", "cmake", "env", "install", "ninja", "overrides", "search"}
 _ANYWHERE = Path("/somewhere/project")
 
 
-def host_recipe(
-    project: HostProject, host: HostCompiler, *, settings: Mapping[str, object], environ: Mapping[str, str]
-) -> Recipe | None:
-    """Of a project in mode `embed`, whose objects are kept together: they share a precompiled header.
+@dataclass
+class Given:
+    """What a build is given beside its project; it remembers what it looked at."""
 
-    `settings` are the user's own for scikit-build-core, from `[tool.scikit-build]` and `-C`. `None` where they, or the
-    environment, have a say that no key covers.
-    """
-    if _uncovered(project.libraries, settings, environ):
-        return None
-    places = _inner_first(
+    cache: Cache
+    host: HostCompiler
+    settings: Mapping[str, object]
+    """The user's own for scikit-build-core, from `[tool.scikit-build]` and `-C`."""
+    tools: ToolEnvironment
+    """What compilers and linkers see of the environment."""
+    toolkit: Path | None = None
+    """Of nvcc."""
+    before: dict[str, State | None] = field(default_factory=dict)
+    start: int = field(default_factory=time.time_ns)
+
+    def words(self, libraries: Iterable[HostLibrary | NvccLibrary]) -> list[str]:
+        """Every option that the user gives a compiler or a linker."""
+        own = [word for library in libraries for word in _options(library)]
+        named = [word for _, value in sorted(self.tools.key.items()) for word in ordinary_words(value)]
+        return [*self.host.arguments, *own, *named]
+
+    def folders(self, libraries: Iterable[HostLibrary | NvccLibrary], root: Path) -> tuple[Path, ...]:
+        """Folders that options and the environment have compilers search for headers, beside the project's own."""
+        named = folders_in(self.words(libraries), str(root))
+        listed = [folder for name in _FOLDERS for folder in self.tools.key.get(name, "").split(os.pathsep) if folder]
+        return tuple(Path(root, folder) for folder in dict.fromkeys((*named, *listed)))
+
+    def refusal(self, words: Iterable[str]) -> str | None:
+        """Why nothing can be kept, if so."""
+        sections = {name.removeprefix("skbuild.").partition(".")[0] for name in self.settings} & _UNCOVERED_SECTIONS
+        if sections:
+            return f"settings of scikit-build-core that no key covers are in force ({', '.join(sorted(sections))})"
+        if self.tools.uncovered:
+            return f"variables that can name files which no key covers are set ({', '.join(self.tools.uncovered)})"
+        return refusal(words)
+
+    def note(self, words: Iterable[str], root: Path) -> None:
+        """Remember the files that options name as they are now."""
+        files, _, _ = named_paths(list(words), [str(root)])
+        self.before |= {path: state_of(path) for path in files}
+
+    def machine(self, driver: Driver, words: Iterable[str], tools: FileIndex) -> dict[str, Any]:
+        """What every object depends on: gpuwheel itself, the tools, what the user set."""
+        host, environ = self.host, self.tools.variables
+        return {
+            "facts": _FACTS,
+            "own": [tree_digest(resource("include")), tree_digest(resource("cmake"))],
+            "compiler": [host.identity, host.target, list(host.command), driver.tools],
+            "build": build_tools(environ, tools),
+            "toolkit": toolkit_tools(self.toolkit, tools) if self.toolkit is not None else {},
+            "settings": dict(sorted(self.settings.items())),
+            "environment": dict(self.tools.key),
+            "machine": machine_identity() if any(map(NATIVE.search, words)) else [],
+        }
+
+
+def host_recipe(project: HostProject, given: Given) -> Recipe:
+    """Of a project in mode `embed`, whose objects are kept together: they share a precompiled header."""
+    places = _places(
         {
             str(project.headers): "include",
             str(project.sdk.include_dir): "torch",
@@ -50,32 +110,38 @@ def host_recipe(
             str(project.root): ".",
         }
     )
-    files = {line for library in project.libraries for line in _host_files(library, project)}
+    maker = _Maker(given, project.libraries, project.root)
+    files = {line for library in project.libraries for line in _host_files(library, project, given)}
+    # What only the linker is told does not reach an object.
+    unlinked = replace(project, libraries=tuple(replace(library, link_flags=()) for library in project.libraries))
     objects = content_key(
         {
-            **_machine(host, settings, environ),
-            "project": _named(project_text(replace(project, objects={}), _ANYWHERE), places),
-            "sources": sorted(_named(line, places) for line in files),
+            **maker.machine,
+            "project": places.masked(project_text(replace(unlinked, objects={}), _ANYWHERE)),
+            "options": [list(_options(library)) for library in unlinked.libraries],
+            "sources": sorted(map(places.masked, files)),
             "kernels": {name: _digest(group.header) for name, group in project.groups.items()},
             "torch": project.sdk.digest,
         }
     )
-    images = {name: _digest(group.fatbin) for name, group in project.groups.items()}
+    images = {name: [_digest(group.fatbin), _digest(group.assembly)] for name, group in project.groups.items()}
     outputs = tuple(
         (target_name(index), str(source))
         for index, library in enumerate(project.libraries)
         for source in library.sources
     )
-    return Recipe((Unit(objects, outputs),), content_key({"objects": objects, "images": images}), tuple(places))
+    whole = places.masked(project_text(replace(project, objects={}), _ANYWHERE))
+    options = [list(_options(library)) for library in project.libraries]
+    linked = content_key({"objects": objects, "images": images, "project": whole, "options": options})
+    return maker.recipe((Unit(objects, outputs),), linked, places)
 
 
-def nvcc_recipe(project: NvccProject, *, settings: Mapping[str, object], environ: Mapping[str, str]) -> Recipe | None:
-    """Of a project in mode `nvcc`, whose objects are kept one by one; arguments as for `host_recipe`."""
-    if _uncovered(project.libraries, settings, environ):
-        return None
+def nvcc_recipe(project: NvccProject, given: Given) -> Recipe:
+    """Of a project in mode `nvcc`, whose objects are kept one by one; `given` as for `host_recipe`."""
     toolchain = project.toolchain
     torch = toolchain.torch
-    places = _inner_first(
+    given.toolkit = toolchain.cuda.root
+    places = _places(
         {
             str(project.headers): "include",
             str(toolchain.cuda.root): "cuda",
@@ -85,86 +151,114 @@ def nvcc_recipe(project: NvccProject, *, settings: Mapping[str, object], environ
             str(project.root): ".",
         }
     )
+    maker = _Maker(given, project.libraries, project.root)
     anywhere = replace(project, objects={}, jobs=1, pool=1)  # how many compile at once does not reach the objects
+    # What only the linker is told does not reach an object.
+    unlinked = replace(anywhere, libraries=tuple(replace(library, link_flags=()) for library in project.libraries))
+    pins = toolchain.cuda.digest if toolchain.cuda.pins else ""  # a toolkit of the machine: see its programs
+    scripts = script_texts(anywhere)
     common = {
-        **_machine(toolchain.host, settings, environ),
-        "cuda": [str(toolchain.cuda.version), toolchain.cuda.digest],
-        "torch": [torch.digest, sorted(project.weak_symbols)] if torch else [],
+        **maker.machine,
+        "cuda": [str(toolchain.cuda.version), pins],
+        "torch": [torch.digest, scripts["weak_symbols.h"]] if torch else [],
     }
     units = []
     for index, library in enumerate(project.libraries):
-        scanner = _nvcc_scanner(library, project)
+        scanner = _nvcc_scanner(library, project, given)
         for source in library.sources:
             parts = {
-                "source": _named(source_text(index, source, anywhere, _ANYWHERE), places),
-                "files": sorted(_named(line, places) for line in _closure(scanner, source.path)),
+                "source": places.masked(source_text(index, source, unlinked, _ANYWHERE)),
+                "options": list(_options(replace(unlinked.libraries[index], sources=(source,)))),
+                "files": sorted(map(places.masked, _closure(scanner, source.path, given))),
             }
             output = (source_target(index, library, source), str(source.path))
             units.append(Unit(content_key({**common, **parts}), (output,), linkable=not library.rdc))
-    whole = {"project": _named(nvcc_text(anywhere, _ANYWHERE), places), "objects": [unit.key for unit in units]}
-    return Recipe(tuple(units), content_key({**common, **whole}), tuple(places))
-
-
-def _uncovered(
-    libraries: Iterable[HostLibrary | NvccLibrary], settings: Mapping[str, object], environ: Mapping[str, str]
-) -> bool:
-    """Whether something has a say that no key covers: files that linker options name, settings, variables."""
-    sections = {name.removeprefix("skbuild.").partition(".")[0] for name in settings}
-    return (
-        any(library.link_flags for library in libraries)
-        or bool(uncovered(environ))
-        or bool(sections & _UNCOVERED_SECTIONS)
-    )
-
-
-def _machine(host: HostCompiler, settings: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, Any]:
-    """What every object depends on: gpuwheel itself, the C++ compiler, what the user set."""
-    compiler = host.path.resolve()
-    state = compiler.stat()
-    return {
-        "own": [tree_digest(resource("include")), tree_digest(resource("cmake"))],
-        "compiler": [host.identity, host.target, str(compiler), state.st_size, state.st_mtime_ns, *host.arguments],
-        "settings": dict(sorted(settings.items())),
-        "environment": reaching(environ),
+    whole = {
+        "project": places.masked(nvcc_text(anywhere, _ANYWHERE)),
+        "scripts": scripts,
+        "options": [list(_options(library)) for library in project.libraries],
+        "objects": [unit.key for unit in units],
     }
+    return maker.recipe(tuple(units), content_key({**common, **whole}), places)
 
 
-def _inner_first(places: Mapping[str, str]) -> dict[str, str]:
-    """Folders whose contents the keys cover -> what they are called in them."""
-    found = {str(resource("cmake").parent): "gpuwheel", **places}
-    return dict(sorted(found.items(), key=lambda place: -len(place[0])))
+class _Maker:
+    """What both modes ask of compilers, and note of the build."""
+
+    def __init__(self, given: Given, libraries: Iterable[HostLibrary | NvccLibrary], root: Path) -> None:
+        self._given = given
+        self._root = root
+        words = given.words(libraries)
+        given.note(words, root)
+        self._refusal = given.refusal(words)
+        tools = FileIndex(given.cache, "tools")
+        self._driver = Driver.of(
+            given.host.command, words, cache=given.cache, index=tools, environ=given.tools.variables
+        )
+        self.machine = given.machine(self._driver, words, tools)
+        tools.save()
+
+    def recipe(self, units: tuple[Unit, ...], linked: str, places: Places) -> Recipe:
+        """With the keys that were made."""
+        given = self._given
+        compilers = {"CMAKE_CUDA_COMPILER": str(given.toolkit / "bin" / "nvcc")} if given.toolkit is not None else {}
+        name = hashlib.sha256(str(self._root).encode(errors="surrogateescape")).hexdigest()[:16]
+        return Recipe(
+            units=units,
+            linked=linked,
+            root=self._root,
+            places=places,
+            host=given.host.command,
+            toolkit=given.toolkit,
+            library_dirs=self._driver.library_dirs,
+            environ=given.tools.variables,
+            before=given.before,
+            start=given.start,
+            index=FileIndex(given.cache, name),
+            compilers=compilers,
+            names_link_inputs=self._driver.names_link_inputs,
+            refusal=self._refusal,
+        )
 
 
-def _named(text: str, places: Mapping[str, str]) -> str:
-    """`text`, wherever the build takes place."""
-    for place, name in places.items():
-        text = text.replace(place, name)
-    return text
+def _options(library: HostLibrary | NvccLibrary) -> Iterator[str]:
+    yield from library.flags
+    yield from library.link_flags
+    yield from getattr(library, "nvcc_flags", ())
+    for source in library.sources:
+        yield from getattr(source, "flags", ())
 
 
-def _host_files(library: HostLibrary, project: HostProject) -> Iterator[str]:
+def _places(folders: Mapping[str, str]) -> Places:
+    """Folders whose contents keys and facts name wherever they are."""
+    return Places.of({str(resource("cmake").parent): "gpuwheel", **folders})
+
+
+def _host_files(library: HostLibrary, project: HostProject, given: Given) -> Iterator[str]:
     kernels = dict.fromkeys(project.groups[name].header.parent for name in library.kernels)
     foreign = (*kernels, project.headers, project.sdk.include_dir)
-    scanner = IncludeScanner(library.include_dirs, foreign, " ".join((*library.defines, *library.flags)))
+    searched = (*library.include_dirs, *given.folders([library], project.root))
+    scanner = IncludeScanner(searched, foreign, " ".join((*library.defines, *library.flags)))
     for source in library.sources:
-        yield from _closure(scanner, source)
+        yield from _closure(scanner, source, given)
 
 
-def _nvcc_scanner(library: NvccLibrary, project: NvccProject) -> IncludeScanner:
+def _nvcc_scanner(library: NvccLibrary, project: NvccProject, given: Given) -> IncludeScanner:
     toolchain = project.toolchain
     packages = (project.package_dirs[name] for name in library.include_packages)
     torch = (toolchain.torch.include_dir,) if toolchain.torch else ()
     options = (*library.defines, *library.flags, *library.nvcc_flags)
     return IncludeScanner(
-        (*library.include_dirs, *packages),
+        (*library.include_dirs, *packages, *given.folders([library], project.root)),
         (project.headers, *torch, toolchain.cuda.root / "include"),
         " ".join((*options, *(flag for source in library.sources for flag in source.flags))),
     )
 
 
-def _closure(scanner: IncludeScanner, source: Path) -> Iterator[str]:
+def _closure(scanner: IncludeScanner, source: Path, given: Given) -> Iterator[str]:
     """`path sha256` of every file of the user's that a source may include, and of the source."""
     for file in scanner.closure(source):
+        given.before[str(file.path)] = file.state
         yield f"{file.path} {file.sha256}"
 
 

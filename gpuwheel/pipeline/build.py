@@ -219,6 +219,7 @@ class Build:
             with self._session.cache.scratch() as scratch:
                 wheel = rewrite_wheel(compiled.wheel, scratch, edits)
                 self._judge(audit_wheel(wheel.path, load_tables(), max_size=self.config.settings.wheel.max_size))
+                compiled.save()
                 size = _place(wheel.path, out)
         self._reporter.step(f"{wheel.path.name}  {size / 1000:.0f} kB  sha256 {wheel.sha256}")
         return wheel.path.name

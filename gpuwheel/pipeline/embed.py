@@ -14,7 +14,7 @@ from gpuwheel.compile.host import HostProject, shipped_headers, write_project
 from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.compile.manifest import build_manifest, write_manifest
 from gpuwheel.compile.own_cmake import write_embed_setup
-from gpuwheel.compile.recipes import host_recipe
+from gpuwheel.compile.recipes import Given, host_recipe
 from gpuwheel.config import host_libraries, kernel_groups
 from gpuwheel.model.toolchain import Toolchain
 from gpuwheel.pipeline.linking import Linked, link_once
@@ -25,7 +25,7 @@ from gpuwheel.toolchain.one_program import as_one_program
 from gpuwheel.wheel import toolchain_sbom
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from gpuwheel.model.kernels import BuiltGroup
@@ -72,19 +72,20 @@ class EmbedBuild:
         with self._session.workspace(keep=editable or keep) as work:
             project = self._project(toolchain, work)
             with self._cache.scratch() as out:
+                save: Callable[[], None] = lambda: None  # noqa: E731 (mypy wants its type)
                 if config.settings.cmake is not None:
                     wheel = self._build_own(project, toolchain, work, out, editable=editable)
                 elif editable or "build-dir" in config.inner:  # what the user keeps, Ninja keeps up to date
                     wheel = self._link(project, toolchain, work, out, editable=editable)
                 else:
-                    wheel = self._link_once(project, toolchain, work, out)
+                    wheel, save = self._link_once(project, toolchain, work, out)
                 expected = Expected(
                     torch_floor=self._cell.torch_floor,
                     with_kernels={library.file for library in project.libraries if library.kernels},
                     build_folders=[str(work), str(config.project.root)],
                     platform=toolchain.stubs.platform if toolchain.stubs else None,
                 )
-                yield Compiled(wheel, expected, self._sbom(toolchain))
+                yield Compiled(wheel, expected, self._sbom(toolchain), save)
 
     def cmake_settings(self) -> inner.ConfigSettings:
         """Settings of the project's own CMake; the images they name are those of the kernels as they are now."""
@@ -153,10 +154,13 @@ class EmbedBuild:
             self._config.inner, project=work / "project", build=work / "build", host=toolchain.host, jobs=self._jobs
         )
 
-    def _link_once(self, project: HostProject, toolchain: Toolchain, work: Path, out: Path) -> Path:
+    def _link_once(
+        self, project: HostProject, toolchain: Toolchain, work: Path, out: Path
+    ) -> tuple[Path, Callable[[], None]]:
         """The same wheel, with libraries or objects from the cache if the same ones were made before."""
         settings = {**self._config.inner_table, **self._config.inner}
-        recipe = host_recipe(project, toolchain.host, settings=settings, environ=self._environ)
+        recipe = host_recipe(project, Given(self._cache, toolchain.host, settings, self._session.tools))
+        project = replace(project, names_link_inputs=recipe.names_link_inputs)
         wanted = Linked(frozenset(library.file for library in project.libraries), project.manifests)
         return link_once(
             self._session,

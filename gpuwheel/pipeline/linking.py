@@ -31,25 +31,28 @@ class Linked:
 
 def link_once(
     session: Session,
-    recipe: Recipe | None,
+    recipe: Recipe,
     link: Callable[[Mapping[Output, Path]], Path],
     *,
     wanted: Linked,
     work: Path,
     out: Path,
-) -> Path:
+) -> tuple[Path, Callable[[], None]]:
     """The wheel that `link` makes in the CMake folder `work/build`, given the objects that need not be compiled.
 
-    Where all of its libraries were linked before, CMake does not run, and the wheel is the same file.
+    Where all of its libraries were linked before, CMake does not run, and the wheel is the same file. The second value
+    keeps what was compiled and linked for other builds: to be called when the wheel was checked, before `work` goes.
 
     Args:
         session: whose wheel.
-        recipe: what the libraries are made from; `None` where that is not known whole, so nothing is kept.
+        recipe: what the libraries are made from.
         link: runs CMake, and returns a wheel in `out`.
         wanted: what that has to hold.
         work: holds the CMake folder.
         out: where to write the wheel.
     """
+    if recipe.refusal is not None:
+        session.reporter.info(f"nothing is taken from other builds, or kept for them: {recipe.refusal}")
     store = LibraryStore(session.cache, recipe)
     found = store.linked()
     if found is not None:
@@ -61,10 +64,19 @@ def link_once(
         named = {f"{package or folder}/{manifest.name}": manifest for package, manifest in wanted.manifests.items()}
         libraries = (Member(file.name, file.data, file.executable) for file in found)
         append_members(wheel, [*libraries, *(Member(name, file.read_bytes()) for name, file in named.items())])
-        return wheel
+        return wheel, _nothing
     wheel = link(store.objects(work / "objects"))
     members = read_members(wheel)
-    if members.keys() >= wanted.files:  # the user's own settings may leave files out
-        linked = [LinkedFile(name, members[name].data, members[name].executable) for name in sorted(wanted.files)]
-        store.save(linked, work / "build")
-    return wheel
+    if not members.keys() >= wanted.files:  # the user's own settings may leave files out
+        return wheel, _nothing
+    linked = [LinkedFile(name, members[name].data, members[name].executable) for name in sorted(wanted.files)]
+
+    def keep() -> None:
+        for reason in store.save(linked, work / "build"):
+            session.reporter.info(f"not kept for other builds: {reason}")
+
+    return wheel, keep
+
+
+def _nothing() -> None:
+    """Keep nothing."""

@@ -16,7 +16,7 @@ from gpuwheel.compile.manifest import write_manifest
 from gpuwheel.compile.memory import available_memory, kept_pool, nvcc_jobs
 from gpuwheel.compile.nvcc import NvccProject, library_file, nvcc_manifest, write_nvcc_project
 from gpuwheel.compile.own_cmake import write_setup
-from gpuwheel.compile.recipes import nvcc_recipe
+from gpuwheel.compile.recipes import Given, nvcc_recipe
 from gpuwheel.config import nvcc_libraries
 from gpuwheel.model.toolchain import NvccToolchain
 from gpuwheel.model.versions import MinorVersion
@@ -34,7 +34,7 @@ from gpuwheel.toolchain.torch_sdk import find_torch_sdk
 from gpuwheel.wheel import toolchain_sbom
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -94,10 +94,11 @@ class NvccBuild:
         toolchain = self._toolchain()
         with session.workspace(keep=editable or keep) as work, session.cache.scratch() as out:
             project = self._project(toolchain, work)
+            save: Callable[[], None] = lambda: None  # noqa: E731 (mypy wants its type)
             if config.settings.cmake is not None or editable or "build-dir" in config.inner:
                 wheel = self._build(project, work, out, editable=editable)
             else:
-                wheel = self._build_once(project, work, out)
+                wheel, save = self._build_once(project, work, out)
             expected = Expected(
                 torch_floor=cell.torch_floor,
                 with_kernels={library_file(library, toolchain) for library in self._libraries if library.cubins},
@@ -105,18 +106,20 @@ class NvccBuild:
                 platform=toolchain.stubs.platform if toolchain.stubs else None,
                 claims=Claims(cell.torch, cell.python_tag != "py3-none", self._provided(toolchain)),
             )
-            yield Compiled(wheel, expected, self._sbom(toolchain))
+            yield Compiled(wheel, expected, self._sbom(toolchain), save)
 
-    def _build_once(self, project: NvccProject, work: Path, out: Path) -> Path:
+    def _build_once(self, project: NvccProject, work: Path, out: Path) -> tuple[Path, Callable[[], None]]:
         """The same wheel, with libraries or objects from the cache if the same ones were made before."""
         session = self._session
         settings = {**session.config.inner_table, **session.config.inner}
+        recipe = nvcc_recipe(project, Given(session.cache, project.toolchain.host, settings, session.tools))
+        project = replace(project, names_link_inputs=recipe.names_link_inputs)
         wanted = Linked(
             frozenset(library_file(library, project.toolchain) for library in project.libraries), project.manifests
         )
         return link_once(
             session,
-            nvcc_recipe(project, settings=settings, environ=session.environ),
+            recipe,
             lambda objects: self._build(replace(project, objects=objects), work, out),
             wanted=wanted,
             work=work,

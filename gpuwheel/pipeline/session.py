@@ -18,7 +18,7 @@ from gpuwheel.toolchain import Context
 from gpuwheel.toolchain.link_stubs import find_link_stubs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -49,6 +49,8 @@ class Compiled:
     expected: Expected
     sbom: bytes
     """What went into it and is in no Requires-Dist."""
+    save: Callable[[], None] = lambda: None
+    """Keeps what was compiled for other builds; called when the wheel was checked."""
 
 
 class ModeBuild(Protocol):

@@ -1,0 +1,151 @@
+"""What sources look for without including it: names of `__has_include`, `#embed`, `.incbin`, and quoted includes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gpuwheel.compile.includes import IncludeName, has_includes, included_names, joined_lines
+from gpuwheel.compile.reuse.tokens import clock, unseen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Asked", "Probe", "probes"]
+
+_INCBIN = re.compile(rb'\.incbin\b(?:\s*\\?"(?P<name>[^"\\\n]+)\\?")?')
+_EMBED = re.compile(
+    rb'(?:[#%]:?[ \t]*embed\b|\b__has_embed[ \t]*\()[ \t]*(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>)?'
+)
+_HEADER = re.compile(rb'[ \t]*(?:"(?P<quoted>[^"]+)"|<(?P<angled>[^>]+)>)[ \t\r]*(?://.*|/\*.*)?')
+_PARAMETERS = re.compile(rb"[ \t]*[#%]:?[ \t]*define[ \t]+(\w+)\(([^)\n]*)\)")
+_DEFINITION = re.compile(rb"^[ \t]*[#%]:?[ \t]*define[ \t]+(\w+)(\([^)\n]*\))?([^\n]*)", re.MULTILINE)
+_MOST_ROUNDS = 8
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one file asks for."""
+
+    quoted: tuple[str, ...] = ()
+    """Names of `#include "name"`, which are looked for beside the file first."""
+    computed: bool = False
+    """Whether it includes what a macro names."""
+    embedded: tuple[IncludeName, ...] = ()
+    """Of `#embed`."""
+    assembled: tuple[str, ...] = ()
+    """Of `.incbin`."""
+    unseen: str | None = None
+    """What it reads in a way that cannot be followed."""
+
+    @classmethod
+    def of(cls, content: bytes, *, fixed_clock: bool) -> Asked:
+        """Of a file's content. `fixed_clock`: `__DATE__` and `__TIME__` are those of SOURCE_DATE_EPOCH."""
+        text = joined_lines(content)
+        includes = list(included_names(text))
+        embedded, assembled = list(_names(_EMBED, text, b"embed")), list(_names(_INCBIN, text, b"incbin"))
+        time = clock(text)
+        if time is not None and fixed_clock and time != "__TIMESTAMP__":
+            time = None
+        other = unseen(text)
+        if other in {"#embed", ".incbin"}:
+            put_together = None in embedded or None in assembled
+            other = f"{other} of a name that is put together" if put_together else None
+        return cls(
+            quoted=tuple(one.name for one in includes if one is not None and one.quoted),
+            computed=None in includes,
+            embedded=tuple(one for one in embedded if one is not None),
+            assembled=tuple(one.name for one in assembled if one is not None),
+            unseen=time or other,
+        )
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One `__has_include`."""
+
+    file: str
+    name: str
+    quoted: bool
+
+
+def probes(contents: Mapping[str, bytes]) -> tuple[set[Probe], dict[str, str]]:
+    """What the files ask whether it is there; and file -> a macro in it whose value cannot be told.
+
+    A macro may stand between: `#define HAS(x) __has_include(x)` in one file, and `HAS(<a.h>)` in any other.
+    """
+    found: set[Probe] = set()
+    wrappers: set[bytes] = set()
+    objects: dict[bytes, str] = {}
+    for path, content in contents.items():
+        text = joined_lines(content) if b"__has_include" in content else b""
+        for include, macro, line in has_includes(text):
+            if include is not None:
+                found.add(Probe(path, include.name, include.quoted))
+                continue
+            head = _PARAMETERS.match(line)
+            if head is None or macro not in _parameters(head[2]):
+                objects[macro] = path
+            else:
+                wrappers.add(head[1])
+    _follow(wrappers, contents, found, objects)
+    return found, _follow_objects(objects, contents, found)
+
+
+def _follow(wrappers: set[bytes], contents: Mapping[str, bytes], found: set[Probe], objects: dict[bytes, str]) -> None:
+    """Add what macros around `__has_include` are called with; `wrappers` grows by macros around those."""
+    done: set[bytes] = set()
+    for _ in range(_MOST_ROUNDS):
+        waiting = wrappers - done
+        if not waiting:
+            return
+        done |= waiting
+        call = re.compile(rb"\b(?:" + b"|".join(sorted(waiting)) + rb')[ \t]*\([ \t]*(?:"([^"\n]+)"|<([^>\n]+)>|(\w+))')
+        for path, content in contents.items():
+            text = joined_lines(content) if any(name in content for name in waiting) else b""
+            for match in call.finditer(text):
+                start = text.rfind(b"\n", 0, match.start()) + 1
+                head = _PARAMETERS.match(text, start)
+                if match[3] is None:
+                    name = (match[1] or match[2]).decode(errors="surrogateescape")
+                    found.add(Probe(path, name, match[1] is not None))
+                elif head is None or match[3] not in _parameters(head[2]):
+                    objects[match[3]] = path
+                elif head.start(1) != match.start():  # not the definition of this very macro
+                    wrappers.add(head[1])
+
+
+def _follow_objects(objects: Mapping[bytes, str], contents: Mapping[str, bytes], found: set[Probe]) -> dict[str, str]:
+    """Add what macros without parameters name; those of which that cannot be told are returned."""
+    unknown = {}
+    values: dict[bytes, list[IncludeName | None]] = {macro: [] for macro in objects}
+    for content in contents.values() if objects else ():
+        text = joined_lines(content) if any(macro in content for macro in objects) else b""
+        for match in _DEFINITION.finditer(text):
+            if match[1] in values:
+                header = _HEADER.fullmatch(match[3])
+                values[match[1]].append(None if header is None or match[2] else _named(header))
+    for macro, path in objects.items():
+        named = values[macro]
+        if not named or None in named:
+            unknown[path] = macro.decode(errors="replace")
+        found |= {Probe(path, one.name, one.quoted) for one in named if one is not None}
+    return unknown
+
+
+def _names(pattern: re.Pattern[bytes], text: bytes, word: bytes) -> Iterator[IncludeName | None]:
+    for match in pattern.finditer(text) if word in text else ():
+        groups = match.groupdict()
+        name = groups.get("name") or groups.get("quoted") or groups.get("angled")
+        quoted = groups.get("angled") is None
+        yield None if name is None else IncludeName(name.decode(errors="surrogateescape"), quoted, next=False)
+
+
+def _named(match: re.Match[bytes]) -> IncludeName:
+    name = match["quoted"] or match["angled"]
+    return IncludeName(name.decode(errors="surrogateescape"), match["quoted"] is not None, next=False)
+
+
+def _parameters(text: bytes) -> set[bytes]:
+    return {one.strip() for one in text.split(b",")}

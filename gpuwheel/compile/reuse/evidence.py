@@ -1,0 +1,288 @@
+"""From a finished build to what is noted beside its objects and libraries, or the reason why they are not kept.
+
+A file counts as what it holds now if it is as it was before the build, or if nobody can have changed it since: then
+compilers and linkers read the same. Names that were looked for and were not there count like files.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpuwheel.compile.reuse.asked import Asked, probes
+from gpuwheel.compile.reuse.facts import Facts
+from gpuwheel.compile.reuse.index import YOUNG, state_of
+from gpuwheel.compile.reuse.search import SearchFolders, missing_part
+from gpuwheel.compile.reuse.words import folders_in, named_paths, refusal, with_response_files
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from gpuwheel.compile.reuse.asked import Probe
+    from gpuwheel.compile.reuse.facts import Places
+    from gpuwheel.compile.reuse.index import FileIndex, State
+    from gpuwheel.compile.reuse.made import Made
+
+__all__ = ["Evidence", "NotKeptError", "Setting"]
+
+
+class NotKeptError(Exception):
+    """What was made may be used, and not kept; the message says why."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """In what a build took place."""
+
+    root: Path
+    """The project."""
+    work: Path
+    """All of it was made by the build, from what keys hold."""
+    places: Places
+    host: tuple[str, ...]
+    """The command that starts the C++ compiler."""
+    toolkit: Path | None
+    """Of nvcc."""
+    library_dirs: tuple[str, ...]
+    """Where the driver has the linker look by itself."""
+    environ: Mapping[str, str]
+    before: Mapping[str, State | None]
+    """Files that were known to matter, as they were."""
+    start: int
+    """When they were looked at, in ns since 1970."""
+
+
+class Evidence:
+    """Of one build."""
+
+    def __init__(self, made: Made, setting: Setting, index: FileIndex) -> None:
+        self._made = made
+        self._setting = setting
+        self._index = index
+        self._folders = SearchFolders(setting.host, setting.toolkit, setting.environ)
+        self._known: dict[str, bool] = {}
+        self._contents: dict[str, bytes] = {}
+        self._asked: dict[str, Asked] = {}
+        epoch = setting.environ.get("SOURCE_DATE_EPOCH", "")
+        self._fixed_clock = epoch.isdigit()
+        self._probes: dict[str, list[Probe]] = {}
+        self._unknown: dict[str, str] = {}
+        self._cwd = str(made.build)
+
+    def look(self, targets: Collection[str]) -> None:
+        """Read what was read for these targets, all at once: a macro of one file may be used in another."""
+        for path in sorted({path for target in targets for path in self._made.read.get(target, ())}):
+            if not self._is_own(path) and path not in self._contents:
+                try:
+                    self._contents[path] = Path(path).read_bytes()
+                except OSError as error:
+                    msg = f"{path} is gone ({error.strerror})"
+                    raise NotKeptError(msg) from error
+        found, self._unknown = probes(self._contents)
+        for probe in found:
+            self._probes.setdefault(probe.file, []).append(probe)
+
+    def compiled(self, targets: Collection[str]) -> Facts:
+        """What the objects of some CMake targets were made from.
+
+        Raises:
+            NotKeptError: that cannot be told, or changed meanwhile.
+        """
+        read = {path for target in targets for path in self._made.read.get(target, ()) if not self._is_own(path)}
+        absent: set[str] = set()
+        folders: dict[str, int] = {}
+        for words in (words for target in targets for words in self._made.commands.get(target, ())):
+            every = list(with_response_files(words, [self._cwd, str(self._setting.root)]))
+            for folder, rank in self._folders.of_headers(every, self._cwd).items():
+                folders[folder] = min(rank, folders.get(folder, rank))
+            self._options(every, read, absent)
+        names, aliases = self._names(read, folders)
+        read |= aliases
+        for folder, rank in folders.items():
+            for name, found in names.items():
+                if rank <= found:
+                    self._look_for(folder, name, read, absent)
+        for path in list(read):
+            if path in self._contents:
+                self._follow(path, folders, names, read, absent)
+        return self._facts(read, absent, self._elsewhere(targets, folders))
+
+    def linked(self) -> Facts:
+        """What the libraries were linked from, beside their objects.
+
+        Raises:
+            NotKeptError: as for `compiled`.
+        """
+        if self._made.link_read is None:
+            msg = "the linker does not say what it reads (it has no --dependency-file, as GNU ld 2.35 and lld have)"
+            raise NotKeptError(msg)
+        temporary = os.path.join(tempfile.gettempdir(), "")  # noqa: PTH118
+        read = {
+            path
+            for path in self._made.link_read
+            if not self._is_own(path) and (os.path.lexists(path) or not path.startswith(temporary))
+        }
+        absent: set[str] = set()
+        folders = dict.fromkeys(self._setting.library_dirs)
+        names = {os.path.basename(path) for path in read}  # noqa: PTH119
+        for words in self._made.link_commands:
+            every = list(with_response_files(words, [self._cwd, str(self._setting.root)]))
+            folders |= dict.fromkeys(folders_in(every, self._cwd))
+            names |= {f"lib{name}.so" for name in _libraries(every)}
+            self._options(every, read, absent)
+        libraries = {name.partition(".so")[0].removesuffix(".a") for name in names if name.startswith("lib")}
+        names |= {name + end for name in libraries for end in (".so", ".a")}
+        for folder in {os.path.realpath(folder): folder.rstrip("/") for folder in folders}.values():
+            for name in names:
+                self._look_for(folder, name, read, absent)
+        read |= self._made.scripts - {path for path in self._made.scripts if self._is_own(path)}
+        return self._facts(read, absent)
+
+    def _elsewhere(self, targets: Collection[str], folders: Collection[str]) -> str | None:
+        """The project's folder, if a file may have been found by a path from there to outside of it."""
+        inside = tuple(f"{folder.rstrip('/')}/" for folder in (*folders, *self._setting.places.folders))
+        for path in {path for target in targets for path in self._made.read.get(target, ())}:
+            if not self._is_own(path) and not path.startswith(inside) and not os.path.realpath(path).startswith(inside):
+                return str(self._setting.root)
+        return None
+
+    def _is_own(self, path: str) -> bool:
+        work = str(self._setting.work) + os.sep
+        return path.startswith(work) and (".." not in path or os.path.realpath(path).startswith(work))
+
+    def _options(self, words: list[str], read: set[str], absent: set[str]) -> None:
+        """Add what options name."""
+        reason = refusal(words)
+        files, missing, unknown = named_paths(words, [self._cwd, str(self._setting.root)])
+        if reason is None and unknown is not None:
+            reason = f"{unknown} names a folder, and what is read there is not known"
+        if reason is not None:
+            raise NotKeptError(reason)
+        read |= {path for path in files if not self._is_own(path)}
+        absent |= {path for path in missing if not self._is_own(path)}
+
+    def _names(self, read: Collection[str], folders: Mapping[str, int]) -> tuple[dict[str, int], set[str]]:
+        """(how files are called in the folders that are searched -> the highest rank of one they were found in, the
+        same files by the path that was searched).
+        """
+        spelled = {f"{folder.rstrip('/')}/": rank for folder, rank in folders.items()}
+        real = {f"{os.path.realpath(folder)}/": folder for folder in folders if os.path.isdir(folder)}  # noqa: PTH112
+        names: dict[str, int] = {}
+        aliases: set[str] = set()
+        for path in read:
+            below = {path[len(prefix) :]: rank for prefix, rank in spelled.items() if path.startswith(prefix)}
+            if not below:
+                # Compilers may name the file behind links, of the folder or of the file itself.
+                candidates = [
+                    (folder, path[len(prefix) :]) for prefix, folder in real.items() if path.startswith(prefix)
+                ]
+                parts = path.split("/")
+                suffixes = ["/".join(parts[-count:]) for count in range(1, len(parts))]
+                candidates += [(folder, name) for folder in folders for name in suffixes]
+                for folder, name in candidates:
+                    alias = f"{folder}/{name}"
+                    if not missing_part(folder, name, self._known) and _same(alias, path):
+                        below[name] = max(folders[folder], below.get(name, 0))
+                        aliases.add(alias)
+            for name, rank in below.items():
+                names[name] = max(rank, names.get(name, 0))
+        return names, aliases
+
+    def _follow(
+        self, path: str, folders: Collection[str], names: Collection[str], read: set[str], absent: set[str]
+    ) -> None:
+        """Add what a file looks for beside what it includes."""
+        asked = self._ask(path)
+        reason = asked.unseen or (path in self._unknown and f"__has_include({self._unknown[path]})")
+        if reason:
+            msg = f"{path} has {reason}, which says nothing of what it depends on"
+            raise NotKeptError(msg)
+        here = os.path.dirname(path)  # noqa: PTH120
+        for name in (*asked.quoted, *(names if asked.computed else ())):
+            self._look_for(here, name, read, absent)
+        looked = [(probe.name, probe.quoted) for probe in self._probes.get(path, ())]
+        looked += [(one.name, one.quoted) for one in asked.embedded]
+        for name, quoted in looked:
+            for folder in (here, *folders) if quoted else folders:
+                self._look_for(folder, name, read, absent, counts=True)
+        for name in asked.assembled:
+            before = len(read)
+            for folder in (self._cwd, str(self._setting.root), *folders):
+                self._look_for(folder, name, read, absent, counts=True)
+            if len(read) == before and not any(os.path.join(folder, name) in read for folder in (self._cwd, *folders)):  # noqa: PTH118
+                msg = f"{path} has .incbin of {name}, which is not found"
+                raise NotKeptError(msg)
+
+    def _ask(self, path: str) -> Asked:
+        if path not in self._asked:
+            self._asked[path] = Asked.of(self._contents[path], fixed_clock=self._fixed_clock)
+        return self._asked[path]
+
+    def _look_for(self, folder: str, name: str, read: set[str], absent: set[str], *, counts: bool = False) -> None:
+        """Note that `name` is not in `folder`; if it is, that it was before, and where it `counts`, what it holds."""
+        if os.path.isabs(name) or ".." in name:  # noqa: PTH117
+            path = os.path.join(folder, name)  # noqa: PTH118
+            missing = None if os.path.lexists(path) else path
+        else:
+            path = f"{folder}/{name}"
+            missing = missing_part(folder, name, self._known)
+        if missing is not None:
+            if not self._is_own(missing):
+                absent.add(missing)
+        elif path not in read and not self._is_own(path):
+            self._was_there(folder, name)
+            if counts and os.path.isfile(path):  # noqa: PTH113
+                read.add(path)
+
+    def _was_there(self, folder: str, name: str) -> None:
+        """See that a file that was not read did not appear after the compiler had looked for it."""
+        path = os.path.join(folder, name)  # noqa: PTH118
+        if path in self._setting.before:
+            return
+        while len(path) > len(folder):
+            if os.lstat(path).st_ctime_ns >= self._setting.start - YOUNG:
+                msg = f"{path} appeared while the build ran, or just before"
+                raise NotKeptError(msg)
+            path = os.path.dirname(path)  # noqa: PTH120
+
+    def _facts(self, read: Iterable[str], absent: Iterable[str], root: str | None = None) -> Facts:
+        setting, named = self._setting, self._setting.places.named
+        digests: dict[str, str] = {}
+        for path in sorted(read):
+            state = state_of(path)
+            if path in setting.before:
+                if state != setting.before[path]:
+                    msg = f"{path} changed while the build ran"
+                    raise NotKeptError(msg)
+            elif state is not None and state[3] >= setting.start - YOUNG:
+                msg = f"{path} changed while the build ran, or just before"
+                raise NotKeptError(msg)
+            digest = self._index.digest(path)
+            if digest is None:
+                if os.path.exists(path):  # noqa: PTH110  (a device such as /dev/null, which a key names)
+                    continue
+                msg = f"{path} is gone"
+                raise NotKeptError(msg)
+            digests[named(path)] = digest
+        return Facts(digests, frozenset(map(named, absent)), root)
+
+
+def _libraries(words: Collection[str]) -> Iterator[str]:
+    """What follows `-l`."""
+    before = ""
+    for word in words:
+        if before == "-l":
+            yield word
+        elif word.startswith("-l"):
+            yield word[2:].removeprefix(":").removeprefix("lib").partition(".so")[0].removesuffix(".a")
+        before = word
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)  # noqa: PTH121
+    except OSError:
+        return False

@@ -1,0 +1,188 @@
+"""The programs behind a compiler, by content: who preprocesses, compiles, assembles and links, and what steers them.
+
+A driver is asked once; what it said holds as long as it, and what it found, are as they were, and nothing is where it
+would have looked before.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gpuwheel._run import run
+from gpuwheel.compile.reuse.facts import Facts, Places
+from gpuwheel.compile.store import ContentStore, Stored, content_key
+from gpuwheel.errors import CacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from gpuwheel._cache import Cache
+    from gpuwheel.compile.reuse.index import FileIndex
+
+__all__ = ["Driver", "build_tools", "toolkit_tools"]
+
+# GCC manual, "Environment Variables" and "Spec Files"; GCC internals, "Collect2", "LTO". Clang is its own compiler and
+# assembler, and answers with the bare name.
+_PROGRAMS = ("cc1plus", "cc1", "as", "collect2", "ld", "ld.bfd", "ld.gold", "ld.lld", "ld.mold", "lto1", "lto-wrapper")
+_FILES = ("specs", "liblto_plugin.so", "crtbeginS.o")
+_STEERING = ("-B", "-fuse-ld=", "--ld-path=", "--sysroot", "--gcc-toolchain", "--gcc-install-dir", "-specs", "--specs")
+_STEERING_MODES = ("-m32", "-m64", "-mx32", "--target=", "-target", "-stdlib=", "-fno-use-linker-plugin", "-wrapper")
+_ANYWHERE = Places({})
+# nvcc.profile of the toolkit; nvcc manual, "CUDA Compilation Trajectory".
+_TOOLKIT_PROGRAMS = ("nvcc", "nvcc.profile", "cudafe++", "cicc", "ptxas", "fatbinary", "nvlink", "bin2c")
+_TOOLKIT_LIBRARIES = ("libcudadevrt.a", "libcudart_static.a")
+
+
+@dataclass(frozen=True)
+class Driver:
+    """What a compiler driver says of itself."""
+
+    tools: Mapping[str, list[str]]
+    """Name -> path and sha256; for keys."""
+    library_dirs: tuple[str, ...]
+    """Where it has the linker look."""
+    names_link_inputs: bool
+    """Whether the linker writes down what it read (`--dependency-file`: GNU ld 2.35, lld, mold; not gold)."""
+
+    @classmethod
+    def of(
+        cls, command: Sequence[str], words: Sequence[str], *, cache: Cache, index: FileIndex, environ: Mapping[str, str]
+    ) -> Driver:
+        """The driver that `command` starts, called with the options `words`."""
+        steering = list(_steering(words))
+        path = environ.get("PATH", os.defpath)
+        key = content_key({"driver": 1, "command": list(command), "steering": steering, "environment": _asked(environ)})
+        store = ContentStore(cache, "libraries")
+        stored = store.load(key)
+        if stored is None or not Facts.of(stored.facts["facts"]).holds(_ANYWHERE, "", index):
+            stored = _ask([*command, *steering], path, environ, index)
+            with suppress(CacheError):  # one that may only be read: then it is asked each time
+                store.save(key, stored)
+        facts = stored.facts
+        return cls(facts["tools"], tuple(facts["library_dirs"]), facts["names_link_inputs"])
+
+
+def _steering(words: Sequence[str]) -> Iterator[str]:
+    """The options by which a driver chooses programs."""
+    words = [part for word in words for part in ([word[10:]] if word.startswith("-Xcompiler=") else [word])]
+    for index, word in enumerate(words):
+        if word.startswith((*_STEERING, *_STEERING_MODES)):
+            yield word
+            if word in {"-B", "--sysroot", "-target", "-specs", "-wrapper"} and index + 1 < len(words):
+                yield words[index + 1]
+
+
+def _asked(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a driver takes from the environment to find programs and folders."""
+    names = ("PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX", "LIBRARY_PATH", "GCC_ROOT", "CCC_OVERRIDE_OPTIONS", "HOME")
+    return {name: environ[name] for name in names if name in environ}
+
+
+def _ask(command: Sequence[str], path: str, environ: Mapping[str, str], index: FileIndex) -> Stored:
+    environ = {**environ, "LC_ALL": "C"}
+
+    def said(*words: str) -> str:
+        return run([*command, *words], env=environ, check=False).stdout.strip()
+
+    found = [command[0], *_wrapped(command, path)]
+    found += [found_path for one in (*command[1:],) if (found_path := shutil.which(one, path=path))]
+    named = {name: said(f"-print-prog-name={name}") for name in _PROGRAMS}
+    named |= {name: said(f"-print-file-name={name}") for name in _FILES}
+    named = {name: shutil.which(where, path=path) or where for name, where in named.items()}
+    folders = _search_dirs(said("-print-search-dirs"))
+    tools: dict[str, list[str]] = {}
+    for name, where in {**{f"driver {number}": one for number, one in enumerate(found)}, **named}.items():
+        digest = index.digest(where) if os.path.isabs(where) else None  # noqa: PTH117
+        if digest is not None:
+            tools[name] = [where, digest]
+    # What would be taken before, or besides: a specs file, another linker.
+    searched = [*folders["programs"], *folders["install"], *filter(None, path.split(os.pathsep))]
+    absent = {
+        candidate
+        for folder in searched
+        for name in (*_PROGRAMS, *_FILES)
+        if not os.path.lexists(candidate := os.path.join(folder, name))  # noqa: PTH118
+    }
+    read = dict(tools.values())
+    helps = run([*command, "-Wl,--help"], env=environ, check=False).output
+    return Stored(
+        {
+            "tools": tools,
+            "library_dirs": folders["libraries"],
+            "names_link_inputs": "--dependency-file" in helps,
+            "facts": Facts(read, frozenset(_shortest(absent))).stored(),
+        },
+        b"",
+    )
+
+
+def _wrapped(command: Sequence[str], path: str) -> Iterator[str]:
+    """What a link to a launcher, or to a driver of another version, leads to."""
+    real = os.path.realpath(command[0])
+    if real != command[0]:
+        yield real
+    # ccache and its like stand under the compiler's name before it on PATH.
+    name = os.path.basename(command[0])  # noqa: PTH119
+    for folder in filter(None, path.split(os.pathsep)):
+        candidate = os.path.join(folder, name)  # noqa: PTH118
+        if os.access(candidate, os.X_OK) and os.path.realpath(candidate) != real:
+            yield candidate
+
+
+def _search_dirs(text: str) -> dict[str, list[str]]:
+    """From `-print-search-dirs`: "programs: =/a:/b"."""
+    found: dict[str, list[str]] = {"install": [], "programs": [], "libraries": []}
+    for line in text.splitlines():
+        name, _, folders = line.partition(": ")
+        if name in found:
+            found[name] = list(dict.fromkeys(filter(None, folders.removeprefix("=").split(os.pathsep))))
+    return found
+
+
+def _shortest(paths: set[str]) -> Iterator[str]:
+    """Each path that is not there, up to its first missing folder."""
+    for path in paths:
+        missing = path
+        while (parent := os.path.dirname(missing)) not in {missing, ""} and not os.path.lexists(parent):  # noqa: PTH120
+            missing = parent
+        yield missing
+
+
+def toolkit_tools(root: Path, index: FileIndex) -> dict[str, str]:
+    """The programs of a CUDA toolkit, and what they read that no compiler names; relative path -> sha256."""
+    places = [f"bin/{name}" for name in _TOOLKIT_PROGRAMS] + [f"nvvm/bin/{name}" for name in ("cicc", "nvvm.profile")]
+    places += [f"{folder}/{name}" for folder in ("lib64", "lib") for name in _TOOLKIT_LIBRARIES]
+    folders = ("bin/crt", "nvvm/libdevice", "nvvm/lib64")
+    places += [f"{folder}/{path.name}" for folder in folders for path in sorted((root / folder).glob("*"))]
+    digests = {place: index.digest(str(root / place)) for place in places}
+    return {place: digest for place, digest in digests.items() if digest is not None}
+
+
+def build_tools(environ: Mapping[str, str], index: FileIndex) -> dict[str, Any]:
+    """CMake and Ninja, wherever scikit-build-core may take them from (its `program_search`)."""
+    path = environ.get("PATH", os.defpath)
+    candidates = {
+        "cmake": [
+            _bundled("cmake", "CMAKE_BIN_DIR", "cmake"),
+            *(shutil.which(n, path=path) for n in ("cmake", "cmake3")),
+        ],
+        "ninja": [
+            _bundled("ninja", "BIN_DIR", "ninja"),
+            *(shutil.which(name, path=path) for name in ("ninja-build", "ninja", "samu")),
+        ],
+    }
+    return {name: [index.digest(one) for one in found if one is not None] for name, found in candidates.items()}
+
+
+def _bundled(module: str, variable: str, program: str) -> str | None:
+    """The program that a package of the package index brings."""
+    try:
+        folder = getattr(__import__(module), variable)
+    except (ImportError, AttributeError):
+        return None
+    return os.path.join(folder, program)  # noqa: PTH118
