@@ -7,6 +7,7 @@ its digest, and what they looked for and did not find with its name: both have t
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,7 @@ class LibraryStore:
     """What one project became before, and becomes now."""
 
     def __init__(self, cache: Cache, recipe: Recipe) -> None:
+        self._cache = cache
         self._store = ContentStore(cache, "libraries")
         self._recipe = recipe
         self._found: dict[str, Stored] = {}
@@ -183,6 +185,7 @@ class LibraryStore:
             environ=recipe.environ,
             before=self._before,
             start=recipe.start,
+            sealed=f"{self._cache.root}{os.sep}",
         )
 
     def _check_compilers(self, made: Made) -> None:

@@ -53,6 +53,8 @@ class Setting:
     """Files that were known to matter, as they were."""
     start: int
     """When they were looked at, in ns since 1970."""
+    sealed: str
+    """The cache: folders of it that a build uses are looked over before anything is kept."""
 
 
 class Evidence:
@@ -257,7 +259,7 @@ class Evidence:
                 if state != setting.before[path]:
                     msg = f"{path} changed while the build ran"
                     raise NotKeptError(msg)
-            elif state is not None and state[3] >= setting.start - YOUNG:
+            elif state is not None and state[3] >= setting.start - YOUNG and not path.startswith(setting.sealed):
                 msg = f"{path} changed while the build ran, or just before"
                 raise NotKeptError(msg)
             digest = self._index.digest(path)

@@ -47,7 +47,7 @@ class Made:
     def of(cls, build: Path) -> Made | None:
         """`None` if another program than Ninja made the build."""
         cache = build / "CMakeCache.txt"
-        if not (build / ".ninja_deps").is_file() or not cache.is_file():
+        if not (build / "build.ninja").is_file() or not cache.is_file():
             return None
         variables = dict(_CACHED.findall(cache.read_text(encoding="utf-8", errors="surrogateescape")))
         ninja = variables.get("CMAKE_MAKE_PROGRAM")
