@@ -53,7 +53,8 @@ class Made:
         ninja = variables.get("CMAKE_MAKE_PROGRAM")
         if ninja is None:
             return None
-        listed = json.loads((build / "compile_commands.json").read_text(encoding="utf-8"))
+        compiled = build / "compile_commands.json"  # where something is compiled
+        listed = json.loads(compiled.read_text(encoding="utf-8")) if compiled.is_file() else []
         commands: dict[str, list[list[str]]] = {}
         for one in listed:
             commands.setdefault(_target(one.get("output", "")), []).append(shlex.split(one["command"]))
