@@ -34,6 +34,11 @@ _ENTRY_POINT = "PyInit_"
 _LOADERS = frozenset({"ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"})
 """The dynamic loader: on every machine, and in no policy's list."""
 
+_WITH_VERSIONS = ("libc.", "libm.", "libdl.", "libpthread.", "librt.", "libgcc_s.", "libstdc++.", "libutil.", "ld-linux")
+"""System libraries all of whose symbols have versions, so that one without is none of theirs; libz.so.1 is no such."""
+_OPENMP = ("GOMP_", "omp_")
+"""What GCC calls for OpenMP (libgomp manual, "The libgomp ABI")."""
+
 _NEEDED_WHY: tuple[tuple[str, str, str], ...] = (
     (
         r"libcuda\.so.*",
@@ -161,8 +166,8 @@ def _check_symbols(elf: ElfFile, name: str, floor: MinorVersion, tables: Tables,
             "on a machine without an NVIDIA driver, or with another CUDA major, the library would not load",
             "launch through gpuwheel/launch.h, which looks the driver up at run time",
         )
-    unresolved = [symbol for symbol in groups[Provider.NOBODY] if not symbol.weak]
-    known = system_libraries(tables, elf.machine) | {_TORCH}
+    unresolved = [symbol for symbol in groups[Provider.NOBODY] if not symbol.weak and not _of_torch(symbol, elf)]
+    known = {name for name in system_libraries(tables, elf.machine) if name.startswith(_WITH_VERSIONS)} | {_TORCH}
     # A further library, refused elsewhere, may provide them.
     if unresolved and known.issuperset(elf.needed):
         yield _error(
@@ -171,6 +176,11 @@ def _check_symbols(elf: ElfFile, name: str, floor: MinorVersion, tables: Tables,
             "the library would fail to load with 'undefined symbol'",
             "add the source that defines them to `sources`; if they are of a newer glibc, name a newer `platform`",
         )
+
+
+def _of_torch(symbol: Import, elf: ElfFile) -> bool:
+    """Whether it is of the OpenMP runtime that torch's own libraries bring, and which libtorch.so makes visible."""
+    return symbol.name.startswith(_OPENMP) and _TORCH in elf.needed
 
 
 def _check_stable(

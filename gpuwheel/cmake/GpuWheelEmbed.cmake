@@ -6,11 +6,12 @@ include_guard(GLOBAL)
 # gpuwheel_embed_library(TARGET
 #   FILE name.so  DESTINATION folder  STD 17
 #   SOURCES ... (or OBJECTS ..., compiled before)  IMAGES ... IMAGE_FILES ...
-#   INCLUDES ... SYSTEM_INCLUDES ... DEFINITIONS ... FLAGS ... LINK_FLAGS ...
+#   INCLUDES ... SYSTEM_INCLUDES ... DEFINITIONS ... FLAGS ...
+#   LINK_FLAGS ... (before the objects)  LINK_WORDS ... (after them)  LINK_INPUTS file ...
 #   TORCH_STUB libtorch.so  TORCH_TARGET 0x020a000000000000  PREFIX_MAP from=to ...)
 function(gpuwheel_embed_library target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "FILE;DESTINATION;STD;TORCH_STUB;TORCH_TARGET;VERSION_SCRIPT"
-    "SOURCES;OBJECTS;IMAGES;IMAGE_FILES;INCLUDES;SYSTEM_INCLUDES;DEFINITIONS;FLAGS;LINK_FLAGS;PREFIX_MAP")
+    "SOURCES;OBJECTS;IMAGES;IMAGE_FILES;INCLUDES;SYSTEM_INCLUDES;DEFINITIONS;FLAGS;LINK_FLAGS;LINK_WORDS;LINK_INPUTS;PREFIX_MAP")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "gpuwheel_embed_library: unknown arguments ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -20,7 +21,8 @@ function(gpuwheel_embed_library target)
   set_target_properties(${target} PROPERTIES
     LINKER_LANGUAGE CXX PREFIX "" OUTPUT_NAME "${arg_FILE}" SUFFIX ""
     CXX_STANDARD ${arg_STD} CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF CXX_SCAN_FOR_MODULES OFF
-    CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
+    C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
+    LIBRARY_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/linked/${target}"
     POSITION_INDEPENDENT_CODE ON SKIP_BUILD_RPATH ON)
   target_compile_definitions(${target} PRIVATE
     TORCH_TARGET_VERSION=${arg_TORCH_TARGET} USE_CUDA ${arg_DEFINITIONS})
@@ -31,19 +33,22 @@ function(gpuwheel_embed_library target)
   target_compile_options(${target} PRIVATE
     ${prefix_map} -ffunction-sections -fdata-sections
     "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fno-gnu-unique;-Wno-attributes>"
-    "$<$<COMPILE_LANGUAGE:CXX>:${arg_FLAGS}>")
+    "$<$<COMPILE_LANGUAGE:C,CXX>:${arg_FLAGS}>")
   # torch's headers are most of what each source costs: from three sources on they are parsed once.
   list(LENGTH arg_SOURCES count)
   if(count GREATER 2)
-    target_precompile_headers(${target} PRIVATE <gpuwheel/torch.h>)
+    target_precompile_headers(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:<gpuwheel/torch.h$<ANGLE-R>>")
   endif()
-  set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${arg_VERSION_SCRIPT}")
+  set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${arg_VERSION_SCRIPT}" ${arg_LINK_INPUTS})
   # Registration is a static constructor: nothing is exported. The stub gives DT_NEEDED libtorch.so, whose own
   # dependencies bring libtorch_cpu and, in CUDA builds of torch, libtorch_cuda.
   target_link_options(${target} PRIVATE
     "LINKER:--version-script=${arg_VERSION_SCRIPT}" LINKER:--exclude-libs,ALL LINKER:--gc-sections
     LINKER:-z,relro LINKER:-z,now LINKER:-z,noexecstack LINKER:--build-id=sha1 "LINKER:-soname,${arg_FILE}"
     ${arg_LINK_FLAGS})
+  if(arg_LINK_WORDS)
+    target_link_libraries(${target} PRIVATE -Wl,--push-state,--as-needed ${arg_LINK_WORDS} -Wl,--pop-state)
+  endif()
   if(GPUWHEEL_NAMES_LINK_INPUTS)  # so that what did not change can be told from what did
     target_link_options(${target} PRIVATE LINKER:--dependency-file=${target}.read)
   endif()

@@ -13,13 +13,13 @@ endfunction()
 
 # gpuwheel_nvcc_library(TARGET
 #   FILE name.so  DESTINATION folder  STD 17  RUNTIME Static|Shared  [RDC]  [SEPARATE  RUNTIME_LIBRARIES path]
-#   CUDA_SOURCES ... CXX_SOURCES ... INCLUDES ... SYSTEM_INCLUDES ... DEFINITIONS ... FLAGS ... NVCC_FLAGS ... LINK_FLAGS ...
-#   LINK_ARCHS ... NEEDED stub.so ... RPATH dir ... VERSION_SCRIPT file  PREFIX_MAP from=to ...)
+#   CUDA_SOURCES ... CXX_SOURCES ... INCLUDES ... SYSTEM_INCLUDES ... DEFINITIONS ... FLAGS ... NVCC_FLAGS ...
+#   NVCC_HOST ...  LINK_FLAGS ... (before the objects)  LINK_WORDS ... (after them)  LINK_INPUTS file ...  LINK_ARCHS ... NEEDED stub.so ... RPATH dir ... VERSION_SCRIPT file  PREFIX_MAP from=to ...)
 # SEPARATE: sources may be objects (*.o) that were compiled before. Every other one is a target of its own, so that objects
 # are linked in the order of sources whichever of them are new. CMake brings the CUDA runtime only where it compiles itself.
 function(gpuwheel_nvcc_library target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "RDC;SEPARATE" "FILE;DESTINATION;STD;RUNTIME;VERSION_SCRIPT"
-    "CUDA_SOURCES;CXX_SOURCES;INCLUDES;SYSTEM_INCLUDES;DEFINITIONS;FLAGS;NVCC_FLAGS;LINK_FLAGS;LINK_ARCHS;NEEDED;RUNTIME_LIBRARIES;RPATH;PREFIX_MAP")
+    "CUDA_SOURCES;CXX_SOURCES;INCLUDES;SYSTEM_INCLUDES;DEFINITIONS;FLAGS;NVCC_FLAGS;NVCC_HOST;LINK_FLAGS;LINK_WORDS;LINK_INPUTS;LINK_ARCHS;NEEDED;RUNTIME_LIBRARIES;RPATH;PREFIX_MAP")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "gpuwheel_nvcc_library: unknown arguments ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -35,7 +35,8 @@ function(gpuwheel_nvcc_library target)
     PREFIX "" OUTPUT_NAME "${arg_FILE}" SUFFIX ""
     CXX_STANDARD ${arg_STD} CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF CXX_SCAN_FOR_MODULES OFF
     CUDA_STANDARD ${arg_STD} CUDA_STANDARD_REQUIRED ON CUDA_EXTENSIONS OFF CUDA_ARCHITECTURES OFF
-    POSITION_INDEPENDENT_CODE ON BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "${arg_RPATH}")
+    POSITION_INDEPENDENT_CODE ON BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "${arg_RPATH}"
+    LIBRARY_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/linked/${target}")
   if(arg_CUDA_SOURCES)
     set_target_properties(${target} ${compiling} PROPERTIES
       LINKER_LANGUAGE CUDA CUDA_RUNTIME_LIBRARY ${arg_RUNTIME} CUDA_SEPARABLE_COMPILATION ${arg_RDC}
@@ -54,14 +55,14 @@ function(gpuwheel_nvcc_library target)
     target_compile_definitions(${it} PRIVATE ${arg_DEFINITIONS})
     target_include_directories(${it} PRIVATE ${arg_INCLUDES})
     target_include_directories(${it} SYSTEM PRIVATE ${arg_SYSTEM_INCLUDES}
-      "$<$<COMPILE_LANGUAGE:CXX>:${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES}>")
+      "$<$<COMPILE_LANGUAGE:C,CXX>:${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES}>")
     target_compile_options(${it} PRIVATE
-      "$<$<COMPILE_LANGUAGE:CXX>:${host_options}>"
+      "$<$<COMPILE_LANGUAGE:C,CXX>:${host_options}>"
       "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=@${CMAKE_CURRENT_BINARY_DIR}/${target}.options>"
       "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fno-gnu-unique;-Wno-attributes>"
-      "$<$<COMPILE_LANGUAGE:CXX>:${arg_FLAGS}>" "$<$<COMPILE_LANGUAGE:CUDA>:${arg_NVCC_FLAGS}>")
+      "$<$<COMPILE_LANGUAGE:C,CXX>:${arg_FLAGS}>" "$<$<COMPILE_LANGUAGE:CUDA>:${arg_NVCC_HOST};${arg_NVCC_FLAGS}>")
   endforeach()
-  set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${arg_VERSION_SCRIPT}")
+  set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${arg_VERSION_SCRIPT}" ${arg_LINK_INPUTS})
   # Relocatable device code is linked first, by nvcc, which takes other options than the host's linker.
   list(TRANSFORM arg_LINK_ARCHS PREPEND "--generate-code=")
   set(host_link
@@ -73,6 +74,9 @@ function(gpuwheel_nvcc_library target)
   string(REPLACE "," "$<COMMA>" device_link "${arg_LINK_ARCHS}")
   string(REPLACE "," "$<COMMA>" host_link "${host_link}")
   target_link_options(${target} PRIVATE "$<DEVICE_LINK:${device_link}>" "$<HOST_LINK:${host_link}>")
+  if(arg_LINK_WORDS)
+    target_link_libraries(${target} PRIVATE -Wl,--push-state,--as-needed ${arg_LINK_WORDS} -Wl,--pop-state)
+  endif()
   if(arg_NEEDED)
     target_link_libraries(${target} PRIVATE -Wl,--push-state,--no-as-needed ${arg_NEEDED} -Wl,--pop-state)
   endif()

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gpuwheel._resources import resource
-from gpuwheel.compile.cmake_text import install_manifests, keyword, quoted
+from gpuwheel.compile.cmake_text import install_manifests, keyword, languages, quoted
 from gpuwheel.compile.store import tree_digest
+from gpuwheel.compile.words import HostWords, host_words, link_words, write_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from gpuwheel._cache import Cache
     from gpuwheel.compile.libraries import Output
+    from gpuwheel.compile.words import LinkWords
     from gpuwheel.model.kernels import BuiltGroup
     from gpuwheel.model.libraries import HostLibrary
     from gpuwheel.model.toolchain import LinkStubs, TorchSdk
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
 __all__ = [
     "HostProject",
     "host_library_arguments",
+    "link_arguments",
     "link_inputs_named",
     "linked_first",
     "project_text",
     "shipped_headers",
     "target_name",
     "target_version",
+    "write_host_words",
     "write_project",
 ]
 
@@ -108,6 +112,22 @@ def _library(index: int, library: HostLibrary, project: HostProject, folder: Pat
     )
 
 
+def _host_words(library: HostLibrary, project: HostProject) -> HostWords:
+    kernels = dict.fromkeys(project.groups[name].header.parent for name in library.kernels)
+    folders = ((*library.include_dirs, *kernels, project.headers), (project.sdk.include_dir,))
+    defines = (f"TORCH_EXTENSION_NAME={library.name}", *library.defines)
+    return host_words(folders, defines, library.flags, project.root)
+
+
+def link_arguments(link: LinkWords, folder: Path) -> str:
+    """What a function that links is told of `link-flags`."""
+    return (
+        keyword("LINK_FLAGS", link.driver.arguments(folder))
+        + keyword("LINK_WORDS", link.linker.arguments(folder))
+        + keyword("LINK_INPUTS", link.files)
+    )
+
+
 def host_library_arguments(library: HostLibrary, project: HostProject, folder: Path) -> str:
     """What `gpuwheel_embed_library()` is told of a library, but for its sources."""
     groups = [project.groups[name] for name in library.kernels]
@@ -121,7 +141,7 @@ def host_library_arguments(library: HostLibrary, project: HostProject, folder: P
     # GCC names system headers by their real path where that is shorter (-fcanonical-system-headers).
     prefix_map = dict.fromkeys(f"{path}={name}" for place, name in places for path in (place.resolve(), place))
     name = library.file.rpartition("/")[2]
-    include_dirs = [*library.include_dirs, *dict.fromkeys(group.header.parent for group in groups), project.headers]
+    words, link = _host_words(library, project), link_words(library.link_flags, project.root)
     return (
         keyword("FILE", [name])
         + f'  DESTINATION "${{SKBUILD_PLATLIB_DIR}}/{library.package}"\n'
@@ -131,18 +151,26 @@ def host_library_arguments(library: HostLibrary, project: HostProject, folder: P
         + keyword("VERSION_SCRIPT", [resource("cmake", "exports.map")])
         + keyword("IMAGES", [group.assembly for group in groups])
         + keyword("IMAGE_FILES", [group.fatbin for group in groups])
-        + keyword("INCLUDES", include_dirs)
-        + keyword("SYSTEM_INCLUDES", [project.sdk.include_dir])
-        + keyword("DEFINITIONS", library.defines)
-        + keyword("FLAGS", library.flags)
-        + keyword("LINK_FLAGS", library.link_flags)
+        + keyword("INCLUDES", words.includes)
+        + keyword("SYSTEM_INCLUDES", words.system)
+        + keyword("DEFINITIONS", words.defines)
+        + keyword("FLAGS", words.flags.arguments(folder))
+        + link_arguments(link, folder)
         + keyword("PREFIX_MAP", list(prefix_map))
     )
+
+
+def write_host_words(project: HostProject, folder: Path) -> None:
+    """Write into `folder` the options that CMake would not pass on as they are."""
+    for library in project.libraries:
+        words, link = _host_words(library, project), link_words(library.link_flags, project.root)
+        write_words((words.flags, link.driver, link.linker), folder)
 
 
 def project_text(project: HostProject, folder: Path) -> str:
     """The `CMakeLists.txt` of `project` for `folder`."""
     text = _HEAD.format(module=quoted(str(resource("cmake", "GpuWheelEmbed.cmake"))))
+    text += languages(source for library in project.libraries for source in library.sources)
     text += linked_first(project.stubs) + link_inputs_named(project.names_link_inputs)
     for index, library in enumerate(project.libraries):
         text += _library(index, library, project, folder)
@@ -153,6 +181,7 @@ def write_project(project: HostProject, folder: Path) -> Path:
     """Write `CMakeLists.txt` into `folder`, only if it changed (so that nothing is built again for it)."""
     text = project_text(project, folder)
     folder.mkdir(parents=True, exist_ok=True)
+    write_host_words(project, folder)
     target = folder / "CMakeLists.txt"
     if not target.is_file() or target.read_text(encoding="utf-8") != text:
         target.write_text(text, encoding="utf-8")

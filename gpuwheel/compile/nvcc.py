@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuwheel._resources import resource
-from gpuwheel.compile.cmake_text import install_manifests, keyword, quoted
+from gpuwheel.compile.cmake_text import install_manifests, keyword, languages, quoted
 from gpuwheel.compile.files import write_if_changed
-from gpuwheel.compile.host import link_inputs_named, linked_first, target_version
+from gpuwheel.compile.host import link_arguments, link_inputs_named, linked_first, target_version
+from gpuwheel.compile.words import HostWords, Words, host_words, link_words, nvcc_words, source_words, write_words
 from gpuwheel.model.archs import machine_code
 from gpuwheel.model.kernels import Manifest
 
@@ -109,6 +110,7 @@ def nvcc_manifest(libraries: Iterable[NvccLibrary], *, toolkit: MinorVersion, dr
 def write_nvcc_project(project: NvccProject, folder: Path) -> None:
     """Write `CMakeLists.txt` and the files it names into `folder`, touching only those that changed."""
     write_scripts(project, folder)
+    write_words((_source_words(it, project) for library in project.libraries for it in library.sources), folder)
     write_if_changed(folder / "CMakeLists.txt", nvcc_text(project, folder).encode())
 
 
@@ -116,9 +118,11 @@ def nvcc_text(project: NvccProject, folder: Path) -> str:
     """The `CMakeLists.txt` of `project` for `folder`."""
     module = quoted(str(resource("cmake", "GpuWheelNvcc.cmake")))
     text = _HEAD.format(pool=project.pool, module=module) + linked_first(project.toolchain.stubs)
+    text += languages(source.path for library in project.libraries for source in library.sources)
     text += link_inputs_named(project.names_link_inputs)
     for index, library in enumerate(project.libraries):
-        text += "".join(_source(source, project) for source in library.sources if source.cuda or source.flags)
+        compiled = (source for source in library.sources if source.cuda or source.flags)
+        text += "".join(_source(source, project, folder) for source in compiled)
         text += _library(index, library, project, folder)
     return text + install_manifests(project.manifests)
 
@@ -126,7 +130,7 @@ def nvcc_text(project: NvccProject, folder: Path) -> str:
 def source_text(index: int, source: NvccSource, project: NvccProject, folder: Path) -> str:
     """What that says of one source of a library."""
     library = replace(project.libraries[index], sources=(source,))
-    return _source(source, project) + _library(index, library, project, folder)
+    return _source(source, project, folder) + _library(index, library, project, folder)
 
 
 def source_target(index: int, library: NvccLibrary, source: NvccSource) -> str:
@@ -143,6 +147,10 @@ def write_scripts(project: NvccProject, folder: Path) -> list[Path]:
     """What compilers and the linker read beside sources; the version script of each library."""
     for name, text in script_texts(project).items():
         write_if_changed(folder / name, text.encode())
+    for library in project.libraries:
+        host, nvcc = _library_words(library, project, folder)
+        link = link_words(library.link_flags, project.root)
+        write_words((host.flags, host.for_nvcc, nvcc, link.driver, link.linker), folder)
     return [_script(index, folder) for index in range(len(project.libraries))]
 
 
@@ -157,8 +165,12 @@ def _script(index: int, folder: Path) -> Path:
     return folder / f"exports_{index}.map"
 
 
-def _source(source: NvccSource, project: NvccProject) -> str:
-    flags = list(source.flags)
+def _source_words(source: NvccSource, project: NvccProject) -> Words:
+    return source_words(source.flags, project.root, cuda=source.cuda)
+
+
+def _source(source: NvccSource, project: NvccProject, folder: Path) -> str:
+    flags = _source_words(source, project).arguments(folder)
     archs = generate_code(source.targets) if source.cuda else []
     if source.cuda:
         waiting = sum(other.cuda for library in project.libraries for other in library.sources)
@@ -197,8 +209,7 @@ def library_arguments(library: NvccLibrary, project: NvccProject, folder: Path, 
     cuda_runtime = "Shared" if "cudart" in library.libraries else "Static"
     packages = [project.package_dirs[name] for name in library.include_packages]
     torch, python = extension_uses(library, project, folder)
-    includes = [*library.include_dirs, *([project.headers] if library.torch == "stable" else [])]
-    system = [*packages, *torch.includes, *python.includes, *(found.include_dir for found in toolchain.cuda.libraries)]
+    words, nvcc = _library_words(library, project, folder)
     libraries = [found.path for found in linked if found.name != "cudart"]
     return (
         keyword("FILE", [library_file(library, toolchain).rpartition("/")[2]])
@@ -207,17 +218,29 @@ def library_arguments(library: NvccLibrary, project: NvccProject, folder: Path, 
         + keyword("RUNTIME", [cuda_runtime])
         + keyword("VERSION_SCRIPT", [script])
         + ("  RDC\n" if library.rdc else "")
-        + keyword("INCLUDES", includes)
-        + keyword("SYSTEM_INCLUDES", list(dict.fromkeys(system)))
-        + keyword("DEFINITIONS", [*torch.defines, *python.defines, *library.defines])
-        + keyword("FLAGS", [*torch.flags, *library.flags])
-        + keyword("NVCC_FLAGS", [*torch.nvcc_flags, *library.nvcc_flags])
-        + keyword("LINK_FLAGS", library.link_flags)
+        + keyword("INCLUDES", words.includes)
+        + keyword("SYSTEM_INCLUDES", words.system)
+        + keyword("DEFINITIONS", [*torch.defines, *python.defines, *words.defines])
+        + keyword("FLAGS", [*torch.flags, *words.flags.arguments(folder)])
+        + keyword("NVCC_FLAGS", [*torch.nvcc_flags, *nvcc.arguments(folder)])
+        + keyword("NVCC_HOST", words.for_nvcc.arguments(folder))
+        + link_arguments(link_words(library.link_flags, project.root), folder)
         + keyword("LINK_ARCHS", generate_code(sorted(library.targets)))
         + keyword("NEEDED", [*torch.needed, *libraries])
         + keyword("RPATH", _search_path(library) if linked else [])
         + keyword("PREFIX_MAP", _prefix_map(project, folder, packages))
     )
+
+
+def _library_words(library: NvccLibrary, project: NvccProject, folder: Path) -> tuple[HostWords, Words]:
+    """What the C++ compiler and nvcc are told by the user, and the folders that both search."""
+    torch, python = extension_uses(library, project, folder)
+    packages = (project.package_dirs[name] for name in library.include_packages)
+    found = (found.include_dir for found in project.toolchain.cuda.libraries)
+    system = tuple(dict.fromkeys((*packages, *torch.includes, *python.includes, *found)))
+    own = (*library.include_dirs, *([project.headers] if library.torch == "stable" else []))
+    host = host_words((own, system), library.defines, library.flags, project.root, beside=torch.flags, nvcc=True)
+    return host, nvcc_words(library.nvcc_flags, project.root, beside=torch.nvcc_flags)
 
 
 def extension_uses(library: NvccLibrary, project: NvccProject, folder: Path) -> tuple[Uses, Uses]:
@@ -242,7 +265,8 @@ def _torch(library: NvccLibrary, project: NvccProject, folder: Path) -> Uses:
         return Uses()
     if library.torch == "stable":
         weak = ("-include", str(folder / _WEAK_SYMBOLS))
-        defines = (f"TORCH_TARGET_VERSION={target_version(project.torch_floor)}", "USE_CUDA")
+        name = f"TORCH_EXTENSION_NAME={library.name}"
+        defines = (f"TORCH_TARGET_VERSION={target_version(project.torch_floor)}", "USE_CUDA", name)
         return Uses((sdk.include_dir,), defines, weak, weak, (sdk.library,))
     python = () if library.python == "none" or sdk.python_library is None else (sdk.python_library,)
     return Uses(
@@ -282,16 +306,11 @@ def generate_code(targets: Iterable[ArchTarget]) -> list[str]:
 
 
 def _version_script(library: NvccLibrary) -> str:
-    if library.exports:
-        names = library.exports
-    elif library.python != "none":
-        names = (f"PyInit_{library.name}",)
-    elif library.torch == "none":
+    if library.torch == "none" and library.python == "none" and not library.exports:
         return "{ global: *; local: _Z*; __*; hostRef*; };\n"  # not C++, and not what nvcc makes for itself
-    else:
-        names = ()
-    visible = f"global: {' '.join(f'{name};' for name in names)} " if names else ""
-    return f"{{ {visible}local: *; }};\n"
+    # The entry point of a module, wherever one is defined; linkers mind a name that is not there, but not a pattern.
+    names = dict.fromkeys((*library.exports, "PyInit_*" if library.python == "none" else f"PyInit_{library.name}"))
+    return f"{{ global: {' '.join(f'{name};' for name in names)} local: *; }};\n"
 
 
 def _search_path(library: NvccLibrary) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.compile.cmake_text import install_manifests, quoted
 from gpuwheel.compile.files import write_if_changed
-from gpuwheel.compile.host import host_library_arguments, linked_first
+from gpuwheel.compile.host import host_library_arguments, linked_first, write_host_words
 from gpuwheel.compile.nvcc import (
     extension_uses,
     generate_code,
@@ -81,6 +81,7 @@ def write_setup(project: NvccProject, targets: Iterable[ArchTarget], folder: Pat
 
 def write_embed_setup(project: HostProject, folder: Path) -> Path:
     """The same for extensions in mode `embed`, whose kernels are compiled already."""
+    write_host_words(project, folder)
     names = " ".join(quoted(library.import_path) for library in project.libraries)
     text = _HEAD + "set(GPUWHEEL_MODE embed)\n" + linked_first(project.stubs) + f"set(GPUWHEEL_EXTENSIONS {names})\n"
     for library in project.libraries:

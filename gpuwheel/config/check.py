@@ -14,6 +14,7 @@ from gpuwheel.config.kernels_mode import check_kernels_mode
 from gpuwheel.config.mistakes import dotted, unknown
 from gpuwheel.config.model import Mode
 from gpuwheel.config.nvcc import check_nvcc
+from gpuwheel.config.words import check_words
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def check_settings(settings: Settings, root: Path, origins: Mapping[str, str]) -
     check_kernels_mode(settings, origins)
     _check_extensions(settings, root, origins)
     check_nvcc(settings, root, origins)
+    check_words(settings, root, origins)
     used = {name for extension in settings.extensions.values() for name in extension.kernels}
     return tuple(
         f"kernels.{name} is compiled into no extension; add it to kernels of one"

@@ -37,6 +37,11 @@ class HostLibrary:
         return "/".join(self.import_path.split(".")[:-1])
 
     @property
+    def name(self) -> str:
+        """The last part of the import path, which the entry point of a Python module carries: "_C"."""
+        return self.import_path.rpartition(".")[2]
+
+    @property
     def file(self) -> str:
         """The member of the wheel: "fused_ops/_C.so"."""
         return "/".join(self.import_path.split(".")) + ".so"

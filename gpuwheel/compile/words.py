@@ -1,0 +1,253 @@
+"""The user's words on their way to compilers and the linker.
+
+CMake drops an option that comes a second time, splits at `;`, evaluates `$<...>`, and leaves out macros with `#` or
+parameters. So words go through it only where all of them are plain and each comes once. Otherwise they stand in a file
+that the tool itself reads: `@FILE` of gcc, clang and ld (libiberty, `expandargv`), `--options-file` of nvcc. Such a
+file is called by its content, so that a change of it is one of the command.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gpuwheel.compile.files import write_if_changed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+__all__ = ["HostWords", "LinkWords", "Words", "host_words", "link_words", "nvcc_words", "source_words", "write_words"]
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./=+:,@-]+")
+_PLAIN_MACRO = re.compile(r"[A-Za-z_]\w*(=[A-Za-z0-9_./+:-]*)?", re.ASCII)
+_ESCAPED = re.compile(r"[^A-Za-z0-9_./=+:,@\x80-\U0010ffff-]")
+_KEYWORDS = frozenset(
+    "FILE DESTINATION STD RUNTIME VERSION_SCRIPT RDC SEPARATE SOURCES OBJECTS IMAGES IMAGE_FILES CUDA_SOURCES "  # noqa: SIM905
+    "CXX_SOURCES INCLUDES SYSTEM_INCLUDES DEFINITIONS FLAGS NVCC_FLAGS NVCC_HOST LINK_FLAGS LINK_WORDS LINK_INPUTS "
+    "LINK_ARCHS NEEDED RUNTIME_LIBRARIES RPATH PREFIX_MAP TORCH_STUB TORCH_TARGET".split()
+)
+"""What the functions of `gpuwheel/cmake` call their arguments: a macro of such a name would end the list before it."""
+
+# Options whose value is a folder, or a file that is looked for elsewhere too, in a word of its own or in the same one
+# (GCC manual, "Directory Options" and "Preprocessor Options"; nvcc manual, "File and Path Specifications").
+_FOLDER_OPTIONS = ("-I", "-isystem", "-iquote", "-idirafter", "-B", "-L")
+_FILE_OPTIONS = ("-include", "-imacros", "-specs=", "-fplugin=", "@")
+_NVCC_FOLDER_OPTIONS = ("--include-path=", "--system-include=", "-isystem=", "--include-path", "--system-include")
+_NVCC_FILE_OPTIONS = (
+    "--pre-include=",
+    "-include=",
+    "--options-file=",
+    "-optf=",
+    "--pre-include",
+    "--options-file",
+    "-optf",
+)
+
+_LINKER_OPTIONS = ("-l", "-L", "-z", "-u", "-T")
+"""Of the driver's options, those that it hands to the linker in their place among the inputs."""
+_DRIVER_VALUES = frozenset(
+    {"-Xassembler", "-Xclang", "-mllvm", "--param", "-target", "-x", "-specs", "--sysroot", "-B"}
+)
+_NOT_FILES = frozenset({"-soname", "-h", "-u", "-e", "-z", "-m", "-rpath", "--undefined", "--defsym", "--entry"})
+
+
+@dataclass(frozen=True)
+class Words:
+    """Options of one tool."""
+
+    given: tuple[str, ...] = ()
+    """As CMake is given them."""
+    option: str = ""
+    """Where they are in a file: what names it to the tool, for example "@"."""
+    name: str = ""
+    text: str = ""
+
+    def arguments(self, folder: Path) -> list[str]:
+        """What CMake is given, with such a file in `folder`."""
+        return [f"{self.option}{folder / self.name}"] if self.name else list(self.given)
+
+
+@dataclass(frozen=True)
+class HostWords:
+    """What the C++ compiler is told of a library, and what nvcc tells it."""
+
+    includes: tuple[Path, ...]
+    """Folders that CMake is given as such; system ones."""
+    system: tuple[Path, ...]
+    defines: tuple[str, ...]
+    flags: Words
+    for_nvcc: Words = Words()
+    """Words for the host compiler behind nvcc."""
+
+
+@dataclass(frozen=True)
+class LinkWords:
+    """Options of the link, by where they have to stand."""
+
+    driver: Words
+    """Options of the C++ compiler, before the objects."""
+    linker: Words
+    """Inputs and options of the linker, after the objects: an archive gives what was asked for before it."""
+    files: tuple[Path, ...]
+    """Those of the inputs that are files."""
+
+
+def host_words(
+    folders: tuple[Sequence[Path], Sequence[Path]],
+    defines: Sequence[str],
+    flags: Sequence[str],
+    root: Path,
+    *,
+    beside: Sequence[str] = (),
+    nvcc: bool = False,
+) -> HostWords:
+    """Sort what the C++ compiler is told.
+
+    Args:
+        folders: to be searched by `#include`, and those of them that are the system's.
+        defines: macros, the user's.
+        flags: options, the user's.
+        root: the project, to which paths in options are relative.
+        beside: options that CMake is given with these.
+        nvcc: whether nvcc is told the same, which splits folders and macros at commas.
+    """
+    includes, system = folders
+    own = placed(flags, root)
+    moved: list[str] = []
+    # nvcc cannot be told a folder with a comma; its host compiler can.
+    if nvcc and any("," in str(folder) for folder in (*includes, *system)):
+        moved += [f"-I{folder}" for folder in includes]
+        moved += [word for folder in system for word in ("-isystem", str(folder))]
+        includes, system = (), ()
+    names = [re.split(r"[=(]", define, maxsplit=1)[0] for define in defines]
+    plain = all(_PLAIN_MACRO.fullmatch(define) and define not in _KEYWORDS for define in defines)
+    if not plain or len(set(names)) < len(names):
+        moved += [f"-D{define}" for define in defines]
+        defines = ()
+    return HostWords(
+        includes=tuple(includes),
+        system=tuple(system),
+        defines=tuple(defines),
+        flags=_words((*moved, *own), "@", root, beside=beside),
+        for_nvcc=_filed(moved, "-Xcompiler=@", root) if nvcc and moved else Words(),
+    )
+
+
+def nvcc_words(flags: Sequence[str], root: Path, *, beside: Sequence[str] = ()) -> Words:
+    """Options of nvcc; arguments as for `host_words`."""
+    own = placed(flags, root, (*_FOLDER_OPTIONS, *_NVCC_FOLDER_OPTIONS), (*_FILE_OPTIONS, *_NVCC_FILE_OPTIONS))
+    return _words(own, "--options-file=", root, beside=beside)
+
+
+def source_words(flags: Sequence[str], root: Path, *, cuda: bool) -> Words:
+    """Options of one source; arguments as for `host_words`."""
+    return nvcc_words(flags, root) if cuda else _words(placed(flags, root), "@", root)
+
+
+def link_words(flags: Sequence[str], root: Path) -> LinkWords:
+    """Sort options of the link; `flags` as the C++ compiler takes them, with paths relative to `root`."""
+    driver: list[str] = []
+    linker: list[str] = []
+    waiting = iter(flags)
+    for word in waiting:
+        if word in _LINKER_OPTIONS:
+            linker.append(word + next(waiting, ""))
+        elif word.startswith("-Wl,"):
+            linker += [part for part in word[4:].split(",") if part]
+        elif word in {"-Xlinker", "--for-linker"}:
+            linker.append(next(waiting, ""))
+        elif word in _DRIVER_VALUES:
+            driver += [word, next(waiting, "")]
+        elif word.startswith(_LINKER_OPTIONS) or not word.startswith(("-", "@")):
+            linker.append(word)
+        else:
+            driver.append(word)
+    linker, files = _inputs(linker, root)
+    return LinkWords(
+        driver=_words(placed(driver, root), "@", root),
+        linker=_filed(linker, "-Wl,@", root) if linker else Words(),
+        files=tuple(files),
+    )
+
+
+def write_words(words: Iterable[Words], folder: Path) -> None:
+    """Write the files that `words` stand in."""
+    for one in words:
+        if one.name:
+            write_if_changed(folder / one.name, one.text.encode())
+
+
+def placed(
+    words: Sequence[str],
+    root: Path,
+    folders: Sequence[str] = _FOLDER_OPTIONS,
+    files: Sequence[str] = _FILE_OPTIONS,
+) -> list[str]:
+    """`words` with paths relative to the project made absolute: compilers run elsewhere.
+
+    A file is looked for in the project first, as compilers look in the current folder, and then as they do.
+    """
+    options = sorted((*folders, *files), key=len, reverse=True)
+    found: list[str] = []
+    waiting = ""
+    for word in words:
+        if not waiting and word in options:
+            waiting = word
+            found.append(word)
+            continue
+        prefix = "" if waiting else next((option for option in options if word.startswith(option)), "")
+        option, value, waiting = waiting or prefix, word.removeprefix(prefix), ""
+        place = _normal(root / value)
+        belongs = place.is_file() if option in files else place.is_dir() or option not in {"", "-B"}
+        found.append(f"{prefix}{place}" if option and belongs and not value.startswith(("=", "$SYSROOT")) else word)
+    return found
+
+
+def _inputs(words: Sequence[str], root: Path) -> tuple[list[str], list[Path]]:
+    """Words of the linker with paths made absolute, and the files among them."""
+    found: list[str] = []
+    files: list[Path] = []
+    before = ""
+    for word in words:
+        option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+        named = not {before, option} & _NOT_FILES
+        place = _normal(root / value)
+        if word.startswith("-L"):
+            found.append(f"-L{_normal(root / word[2:])}")
+        elif named and value and place.is_file():
+            found.append(f"{option}{equals}{place}")
+            files.append(place)
+        else:
+            found.append(word)
+        before = word if word.startswith("-") else ""
+    return found, files
+
+
+def _words(words: Sequence[str], option: str, root: Path, *, beside: Sequence[str] = ()) -> Words:
+    together = [*beside, *words]
+    if all(_PLAIN.fullmatch(word) for word in words) and len(set(together)) == len(together):
+        return Words(tuple(words))
+    return _filed(words, option, root)
+
+
+def _filed(words: Sequence[str], option: str, root: Path) -> Words:
+    quote = _quoted_for_nvcc if option == "--options-file=" else _quoted
+    # The same project elsewhere is the same build: the name has no folder of this machine in it.
+    digest = hashlib.sha256("\n".join((option, *words)).replace(str(root), ".").encode()).hexdigest()[:16]
+    return Words(option=option, name=f"words-{digest}.txt", text="".join(f"{quote(word)}\n" for word in words))
+
+
+def _quoted(word: str) -> str:
+    return _ESCAPED.sub(lambda match: "\\" + match[0], word)
+
+
+def _quoted_for_nvcc(word: str) -> str:
+    """As nvcc takes it on the command line, where a quote is the same with and without a backslash."""
+    return _quoted(re.sub(r'\\?"', '\\\\"', word))
+
+
+def _normal(path: Path) -> Path:
+    return path.resolve() if ".." in path.parts else path

@@ -1,0 +1,161 @@
+"""Which characters of the user's words and file names reach compilers unharmed: the others are refused, by name.
+
+Words of `flags`, `defines` and `link-flags` are given in files where CMake, Ninja or a shell would bend them
+(`compile.words`), so little is refused there. Names of files are in commands, and in the compilers' records of what
+they read, which Ninja takes apart. What is refused was measured by building with each character
+(`tests/build/words/test_characters.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from gpuwheel.config.globs import resolve_folders, resolve_sources
+from gpuwheel.config.mistakes import dotted
+from gpuwheel.config.model import Mode
+from gpuwheel.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from gpuwheel.config.model import Settings
+
+__all__ = ["check_words"]
+
+_NOT_IN_PATHS = frozenset(";$'\"`\\<>|&*?^")
+"""CMake splits at `;` and turns a backslash round; Ninja ends names at the others in the records of compilers."""
+_NOT_FOR_NVCC = frozenset("$`")
+"""nvcc hands its options to a shell in double quotes."""
+_SPOKEN = {"\n": "a newline", "\r": "a carriage return", "\t": "a tab", "\0": "NUL", "\x7f": "DEL"}
+_DEFINE = re.compile(r"(?P<name>[A-Za-z_$][\w$]*)(?:\([\w$ \t,.]*\))?(?:=.*)?", re.ASCII | re.DOTALL)
+_EXPORT = re.compile(r"[\w.$@?*\[\]^!-]+", re.ASCII)
+
+
+def check_words(settings: Settings, root: Path, origins: Mapping[str, str]) -> None:
+    """Every option, macro, and name of a file or folder that a build hands on.
+
+    Raises:
+        ConfigError: one that a tool on the way would change or not take: the key, the word and the character.
+    """
+    for name, group in settings.kernels.items():
+        key = dotted(("kernels", name))
+        _check_options(_where(f"{key}.flags", origins), group.flags)
+        _check_defines(_where(f"{key}.defines", origins), group.defines)
+        for path in resolve_sources(root, group.sources, f"{key}.sources"):
+            _check_path(_where(f"{key}.sources", origins), path.relative_to(root).as_posix())
+        for folder in resolve_folders(root, group.include_dirs, f"{key}.include-dirs"):
+            _check_path(_where(f"{key}.include-dirs", origins), str(folder))
+    for name, extension in settings.extensions.items():
+        key = dotted(("extensions", name))
+        nvcc = extension.mode is Mode.NVCC
+        _check_options(_where(f"{key}.flags", origins), extension.flags)
+        _check_options(_where(f"{key}.nvcc-flags", origins), extension.nvcc_flags, _NOT_FOR_NVCC)
+        _check_options(_where(f"{key}.link-flags", origins), extension.link_flags)
+        _check_defines(_where(f"{key}.defines", origins), extension.defines)
+        _check_exports(_where(f"{key}.exports", origins), extension.exports)
+        paths = resolve_sources(root, extension.sources, f"{key}.sources")
+        device = nvcc and (settings.cmake is not None or any(path.suffix == ".cu" for path in paths))
+        for path in paths:
+            shown = path.relative_to(root).as_posix()
+            _check_path(_where(f"{key}.sources", origins), shown, _not_in_source(path, nvcc=nvcc))
+            if nvcc and path.suffix == ".cu" and "," in path.name:
+                raise _refusal(_where(f"{key}.sources", origins), shown, ",", "nvcc cannot take it")
+        for folder in resolve_folders(root, extension.include_dirs, f"{key}.include-dirs"):
+            _check_path(_where(f"{key}.include-dirs", origins), str(folder), _not_in_folder(nvcc=device))
+    for pattern, source in settings.sources.items():
+        _check_options(_where(dotted(("sources", pattern, "flags")), origins), source.flags, _NOT_FOR_NVCC)
+    if any(extension.mode is not Mode.KERNELS for extension in settings.extensions.values()):
+        cuda = any(extension.mode is Mode.NVCC for extension in settings.extensions.values())
+        _check_path("the project's folder", str(root), _not_in_folder(nvcc=cuda))
+
+
+def _not_in_source(path: Path, *, nvcc: bool) -> frozenset[str]:
+    return _not_in_folder(nvcc=nvcc and path.suffix == ".cu")
+
+
+def _not_in_folder(*, nvcc: bool) -> frozenset[str]:
+    """Characters; nvcc writes its records without the escapes that `#` needs."""
+    return _NOT_IN_PATHS | {"#"} if nvcc else _NOT_IN_PATHS
+
+
+def _check_path(where: str, shown: str, refused: frozenset[str] = frozenset()) -> None:
+    found = next((char for char in shown if char in refused or _unprintable(char)), None)
+    if found is not None:
+        raise _refusal(where, shown, found, "a compiler, CMake or Ninja cannot take it in the name of a file")
+    if refused and not _balanced(shown):
+        raise _refusal(where, shown, "[" if "[" in shown else "]", "CMake takes one without its partner for a list")
+
+
+def _check_options(where: str, words: Iterable[str], refused: frozenset[str] = frozenset()) -> None:
+    for word in words:
+        if not word.strip():
+            msg = f"{where} has an empty word (found {word!r}, expected an option)"
+            raise ConfigError(msg, hint="remove it")
+        found = next((char for char in word if char in refused or (_unprintable(char) and char != "\t")), None)
+        if found is not None and found in refused:
+            msg = f"{where} has a word with a character that nvcc gives to a shell (found {_spoken(found)} in {word!r})"
+            raise ConfigError(msg, hint="give a macro by defines, and an option of the host compiler by flags")
+        if found is not None:
+            msg = f"{where} has a word with a character that no option holds (found {_spoken(found)} in {word!r})"
+            raise ConfigError(msg, hint="one word is one option: make two of it, or remove the character")
+
+
+def _check_defines(where: str, words: Iterable[str]) -> None:
+    _check_options(where, words)
+    for word in words:
+        if _DEFINE.fullmatch(word) is None:
+            msg = (
+                f"{where} has a word that defines no macro (found {word!r}, expected NAME, NAME=VALUE or NAME(x)=VALUE)"
+            )
+            raise ConfigError(msg, hint=_meant(word))
+
+
+def _meant(word: str) -> str:
+    plain = word.removeprefix("-D").strip()
+    if word.startswith("-D") and _DEFINE.fullmatch(plain):
+        return f"write it without -D: {plain!r}"
+    return "a name has letters, digits and _ alone, as in C; options go to flags"
+
+
+def _check_exports(where: str, names: Iterable[str]) -> None:
+    for name in names:
+        if _EXPORT.fullmatch(name) is None:
+            found = next((char for char in name if _EXPORT.fullmatch(char) is None), "")
+            shown = f"found {_spoken(found)} in {name!r}" if found else "found an empty word"
+            msg = f"{where} has a name that no symbol has ({shown}, expected a symbol or a glob)"
+            raise ConfigError(msg, hint="C++ functions are named as the linker sees them: nm -D library.so")
+
+
+def _refusal(where: str, shown: str, char: str, why: str) -> ConfigError:
+    msg = f"{where} has a character that cannot be passed on (found {_spoken(char)} in {shown!r}: {why})"
+    return ConfigError(msg, hint="rename the file or folder")
+
+
+def _spoken(char: str) -> str:
+    if char in _SPOKEN:
+        return _SPOKEN[char]
+    return f"the byte {ord(char) - 0xDC00:#04x}, which is not UTF-8" if _is_byte(char) else repr(char)
+
+
+def _is_byte(char: str) -> bool:
+    """Whether it stands for a byte of a name that is not UTF-8 (PEP 383)."""
+    return "\udc80" <= char <= "\udcff"
+
+
+def _unprintable(char: str) -> bool:
+    return char < " " or char == "\x7f" or _is_byte(char)
+
+
+def _balanced(text: str) -> bool:
+    depth = 0
+    for char in text:
+        depth += {"[": 1, "]": -1}.get(char, 0)
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _where(key: str, origins: Mapping[str, str]) -> str:
+    return f"{key} in {origins.get(key, 'defaults')}"
