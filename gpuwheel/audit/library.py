@@ -34,7 +34,17 @@ _ENTRY_POINT = "PyInit_"
 _LOADERS = frozenset({"ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"})
 """The dynamic loader: on every machine, and in no policy's list."""
 
-_WITH_VERSIONS = ("libc.", "libm.", "libdl.", "libpthread.", "librt.", "libgcc_s.", "libstdc++.", "libutil.", "ld-linux")
+_WITH_VERSIONS = (
+    "libc.",
+    "libm.",
+    "libdl.",
+    "libpthread.",
+    "librt.",
+    "libgcc_s.",
+    "libstdc++.",
+    "libutil.",
+    "ld-linux",
+)
 """System libraries all of whose symbols have versions, so that one without is none of theirs; libz.so.1 is no such."""
 _OPENMP = ("GOMP_", "omp_")
 """What GCC calls for OpenMP (libgomp manual, "The libgomp ABI")."""

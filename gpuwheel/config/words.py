@@ -53,6 +53,10 @@ def check_words(settings: Settings, root: Path, origins: Mapping[str, str]) -> N
         _check_options(_where(f"{key}.flags", origins), extension.flags)
         _check_options(_where(f"{key}.nvcc-flags", origins), extension.nvcc_flags, _NOT_FOR_NVCC)
         _check_options(_where(f"{key}.link-flags", origins), extension.link_flags)
+        for word in extension.link_flags:
+            for part in word.split(","):
+                if part and (root / part).is_file():
+                    _check_path(_where(f"{key}.link-flags", origins), part, _NOT_IN_PATHS)
         _check_defines(_where(f"{key}.defines", origins), extension.defines)
         _check_exports(_where(f"{key}.exports", origins), extension.exports)
         paths = resolve_sources(root, extension.sources, f"{key}.sources")

@@ -136,3 +136,9 @@ def project(tmp_path: Path, cache: Path) -> Callable[[str], Project]:
         return Project(tmp_path / "project" / name, {"GPUWHEEL_CACHE_DIR": str(cache)})
 
     return copy
+
+
+@pytest.fixture
+def project_at(cache: Path) -> Callable[[Path], Project]:
+    """A project that a test wrote."""
+    return lambda root: Project(root, {"GPUWHEEL_CACHE_DIR": str(cache)})

@@ -1,0 +1,242 @@
+"""Each character in each key: the library that comes out has it, or it is refused by name before anything compiles."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gpuwheel._run import run
+from gpuwheel.config import load_config
+from gpuwheel.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Project
+
+pytestmark = [pytest.mark.compiler, pytest.mark.network]
+
+PYPROJECT = """\
+[build-system]
+requires = ["gpuwheel"]
+build-backend = "gpuwheel.backend"
+
+[project]
+name = "words"
+version = "1.0"
+dynamic = ["dependencies"]
+
+[tool.gpuwheel]
+cuda = "13.0"
+archs = ["8.0"]
+
+[tool.gpuwheel.wheel]
+platform = "system"
+
+[tool.gpuwheel.extensions."words._C"]
+mode = "nvcc"
+abi = "none"
+"""
+"""A library for ctypes; keys of its table follow."""
+
+CHARACTERS = " ;$#'\"`\\,[](){}<>|&*?!~^%@:=+é\t\n"
+SPOKEN = {"\n": "a newline", "\t": "a tab"}
+IN_NO_PATH = set(";$'\"`\\<>|&*?^\t\n[]")  # a bracket has no partner here
+REFUSED = {
+    "defines": {"\n"},
+    "flags": {"\n"},
+    "nvcc-flags": set("\n$`"),
+    "link-flags": IN_NO_PATH,
+    "sources.cpp": IN_NO_PATH,
+    "sources.cu": IN_NO_PATH | {"#", ","},
+    "include-dirs": IN_NO_PATH | {"#"},
+}
+KEYS = {"sources.cpp": "sources", "sources.cu": "sources"}
+CELLS = [(key, number, char) for key in REFUSED for number, char in enumerate(CHARACTERS)]
+
+
+def literal(text: str) -> str:
+    """As a string in C++."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def source(name: str, value: str) -> str:
+    """A function that returns a string."""
+    return f'extern "C" const char* {name}() {{ return {value}; }}\n'
+
+
+def write_cell(root: Path, key: str, number: int, char: str) -> tuple[str, str]:
+    """Files of one cell; the word that its key holds, and the source that returns its character."""
+    name, text = f"{key.replace('-', '_').replace('.', '_')}_{number}", f"a{char}b"
+    if key in {"defines", "flags", "nvcc-flags"}:
+        option = f"{name.upper()}={literal(text)}"
+        word = option if key == "defines" else f"-D{option}"
+        if key == "nvcc-flags":  # nvcc takes quotes away that no backslash stands before, and splits -D at commas
+            word = word.replace("\\", "\\\\").replace('"', '\\"').replace(",", "\\,")
+        return word, source(name, name.upper())
+    if key == "include-dirs":
+        (root / "include" / text).mkdir(parents=True)
+        (root / "include" / text / f"{name}.h").write_text(f"#define {name.upper()} {literal(text)}\n")
+        return f"include/{text}", f"#include <{name}.h>\n" + source(name, name.upper())
+    if key == "link-flags":
+        compiled = root / f"{name}.o"
+        run(["g++", "-fPIC", "-xc++", "-", "-c", "-o", compiled], stdin=source(f"{name}_inside", literal(text)))
+        compiled.rename(root / f"{text}.o")
+        return f"{text}.o", f'extern "C" const char* {name}_inside();\n' + source(name, f"{name}_inside()")
+    suffix = key.rpartition(".")[2]
+    (root / "csrc").mkdir(exist_ok=True)
+    (root / "csrc" / f"{text}.{suffix}").write_text(source(name, literal(text)))
+    return f"csrc/{text}.{suffix}", ""
+
+
+def pyproject(words: dict[str, list[str]]) -> str:
+    """The configuration, with keys of the extension."""
+    lines = [f"{key} = {json.dumps(words[key], ensure_ascii=False)}\n" for key in words]
+    return PYPROJECT + "".join(lines)
+
+
+@pytest.mark.parametrize(("key", "number", "char"), CELLS)
+def test_a_character_is_refused_by_name_where_no_tool_takes_it(
+    tmp_path: Path, key: str, number: int, char: str
+) -> None:
+    (tmp_path / "csrc").mkdir()
+    (tmp_path / "csrc" / "first.cu").write_text("")
+    word, _ = write_cell(tmp_path, key, number, char)
+    name = KEYS.get(key, key)
+    words = {"sources": ["csrc/first.cu"], name: [f"csrc/*.{key[-2:]}" if "u" in key[-2:] else "csrc/*"]}
+    if name != "sources":
+        words[name] = [word]
+    (tmp_path / "pyproject.toml").write_text(pyproject(words), encoding="utf-8")
+    load = partial(load_config, tmp_path, environ={}, config_settings={})
+    if char not in REFUSED[key]:
+        load()
+        return
+    with pytest.raises(ConfigError) as refused:
+        load()
+    assert f'extensions."words._C".{name}' in refused.value.message
+    assert SPOKEN.get(char, repr(char)) in refused.value.message
+    assert refused.value.hint
+
+
+def test_every_other_character_reaches_the_library(tmp_path: Path, project_at: Callable[[Path], Project]) -> None:
+    root = tmp_path / "project, of [1] é"
+    (root / "csrc").mkdir(parents=True)
+    words: dict[str, list[str]] = {}
+    host, device = "", ""
+    for key, number, char in CELLS:
+        if char in REFUSED[key]:
+            continue
+        word, text = write_cell(root, key, number, char)
+        words.setdefault(KEYS.get(key, key), []).append(word)
+        if key == "nvcc-flags":
+            device += text
+        else:
+            host += text
+        if key in {"defines", "include-dirs"}:
+            device += text.replace('"C" const char* ', '"C" const char* cuda_')
+    (root / "csrc" / "host.cpp").write_text(host)
+    (root / "csrc" / "device.cu").write_text(device + "__global__ void kernel() {}\n")
+    words["sources"] += ["csrc/host.cpp", "csrc/device.cu"]
+    (root / "pyproject.toml").write_text(pyproject(words), encoding="utf-8")
+    wheel = project_at(root).wheel(tmp_path / "out")
+    library = ctypes.CDLL(str(wheel.root / "words" / "_C.so"))
+    for key, number, char in CELLS:
+        if char in REFUSED[key]:
+            continue
+        name = f"{key.replace('-', '_').replace('.', '_')}_{number}"
+        for prefix in ("", "cuda_") if key in {"defines", "include-dirs"} else ("",):
+            function = getattr(library, prefix + name)
+            function.restype = ctypes.c_char_p
+            assert function().decode() == f"a{char}b", (key, char)
+
+
+def test_words_come_as_often_and_in_the_order_that_they_are_written(
+    tmp_path: Path, project_at: Callable[[Path], Project]
+) -> None:
+    root = tmp_path / "project"
+    files = {
+        "csrc/a.cu": 'extern "C" int device() { return FIRST * 10 + LAST; }\n__global__ void kernel() {}\n',
+        "csrc/b.cpp": '#include "there.h"\nextern "C" int host() { return FIRST * 100 + LAST * 10 + THERE; }\n',
+        "first.h": "#define FIRST 1\n",
+        "last.h": "#define LAST 2\n",
+        "include/there.h": "#define THERE 3\n",
+        "pyproject.toml": PYPROJECT
+        + 'sources = ["csrc/*"]\n'
+        + 'flags = ["-include", "first.h", "-include", "last.h", "-Iinclude", "-include", "cstdint"]\n'
+        + 'nvcc-flags = ["-Xptxas", "-v", "-Xptxas", "-O1", "-include", "first.h", "-include", "last.h"]\n',
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    project = project_at(root)
+    wheel = project.wheel(tmp_path / "out")
+    library = ctypes.CDLL(str(wheel.root / "words" / "_C.so"))
+    assert (library.device(), library.host()) == (12, 123)
+
+
+def test_a_macro_may_have_the_name_of_what_cmake_calls_its_lists(
+    tmp_path: Path, project_at: Callable[[Path], Project]
+) -> None:
+    (tmp_path / "csrc").mkdir()
+    (tmp_path / "csrc" / "a.cpp").write_text('extern "C" int value() { return RDC + SOURCES + FN(1) + TWICE; }\n')
+    macros = ["RDC", "SOURCES=2", "FN(x)=x+4", "TWICE=8", "TWICE=16", "LINK_FLAGS"]
+    # a macro that is defined twice has its last value, with a warning
+    (tmp_path / "pyproject.toml").write_text(pyproject({"sources": ["csrc/*"], "defines": macros}))
+    wheel = project_at(tmp_path).wheel(tmp_path / "out")
+    assert ctypes.CDLL(str(wheel.root / "words" / "_C.so")).value() == 1 + 2 + 1 + 4 + 16
+
+
+@pytest.mark.parametrize(
+    ("flags", "value"),
+    [
+        (["vendor/libdep.a"], 1),
+        (["-Lvendor", "-ldep"], 1),
+        (["-L", "vendor", "-l", "dep"], 1),
+        (["-l:libdep.a", "-Lvendor"], 1),
+        (["-Wl,-Lvendor", "-Wl,-ldep"], 1),
+        (["-Wl,--start-group", "vendor/libdep.a", "vendor/libother.a", "-Wl,--end-group"], 1),
+        (["-Wl,--whole-archive", "vendor/libdep.a", "-Wl,--no-whole-archive"], 1),
+        (["-Xlinker", "--whole-archive", "-Xlinker", "vendor/libdep.a", "-Xlinker", "--no-whole-archive"], 1),
+        (["vendor/libother.a", "vendor/libdep.a", "vendor/libother.a"], 1),
+        (["-static-libgcc", "vendor/dep.o"], 1),
+    ],
+)
+def test_link_flags_give_what_the_sources_ask_for(
+    tmp_path: Path, project_at: Callable[[Path], Project], flags: list[str], value: int
+) -> None:
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "csrc").mkdir()
+    (tmp_path / "csrc" / "a.cpp").write_text('extern "C" int dep();\nextern "C" int value() { return dep(); }\n')
+    for name, text in {
+        "dep": 'extern "C" int dep() { return 1; }',
+        "other": 'extern "C" int other() { return 2; }',
+    }.items():
+        (tmp_path / "vendor" / f"{name}.cpp").write_text(text)
+        run(["g++", "-fPIC", "-c", f"{name}.cpp"], cwd=tmp_path / "vendor")
+        run(["ar", "rcs", f"lib{name}.a", f"{name}.o"], cwd=tmp_path / "vendor")
+    (tmp_path / "pyproject.toml").write_text(pyproject({"sources": ["csrc/a.cpp"], "link-flags": flags}))
+    wheel = project_at(tmp_path).wheel(tmp_path / "out")
+    assert ctypes.CDLL(str(wheel.root / "words" / "_C.so")).value() == value
+
+
+def test_a_system_library_of_link_flags_is_one_that_the_library_needs(
+    tmp_path: Path, project_at: Callable[[Path], Project]
+) -> None:
+    (tmp_path / "csrc").mkdir()
+    text = 'extern "C" int deflateEnd(void*);\nextern "C" int value() { return deflateEnd(nullptr); }\n'
+    (tmp_path / "csrc" / "a.cpp").write_text(text)
+    (tmp_path / "libz.so").symlink_to("/lib/x86_64-linux-gnu/libz.so.1")  # as the development package has it
+    (tmp_path / "pyproject.toml").write_text(
+        pyproject({"sources": ["csrc/a.cpp"], "link-flags": ["-L.", "-lz", "-lm"]})
+    )
+    wheel = project_at(tmp_path).wheel(tmp_path / "out")
+    library = wheel.root / "words" / "_C.so"
+    assert ctypes.CDLL(str(library)).value() == -2  # Z_STREAM_ERROR
+    needed = run(["readelf", "-d", library]).stdout
+    assert "[libz.so.1]" in needed
+    assert "[libm.so.6]" not in needed  # nothing of it is used
