@@ -110,7 +110,9 @@ def nvcc_manifest(libraries: Iterable[NvccLibrary], *, toolkit: MinorVersion, dr
 def write_nvcc_project(project: NvccProject, folder: Path) -> None:
     """Write `CMakeLists.txt` and the files it names into `folder`, touching only those that changed."""
     write_scripts(project, folder)
-    write_words((_source_words(it, project) for library in project.libraries for it in library.sources), folder)
+    for library in project.libraries:
+        for source in library.sources:
+            write_words(source_words(source.flags, project.root, cuda=source.cuda), folder)
     write_if_changed(folder / "CMakeLists.txt", nvcc_text(project, folder).encode())
 
 
@@ -148,9 +150,9 @@ def write_scripts(project: NvccProject, folder: Path) -> list[Path]:
     for name, text in script_texts(project).items():
         write_if_changed(folder / name, text.encode())
     for library in project.libraries:
-        host, nvcc = _library_words(library, project, folder)
+        host, *nvcc = _library_words(library, project, folder)
         link = link_words(library.link_flags, project.root)
-        write_words((host.flags, host.for_nvcc, nvcc, link.driver, link.linker), folder)
+        write_words((host.flags, host.for_nvcc, *nvcc, link.driver, link.linker), folder)
     return [_script(index, folder) for index in range(len(project.libraries))]
 
 
@@ -165,12 +167,9 @@ def _script(index: int, folder: Path) -> Path:
     return folder / f"exports_{index}.map"
 
 
-def _source_words(source: NvccSource, project: NvccProject) -> Words:
-    return source_words(source.flags, project.root, cuda=source.cuda)
-
-
 def _source(source: NvccSource, project: NvccProject, folder: Path) -> str:
-    flags = _source_words(source, project).arguments(folder)
+    words = source_words(source.flags, project.root, cuda=source.cuda)
+    flags = [word for one in words for word in one.arguments(folder)]
     archs = generate_code(source.targets) if source.cuda else []
     if source.cuda:
         waiting = sum(other.cuda for library in project.libraries for other in library.sources)
@@ -209,7 +208,7 @@ def library_arguments(library: NvccLibrary, project: NvccProject, folder: Path, 
     cuda_runtime = "Shared" if "cudart" in library.libraries else "Static"
     packages = [project.package_dirs[name] for name in library.include_packages]
     torch, python = extension_uses(library, project, folder)
-    words, nvcc = _library_words(library, project, folder)
+    words, nvcc, behind = _library_words(library, project, folder)
     libraries = [found.path for found in linked if found.name != "cudart"]
     return (
         keyword("FILE", [library_file(library, toolchain).rpartition("/")[2]])
@@ -223,7 +222,7 @@ def library_arguments(library: NvccLibrary, project: NvccProject, folder: Path, 
         + keyword("DEFINITIONS", [*torch.defines, *python.defines, *words.defines])
         + keyword("FLAGS", [*torch.flags, *words.flags.arguments(folder)])
         + keyword("NVCC_FLAGS", [*torch.nvcc_flags, *nvcc.arguments(folder)])
-        + keyword("NVCC_HOST", words.for_nvcc.arguments(folder))
+        + keyword("NVCC_HOST", [*words.for_nvcc.arguments(folder), *behind.arguments(folder)])
         + link_arguments(link_words(library.link_flags, project.root), folder)
         + keyword("LINK_ARCHS", generate_code(sorted(library.targets)))
         + keyword("NEEDED", [*torch.needed, *libraries])
@@ -232,15 +231,15 @@ def library_arguments(library: NvccLibrary, project: NvccProject, folder: Path, 
     )
 
 
-def _library_words(library: NvccLibrary, project: NvccProject, folder: Path) -> tuple[HostWords, Words]:
-    """What the C++ compiler and nvcc are told by the user, and the folders that both search."""
+def _library_words(library: NvccLibrary, project: NvccProject, folder: Path) -> tuple[HostWords, Words, Words]:
+    """What the C++ compiler, nvcc and the one behind it are told by the user, and the folders that all search."""
     torch, python = extension_uses(library, project, folder)
     packages = (project.package_dirs[name] for name in library.include_packages)
     found = (found.include_dir for found in project.toolchain.cuda.libraries)
     system = tuple(dict.fromkeys((*packages, *torch.includes, *python.includes, *found)))
     own = (*library.include_dirs, *([project.headers] if library.torch == "stable" else []))
     host = host_words((own, system), library.defines, library.flags, project.root, beside=torch.flags, nvcc=True)
-    return host, nvcc_words(library.nvcc_flags, project.root, beside=torch.nvcc_flags)
+    return host, *nvcc_words(library.nvcc_flags, project.root, beside=torch.nvcc_flags)
 
 
 def extension_uses(library: NvccLibrary, project: NvccProject, folder: Path) -> tuple[Uses, Uses]:

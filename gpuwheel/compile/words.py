@@ -23,6 +23,8 @@ __all__ = ["HostWords", "LinkWords", "Words", "host_words", "link_words", "nvcc_
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./=+:,@-]+")
 _PLAIN_MACRO = re.compile(r"[A-Za-z_]\w*(=[A-Za-z0-9_./+:-]*)?", re.ASCII)
+_MACRO_COMMA = re.compile(r"(?<!\\),")
+_BACKSLASHED = re.compile(r"\\(.?)", re.DOTALL)
 _ESCAPED = re.compile(r"[^A-Za-z0-9_./=+:,@\x80-\U0010ffff-]")
 _KEYWORDS = frozenset(
     "FILE DESTINATION STD RUNTIME VERSION_SCRIPT RDC SEPARATE SOURCES OBJECTS IMAGES IMAGE_FILES CUDA_SOURCES "  # noqa: SIM905
@@ -136,15 +138,25 @@ def host_words(
     )
 
 
-def nvcc_words(flags: Sequence[str], root: Path, *, beside: Sequence[str] = ()) -> Words:
-    """Options of nvcc; arguments as for `host_words`."""
-    own = placed(flags, root, (*_FOLDER_OPTIONS, *_NVCC_FOLDER_OPTIONS), (*_FILE_OPTIONS, *_NVCC_FILE_OPTIONS))
-    return _words(own, "--options-file=", root, beside=beside)
+def nvcc_words(flags: Sequence[str], root: Path, *, beside: Sequence[str] = ()) -> tuple[Words, Words]:
+    """Options of nvcc, and those of its host compiler; arguments as for `host_words`.
+
+    nvcc gives macros to a shell: those that are not plain go past it.
+    """
+    macros = [word for word in flags if word.startswith("-D") and not _PLAIN_MACRO.fullmatch(word[2:])]
+    values = [part for word in macros for part in _MACRO_COMMA.split(word[2:])]
+    host = [f"-D{_BACKSLASHED.sub(lambda match: match[1], value)}" for value in values]
+    own = _placed_for_nvcc([word for word in flags if word not in macros], root)
+    return _words(own, "--options-file=", root, beside=beside), _filed(host, "-Xcompiler=@", root) if host else Words()
 
 
-def source_words(flags: Sequence[str], root: Path, *, cuda: bool) -> Words:
+def _placed_for_nvcc(words: Sequence[str], root: Path) -> list[str]:
+    return placed(words, root, (*_FOLDER_OPTIONS, *_NVCC_FOLDER_OPTIONS), (*_FILE_OPTIONS, *_NVCC_FILE_OPTIONS))
+
+
+def source_words(flags: Sequence[str], root: Path, *, cuda: bool) -> tuple[Words, ...]:
     """Options of one source; arguments as for `host_words`."""
-    return nvcc_words(flags, root) if cuda else _words(placed(flags, root), "@", root)
+    return nvcc_words(flags, root) if cuda else (_words(placed(flags, root), "@", root),)
 
 
 def link_words(flags: Sequence[str], root: Path) -> LinkWords:

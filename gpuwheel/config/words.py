@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from gpuwheel.config.model import Settings
+    from gpuwheel.config.model import Extension, Kernels, Settings
 
 __all__ = ["check_words"]
 
@@ -29,6 +29,7 @@ _NOT_IN_PATHS = frozenset(";$'\"`\\<>|&*?^")
 _NOT_FOR_NVCC = frozenset("$`")
 """nvcc hands its options to a shell in double quotes."""
 _SPOKEN = {"\n": "a newline", "\r": "a carriage return", "\t": "a tab", "\0": "NUL", "\x7f": "DEL"}
+_CUDA = ".cu"
 _DEFINE = re.compile(r"(?P<name>[A-Za-z_$][\w$]*)(?:\([\w$ \t,.]*\))?(?:=.*)?", re.ASCII | re.DOTALL)
 _EXPORT = re.compile(r"[\w.$@?*\[\]^!-]+", re.ASCII)
 
@@ -40,34 +41,11 @@ def check_words(settings: Settings, root: Path, origins: Mapping[str, str]) -> N
         ConfigError: one that a tool on the way would change or not take: the key, the word and the character.
     """
     for name, group in settings.kernels.items():
-        key = dotted(("kernels", name))
-        _check_options(_where(f"{key}.flags", origins), group.flags)
-        _check_defines(_where(f"{key}.defines", origins), group.defines)
-        for path in resolve_sources(root, group.sources, f"{key}.sources"):
-            _check_path(_where(f"{key}.sources", origins), path.relative_to(root).as_posix())
-        for folder in resolve_folders(root, group.include_dirs, f"{key}.include-dirs"):
-            _check_path(_where(f"{key}.include-dirs", origins), str(folder))
+        _check_group(dotted(("kernels", name)), group, root, origins)
     for name, extension in settings.extensions.items():
         key = dotted(("extensions", name))
-        nvcc = extension.mode is Mode.NVCC
-        _check_options(_where(f"{key}.flags", origins), extension.flags)
-        _check_options(_where(f"{key}.nvcc-flags", origins), extension.nvcc_flags, _NOT_FOR_NVCC)
-        _check_options(_where(f"{key}.link-flags", origins), extension.link_flags)
-        for word in extension.link_flags:
-            for part in word.split(","):
-                if part and (root / part).is_file():
-                    _check_path(_where(f"{key}.link-flags", origins), part, _NOT_IN_PATHS)
-        _check_defines(_where(f"{key}.defines", origins), extension.defines)
-        _check_exports(_where(f"{key}.exports", origins), extension.exports)
-        paths = resolve_sources(root, extension.sources, f"{key}.sources")
-        device = nvcc and (settings.cmake is not None or any(path.suffix == ".cu" for path in paths))
-        for path in paths:
-            shown = path.relative_to(root).as_posix()
-            _check_path(_where(f"{key}.sources", origins), shown, _not_in_source(path, nvcc=nvcc))
-            if nvcc and path.suffix == ".cu" and "," in path.name:
-                raise _refusal(_where(f"{key}.sources", origins), shown, ",", "nvcc cannot take it")
-        for folder in resolve_folders(root, extension.include_dirs, f"{key}.include-dirs"):
-            _check_path(_where(f"{key}.include-dirs", origins), str(folder), _not_in_folder(nvcc=device))
+        _check_extension(key, extension, root, origins)
+        _check_paths(key, extension, root, origins, own=settings.cmake is not None)
     for pattern, source in settings.sources.items():
         _check_options(_where(dotted(("sources", pattern, "flags")), origins), source.flags, _NOT_FOR_NVCC)
     if any(extension.mode is not Mode.KERNELS for extension in settings.extensions.values()):
@@ -75,8 +53,39 @@ def check_words(settings: Settings, root: Path, origins: Mapping[str, str]) -> N
         _check_path("the project's folder", str(root), _not_in_folder(nvcc=cuda))
 
 
-def _not_in_source(path: Path, *, nvcc: bool) -> frozenset[str]:
-    return _not_in_folder(nvcc=nvcc and path.suffix == ".cu")
+def _check_group(key: str, group: Kernels, root: Path, origins: Mapping[str, str]) -> None:
+    _check_options(_where(f"{key}.flags", origins), group.flags)
+    _check_defines(_where(f"{key}.defines", origins), group.defines)
+    for path in resolve_sources(root, group.sources, f"{key}.sources"):
+        _check_path(_where(f"{key}.sources", origins), path.relative_to(root).as_posix())
+    for folder in resolve_folders(root, group.include_dirs, f"{key}.include-dirs"):
+        _check_path(_where(f"{key}.include-dirs", origins), str(folder))
+
+
+def _check_extension(key: str, extension: Extension, root: Path, origins: Mapping[str, str]) -> None:
+    _check_options(_where(f"{key}.flags", origins), extension.flags)
+    _check_options(_where(f"{key}.nvcc-flags", origins), extension.nvcc_flags, _NOT_FOR_NVCC)
+    _check_options(_where(f"{key}.link-flags", origins), extension.link_flags)
+    for part in (part for word in extension.link_flags for part in word.split(",")):
+        if part and (root / part).is_file():
+            _check_path(_where(f"{key}.link-flags", origins), part, _NOT_IN_PATHS)
+    _check_defines(_where(f"{key}.defines", origins), extension.defines)
+    _check_exports(_where(f"{key}.exports", origins), extension.exports)
+
+
+def _check_paths(key: str, extension: Extension, root: Path, origins: Mapping[str, str], *, own: bool) -> None:
+    """Names of sources and folders; `own`: sources are named by the user's own CMake project."""
+    nvcc = extension.mode is Mode.NVCC
+    paths = resolve_sources(root, extension.sources, f"{key}.sources")
+    for path in paths:
+        where, shown = _where(f"{key}.sources", origins), path.relative_to(root).as_posix()
+        cuda = nvcc and path.suffix == _CUDA
+        _check_path(where, shown, _not_in_folder(nvcc=cuda))
+        if cuda and "," in path.name:
+            raise _refusal(where, shown, ",", "nvcc cannot take it")
+    device = nvcc and (own or any(path.suffix == _CUDA for path in paths))
+    for folder in resolve_folders(root, extension.include_dirs, f"{key}.include-dirs"):
+        _check_path(_where(f"{key}.include-dirs", origins), str(folder), _not_in_folder(nvcc=device))
 
 
 def _not_in_folder(*, nvcc: bool) -> frozenset[str]:

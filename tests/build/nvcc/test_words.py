@@ -62,7 +62,7 @@ CELLS = [(key, number, char) for key in REFUSED for number, char in enumerate(CH
 
 def literal(text: str) -> str:
     """As a string in C++."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def source(name: str, value: str) -> str:
@@ -85,7 +85,10 @@ def write_cell(root: Path, key: str, number: int, char: str) -> tuple[str, str]:
         return f"include/{text}", f"#include <{name}.h>\n" + source(name, name.upper())
     if key == "link-flags":
         compiled = root / f"{name}.o"
-        run(["g++", "-fPIC", "-xc++", "-", "-c", "-o", compiled], stdin=source(f"{name}_inside", literal(text)))
+        run(
+            ["g++", "-fPIC", "-xc++", "-", "-c", "-o", compiled],
+            stdin=source(f"{name}_inside", literal(text).replace("\n", "\\n")),
+        )
         compiled.rename(root / f"{text}.o")
         return f"{text}.o", f'extern "C" const char* {name}_inside();\n' + source(name, f"{name}_inside()")
     suffix = key.rpartition(".")[2]
@@ -191,37 +194,42 @@ def test_a_macro_may_have_the_name_of_what_cmake_calls_its_lists(
     assert ctypes.CDLL(str(wheel.root / "words" / "_C.so")).value() == 1 + 2 + 1 + 4 + 16
 
 
-@pytest.mark.parametrize(
-    ("flags", "value"),
-    [
-        (["vendor/libdep.a"], 1),
-        (["-Lvendor", "-ldep"], 1),
-        (["-L", "vendor", "-l", "dep"], 1),
-        (["-l:libdep.a", "-Lvendor"], 1),
-        (["-Wl,-Lvendor", "-Wl,-ldep"], 1),
-        (["-Wl,--start-group", "vendor/libdep.a", "vendor/libother.a", "-Wl,--end-group"], 1),
-        (["-Wl,--whole-archive", "vendor/libdep.a", "-Wl,--no-whole-archive"], 1),
-        (["-Xlinker", "--whole-archive", "-Xlinker", "vendor/libdep.a", "-Xlinker", "--no-whole-archive"], 1),
-        (["vendor/libother.a", "vendor/libdep.a", "vendor/libother.a"], 1),
-        (["-static-libgcc", "vendor/dep.o"], 1),
-    ],
-)
-def test_link_flags_give_what_the_sources_ask_for(
-    tmp_path: Path, project_at: Callable[[Path], Project], flags: list[str], value: int
-) -> None:
+LINKED = [
+    ["vendor/libdep.a"],
+    ["-Lvendor", "-ldep"],
+    ["-L", "vendor", "-l", "dep"],
+    ["-l:libdep.a", "-Lvendor"],
+    ["-Wl,-Lvendor", "-Wl,-ldep"],
+    ["-Wl,--start-group", "vendor/libdep.a", "vendor/libother.a", "-Wl,--end-group"],
+    ["-Wl,--whole-archive", "vendor/libdep.a", "-Wl,--no-whole-archive"],
+    ["-Xlinker", "--whole-archive", "-Xlinker", "vendor/libdep.a", "-Xlinker", "--no-whole-archive"],
+    ["vendor/libother.a", "vendor/libdep.a", "vendor/libother.a"],
+    ["-static-libgcc", "vendor/dep.o"],
+]
+
+
+def test_link_flags_give_what_the_sources_ask_for(tmp_path: Path, project_at: Callable[[Path], Project]) -> None:
+    """Extensions whose modules share a name, one for each way to link the same archive."""
     (tmp_path / "vendor").mkdir()
     (tmp_path / "csrc").mkdir()
-    (tmp_path / "csrc" / "a.cpp").write_text('extern "C" int dep();\nextern "C" int value() { return dep(); }\n')
-    for name, text in {
-        "dep": 'extern "C" int dep() { return 1; }',
-        "other": 'extern "C" int other() { return 2; }',
-    }.items():
-        (tmp_path / "vendor" / f"{name}.cpp").write_text(text)
+    (tmp_path / "csrc" / "a.cpp").write_text(
+        'extern "C" int dep();\nextern "C" int value() { return dep() + ADDED; }\n'
+    )
+    for name in ("dep", "other"):
+        (tmp_path / "vendor" / f"{name}.cpp").write_text(f'extern "C" int {name}() {{ return 1; }}')
         run(["g++", "-fPIC", "-c", f"{name}.cpp"], cwd=tmp_path / "vendor")
         run(["ar", "rcs", f"lib{name}.a", f"{name}.o"], cwd=tmp_path / "vendor")
-    (tmp_path / "pyproject.toml").write_text(pyproject({"sources": ["csrc/a.cpp"], "link-flags": flags}))
+    tables = [
+        f'[tool.gpuwheel.extensions."words.p{number}._C"]\nmode = "nvcc"\nabi = "none"\nsources = ["csrc/a.cpp"]\n'
+        f'defines = ["ADDED={number}"]\nlink-flags = {json.dumps(flags)}\n'
+        for number, flags in enumerate(LINKED)
+    ]
+    head = PYPROJECT.partition("[tool.gpuwheel.extensions")[0]
+    (tmp_path / "pyproject.toml").write_text(head + "".join(tables))
     wheel = project_at(tmp_path).wheel(tmp_path / "out")
-    assert ctypes.CDLL(str(wheel.root / "words" / "_C.so")).value() == value
+    for number, flags in enumerate(LINKED):
+        library = ctypes.CDLL(str(wheel.root / "words" / f"p{number}" / "_C.so"))
+        assert library.value() == 1 + number, flags
 
 
 def test_a_system_library_of_link_flags_is_one_that_the_library_needs(
