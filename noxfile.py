@@ -28,6 +28,8 @@ CHECKERS = ("lint", "types")
 # Most tests keep one core busy; more than two builds at a time would want more memory than a CI machine has.
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadgroup")
 
+_VERSION = "import sys; print('.'.join(map(str, sys.version_info[:2])), end='')"
+
 
 def _install(session: nox.Session, *groups: str) -> None:
     """gpuwheel, editable, and the tools of `groups`."""
@@ -42,6 +44,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
     session.run("lint-imports")
     session.run("python", "ci/generate_reference.py", "--check")
+    session.run("python", "ci/gpu/pages.py", "--check")
 
 
 @nox.session(tags=["check"])
@@ -115,21 +118,23 @@ def sample(session: nox.Session) -> None:
     session.log(f"{wheel.name}: {wheel.stat().st_size:,} bytes")
 
 
+@nox.session(name="gpu-wheelhouse")
+def gpu_wheelhouse(session: nox.Session) -> None:
+    """What `ci/gpu.sh` takes to a machine with a GPU: `nox -s gpu-wheelhouse -- FOLDER`; see ci/gpu/wheelhouse.py."""
+    _install(session, "test")
+    session.run("python", "ci/gpu/wheelhouse.py", *session.posargs)
+
+
 @nox.session(venv_backend=WITH_TORCH)
 def gpu(session: nox.Session) -> None:
-    """On an NVIDIA GPU: tests, sanitizers and benchmark of the sample; tests and figures of every template."""
+    """On an NVIDIA GPU, with a network: builds what `ci/gpu.sh` takes, and runs that beside a CUDA build of torch."""
     _install(session, "test", "torch")
-    session.install(f"{_sample_wheel(session)}[cu13]")  # the extra that belongs to torch of the group above
-    tests = ("pytest", "-c", "sample_extension/pyproject.toml", "sample_extension/tests")
-    session.run(*tests, *session.posargs, env={"GPUWHEEL_REQUIRE": "gpu"})
-    session.install("cuda-core[cu13]>=1,<2")  # wheels of mode `kernels` are launched by it
-    session.run("pytest", "tests/build/kernels_mode/test_gpu.py", env={"GPUWHEEL_REQUIRE": "gpu"})
-    on_cuda = ("-k", "cuda or gpu")
-    for tool in ("memcheck", "racecheck", "synccheck", "initcheck"):
-        sanitizer = ("compute-sanitizer", "--tool", tool, "--error-exitcode", "1", "python", "-m")
-        session.run(*sanitizer, *tests, *on_cuda, external=True)
-    session.run("python", "sample_extension/benchmarks/bench_operators.py", "--json", "gpu-benchmark.json")
-    session.run("python", "ci/template_figures.py")
+    session.install("nvidia-cublas", "matplotlib")
+    house = Path(session.create_tmp()).resolve() / "wheelhouse"
+    shutil.rmtree(house, ignore_errors=True)
+    version = str(session.run("python", "-c", _VERSION, silent=True))
+    session.run("python", "ci/gpu/wheelhouse.py", str(house), "--python", version)
+    session.run("ci/gpu.sh", str(house), *session.posargs, external=True, env={"PYTHON": "python"})
 
 
 @nox.session(venv_backend=WITH_TORCH)

@@ -164,7 +164,7 @@ def machine():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="write everything measured here")
+    parser.add_argument("--json", type=Path, help="write what is measured here, as it comes")
     parser.add_argument("--dtypes", nargs="+", default=["bfloat16", "float32"], help="default: bfloat16 float32")
     parser.add_argument("--sizes", nargs="+", type=int, default=SIZES, help="bytes of the first input")
     options = parser.parse_args()
@@ -175,13 +175,13 @@ def main():
         for size in options.sizes:
             for result in measure(clock, getattr(torch, dtype), size):
                 results.append(result)
+                if options.json:
+                    options.json.write_text(json.dumps({"machine": machine(), "results": results}, indent=1) + "\n")
                 if "by" in result:
                     print(
                         f"{result['operator']:18} {result['phase']:20} {dtype:9} {size:>11} {result['by']:9}"
                         f" {result['p50_us']:9.1f} us {result['p99_us']:9.1f} us {result['share_of_copy']:7.1%} of copy"
                     )
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "results": results}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
