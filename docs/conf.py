@@ -12,6 +12,7 @@ from gpuwheel.cli import main
 
 project = "gpuwheel"
 author = "the gpuwheel developers"
+project_copyright = f"2026, {author}"
 version = release = gpuwheel.__version__
 
 extensions = ["myst_parser"]

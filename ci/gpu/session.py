@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PRETEND = "GPUWHEEL_FAKE_GPU"  # set in a process that sees the pretend GPU
 TAIL = 4000  # characters of output that a result keeps
 TOOLS = ("memcheck", "racecheck", "synccheck", "initcheck")
+ON_GPU = "cuda or gpu"  # in the names of tests that need one
 DRAWN = 6  # tests for a sanitizer and a project
 LEAST = 15  # seconds under which nothing is begun
 SHARES = {"tests": 90, "benchmark": 80, "sanitizer": 40}  # seconds that one project may take of each
@@ -142,9 +143,10 @@ def _is_installed(name: str) -> bool:
 
 
 def run_tests(session: Session, name: str) -> None:
-    """A project's own tests; on a GPU none of them may be skipped for want of one."""
+    """A project's own tests; on a GPU those that need one, and none of them may be skipped for want of it."""
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    result = session.run(words, session.work / "projects" / name, SHARES["tests"])
+    chosen = [] if session.pretend else ["-k", ON_GPU]
+    result = session.run([*words, *chosen], session.work / "projects" / name, SHARES["tests"])
     counts = re.findall(r"(\d+) (passed|failed|skipped|errors?)", result.pop("output"))
     result["counts"] = {word: int(number) for number, word in counts}
     session.keep("tests", name, result)
@@ -171,7 +173,7 @@ def run_sanitizers(session: Session, name: str) -> None:
         return
     folder = session.work / "projects" / name
     pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    found = session.run([*pytest, "--collect-only", "-k", "cuda or gpu"], folder, 60)["output"]
+    found = session.run([*pytest, "--collect-only", "-k", ON_GPU], folder, 60)["output"]
     known = [line for line in found.splitlines() if "::" in line and " " not in line]
     draw = random.Random(session.seed)  # noqa: S311 (a sample, not a secret)
     for tool in TOOLS:

@@ -33,7 +33,7 @@ PROJECTS: dict[str, dict[str, str]] = {  # the templates with every option on
 SPARE = ("cuda-bindings==13.*", "cuda-core>=1,<2", "cuda-pathfinder", "nvmath-python>=1.0")
 TOOLS = ("iniconfig", "packaging", "pluggy", "pygments", "pytest>=8")
 PLATFORMS = ("manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in (17, 24, 26, 27, 28, 31, 34)))
-TAKEN = ("tests", "benchmarks", "pyproject.toml")
+TAKEN = ("tests", "benchmarks", "csrc", "pyproject.toml")  # some tests compile sources for the CPU
 
 
 def project_of(name: str, work: Path) -> Path:
@@ -60,7 +60,7 @@ def add(name: str, house: Path, options: argparse.Namespace, work: Path) -> dict
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
+        elif source.exists():
             shutil.copy2(source, target)
     return {"name": name, "wheel": wheel.name}
 
