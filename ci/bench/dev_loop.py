@@ -1,10 +1,10 @@
 """What a turn of `gpuwheel dev` costs beside the compiler that it starts: nothing changed, and one line of one kernel.
 
 Two projects: the sample in mode `embed`, whose changed kernel is one image by NVRTC and a link, and one in mode `nvcc`,
-whose changed `.cu` is one object by nvcc and a link. Both for one architecture. A turn is the whole command, from its start
-to its end. The compiler's own time is that of the same source compiled alone: NVRTC's worker process, or the very nvcc
-command that stands in compile_commands.json. Turns and compilers alternate in one run, so that other work on the machine
-slows both down; the fastest of each counts, and CPU stands beside wall time (user and system, of all processes).
+whose changed `.cu` is one object by nvcc and a link. Both for one architecture. A turn is the whole command, from its
+start to its end. The compiler's own time is that of the same source compiled alone: NVRTC's worker process, or the nvcc
+command that stands in compile_commands.json. Turns and compilers alternate in one run, so that other work on the
+machine slows both down; the fastest of each counts, and CPU stands beside wall time (user and system, all processes).
 
   python ci/bench/dev_loop.py                  # prints the JSON's path
   python ci/bench/dev_loop.py --turns 9

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from packaging.pylock import PylockSelectError
 from packaging.requirements import Requirement
 from packaging.tags import sys_tags
 from packaging.utils import canonicalize_name
@@ -140,6 +139,8 @@ def selected(lock: Lock) -> list[tuple[Package, PackageWheel]]:
     Raises:
         LockError: the lock was not made for them.
     """
+    from packaging.pylock import PylockSelectError  # noqa: PLC0415 (as in lock_file)
+
     try:
         return [(package, file) for package, file in lock.packages.select()]  # type: ignore[misc]  # wheels alone
     except PylockSelectError as error:
