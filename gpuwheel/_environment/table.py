@@ -119,6 +119,7 @@ def load_variables() -> tuple[Variable, ...]:
     return tuple(_variables(document()))
 
 
+@functools.lru_cache(maxsize=1024)
 def find_variable(name: str, *, device: bool = False) -> Variable | None:
     """The rule for a variable, of those for every tool or of those for NVRTC and cuTile alone."""
     for variable in load_variables():

@@ -23,11 +23,11 @@ def files_for(pins: Iterable[Pin], hint: str) -> dict[Pin, PinnedFile]:
     Raises:
         ToolchainError: with `hint`, a pin has no file for this Python and machine.
     """
-    files = {}
+    files, tags = {}, tuple(sys_tags())
     for pin in pins:
-        file = pin.file_for(sys_tags())
+        file = pin.file_for(tags)
         if file is None:
-            msg = f"{pin.requirement} has no file for this Python and machine (found {next(sys_tags())})"
+            msg = f"{pin.requirement} has no file for this Python and machine (found {tags[0]})"
             raise ToolchainError(msg, hint=hint)
         files[pin] = file
     return files
