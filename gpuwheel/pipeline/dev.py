@@ -19,7 +19,7 @@ from gpuwheel.compile.files import write_if_changed
 from gpuwheel.compile.kept import KeptBuild
 from gpuwheel.errors import ConfigError
 from gpuwheel.pipeline.editable import bare_editable, own_products
-from gpuwheel.pipeline.in_place import Places, search_folders, tell_git, write_members
+from gpuwheel.pipeline.in_place import Places, search_folders, stubs_of, tell_git, write_members
 from gpuwheel.pipeline.kernels import KernelsBuild
 from gpuwheel.wheel import Member, read_members
 
@@ -99,7 +99,7 @@ def _placed(session: Session, work: Path, scratch: Path, made: Mapping[str, Memb
             msg = f"{name} has no place beside the sources (expected a writable folder {top} of a package)"
             raise ConfigError(msg, hint="wheel.packages in [tool.scikit-build] names the packages; or pip install -e .")
         placed[path] = member
-    return placed
+    return placed | stubs_of(own_products(session, placed))
 
 
 def _folders(session: Session, work: Path, scratch: Path, made: Iterable[str]) -> tuple[Path, ...]:

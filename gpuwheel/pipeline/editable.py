@@ -9,7 +9,7 @@ from gpuwheel.compile import inner
 from gpuwheel.config import product_patterns
 from gpuwheel.config.model import Mode
 from gpuwheel.model.cells import PYTHON
-from gpuwheel.pipeline.in_place import EditableParts, Places, divide, search_folders, tell_git, write_members
+from gpuwheel.pipeline.in_place import EditableParts, Places, divide, search_folders, stubs_of, tell_git, write_members
 from gpuwheel.wheel import Member, WheelEdits, read_members, rewrite_wheel, write_wheel
 
 if TYPE_CHECKING:
@@ -67,11 +67,12 @@ def _placed(session: Session, built: Path, bare: Path) -> EditableParts | None:
     if parts is None:
         session.reporter.info("compiled files go to site-packages: their package is in no writable folder of its name")
         return None
-    changed = write_members(parts.sources, ours=own_products(session, parts.sources), root=root)
+    files = {**parts.sources, **stubs_of(own_products(session, parts.sources))}
+    changed = write_members(files, ours=own_products(session, files), root=root)
     for path in changed:
         session.reporter.info(f"in place  {path.relative_to(root) if path.is_relative_to(root) else path}")
     tell_git(root, changed, session.reporter)
-    if places.folders or not any(path.parent == root for path in parts.sources):
+    if places.folders or not any(path.parent == root for path in files):
         return parts
     name = f"_gpuwheel_{bare.name.partition('-')[0]}.pth"
     return EditableParts((*parts.wheel, Member(name, f"{root}\n".encode())), parts.sources)

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._run import ProcessFailedError, run
 from gpuwheel.errors import ConfigError
+from gpuwheel.wheel import Member
 from gpuwheel.wheel.atomic import atomic_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from gpuwheel.model.reporter import Reporter
-    from gpuwheel.wheel import Member
 
-__all__ = ["EditableParts", "Places", "divide", "search_folders", "tell_git", "write_members"]
+__all__ = ["EditableParts", "Places", "divide", "search_folders", "stubs_of", "tell_git", "write_members"]
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,21 @@ def divide(built: Mapping[str, Member], editable: Mapping[str, Member], places: 
         target = places.of(name)
         if target is None:
             return None
-        if not target.is_file() or target.read_bytes() != member.data:
-            beside[target] = member
+        beside[target] = member
     return EditableParts(tuple(inside.values()), beside)
+
+
+def stubs_of(files: Iterable[Path]) -> dict[Path, Member]:
+    """For each generated package, the stub that the project has for it: `_kernels.pyi` for `_kernels/__init__.py`.
+
+    Type checkers look into the folder first, and would not see the stub beside it any more.
+    """
+    stubs = {}
+    for path in files:
+        stub = path.parent.with_suffix(".pyi")
+        if path.name == "__init__.py" and stub.is_file():
+            stubs[path.with_suffix(".pyi")] = Member(path.with_suffix(".pyi").name, stub.read_bytes())
+    return stubs
 
 
 def write_members(files: Mapping[Path, Member], *, ours: Iterable[Path], root: Path) -> list[Path]:

@@ -10,7 +10,7 @@ import pytest
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.pipeline import Build
-from gpuwheel.pipeline.in_place import Places, divide, search_folders, write_members
+from gpuwheel.pipeline.in_place import Places, divide, search_folders, stubs_of, write_members
 from gpuwheel.wheel import Member
 
 if TYPE_CHECKING:
@@ -59,7 +59,17 @@ def test_what_is_compiled_goes_beside_its_package_and_metadata_stay(package: Pat
         "ops-1.dist-info/WHEEL": b"bare",
         "ops-1.data/scripts/x": b"x",
     }
-    assert list(parts.sources) == [package / "src" / "ops" / "_C.so"]
+    assert {path.name: member.data for path, member in parts.sources.items()} == {"_C.so": b"elf", "init.py": b"own"}
+    assert write_members(parts.sources, ours=(), root=package) == [package / "src" / "ops" / "_C.so"]
+
+
+def test_a_generated_package_has_the_stub_of_the_project(package: Path) -> None:
+    launcher = package / "src" / "ops" / "_kernels" / "__init__.py"
+    assert stubs_of([launcher]) == {}
+    (package / "src" / "ops" / "_kernels.pyi").write_text("x: int\n", encoding="utf-8")
+    ((stub, member),) = stubs_of([launcher, package / "src" / "ops" / "__init__.py"]).items()
+    assert stub == launcher.with_suffix(".pyi")
+    assert member.data == b"x: int\n"
 
 
 def test_a_package_without_a_folder_of_its_name_has_no_place(package: Path) -> None:

@@ -159,17 +159,21 @@ def test_watching_ends_with_ctrl_c(ready: Project) -> None:
     words = [GPUWHEEL, "dev", "--watch", "--json", "--arch", "8.0"]
     environ = {**os.environ, **ready.environ}
     with subprocess.Popen(words, cwd=ready.root, env=environ, stdout=subprocess.PIPE, text=True) as watching:
-        assert watching.stdout is not None
-        assert json.loads(watching.stdout.readline())["changed"] == []
-        time.sleep(0.5)  # it looks around before it builds
-        ready.replace("csrc/ops.cpp", "from[i]", "from[i + 0]")
-        assert json.loads(watching.stdout.readline())["changed"] == ["tiny_ops/_C.so"]
-        watching.send_signal(signal.SIGINT)
-        assert watching.wait(20) == 0
+        try:
+            assert watching.stdout is not None
+            assert json.loads(watching.stdout.readline())["changed"] == []
+            ready.replace("csrc/ops.cpp", "tiny::scaled(from[i],", "1.0f + tiny::scaled(from[i],")
+            assert json.loads(watching.stdout.readline())["changed"] == ["tiny_ops/_C.so"]
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(20) == 0
+        finally:
+            watching.kill()
 
 
-def test_the_page_is_right(tmp_path: Path, cache: Path) -> None:
+def test_the_page_is_right(tmp_path: Path, fresh_cache: Path) -> None:
     shutil.copytree(ROOT / "docs" / "tutorial" / "first-wheel", tmp_path / "first-wheel")
     page = (ROOT / "docs" / "how-to" / "edit-loop.md").read_text(encoding="utf-8")
     path = f"{GPUWHEEL.parent}:{os.environ['PATH']}"
-    follow(read_steps(page), tmp_path / "first-wheel", {**os.environ, "GPUWHEEL_CACHE_DIR": str(cache), "PATH": path})
+    follow(
+        read_steps(page), tmp_path / "first-wheel", {**os.environ, "GPUWHEEL_CACHE_DIR": str(fresh_cache), "PATH": path}
+    )
