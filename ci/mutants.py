@@ -31,7 +31,7 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "ci" / "mutants.toml"
 COPIED = ("gpuwheel", "templates", "tests", "ci", "docs", "pyproject.toml", "README.md", "noxfile.py", "CHANGELOG.md")
-LONGEST = 300.0  # seconds of the tests of one mutant: a mutant that hangs is noticed too
+LONGEST = 120.0  # seconds of the tests of one mutant: a mutant that hangs is noticed too
 
 
 @dataclass(frozen=True)

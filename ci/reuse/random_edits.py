@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).resolve().parent / "results"
+PASSED = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
 COMPILED = ("images", "libraries", "builds", "tmp", "index")
 TOOLKIT = "13.0"
 FROM_CACHE = 0.9
@@ -59,6 +60,8 @@ SHARES_FROM = 40
 """So many edits, before shares mean something."""
 DURING = (0.2, 6.0)  # seconds after a build began
 HALF = 0.5
+COMMENTS = 4
+"""How much rarer edits of comments are: they compile everything that has them, and give the same bytes."""
 YOUNG = 2.1  # seconds: what changed just before a build is not kept by it
 APPEARING = {"shadow", "optional", "toolkit", "link", "prefix", "table", "moved"}
 KINDS = {"knob": 14, "same time": 2, "revert": 4, "during": 3, "damage": 2}
@@ -258,7 +261,7 @@ class Harness:
             self._lay_out(world, knobs)
         with tempfile.TemporaryDirectory(dir=self.work) as out:
             code = f"from gpuwheel import backend; backend.build_wheel({out!r})"
-            environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+            environ = {name: os.environ[name] for name in PASSED if name in os.environ}
             environ |= {"MAX_JOBS": "1", "GPUWHEEL_CACHE_DIR": str(cache), **world.environ(knobs, self.work)}
             done = run([sys.executable, "-c", code], cwd=self._root(world, knobs), env=environ, check=False)
             wheels = list(Path(out).glob("*.whl"))

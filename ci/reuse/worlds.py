@@ -115,22 +115,22 @@ def _headers(knobs: Knobs) -> dict[str, str]:
     files = {
         "csrc/early/README": "Headers here come first.\n",
         "csrc/outer.h": f'#pragma once\n#include "inner.h"  // {knobs["header_comment"]}\n',
-        "csrc/inner.h": f"#pragma once\n#define EDITED_INNER {knobs['header']:03}\n",
+        "csrc/inner.h": f"#pragma once\n#define EDITED_INNER {1000 + knobs['header']}\n",
         "csrc/late/shadowed.h": "#define EDITED_SHADOWED 1\n",
-        "csrc/late/prefix.h": f"#define EDITED_PREFIX {knobs['prefix']:03}\n",
-        "csrc/late/device_inner.h": f"#pragma once\n#define EDITED_DEVICE {knobs['device_header']:03}\n",
+        "csrc/late/prefix.h": f"#define EDITED_PREFIX {1000 + knobs['prefix']}\n",
+        "csrc/late/device_inner.h": f"#pragma once\n#define EDITED_DEVICE {1000 + knobs['device_header']}\n",
     }
     if knobs["shadow"]:
-        files["csrc/early/shadowed.h"] = f"#define EDITED_SHADOWED {knobs['shadow']:03}\n"
+        files["csrc/early/shadowed.h"] = f"#define EDITED_SHADOWED {1000 + knobs['shadow']}\n"
     if knobs["optional"]:
-        files["csrc/late/optional.h"] = f"#define EDITED_OPTIONAL {knobs['optional']:03}\n"
+        files["csrc/late/optional.h"] = f"#define EDITED_OPTIONAL {1000 + knobs['optional']}\n"
     return files
 
 
 def _host(name: str, value: int, knobs: Knobs, *, linked: bool) -> str:
     return _VALUES.format(
         name=name,
-        value=f"{value:03}",
+        value=1000 + value,
         comment=knobs[f"{name}_comment"],
         declarations='extern "C" int edited_linked();' if linked else "",
         calls=" + edited_linked()" if linked else "",
@@ -188,7 +188,7 @@ class World:
         if self.toolkit:
             header = work / "toolkit" / "include" / "vector_types.h"
             original = (work / "vector_types.h").read_text(encoding="utf-8")
-            _write(header, f"{original}\n#define EDITED_TOOLKIT {knobs['toolkit']:03}\n", keep_time=keep_time)
+            _write(header, f"{original}\n#define EDITED_TOOLKIT {1000 + knobs['toolkit']}\n", keep_time=keep_time)
 
 
 def _write(path: Path, text: str, *, keep_time: bool) -> None:
@@ -298,7 +298,7 @@ def _nvcc(knobs: Knobs, root: Path, *, linked: bool) -> dict[str, str]:
         "csrc/first.cu": device + 'extern "C" void launch(int* x) { fused::edited_kernel<<<1, 1>>>(x); }\n',
         "csrc/host.cpp": "#include <vector_types.h>\n" + _host("host", knobs["host"], knobs, linked=linked) + functions,
         "csrc/other.cpp": _host("other", knobs["other"], knobs, linked=False) + embedded,
-        "csrc/table.txt": f"{knobs['table']:03}\n",
+        "csrc/table.txt": f"{1000 + knobs['table']}\n",
         **_headers(knobs),
         **_package(knobs),
     }

@@ -135,6 +135,8 @@ def test_a_large_folder_is_read_once_and_then_only_looked_at(cache: Cache) -> No
     (tree / "include/a.h").touch()
     assert files & _files_read(lambda: index_problem(tree)) == {"a.h"}
     assert files <= _files_read(lambda: content_problem(tree))
+    _rewritten(tree / "bin/program")
+    assert index_problem(tree) == "bin/program is not what was stored"
 
 
 def test_a_copy_of_a_cache_is_whole(cache: Cache, tmp_path: Path) -> None:

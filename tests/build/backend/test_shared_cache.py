@@ -152,8 +152,9 @@ def test_an_editable_install_that_rebuilds_keeps_its_folder_beside_a_wheel(
             text = b"".join(archive.read(name) for name in archive.namelist() if name.endswith(".py")).decode()
         folder = next((word for word in re.split(r"['\"]", text) if word.startswith(str(own / "v1"))), None)
         assert folder is not None
-        assert Path(folder).parts[-3] == "builds", "what a rebuild works in stays"
-        assert (Path(folder) / "CMakeCache.txt").is_file()
+        assert own / "v1/builds" in Path(folder).parents, "what a rebuild works in stays"
+    (kept,) = (own / "v1/builds").glob("*/build/CMakeCache.txt")
+    assert kept.is_file()
 
 
 @pytest.mark.parametrize("delay", [0.6, 1.5, 3.0, 5.0])
@@ -178,14 +179,36 @@ def test_a_cache_that_is_deleted_in_mid_build(
     assert project.wheel(tmp_path / "again", GPUWHEEL_CACHE_DIR=str(own)).read_bytes() == right
 
 
+def _mounted(*options: str | Path) -> None:
+    if run(["mount", *options], check=False).returncode != 0:
+        pytest.skip("nothing can be mounted here")
+
+
+def test_a_warm_cache_that_may_only_be_read_serves(
+    project: Project, own_cache: Callable[[], Path], tmp_path: Path
+) -> None:
+    own = own_cache()
+    right = project.wheel(tmp_path / "right", GPUWHEEL_CACHE_DIR=str(own)).read_bytes()
+    before = {path: path.lstat().st_mtime_ns for path in own.rglob("*")}
+    _mounted("--bind", own, own)
+    try:
+        _mounted("-o", "remount,bind,ro", own)
+        assert project.wheel(tmp_path / "wheel", GPUWHEEL_CACHE_DIR=str(own)).read_bytes() == right
+        project.write("csrc/ops.cpp", HOST.replace("kept", "changed"))
+        refused = project.hook("build_wheel", tmp_path / "right", GPUWHEEL_CACHE_DIR=str(own))
+    finally:
+        run(["umount", own])
+    assert before == {path: path.lstat().st_mtime_ns for path in own.rglob("*")}
+    assert refused.code in {0, 7}
+    assert refused.code == 0 or "error: the cache folder" in refused.output
+
+
 @pytest.fixture
 def no_programs(tmp_path: Path) -> Iterator[Path]:
     """A folder on a file system that starts no programs."""
     folder = tmp_path / "noexec"
     folder.mkdir()
-    mounted = run(["mount", "-t", "tmpfs", "-o", "noexec,size=1g", "tmpfs", folder], check=False)
-    if mounted.returncode != 0:
-        pytest.skip("nothing can be mounted here")
+    _mounted("-t", "tmpfs", "-o", "noexec,size=1g", "tmpfs", folder)
     yield folder
     run(["umount", folder])
 
