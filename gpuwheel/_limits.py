@@ -24,6 +24,7 @@ __all__ = [
     "MANIFEST_FILE",
     "METADATA_FILE",
     "PATH_NAME",
+    "PATTERN_DEPTHS",
     "PATTERN_PARTS",
     "RECORD_PROBLEMS",
     "REDIRECTS",
@@ -150,6 +151,11 @@ PATTERN_PARTS = Limit(
     *("pattern-parts", 64, "parts"),
     bounds="folders in one pattern or path of the configuration",
     why="patterns are matched folder by folder, and no source tree is that deep",
+)
+PATTERN_DEPTHS = Limit(
+    *("pattern-depths", 4, "times"),
+    bounds="`**` in one pattern",
+    why="each multiplies the folders that are searched",
 )
 SOURCE_FILE = Limit(
     *("source-file", 256 * _MB, "bytes"),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.compile.reuse.index import state_of
 from gpuwheel.compile.reuse.tokens import clock, unseen
+from gpuwheel.compile.source_files import source_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -186,10 +187,7 @@ class IncludeScanner:
     def _scan(self, path: Path) -> ScannedFile | None:
         if path not in self._files:
             state = state_of(os.fspath(path))
-            try:
-                content = None if state is None else path.read_bytes()
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                content = None
+            content = source_bytes(path)
             self._files[path] = None if content is None else _scanned(path, content, state)
         return self._files[path]
 

@@ -12,10 +12,11 @@ import platform
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from gpuwheel._environment import launchers
 from gpuwheel._resources import resource
+from gpuwheel.compile.inner_errors import inner_error
 from gpuwheel.errors import CompileError
 
 if TYPE_CHECKING:
@@ -42,10 +43,12 @@ __all__ = [
     "requires",
 ]
 
+Result = TypeVar("Result")
 ConfigSettings: TypeAlias = "dict[str, str | list[str]]"
 
 CMAKE_REQUIRED = ">=3.26"
-REQUIRED_TOOLS = (f"cmake{CMAKE_REQUIRED}", "ninja>=1.5")
+_REQUIRED = {"CMake": CMAKE_REQUIRED, "Ninja": ">=1.5"}
+REQUIRED_TOOLS = tuple(f"{tool.lower()}{versions}" for tool, versions in _REQUIRED.items())
 """What `requires` asks for on a machine that has neither."""
 _FIXED: ConfigSettings = {
     "wheel.cmake": "true",
@@ -174,14 +177,19 @@ def _replace_environment(environ: Mapping[str, str]) -> None:
     os.environ.update(environ)
 
 
-def _call(inside: Inside, hook: Callable[[], str], doing: str) -> str:
-    """Turn the exit of a hook (it prints what went wrong first) into an error of ours."""
+def _call(inside: Inside, hook: Callable[[], Result], doing: str) -> Result:
+    """Turn the exit of a hook (it prints what went wrong first), and what it raises, into an error of ours."""
     try:
         with _inside(inside):
             return hook()
     except SystemExit as stop:
         msg = f"scikit-build-core {doing} failed (exit status {stop.code}): the messages above say why"
         raise CompileError(msg, hint="-C logging.level=INFO shows every command") from stop
+    except Exception as error:
+        ours = inner_error(error, _REQUIRED, inside.environ.get("PATH"))
+        if ours is None:
+            raise
+        raise ours from error
 
 
 def build_wheel(inside: Inside, out: Path, settings: ConfigSettings, *, editable: bool) -> Path:
@@ -218,5 +226,5 @@ def requires(
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
     hook = hooks.get_requires_for_build_editable if editable else hooks.get_requires_for_build_wheel
-    with _inside(inside):
-        return hook({**inner, **_FIXED} if with_cmake else plain_settings(inner))
+    settings = {**inner, **_FIXED} if with_cmake else plain_settings(inner)
+    return _call(inside, lambda: hook(settings), "requirements")

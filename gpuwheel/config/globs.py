@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpuwheel._endings import DAMAGE, because, cut
+from gpuwheel._limits import FILE_NAME, PATH_NAME, PATTERN_DEPTHS, PATTERN_PARTS
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,11 +30,12 @@ def resolve_sources(root: Path, patterns: Sequence[str], key: str) -> tuple[Path
     """
     found: set[Path] = set()
     for pattern in patterns:
+        _check_length(pattern, key)
         try:
             matches = {path for path in root.glob(pattern) if path.is_file()}
-        except ValueError as error:
-            msg = f"{key} holds what is not a pattern (found {pattern!r}, {error})"
-            raise ConfigError(msg) from error
+        except (OSError, *DAMAGE) as error:
+            msg = f"{key} holds what is not a pattern (found {cut(repr(pattern))}: {because(error)})"
+            raise ConfigError(msg, hint='for example "csrc/*.cpp", relative to the project') from error
         if not matches:
             msg = f"{key} holds a pattern that matches no file (found {pattern!r}, expected files below the project)"
             raise ConfigError(msg, hint=_closest_file(root, pattern))
@@ -46,10 +50,25 @@ def resolve_folders(root: Path, folders: Sequence[str], key: str) -> tuple[Path,
         ConfigError: one of them is not a folder.
     """
     for folder in folders:
+        _check_length(folder, key)
         if not (root / folder).is_dir():
             msg = f"{key} names a folder that does not exist (found {folder!r}, expected one relative to the project)"
             raise ConfigError(msg, hint=_closest_file(root, folder))
     return tuple(root / folder for folder in folders)
+
+
+def _check_length(path: str, key: str) -> None:
+    """Before anything looks for it: each folder of a pattern is a step of a search."""
+    parts = path.split("/")
+    for limit, found in (
+        (PATTERN_PARTS, len(parts)),
+        (PATH_NAME, len(path)),
+        (FILE_NAME, max(len(os.fsencode(part)) for part in parts)),
+        (PATTERN_DEPTHS, parts.count("**")),
+    ):
+        if found > limit.value:
+            msg = f"{key} holds what is too long for a path (found {cut(repr(path))}: {limit.passed(str(found))})"
+            raise ConfigError(msg, hint="shorten it")
 
 
 def _closest_file(root: Path, pattern: str) -> str | None:

@@ -10,6 +10,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from gpuwheel._endings import because, cut, reading
+from gpuwheel._limits import CONFIG_FILE
 from gpuwheel.config.defaults import oldest_python
 from gpuwheel.config.model import ProjectFacts
 from gpuwheel.config.nvcc import uses_torch
@@ -56,20 +58,26 @@ def read_pyproject(root: Path) -> dict[str, Any]:
         ConfigError: there is no pyproject.toml, or it is not TOML.
     """
     path = root / "pyproject.toml"
+    hint = "see https://toml.io"
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with (
+            reading("pyproject.toml is not valid TOML", "a table", error=ConfigError, hint=hint),
+            path.open("rb") as file,
+        ):
+            text = file.read(CONFIG_FILE.value + 1)
+            if len(text) > CONFIG_FILE.value:
+                msg = CONFIG_FILE.passed("more")
+                raise ValueError(msg)
+            return tomllib.loads(text.decode())
     except FileNotFoundError:
         msg = f"pyproject.toml is missing (looked in {root})"
         hint = "run this in the folder of a project, or create one with [build-system]"
         if (root / "setup.py").is_file():
             hint = "gpuwheel init writes one from setup.py"
         raise ConfigError(msg, hint=hint) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"pyproject.toml is not valid TOML ({error})"
-        raise ConfigError(msg) from error
     except OSError as error:
-        msg = f"pyproject.toml cannot be read ({error.strerror})"
-        raise ConfigError(msg) from error
+        msg = f"pyproject.toml cannot be read ({because(error)})"
+        raise ConfigError(msg, hint="make it a file that this user may read") from error
 
 
 def project_facts(root: Path, document: Mapping[str, Any]) -> ProjectFacts:
@@ -209,7 +217,11 @@ def _scikit_build_tables(document: Mapping[str, Any]) -> Iterator[tuple[str, Map
     if not isinstance(table, dict):  # none, or one that scikit-build-core refuses itself
         return
     yield "pyproject.toml [tool.scikit-build]", table
-    for override in table.get("overrides", []):
+    overrides = table.get("overrides", [])
+    if not isinstance(overrides, list) or not all(isinstance(override, dict) for override in overrides):
+        msg = f"tool.scikit-build.overrides in pyproject.toml is not a list of tables (found {cut(repr(overrides))})"
+        raise ConfigError(msg, hint="[[tool.scikit-build.overrides]]")
+    for override in overrides:
         yield "pyproject.toml [[tool.scikit-build.overrides]]", override
 
 

@@ -27,6 +27,7 @@ from gpuwheel.config.project import (
 )
 from gpuwheel.config.shape import Array, Key, Scalar, Table, Tables, keys_of
 from gpuwheel.config.sources import Given, from_config_settings, from_environ, from_toml, split_config_settings
+from gpuwheel.config.standard import check_standard
 from gpuwheel.config.variables import arch_list, other_variables
 from gpuwheel.errors import ConfigError
 
@@ -60,7 +61,20 @@ def load_config(
     """
     root = root.resolve()
     document = read_pyproject(root)
-    own, inner = split_config_settings(config_settings or {})
+    try:
+        return _load(root, document, environ, config_settings or {})
+    except RecursionError as error:
+        msg = "pyproject.toml holds tables or lists that are nested too deeply (expected a few levels)"
+        raise ConfigError(msg, hint="see docs/reference/configuration.md for its form") from error
+
+
+def _load(
+    root: Path,
+    document: Mapping[str, Any],
+    environ: Mapping[str, str],
+    config_settings: Mapping[str, str | list[str]],
+) -> LoadedConfig:
+    own, inner = split_config_settings(config_settings)
     check_inner_settings(document, environ, inner)
     project = project_facts(root, document)
 
@@ -83,6 +97,7 @@ def load_config(
     check_dependencies(project, settings)
     check_extras(document, settings)
     check_launcher(project, settings)
+    check_standard(root, document)
     table = inner_table(document)
     packages = packages_beside_default(root, project.name, settings.extensions)
     products = product_patterns(settings, root)

@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gpuwheel._cache import Cache
+from gpuwheel._endings import cut
 from gpuwheel._environment import ToolEnvironment, tool_environment
 from gpuwheel.compile import inner
 from gpuwheel.compile.costs import check_budget, summary
-from gpuwheel.errors import ToolchainError
+from gpuwheel.errors import ConfigError, ToolchainError
 from gpuwheel.model.kernels import CompiledGroup
 from gpuwheel.toolchain import Context
 from gpuwheel.toolchain.link_stubs import find_link_stubs
@@ -31,13 +32,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Compiled", "ModeBuild", "Session", "epoch_of"]
 
+_LAST_EPOCH = 253402300799  # the year 9999: later ones have no date
 Group = TypeVar("Group", bound=CompiledGroup)
 
 
 def epoch_of(environ: Mapping[str, str]) -> int | None:
-    """SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/), if it is set."""
+    """SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/), if it is set.
+
+    Raises:
+        ConfigError: it is not a number of seconds.
+    """
     text = environ.get("SOURCE_DATE_EPOCH", "")
-    return int(text) if text.isdigit() else None
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(_LAST_EPOCH)) or int(text) > _LAST_EPOCH:
+        msg = f"SOURCE_DATE_EPOCH is not a number of seconds (found {cut(repr(text))}, expected 0 to {_LAST_EPOCH})"
+        raise ConfigError(msg, hint="export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct), or unset it")
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -112,7 +123,8 @@ class Session:
     def jobs(self) -> int:
         """MAX_JOBS, as torch's own builds read it, else the cores this process may use."""
         text = self.environ.get("MAX_JOBS", "")
-        return int(text) if text.isdigit() and int(text) > 0 else len(os.sched_getaffinity(0))
+        stated = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0  # noqa: PLR2004
+        return stated or len(os.sched_getaffinity(0))
 
     def link_stubs(self, host: HostCompiler) -> LinkStubs | None:
         """What to link against for the wheel's platform; `None`: the libraries of the machine that builds.

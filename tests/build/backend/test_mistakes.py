@@ -127,6 +127,28 @@ def test_no_compiler(project: Project, tmp_path: Path) -> None:
     assert "apt install g++" in refused(project, tmp_path, PATH=str(empty))
 
 
+def test_a_cmake_that_is_too_old(project: Project, tmp_path: Path) -> None:
+    """Without isolation, as with Debian 12's CMake: what is there, what is needed, how to get it."""
+    programs, out = tmp_path / "programs", tmp_path / "out"
+    programs.mkdir()
+    out.mkdir()
+    (programs / "cmake").write_text("#!/bin/sh\necho cmake version 3.25.1\n", encoding="utf-8")
+    (programs / "cmake").chmod(0o755)
+    hidden = "import sys; sys.modules['cmake'] = None; "
+    done = subprocess.run(  # noqa: TID251  # its output together
+        [sys.executable, "-c", f"{hidden}from gpuwheel import backend; backend.build_wheel({str(out)!r})"],
+        cwd=project.root,
+        env={**os.environ, **project.environ, "PATH": f"{programs}:/usr/bin:/bin"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert f"no CMake that fits (found 3.25.1 at {programs}/cmake, expected >=3.26)" in done.stderr
+    assert "hint: pip install cmake ninja" in done.stderr
+
+
 def test_an_architecture_that_no_toolkit_knows(project: Project, tmp_path: Path) -> None:
     project.replace("pyproject.toml", '"9.0+PTX"', '"9.5"')
     output = refused(project, tmp_path)

@@ -92,7 +92,9 @@ def accepted_by_schema(text: str) -> bool:
 
 
 def project_with(project: Project, text: str) -> Project:
-    return project.replace('[project]\nname = "x"\nrequires-python = ">=3.10"\ndynamic = ["dependencies"]\n' + text)
+    return project.replace(
+        '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.10"\ndynamic = ["dependencies"]\n' + text
+    )
 
 
 def test_the_schema_is_a_schema() -> None:

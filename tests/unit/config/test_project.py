@@ -72,7 +72,7 @@ def test_dependencies_in_two_places(project: Project) -> None:
 
 
 def test_a_missing_requires_python_is_a_warning(project: Project) -> None:
-    project.write(project='[project]\nname = "x"\ndynamic = ["dependencies"]\n')
+    project.write(project='[project]\nname = "x"\nversion = "1"\ndynamic = ["dependencies"]\n')
     (line,) = project.load().warnings
     assert 'requires-python = ">=3.10"' in line
 

@@ -28,6 +28,7 @@ HERE = f"cp{sys.version_info.major}{sys.version_info.minor}"
 PROJECT = """
 [project]
 name = "ops"
+version = "1"
 requires-python = ">=3.10"
 dynamic = ["dependencies"]
 

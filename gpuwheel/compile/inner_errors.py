@@ -1,0 +1,61 @@
+"""What scikit-build-core raises, in our words. It prints most of what goes wrong and exits; these escape it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+from gpuwheel._endings import because, cut
+from gpuwheel._run import run
+from gpuwheel.errors import CompileError, ConfigError, ToolchainError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gpuwheel.errors import GpuwheelError
+
+__all__ = ["inner_error"]
+
+_VERSION = re.compile(r"\d+(?:\.\d+)+")
+_TOOLS = {"CMake": ("cmake",), "Ninja": ("ninja", "ninja-build", "samu")}
+_SECONDS = 20.0
+
+
+def inner_error(error: Exception, required: Mapping[str, str], path: str | None) -> GpuwheelError | None:
+    """The error of ours for one of scikit-build-core's; `None` for what it does not raise on purpose.
+
+    Args:
+        error: what a hook of it raised.
+        required: tool ("CMake", "Ninja") -> the versions that are asked for.
+        path: where programs are searched.
+    """
+    from scikit_build_core import errors as inner  # noqa: PLC0415 (loaded by who raised)
+
+    if isinstance(error, inner.NotFoundError | inner.CMakeVersionError | inner.NinjaVersionError):
+        tool = "Ninja" if isinstance(error, inner.NinjaNotFoundError | inner.NinjaVersionError) else "CMake"
+        found = ", ".join(filter(None, (_version(name, path) for name in _TOOLS[tool]))) or "none on PATH"
+        msg = f"no {tool} that fits (found {found}, expected {required[tool]})"
+        return ToolchainError(msg, hint="pip install cmake ninja, or build with isolation, which brings them")
+    if isinstance(error, inner.FailedProcessError):
+        return CompileError("a program of the build failed", detail=str(error), hint="the lines above say why")
+    if isinstance(error, inner.ScikitBuildError):
+        msg = f"scikit-build-core refuses the project ({because(error)})"
+        return ConfigError(msg, hint="see [tool.scikit-build] and the -C settings")
+    if type(error).__module__.partition(".")[0] in {"scikit_build_core", "pyproject_metadata", "packaging"}:
+        inside = list(getattr(error, "exceptions", ())) or [error]
+        msg = f"scikit-build-core refuses the project ({'; '.join(cut(one) for one in inside)})"
+        return ConfigError(msg, hint="see [project] and [tool.scikit-build] in pyproject.toml")
+    return None
+
+
+def _version(name: str, path: str | None) -> str | None:
+    """For example "3.25.1 at /usr/bin/cmake"."""
+    program = shutil.which(name, path=path)
+    if program is None:
+        return None
+    try:
+        match = _VERSION.search(run([program, "--version"], check=False, timeout=_SECONDS).stdout)
+    except OSError:
+        match = None
+    return f"{match.group() if match else 'one that does not start'} at {program}"
