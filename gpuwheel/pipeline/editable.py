@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from gpuwheel.audit.built import check_built, refuse
+from gpuwheel.compatibility import load_tables
 from gpuwheel.compile import inner
 from gpuwheel.config import product_patterns
 from gpuwheel.config.model import Mode
+from gpuwheel.errors import GpuwheelError
 from gpuwheel.model.cells import PYTHON
 from gpuwheel.pipeline.in_place import EditableParts, Places, divide, search_folders, stubs_of, tell_git, write_members
 from gpuwheel.wheel import Member, WheelEdits, read_members, rewrite_wheel, write_wheel
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from gpuwheel.pipeline.session import ModeBuild, Session
+    from gpuwheel.pipeline.session import Compiled, ModeBuild, Session
 
 __all__ = ["bare_editable", "build_editable", "own_products"]
 
@@ -31,17 +34,27 @@ def build_editable(session: Session, mode: ModeBuild, out: Path, requirements: t
     config = session.config
     edits = WheelEdits(requirements=requirements, epoch=session.epoch)
     rebuilds = inner.rebuilds_on_import(config.inner, config.inner_table, session.environ)
-    own_cmake = config.settings.cmake is not None
     with session.cache.scratch() as scratch:
         if not rebuilds:
             bare = bare_editable(session, scratch)
-            with mode.compiled(editable=False, keep=own_cmake) as compiled:
+            with mode.compiled(editable=False, keep=True) as compiled:
+                _keep_if_right(compiled, session)
                 parts = _placed(session, compiled.wheel, bare)
             if parts is not None:
                 write_wheel(bare, parts.wheel)
                 return rewrite_wheel(bare, out, edits).path.name
         with mode.compiled(editable=True) as compiled:
             return rewrite_wheel(compiled.wheel, out, edits).path.name
+
+
+def _keep_if_right(compiled: Compiled, session: Session) -> None:
+    """Keep what was compiled for other builds, unless a wheel of it would be refused; then say so."""
+    try:
+        refuse(check_built(compiled.wheel, compiled.expected, load_tables()).findings)
+    except GpuwheelError as error:
+        session.reporter.warn(f"a wheel of this would be refused: {error.message}")
+    else:
+        compiled.save()
 
 
 def bare_editable(session: Session, out: Path) -> Path:
