@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpuwheel.adopt.cmake import CMAKE_FILE, record_cmake
 from gpuwheel.adopt.document import parse_pyproject, render_pyproject
 from gpuwheel.adopt.leftover import Leftover
-from gpuwheel.adopt.proposal import Proposal, default_toolkit, newest_torch, propose
+from gpuwheel.adopt.proposal import Proposal, default_toolkit, fitting_torches, propose
 from gpuwheel.adopt.recording import Machine, SetupRecord, read_setup
 
 __all__ = [
@@ -15,7 +15,7 @@ __all__ = [
     "Proposal",
     "SetupRecord",
     "default_toolkit",
-    "newest_torch",
+    "fitting_torches",
     "parse_pyproject",
     "propose",
     "read_setup",

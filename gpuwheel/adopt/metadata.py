@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,26 @@ from gpuwheel.adopt.words import line, lines, words
 from gpuwheel.config.defaults import oldest_python
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from gpuwheel.adopt.recording import SetupRecord
 
 __all__ = ["ProjectTable", "project_table"]
 
+_COMMENT = re.compile(r"(?:^|\s)#.*")
 _BUILD_TOOLS = {"cmake", "ninja"}
+_LICENCES = {
+    "apache 2.0": "Apache-2.0",
+    "apache-2.0": "Apache-2.0",
+    "apache license 2.0": "Apache-2.0",
+    "apache license, version 2.0": "Apache-2.0",
+    "apache software license 2.0": "Apache-2.0",
+    "bsd 3-clause": "BSD-3-Clause",
+    "bsd-3": "BSD-3-Clause",
+    "mit": "MIT",
+    "the mit": "MIT",
+}
+"""How projects spell licences, in lower case without "License" behind -> names of SPDX."""
 _PROVIDER = (
     "no version was to be read: state it in [project], or let [tool.scikit-build.metadata.version] find it, by "
     'provider = "scikit_build_core.metadata.setuptools_scm" in git, by "scikit_build_core.metadata.regex" in a file'
@@ -56,14 +70,14 @@ class ProjectTable:
 
 
 def project_table(
-    record: SetupRecord, pyproject: Mapping[str, Any], sources: Iterable[str], *, uses_torch: bool
+    record: SetupRecord, pyproject: Mapping[str, Any], import_paths: Sequence[str], *, uses_torch: bool
 ) -> ProjectTable:
     """What `[project]` is to say; an existing one keeps what it says, but for what gpuwheel cannot build with.
 
     Args:
         record: what setup.py said.
         pyproject: the document as it is now.
-        sources: files that extensions are compiled from.
+        import_paths: extensions.
         uses_torch: whether any extension does: then gpuwheel writes the requirement on torch.
     """
     existing: Mapping[str, Any] | None = pyproject.get("project")
@@ -83,7 +97,7 @@ def project_table(
         facts.leave("package_dir", folder, f"the folder of a package has its name: rename it to {package}")
     torch = next((found for found in requirements if canonicalize_name(found.name) == "torch"), None)
     name = str((existing or values).get("name", ""))
-    wheel = wheel_table(facts.given, name, record.root, sources)
+    wheel = wheel_table(facts.given, name, record.root, import_paths)
     own = "scikit-build" in pyproject.get("tool", {})
     return ProjectTable(
         values=values,
@@ -190,12 +204,18 @@ class _Facts:
         if not text:
             return {"classifiers": classifiers}
         try:
-            expression = canonicalize_license_expression(text)
+            expression = canonicalize_license_expression(_LICENCES.get(text.lower().removesuffix(" license"), text))
         except InvalidLicenseExpression:
-            self.leave("license", text, 'license = "BSD-3-Clause" in [project], for example: a name of SPDX')
+            if not self.is_licence_file(str(self.given["license"])):
+                self.leave("license", text, 'license = "BSD-3-Clause" in [project], for example: a name of SPDX')
             return {"classifiers": classifiers}
         others = [name for name in classifiers if not name.startswith("License ::")]
         return {"license": str(expression), "classifiers": others}
+
+    def is_licence_file(self, text: str) -> bool:
+        """Whether it is the text of a file of the project's that goes into the wheel anyway."""
+        files = [path for path in self.record.root.glob("LICEN[CS]E*") if path.is_file()]
+        return any(path.read_text(encoding="utf-8", errors="replace").split() == text.split() for path in files)
 
     def urls(self) -> dict[str, str]:
         """`url`, `download_url` and `project_urls`."""
@@ -206,8 +226,11 @@ class _Facts:
         """Run-time dependencies, those of `[project]` if it states them, without tools of a build."""
         found = []
         for text in lines(static if isinstance(static, list) else self.given.get("install_requires")):
+            plain = _COMMENT.sub("", text).strip()
+            if not plain:
+                continue
             try:
-                requirement = Requirement(text)
+                requirement = Requirement(plain)
             except InvalidRequirement:
                 self.leave("install_requires", text, "write it as PEP 508 does, in dependencies")
                 continue

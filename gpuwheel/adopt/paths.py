@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpuwheel.adopt.failures import repository_of
 from gpuwheel.adopt.leftover import Leftover
 from gpuwheel.adopt.recording import HEADER_PACKAGES
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ExtensionPaths"]
 
+_ELSEWHERE = "sources lie below the folder of pyproject.toml, or an sdist would lack them: move it or link it there"
+_OF_SYSTEM = ("/usr", "/opt", "/lib", "/lib64", "/etc", "/var", sys.prefix)
 _COMPILED = {".cc", ".cpp", ".cu", ".cxx"}
 
 
@@ -41,7 +45,8 @@ class ExtensionPaths:
         for text in self.extension.texts("sources"):
             path = self._inside(text)
             if path is None:
-                self.leave(text, "sources lie below the folder of pyproject.toml: move it or link it there")
+                top = repository_of(self.record.root)
+                self.leave(os.path.relpath(self.record.root / text, top), _ELSEWHERE, search=text)
             elif not (self.record.root / path).is_file():
                 self.leave(path, "there is no such file: is a git submodule missing, or does something write it first?")
             elif Path(path).suffix not in _COMPILED:
@@ -66,8 +71,14 @@ class ExtensionPaths:
     def library_dirs(self) -> None:
         """Folders of libraries are of one machine."""
         for text in self.extension.texts("library_dirs"):
-            if not self._stood_in(Path(os.path.normpath(text))):
-                self.leave(text, "a folder of this machine: gpuwheel links libraries of the CUDA toolkit and of torch")
+            if self._stood_in(Path(os.path.normpath(text))):
+                continue
+            inside = self._inside(text)
+            if inside is None:
+                whose = self._whose(Path(os.path.normpath(self.record.root / text)))
+                self.leave(text, f"{whose}: gpuwheel links libraries of the CUDA toolkit and of torch")
+            else:
+                self.leave(inside, "a folder of the project: add the sources of the libraries in it")
 
     def _inside(self, text: str) -> str | None:
         """Relative to the project with forward slashes; `None` if it is elsewhere."""
@@ -75,14 +86,22 @@ class ExtensionPaths:
         return path.relative_to(self.record.root).as_posix() if path.is_relative_to(self.record.root) else None
 
     def _outside(self, text: str) -> None:
-        path = Path(os.path.normpath(text))
+        path = Path(os.path.normpath(self.record.root / text))
         for distribution, folder in HEADER_PACKAGES.items():
             if path == self.record.site / folder:
                 self.packages.append(f"{distribution}/{folder}")
                 return
         if not self._stood_in(path) and "python3" not in path.name:
-            advice = "a folder of this machine: take the headers from a wheel (include-packages), or into the project"
-            self.leave(text, advice)
+            advice = "take the headers from a wheel (include-packages), or into the project"
+            self.leave(text, f"{self._whose(path)}: {advice}")
+
+    def _whose(self, path: Path) -> str:
+        """What a folder or file is that is none of the project's, in words."""
+        top = repository_of(self.record.root)
+        if path.is_relative_to(top):
+            return "outside of the folder of pyproject.toml, though in its repository"
+        of_system = any(path.is_relative_to(folder) for folder in _OF_SYSTEM)
+        return "a folder of this machine" if of_system else "outside of the folder of pyproject.toml"
 
     def _stood_in(self, path: Path) -> bool:
         return path.is_relative_to(self.record.site) or path.is_relative_to(self.record.cuda)

@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from gpuwheel.adopt.cmake import CMAKE_FILE, cmake_project, with_targets
+from gpuwheel.adopt.commands import command_leftovers
 from gpuwheel.adopt.extensions import AdoptedExtension, adopt_extension, cmake_extension
 from gpuwheel.adopt.failures import switches
 from gpuwheel.adopt.leftover import Leftover
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
     from gpuwheel.model.archs import Arch
     from gpuwheel.model.versions import MinorVersion
 
-__all__ = ["Proposal", "default_toolkit", "newest_torch", "propose"]
+__all__ = ["Proposal", "default_toolkit", "fitting_torches", "propose"]
 
 _SETUPTOOLS = {"cmake", "ninja", "packaging", "pip", "setuptools", "torch", "wheel"}
+_SHOWN = 3
 _SCM = 'in [tool.scikit-build.metadata.version]: provider = "scikit_build_core.metadata.setuptools_scm"'
 _ROCM = re.compile(r"torch\.version\.hip|ROCM_HOME|HIP_HOME|IS_HIP_EXTENSION|hipify")
 
@@ -62,8 +64,10 @@ def default_toolkit() -> MinorVersion:
     return toolkits[0]
 
 
-def newest_torch(tables: Tables, toolkit: MinorVersion, allowed: SpecifierSet | None = None) -> MinorVersion | None:
-    """The newest torch whose C++ headers gpuwheel pins and that was built with `toolkit`."""
+def fitting_torches(
+    tables: Tables, toolkit: MinorVersion, allowed: SpecifierSet | None = None
+) -> tuple[MinorVersion, ...]:
+    """Those whose C++ headers gpuwheel pins and that were built with `toolkit`, newest first."""
     fitting = [
         version
         for version, build in tables.torch.items()
@@ -71,7 +75,7 @@ def newest_torch(tables: Tables, toolkit: MinorVersion, allowed: SpecifierSet | 
         and build.cuda == toolkit
         and (allowed is None or allowed.contains(build.release, prereleases=True))
     ]
-    return max(fitting, default=None)
+    return tuple(sorted(fitting, reverse=True))
 
 
 def propose(record: SetupRecord, pyproject: Mapping[str, Any], tables: Tables) -> Proposal:
@@ -93,7 +97,7 @@ def propose(record: SetupRecord, pyproject: Mapping[str, Any], tables: Tables) -
     left += cmake.left if cmake else ()
     uses_torch = any(extension.interface.torch is not TorchAbi.NONE for extension in extensions)
     packages = list(dict.fromkeys(package for extension in extensions for package in extension.packages))
-    project = project_table(record, pyproject, _compiled_files(extensions), uses_torch=uses_torch)
+    project = project_table(record, pyproject, [found.import_path for found in extensions], uses_torch=uses_torch)
     settings: dict[str, Any] = {"cmake": cmake.file} if cmake else {}
     cuda = {found.import_path: _archs_of(record, found) for found in extensions if found.cuda_sources}
     common = _known(_common_archs(cuda.values()), tables)
@@ -169,11 +173,6 @@ def _how_to_ask(record: SetupRecord) -> str:
     return f"set what makes setup.py build its extensions, for example {example}{looks}"
 
 
-def _compiled_files(extensions: Iterable[AdoptedExtension]) -> tuple[str, ...]:
-    """Files that are compiled, which must not lie in the wheel beside Python's."""
-    return tuple(source for extension in extensions for source in extension.sources)
-
-
 def _archs_of(record: SetupRecord, extension: AdoptedExtension) -> tuple[ArchTarget, ...]:
     """What an extension is compiled for. Empty: for what gpuwheel takes by itself.
 
@@ -232,11 +231,15 @@ def _torch_range(
 ) -> str | None:
     """`torch`: one minor where the C++ ABI is used, else a floor above the default, else nothing."""
     place = record.place_of("torch", record.place)
+    if record.refused:
+        advice = f"setup.py refuses newer ones; it was told of {record.torch}"
+        left.append(Leftover(place, f"torch newer than {record.torch}", advice))
     allowed = asked.specifier if asked is not None else SpecifierSet()
     if any(extension.interface.torch is TorchAbi.EXACT for extension in extensions):
         toolkit = default_toolkit()
-        fitting = newest_torch(tables, toolkit, allowed)
-        chosen = fitting or newest_torch(tables, toolkit)
+        told = SpecifierSet(f"<={record.torch}") if record.torch else SpecifierSet()
+        fitting = next(iter(fitting_torches(tables, toolkit, allowed & told)), None)
+        chosen = fitting or next(iter(fitting_torches(tables, toolkit, told)), None)
         if fitting is None and asked is not None:
             advice = (
                 f"nvcc {toolkit} builds for torch {chosen}; another needs its own cuda and torch in [tool.gpuwheel]"
@@ -287,10 +290,10 @@ def _build_requirements(root: Path, pyproject: Mapping[str, Any], kept: Iterable
 
 def _deeds(record: SetupRecord) -> Iterable[Leftover]:
     """What setup.py does beside describing, which nobody does once it is gone."""
+    writes: dict[str, list[str]] = {}
     for note in record.notes:
         if note.kind == "writes":
-            advice = "gpuwheel does not run setup.py: keep the file in the project, or write it before the build"
-            yield Leftover(note.place, f"writes {note.what.removeprefix(f'{record.root}/')}", advice)
+            writes.setdefault(note.place, []).append(note.what.removeprefix(f"{record.root}/"))
         elif note.kind == "version":
             yield Leftover(note.place, f"version by {note.what}", _SCM)
         elif note.kind == "imports":
@@ -299,13 +302,23 @@ def _deeds(record: SetupRecord) -> Iterable[Leftover]:
         elif note.kind == "runs":
             yield Leftover(note.place, f"runs {note.what}", "gpuwheel does not run setup.py: run it before the build")
         else:
-            advice = "the GPU that builds does not matter: archs names what the wheel runs on, gpuwheel's own if unset"
+            advice = (
+                f"archs names what the wheel runs on: init told setup.py of {', '.join(record.devices)} in turn, and "
+            )
+            advice += "took what it said for all of them; where that was the GPU itself, archs stays unset"
             yield Leftover(note.place, "compiles for the GPU of the machine", advice)
+    for place, names in writes.items():
+        advice = "gpuwheel does not run setup.py: keep what it writes in the project, or write it before the build"
+        yield Leftover(place, f"writes {_some(names)}", advice)
     for number, text in enumerate(record.lines, 1):
         if _ROCM.search(text):
-            yield Leftover(f"setup.py:{number}", "ROCm", "gpuwheel builds for CUDA: setup.py stays for AMD's GPUs")
+            yield Leftover(f"{record.file}:{number}", "ROCm", "gpuwheel builds for CUDA: setup.py stays for AMD's GPUs")
             break
-    for command, said in record.commands.items():
-        place = said["place"] or record.place_of(f"class {said['name']}", record.place)
-        advice = "gpuwheel is the build and runs no commands of setuptools: what it does has to happen elsewhere"
-        yield Leftover(place, f"{command} by {said['name']}", advice)
+    yield from command_leftovers(record)
+
+
+def _some(names: Sequence[str]) -> str:
+    """Names, or the first of many and how many there are."""
+    shown = [*dict.fromkeys(names)]
+    rest = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN + 1 else ""
+    return ", ".join(shown[:_SHOWN] if rest else shown) + rest

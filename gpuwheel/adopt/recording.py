@@ -119,6 +119,12 @@ class SetupRecord:
     """Where the toolkit seemed to be."""
     lines: tuple[str, ...]
     """setup.py."""
+    devices: tuple[str, ...] = ()
+    """Compute capabilities of the GPUs that setup.py was told of, one after the other."""
+    torch: str = ""
+    """The release of torch that it was told of."""
+    refused: bool = False
+    """Whether it refused newer ones."""
     file: str = "setup.py"
     """What was read: setup.py, or CMakeLists.txt where there is none."""
 
@@ -144,7 +150,9 @@ class SetupRecord:
         return self.place_of(name, self.place, quoted=True)
 
 
-def read_setup(root: Path, machine: Machine, environ: Mapping[str, str], arguments: Sequence[str] = ()) -> SetupRecord:
+def read_setup(
+    root: Path, machines: Sequence[Machine], environ: Mapping[str, str], arguments: Sequence[str] = ()
+) -> SetupRecord:
     """Run `setup.py` of the project in `root` up to its call of `setup()`.
 
     torch, setuptools and the CUDA toolkit are stand-ins; nothing is compiled, and what a setup.py usually writes,
@@ -152,7 +160,7 @@ def read_setup(root: Path, machine: Machine, environ: Mapping[str, str], argumen
 
     Args:
         root: the folder of the project.
-        machine: what it is told of the machine.
+        machines: what it is told of the machine: the first, and each further one if it refuses the torch before.
         environ: what it finds in the environment.
         arguments: what it finds in `sys.argv`, after the name of the command.
 
@@ -164,19 +172,32 @@ def read_setup(root: Path, machine: Machine, environ: Mapping[str, str], argumen
     if not path.is_file():
         msg = f"{root} has no setup.py (expected one that calls setup() with ext_modules)"
         raise ConfigError(msg, hint="give the folder of setup.py or CMakeLists.txt, or write [tool.gpuwheel] by hand")
+    failures: list[ConfigError] = []
+    for machine in machines:
+        absent: list[str] = []
+        answers = _answers(root, machine, environ, tuple(arguments), absent)
+        told = {device: answer for device, answer in answers.items() if "failure" not in answer}
+        if told:
+            return replace(_record(root, told, absent), torch=machine.torch, refused=bool(failures))
+        failure = next(iter(answers.values()))
+        failures.append(failure_of({**failure["failure"], "absent": absent}, root, failure["output"]))
+        if "torch" not in failure["failure"]["message"].lower() or failure["failure"]["kind"] == "AttributeError":
+            break
+    raise failures[0]
+
+
+def _answers(
+    root: Path, machine: Machine, environ: Mapping[str, str], arguments: tuple[str, ...], absent: list[str]
+) -> dict[str, Mapping[str, Any]]:
+    """What setup.py says, by the compute capability of the GPU; of one alone if it does not ask."""
     answers: dict[str, Mapping[str, Any]] = {}
-    absent: list[str] = []
     for device in _DEVICES:
         with tempfile.TemporaryDirectory(prefix="gpuwheel-init-", ignore_cleanup_errors=True) as folder:
-            run_of = _Run(root, Path(folder).resolve(), machine, environ, tuple(arguments))
+            run_of = _Run(root, Path(folder).resolve(), machine, environ, arguments)
             answers[".".join(map(str, device))] = answer = run_of.answer(device, absent)
         if not any(note["kind"] == "asks" for note in answer["notes"]):
             break
-    told = {device: answer for device, answer in answers.items() if "failure" not in answer}
-    if not told:
-        failure = next(iter(answers.values()))
-        raise failure_of({**failure["failure"], "absent": absent}, root, failure["output"])
-    return _record(root, told, absent)
+    return answers
 
 
 def _record(root: Path, told: Mapping[str, Mapping[str, Any]], absent: Sequence[str]) -> SetupRecord:
@@ -195,6 +216,7 @@ def _record(root: Path, told: Mapping[str, Mapping[str, Any]], absent: Sequence[
         site=_SITE,
         cuda=_CUDA,
         lines=tuple(lines),
+        devices=tuple(told),
     )
 
 

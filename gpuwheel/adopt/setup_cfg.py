@@ -6,6 +6,8 @@ import ast
 from configparser import ConfigParser, Error
 from typing import TYPE_CHECKING, Any
 
+from gpuwheel.adopt.shipped import find_packages
+from gpuwheel.adopt.words import words
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ _METADATA = (
     *("url", "download_url", "license", "classifiers", "keywords"),
 )
 _SPELLINGS = {"home-page": "url", "home_page": "url", "summary": "description", "classifier": "classifiers"}
-_SECTIONS = ("extras_require", "entry_points", "package_data")
+_SECTIONS = ("extras_require", "entry_points", "package_data", "exclude_package_data")
 _OPTIONS = ("python_requires", "install_requires", "packages", "py_modules", "include_package_data")
 
 
@@ -52,19 +54,25 @@ def read_setup_cfg(root: Path) -> dict[str, Any]:
     if version.startswith(("attr:", "file:")):
         found["version"] = _version(root, version, found.get("package_dir", {}))
     if found.get("packages") in {"find:", "find_namespace:"}:
-        found["packages"] = _find_packages(root / sections.get("options.packages.find", {}).get("where", "."))
+        find = sections.get("options.packages.find", {})
+        lists = (words(find.get("include", "*")), words(find.get("exclude", "")))
+        found["packages"] = find_packages(root / find.get("where", "."), *lists, plain=found["packages"] != "find:")
     return found
 
 
 def declared(root: Path, pyproject: Mapping[str, Any]) -> dict[str, Any]:
     """What `[tool.setuptools]` of pyproject.toml says, keyword -> value."""
     table = pyproject.get("tool", {}).get("setuptools", {})
-    names = {"packages": "packages", "py-modules": "py_modules", "package-dir": "package_dir"}
-    found = {keyword: table[key] for key, keyword in names.items() if key in table}
+    names = ("packages", "py-modules", "package-dir", "package-data", "exclude-package-data")
+    found = {key.replace("-", "_"): table[key] for key in names if key in table}
+    if table or "project" in pyproject:
+        found["include_package_data"] = table.get("include-package-data", True)
     packages = found.get("packages")
     if isinstance(packages, dict):
-        where = packages.get("find", {}).get("where", ["."])[0]
-        found["packages"] = _find_packages(root / where)
+        find = packages.get("find", {})
+        where = find.get("where", ["."])[0]
+        lists = (find.get("include", ["*"]), find.get("exclude", []))
+        found["packages"] = find_packages(root / where, *lists, plain=find.get("namespaces", True))
         found.setdefault("package_dir", {"": where})
     version = table.get("dynamic", {}).get("version", {})
     for kind in ("attr", "file"):
@@ -92,8 +100,3 @@ def _version(root: Path, directive: str, package_dir: Mapping[str, str]) -> str:
                 if isinstance(node, ast.Assign) and any(getattr(target, "id", None) == name for target in node.targets):
                     return str(node.value.value) if isinstance(node.value, ast.Constant) else ""
     return ""
-
-
-def _find_packages(where: Path) -> list[str]:
-    """Top-level packages: what is below them comes with them."""
-    return sorted(path.parent.name for path in where.glob("*/__init__.py"))

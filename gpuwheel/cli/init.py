@@ -15,7 +15,7 @@ from gpuwheel.adopt import (
     CMAKE_FILE,
     Machine,
     default_toolkit,
-    newest_torch,
+    fitting_torches,
     parse_pyproject,
     propose,
     read_setup,
@@ -83,11 +83,11 @@ def init_command(arguments: list[str], project: Path, *, dry_run: bool, as_json:
     pyproject = parse_pyproject(text)
     tables = load_tables()
     toolkit = default_toolkit()
-    torch = newest_torch(tables, toolkit) or max(tables.torch)
     if (project / CMAKE_FILE).is_file() and not (project / "setup.py").is_file():
         record = record_cmake(project, pyproject)
     else:
-        record = read_setup(project, Machine.of(tables, toolkit, torch), dict(os.environ), arguments)
+        machines = [Machine.of(tables, toolkit, torch) for torch in fitting_torches(tables, toolkit)]
+        record = read_setup(project, machines, dict(os.environ), arguments)
     proposal = propose(record, pyproject, tables)
     new = render_pyproject(text, proposal)
     if not dry_run:

@@ -153,6 +153,7 @@ class Wall:
                     super().__init__(words, *rest, **keywords)
                 finally:
                     wall._starting = False
+                self.args = args  # errors name them
 
         subprocess.Popen = Popen  # type: ignore[misc]
 
