@@ -60,22 +60,22 @@ class Project:
         """Call the command."""
         return CliRunner().invoke(main, ["init", str(self.root), *options])
 
-    def adopted(self) -> dict[str, Any]:
+    def adopted(self, *options: str) -> dict[str, Any]:
         """Call the command, which must succeed, and read pyproject.toml; the plan must accept it."""
-        result = self.init()
+        result = self.init(*options)
         assert result.exit_code == 0, result.output
         planned = CliRunner().invoke(main, ["plan", str(self.root)])
         assert planned.exit_code == 0, planned.output
         return tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))
 
-    def report(self) -> dict[str, Any]:
+    def report(self, *options: str) -> dict[str, Any]:
         """What the command says to machines, without writing."""
-        result = self.init("--json", "--dry-run")
+        result = self.init("--json", "--dry-run", *options)
         assert result.exit_code == 0, result.output
         document: dict[str, Any] = json.loads(result.stdout)
         jsonschema.validate(document, json.loads(resource("data", "init.schema.json").read_text(encoding="utf-8")))
         return document
 
-    def left(self) -> dict[str, str]:
+    def left(self, *options: str) -> dict[str, str]:
         """What is not carried over -> its place."""
-        return {row["what"]: row["place"] for row in self.report()["left"]}
+        return {row["what"]: row["place"] for row in self.report(*options)["left"]}

@@ -1,0 +1,59 @@
+"""`gpuwheel init` on setup.py files in the shapes of public projects': what it writes, and that the plan accepts it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from setup_projects import Project
+from shapes import ALL, Shape
+
+from gpuwheel.compatibility import load_tables
+from gpuwheel.config import load_config
+from gpuwheel.plan import plan
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TABLES = load_tables()
+
+
+def test_nine_of_ten_reach_a_project_that_builds_without_an_edit() -> None:
+    assert len({shape.name for shape in ALL}) == len(ALL) >= 40
+    reaching = [shape for shape in ALL if shape.refused is None]
+    assert len(reaching) >= 0.9 * len(ALL)
+
+
+@pytest.mark.parametrize("shape", ALL, ids=lambda shape: shape.name)
+def test_a_setup_py_of_this_shape(shape: Shape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Project(shape.write(tmp_path / "ops"))
+    for name, value in shape.environ.items():
+        monkeypatch.setenv(name, value)
+    result = made.init("--json", *(("--", *shape.arguments) if shape.arguments else ()))
+    assert "Traceback" not in result.output
+    if shape.refused:
+        assert result.exit_code == 3, result.output
+        assert shape.refused in result.stderr
+        return
+    assert result.exit_code == 0, result.output
+    left = [row["what"] for row in json.loads(result.stdout)["left"]]
+    for beginning in shape.left:
+        assert any(what.startswith(beginning) for what in left), (beginning, left)
+    (decision,) = plan(load_config(made.root, environ={}), TABLES)
+    assert decision.accepted, decision.reason
+    document = tomllib.loads((made.root / "pyproject.toml").read_text(encoding="utf-8"))
+    settings = document["tool"]["gpuwheel"]
+    if shape.extensions:
+        assert set(settings["extensions"]) == set(shape.extensions)
+    for name, keys in shape.extensions.items():
+        assert {key: settings["extensions"][name].get(key) for key in keys} == dict(keys)
+    assert {key: settings.get(key) for key in shape.settings} == dict(shape.settings)
+    if shape.wheel is not None:
+        assert document["tool"].get("scikit-build", {}).get("wheel", {}) == dict(shape.wheel)
