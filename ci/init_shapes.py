@@ -9,7 +9,7 @@ Exits with 1 where fewer than nine of ten reach it, or where a wheel does not bu
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import os
 import sys
 import tempfile
@@ -68,7 +68,7 @@ def main() -> None:
                 broken += [f"{shape.name}: {problem}"] if problem else []
                 said = f"{'no wheel' if problem else 'a wheel'}, {time.monotonic() - start:.0f} s"
             print(f"{shape.name:28} {said or 'plan accepts it'}", flush=True)
-    today = datetime.datetime.now(tz=datetime.timezone.utc).date()
+    today = dt.datetime.now(tz=dt.timezone.utc).date()
     print(f"{today}: {reached} of {len(ALL)} reach a project that builds, without an edit")
     print(*broken, sep="\n")
     sys.exit(1 if broken or reached < SHARE * len(ALL) else 0)
