@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ class Expected:
 
     torch_floor: MinorVersion
     with_kernels: Collection[str]
-    """Members that must hold device code, for example "fused_ops/_C.so"."""
+    """Members that must hold device code, for example "fused_ops/_C.so"; as a mapping, with their kernel groups."""
     build_folders: Sequence[str]
     """Absolute folders that must not be named inside a library."""
     platform: str | None = None
@@ -62,7 +63,8 @@ def check_built(wheel: Path, expected: Expected, tables: Tables) -> BuiltReport:
             continue
         elf = read_elf(member.data, name)
         libraries.append(elf)
-        kernels = name in expected.with_kernels
+        groups = expected.with_kernels
+        kernels = groups.get(name, False) if isinstance(groups, Mapping) else name in groups
         findings += check_library(elf, name, expected.torch_floor, tables, kernels=kernels, claims=expected.claims)
         findings += check_build_paths(member.data, name, expected.build_folders)
     if expected.platform is not None:

@@ -16,7 +16,7 @@ from gpuwheel.audit.symbols import Provider, provider, shown
 from gpuwheel.model.findings import Finding, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from gpuwheel.audit.elf import Import
     from gpuwheel.compatibility import Shim, Tables
@@ -34,6 +34,11 @@ _ENTRY_POINT = "PyInit_"
 _LOADERS = frozenset({"ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"})
 """The dynamic loader: on every machine, and in no policy's list."""
 
+_MISSING_CODE = (
+    "that of its .cu sources",
+    "every CUDA call would fail with 'kernel not found'",
+    "check that its sources have kernels which something launches, and that the link keeps the section",
+)
 _WITH_VERSIONS = (
     "libc.",
     "libm.",
@@ -103,7 +108,7 @@ def check_library(
     floor: MinorVersion,
     tables: Tables,
     *,
-    kernels: bool = False,
+    kernels: bool | Collection[str] = False,
     claims: Claims = _COLLAPSED,
 ) -> list[Finding]:
     """What forbids a library to ship; empty for a good one.
@@ -113,7 +118,7 @@ def check_library(
         name: Its name in messages, for example "fused_ops/_C.so".
         floor: Oldest torch that the wheel promises to run with.
         tables: What the world allows.
-        kernels: Whether kernel images were declared, so that the library must hold device code.
+        kernels: Whether kernel images were declared, so that the library must hold device code; or of which groups.
         claims: What the wheel says; by default that it is for every Python and every torch from the floor on.
 
     Raises:
@@ -125,13 +130,20 @@ def check_library(
         *_check_needed(elf, name, tables, claims),
         *_check_layout(elf, name, claims),
     ]
+    expected, why, fix = _MISSING_CODE
+    if not isinstance(kernels, bool):
+        groups = ", ".join(f"{group!r}" for group in kernels)
+        headers = " or ".join(f"{group}.kernels.h" for group in kernels)
+        expected = f"that of kernel group{'s' if len(kernels) > 1 else ''} {groups}"
+        why = f"nothing in its sources uses {headers}, so that the linker left the images out"
+        fix = f"launch a kernel of {headers} in `sources`, or drop the group from `kernels` of the extension until then"
     if kernels and not any(section in elf.sections for section in CODE_SECTIONS):
         found.append(
             Finding(
                 *("missing-device-code", Severity.ERROR, name),
-                problem=f"has no device code (no section {CODE_SECTIONS[0]}, expected the declared kernel groups)",
-                why="every CUDA call would fail with 'kernel not found'",
-                fix="check that the extension lists its groups in `kernels`, and that the link keeps the section",
+                problem=f"has no device code (no section {CODE_SECTIONS[0]}, expected {expected})",
+                why=why,
+                fix=fix,
             )
         )
     return found

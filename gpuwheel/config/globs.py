@@ -32,7 +32,8 @@ def resolve_sources(root: Path, patterns: Sequence[str], key: str) -> tuple[Path
     for pattern in patterns:
         _check_length(pattern, key)
         try:
-            matches = {path for path in root.glob(pattern) if path.is_file()}
+            # A name may itself hold what globs do: "a [1].cu" is that file, if there is one.
+            matches = {root / pattern} if (root / pattern).is_file() else _matches(root, pattern)
         except (OSError, *DAMAGE) as error:
             msg = f"{key} holds what is not a pattern (found {cut(repr(pattern))}: {because(error)})"
             raise ConfigError(msg, hint='for example "csrc/*.cpp", relative to the project') from error
@@ -41,6 +42,10 @@ def resolve_sources(root: Path, patterns: Sequence[str], key: str) -> tuple[Path
             raise ConfigError(msg, hint=_closest_file(root, pattern))
         found |= matches
     return tuple(sorted(found, key=lambda path: path.relative_to(root).as_posix()))
+
+
+def _matches(root: Path, pattern: str) -> set[Path]:
+    return {path for path in root.glob(pattern) if path.is_file()}
 
 
 def resolve_folders(root: Path, folders: Sequence[str], key: str) -> tuple[Path, ...]:

@@ -100,10 +100,15 @@ def _check_source_tables(settings: Settings, root: Path, origins: Mapping[str, s
         for path in resolve_sources(root, extension.sources, dotted(("extensions", name, "sources")))
     }
     for pattern in settings.sources:
-        if not any(fnmatchcase(path, pattern) for path in known):
+        if not any(_covers(pattern, path) for path in known):
             shown = dotted(("sources", pattern))
             msg = f"{shown} in {origins.get(shown, 'pyproject.toml')} matches no source of an extension in mode 'nvcc'"
             raise ConfigError(msg, hint=f"sources are {', '.join(sorted(known)[:8]) or 'none'}")
+
+
+def _covers(pattern: str, path: str) -> bool:
+    """Whether a table of `sources` is about a file: "a [1].cu" is that file, too."""
+    return pattern == path or fnmatchcase(path, pattern)
 
 
 def nvcc_libraries(config: LoadedConfig, cell: Cell) -> tuple[NvccLibrary, ...]:
@@ -145,7 +150,7 @@ def _source(path: Path, config: LoadedConfig, cell: Cell) -> NvccSource:
     targets = cell.archs
     flags: tuple[str, ...] = ()
     for pattern, own in config.settings.sources.items():
-        if fnmatchcase(relative, pattern):
+        if _covers(pattern, relative):
             targets = targets if own.archs is None else tuple(sorted(own.archs))
             flags = (*flags, *own.flags)
     return NvccSource(path, cuda=path.suffix == _CUDA_SUFFIX, targets=targets, flags=flags)

@@ -81,7 +81,7 @@ class EmbedBuild:
                     wheel, save = self._link_once(project, toolchain, work, out)
                 expected = Expected(
                     torch_floor=self._cell.torch_floor,
-                    with_kernels={library.file for library in project.libraries if library.kernels},
+                    with_kernels={library.file: library.kernels for library in project.libraries if library.kernels},
                     build_folders=[str(work), str(config.project.root)],
                     platform=toolchain.stubs.platform if toolchain.stubs else None,
                 )
