@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gpuwheel._resources import resource
 from gpuwheel.compile.cmake_text import install_manifests, keyword, languages, quoted
 from gpuwheel.compile.store import tree_digest
-from gpuwheel.compile.words import HostWords, host_words, link_words, write_words
+from gpuwheel.compile.words import HostWords, host_words, link_words, write_link_words, write_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,7 +122,7 @@ def _host_words(library: HostLibrary, project: HostProject) -> HostWords:
 def link_arguments(link: LinkWords, folder: Path) -> str:
     """What a function that links is told of `link-flags`."""
     return (
-        keyword("LINK_FLAGS", link.driver.arguments(folder))
+        keyword("LINK_FLAGS", [*([f"-L{folder}"] if link.openmp else []), *link.driver.arguments(folder)])
         + keyword("LINK_WORDS", link.linker.arguments(folder))
         + keyword("LINK_INPUTS", link.files)
     )
@@ -163,8 +163,8 @@ def host_library_arguments(library: HostLibrary, project: HostProject, folder: P
 def write_host_words(project: HostProject, folder: Path) -> None:
     """Write into `folder` the options that CMake would not pass on as they are."""
     for library in project.libraries:
-        words, link = _host_words(library, project), link_words(library.link_flags, project.root)
-        write_words((words.flags, link.driver, link.linker), folder)
+        write_words((_host_words(library, project).flags,), folder)
+        write_link_words(link_words(library.link_flags, project.root), folder)
 
 
 def project_text(project: HostProject, folder: Path) -> str:

@@ -10,7 +10,16 @@ from gpuwheel._resources import resource
 from gpuwheel.compile.cmake_text import install_manifests, keyword, languages, quoted
 from gpuwheel.compile.files import write_if_changed
 from gpuwheel.compile.host import link_arguments, link_inputs_named, linked_first, target_version
-from gpuwheel.compile.words import HostWords, Words, host_words, link_words, nvcc_words, source_words, write_words
+from gpuwheel.compile.words import (
+    HostWords,
+    Words,
+    host_words,
+    link_words,
+    nvcc_words,
+    source_words,
+    write_link_words,
+    write_words,
+)
 from gpuwheel.model.archs import machine_code
 from gpuwheel.model.kernels import Manifest
 
@@ -151,8 +160,8 @@ def write_scripts(project: NvccProject, folder: Path) -> list[Path]:
         write_if_changed(folder / name, text.encode())
     for library in project.libraries:
         host, *nvcc = _library_words(library, project, folder)
-        link = link_words(library.link_flags, project.root)
-        write_words((host.flags, host.for_nvcc, *nvcc, link.driver, link.linker), folder)
+        write_words((host.flags, host.for_nvcc, *nvcc), folder)
+        write_link_words(link_words(library.link_flags, project.root), folder)
     return [_script(index, folder) for index in range(len(project.libraries))]
 
 

@@ -19,7 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["HostWords", "LinkWords", "Words", "host_words", "link_words", "nvcc_words", "source_words", "write_words"]
+__all__ = [
+    "OPENMP_OPTIONS",
+    "HostWords",
+    "LinkWords",
+    "Words",
+    "host_words",
+    "link_words",
+    "nvcc_words",
+    "source_words",
+    "write_link_words",
+    "write_words",
+]
+
+OPENMP_OPTIONS = ("-fopenmp", "-lgomp")
+_OPENMP_LIBRARY, _NO_LIBRARY = "libgomp.so", "/* GNU ld script: torch's own libraries have the OpenMP runtime. */\n"
+"""Found by `-lgomp` in place of the machine's: the library then asks for nothing, and torch's runtime serves it."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./=+:,@-]+")
 _PLAIN_MACRO = re.compile(r"[A-Za-z_]\w*(=[A-Za-z0-9_./+:-]*)?", re.ASCII)
@@ -95,6 +110,8 @@ class LinkWords:
     """Inputs and options of the linker, after the objects: an archive gives what was asked for before it."""
     files: tuple[Path, ...]
     """Those of the inputs that are files."""
+    openmp: bool
+    """Whether GCC's OpenMP runtime is asked for, which torch brings."""
 
 
 def host_words(
@@ -182,7 +199,15 @@ def link_words(flags: Sequence[str], root: Path) -> LinkWords:
         driver=_words(placed(driver, root), "@", root),
         linker=_filed(linker, "-Wl,@", root) if linker else Words(),
         files=tuple(files),
+        openmp=any(word.partition("=")[0] in OPENMP_OPTIONS for word in flags),
     )
+
+
+def write_link_words(link: LinkWords, folder: Path) -> None:
+    """Write the files that `link` needs."""
+    write_words((link.driver, link.linker), folder)
+    if link.openmp:
+        write_if_changed(folder / _OPENMP_LIBRARY, _NO_LIBRARY.encode())
 
 
 def write_words(words: Iterable[Words], folder: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.config.globs import resolve_folders, resolve_sources
 from gpuwheel.config.mistakes import dotted
-from gpuwheel.config.model import Mode
+from gpuwheel.config.model import Mode, TorchAbi
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _NOT_FOR_NVCC = frozenset("$`")
 """nvcc hands its options to a shell in double quotes."""
 _SPOKEN = {"\n": "a newline", "\r": "a carriage return", "\t": "a tab", "\0": "NUL", "\x7f": "DEL"}
 _CUDA = ".cu"
+_OPENMP = ("-fopenmp", "-lgomp")
 _DEFINE = re.compile(r"(?P<name>[A-Za-z_$][\w$]*)(?:\([\w$ \t,.]*\))?(?:=.*)?", re.ASCII | re.DOTALL)
 _EXPORT = re.compile(r"[\w.$@?*\[\]^!-]+", re.ASCII)
 
@@ -69,8 +70,25 @@ def _check_extension(key: str, extension: Extension, root: Path, origins: Mappin
     for part in (part for word in extension.link_flags for part in word.split(",")):
         if part and (root / part).is_file():
             _check_path(_where(f"{key}.link-flags", origins), part, _NOT_IN_PATHS)
+    _check_openmp(key, extension, origins)
     _check_defines(_where(f"{key}.defines", origins), extension.defines)
     _check_exports(_where(f"{key}.exports", origins), extension.exports)
+
+
+def _check_openmp(key: str, extension: Extension, origins: Mapping[str, str]) -> None:
+    """GCC's runtime comes with torch and with nothing else; its archive is no code for a shared library."""
+    words = {"flags": extension.flags, "nvcc-flags": extension.nvcc_flags, "link-flags": extension.link_flags}
+    for name, listed in words.items():
+        where = _where(f"{key}.{name}", origins)
+        archive = next((word for word in listed if word.endswith("libgomp.a")), None)
+        if archive is not None:
+            msg = f"{where} links an OpenMP runtime that no shared library can hold (found {archive!r})"
+            raise ConfigError(msg, hint='flags = ["-fopenmp"] alone: torch brings the runtime that the library finds')
+        parts = (part for word in listed for part in re.split(r"[,=]", word))
+        found = next((part for part in parts if part in _OPENMP), None)
+        if found is not None and extension.abi is TorchAbi.NONE:
+            msg = f'{where} asks for OpenMP, whose runtime torch brings (found {found!r} with abi = "none")'
+            raise ConfigError(msg, hint=f'set abi = "stable" for {key}, or use threads of the C++ library')
 
 
 def _check_paths(key: str, extension: Extension, root: Path, origins: Mapping[str, str], *, own: bool) -> None:
@@ -83,9 +101,20 @@ def _check_paths(key: str, extension: Extension, root: Path, origins: Mapping[st
         _check_path(where, shown, _not_in_folder(nvcc=cuda))
         if cuda and "," in path.name:
             raise _refusal(where, shown, ",", "nvcc cannot take it")
+    _check_objects(_where(f"{key}.sources", origins), [path.relative_to(root).as_posix() for path in paths])
     device = nvcc and (own or any(path.suffix == _CUDA for path in paths))
     for folder in resolve_folders(root, extension.include_dirs, f"{key}.include-dirs"):
         _check_path(_where(f"{key}.include-dirs", origins), str(folder), _not_in_folder(nvcc=device))
+
+
+def _check_objects(where: str, names: Iterable[str]) -> None:
+    """CMake writes `_` for a blank or a colon when it names objects (cmLocalGenerator.cxx)."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.replace(" ", "_").replace(":", "_"), name)
+        if other != name:
+            msg = f"{where} has two files whose objects CMake would call the same (found {other!r} and {name!r})"
+            raise ConfigError(msg, hint="rename one of them: a blank, ':' and '_' are one character there")
 
 
 def _not_in_folder(*, nvcc: bool) -> frozenset[str]:

@@ -30,8 +30,9 @@ def literal(text: str) -> str:
 
 def holds(macro: str, text: str) -> str:
     """An assertion that a macro is this string, of three characters."""
-    at = [f"{macro}[{index}] == {literal(char)}[0]" for index, char in enumerate(text) if char.isascii()]
-    return f"static_assert({' && '.join(at)});\n"
+    at = [f"{macro}[{index}] == {literal(char)}[0]" for index, char in enumerate(text) if text.isascii()]
+    size = f"sizeof({macro}) == {len(text.encode()) + 1}"
+    return f"static_assert({' && '.join([*at, size])});\n"
 
 
 def test_every_character_reaches_host_and_device_code(make_project: Callable[..., Project], tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def test_every_character_reaches_host_and_device_code(make_project: Callable[...
         words["device"].append(f"D_{name}={literal(text)}")
         words["device-flags"] += ["-D", f"F_{name}={literal(text)}"]
         device += holds(f"D_{name}", text) + holds(f"F_{name}", text)
-        if char not in "\t":
+        if char != "\t":
             project.write(f"device/{text}/d_{name}.h", f"#define I_{name} {number}\n")
             project.write(
                 f"csrc/k{char}.cu",
@@ -55,7 +56,9 @@ def test_every_character_reaches_host_and_device_code(make_project: Callable[...
         if char not in IN_NO_PATH:
             project.write(f"host/{text}/h_{name}.h", f"#define I_{name} {number}\n")
             words["include-dirs"].append(f"host/{text}")
-            project.write(f"csrc/s{char}t.cpp", f"#include <h_{name}.h>\nint s{number}() {{ return I_{name}; }}\n")
+            project.write(
+                f"csrc/s{number}{char}t.cpp", f"#include <h_{name}.h>\nint s{number}() {{ return I_{name}; }}\n"
+            )
     folders = [f"device/a{char}b" for char in CHARACTERS if char != "\t"]
     project.replace(
         "pyproject.toml",

@@ -248,3 +248,44 @@ def test_a_system_library_of_link_flags_is_one_that_the_library_needs(
     needed = run(["readelf", "-d", library]).stdout
     assert "[libz.so.1]" in needed
     assert "[libm.so.6]" not in needed  # nothing of it is used
+
+
+MODULE = """\
+#include <Python.h>
+#include <torch/csrc/stable/library.h>
+#define STRING_(x) #x
+#define STRING(x) STRING_(x)
+#define JOINED_(a, b) a##b
+#define JOINED(a, b) JOINED_(a, b)
+#define REGISTER_EXTENSION(NAME)                                                               \\
+  PyMODINIT_FUNC JOINED(PyInit_, NAME)() {                                                     \\
+    static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, STRING(NAME), VALUE, 0, nullptr}; \\
+    return PyModule_Create(&module);                                                           \\
+  }
+REGISTER_EXTENSION(TORCH_EXTENSION_NAME)
+"""
+
+
+def test_two_modules_of_one_name_register_as_the_kernels_of_the_hub_do(
+    tmp_path: Path, project_at: Callable[[Path], Project]
+) -> None:
+    """The stable ABI and the limited API at once; sources of one name in two folders, and one with device code."""
+    for package in ("a", "b"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "module.cpp").write_text(MODULE)
+    (tmp_path / "b" / "kernels.cu").write_text("__global__ void kernel() {}\nvoid f() { kernel<<<1, 1>>>(); }\n")
+    (tmp_path / "words").mkdir()
+    tables = [
+        f'[tool.gpuwheel.extensions."words.{package}._C"]\nmode = "nvcc"\nabi = "stable"\npython = "abi3"\n'
+        f'sources = ["{package}/*"]\ndefines = ["VALUE=\\"{package}\\""]\n'
+        for package in ("a", "b")
+    ]
+    head = PYPROJECT.partition("[tool.gpuwheel.extensions")[0]
+    (tmp_path / "pyproject.toml").write_text(head + "".join(tables))
+    wheel = project_at(tmp_path).wheel(tmp_path / "out")
+    for package in ("a", "b"):
+        exported = run(["nm", "-D", "--defined-only", wheel.root / "words" / package / "_C.abi3.so"]).stdout
+        assert "PyInit__C" in exported
+    pytest.importorskip("torch")
+    code = "import torch, words.a._C as a, words.b._C as b; print(a.__doc__, b.__doc__)"
+    assert wheel.python(code).output == "a b\n"
