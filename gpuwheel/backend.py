@@ -31,15 +31,20 @@ _Settings: TypeAlias = "dict[str, str | list[str]] | None"
 
 
 @contextmanager
-def _project(config_settings: _Settings) -> Iterator[Build]:
-    """The project in the current folder; whatever goes wrong ends the hook with a message and an exit status."""
-    from gpuwheel.pipeline import Build  # noqa: PLC0415 (importing the backend must be cheap)
+def _project(config_settings: _Settings, *, talks: bool = True) -> Iterator[Build]:
+    """The project in the current folder; whatever goes wrong ends the hook with a message and an exit status.
+
+    A frontend calls several hooks for one wheel, each in a process of its own: those that only prepare do not talk, for
+    the one that builds says it all.
+    """
+    from gpuwheel.model.reporter import SilentReporter  # noqa: PLC0415 (importing the backend must be cheap)
+    from gpuwheel.pipeline import Build  # noqa: PLC0415
     from gpuwheel.ui import Terminal  # noqa: PLC0415
 
     terminal = Terminal()
     try:
         with stopped_by_signals():
-            yield Build(Path.cwd(), dict(os.environ), config_settings or {}, terminal)
+            yield Build(Path.cwd(), dict(os.environ), config_settings or {}, terminal if talks else SilentReporter())
     except Exception as error:  # noqa: BLE001  # this is where everything ends
         sys.stdout.flush()
         raise SystemExit(terminal.ending(error)) from None
@@ -63,31 +68,31 @@ def _folder(name: str) -> Path:
 
 def get_requires_for_build_wheel(config_settings: _Settings = None) -> list[str]:
     """CMake, Ninja and the exact pins of the device compiler (PEP 517)."""
-    with _project(config_settings) as build:
+    with _project(config_settings, talks=False) as build:
         return build.requires(editable=False)
 
 
 def get_requires_for_build_editable(config_settings: _Settings = None) -> list[str]:
     """As for a wheel (PEP 660)."""
-    with _project(config_settings) as build:
+    with _project(config_settings, talks=False) as build:
         return build.requires(editable=True)
 
 
 def get_requires_for_build_sdist(config_settings: _Settings = None) -> list[str]:
     """Nothing: an sdist compiles nothing (PEP 517)."""
-    with _project(config_settings):
+    with _project(config_settings, talks=False):
         return []
 
 
 def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: _Settings = None) -> str:
     """Write `.dist-info` without compiling (PEP 517)."""
-    with _project(config_settings) as build:
+    with _project(config_settings, talks=False) as build:
         return build.prepare(_folder(metadata_directory), editable=False)
 
 
 def prepare_metadata_for_build_editable(metadata_directory: str, config_settings: _Settings = None) -> str:
     """Write `.dist-info` without compiling (PEP 660)."""
-    with _project(config_settings) as build:
+    with _project(config_settings, talks=False) as build:
         return build.prepare(_folder(metadata_directory), editable=True)
 
 
