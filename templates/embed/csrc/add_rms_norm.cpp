@@ -1,58 +1,18 @@
 #include "add_rms_norm.h"
 
-#include "host.h"
+#include "rows.h"
 
 namespace {
 
-constexpr int64_t kWarp = 32;
-constexpr int64_t kMostThreads = 1024;      // of a block, and per multiprocessor in the backward
 constexpr int64_t kMostShared = 64 * 1024;  // bytes that a block can have on every architecture
 constexpr int64_t kMostParts = 64;          // of the CPU's sums over rows
-
-// `rows`: of one shape (..., size); `weight`: (size,).
-void check(const char* op, std::initializer_list<gpuwheel::Argument> rows, const gpuwheel::Argument& weight) {
-  const gpuwheel::Argument& first = *rows.begin();
-  gpuwheel::check_min_dim(op, first, 1);
-  gpuwheel::check_same_device(op, rows);
-  gpuwheel::check_same_device(op, {first, weight});
-  gpuwheel::check_same_dtype(op, rows);
-  gpuwheel::check_same_dtype(op, {first, weight});
-  gpuwheel::check_same_shape(op, rows);
-  gpuwheel::check_shape(op, weight, {first.tensor.size(-1)});
-}
-
-int64_t row_count(const Tensor& x) { return x.numel() == 0 ? 0 : x.numel() / x.size(-1); }
-
-struct Block {
-  int64_t threads, rows;
-};
-
-// For rows of `vectors` vectors. It depends on nothing else, so a row gives the same bits whatever is beside it.
-Block block_for(int64_t vectors) {
-  if (vectors <= 4 * kWarp) return {kWarp, 4};
-  return {std::min(kMostThreads, kWarp * ceil_div(vectors, 2 * kWarp)), 1};
-}
-
-// f(0) + ... + f(size - 1) in sixteen interleaved sums: faster, and more exact than one after the other.
-template <typename A, typename F>
-A sum_of(int64_t size, const F& f) {
-  constexpr int kLanes = 16;
-  A lanes[kLanes] = {}, total = 0;
-  int64_t i = 0;
-  for (; i + kLanes <= size; i += kLanes) {
-    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += f(i + lane);
-  }
-  for (; i < size; ++i) lanes[i % kLanes] += f(i);
-  for (const A lane : lanes) total += lane;
-  return total;
-}
 
 }  // namespace
 
 std::tuple<Tensor, Tensor, Tensor> add_rms_norm(const Tensor& x_, const Tensor& residual_, const Tensor& weight_,
                                                 double eps) {
   constexpr const char* op = "add_rms_norm";
-  check(op, {{"x", x_}, {"residual", residual_}}, {"weight", weight_});
+  check_rows(op, {{"x", x_}, {"residual", residual_}}, {"weight", weight_});
   const Tensor x = gpuwheel::contiguous(x_), residual = gpuwheel::contiguous(residual_);
   const Tensor weight = gpuwheel::contiguous(weight_);
   const int64_t size = x.size(-1), rows = row_count(x);
@@ -91,7 +51,7 @@ std::tuple<Tensor, Tensor> add_rms_norm_backward(const Tensor& grad_y_, const st
                                                  const Tensor& sum_, const Tensor& weight_, const Tensor& scale_) {
   constexpr const char* op = "add_rms_norm_backward";
   const Tensor& through_ = grad_sum_ ? *grad_sum_ : grad_y_;  // checked alike, read only if it is given
-  check(op, {{"sum", sum_}, {"grad_y", grad_y_}, {"grad_sum", through_}}, {"weight", weight_});
+  check_rows(op, {{"sum", sum_}, {"grad_y", grad_y_}, {"grad_sum", through_}}, {"weight", weight_});
   gpuwheel::check_same_device(op, {{"sum", sum_}, {"scale", scale_}});
   gpuwheel::check_dtype(op, {"scale", scale_}, accumulate_type(sum_));
   const int64_t size = sum_.size(-1), rows = row_count(sum_);

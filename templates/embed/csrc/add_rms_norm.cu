@@ -1,29 +1,11 @@
-// Row reductions: blockDim.x threads share a row and go over it twice, the second time from the caches. Blocks hold one
-// row, or one row per warp.
+// The threads of a row go over it twice, the second time from the caches.
 #include "add_rms_norm.h"
 
-#include "vectors.cuh"
+#include "rows.cuh"
 
 namespace kernels {
 
 using Op = AddRmsNorm<float>;
-
-__device__ __forceinline__ float warp_sum(float value) {
-  for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(0xffffffffu, value, step);
-  return value;
-}
-
-// The sum over the threads of a row, in all of them.
-__device__ __forceinline__ float row_sum(float value) {
-  value = warp_sum(value);
-  if (blockDim.x == 32) return value;
-  __shared__ float sums[32];
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  __syncthreads();  // the sums of the row before may still be being read
-  if (lane == 0) sums[warp] = value;
-  __syncthreads();
-  return warp_sum(lane < blockDim.x / 32 ? sums[lane] : 0.0f);
-}
 
 template <typename T, int N>
 __global__ void __launch_bounds__(1024)
