@@ -138,6 +138,7 @@ class LibraryStore:
             reasons = list(self._save(files, made, evidence))
         except NotKeptError as error:
             reasons = [str(error)]
+        self._store.flush()
         self._recipe.index.save()
         return reasons
 
@@ -153,13 +154,13 @@ class LibraryStore:
                 except NotKeptError as error:
                     yield str(error)
                     continue
-                self._store.save(unit.key, stored)
+                self._store.save_soon(unit.key, stored)
             facts.append(Facts.of(stored.facts))
         if len(facts) == len(self._recipe.units):
             linked = Facts.all_of([*facts, evidence.linked()])
             listed = [[file.name, len(file.data), file.executable] for file in files]
             content = b"".join(file.data for file in files)
-            self._store.save(self._recipe.linked, Stored({**linked.stored(), "files": listed}, content))
+            self._store.save_soon(self._recipe.linked, Stored({**linked.stored(), "files": listed}, content))
 
     def _load(self, key: str) -> Stored | None:
         """An entry whose facts hold. What an old one was made from is looked at now, before it may change."""
