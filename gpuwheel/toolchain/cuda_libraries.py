@@ -13,6 +13,7 @@ from gpuwheel.errors import ToolchainError
 from gpuwheel.model.toolchain import CudaLibrary
 from gpuwheel.toolchain.cuda_parts import include_folder
 from gpuwheel.toolchain.headers import find_headers
+from gpuwheel.toolchain.kept_stubs import keep_stubs
 from gpuwheel.toolchain.stub import MACHINES, stub_library
 
 if TYPE_CHECKING:
@@ -73,10 +74,11 @@ def needed_libraries(toolkit: CudaToolkit, names: Collection[str], includes: Col
 def _from_pin(pin: LibraryPin, machine: str, context: Context) -> Iterator[CudaLibrary]:
     places = {name: {it: f"lib/{it}/lib{name}.so" for it in MACHINES} for name, _ in pin.sonames}
     stubs = {places[name][it]: stub_library(soname, it) for name, soname in pin.sonames for it in MACHINES}
-    headers = find_headers(pin, context=context, beside=stubs)
+    headers = find_headers(pin, context=context)
+    kept = keep_stubs(stubs, context)
     context.reporter.info(f"headers of {pin.requirement} ({headers.found_via})")
     for name, soname in pin.sonames:
-        path = headers.root / places[name][machine]
+        path = kept / places[name][machine]
         yield CudaLibrary(name, soname, path, headers.include_dir, pin.run_time_requirement)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,29 +33,24 @@ class FoundHeaders:
         return self.root / _INCLUDE
 
 
-def find_headers(
-    pin: HeadersPin, *, context: Context, installed: Path | None = None, beside: Mapping[str, bytes] | None = None
-) -> FoundHeaders:
+def find_headers(pin: HeadersPin, *, context: Context, installed: Path | None = None) -> FoundHeaders:
     """The headers that `pin` names, in the cache from now on.
 
     Args:
         pin: what to cut out of what.
         context: cache, environment, reporter.
         installed: folder where the pinned distribution is installed, if it is; asked before the index.
-        beside: other files to put into the folder, by path; they follow from the pin.
 
     Raises:
         NetworkError: the headers have to be downloaded and cannot, or are not the pinned ones.
         CacheError: the cache cannot be written.
     """
-    cache, beside = context.cache, beside or {}
     found_via = "cache"
 
     def fill(folder: Path) -> None:
         nonlocal found_via
         contents, found_via = _contents(pin, context, installed)
         _write(folder / _INCLUDE, contents)
-        _write(folder, beside)
 
     def on_wait() -> None:
         context.reporter.info(f"waiting for another build that is downloading the headers of {pin.requirement}")
@@ -65,14 +59,8 @@ def find_headers(
         text = f"the headers of {pin.requirement} in the cache are damaged ({problem}): cutting them again"
         context.reporter.warn(text)
 
-    stated = {path: hashlib.sha256(data).hexdigest() for path, data in beside.items()}
-    root = cache.publish_tree(
-        "sdk",
-        pin.digest,
-        fill,
-        check=lambda root: headers_problem(root, stated),
-        on_wait=on_wait,
-        on_damage=on_damage,
+    root = context.cache.publish_tree(
+        "sdk", pin.digest, fill, check=headers_problem, on_wait=on_wait, on_damage=on_damage
     )
     return FoundHeaders(root, found_via)
 
@@ -94,24 +82,17 @@ def _installed_contents(pin: HeadersPin, folder: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for path, name in found if name is not None}
 
 
-def headers_problem(root: Path, beside: Mapping[str, str] | None = None) -> str | None:
-    """What is wrong with a folder that `find_headers` filled; `None`: nothing.
-
-    Args:
-        root: the folder; its name is the digest of the headers.
-        beside: other files that have to be there, by path, with their sha256.
-    """
+def headers_problem(root: Path) -> str | None:
+    """What is wrong with a folder that `find_headers` filled, whose name is their digest; `None`: nothing."""
     problem = content_problem(root)
     if problem is not None:
         return problem
-    digests = sealed_digests(root)
     inside = f"{_INCLUDE}/"
-    headers = {name.removeprefix(inside): digest for name, digest in digests.items() if name.startswith(inside)}
-    found = tree_digest(headers)
-    if found != root.name:
-        return f"its headers have the digest {found}"
-    other = next((path for path, digest in (beside or {}).items() if digests.get(path) != digest), None)
-    return None if other is None else f"{other} is of another version of gpuwheel"
+    digests = sealed_digests(root)
+    found = tree_digest(
+        {name.removeprefix(inside): digest for name, digest in digests.items() if name.startswith(inside)}
+    )
+    return None if found == root.name else f"its headers have the digest {found}"
 
 
 def _write(folder: Path, contents: Mapping[str, bytes]) -> None:

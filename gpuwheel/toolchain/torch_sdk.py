@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.model.toolchain import TorchSdk
 from gpuwheel.toolchain.headers import find_headers
+from gpuwheel.toolchain.kept_stubs import keep_stubs
 from gpuwheel.toolchain.platforms import probe_platform
 from gpuwheel.toolchain.stub import MACHINES, stub_library
 
@@ -33,8 +34,8 @@ def find_torch_sdk(pin: HeadersPin, *, context: Context, classic: bool = False, 
     """
     sonames = (_SONAME, _PYTHON_SONAME) if classic else (_SONAME,)
     stubs = {f"lib/{machine}/{name}": stub_library(name, machine) for machine in MACHINES for name in sonames}
-    headers = find_headers(pin, context=context, beside=stubs)
-    folder = headers.root / "lib" / (machine or probe_platform().machine)
+    headers = find_headers(pin, context=context)
+    folder = keep_stubs(stubs, context) / "lib" / (machine or probe_platform().machine)
     return TorchSdk(
         version=pin.version,
         include_dir=headers.include_dir,

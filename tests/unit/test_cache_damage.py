@@ -19,6 +19,7 @@ from gpuwheel._cache import SEAL, Cache, check_programs, content_problem, index_
 from gpuwheel.cli import main
 from gpuwheel.compile.store import ContentStore, Stored
 from gpuwheel.errors import CacheError
+from gpuwheel.toolchain.headers import headers_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -213,6 +214,13 @@ def test_verify_sees_and_deletes_what_is_damaged(cache: Cache, damage: str, kind
     assert _verify(cache.root)[0] == CacheError.exit_code
     assert _verify(cache.root, "--fix")[0] == 0
     assert not os.path.lexists(tree)
+
+
+def test_headers_are_held_to_the_digest_that_names_them(cache: Cache) -> None:
+    tree = cache.publish_tree("sdk", "a" * 64, _fill)
+    assert content_problem(tree) is None
+    assert (headers_problem(tree) or "").startswith("its headers have the digest")
+    assert _verify(cache.root)[0] == CacheError.exit_code
 
 
 @pytest.mark.parametrize("name", ["images/key", "libraries/key", "sdk/key", "builds/key", "builds/key.lock"])

@@ -203,3 +203,14 @@ def test_a_full_disk_is_named(torch_pin: HeadersPin, context: Context) -> None:
     with pytest.raises(CacheError, match="no space left"):
         context.cache.publish_tree("sdk", torch_pin.digest, fill)
     assert len(_headers(find_torch_sdk(torch_pin, context=context))) == 4
+
+
+def test_a_damaged_stub_is_made_again_without_the_index(
+    index: IndexServer, torch_pin: HeadersPin, context: Context, log: Log
+) -> None:
+    sdk = find_torch_sdk(torch_pin, context=context)
+    whole, asked = sdk.library.read_bytes(), len(index.requests)
+    sdk.library.write_bytes(b"")
+    assert find_torch_sdk(torch_pin, context=context).library.read_bytes() == whole
+    assert len(index.requests) == asked
+    assert any("libraries to link in the cache are damaged" in line for line in log.lines)
