@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gpuwheel.compile.includes import IncludeName, has_includes, included_names, joined_lines
+from gpuwheel.compile.includes import IncludeName, has_includes, included_names
 from gpuwheel.compile.reuse.tokens import clock, unseen
 
 if TYPE_CHECKING:
@@ -40,9 +40,8 @@ class Asked:
     """What it reads in a way that cannot be followed."""
 
     @classmethod
-    def of(cls, content: bytes, *, fixed_clock: bool) -> Asked:
-        """Of a file's content. `fixed_clock`: `__DATE__` and `__TIME__` are those of SOURCE_DATE_EPOCH."""
-        text = joined_lines(content)
+    def of(cls, text: bytes, *, fixed_clock: bool) -> Asked:
+        """Of a file's text, lines joined. `fixed_clock`: `__DATE__` and `__TIME__` are those of SOURCE_DATE_EPOCH."""
         includes = list(included_names(text))
         embedded, assembled = list(_names(_EMBED, text, b"embed")), list(_names(_INCBIN, text, b"incbin"))
         time = clock(text)
@@ -53,10 +52,10 @@ class Asked:
             put_together = None in embedded or None in assembled
             other = f"{other} of a name that is put together" if put_together else None
         return cls(
-            quoted=tuple(one.name for one in includes if one is not None and one.quoted),
+            quoted=tuple(dict.fromkeys(one.name for one in includes if one is not None and one.quoted)),
             computed=None in includes,
-            embedded=tuple(one for one in embedded if one is not None),
-            assembled=tuple(one.name for one in assembled if one is not None),
+            embedded=tuple(dict.fromkeys(one for one in embedded if one is not None)),
+            assembled=tuple(dict.fromkeys(one.name for one in assembled if one is not None)),
             unseen=time or other,
         )
 
@@ -70,16 +69,15 @@ class Probe:
     quoted: bool
 
 
-def probes(contents: Mapping[str, bytes]) -> tuple[set[Probe], dict[str, str]]:
-    """What the files ask whether it is there; and file -> a macro in it whose value cannot be told.
+def probes(texts: Mapping[str, bytes]) -> tuple[set[Probe], dict[str, str]]:
+    """What texts, lines joined, ask whether it is there; and file -> a macro in it whose value cannot be told.
 
     A macro may stand between: `#define HAS(x) __has_include(x)` in one file, and `HAS(<a.h>)` in any other.
     """
     found: set[Probe] = set()
     wrappers: set[bytes] = set()
     objects: dict[bytes, str] = {}
-    for path, content in contents.items():
-        text = joined_lines(content) if b"__has_include" in content else b""
+    for path, text in texts.items():
         for include, macro, line in has_includes(text):
             if include is not None:
                 found.add(Probe(path, include.name, include.quoted))
@@ -89,11 +87,11 @@ def probes(contents: Mapping[str, bytes]) -> tuple[set[Probe], dict[str, str]]:
                 objects[macro] = path
             else:
                 wrappers.add(head[1])
-    _follow(wrappers, contents, found, objects)
-    return found, _follow_objects(objects, contents, found)
+    _follow(wrappers, texts, found, objects)
+    return found, _follow_objects(objects, texts, found)
 
 
-def _follow(wrappers: set[bytes], contents: Mapping[str, bytes], found: set[Probe], objects: dict[bytes, str]) -> None:
+def _follow(wrappers: set[bytes], texts: Mapping[str, bytes], found: set[Probe], objects: dict[bytes, str]) -> None:
     """Add what macros around `__has_include` are called with; `wrappers` grows by macros around those."""
     done: set[bytes] = set()
     for _ in range(_MOST_ROUNDS):
@@ -102,9 +100,8 @@ def _follow(wrappers: set[bytes], contents: Mapping[str, bytes], found: set[Prob
             return
         done |= waiting
         call = re.compile(rb"\b(?:" + b"|".join(sorted(waiting)) + rb')[ \t]*\([ \t]*(?:"([^"\n]+)"|<([^>\n]+)>|(\w+))')
-        for path, content in contents.items():
-            text = joined_lines(content) if any(name in content for name in waiting) else b""
-            for match in call.finditer(text):
+        for path, text in texts.items():
+            for match in call.finditer(text) if any(name in text for name in waiting) else ():
                 start = text.rfind(b"\n", 0, match.start()) + 1
                 head = _PARAMETERS.match(text, start)
                 if match[3] is None:
@@ -116,13 +113,12 @@ def _follow(wrappers: set[bytes], contents: Mapping[str, bytes], found: set[Prob
                     wrappers.add(head[1])
 
 
-def _follow_objects(objects: Mapping[bytes, str], contents: Mapping[str, bytes], found: set[Probe]) -> dict[str, str]:
+def _follow_objects(objects: Mapping[bytes, str], texts: Mapping[str, bytes], found: set[Probe]) -> dict[str, str]:
     """Add what macros without parameters name; those of which that cannot be told are returned."""
     unknown = {}
     values: dict[bytes, list[IncludeName | None]] = {macro: [] for macro in objects}
-    for content in contents.values() if objects else ():
-        text = joined_lines(content) if any(macro in content for macro in objects) else b""
-        for match in _DEFINITION.finditer(text):
+    for text in texts.values() if objects else ():
+        for match in _DEFINITION.finditer(text) if any(macro in text for macro in objects) else ():
             if match[1] in values:
                 header = _HEADER.fullmatch(match[3])
                 values[match[1]].append(None if header is None or match[2] else _named(header))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpuwheel.compile.includes import joined_lines
 from gpuwheel.compile.reuse.asked import Asked, probes
 from gpuwheel.compile.reuse.facts import Facts
 from gpuwheel.compile.reuse.index import YOUNG, state_of
@@ -66,7 +67,7 @@ class Evidence:
         self._index = index
         self._folders = SearchFolders(setting.host, setting.toolkit, setting.environ)
         self._known: dict[str, bool] = {}
-        self._contents: dict[str, bytes] = {}
+        self._texts: dict[str, bytes] = {}
         self._asked: dict[str, Asked] = {}
         epoch = setting.environ.get("SOURCE_DATE_EPOCH", "")
         self._fixed_clock = epoch.isdigit()
@@ -77,13 +78,13 @@ class Evidence:
     def look(self, targets: Collection[str]) -> None:
         """Read what was read for these targets, all at once: a macro of one file may be used in another."""
         for path in sorted({path for target in targets for path in self._made.read.get(target, ())}):
-            if not self._is_own(path) and path not in self._contents:
+            if not self._is_own(path) and path not in self._texts:
                 try:
-                    self._contents[path] = Path(path).read_bytes()
+                    self._texts[path] = joined_lines(Path(path).read_bytes())
                 except OSError as error:
                     msg = f"{path} is gone ({error.strerror})"
                     raise NotKeptError(msg) from error
-        found, self._unknown = probes(self._contents)
+        found, self._unknown = probes(self._texts)
         for probe in found:
             self._probes.setdefault(probe.file, []).append(probe)
 
@@ -108,7 +109,7 @@ class Evidence:
                 if rank <= found:
                     self._look_for(folder, name, read, absent)
         for path in list(read):
-            if path in self._contents:
+            if path in self._texts:
                 self._follow(path, folders, names, read, absent)
         return self._facts(read, absent, self._elsewhere(targets, folders))
 
@@ -119,7 +120,7 @@ class Evidence:
             NotKeptError: as for `compiled`.
         """
         if self._made.link_read is None:
-            msg = "the linker does not say what it reads (it has no --dependency-file, as GNU ld 2.35 and lld have)"
+            msg = "the linker does not say what it reads (it has no --dependency-file, as binutils 2.35 and lld have)"
             raise NotKeptError(msg)
         temporary = os.path.join(tempfile.gettempdir(), "")  # noqa: PTH118
         read = {
@@ -220,7 +221,7 @@ class Evidence:
 
     def _ask(self, path: str) -> Asked:
         if path not in self._asked:
-            self._asked[path] = Asked.of(self._contents[path], fixed_clock=self._fixed_clock)
+            self._asked[path] = Asked.of(self._texts[path], fixed_clock=self._fixed_clock)
         return self._asked[path]
 
     def _look_for(self, folder: str, name: str, read: set[str], absent: set[str], *, counts: bool = False) -> None:

@@ -47,7 +47,7 @@ class Driver:
     library_dirs: tuple[str, ...]
     """Where it has the linker look."""
     names_link_inputs: bool
-    """Whether the linker writes down what it read (`--dependency-file`: GNU ld 2.35, lld, mold; not gold)."""
+    """Whether the linker writes down what it read (`--dependency-file`: binutils 2.35, lld, mold)."""
 
     @classmethod
     def of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,8 @@ from gpuwheel.errors import CompileError
 from gpuwheel.model.reporter import SilentReporter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import Project
 
 pytestmark = pytest.mark.network
@@ -102,3 +105,61 @@ def test_a_build_with_nothing_to_do_is_fast(project: Project) -> None:
         )
         seconds.append(time.process_time() - start)
     assert min(seconds) < 0.05
+
+
+@pytest.mark.parametrize("flag", ["--pre-include=own.h", "-include=own.h"])
+def test_a_header_that_an_option_names_is_part_of_the_key(project: Project, flag: str) -> None:
+    project.archs = ("sm_80",)
+    project.write(a_cu=KERNEL.format(name="a"), own_h="__device__ inline int value() { return 1; }\n")
+    project.build(flags=(flag,))
+    project.write(own_h="__device__ inline int value() { return 2; }\n")
+    project.build(flags=(flag,))
+    assert project.reporter.images == 2  # sm_80, compute_100
+    project.build(flags=(flag,))
+    assert project.reporter.images == 0
+
+
+def test_a_folder_that_an_option_names_is_searched(project: Project) -> None:
+    project.archs = ("sm_80",)
+    project.write(a_cu="#include <own.h>\n" + KERNEL.format(name="a"))
+    project.write(inc__own_h="__device__ inline int value() { return 1; }\n")
+    project.build(flags=("-Iinc",))
+    project.write(inc__own_h="__device__ inline int value() { return 2; }\n")
+    project.build(flags=("-Iinc",))
+    assert project.reporter.images == 2  # sm_80, compute_100
+
+
+def test_what_asks_the_time_is_not_kept(project: Project) -> None:
+    project.archs = ("sm_80",)
+    project.write(a_cu="__device__ char when[] = __TIME__;\n__global__ void a(char* p) { *p = when[threadIdx.x]; }\n")
+    for _ in range(2):
+        project.build()
+        assert project.reporter.images == 2  # sm_80, compute_100
+    assert not list((project.cache.root / "v1").glob("images/*"))
+
+
+def test_a_header_that_changes_and_changes_back_meanwhile(project: Project) -> None:
+    _write_three(project)
+    header = project.root / "own.h"
+    content = header.read_text(encoding="utf-8")
+
+    class Editing(SilentReporter):
+        def step(self, text: str) -> None:
+            del text
+
+        @contextmanager
+        def progress(self, label: str, total: int | None, unit: str = "B") -> Iterator[Editing]:
+            del label, total, unit
+            header.write_text("__device__ inline int value() { return 666; }\n", encoding="utf-8")
+            header.write_text(content, encoding="utf-8")
+            yield self
+
+        def advance(self, amount: int) -> None:
+            del amount
+
+    group = project.group()
+    with pytest.raises(CompileError, match="changed while it was being compiled"):
+        compile_group(
+            group, project.compiler, cache=project.cache, out=project.root / "out", reporter=Editing(), jobs=2
+        )
+    assert project.build()

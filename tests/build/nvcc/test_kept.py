@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import os
+import re
 import shutil
+import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from elftools.elf.elffile import ELFFile
+
+from gpuwheel.toolchain.cuda_parts import read_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,3 +94,54 @@ def test_relocatable_device_code_is_linked_from_sources(
         log, second = build(plain)
         assert KEPT in log
         assert second == first
+
+
+TOLD = """\
+#include <cuda_runtime_api.h>
+__global__ void kernel(int* x) { *x = 1; }
+extern "C" int plain_version() { kernel<<<1, 1>>>(nullptr); return CUDART_VERSION; }
+extern "C" int plain_other() { return 2; }
+"""
+
+
+def _symbols(wheel: bytes) -> set[str]:
+    library = zipfile.ZipFile(io.BytesIO(wheel)).read("nv_plain/libplain.so")
+    symbols = ELFFile(io.BytesIO(library)).get_section_by_name(".dynsym")
+    return {one.name for one in symbols.iter_symbols() if one["st_shndx"] != "SHN_UNDEF"}
+
+
+def test_exports_and_headers_of_a_toolkit_of_the_machine(
+    project: Callable[[str], Project], build: Callable[..., tuple[str, bytes]], tmp_path: Path, cache: Path
+) -> None:
+    plain = project("plain")
+    plain.replace("pyproject.toml", 'rdc = true\nlibraries = ["cublasLt"]\n', 'exports = ["plain_version"]\n')
+    plain.replace("pyproject.toml", '\n[tool.gpuwheel.sources."csrc/hopper.cu"]\narchs = ["9.0a"]\n', "")
+    for source in (plain.root / "csrc").iterdir():
+        source.unlink()
+    (plain.root / "csrc" / "told.cu").write_text(f"// {tmp_path}\n{TOLD}")
+    log, pinned = build(plain)
+    version = re.search(r"nvcc +CUDA (\S+)", log)
+    assert version
+    assert _symbols(pinned) == {"plain_version"}
+    plain.replace("pyproject.toml", '["plain_version"]', '["plain_version", "plain_other"]')
+    log, wider = build(plain)
+    assert _symbols(wider) == {"plain_version", "plain_other"}
+    assert OBJECT in log, "what is exported reaches no object"
+
+    # The same toolkit as one of the machine, whose headers may change at any time.
+    roots = {path.parent.parent.resolve() for path in (cache / "v1" / "toolchains").rglob("bin/nvcc")}
+    root = next(root for root in roots if str(read_parts(root)["nvcc"]) == version[1])
+    toolkit = tmp_path / "toolkit"
+    shutil.copytree(root, toolkit, copy_function=os.link, symlinks=True)
+    own = replace(plain, environ={**plain.environ, "CUDA_HOME": str(toolkit)})
+    assert build(own)[1]
+    assert KEPT in build(own)[0]
+    header = toolkit / "include" / "cuda_runtime_api.h"
+    text = header.read_text(encoding="utf-8")
+    header.unlink()
+    header.write_text(f"{text}\n#define TOLD 1\n", encoding="utf-8")
+    assert NVCC in build(own)[0]
+    shadow = toolkit / "include" / "stdint.h"
+    shadow.write_text("#include_next <stdint.h>\n", encoding="utf-8")
+    assert NVCC in build(own)[0]
+    assert KEPT in build(own)[0]
