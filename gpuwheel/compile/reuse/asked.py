@@ -28,8 +28,10 @@ _MOST_ROUNDS = 8
 class Asked:
     """What one file asks for."""
 
+    included: tuple[str, ...] = ()
+    """Names that directives have."""
     quoted: tuple[str, ...] = ()
-    """Names of `#include "name"`, which are looked for beside the file first."""
+    """Those of `#include "name"`, which are looked for beside the file first."""
     computed: bool = False
     """Whether it includes what a macro names."""
     embedded: tuple[IncludeName, ...] = ()
@@ -52,6 +54,7 @@ class Asked:
             put_together = None in embedded or None in assembled
             other = f"{other} of a name that is put together" if put_together else None
         return cls(
+            included=tuple(dict.fromkeys(one.name for one in includes if one is not None)),
             quoted=tuple(dict.fromkeys(one.name for one in includes if one is not None and one.quoted)),
             computed=None in includes,
             embedded=tuple(dict.fromkeys(one for one in embedded if one is not None)),

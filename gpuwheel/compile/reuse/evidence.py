@@ -73,6 +73,7 @@ class Evidence:
         self._fixed_clock = epoch.isdigit()
         self._probes: dict[str, list[Probe]] = {}
         self._unknown: dict[str, str] = {}
+        self._included: set[str] | None = None
         self._cwd = str(made.build)
 
     def look(self, targets: Collection[str]) -> None:
@@ -172,27 +173,28 @@ class Evidence:
         same files by the path that was searched).
         """
         spelled = {f"{folder.rstrip('/')}/": rank for folder, rank in folders.items()}
-        real = {f"{os.path.realpath(folder)}/": folder for folder in folders if os.path.isdir(folder)}  # noqa: PTH112
+        sources = {word for commands in self._made.commands.values() for words in commands for word in words}
         names: dict[str, int] = {}
         aliases: set[str] = set()
         for path in read:
             below = {path[len(prefix) :]: rank for prefix, rank in spelled.items() if path.startswith(prefix)}
-            if not below:
-                # Compilers may name the file behind links, of the folder or of the file itself.
-                candidates = [
-                    (folder, path[len(prefix) :]) for prefix, folder in real.items() if path.startswith(prefix)
-                ]
-                parts = path.split("/")
-                suffixes = ["/".join(parts[-count:]) for count in range(1, len(parts))]
-                candidates += [(folder, name) for folder in folders for name in suffixes]
-                for folder, name in candidates:
-                    alias = f"{folder}/{name}"
-                    if not missing_part(folder, name, self._known) and _same(alias, path):
-                        below[name] = max(folders[folder], below.get(name, 0))
-                        aliases.add(alias)
+            if not below and path not in sources:
+                for folder, name in self._behind(path, folders):
+                    below[name] = max(folders[folder], below.get(name, 0))
+                    aliases.add(f"{folder}/{name}")
             for name, rank in below.items():
                 names[name] = max(rank, names.get(name, 0))
         return names, aliases
+
+    def _behind(self, path: str, folders: Collection[str]) -> Iterator[tuple[str, str]]:
+        """(folder, name) by which a file was found: compilers may say where links lead, of a folder or of the file."""
+        if self._included is None:
+            self._included = {name for text in self._texts for name in self._ask(text).included}
+        for folder in folders:
+            real = os.path.realpath(folder) + os.sep
+            for name in (*self._included, *([path[len(real) :]] if path.startswith(real) else [])):
+                if missing_part(folder, name, self._known) is None and _same(f"{folder}/{name}", path):
+                    yield folder, name
 
     def _follow(
         self, path: str, folders: Collection[str], names: Collection[str], read: set[str], absent: set[str]

@@ -109,7 +109,7 @@ def test_embedded_and_assembled_files_have_names() -> None:
     )
     assert Asked.of(b'asm(".incbin " NAME);', fixed_clock=False).unseen == ".incbin of a name that is put together"
     assert Asked.of(b"#embed NAME", fixed_clock=False).unseen == "#embed of a name that is put together"
-    assert Asked.of(b'#include "a.h"\n#include NAME\n', fixed_clock=False) == Asked(quoted=("a.h",), computed=True)
+    assert Asked.of(b'#include "a.h"\n#include NAME\n', fixed_clock=False) == Asked(("a.h",), ("a.h",), computed=True)
 
 
 def test_files_that_options_name(tmp_path: Path) -> None:
