@@ -125,6 +125,19 @@ def gpu_wheelhouse(session: nox.Session) -> None:
     session.run("python", "ci/gpu/wheelhouse.py", *session.posargs)
 
 
+@nox.session(tags=["test"])
+def fuzz(session: nox.Session) -> None:
+    """Every reader of outside bytes on hostile ones, 60 s unless told otherwise: ci/fuzz/fuzz.py."""
+    session.install("-e", ".")
+    groups = nox.project.dependency_groups(PYPROJECT, "fuzz")
+    # atheris has wheels for some Pythons only; without it, bytes are mutated without looking at what they reach.
+    wheels_only = ("--only-binary", "atheris")
+    guided = [name for name in groups if name.startswith("atheris")]
+    session.install(*(name for name in groups if name not in guided))
+    session.install(*wheels_only, *guided, success_codes=[0, 1, 2])
+    session.run("python", "ci/fuzz/fuzz.py", *(session.posargs or ["--seconds", "60", "--no-result"]))
+
+
 @nox.session(venv_backend=WITH_TORCH)
 def gpu(session: nox.Session) -> None:
     """On an NVIDIA GPU, with a network: builds what `ci/gpu.sh` takes, and runs that beside a CUDA build of torch."""

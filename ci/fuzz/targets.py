@@ -1,0 +1,226 @@
+"""Every reader of outside bytes, as the fuzzer calls it, and honest files to begin with."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+from hostile import container, cubin, deflated, elf_library, entry, raw_zip  # noqa: E402  (shared with the tests)
+
+from gpuwheel._archives import Archive  # noqa: E402
+from gpuwheel.audit import audit_wheel, read_elf, read_fatbin  # noqa: E402
+from gpuwheel.audit.library import check_library  # noqa: E402
+from gpuwheel.compatibility import load_tables  # noqa: E402
+from gpuwheel.compile.cubin import read_cubin  # noqa: E402
+from gpuwheel.config import load_config  # noqa: E402
+from gpuwheel.errors import NetworkError  # noqa: E402
+from gpuwheel.toolchain.index_pages import html_links, json_links  # noqa: E402
+from gpuwheel.toolchain.lock_file import parse_lock  # noqa: E402
+from gpuwheel.toolchain.ranges import SparseFile, member_spans  # noqa: E402
+from gpuwheel.wheel import read_members  # noqa: E402
+from gpuwheel.wheel.archive import Member, check_record  # noqa: E402
+from gpuwheel.wheel.metadata import add_requirements, field_values, parsed_requirements, set_field  # noqa: E402
+from gpuwheel.wheel.naming import expand_tag, parse_wheel_name  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO
+
+    from gpuwheel.compatibility import Tables
+
+__all__ = [
+    "HTML",
+    "INFO",
+    "LOCK",
+    "MANIFEST",
+    "METADATA",
+    "PYPROJECT",
+    "ROOT",
+    "TARGETS",
+    "WHEEL",
+    "Target",
+    "clean_up",
+]
+
+INFO = "ops-1.dist-info"
+METADATA = b"""Metadata-Version: 2.4
+Name: ops
+Version: 1
+Requires-Python: >=3.10
+Requires-Dist: torch>=2.10
+Requires-Dist: numpy>=1; extra == "all"
+Provides-Extra: all
+Dynamic: Requires-Dist
+
+A description.
+"""
+WHEEL = b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+MANIFEST = {
+    "schema": 1,
+    "toolkit": "12.9",
+    "driver_floor": "525",
+    "groups": {"g": {"archs": ["sm_80"], "ptx": ["compute_90"], "kernels": {}}},
+}
+PYPROJECT = """[project]
+name = "tiny"
+version = "1"
+requires-python = ">=3.10"
+dynamic = ["dependencies"]
+readme = "README.md"
+
+[tool.gpuwheel]
+archs = ["8.0", "9.0a", "10.0+PTX"]
+torch = ">=2.10"
+
+[tool.gpuwheel.kernels.k]
+sources = ["csrc/*.cu"]
+flags = ["-lineinfo"]
+include-dirs = ["csrc"]
+
+[tool.gpuwheel.extensions."tiny._C"]
+sources = ["csrc/*.cpp"]
+kernels = ["k"]
+defines = ["A=1"]
+
+[tool.gpuwheel.wheel]
+max-size = "10 MB"
+platform = "manylinux_2_28"
+"""
+LOCK = """lock-version = "1.0"
+created-by = "gpuwheel"
+[[packages]]
+name = "ops"
+version = "1"
+marker = "python_version >= '3.10'"
+wheels = [{ name = "ops-1-py3-none-any.whl", url = "https://index/ops.whl", size = 10, hashes = { sha256 = "ab" } }]
+[tool.gpuwheel]
+schema = 1
+version = "0.1.0"
+[tool.gpuwheel.headers]
+"torch==2.13" = "ab"
+[tool.gpuwheel.digests]
+[tool.gpuwheel.host-compiler]
+identity = "g++"
+target = "x86_64-linux-gnu"
+"""
+HTML = b'<!DOCTYPE html><base href="/x/"><!-- c --><a href="a-1.whl#sha256=ab" data-x=\'1\'>a</a><a href=b>&amp;</a>'
+JSON = {"meta": {}, "files": [{"filename": "a.whl", "url": "../a.whl", "hashes": {"sha256": "ab"}}]}
+
+
+@dataclass(frozen=True)
+class Target:
+    """One reader."""
+
+    read: Callable[[bytes], object]
+    """Returns, or raises an error of ours."""
+    seeds: tuple[bytes, ...]
+
+
+@cache
+def _folder() -> Path:
+    """Where readers of files find theirs: in memory, if there is such a place."""
+    shared = Path("/dev/shm")  # noqa: S108  # a folder of our own in it
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=shared if os.access(shared, os.W_OK) else None))
+    project = folder / "project"
+    (project / "csrc").mkdir(parents=True)
+    for name in ("README.md", "csrc/a.cu", "csrc/a.cpp"):
+        (project / name).write_text("", encoding="utf-8")
+    return folder
+
+
+def clean_up() -> None:
+    """Remove what the readers were given."""
+    shutil.rmtree(_folder(), ignore_errors=True)
+
+
+@cache
+def _tables() -> Tables:
+    return load_tables()
+
+
+def _wheel(data: bytes) -> Path:
+    path = _folder() / "ops-1-py3-none-any.whl"
+    path.write_bytes(data)
+    return path
+
+
+def _with_members(**files: bytes) -> bytes:
+    told = {f"{INFO}/METADATA": METADATA, f"{INFO}/WHEEL": WHEEL} | files
+    return raw_zip([deflated(name, data) for name, data in told.items()])
+
+
+def _zip(data: bytes) -> object:
+    return audit_wheel(_wheel(data), _tables()) if len(data) % 2 else read_members(_wheel(data))
+
+
+def _record(data: bytes) -> object:
+    members = {name: Member(name, b"x") for name in ("ops/__init__.py", f"{INFO}/METADATA")}
+    record = f"{INFO}/RECORD"
+    return check_record({**members, record: Member(record, data)})
+
+
+def _metadata(data: bytes) -> object:
+    for tag in field_values(data, "Tag")[:3]:
+        expand_tag(parse_wheel_name(f"ops-1-{tag}.whl").tag)
+    return parsed_requirements(data), add_requirements(data, ["torch>=2.10"]), set_field(data, "Tag", ["a"])
+
+
+def _elf(data: bytes) -> object:
+    library = read_elf(data, "a.so")
+    return check_library(library, "a.so", _tables().torch_floor, _tables())
+
+
+def _manifest(data: bytes) -> object:
+    return audit_wheel(_wheel(_with_members(**{"ops/_kernels.json": data})), _tables())
+
+
+def _ranges(data: bytes) -> object:
+    with SparseFile(lambda start, stop: data[start:stop], len(data)) as file:
+        archive = Archive(cast("IO[bytes]", file), "a.whl", len(data), error=NetworkError, hint="try again")
+        wanted = archive.members[:4]
+        file.prefetch(member_spans(archive.members, wanted, archive.directory_at))
+        return [archive.read(member) for member in wanted]
+
+
+def _pyproject(data: bytes) -> object:
+    project = _folder() / "project"
+    (project / "pyproject.toml").write_bytes(data)
+    return load_config(project, environ={})
+
+
+def _encoded(document: object) -> bytes:
+    return json.dumps(document).encode()
+
+
+_LIBRARY = elf_library(
+    {"memcpy": ("libc.so.6", "GLIBC_2.14"), "pow": ("libm.so.6", "GLIBC_2.29"), "own": None},
+    needed=["libc.so.6", "libm.so.6"],
+    exports=["shown"],
+    sections={".nv_fatbin": container(entry(b"image"))},
+)
+_FATBIN = container(entry(b"image") + entry(b".version 8.8", kind=1, flags=0x2000)) + bytes(8) + container(entry(b""))
+
+TARGETS = {
+    "zip": Target(_zip, (_with_members(), _with_members(**{"ops/a.so": _LIBRARY, "a.fatbin": _FATBIN}))),
+    "record": Target(_record, (f"ops/__init__.py,sha256=ab,1\n{INFO}/RECORD,,\n".encode(), b'"a,b",,\r\n')),
+    "metadata": Target(_metadata, (METADATA, WHEEL)),
+    "elf": Target(_elf, (_LIBRARY, elf_library({}))),
+    "fatbin": Target(lambda data: read_fatbin(data, "a.fatbin"), (_FATBIN,)),
+    "cubin": Target(lambda data: read_cubin(data, "it"), (cubin({"f": [(0, 8), (8, 4)], "g": []}),)),
+    "manifest": Target(_manifest, (_encoded(MANIFEST),)),
+    "index-html": Target(lambda data: html_links(data, "https://index/simple/ops/"), (HTML,)),
+    "index-json": Target(lambda data: json_links(data, "https://index/simple/ops/"), (_encoded(JSON),)),
+    "ranges": Target(_ranges, (_with_members(), _with_members(**{"ops/a.h": b"// a\n" * 100}))),
+    "pyproject": Target(_pyproject, (PYPROJECT.encode(),)),
+    "lock": Target(lambda data: parse_lock(data, "lock"), (LOCK.encode(),)),
+}
+"""Reader -> how it is called."""
