@@ -93,6 +93,7 @@ def _diagnose(
             stored.result(),
             *misread,
             *_index_checks(index, asked, project.to_fetch),
+            *(() if project.has_project else machine_checks.environment_checks(environ)),
             *project.checks,
             *(runs_here(cell, driver.result()) if cell is not None else ()),
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 
 from gpuwheel._cache import refusal
+from gpuwheel._environment import tool_environment
 from gpuwheel.cli.cache_care import size
 from gpuwheel.cli.checks import Check, State
 from gpuwheel.compile.inner import CMAKE_REQUIRED
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "cache_check",
     "driver_checks",
+    "environment_checks",
     "host_compiler_check",
     "index_checks",
     "package_checks",
@@ -100,7 +103,20 @@ def host_compiler_check(find: Callable[[], HostCompiler], *, needed: bool) -> Ch
                 "host-compiler", "tools", "C++ compiler", State.NOTE, f"{error.message}: this build needs none"
             )
         return Check.of_error("host-compiler", "tools", "C++ compiler", error)
-    return Check("host-compiler", "tools", "C++ compiler", State.OK, host.identity, f"{host.path}, by {host.found_via}")
+    command = shlex.join((*host.launcher, *host.command))
+    return Check("host-compiler", "tools", "C++ compiler", State.OK, host.identity, f"{command}, by {host.found_via}")
+
+
+def environment_checks(environ: Mapping[str, str]) -> Iterator[Check]:
+    """Variables that are set and change what compilers and CMake do, for no project in particular."""
+    try:
+        tools = tool_environment(environ)
+    except GpuwheelError as error:
+        yield Check.of_error("environment", "environment", "variable", error)
+        return
+    rows = [(State.WARNING, line) for line in tools.warnings] + [(State.NOTE, line) for line in tools.notes]
+    for number, (state, line) in enumerate(rows):
+        yield Check(f"environment-{number}", "environment", "variable", state, line)
 
 
 def tool_checks(tools: Mapping[str, FoundTool | None]) -> Iterator[Check]:

@@ -18,6 +18,7 @@ from gpuwheel.model.cells import PYTHON
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.plan import plan
+from gpuwheel.toolchain.build_constraints import excluded_pins
 from gpuwheel.toolchain.cuda_host import find_nvcc_host_compiler
 from gpuwheel.toolchain.cuda_target import target_libraries
 from gpuwheel.toolchain.cuda_toolkit import machine_toolkit
@@ -49,6 +50,7 @@ class ProjectReport:
 
     checks: list[Check] = field(default_factory=list)
     to_fetch: list[str] = field(default_factory=list)
+    has_project: bool = True
 
     def add(self, name: str, subject: str, state: State, found: str, *, where: str | None = None) -> None:
         """A row without a fix."""
@@ -74,6 +76,7 @@ def project_report(
     """What a build of the project in `root` would make and use, and the wheel it would build, if any."""
     report = ProjectReport()
     if not (root / "pyproject.toml").exists():
+        report.has_project = False
         report.add("project", "project", State.NOTE, f"none in {root}")
         return report, None
     try:
@@ -81,6 +84,8 @@ def project_report(
         report.add("project", "project", State.OK, config.project.name, where=str(root))
         for number, warning in enumerate(config.warnings):
             report.problem(f"configuration-{number}", "configuration", State.WARNING, warning, fix=None)
+        for number, note in enumerate(config.notes):
+            report.add(f"environment-{number}", "environment", State.NOTE, note)
         cell = _plan(config, machine, report)
         if cell is not None and cell.mode != PYTHON:
             _toolchain(config, cell, machine, report)
@@ -133,6 +138,9 @@ def _toolchain(config: LoadedConfig, cell: Cell, machine: Machine, report: Proje
 
 
 def _nvrtc(toolkit: CudaToolkit, machine: Machine, report: ProjectReport) -> None:
+    for one in excluded_pins(toolkit.components, machine.environ):
+        found = f"{one.origin} excludes {one.pin.requirement}, which goes into the cache instead"
+        report.add(f"constraint-{one.pin.name}", "build constraint", State.NOTE, found)
     device = present_device_compiler(toolkit, machine.cache)
     name = f"NVRTC of CUDA {toolkit.version}"
     _compiler(name, device.found_via if device else None, toolkit.components, report)

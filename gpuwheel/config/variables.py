@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gpuwheel._environment.table import document
+from gpuwheel.config.convert import converter_for
 from gpuwheel.config.mistakes import unknown
 from gpuwheel.config.sources import Given
+from gpuwheel.errors import ConfigError
 from gpuwheel.model.archs import Arch, ArchTarget
 
 if TYPE_CHECKING:
@@ -58,7 +60,19 @@ def parse_arch_list(text: str) -> tuple[ArchTarget, ...]:
             try:
                 target = ArchTarget.parse(part)
             except ValueError:
-                subject = f"environment {_ARCH_LIST} has an entry that is not an architecture"
-                raise unknown(word, ["9.0", "9.0a", "10.0+PTX", *names], subject=subject) from None
+                raise _unknown(word, text) from None
             ptx[target.arch] = ptx.get(target.arch, False) or target.ptx
     return tuple(ArchTarget(arch, ptx=wanted) for arch, wanted in ptx.items())
+
+
+def _unknown(word: str, text: str) -> ConfigError:
+    """For an entry that torch would not read either, what was probably meant."""
+    subject = f"environment {_ARCH_LIST} has an entry that is not an architecture"
+    if word.lower() == "native":
+        hint = "a wheel is for the GPUs of those who install it: name them, or leave the list to archs"
+        return ConfigError(f"{subject} (found {word!r}, expected for example '9.0')", hint=f"{hint} of the project")
+    meant = converter_for(ArchTarget).suggest(text if "," in text else word)
+    if meant is None:
+        return unknown(word, ["9.0", "9.0a", "10.0+PTX", *arch_names()], subject=subject)
+    msg = f"{subject} (found {word!r}, expected architectures separated by blanks or ;)"
+    return ConfigError(msg, hint=f"{_ARCH_LIST}={meant!r}")

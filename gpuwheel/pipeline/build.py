@@ -30,6 +30,7 @@ from gpuwheel.pipeline.sdist_contents import check_sdist
 from gpuwheel.pipeline.session import Session, epoch_of
 from gpuwheel.plan import choose, linked_requirements, plan
 from gpuwheel.toolchain import check_platform, probe_platform
+from gpuwheel.toolchain.build_constraints import excluded_pins
 from gpuwheel.toolchain.host import target_machine
 from gpuwheel.toolchain.lock_check import check_inputs, check_installed, locked_requirements
 from gpuwheel.toolchain.lock_file import LOCK_FILE, read_lock
@@ -174,7 +175,18 @@ class Build:
             return locked_requirements(self._lock)
         with_cmake = self._runs_cmake(editable=editable)
         tools = inner.requires(self._session.inside, self.config.inner, editable=editable, with_cmake=with_cmake)
-        return [*tools, *self._mode.requires()]
+        return [*tools, *self._pins_to_install()]
+
+    def _pins_to_install(self) -> tuple[str, ...]:
+        """The pins of the mode; none where the user's constraints exclude one, for it would end in the resolver."""
+        pins = self._mode.requires()
+        excluded = excluded_pins(pins, self._environ)
+        for one in excluded:
+            self._reporter.info(
+                f"{one.pin.requirement} goes into gpuwheel's cache: {one.origin} holds build environments to "
+                f"{one.constraint}"
+            )
+        return () if excluded else tuple(pin.requirement for pin in pins)
 
     def prepare(self, out: Path, *, editable: bool) -> str:
         """Write `.dist-info` and return its name."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.model.kernels import BuiltGroup
     from gpuwheel.model.libraries import HostLibrary
+    from gpuwheel.model.pins import Pin
     from gpuwheel.pipeline.session import Session
 
 __all__ = ["EmbedBuild"]
@@ -48,9 +49,9 @@ class EmbedBuild:
         self._jobs = session.jobs
         self._epoch = session.epoch
 
-    def requires(self) -> tuple[str, ...]:
+    def requires(self) -> tuple[Pin, ...]:
         """The pins of NVRTC and of the CUDA headers."""
-        return tuple(pin.requirement for pin in load_tables().cuda[self._cell.cuda].components)
+        return load_tables().cuda[self._cell.cuda].components
 
     def inputs(self) -> BuildInputs:
         """NVRTC with its headers, those of torch, and the C++ compiler."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gpuwheel.compatibility import CudaToolkit
     from gpuwheel.config.model import Extension
     from gpuwheel.model.kernels import CompiledGroup, KernelGroup
+    from gpuwheel.model.pins import Pin
     from gpuwheel.model.versions import MinorVersion
     from gpuwheel.pipeline.session import Session
 
@@ -42,10 +43,10 @@ class KernelsBuild:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def requires(self) -> tuple[str, ...]:
+    def requires(self) -> tuple[Pin, ...]:
         """The pins of the cell's NVRTC and CUDA headers; those of other compilers do not fit beside them."""
         own = [toolkit for toolkit in self._toolkits(cutile=False) if toolkit.version == self._session.cell.cuda]
-        return tuple(pin.requirement for toolkit in own for pin in toolkit.components)
+        return tuple(pin for toolkit in own for pin in toolkit.components)
 
     def inputs(self) -> BuildInputs:
         """NVRTC of each toolkit with its headers, and cuTile."""

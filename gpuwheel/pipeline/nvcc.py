@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.libraries import NvccLibrary
-    from gpuwheel.model.pins import HeadersPin
+    from gpuwheel.model.pins import HeadersPin, Pin
     from gpuwheel.model.toolchain import HostCompiler, TorchSdk
     from gpuwheel.pipeline.session import Session
 
@@ -64,7 +64,7 @@ class NvccBuild:
         self._tables: Tables = load_tables()
         self._libraries = nvcc_libraries(session.config, session.cell)
 
-    def requires(self) -> tuple[str, ...]:
+    def requires(self) -> tuple[Pin, ...]:
         """Nothing: nvcc is kept unpacked in the cache, where its path stays the same from build to build."""
         return ()
 

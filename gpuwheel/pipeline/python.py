@@ -15,6 +15,7 @@ from gpuwheel.wheel import toolchain_sbom
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gpuwheel.model.pins import Pin
     from gpuwheel.pipeline.session import Session
 
 __all__ = ["PythonBuild"]
@@ -26,7 +27,7 @@ class PythonBuild:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def requires(self) -> tuple[str, ...]:
+    def requires(self) -> tuple[Pin, ...]:
         """Nothing."""
         return ()
 

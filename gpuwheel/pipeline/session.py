@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gpuwheel.audit.built import Expected
     from gpuwheel.config import LoadedConfig
     from gpuwheel.model.cells import Cell
+    from gpuwheel.model.pins import Pin
     from gpuwheel.model.reporter import Reporter
     from gpuwheel.model.toolchain import HostCompiler, LinkStubs
     from gpuwheel.toolchain.lock_check import BuildInputs
@@ -67,7 +68,7 @@ class Compiled:
 class ModeBuild(Protocol):
     """One mode, as the hooks call it."""
 
-    def requires(self) -> tuple[str, ...]:
+    def requires(self) -> tuple[Pin, ...]:
         """Exact pins that the build environment has to hold."""
 
     def inputs(self) -> BuildInputs:

@@ -73,20 +73,24 @@ def _toolkit(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem
     for key, targets in arch_lists(settings, cutile=False).items():
         strange = [target.arch for target in targets if target.arch not in toolkit.archs]
         if strange:
-            yield _strange_archs(key, strange, toolkit, tables)
+            yield _strange_archs(key, strange, cell, tables)
     if cell.driver_floor < toolkit.driver_floor:
         reason = f"driver {cell.driver_floor} cannot load images of cuda {cell.cuda}"
         yield Problem(f"{reason} (expected {toolkit.driver_floor} or newer)", f'driver = ">={toolkit.driver_floor}"')
 
 
-def _strange_archs(key: str, strange: Sequence[Arch], toolkit: CudaToolkit, tables: Tables) -> Problem:
+def _strange_archs(key: str, strange: Sequence[Arch], cell: Cell, tables: Tables) -> Problem:
     """Architectures that the toolkit does not compile for: what it does, who else does, and what comes near."""
+    toolkit = tables.cuda[cell.cuda]
     # Arch- and family-specific targets only clutter the list for somebody who asked for plain ones.
     suffixes = {arch.suffix for arch in strange} | {""}
     known = _listed(arch for arch in toolkit.archs if arch.suffix in suffixes)
     elsewhere = "".join(f"; {arch}: {_known_by(arch, tables)}" for arch in strange)
     reason = f"{key} names {_listed(strange)}, which cuda {toolkit.version} does not compile for"
-    return Problem(f"{reason} (it knows {known}{elsewhere})", _nearest_arch(strange[0], toolkit, tables))
+    return Problem(
+        f"{reason} (it knows {known}{elsewhere})",
+        _too_old(strange[0], cell, tables) or _nearest_arch(strange[0], toolkit, tables),
+    )
 
 
 def _known_by(arch: Arch, tables: Tables) -> str:
@@ -95,6 +99,17 @@ def _known_by(arch: Arch, tables: Tables) -> str:
         return "no toolkit"
     newer = len(knowing) > 1 and knowing[-1] == max(tables.cuda)
     return f"cuda {knowing[0]} and newer" if newer else f"cuda {_listed(knowing)}"
+
+
+def _too_old(arch: Arch, cell: Cell, tables: Tables) -> str | None:
+    """For an architecture that later toolkits gave up: the last that knows it, and where that is to come from."""
+    toolkit, knowing = tables.cuda[cell.cuda], toolkits_for(tables.cuda, arch)
+    if not knowing or not toolkit.archs or arch > min(toolkit.archs):
+        return None
+    last = knowing[-1]
+    of_its_own = cell.mode == Mode.NVCC.value and not tables.cuda[last].nvcc
+    where = ", and CUDA_HOME to a toolkit of it: no index has its nvcc" if of_its_own else ""
+    return f'take {arch} out of the list, or set cuda = "{last}"{where}'
 
 
 def _nearest_arch(arch: Arch, toolkit: CudaToolkit, tables: Tables) -> str | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shlex
 import shutil
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from gpuwheel._environment.words import refuse_words
 from gpuwheel._run import ProcessFailedError
 from gpuwheel.errors import GpuwheelError, ToolchainError
 from gpuwheel.model.toolchain import HostCompiler
-from gpuwheel.toolchain.compiler_answers import ask
+from gpuwheel.toolchain.compiler_answers import ask, ask_about_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,7 +116,21 @@ def _probe(host: HostCompiler, environ: Mapping[str, str]) -> HostCompiler:
     if not lines or not target:
         msg = f"{shlex.join(command)} is not a C++ compiler (it prints no version or no target)"
         raise ToolchainError(msg, hint=_HINT.format(variable=_variable(host)))
-    return HostCompiler(host.path, lines[0], target, host.found_via, host.arguments, host.launcher)
+    if "clang" in lines[0].lower():  # GCC has no other C++ library
+        _check_library(command, env, host)
+    return replace(host, identity=lines[0], target=target)
+
+
+def _check_library(command: Sequence[str], env: Mapping[str, str], host: HostCompiler) -> None:
+    """Refuse a compiler for libc++ before anything compiles: torch and Python modules are linked to libstdc++."""
+    options = ["-dM", "-E", "-x", "c++", "-include", "cstddef", os.devnull]
+    try:
+        said = ask_about_headers(command, options, env)
+    except ProcessFailedError:  # a compile will say what it lacks
+        return
+    if "#define _LIBCPP_VERSION" in said:
+        msg = f"{shlex.join(command)} compiles for libc++ (expected libstdc++, which torch and Python modules use)"
+        raise ToolchainError(msg, hint=f"set {_variable(host)} to g++, or to a clang++ with -stdlib=libstdc++")
 
 
 def _variable(host: HostCompiler) -> str:

@@ -27,7 +27,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["DEFAULT_INDEX", "IndexSettings", "read_index_settings"]
+__all__ = ["DEFAULT_INDEX", "ConstraintSetting", "IndexSettings", "constraint_settings", "read_index_settings"]
 
 DEFAULT_INDEX = "https://pypi.org/simple"
 _TIMEOUT = 30.0  # seconds without a byte
@@ -52,6 +52,17 @@ class IndexSettings:
     """`host` or `host:port` whose certificate is not checked."""
     timeout: float = _TIMEOUT
     retries: int = _RETRIES
+
+
+@dataclass(frozen=True)
+class ConstraintSetting:
+    """What one setting says of versions in build environments."""
+
+    origin: str
+    files: tuple[str, ...] = ()
+    """Paths or URLs."""
+    lines: tuple[str, ...] = ()
+    """Constraints themselves."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +155,34 @@ def _user_config(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("XDG_CONFIG_HOME") or _home(environ) / ".config")
 
 
+def constraint_settings(environ: Mapping[str, str], root: Path = Path("/")) -> list[ConstraintSetting]:
+    """Who constrains build environments: variables and configuration files of pip and uv.
+
+    Raises:
+        ConfigError: a configuration file cannot be read.
+    """
+    options = _pip_options(environ, root)
+    table: dict[str, Any] = {}
+    for path in _uv_files(environ, root):
+        table.update(_read_toml(path))
+    stated = table.get("build-constraint-dependencies", [])
+    settings = [
+        *(
+            ConstraintSetting(_pip_origin(name, environ), tuple(options.get(name, "").split()))
+            for name in ("constraint", "build-constraint")
+        ),
+        ConstraintSetting("UV_BUILD_CONSTRAINT", tuple(environ.get("UV_BUILD_CONSTRAINT", "").split())),
+        ConstraintSetting("build-constraint-dependencies of uv.toml", lines=tuple(map(str, stated))),
+    ]
+    return [setting for setting in settings if setting.files or setting.lines]
+
+
 # ---- pip
+
+
+def _pip_origin(option: str, environ: Mapping[str, str]) -> str:
+    variable = f"PIP_{option.upper().replace('-', '_')}"
+    return variable if variable in environ else f"{option} in pip's configuration"
 
 
 def _pip_files(environ: Mapping[str, str], root: Path) -> Iterator[Path]:

@@ -72,6 +72,7 @@ class _Wanted:
             (
                 *(_LAYOUT, self.policy.tag, self.glibc, self.host.identity, self.host.target, self.static_cxx),
                 *(self.nonshared, sorted(self.policy.newest.items()), sorted(self.policy.also)),
+                *self.host.arguments,
             )
         )
         digest = hashlib.sha256(text.encode())
