@@ -68,6 +68,8 @@ class Variable:
     """Where it is documented."""
     rewrite: str | None = None
     quiet: bool = False
+    hidden: bool = False
+    """The tools do not see what gpuwheel takes: they would heed it rather than their options."""
     device: bool = False
     """Kept from NVRTC and cuTile alone."""
     opaque: bool = False
@@ -179,6 +181,7 @@ def check_table(table: Mapping[str, Any]) -> None:
         _law(row.get("rewrite", "folders") in REWRITES, where, f"has an unknown rewrite ({row.get('rewrite')!r})")
         _law(set(row.get("modes", [])) <= _MODES, where, "names an unknown mode")
         _law("elsewhere" not in row or "modes" in row, where, "says what happens elsewhere, and no mode")
+        _law(not row.get("hidden") or row["does"] == "take", where, "hides what gpuwheel does not take")
         for name in names:
             key = (name, row.get("device", False))
             _law(key not in seen, where, f"has {name} twice")
@@ -209,6 +212,7 @@ def _variables(table: Mapping[str, Any]) -> Iterator[Variable]:
                 source=sources[row["source"]],
                 rewrite=row.get("rewrite"),
                 quiet=row.get("quiet", False),
+                hidden=row.get("hidden", False),
                 device=row.get("device", False),
                 opaque=row.get("opaque", False),
                 modes=frozenset(row.get("modes", ())),

@@ -75,7 +75,8 @@ class _Making:
         """A variable that some tool would read."""
         match rule.does:
             case Does.THROUGH | Does.TAKE:
-                self.variables[name] = value
+                if not rule.hidden:
+                    self.variables[name] = value
             case Does.REFUSE:
                 msg = f"environment {name} is set, with which no wheel can be made (found {value!r})"
                 raise ConfigError(msg, hint=rule.follows)

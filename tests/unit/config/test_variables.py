@@ -40,6 +40,22 @@ def test_an_unknown_name_gets_the_close_match() -> None:
     assert caught.value.hint == "did you mean 'Hopper'?"
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("8.0,8.6", "TORCH_CUDA_ARCH_LIST='8.0;8.6'"),
+        ("8.0, 9.0a+PTX", "TORCH_CUDA_ARCH_LIST='8.0;9.0a+PTX'"),
+        ("sm_80", "TORCH_CUDA_ARCH_LIST='8.0'"),
+        ("8.0+ptx", "TORCH_CUDA_ARCH_LIST='8.0+PTX'"),
+        ("native", "a wheel is for the GPUs of those who install it"),
+    ],
+)
+def test_what_was_meant_by_another_spelling_is_said(text: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_arch_list(text)
+    assert str(caught.value.hint).startswith(hint)
+
+
 def test_the_arch_list_is_named_where_it_decides(project: Project) -> None:
     (line,) = project.load({"TORCH_CUDA_ARCH_LIST": "Ada"}).warnings
     assert line == "environment TORCH_CUDA_ARCH_LIST sets archs to 8.9+PTX"
@@ -61,8 +77,10 @@ def test_what_is_not_used_is_named_with_what_is(project: Project, variable: str)
     assert line.startswith(f"{variable} is not used: ")
 
 
-def test_variables_that_are_honoured_elsewhere_need_no_word(project: Project) -> None:
-    assert project.load({"CXX": "g++", "MAX_JOBS": "2", "CMAKE_ARGS": "-DX=1"}).warnings == ()
+def test_variables_that_are_honoured_are_no_warning(project: Project) -> None:
+    loaded = project.load({"CXX": "g++", "MAX_JOBS": "2", "CMAKE_ARGS": "-DX=1"})
+    assert loaded.warnings == ()
+    assert loaded.notes == ("CMAKE_ARGS is honoured: CMake is called with it",)
 
 
 def test_every_variable_that_gpuwheel_reads_is_known() -> None:

@@ -11,9 +11,12 @@ import pytest
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
+from gpuwheel._cache import Cache
+from gpuwheel._run import run
 from gpuwheel.errors import PlatformError, ToolchainError
 from gpuwheel.toolchain import PlatformFacts, check_platform, find_host_compiler, probe_platform
 from gpuwheel.toolchain.host import target_machine
+from gpuwheel.toolchain.one_program import as_one_program
 from gpuwheel.toolchain.ranges import SparseFile
 from gpuwheel.toolchain.stub import MACHINES, stub_library
 from gpuwheel.toolchain.unpack import unpack
@@ -65,9 +68,46 @@ def test_cxx_may_hold_arguments(tmp_path: Path) -> None:
     assert compiler.found_via == "CXX"
 
 
+def test_cxx_may_hold_programs_that_start_the_compiler(tmp_path: Path) -> None:
+    program = _compiler(tmp_path, 'case "$2" in -dumpmachine) echo aarch64-linux-gnu;; *) echo "mine 12.1";; esac')
+    for name in ("ccache", "distcc"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 9\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    environ = {"CXX": "ccache distcc my-c++-12 '-DNAME=a b'", "PATH": f"{tmp_path}:/bin"}
+    compiler = find_host_compiler(environ)
+    assert compiler.launcher == (f"{tmp_path}/ccache", f"{tmp_path}/distcc")
+    assert compiler.command == (str(program), "-DNAME=a b")
+    with pytest.raises(ToolchainError, match="distcc cannot pass on arguments of CXX") as caught:
+        as_one_program(compiler, Cache(tmp_path / "cache"))
+    assert caught.value.hint == "write them into CXXFLAGS"
+
+
+def test_a_compiler_with_arguments_becomes_one_program(tmp_path: Path) -> None:
+    body = 'echo "$@" > "$(dirname "$0")/called"; echo g++ 12.1; [ "$2" != -dumpmachine ] || echo x86_64-linux-gnu'
+    program = _compiler(tmp_path, body)
+    cache = Cache(tmp_path / "cache")
+    environ = {"CXX": f"{program} -DNAME='a b'", "PATH": "/bin:/usr/bin"}
+    one = as_one_program(find_host_compiler(environ), cache)
+    assert one.command == (str(one.path),)
+    assert one.arguments == ("-DNAME=a b",), "for keys"
+    run(["/bin/sh", one.path, "-c", "x y.cpp"])
+    assert (tmp_path / "called").read_text(encoding="utf-8").strip() == "-DNAME=a b -c x y.cpp"
+    assert as_one_program(one, cache) == one
+    assert as_one_program(find_host_compiler(environ), cache).path == one.path
+    other = as_one_program(find_host_compiler({**environ, "CXX": f"{program} -DNAME=c"}), cache)
+    _compiler(tmp_path, body + "; : of another day")
+    changed = as_one_program(find_host_compiler(environ), cache)
+    assert len({one.path, other.path, changed.path}) == 3
+
+
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
+        ({"CXX": "ccache /bin/sh"}, r"the program that CXX starts compilers by is not found \(ccache\)"),
+        (
+            {"CMAKE_CXX_COMPILER_LAUNCHER": "absent;-x"},
+            r"CMAKE_CXX_COMPILER_LAUNCHER starts compilers by .* \(absent\)",
+        ),
         ({}, r"no C\+\+ compiler is found \(looked for c\+\+, g\+\+, clang\+\+ on PATH\)"),
         ({"CXX": "absent -O2"}, r"CXX names is not found \(absent\)"),
         ({"CXX": "g++ '"}, "CXX cannot be read"),
