@@ -73,7 +73,7 @@ def host_settings(
         **inner,
         **_FIXED,
         "cmake.source-dir": str(project),
-        "cmake.define.CMAKE_CXX_COMPILER": str(host.path),
+        "cmake.define.CMAKE_CXX_COMPILER": str(host.one_program),
         "cmake.define.CMAKE_EXPORT_COMPILE_COMMANDS": "ON",
         **_launched("CXX", host.launcher),
     }
@@ -107,7 +107,7 @@ def nvcc_settings(
         **settings,
         **_tagged(python_tag),
         "cmake.define.CMAKE_CUDA_COMPILER": str(cuda.nvcc),
-        "cmake.define.CMAKE_CUDA_HOST_COMPILER": str(host.path),
+        "cmake.define.CMAKE_CUDA_HOST_COMPILER": str(host.one_program),
         **_launched("CUDA", [program for program in host.launcher if launchers()[Path(program).name]]),
     }
 

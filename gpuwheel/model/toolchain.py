@@ -91,13 +91,18 @@ class HostCompiler:
     """What the program is always started with: `-DVAL=7` of "g++ -DVAL=7"."""
     launcher: tuple[str, ...] = ()
     """What CMake starts it by: `ccache` of "ccache g++"."""
-    one_program: bool = False
-    """`path` is a script of gpuwheel's that has the arguments."""
+    script: Path | None = None
+    """One of gpuwheel's that starts the program with its arguments, for tools that take no command."""
 
     @property
     def command(self) -> tuple[str, ...]:
         """How to start it."""
-        return (str(self.path),) if self.one_program else (str(self.path), *self.arguments)
+        return (str(self.path), *self.arguments)
+
+    @property
+    def one_program(self) -> Path:
+        """How to start it for who takes a path alone."""
+        return self.script or self.path
 
     @property
     def machine(self) -> str:

@@ -21,7 +21,7 @@ _EXECUTABLE = 0o755
 
 
 def as_one_program(host: HostCompiler, cache: Cache) -> HostCompiler:
-    """The same compiler as a program of its own: a script in the cache, under a name that its content decides.
+    """The same compiler with a script in the cache, under a name that its content decides.
 
     The script names the state of the program too, so that ccache and the like see another compiler where that changed.
 
@@ -29,7 +29,7 @@ def as_one_program(host: HostCompiler, cache: Cache) -> HostCompiler:
         ToolchainError: a launcher would start another program of that name, on another machine.
         CacheError: the cache cannot be written.
     """
-    if not host.arguments or host.one_program:
+    if not host.arguments:
         return host
     elsewhere = [Path(program).name for program in host.launcher if not launchers()[Path(program).name]]
     if elsewhere:
@@ -48,4 +48,4 @@ def as_one_program(host: HostCompiler, cache: Cache) -> HostCompiler:
         program.chmod(_EXECUTABLE)
 
     folder = cache.publish_tree("toolchains", f"compiler-{hashlib.sha256(text.encode()).hexdigest()[:32]}", fill)
-    return replace(host, path=folder / name, one_program=True)
+    return replace(host, script=folder / name)
