@@ -89,7 +89,7 @@ class Given:
         return {
             "facts": _FACTS,
             "own": [tree_digest(resource("include")), tree_digest(resource("cmake"))],
-            "compiler": [host.identity, host.target, list(host.command), driver.tools, list(host.launcher)],
+            "compiler": [host.identity, host.target, list(host.command), driver.tools],
             "build": build_tools(environ, tools),
             "toolkit": toolkit_tools(self.toolkit, tools) if self.toolkit is not None else {},
             "settings": dict(sorted(self.settings.items())),

@@ -66,6 +66,7 @@ EXCEPTIONS: Mapping[str, Mapping[str, str]] = {
     "HostCompiler": {
         "found_via": TOLD,
         "launcher": "ccache and its like give what the compiler behind them gives",
+        "script": "it starts the command, which is in the key",
     },
     "TorchSdk": {
         "version": DIGEST,
