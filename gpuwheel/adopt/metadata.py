@@ -43,6 +43,7 @@ _PROVIDER = (
     "no version was to be read: state it in [project], or let [tool.scikit-build.metadata.version] find it, by "
     'provider = "scikit_build_core.metadata.setuptools_scm" in git, by "scikit_build_core.metadata.regex" in a file'
 )
+_DECIDED = ("CMAKE_BUILD_TYPE", "CMAKE_CUDA_", "CMAKE_CXX_COMPILER", "CMAKE_C_COMPILER", "Python")
 _UNUSED = {
     "data_files": "put them into a package: gpuwheel takes every file of a package folder",
     "headers": "put them into a package: gpuwheel takes every file of a package folder",
@@ -105,9 +106,17 @@ def project_table(
         remove=("dependencies",) if static is not None and uses_torch else (),
         torch=torch,
         dependencies=tuple(str(found) for found in requirements if found is not torch),
-        scikit_build={"wheel": wheel} if wheel and not own else {},
+        scikit_build={} if own else {**_defines(facts.given), **({"wheel": wheel} if wheel else {})},
         leftovers=tuple(facts.left),
     )
+
+
+def _defines(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What scikit-build's `setup()` gives to CMake, but for what gpuwheel decides."""
+    words = [str(word) for word in given.get("cmake_args") or () if str(word).startswith("-D")]
+    pairs = (word[2:].partition("=") for word in words)
+    defines = {name.partition(":")[0]: value for name, _, value in pairs if not name.startswith(_DECIDED)}
+    return {"cmake": {"define": defines}} if defines else {}
 
 
 @dataclass(frozen=True)

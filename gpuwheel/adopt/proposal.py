@@ -20,6 +20,7 @@ from gpuwheel.adopt.metadata import ProjectTable, project_table
 from gpuwheel.config.build_system import build_requirements
 from gpuwheel.config.defaults import defaults_for
 from gpuwheel.config.model import Mode, TorchAbi
+from gpuwheel.config.project import check_inner_settings
 from gpuwheel.config.variables import parse_arch_list
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.archs import ArchTarget
@@ -115,6 +116,7 @@ def propose(record: SetupRecord, pyproject: Mapping[str, Any], tables: Tables) -
         if (targets := _known(cuda[extension.import_path], tables)) not in ((), common)
     }
     left += [*_unknown_archs(record, cuda.values(), tables), *_unknown_libraries(record, extensions, tables)]
+    left += _inner_settings(pyproject)
     left += [*_build_requirements(record.root, pyproject, packages), *project.leftovers, *_deeds(record)]
     return Proposal(
         build_requires=("gpuwheel", *packages),
@@ -278,6 +280,14 @@ def _linked(extension: AdoptedExtension, tables: Tables) -> AdoptedExtension:
     libraries = [name for name in extension.table.get("libraries", ()) if name in known]
     table = {key: value for key, value in extension.table.items() if key != "libraries"}
     return replace(extension, table={**table, **({"libraries": libraries} if libraries else {})})
+
+
+def _inner_settings(pyproject: Mapping[str, Any]) -> Iterable[Leftover]:
+    """A key of `[tool.scikit-build]` that gpuwheel sets itself, and that has to go."""
+    try:
+        check_inner_settings(pyproject, {}, {})
+    except ConfigError as error:
+        yield Leftover("pyproject.toml", error.message.partition(" (")[0], error.hint or "")
 
 
 def _build_requirements(root: Path, pyproject: Mapping[str, Any], kept: Iterable[str]) -> Iterable[Leftover]:

@@ -26,9 +26,10 @@ TABLES = load_tables()
 
 
 def test_nine_of_ten_reach_a_project_that_builds_without_an_edit() -> None:
-    assert len({shape.name for shape in ALL}) == len(ALL) >= 40
-    reaching = [shape for shape in ALL if shape.refused is None]
-    assert len(reaching) >= 0.9 * len(ALL)
+    assert len({shape.name for shape in ALL}) == len(ALL)
+    compiled = [shape for shape in ALL if not shape.by_cmake]
+    assert len(compiled) >= 40
+    assert len([shape for shape in compiled if shape.refused is None]) >= 0.9 * len(compiled)
 
 
 @pytest.mark.parametrize("shape", ALL, ids=lambda shape: shape.name)

@@ -112,3 +112,14 @@ def test_what_a_setup_py_says_in_a_way_that_nothing_reads_ends_in_an_error(proje
     for line in ("import os; os.closerange(0, 99)", "import sys; sys.stdout = sys.stderr = None", endless):
         made = project(f"{line}\n{SIMPLE.replace('setup(', 'setup(keywords=[x],') if line is endless else SIMPLE}")
         assert made.init("--dry-run").exit_code in {0, 3}
+
+
+def test_what_scikit_build_says_to_cmake_is_carried_over(project: Callable[..., Project]) -> None:
+    arguments = "cmake_args=['-DFP8:BOOL=ON', '-DCMAKE_BUILD_TYPE=Debug']"
+    setup = f"from skbuild import setup\nsetup(name='ops', version='1', packages=['ops'], {arguments})\n"
+    made = project(setup, **{"CMakeLists.txt": "add_library(_C MODULE a.cpp)\n", "a.cpp": "", "ops/__init__.py": ""})
+    document = made.adopted()
+    assert document["tool"]["scikit-build"]["cmake"]["define"] == {"FP8": "ON"}
+    assert document["tool"]["gpuwheel"]["cmake"] == "CMakeLists.txt"
+    made.write("pyproject.toml", "[tool.scikit-build]\nwheel.cmake = false\n")
+    assert made.left()["wheel.cmake of scikit-build-core is set by gpuwheel"] == "pyproject.toml"

@@ -39,7 +39,12 @@ class Shape:
     folder: str = "."
     """Where setup.py is, in the repository."""
     refused: str | None = None
-    """Words of the error, where there is nothing to build without an edit."""
+    """Words of the error, where there is nothing to build without an edit; empty where something would be missing."""
+
+    @property
+    def by_cmake(self) -> bool:
+        """Whether a CMakeLists.txt compiles it, which has to take gpuwheel's functions before it builds."""
+        return "cmake" in self.settings
 
     def write(self, repository: Path) -> Path:
         """Make the repository, and say where its project is."""
