@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +22,6 @@ from gpuwheel.model.findings import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from conftest import Project
 
@@ -143,3 +145,24 @@ def test_an_extension_that_pyproject_does_not_know(project: Callable[[str], Proj
     result = own.build(tmp_path / "out")
     assert result.code == 8, result.output
     assert "nv_own._D is not an extension" in result.output
+
+
+def test_cmake_that_is_gone_is_replaced_and_device_code_stays(
+    project: Callable[[str], Project], tmp_path: Path
+) -> None:
+    """Build isolation brings CMake into a new folder each time, and deletes it afterwards."""
+    own, found = project("own"), importlib.util.find_spec("cmake")
+    if found is None or found.origin is None:
+        pytest.skip("CMake is not installed as a package")
+    own.replace("csrc/kernels.cu", "\n", f"\n// {time.time_ns()}\n")  # what no cache has compiled
+    package, logs = Path(found.origin).parent, []
+    for name in ("first", "second"):
+        for folder in (package, *package.parent.glob("cmake-*.dist-info")):
+            shutil.copytree(folder, tmp_path / name / folder.name)
+        code = f"from gpuwheel import backend; backend.build_editable({str(tmp_path)!r})"
+        environ = {**os.environ, **own.environ, "PYTHONPATH": str(tmp_path / name)}
+        logs.append(run([sys.executable, "-c", code], cwd=own.root, env=environ).output)
+        shutil.rmtree(tmp_path / name)
+    first, second = logs
+    assert "Building CUDA object" in first
+    assert "Building CUDA object" not in second
