@@ -170,7 +170,7 @@ class LibraryStore:
         facts, places = Facts.of(stored.facts), self._recipe.places
         if facts.holds(places, str(self._recipe.root), self._recipe.index):
             return stored
-        for path in map(places.real, facts.read):
+        for path in (*map(places.real, facts.read), *filter(os.path.lexists, map(places.real, facts.absent))):
             self._before.setdefault(path, state_of(path))
         return None
 

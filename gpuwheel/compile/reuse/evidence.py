@@ -245,7 +245,7 @@ class Evidence:
     def _was_there(self, folder: str, name: str) -> None:
         """See that a file that was not read did not appear after the compiler had looked for it."""
         path = os.path.join(folder, name)  # noqa: PTH118
-        if path in self._setting.before:
+        if path in self._setting.before and self._setting.before[path] == state_of(path):
             return
         while len(path) > len(folder):
             if os.lstat(path).st_ctime_ns >= self._setting.start - YOUNG:

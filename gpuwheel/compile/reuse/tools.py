@@ -6,11 +6,12 @@ would have looked before.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gpuwheel._run import run
 from gpuwheel.compile.reuse.facts import Facts, Places
@@ -35,6 +36,7 @@ _STEERING_MODES = ("-m32", "-m64", "-mx32", "--target=", "-target", "-stdlib=", 
 _ANYWHERE = Places({})
 # nvcc.profile of the toolkit; nvcc manual, "CUDA Compilation Trajectory".
 _TOOLKIT_PROGRAMS = ("nvcc", "nvcc.profile", "cudafe++", "cicc", "ptxas", "fatbinary", "nvlink", "bin2c")
+_BUILD_PROGRAMS = {"cmake": ("cmake", "cmake3"), "ninja": ("ninja-build", "ninja", "samu")}
 _TOOLKIT_LIBRARIES = ("libcudadevrt.a", "libcudart_static.a")
 
 
@@ -163,26 +165,19 @@ def toolkit_tools(root: Path, index: FileIndex) -> dict[str, str]:
     return {place: digest for place, digest in digests.items() if digest is not None}
 
 
-def build_tools(environ: Mapping[str, str], index: FileIndex) -> dict[str, Any]:
+def build_tools(environ: Mapping[str, str], index: FileIndex) -> dict[str, list[str | None]]:
     """CMake and Ninja, wherever scikit-build-core may take them from (its `program_search`)."""
     path = environ.get("PATH", os.defpath)
-    candidates = {
-        "cmake": [
-            _bundled("cmake", "CMAKE_BIN_DIR", "cmake"),
-            *(shutil.which(n, path=path) for n in ("cmake", "cmake3")),
-        ],
-        "ninja": [
-            _bundled("ninja", "BIN_DIR", "ninja"),
-            *(shutil.which(name, path=path) for name in ("ninja-build", "ninja", "samu")),
-        ],
-    }
-    return {name: [index.digest(one) for one in found if one is not None] for name, found in candidates.items()}
+    found: dict[str, list[str | None]] = {}
+    for package, names in _BUILD_PROGRAMS.items():
+        files = [*_bundled(package), *filter(None, (shutil.which(name, path=path) for name in names))]
+        found[package] = [index.digest(file) for file in files]
+    return found
 
 
-def _bundled(module: str, variable: str, program: str) -> str | None:
-    """The program that a package of the package index brings."""
-    try:
-        folder = getattr(__import__(module), variable)
-    except (ImportError, AttributeError):
-        return None
-    return os.path.join(folder, program)  # noqa: PTH118
+def _bundled(package: str) -> Iterator[str]:
+    """What a package of the package index brings, without importing it: its version, and the program."""
+    spec = importlib.util.find_spec(package)
+    for folder in spec.submodule_search_locations or () if spec is not None else ():
+        yield os.path.join(folder, "_version.py")  # noqa: PTH118
+        yield os.path.join(folder, "data", "bin", package)  # noqa: PTH118

@@ -141,7 +141,7 @@ def test_exports_and_headers_of_a_toolkit_of_the_machine(
     header.unlink()
     header.write_text(f"{text}\n#define TOLD 1\n", encoding="utf-8")
     assert NVCC in build(own)[0]
-    shadow = toolkit / "include" / "stdint.h"
-    shadow.write_text("#include_next <stdint.h>\n", encoding="utf-8")
+    shadow = toolkit / "include" / "stdlib.h"
+    shadow.write_text("#include_next <stdlib.h>\n", encoding="utf-8")
     assert NVCC in build(own)[0]
     assert KEPT in build(own)[0]
