@@ -59,11 +59,18 @@ def _options() -> Iterator[str]:
     yield "## Options inside of variables\n"
     yield "| option | in variables of | what becomes of it |"
     yield "|---|---|---|"
-    kinds = {"compiler": "the compiler", "linker": "the linker", "nvcc": "nvcc", "cxx": "`CXX` itself"}
+    kinds = {
+        "compiler": "the compiler",
+        "linker": "the linker",
+        "nvcc": "nvcc",
+        "nvcc-first": "`NVCC_PREPEND_FLAGS`",
+        "cxx": "`CXX` itself",
+    }
     for row in document()["words"]:
         options = ", ".join(f"`{option}`" for option in (*row.get("options", ()), *row.get("linker-options", ())))
         places = ", ".join(kinds[kind] for kind in row["in"])
-        doing = {"refuse": "refused", "neutralise": "left out"}.get(row["does"], f"becomes `{row.get('becomes')}`")
+        becomes = f"becomes `{row.get('becomes')}`{', after all other options' if row.get('last') else ''}"
+        doing = {"refuse": "refused", "neutralise": "left out"}.get(row["does"], becomes)
         yield f"| {options} | {places} | {doing}: {row['follows']} |"
     yield ""
 

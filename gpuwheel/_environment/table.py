@@ -35,7 +35,7 @@ __all__ = [
     "word_rules",
 ]
 
-REWRITES = frozenset({"include-path", "folders", "compiler", "linker", "nvcc", "cmake", "program"})
+REWRITES = frozenset({"include-path", "folders", "compiler", "linker", "nvcc", "nvcc-first", "cmake", "program"})
 _MODES = frozenset({"embed", "nvcc", "kernels"})
 
 
@@ -91,6 +91,8 @@ class Word:
     does: Does
     follows: str
     becomes: str | None
+    last: bool
+    """It comes after every option of gpuwheel's and of the project."""
     quiet: bool
 
 
@@ -142,6 +144,7 @@ def word_rules(rewrite: str) -> tuple[Word, ...]:
             does=Does(row["does"]),
             follows=row["follows"],
             becomes=row.get("becomes"),
+            last=row.get("last", False),
             quiet=row.get("quiet", False),
         )
         for row in document()["words"]

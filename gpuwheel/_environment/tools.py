@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ToolEnvironment", "device_environment", "reaching", "tool_environment", "tool_variables", "uncovered"]
 
+_LAST = "NVCC_APPEND_FLAGS"
 _INCLUDE_PATHS = ("C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH")
 """Searched after every folder of the command line, as CPATH is not (GCC manual, Environment Variables)."""
 
@@ -50,6 +52,7 @@ def tool_environment(environ: Mapping[str, str], mode: str | None = None) -> Too
         elif value:
             making.read(name, value, rule)
     making.search_last(folders(environ.get("CPATH", "")))
+    making.end_with_last()
     variables = making.variables | document()["fixed"]
     return ToolEnvironment(variables, making.key, tuple(making.notes), tuple(making.warnings), tuple(making.uncovered))
 
@@ -63,6 +66,8 @@ class _Making:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     uncovered: list[str] = field(default_factory=list)
+    last: list[str] = field(default_factory=list)
+    """Words for nvcc, after all others."""
 
     def unread(self, name: str, value: str, rule: Variable) -> None:
         """A variable that no tool of this mode reads."""
@@ -89,6 +94,7 @@ class _Making:
     def _honour(self, name: str, value: str, rule: Variable) -> None:
         found = rewrite_value(name, value, rule.rewrite) if rule.rewrite else Rewritten(value)
         self.warnings += found.said
+        self.last += found.last
         if not found.value:
             return
         self.variables[name] = self.key[name] = found.value
@@ -96,6 +102,12 @@ class _Making:
             self.uncovered.append(name)
         if not rule.quiet:
             self.notes.append(f"{name} is honoured: {rule.follows}")
+
+    def end_with_last(self) -> None:
+        """Words that stood ahead of all others, for nvcc to read at the end."""
+        if self.last:
+            words = f"{self.variables.get(_LAST, '')} {shlex.join(self.last)}".strip()
+            self.variables[_LAST] = self.key[_LAST] = words
 
     def search_last(self, offered: list[str]) -> None:
         """Folders of headers, for compilers to look into after all that the command line names."""

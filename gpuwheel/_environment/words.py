@@ -12,7 +12,7 @@ from gpuwheel.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Rewritten", "folders", "refuse_words", "rewrite_value"]
+__all__ = ["Rewritten", "compiler_words", "folders", "rewrite_value"]
 
 _LINKER = "-Wl,"
 _DEFINE = "-D"
@@ -27,6 +27,8 @@ class Rewritten:
     """What was left out or replaced, a line each."""
     opaque: bool = False
     """It can name files that no key covers."""
+    last: list[str] = field(default_factory=list)
+    """Words of it that are to come after all others."""
 
 
 def rewrite_value(name: str, value: str, rewrite: str) -> Rewritten:
@@ -54,13 +56,14 @@ def folders(value: str) -> list[str]:
     return [part for part in dict.fromkeys(parts) if part not in standard]
 
 
-def refuse_words(name: str, words: Sequence[str]) -> None:
-    """Refuse arguments of a compiler with which no wheel can be made.
+def compiler_words(name: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Arguments of the compiler that a variable names: those ahead of every other, and those that come last.
 
     Raises:
-        ConfigError: one of them is such.
+        ConfigError: no wheel can be made with one of them.
     """
-    _filtered(name, words, "cxx", Rewritten(""))
+    found = Rewritten("")
+    return _filtered(name, words, "cxx", found), found.last
 
 
 def _split(name: str, value: str) -> list[str]:
@@ -111,7 +114,7 @@ def _filtered(name: str, words: Sequence[str], rewrite: str, found: Rewritten) -
         if rule.does is Does.REFUSE:
             raise _refused(name, word, rule)
         if rule.becomes is not None:
-            kept += [rule.becomes, value] if folders(value) else []
+            (found.last if rule.last else kept).extend([rule.becomes, value] if folders(value) else [])
         elif not rule.quiet:
             found.said.append(f"{' '.join(filter(None, (option, value)))} of {name} is left out: {rule.follows}")
     return kept

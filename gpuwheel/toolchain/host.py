@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuwheel._environment import launchers, tool_variables
-from gpuwheel._environment.words import refuse_words
+from gpuwheel._environment.words import compiler_words
 from gpuwheel._run import ProcessFailedError
 from gpuwheel.errors import GpuwheelError, ToolchainError
 from gpuwheel.model.toolchain import HostCompiler
@@ -57,7 +57,7 @@ def find_host_compiler(environ: Mapping[str, str], variable: str = "CXX") -> Hos
         if found is None:
             msg = f"the C++ compiler that {variable} names is not found ({program})"
             raise ToolchainError(msg, hint=_HINT.format(variable=variable))
-        refuse_words(variable, arguments)
+        compiler_words(variable, arguments)  # refuses some
         return _probe(HostCompiler(Path(found).absolute(), "", "", variable, tuple(arguments), launcher), environ)
     for name in _NAMES:
         found = shutil.which(name, path=path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuwheel._environment import launchers
+from gpuwheel._environment.words import compiler_words
 from gpuwheel.errors import ToolchainError
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ _EXECUTABLE = 0o755
 def as_one_program(host: HostCompiler, cache: Cache) -> HostCompiler:
     """The same compiler with a script in the cache, under a name that its content decides.
 
-    The script names the state of the program too, so that ccache and the like see another compiler where that changed.
+    The compiler for C beside it gets one, too. The script names the state of the program, so that ccache and the like
+    see another compiler where that changed.
 
     Raises:
         ToolchainError: a launcher would start another program of that name, on another machine.
@@ -35,17 +37,31 @@ def as_one_program(host: HostCompiler, cache: Cache) -> HostCompiler:
     if elsewhere:
         msg = f"{elsewhere[0]} cannot pass on arguments of {host.found_via} (found {shlex.join(host.arguments)})"
         raise ToolchainError(msg, hint="write them into CXXFLAGS")
-    state = host.path.resolve().stat()
-    text = (
-        f"#!/bin/sh\n# {host.identity}, {host.target}, {state.st_size} bytes, of {state.st_mtime_ns} ns\n"
-        f'exec {shlex.join(host.command)} "$@"\n'
-    )
     name = "clang++" if "clang" in host.identity.lower() else "g++"  # nvcc goes by it
+    texts = {name: _script(host.path, host)}
+    beside = host.path.with_name(_as_c(host.path.name))
+    if beside != host.path and beside.is_file():
+        texts[_as_c(name)] = _script(beside, host)
 
     def fill(folder: Path) -> None:
-        program = folder / name
-        program.write_text(text, encoding="utf-8")
-        program.chmod(_EXECUTABLE)
+        for program, text in texts.items():
+            (folder / program).write_text(text, encoding="utf-8")
+            (folder / program).chmod(_EXECUTABLE)
 
-    folder = cache.publish_tree("toolchains", f"compiler-{hashlib.sha256(text.encode()).hexdigest()[:32]}", fill)
+    digest = hashlib.sha256("".join(texts.values()).encode()).hexdigest()
+    folder = cache.publish_tree("toolchains", f"compiler-{digest[:32]}", fill)
     return replace(host, script=folder / name)
+
+
+def _script(program: Path, host: HostCompiler) -> str:
+    first, last = compiler_words(host.found_via, host.arguments)
+    state = program.resolve().stat()
+    words = " ".join(filter(None, (shlex.join([str(program), *first]), '"$@"', shlex.join(last))))
+    return (
+        f"#!/bin/sh\n# {host.identity}, {host.target}, {state.st_size} bytes, of {state.st_mtime_ns} ns\nexec {words}\n"
+    )
+
+
+def _as_c(name: str) -> str:
+    """The compiler for C that belongs to one for C++: gcc-13 to g++-13."""
+    return name.replace("clang++", "clang").replace("g++", "gcc").replace("c++", "cc")

@@ -200,6 +200,14 @@ def test_folders_of_cpath_come_after_those_of_every_option() -> None:
     assert any(line.startswith("CPATH reaches no compiler as it is: ") for line in tools.warnings)
 
 
+def test_folders_ahead_of_all_options_of_nvcc_come_after_them() -> None:
+    tools = tool_environment({"NVCC_PREPEND_FLAGS": "-I/a -O1 -isystem '/b c'", "NVCC_APPEND_FLAGS": "-lineinfo"})
+    assert tools.variables["NVCC_PREPEND_FLAGS"] == "-O1"
+    assert tools.variables["NVCC_APPEND_FLAGS"] == "-lineinfo -isystem /a -isystem '/b c'"
+    assert tools.key["NVCC_APPEND_FLAGS"] == tools.variables["NVCC_APPEND_FLAGS"]
+    assert tool_variables(tools.variables) == tools.variables
+
+
 def test_what_was_made_once_stays_as_it_is() -> None:
     once = tool_variables({**CONDA_ACTIVATED, "CPATH": "/a", "LANG": "de_DE.UTF-8"})
     assert tool_variables(once) == once

@@ -61,6 +61,7 @@ def test_headers_of_torch_win_over_those_that_the_machine_offers(checked: Projec
         "C_INCLUDE_PATH": str(offered),
         "CPLUS_INCLUDE_PATH": str(offered),
         "CXXFLAGS": f"-I{offered}",
+        "CXX": f"c++ -isystem {offered}",
         "LD_RUN_PATH": "/opt/lib",
         "CMAKE_GENERATOR": "Unix Makefiles",
         "DESTDIR": str(tmp_path / "elsewhere"),

@@ -117,6 +117,8 @@ def test_headers_of_the_toolkit_win_over_those_that_the_machine_offers(
         "CXXFLAGS": f"-I{offered}",
         "CUDAFLAGS": f"-I{offered}",
         "NVCC_APPEND_FLAGS": f"-I {offered}",
+        "NVCC_PREPEND_FLAGS": f"-isystem {offered}",
+        "CXX": f"c++ -isystem {offered}",
         "INCLUDES": f"-I{offered}",
         "PTXAS_FLAGS": "-O0",
         "LD_RUN_PATH": "/opt/lib",

@@ -118,6 +118,41 @@ def test_the_document_follows_its_schema(machine: Machine) -> None:
     assert checks["index"]["found"] == "not asked (--no-network)"
 
 
+def test_variables_in_force_are_named_with_what_follows(machine: Machine) -> None:
+    environ = {
+        "CPATH": "/old/cuda/include",
+        "LDFLAGS": "-Wl,-rpath,/opt/conda/lib -L/opt/conda/lib",
+        "CPPFLAGS": "-DVALUE=9",
+        "PIP_CONSTRAINT": str(machine.root / "constraint.txt"),
+    }
+    (machine.root / "constraint.txt").write_text("nvidia-cuda-nvrtc-cu12==12.8.93\n", encoding="utf-8")
+    checks = machine.document("--no-network", **environ)
+    found = [check["found"] for check in checks.values()]
+    assert any(line.startswith("CPATH reaches no compiler as it is: ") for line in found)
+    assert any(line.startswith("-rpath /opt/conda/lib of LDFLAGS is left out: ") for line in found)
+    assert any(line.startswith("LDFLAGS is honoured: ") for line in found)
+    assert any(line.startswith("CPPFLAGS is not used: ") for line in found)
+    assert "PIP_CONSTRAINT" in checks["constraint-nvidia-cuda-nvrtc-cu12"]["found"]
+    without = machine.doctor("--no-network", project="empty", **environ).stdout
+    assert "CPATH reaches no compiler as it is: " in without.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "fix"),
+    [
+        ("CXXFLAGS", "-stdlib=libc++", "fix: torch and Python modules are linked to libstdc++"),
+        ("CXX", "ccache c++", "fix: install ccache"),
+        ("CMAKE_TOOLCHAIN_FILE", "/a.cmake", "fix: unset it, and name the compiler by CXX"),
+    ],
+)
+def test_a_variable_that_stops_a_build_is_named_with_the_way_out(
+    machine: Machine, variable: str, value: str, fix: str
+) -> None:
+    done = machine.doctor("--no-network", **{variable: value})
+    assert done.returncode == 1, done.output
+    assert fix in " ".join(done.stdout.split())
+
+
 def test_no_compiler_stops_a_build(machine: Machine) -> None:
     (machine.root / "bin/c++").unlink()
     done = machine.doctor("--no-network")

@@ -195,6 +195,9 @@ def test_architectures_of_some_sources_are_checked_too(load: Callable[..., Loade
     decision = decide(load(settings='[tool.gpuwheel.sources."csrc/*.cu"]\narchs = ["7.0"]'))
     assert not decision.accepted
     assert 'sources."csrc/*.cu".archs names 7.0, which cuda 13.0 does not compile for' in decision.reason
+    assert decision.hint == (
+        'take 7.0 out of the list, or set cuda = "12.9", and CUDA_HOME to a toolkit of it: no index has its nvcc'
+    )
 
 
 def test_torch_and_toolkit_of_different_majors(load: Callable[..., LoadedConfig]) -> None:

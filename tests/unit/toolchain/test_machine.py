@@ -86,11 +86,15 @@ def test_a_compiler_with_arguments_becomes_one_program(tmp_path: Path) -> None:
     body = 'echo "$@" > "$(dirname "$0")/called"; echo g++ 12.1; [ "$2" != -dumpmachine ] || echo x86_64-linux-gnu'
     program = _compiler(tmp_path, body)
     cache = Cache(tmp_path / "cache")
-    environ = {"CXX": f"{program} -DNAME='a b'", "PATH": "/bin:/usr/bin"}
+    environ = {"CXX": f"{program} -I/old -DNAME='a b'", "PATH": "/bin:/usr/bin"}
     one = as_one_program(find_host_compiler(environ), cache)
-    assert one.command == (str(program), "-DNAME=a b"), "for keys"
+    assert one.command == (str(program), "-I/old", "-DNAME=a b"), "for keys"
     run(["/bin/sh", one.one_program, "-c", "x y.cpp"])
-    assert (tmp_path / "called").read_text(encoding="utf-8").strip() == "-DNAME=a b -c x y.cpp"
+    assert (tmp_path / "called").read_text(encoding="utf-8").strip() == "-DNAME=a b -c x y.cpp -isystem /old"
+    assert not one.one_program.with_name("gcc").exists(), "no compiler for C is beside it"
+    (tmp_path / "my-cc-12").write_text("", encoding="utf-8")
+    assert as_one_program(one, cache).one_program.with_name("gcc").is_file()
+    (tmp_path / "my-cc-12").unlink()
     assert as_one_program(one, cache) == one
     assert as_one_program(find_host_compiler(environ), cache).script == one.script
     other = as_one_program(find_host_compiler({**environ, "CXX": f"{program} -DNAME=c"}), cache)
