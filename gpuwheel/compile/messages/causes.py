@@ -1,0 +1,112 @@
+"""Known causes of failing builds, from `data/diagnostics.toml`."""
+
+from __future__ import annotations
+
+import functools
+import re
+import string
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gpuwheel._resources import resource
+from gpuwheel.compile.names import demangle, parse_signature
+from gpuwheel.errors import CompileError, ToolchainError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gpuwheel.compile.messages.reading import Message
+
+__all__ = ["Cause", "read_causes"]
+
+_NUMBER = re.compile(r"0x[0-9a-f]+")
+_MOST = 20_000  # characters of a message that are searched
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One row of the table."""
+
+    match: re.Pattern[str]
+    says: str
+    hint: str | None = None
+    line: re.Pattern[str] | None = None
+    requires: re.Pattern[str] | None = None
+    """Has to be in the error's text too."""
+    whole: re.Pattern[str] | None = None
+    """Has to be in what surrounds it."""
+    tools: frozenset[str] = frozenset()
+    builds: frozenset[str] = frozenset()
+    leads: bool = False
+
+    def explain(self, message: Message, line: str, build: str) -> dict[str, str] | None:
+        """The fields of `says` and `hint` for a message that this is the cause of.
+
+        Args:
+            message: an error.
+            line: the user's own line that it comes from, if there is one.
+            build: "group", "embed", "nvcc" or "cmake".
+        """
+        if (self.tools and message.tool not in self.tools) or (self.builds and build not in self.builds):
+            return None
+        # CMake breaks its sentences into lines.
+        text = " ".join((message.text, *message.rest)) if message.tool == "cmake" else message.text
+        searched = ((self.match, text), (self.line, line), (self.requires, text), (self.whole, message.whole))
+        fields: dict[str, str] = {}
+        for pattern, where in searched:
+            found = pattern.search(where[:_MOST]) if pattern is not None else None
+            if pattern is not None and found is None:
+                return None
+            for name, value in (found.groupdict() if found else {}).items():
+                if value is not None:
+                    fields.setdefault(name.rstrip("2"), _readable(name, value))
+        return fields
+
+    def worded(self, fields: Mapping[str, str]) -> tuple[str, str | None]:
+        """What is wrong, and what to do."""
+        return self.says.format_map(fields), self.hint.format_map(fields) if self.hint else None
+
+
+def _readable(name: str, value: str) -> str:
+    if name.startswith("symbol"):
+        return kernel_name(value)
+    return str(int(value, 16)) if _NUMBER.fullmatch(value) else value.strip()
+
+
+def kernel_name(symbol: str) -> str:
+    """A function's name as its author writes it, without parameters where it is a kernel's; else the symbol."""
+    try:
+        return parse_signature(symbol).name
+    except (CompileError, ToolchainError):
+        pass
+    try:
+        return demangle(symbol)
+    except ToolchainError:
+        return symbol
+
+
+@functools.cache
+def read_causes() -> tuple[Cause, ...]:
+    """The table, in its order."""
+    rows: list[dict[str, Any]] = tomllib.loads(resource("data", "diagnostics.toml").read_text(encoding="utf-8"))[
+        "causes"
+    ]
+    return tuple(map(_cause, rows))
+
+
+def _cause(row: dict[str, Any]) -> Cause:
+    patterns = {key: re.compile(row[key]) for key in ("match", "line", "requires", "whole") if key in row}
+    rest = {key: value for key, value in row.items() if key not in {*patterns, "tools", "builds"}}
+    sets = {key: frozenset(row.get(key, ())) for key in ("tools", "builds")}
+    return Cause(**patterns, **sets, **rest)
+
+
+def field_names(text: str) -> set[str]:
+    """The fields that a text of the table has."""
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
