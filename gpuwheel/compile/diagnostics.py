@@ -6,11 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gpuwheel.compile.messages.causes import kernel_name
+from gpuwheel.compile.messages.ending import explain
+from gpuwheel.compile.messages.reading import plain, read_messages
 from gpuwheel.errors import CompileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
+
+    from gpuwheel.compile.messages.where import Place
 
 __all__ = ["CompilerLog", "by_message", "compile_failure", "launch_lines", "read_log"]
 
@@ -22,11 +26,12 @@ _NOISE = re.compile(
 )
 _DIAGNOSTIC = re.compile(r"\S.*?(?:\(\d+\))?: (?:catastrophic )?(?:error|warning|remark)\b|nvrtc: error|\s*ptxas ")
 _LOCATED = re.compile(r"\S[^\n]*\(\d+\): ")
-_MISSING_HEADER = re.compile(r'cannot open source file "([^"]+)"')
-_REFUSED_FLAG = re.compile(r"^nvrtc: error: (.*)$", re.MULTILINE)
-_HOST_HEADERS = ("torch/", "ATen/", "c10/", "pybind11/", "nanobind/", "Python.h")
+_HOST_HEADER = re.compile(
+    r'cannot open source file "(?:torch/|ATen/|c10/|pybind11/|nanobind/|Python\.h)|#error.*gpuwheel: .* host code'
+)
 _HOST_CODE = "not allowed in JIT mode"
 _DEVICE_LAUNCH = "device-side kernel launch could not be processed"
+_READABLE = re.compile(r"'(_Z\w+)'|\b(_Z\w{3,})\b")
 
 # Strings before comments: each alternative must not start inside another.
 _IGNORED = re.compile(
@@ -50,7 +55,7 @@ def read_log(log: str) -> CompilerLog:
     spills: dict[str, int] = {}
     symbol = ""
     messages: list[list[str]] = []
-    for line in log.splitlines():
+    for line in plain(log).splitlines():
         if match := _PROPERTIES.search(line):
             symbol = match[1]
         elif match := _SPILLS.search(line):
@@ -73,64 +78,48 @@ def by_message(logs: Iterable[tuple[str, Sequence[str]]]) -> dict[str, list[str]
     return found
 
 
-def compile_failure(source: Path, shown: str, failed: Mapping[str, Sequence[str]]) -> CompileError:
+def compile_failure(place: Place, failed: Mapping[str, Sequence[str]], targets: int) -> CompileError:
     """The error for a source that does not compile.
 
     Args:
-        source: the file, read again to find host code in it.
-        shown: its name relative to the project.
+        place: where the source is, which is read again to find host code in it.
         failed: target -> the compiler's messages there, file names already the user's.
+        targets: for how many it was compiled.
     """
     found = by_message(failed.items())
     parts = []
     # What is in a file of the project leads; a toolkit header is where a mistake surfaced, not where it is.
-    for message, targets in sorted(found.items(), key=lambda item: item[0].startswith("/")):
-        text = message if _LOCATED.match(message) else f"{shown}: {message.strip()}"
-        everywhere = len(targets) == len(failed)
-        parts.append(text if everywhere else f"{text}\n  (only for {', '.join(targets)})")
-    text = "\n".join(found)
-    problem, hint = _explain(shown, text, launch_lines(source.read_text(encoding="utf-8", errors="replace")))
-    where = f"for {', '.join(failed)}"
-    return CompileError(f"{problem} ({where})", hint=hint, detail="\n".join(parts))
+    ordered = sorted(found.items(), key=lambda item: item[0].startswith("/"))
+    for message, where in ordered:
+        text = message if _LOCATED.match(message) else f"{place.source}: {message.strip()}"
+        parts.append(text if len(where) == len(failed) else f"{text}\n  (only for {', '.join(where)})")
+    problem, hint = _problem(place, [message for message, _ in ordered])
+    if len(failed) < targets:
+        first, *rest = problem.split("\n")
+        problem = "\n".join([f"{first} (only for {', '.join(failed)})", *rest])
+    return CompileError(problem, hint=hint, detail="\n".join(map(_readable, parts)))
 
 
-def _explain(shown: str, text: str, launches: Sequence[int]) -> tuple[str, str | None]:
+def _problem(place: Place, found: Sequence[str]) -> tuple[str, str | None]:
     """What is wrong and what to do, from the compiler's messages and the lines of `<<<`."""
-    missing = _MISSING_HEADER.search(text)
-    host_header = missing is not None and missing[1].startswith(_HOST_HEADERS)
-    if launches and (host_header or _HOST_CODE in text or _DEVICE_LAUNCH in text):
+    text = "\n".join(found)
+    source = (place.root / place.source).read_text(encoding="utf-8", errors="replace")
+    launches = launch_lines(source)
+    if launches and (_HOST_HEADER.search(text) or _HOST_CODE in text or _DEVICE_LAUNCH in text):
         lines = f"line{'s' if len(launches) > 1 else ''} {', '.join(map(str, launches))}"
         return (
-            f"{shown} launches kernels with <<<>>> ({lines}), which is host code in a device source",
+            f"{place.source} launches kernels with <<<>>> ({lines}), which is host code in a device source",
             'launch from a .cpp file through the generated header (NAME.kernels.h), or set mode = "nvcc"',
         )
-    if missing is not None:
-        return _explain_missing(shown, missing[1])
-    if _HOST_CODE in text:
-        return (
-            f"{shown} has functions or variables without __device__",
-            'mark them __device__, or set flags = ["--device-as-default-execution-space"] (CUTLASS headers need it)',
-        )
-    if flag := _REFUSED_FLAG.search(text):
-        return f"{shown} was not compiled: NVRTC refuses an option ({flag[1]})", "correct flags of the kernel group"
-    return f"{shown} does not compile", None
+    errors = [message for message in read_messages("\n".join(found)) if message.is_error]
+    if not errors:
+        return f"{place.source} does not compile", None
+    return explain(errors, place)
 
 
-def _explain_missing(shown: str, header: str) -> tuple[str, str]:
-    if header.startswith(_HOST_HEADERS):
-        return (
-            f"{shown} includes {header}, which device code cannot use",
-            "keep kernels in .cu files free of torch and Python headers, and call them from a .cpp file",
-        )
-    if header.startswith("crt/"):
-        return (
-            f"{shown} needs {header}, which was not fetched: no source of this project is seen to include it",
-            "include the header that needs it (such as <mma.h>) by its name, not by an option or a computed macro",
-        )
-    return (
-        f"{shown} includes {header}, which is not found",
-        "add its folder to include-dirs of the kernel group (<vector>, <string>, <iostream> need a host)",
-    )
+def _readable(text: str) -> str:
+    """Names of kernels as their authors write them."""
+    return _READABLE.sub(lambda match: kernel_name(match[1] or match[2]), text)
 
 
 def launch_lines(text: str) -> list[int]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from gpuwheel.compile.cubin import read_cubin
 from gpuwheel.compile.diagnostics import compile_failure, read_log
+from gpuwheel.compile.messages.where import Place
+from gpuwheel.compile.options import shipped_include_dirs
 from gpuwheel.compile.store import ContentStore, Stored
 from gpuwheel.compile.worker_client import CompileJob, LinkJob, LinkMember, Request, run_worker
 from gpuwheel.errors import CompileError
@@ -124,15 +126,21 @@ class ImageBuild:
             self._store.save_soon(key, stored)
 
     def _failure(self) -> CompileError:
-        """One error for all programs that failed; the first one's hint, everyone's messages."""
+        """One error for all programs that failed: the first one's words, everyone's messages."""
         errors = [
-            compile_failure(program.source, program.shown, _in_order(program, self._failed[program]))
+            compile_failure(self._place(program), _in_order(program, self._failed[program]), len(program.image_keys))
             for program in self._plan.programs
             if program in self._failed
         ]
-        message = "; ".join(error.message for error in errors)
+        first, others = errors[0], len(errors) - 1
+        more = f"\n  (and {others} other source{'s' * (others > 1)} of the group)" if others else ""
         detail = "\n".join(error.detail or "" for error in errors)
-        return CompileError(message, hint=next((error.hint for error in errors if error.hint), None), detail=detail)
+        return CompileError(first.message + more, hint=first.hint, detail=detail)
+
+    def _place(self, program: Program) -> Place:
+        group, compiler = self._plan.group, self._plan.compiler
+        folders = (*group.include_dirs, *shipped_include_dirs(), *compiler.include_dirs)
+        return Place(group.root, "group", source=program.shown, include_dirs=folders)
 
 
 def _in_order(program: Program, failed: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

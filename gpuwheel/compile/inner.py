@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from gpuwheel._environment import launchers
 from gpuwheel._resources import resource
 from gpuwheel.compile.inner_errors import inner_error
-from gpuwheel.errors import CompileError
+from gpuwheel.compile.messages import Place, build_failure, teed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -177,19 +177,34 @@ def _replace_environment(environ: Mapping[str, str]) -> None:
     os.environ.update(environ)
 
 
-def _call(inside: Inside, hook: Callable[[], Result], doing: str) -> Result:
-    """Turn the exit of a hook (it prints what went wrong first), and what it raises, into an error of ours."""
-    try:
-        with _inside(inside):
+def _call(
+    inside: Inside, hook: Callable[[], Result], doing: str, settings: ConfigSettings | None = None
+) -> Result:
+    """Turn the exit of a hook (it prints what went wrong first), and what it raises, into an error of ours.
+
+    `settings`: of a build that runs compilers, whose messages are read.
+    """
+    with _inside(inside), teed() as said:
+        try:
             return hook()
-    except SystemExit as stop:
-        msg = f"scikit-build-core {doing} failed (exit status {stop.code}): the messages above say why"
-        raise CompileError(msg, hint="-C logging.level=INFO shows every command") from stop
-    except Exception as error:
-        ours = inner_error(error, _REQUIRED, inside.environ.get("PATH"))
-        if ours is None:
-            raise
-        raise ours from error
+        except SystemExit as stop:
+            doing = f"scikit-build-core {doing} failed (exit status {stop.code})"
+            failed = stop
+        except Exception as error:
+            ours = inner_error(error, _REQUIRED, inside.environ.get("PATH"))
+            if ours is None:
+                raise
+            raise ours from error
+    raise build_failure(said.text, _place(inside.root, settings or {}), doing) from failed
+
+
+def _place(root: Path, settings: ConfigSettings) -> Place:
+    folder = Path(str(settings["build-dir"])) if "build-dir" in settings else None
+    by = {"cmake": "cmake.define.GPUWHEEL_SETUP", "nvcc": "cmake.define.CMAKE_CUDA_COMPILER"}
+    build = next((name for name, key in by.items() if key in settings), "embed")
+    headers = sorted((folder.parent / "kernels").glob("*.kernels.h")) if folder else []
+    groups = tuple(header.name.removesuffix(".kernels.h") for header in headers)
+    return Place(root, build, root / folder if folder else None, groups=groups)
 
 
 def build_wheel(inside: Inside, out: Path, settings: ConfigSettings, *, editable: bool) -> Path:
@@ -201,7 +216,7 @@ def build_wheel(inside: Inside, out: Path, settings: ConfigSettings, *, editable
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
     hook = hooks.build_editable if editable else hooks.build_wheel
-    return out / _call(inside, lambda: hook(str(out.absolute()), dict(settings)), "build")
+    return out / _call(inside, lambda: hook(str(out.absolute()), dict(settings)), "build", settings)
 
 
 def build_sdist(inside: Inside, out: Path, inner: Mapping[str, str | list[str]]) -> Path:

@@ -101,10 +101,11 @@ def read_causes() -> tuple[Cause, ...]:
 
 
 def _cause(row: dict[str, Any]) -> Cause:
-    patterns = {key: re.compile(row[key]) for key in ("match", "line", "requires", "whole") if key in row}
-    rest = {key: value for key, value in row.items() if key not in {*patterns, "tools", "builds"}}
-    sets = {key: frozenset(row.get(key, ())) for key in ("tools", "builds")}
-    return Cause(**patterns, **sets, **rest)
+    patterns = {"match", "line", "requires", "whole"}
+    values: dict[str, Any] = {key: re.compile(value) if key in patterns else value for key, value in row.items()}
+    for key in ("tools", "builds"):
+        values[key] = frozenset(row.get(key, ()))
+    return Cause(**values)
 
 
 def field_names(text: str) -> set[str]:

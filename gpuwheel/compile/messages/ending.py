@@ -44,7 +44,9 @@ def explain(errors: Sequence[Message], place: Place) -> tuple[str, str | None]:
     position = position_of(error, place)
     says, hint = _own_words(error, place), None
     if cause is not None:
-        says, hint = cause.worded({"source": position.file if position else "", **fields})
+        says, hint = cause.worded(
+            {"source": position.file if position else "", "groups": ", ".join(place.groups) or "none", **fields}
+        )
         kernel = _KERNEL.match(says)
         if position is not None and position.line == 0 and kernel is not None:
             position = Position(position.file, kernel_line(position.file, kernel["kernel"], place))

@@ -73,11 +73,10 @@ def explain_launch(errors: Sequence[Message], place: Place) -> Launch | None:
     if "number of kernel arguments" in first.text:
         says = f"kernel {kernel} takes {len(parameters)} arguments (found {len(arguments)}: {', '.join(arguments)})"
         return Launch(position, says, declaration, "pass one argument for each parameter, in their order")
-    wrong = list(dict.fromkeys(_wrong(error) for error in launches if position_of(error, place) == position))
-    wrong = [entry for entry in wrong if entry is not None]
-    if not wrong:
+    same = [entry for error in launches if position_of(error, place) == position and (entry := _wrong(error))]
+    if not same:
         return None
-    by_index = {entry[0]: entry for entry in reversed(wrong)}  # the first element type's
+    by_index = {entry[0]: entry for entry in reversed(same)}  # the first element type's
     says = "; ".join(_says(*by_index[index]) for index in sorted(by_index))
     _, parameter, argument = by_index[min(by_index)]
     return Launch(position, f"kernel {kernel}: {says}", declaration, _hint(parameter, argument))
@@ -98,8 +97,10 @@ def _not_compiled(position: Position, kernel: str, errors: Sequence[Message]) ->
     named = dict.fromkeys(short(match["type"] or match["type2"] or "") for match in types)
     found = ", ".join(name for name in named if name and "lambda" not in name)
     says = f"kernel {kernel} is not in the image" + (f" for {found}" if found else "")
-    inner = kernel.rpartition("::")[2] if "<" not in kernel else kernel.partition("<")[0].rpartition("::")[2] + "<...>"
-    return Launch(position, says, "", f"add GPUWHEEL_INSTANTIATE({inner}); for it to the .cu file of the kernel")
+    base, opening, arguments = kernel.partition("<")
+    arguments = re.sub(r"\bT\b", found, arguments) if found and "," not in found else "...>"
+    wanted = f"{base.rpartition('::')[2]}<{arguments}" if opening else base.rpartition("::")[2]
+    return Launch(position, says, "", f"add GPUWHEEL_INSTANTIATE({wanted}); to the .cu file of the kernel")
 
 
 def _types(error: Message) -> tuple[list[str], list[str]]:
@@ -144,7 +145,10 @@ def _bare(type_: str) -> str:
 
 
 def _says(index: int, parameter: str, argument: str) -> str:
-    found = f"(found {argument.rstrip('&').strip()}, expected {parameter})"
+    argument = argument.rstrip("&").strip()
+    if "*" not in argument:
+        argument = argument.removeprefix("const ")
+    found = f"(found {argument}, expected {parameter})"
     if "*" in parameter and _bare(parameter) == _bare(argument):
         return f"argument {index + 1} points to const {found}"
     if "*" not in parameter + argument and "::" not in parameter + argument:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["Message", "Position", "Tool", "plain", "read_messages"]
 
-Tool: TypeAlias = Literal["host", "device", "assembler", "driver", "link", "cmake", "ninja"]
+Tool: TypeAlias = str
+"""A compiler of C++ ("host") or device code ("device"), "assembler" (ptxas), "driver", "link", "cmake" or "ninja"."""
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _KIND = r"(?P<kind>(?:fatal |catastrophic |internal )?(?:[Ee]rror|[Ww]arning|fatal)|note|remark)"

@@ -38,6 +38,8 @@ class Place:
     """The one source that was compiled, relative to the project, if it was one."""
     include_dirs: tuple[Path, ...] = ()
     """Where headers were searched."""
+    groups: tuple[str, ...] = ()
+    """The project's kernel groups that are compiled."""
 
     def own(self, file: str) -> str | None:
         """A file's name relative to the project, if it is the user's."""
@@ -83,11 +85,8 @@ def position_of(message: Message, place: Place) -> Position | None:
     source = place.source or _compiled(message.command, place)
     if not source:
         return None
-    if message.position is not None:
-        line = include_line(source, message.position.file, place)
-        if line:
-            return Position(source, line)
-    return Position(source, 0)
+    include = include_line(source, message.position.file, place) if message.position else None
+    return include or Position(source, 0)
 
 
 def _compiled(command: str, place: Place) -> str:
@@ -99,21 +98,29 @@ def _compiled(command: str, place: Place) -> str:
     return ""
 
 
-def include_line(source: str, header: str, place: Place) -> int:
-    """The line of `source` by whose include `header` is read, or 0."""
+def include_line(source: str, header: str, place: Place) -> Position | None:
+    """The include by which `source` comes to read `header`: of those on the way, the user's that is nearest to it."""
     target = os.path.realpath(place.root / header)
     start = place.root / source
-    seen: set[Path] = {start}
-    for line, first in _included(start, place):
-        waiting = [first]
-        while waiting and len(seen) < _MOST_FILES:
-            path = waiting.pop()
-            if os.path.realpath(path) == target:
-                return line
-            if path not in seen:
-                seen.add(path)
-                waiting += [found for _, found in _included(path, place)]
-    return 0
+    reached: dict[Path, tuple[Path, int] | None] = {start: None}
+    waiting = [start]
+    while waiting and len(reached) < _MOST_FILES:
+        path = waiting.pop(0)
+        if os.path.realpath(path) == target:
+            break
+        for line, found in _included(path, place):
+            if found not in reached:
+                reached[found] = (path, line)
+                waiting.append(found)
+    else:
+        return None
+    step = reached[path]
+    while step is not None:
+        own = place.own(str(step[0]))
+        if own is not None:
+            return Position(own, step[1])
+        step = reached[step[0]]
+    return None
 
 
 def _included(path: Path, place: Place) -> Iterator[tuple[int, Path]]:

@@ -1,6 +1,10 @@
 // For device code (.cu files) only. Compiles under NVRTC and under nvcc.
 #pragma once
 
+#if !defined(__CUDACC__)
+#error gpuwheel: <gpuwheel/device.h> is for .cu files; host code includes <gpuwheel/torch.h>, and both include <gpuwheel/dtype.h>
+#endif
+
 #include <gpuwheel/dtype.h>
 
 #include <cstdint>

@@ -2,6 +2,10 @@
 // CUDA library at link time. Authors include <gpuwheel/launch.h>; this file is its lower half.
 #pragma once
 
+#if defined(__CUDACC_RTC__)
+#error gpuwheel: <gpuwheel/launch.h> is for host code; the .cu files of a kernel group include <gpuwheel/device.h>
+#endif
+
 #include <dlfcn.h>
 #include <time.h>
 #include <unistd.h>

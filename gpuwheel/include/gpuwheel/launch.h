@@ -2,6 +2,10 @@
 // threads. The generated NAME.kernels.h declares one Library and one typed Kernel per kernel.
 #pragma once
 
+#if defined(__CUDACC_RTC__)
+#error gpuwheel: <gpuwheel/launch.h> is for host code; the .cu files of a kernel group include <gpuwheel/device.h>
+#endif
+
 #include <gpuwheel/driver.h>
 
 #include <cstddef>

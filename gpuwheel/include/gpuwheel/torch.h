@@ -2,6 +2,10 @@
 // alignment, argument checks. One binary serves CPU and CUDA builds of torch 2.10 and newer.
 #pragma once
 
+#if defined(__CUDACC_RTC__)
+#error gpuwheel: <gpuwheel/torch.h> is for host code; the .cu files of a kernel group include <gpuwheel/device.h>
+#endif
+
 #include <gpuwheel/dtype.h>
 #include <gpuwheel/launch.h>
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel.errors import CompileError
+from gpuwheel.model.archs import Arch
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -31,19 +32,20 @@ def test_the_users_file_and_line_come_first_and_once(project: Project) -> None:
     assert error.detail is not None
     assert error.detail.startswith('k/sub/part.h(1): error: identifier "other" is undefined')
     assert error.detail.count('k/bad.cu(3): error: identifier "missing" is undefined') == 1
-    assert error.message == "k/bad.cu does not compile (for sm_75, sm_100, compute_100)"
+    assert error.message == 'k/sub/part.h:1: identifier "other" is undefined\n  __device__ int f() { return other; }'
 
 
 def test_an_error_on_some_architectures_names_them(project: Project) -> None:
     project.write(bad_cu="__global__ void k(int* p) {\n#if __CUDA_ARCH__ < 800\n  p[0] = missing;\n#endif\n}\n" + GOOD)
     error = _failure(project)
-    assert error.message == "bad.cu does not compile (for sm_75)"
+    assert error.message == 'bad.cu:3: identifier "missing" is undefined (only for sm_75)\n  p[0] = missing;'
 
 
 def test_every_bad_source_is_reported(project: Project) -> None:
     project.write(a_cu="__global__ void a() { x; }\n", b_cu=GOOD, c_cu="__global__ void c() { y; }\n")
     error = _failure(project)
-    assert error.message.startswith("a.cu does not compile (for sm_75, sm_100, compute_100); c.cu does not compile")
+    assert error.message.startswith('a.cu:1: identifier "x" is undefined\n')
+    assert error.message.endswith("\n  (and 1 other source of the group)")
     assert error.detail is not None
     assert 'a.cu(1): error: identifier "x"' in error.detail
     assert 'c.cu(1): error: identifier "y"' in error.detail
@@ -82,15 +84,15 @@ def test_a_guarded_host_launch_is_fine(project: Project) -> None:
     [
         (
             "#include <torch/extension.h>\n" + GOOD,
-            "k.cu includes torch/extension.h, which device code cannot use",
+            "k.cu:1: torch/extension.h is for host code, and device code cannot use it",
             ".cpp",
         ),
-        ("#include <Python.h>\n" + GOOD, "k.cu includes Python.h, which device code cannot use", ".cpp"),
-        ("#include <mma.h>\n" + GOOD, "k.cu needs crt/mma.h, which was not fetched", "by its name"),
-        ("#include <vector>\n" + GOOD, "k.cu includes vector, which is not found", "include-dirs"),
+        ("#include <Python.h>\n" + GOOD, "k.cu:1: Python.h is for host code", ".cpp"),
+        ("#include <mma.h>\n" + GOOD, "k.cu:1: crt/mma.h was not fetched", "by its name"),
+        ("#include <vector>\n" + GOOD, "k.cu:1: <vector> needs a host", "cuda/std"),
         (
             "inline int host() { return 1; }\n" + GOOD,
-            "k.cu has functions or variables without __device__",
+            "k.cu:1: a function or variable has no __device__",
             "--device-as-default",
         ),
         (
@@ -110,12 +112,84 @@ def test_known_mistakes(project: Project, source: str, message: str, hint: str) 
     assert hint in error.hint
 
 
+TEMPLATE = """#include <gpuwheel/device.h>
+namespace tiny {
+template <typename T> __global__ void scale(T* out, const T* x, int n) { out[n] = BODY; }
+GPUWHEEL_INSTANTIATE(scale<float>);
+GPUWHEEL_INSTANTIATE(scale<gpuwheel::half>);
+}  // namespace tiny
+"""
+INSTANTIATE = "\nGPUWHEEL_INSTANTIATE(g<float>);\n"
+EIGHTY_KB = "template <typename T> __global__ void big(T* p) {\n  __shared__ T all[20480]; all[threadIdx.x] = p[0];\n"
+EIGHTY_KB += "  __syncthreads(); p[1] = all[threadIdx.x ^ 1];\n}\ntemplate __global__ void big<float>(float*);\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "hint"),
+    [
+        ("#include <cub/cub.cuh>\n" + GOOD, "k.cu:1: <cub/cub.cuh> launches kernels", "cub/block/"),
+        ("#include <curand_kernel.h>\n" + GOOD, "k.cu:1: curand_kernel.h is of cuRAND", 'libraries = ["curand"]'),
+        ("#include <gpuwheel/torch.h>\n" + GOOD, "k.cu:1: <gpuwheel/torch.h> is for host code", ""),
+        ('#include "part.h"\n' + GOOD, "part.h:2: <gpuwheel/launch.h> is for host code", ""),
+        ("#include <string>\n" + GOOD, "k.cu:1: <string> needs a host", "cuda/std"),
+        ('#include "nope.h"\n' + GOOD, "k.cu:1: nope.h is not found", "include-dirs of the kernel group"),
+        (
+            "template <typename T> __global__ void g(T* p) {}" + INSTANTIATE,
+            "k.cu:2: GPUWHEEL_INSTANTIATE is not known here",
+            "#include <gpuwheel/device.h>",
+        ),
+        ("GPUWHEEL_HOST_DEVICE int f();\n" + GOOD, "k.cu:1: GPUWHEEL_HOST_DEVICE is not known", "gpuwheel/dtype.h"),
+        (
+            "#include <gpuwheel/dtype.h>\nGPUWHEEL_HOST_DEVICE inline bool f(int x) { return x; }\n" + GOOD,
+            "k.cu:2: GPUWHEEL_HOST_DEVICE says inline already",
+            "leave inline away",
+        ),
+        (
+            "#include <gpuwheel/device.h>\ntemplate <typename T> __device__ void g(T* p) {}" + INSTANTIATE,
+            "k.cu:3: g is not a kernel: its definition does not say __global__",
+            "__global__ before the return type",
+        ),
+        (
+            "#include <gpuwheel/device.h>\ntemplate <typename T> void g(T* p) {}" + INSTANTIATE,
+            "k.cu:3: g is not a kernel: its definition does not say __global__",
+            "__global__ before the return type",
+        ),
+        (TEMPLATE.replace("BODY", "std::max(x[0], x[1])"), "k.cu:3: std::max is not declared", "<algorithm>"),
+        (TEMPLATE.replace("BODY", "x[0] * 1.0f"), "k.cu:3: * of a 16-bit float and another", "static_cast<float>"),
+        (EIGHTY_KB, "k.cu:1: kernel big<float> has 81920 bytes of static shared memory (49152 at most)", "extern"),
+        (
+            "__device__ float f(float);\n__global__ void k(float* p) { *p = f(*p); }\n",
+            "k.cu: f is declared, and not defined",
+            "header",
+        ),
+        (
+            '__global__ void k(int* p) { asm volatile("wgmma.fence.sync.aligned;"); }\n',
+            "k.cu: wgmma.fence is not of sm_90: only sm_90a has it",
+            'archs = ["9.0a"]',
+        ),
+        (
+            '#include "part.h"\n__device__ void f() { bad(1, 2); }\n' + GOOD,
+            "part.h:2: expected a",
+            "",
+        ),
+    ],
+)
+def test_what_authors_often_do_has_its_own_words(project: Project, source: str, message: str, hint: str) -> None:
+    project.write(k_cu=source, part_h="// a header\n#include <gpuwheel/launch.h>\n")
+    if "bad(" in source:
+        project.write(part_h="// a header\nstruct Part { int x }\nstruct Other {};\n")
+    error = _failure(project, cubin_archs=(Arch(9, 0),), ptx_archs=())
+    assert error.message.startswith(message), error.render()
+    assert hint in (error.hint or "")
+    assert "\0" not in error.render()
+    assert "_Z" not in error.message
+    assert len(error.message.splitlines()) <= 3
+
+
 def test_a_refused_flag_is_shown(project: Project) -> None:
     project.write(k_cu=GOOD)
     error = _failure(project, flags=("--bogus",))
-    assert error.message.startswith(
-        "k.cu was not compiled: NVRTC refuses an option (unrecognized option --bogus found)"
-    )
+    assert error.message == "k.cu: NVRTC refuses an option (unrecognized option --bogus found)"
 
 
 def test_one_kernel_in_two_sources(project: Project) -> None:

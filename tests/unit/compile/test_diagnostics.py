@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel.compile.diagnostics import compile_failure, launch_lines, read_log
+from gpuwheel.compile.messages import Place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,15 +62,17 @@ def test_a_message_is_shown_once_and_what_is_in_the_project_leads(tmp_path: Path
     source = tmp_path / "k.cu"
     source.write_text("__global__ void k() {}\n", encoding="utf-8")
     toolkit, own = "/toolkit/cub.h(9): error: no", "k.cu(1): error: bad"
-    error = compile_failure(source, "k.cu", {"sm_75": [toolkit, own], "sm_80": [own]})
+    place, failed = Place(tmp_path, "group", source="k.cu"), {"sm_75": [toolkit, own], "sm_80": [own]}
+    error = compile_failure(place, failed, 2)
     assert error.detail == "k.cu(1): error: bad\n/toolkit/cub.h(9): error: no\n  (only for sm_75)"
-    assert error.message == "k.cu does not compile (for sm_75, sm_80)"
+    assert error.message == "k.cu:1: bad\n  __global__ void k() {}"
+    assert compile_failure(place, failed, 3).message.startswith("k.cu:1: bad (only for sm_75, sm_80)\n")
 
 
 def test_a_toolkit_header_that_was_not_seen_to_be_needed(tmp_path: Path) -> None:
     source = tmp_path / "k.cu"
     source.write_text("__global__ void k() {}\n", encoding="utf-8")
     log = '/toolkit/mma.h(55): catastrophic error: cannot open source file "crt/mma.h"'
-    error = compile_failure(source, "k.cu", {"sm_80": [log]})
-    assert error.message.startswith("k.cu needs crt/mma.h, which was not fetched")
+    error = compile_failure(Place(tmp_path, "group", source="k.cu"), {"sm_80": [log]}, 1)
+    assert error.message.startswith("k.cu: crt/mma.h was not fetched")
     assert "<mma.h>" in str(error.hint)
