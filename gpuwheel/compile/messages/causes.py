@@ -56,7 +56,9 @@ class Cause:
         if (self.tools and message.tool not in self.tools) or (self.builds and build not in self.builds):
             return None
         # CMake breaks its sentences into lines.
-        text = " ".join((message.text, *message.rest)) if message.tool == "cmake" else message.text
+        text = message.text
+        if message.tool == "cmake":
+            text = " ".join(" ".join((text, *message.rest)).split())
         searched = ((self.match, text), (self.line, line), (self.requires, text), (self.whole, message.whole))
         fields: dict[str, str] = {}
         for pattern, where in searched:

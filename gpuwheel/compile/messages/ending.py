@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gpuwheel.compile.messages.causes import Cause
     from gpuwheel.compile.messages.reading import Message
 
-__all__ = ["Place", "build_failure", "explain"]
+__all__ = ["Place", "build_failure", "explain", "known_cause"]
 
 _MOST_TEXT, _MOST_LINE = 400, 160  # characters
 _KERNEL = re.compile(r"kernel (?P<kernel>\S+(?:<[^>]*>)?)")
@@ -40,7 +40,7 @@ def explain(errors: Sequence[Message], place: Place) -> tuple[str, str | None]:
         return "\n".join(
             filter(None, (f"{_shown(launch.position)} {launch.says}", _indented(launch.declaration)))
         ), launch.hint
-    error, cause, fields = _known(errors, place)
+    error, cause, fields = known_cause(errors, place)
     position = position_of(error, place)
     says, hint = _own_words(error, place), None
     if cause is not None:
@@ -56,7 +56,7 @@ def explain(errors: Sequence[Message], place: Place) -> tuple[str, str | None]:
     return "\n".join(lines), hint
 
 
-def _known(errors: Sequence[Message], place: Place) -> tuple[Message, Cause | None, dict[str, str]]:
+def known_cause(errors: Sequence[Message], place: Place) -> tuple[Message, Cause | None, dict[str, str]]:
     """The error to show, and its cause if it is known."""
     for cause in read_causes():
         for error in errors if cause.leads else errors[:1]:
