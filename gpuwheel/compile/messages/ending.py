@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Place", "build_failure", "explain", "known_cause"]
 
 _MOST_TEXT, _MOST_LINE = 400, 160  # characters
+_MOST_ERRORS = 50  # that are looked at: the first one is the cause, or one of its first consequences tells
 _KERNEL = re.compile(r"kernel (?P<kernel>\S+(?:<[^>]*>)?)")
 _SHOW_ALL = "-C logging.level=INFO shows every command"
 
@@ -57,11 +58,12 @@ def explain(errors: Sequence[Message], place: Place) -> tuple[str, str | None]:
 
 
 def known_cause(errors: Sequence[Message], place: Place) -> tuple[Message, Cause | None, dict[str, str]]:
-    """The error to show, and its cause if it is known."""
+    """The error to show, and its cause with the fields of its words, if it is known."""
+    positions = [(error, position_of(error, place)) for error in errors[:_MOST_ERRORS]]
+    lines = [(error, place.line(position) if position else "") for error, position in positions]
     for cause in read_causes():
-        for error in errors if cause.leads else errors[:1]:
-            position = position_of(error, place)
-            fields = cause.explain(error, place.line(position) if position else "", place.build)
+        for error, line in lines if cause.leads else lines[:1]:
+            fields = cause.explain(error, line, place.build)
             if fields is not None:
                 return error, cause, fields
     return errors[0], None, {}

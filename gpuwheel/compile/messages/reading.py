@@ -53,6 +53,7 @@ _CONSEQUENCES = re.compile(
 _PROGRESS = re.compile(r"\[\d+/\d+\] |FAILED: |\*\*\* |-- ")
 _MOST_LINES = 200  # of one message that are looked at
 _MOST_MESSAGES = 2000
+_MOST_START = 1000  # characters of a line, in which a message has begun
 
 
 @dataclass(frozen=True)
@@ -116,13 +117,14 @@ def read_messages(output: str) -> list[Message]:
     ahead: list[str] = []
     command, failed = "", False
     for line in plain(output).splitlines():
+        start = line[:_MOST_START]
         if failed:  # Ninja shows the command after it
             command, failed = line, False
-        elif _PROGRESS.match(line):
-            failed, ahead = line.startswith("FAILED: "), []
-        elif _AHEAD.match(line):
+        elif _PROGRESS.match(start):
+            failed, ahead = start.startswith("FAILED: "), []
+        elif _AHEAD.match(start):
             ahead.append(line)
-        elif (message := _read(line)) is None or message.kind in {"note", "remark"}:
+        elif (message := _read(start)) is None or message.kind in {"note", "remark"}:
             if found and len(found[-1].rest) < _MOST_LINES:
                 found[-1].rest += [*ahead, line]  # what comes before a note belongs to it
             ahead = []

@@ -66,6 +66,40 @@ def test_a_wrong_argument_of_a_launch_does_not_compile(project: Project, tmp_pat
     assert "narrowed" in refused(project, tmp_path)
 
 
+def last_words(output: str) -> list[str]:
+    """What a build ends with: the error, its lines, and the hint."""
+    lines = output.splitlines()
+    return lines[max(number for number, line in enumerate(lines) if line.startswith("error: ")) :]
+
+
+def test_a_launch_that_does_not_fit_ends_with_its_argument_once_for_all_dtypes(
+    project: Project, tmp_path: Path
+) -> None:
+    dtypes = "".join(f"GPUWHEEL_INSTANTIATE(scale<{it}>);\n" for it in ("float", "gpuwheel::half"))
+    project.replace("csrc/scale.cu", "GPUWHEEL_INSTANTIATE(scale<float>);", dtypes)
+    project.replace("csrc/scale.h", "x * factor", "static_cast<float>(x) * factor")
+    old = "  tiny::scale<float>.launch(config, out.mutable_data_ptr<float>(), x.const_data_ptr<float>(), n,\n"
+    old += "                            static_cast<float>(factor));\n"
+    new = "  const auto go = [&](auto zero) {\n    using T = decltype(zero);\n"
+    new += "    tiny::scale<T>.launch(config, out.mutable_data_ptr<T>(), x.const_data_ptr<T>(), n, factor);\n  };\n"
+    project.replace("csrc/ops.cpp", old, new + "  go(0.f);\n  go(gpuwheel::half(0.f));\n")
+    output = refused(project, tmp_path)
+    assert last_words(output) == [
+        "error: csrc/ops.cpp:25: kernel tiny::scale<T>: argument 4 would be narrowed (found double, expected float)",
+        "  scale(T* out, const T* x, int64_t n, float factor)",
+        "hint: convert it where that is meant: static_cast<float>(...)",
+    ]
+    assert "CheckArgument<3, float, " in output, "the compiler's own words stand above"
+
+
+def test_a_header_of_a_group_that_the_extension_does_not_list(project: Project, tmp_path: Path) -> None:
+    project.replace("csrc/ops.cpp", '#include "tiny.kernels.h"', '#include "tinny.kernels.h"')
+    error, line, hint = last_words(refused(project, tmp_path))
+    assert error == "error: csrc/ops.cpp:3: tinny.kernels.h is not there: the extension has no kernel group tinny"
+    assert line == '  #include "tinny.kernels.h"'
+    assert hint.endswith("(compiled: tiny)")
+
+
 def test_an_unstable_header_is_refused(project: Project, tmp_path: Path) -> None:
     project.replace("csrc/ops.cpp", '#include "scale.h"', '#include <ATen/ATen.h>\n#include "scale.h"')
     assert "ATen/ATen.h" in refused(project, tmp_path)
