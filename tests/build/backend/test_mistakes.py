@@ -40,7 +40,8 @@ def test_a_kernel_that_does_not_compile_is_shown_with_its_own_file_and_line(proj
     first = next(line for line in output.splitlines() if "error" in line)
     assert first.startswith("csrc/scale.cu(8)")
     assert '"count" is undefined' in first
-    assert output.count('"count" is undefined') == 1, "said once for all architectures"
+    assert output.count('error: identifier "count" is undefined') == 1, "said once for all architectures"
+    assert 'error: csrc/scale.cu:8: identifier "count" is undefined' in output, "and at the end"
 
     project.replace("csrc/scale.cu", "if (i < count)", "if (i < n)")
     assert project.wheel(tmp_path / "mended")
