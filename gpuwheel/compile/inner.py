@@ -177,9 +177,7 @@ def _replace_environment(environ: Mapping[str, str]) -> None:
     os.environ.update(environ)
 
 
-def _call(
-    inside: Inside, hook: Callable[[], Result], doing: str, settings: ConfigSettings | None = None
-) -> Result:
+def _call(inside: Inside, hook: Callable[[], Result], doing: str, settings: ConfigSettings | None = None) -> Result:
     """Turn the exit of a hook (it prints what went wrong first), and what it raises, into an error of ours.
 
     `settings`: of a build that runs compilers, whose messages are read.
