@@ -103,7 +103,7 @@ def include_line(source: str, header: str, place: Place) -> Position | None:
     target = os.path.realpath(place.root / header)
     start = place.root / source
     reached: dict[Path, tuple[Path, int] | None] = {start: None}
-    waiting = [start]
+    waiting, path = [start], start
     while waiting and len(reached) < _MOST_FILES:
         path = waiting.pop(0)
         if os.path.realpath(path) == target:
