@@ -58,7 +58,7 @@ _NEEDED_WHY: tuple[tuple[str, str, str], ...] = (
     (
         r"libcuda\.so.*",
         "it comes with the NVIDIA driver: on a machine without one the library would not load at all",
-        "look the driver's functions up at run time (gpuwheel/launch.h does) and drop -lcuda",
+        "drop -lcuda; libraries = [\"cuda\"] of mode 'nvcc' and gpuwheel/launch.h look the functions up at run time",
     ),
     (
         r"libcudart\.so.*",
@@ -186,7 +186,7 @@ def _check_symbols(elf: ElfFile, name: str, floor: MinorVersion, tables: Tables,
             *("cuda-symbol", name),
             f"imports symbols of CUDA ({shown(cuda)}, expected none)",
             "on a machine without an NVIDIA driver, or with another CUDA major, the library would not load",
-            "launch through gpuwheel/launch.h, which looks the driver up at run time",
+            "launch through gpuwheel/launch.h, or link what has them by `libraries` of mode 'nvcc': cuda, cudart, cublas",
         )
     unresolved = [symbol for symbol in groups[Provider.NOBODY] if not symbol.weak and not _of_torch(symbol, elf)]
     known = {name for name in system_libraries(tables, elf.machine) if name.startswith(_WITH_VERSIONS)} | {_TORCH}

@@ -14,11 +14,11 @@ endfunction()
 # gpuwheel_nvcc_library(TARGET
 #   FILE name.so  DESTINATION folder  STD 17  RUNTIME Static|Shared  [RDC]  [SEPARATE  RUNTIME_LIBRARIES path]
 #   CUDA_SOURCES ... CXX_SOURCES ... INCLUDES ... SYSTEM_INCLUDES ... DEFINITIONS ... FLAGS ... NVCC_FLAGS ...
-#   NVCC_HOST ...  LINK_FLAGS ... (before the objects)  LINK_WORDS ... (after them)  LINK_INPUTS file ...  LINK_ARCHS ... NEEDED stub.so ... RPATH dir ... VERSION_SCRIPT file  PREFIX_MAP from=to ...)
+#   NVCC_HOST ...  LINK_FLAGS ... (before the objects)  LINK_WORDS ... (after them)  LINK_INPUTS file ...  DRIVER source.cpp  LINK_ARCHS ... NEEDED stub.so ... RPATH dir ... VERSION_SCRIPT file  PREFIX_MAP from=to ...)
 # SEPARATE: sources may be objects (*.o) that were compiled before. Every other one is a target of its own, so that objects
 # are linked in the order of sources whichever of them are new. CMake brings the CUDA runtime only where it compiles itself.
 function(gpuwheel_nvcc_library target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "RDC;SEPARATE" "FILE;DESTINATION;STD;RUNTIME;VERSION_SCRIPT"
+  cmake_parse_arguments(PARSE_ARGV 1 arg "RDC;SEPARATE" "FILE;DESTINATION;STD;RUNTIME;VERSION_SCRIPT;DRIVER"
     "CUDA_SOURCES;CXX_SOURCES;INCLUDES;SYSTEM_INCLUDES;DEFINITIONS;FLAGS;NVCC_FLAGS;NVCC_HOST;LINK_FLAGS;LINK_WORDS;LINK_INPUTS;LINK_ARCHS;NEEDED;RUNTIME_LIBRARIES;RPATH;PREFIX_MAP")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "gpuwheel_nvcc_library: unknown arguments ${arg_UNPARSED_ARGUMENTS}")
@@ -30,7 +30,7 @@ function(gpuwheel_nvcc_library target)
     _gpuwheel_separate(objects compiling ${target} ${objects})
     set(arg_RUNTIME None)
   endif()
-  add_library(${target} MODULE ${objects})
+  add_library(${target} MODULE ${objects} ${arg_DRIVER})
   set_target_properties(${target} ${compiling} PROPERTIES
     PREFIX "" OUTPUT_NAME "${arg_FILE}" SUFFIX ""
     CXX_STANDARD ${arg_STD} CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF CXX_SCAN_FOR_MODULES OFF
@@ -82,8 +82,10 @@ function(gpuwheel_nvcc_library target)
   endif()
   if(arg_CUDA_SOURCES AND arg_SEPARATE)
     target_link_libraries(${target} PRIVATE ${arg_RUNTIME_LIBRARIES} -lrt -lpthread)
+    set(arg_RUNTIME_LIBRARIES "")
   endif()
-  target_link_libraries(${target} PRIVATE -Wl,--as-needed ${CMAKE_DL_LIBS})
+  # C++ alone may call the runtime, too.
+  target_link_libraries(${target} PRIVATE -Wl,--as-needed ${arg_RUNTIME_LIBRARIES} ${CMAKE_DL_LIBS})
   install(TARGETS ${target} LIBRARY DESTINATION "${arg_DESTINATION}")
 endfunction()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._resources import resource
 from gpuwheel.compile.cmake_text import install_manifests, keyword, languages, quoted
+from gpuwheel.compile.driver_calls import DRIVER, driver_words
 from gpuwheel.compile.files import write_if_changed
 from gpuwheel.compile.host import link_arguments, link_inputs_named, linked_first, target_version
 from gpuwheel.compile.words import (
@@ -160,7 +161,7 @@ def write_scripts(project: NvccProject, folder: Path) -> list[Path]:
         write_if_changed(folder / name, text.encode())
     for library in project.libraries:
         host, *nvcc = _library_words(library, project, folder)
-        write_words((host.flags, host.for_nvcc, *nvcc), folder)
+        write_words((host.flags, host.for_nvcc, *nvcc, *_driver(library, project)), folder)
         write_link_words(link_words(library.link_flags, project.root), folder)
     return [_script(index, folder) for index in range(len(project.libraries))]
 
@@ -170,6 +171,11 @@ def script_texts(project: NvccProject) -> dict[str, str]:
     weak = "".join(f"#pragma weak {name}\n" for name in sorted(project.weak_symbols))
     scripts = {_script(index, Path()).name: _version_script(library) for index, library in enumerate(project.libraries)}
     return {_WEAK_SYMBOLS: "#pragma once\n" + weak, **scripts}
+
+
+def _driver(library: NvccLibrary, project: NvccProject) -> list[Words]:
+    """The source that stands in for the driver's library, where that is linked."""
+    return [driver_words(project.toolchain.cuda.root)] if DRIVER in library.libraries else []
 
 
 def _script(index: int, folder: Path) -> Path:
@@ -233,6 +239,7 @@ def library_arguments(library: NvccLibrary, project: NvccProject, folder: Path, 
         + keyword("NVCC_FLAGS", [*torch.nvcc_flags, *nvcc.arguments(folder)])
         + keyword("NVCC_HOST", [*words.for_nvcc.arguments(folder), *behind.arguments(folder)])
         + link_arguments(link_words(library.link_flags, project.root), folder)
+        + keyword("DRIVER", [path for source in _driver(library, project) for path in source.arguments(folder)])
         + keyword("LINK_ARCHS", generate_code(sorted(library.targets)))
         + keyword("NEEDED", [*torch.needed, *libraries])
         + keyword("RPATH", _search_path(library) if linked else [])

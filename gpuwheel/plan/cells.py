@@ -11,6 +11,7 @@ from gpuwheel.model.cells import PYTHON, Cell, Coverage, Decision
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.plan.checks import problems
 from gpuwheel.plan.kernels_mode import kernels_problems
+from gpuwheel.plan.libraries import library_problems
 from gpuwheel.plan.notes import notes
 from gpuwheel.plan.nvcc import nvcc_notes, nvcc_problems
 from gpuwheel.plan.nvmath import nvmath_notes, nvmath_problems
@@ -117,11 +118,11 @@ def _decide(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Deci
 def _own_problems(mode: Mode, cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem, ...]:
     match mode:
         case Mode.EMBED:
-            return ()
+            return tuple(library_problems(config, tables))
         case Mode.KERNELS:
             return kernels_problems(cell, config.settings, tables)
         case Mode.NVCC:
-            return nvcc_problems(cell, config, tables)
+            return (*nvcc_problems(cell, config, tables), *library_problems(config, tables))
 
 
 def _served(cell: Cell) -> str:

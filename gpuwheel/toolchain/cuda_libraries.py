@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["find_libraries", "needed_libraries"]
 
+_DRIVER = "cuda"
 _RUNTIME, _RUNTIME_PROJECT = "cudart", "nvidia-cuda-runtime"
 _SONAME = re.compile(r"lib.+\.so\.\d+")
 
@@ -48,6 +49,7 @@ def find_libraries(
         NetworkError: headers have to be downloaded and cannot.
         CacheError: the cache cannot be written.
     """
+    names = set(names) - {_DRIVER}  # of no toolkit: functions of the driver are looked up at run time
     found: list[CudaLibrary] = []
     if not cuda.pins:
         found += [_of_machine(cuda, toolkit, name) for name in names]
@@ -55,8 +57,10 @@ def find_libraries(
     known = {name for pin in toolkit.libraries for name, _ in pin.sonames} | {_RUNTIME}
     unknown = sorted(set(names) - known)
     if unknown:
-        msg = f"CUDA {toolkit.version} from the index has no library {unknown[0]!r} (it has {', '.join(sorted(known))})"
-        raise ToolchainError(msg, hint="name a full toolkit with CUDA_HOME, or link it by link-flags")
+        names_known = ", ".join(sorted(known | {_DRIVER}))
+        msg = f"libraries names {unknown[0]!r}, which gpuwheel does not pin for CUDA {toolkit.version} ({names_known})"
+        hint = f'one of the system or of yours is linked by link-flags = ["-l{unknown[0]}"], a further one of CUDA by '
+        raise ToolchainError(msg, hint=f"{hint}CUDA_HOME, which names a whole toolkit")
     if _RUNTIME in names:
         found.append(_runtime(cuda, toolkit))
     for pin in needed_libraries(toolkit, names, includes):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -289,3 +291,63 @@ def test_two_modules_of_one_name_register_as_the_kernels_of_the_hub_do(
     pytest.importorskip("torch")
     code = "import torch, words.a._C as a, words.b._C as b; print(a.__doc__, b.__doc__)"
     assert wheel.python(code).output == "a b\n"
+
+
+def test_the_driver_api_links_and_the_library_loads_without_a_driver(
+    tmp_path: Path, project_at: Callable[[Path], Project]
+) -> None:
+    text = (
+        "#include <cuda.h>\n#include <cuda_runtime_api.h>\n"
+        'extern "C" int driver(int* count) { int error = cuInit(0); return error ? error : cuDeviceGetCount(count); }\n'
+        'extern "C" int runtime(int* version) { return cudaRuntimeGetVersion(version); }\n'
+    )
+    (tmp_path / "csrc").mkdir()
+    (tmp_path / "csrc" / "a.cpp").write_text(text)
+    words = {"sources": ["csrc/a.cpp"], "libraries": ["cuda", "cudart"]}
+    (tmp_path / "pyproject.toml").write_text(pyproject(words))
+    wheel = project_at(tmp_path).wheel(tmp_path / "out")
+    library = wheel.root / "words" / "_C.so"
+    needed = run(["readelf", "-d", library]).stdout
+    assert "libcuda.so" not in needed
+    assert "[libcudart.so.13]" in needed
+    assert any(line.startswith("nvidia-cuda-runtime>=13.0") for line in wheel.requirements)
+
+
+def test_calls_of_the_driver_api_reach_a_driver_that_is_there(
+    tmp_path: Path, project_at: Callable[[Path], Project]
+) -> None:
+    text = (
+        "#include <cuda.h>\n"
+        'extern "C" int device_count() {\n'
+        "  int n = -1;\n  if (int error = cuInit(0)) return -error;\n  cuDeviceGetCount(&n);\n  return n;\n}\n"
+        'extern "C" const char* text() {\n'
+        "  const char* it = nullptr;\n  cuGetErrorString(CUDA_ERROR_NO_DEVICE, &it);\n  return it;\n}\n"
+        'extern "C" double many(double a, double b, double c, double d) {\n'
+        "  using Many = double (*)(double, double, double, double, int, int, int, int, int, int, int);\n"
+        "  auto call = reinterpret_cast<Many>(cuTensorMapEncodeTiled);\n"
+        "  return call(a, b, c, d, 1, 2, 3, 4, 5, 6, 7);\n}\n"
+    )
+    (tmp_path / "csrc").mkdir()
+    (tmp_path / "csrc" / "a.cpp").write_text(text)
+    (tmp_path / "pyproject.toml").write_text(pyproject({"sources": ["csrc/a.cpp"], "libraries": ["cuda"]}))
+    wheel = project_at(tmp_path).wheel(tmp_path / "out")
+    library = wheel.root / "words" / "_C.so"
+    assert "libcuda.so" not in run(["readelf", "-d", library]).stdout
+    driver = (
+        "int cuInit(unsigned flags) { return (int)flags; }\nint cuDeviceGetCount(int* n) { *n = 3; return 0; }\n"
+        "double cuTensorMapEncodeTiled(double a, double b, double c, double d, int e, int f, int g, int h, int i,"
+        " int j, int k) { return a + 10 * b + 100 * c + 1000 * d + e + f + g + h + i + j + 1e6 * k; }\n"
+    )
+    (tmp_path / "driver").mkdir()
+    run(["gcc", "-shared", "-fPIC", "-xc", "-", "-o", tmp_path / "driver" / "libcuda.so.1"], stdin=driver)
+    code = (
+        "import ctypes\nlibrary = ctypes.CDLL('words/_C.so')\nlibrary.many.restype = ctypes.c_double\n"
+        "library.text.restype = ctypes.c_char_p\nlibrary.many.argtypes = [ctypes.c_double] * 4\n"
+        "print(library.device_count(), library.many(1, 2, 3, 4), library.text().decode())\n"
+    )
+    with_driver = run(
+        [sys.executable, "-c", code], cwd=wheel.root, env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path / "driver")}
+    )
+    assert with_driver.stdout == "3 7004342.0 no NVIDIA driver is on this machine\n"
+    without = wheel.python(code.replace("library.many(1, 2, 3, 4)", "0"))
+    assert without.output == "-100 0 no NVIDIA driver is on this machine\n"
