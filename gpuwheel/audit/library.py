@@ -186,7 +186,7 @@ def _check_symbols(elf: ElfFile, name: str, floor: MinorVersion, tables: Tables,
             *("cuda-symbol", name),
             f"imports symbols of CUDA ({shown(cuda)}, expected none)",
             "on a machine without an NVIDIA driver, or with another CUDA major, the library would not load",
-            "launch through gpuwheel/launch.h, or link what has them by `libraries` of mode 'nvcc': cuda, cudart, cublas",
+            "launch through gpuwheel/launch.h, or link what has them by `libraries` of mode 'nvcc' (cuda, cudart)",
         )
     unresolved = [symbol for symbol in groups[Provider.NOBODY] if not symbol.weak and not _of_torch(symbol, elf)]
     known = {name for name in system_libraries(tables, elf.machine) if name.startswith(_WITH_VERSIONS)} | {_TORCH}

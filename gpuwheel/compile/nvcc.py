@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gpuwheel.compile.libraries import Output
     from gpuwheel.model.archs import ArchTarget
     from gpuwheel.model.libraries import NvccLibrary, NvccSource
-    from gpuwheel.model.toolchain import NvccToolchain
+    from gpuwheel.model.toolchain import CudaLibrary, NvccToolchain
     from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 __all__ = [
@@ -242,7 +242,7 @@ def library_arguments(library: NvccLibrary, project: NvccProject, folder: Path, 
         + keyword("DRIVER", [path for source in _driver(library, project) for path in source.arguments(folder)])
         + keyword("LINK_ARCHS", generate_code(sorted(library.targets)))
         + keyword("NEEDED", [*torch.needed, *libraries])
-        + keyword("RPATH", _search_path(library) if linked else [])
+        + keyword("RPATH", _search_path(library, linked))
         + keyword("PREFIX_MAP", _prefix_map(project, folder, packages))
     )
 
@@ -328,10 +328,10 @@ def _version_script(library: NvccLibrary) -> str:
     return f"{{ global: {' '.join(f'{name};' for name in names)} local: *; }};\n"
 
 
-def _search_path(library: NvccLibrary) -> list[str]:
-    """Where wheels of CUDA 13 put their libraries, from the folder of this one."""
+def _search_path(library: NvccLibrary, linked: Iterable[CudaLibrary]) -> list[str]:
+    """Where wheels of CUDA 13 put these libraries, from the folder of this one."""
     up = "/".join([".."] * library.import_path.count("."))
-    return [f"$ORIGIN/{up}/nvidia/cu13/lib"]
+    return [f"$ORIGIN/{up}/{folder}" for folder in dict.fromkeys(found.installed for found in linked)]
 
 
 def _prefix_map(project: NvccProject, folder: Path, packages: Sequence[Path]) -> list[str]:

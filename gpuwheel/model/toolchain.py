@@ -178,6 +178,8 @@ class CudaLibrary:
     include_dir: Path
     requirement: str | None
     """Who has it at run time (PEP 508); `None` where gpuwheel does not know."""
+    installed: str = "nvidia/cu13/lib"
+    """Where that puts it, from the folder that packages are installed in."""
 
 
 @dataclass(frozen=True)

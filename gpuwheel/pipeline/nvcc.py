@@ -77,8 +77,9 @@ class NvccBuild:
         own = machine_toolkit(toolkit, session.environ)
         if own is not None:
             own = toolkit_for(own, toolkit, host.machine, context=session.context)
+            apart = needed_libraries(toolkit, self._linked, self._includes, apart=True)
             own_digest = {f"parts of CUDA toolkit {own.version}": own.digest}
-            return BuildInputs((), headers, host, own_digest | session.link_digests(host))
+            return BuildInputs((), (*headers, *apart), host, own_digest | session.link_digests(host))
         libraries = needed_libraries(toolkit, self._linked, self._includes)
         digests = pin_digests(toolkit.nvcc) | session.link_digests(host)
         return BuildInputs((), (*headers, *libraries), host, digests)

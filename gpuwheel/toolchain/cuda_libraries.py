@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["find_libraries", "needed_libraries"]
 
 _DRIVER = "cuda"
+_OF_THE_TOOLKIT = "nvidia/cu1"
+"""Where wheels put what is of the toolkit itself, of any major."""
 _RUNTIME, _RUNTIME_PROJECT = "cudart", "nvidia-cuda-runtime"
 _SONAME = re.compile(r"lib.+\.so\.\d+")
 
@@ -52,8 +54,10 @@ def find_libraries(
     names = set(names) - {_DRIVER}  # of no toolkit: functions of the driver are looked up at run time
     found: list[CudaLibrary] = []
     if not cuda.pins:
-        found += [_of_machine(cuda, toolkit, name) for name in names]
-        return tuple(found)
+        apart = needed_libraries(toolkit, names, includes, apart=True)
+        elsewhere = {name for pin in apart for name, _ in pin.sonames}
+        found += [_of_machine(cuda, toolkit, name) for name in sorted(names - elsewhere)]
+        return (*found, *(library for pin in apart for library in _from_pin(pin, cuda.machine, context)))
     known = {name for pin in toolkit.libraries for name, _ in pin.sonames} | {_RUNTIME}
     unknown = sorted(set(names) - known)
     if unknown:
@@ -68,10 +72,18 @@ def find_libraries(
     return tuple(found)
 
 
-def needed_libraries(toolkit: CudaToolkit, names: Collection[str], includes: Collection[str]) -> tuple[LibraryPin, ...]:
-    """The pins of libraries that an extension links or whose headers it includes; arguments as above."""
+def needed_libraries(
+    toolkit: CudaToolkit, names: Collection[str], includes: Collection[str], *, apart: bool = False
+) -> tuple[LibraryPin, ...]:
+    """The pins of libraries that an extension links or whose headers it includes; arguments as above.
+
+    `apart`: only those of libraries that no toolkit of a machine holds, such as cuDNN.
+    """
     return tuple(
-        pin for pin in toolkit.libraries if any(name in names for name, _ in pin.sonames) or pin.is_needed_for(includes)
+        pin
+        for pin in toolkit.libraries
+        if (not apart or not pin.prefix.startswith(_OF_THE_TOOLKIT))
+        and (any(name in names for name, _ in pin.sonames) or pin.is_needed_for(includes))
     )
 
 
@@ -83,7 +95,8 @@ def _from_pin(pin: LibraryPin, machine: str, context: Context) -> Iterator[CudaL
     context.reporter.info(f"headers of {pin.requirement} ({headers.found_via})")
     for name, soname in pin.sonames:
         path = kept / places[name][machine]
-        yield CudaLibrary(name, soname, path, headers.include_dir, pin.run_time_requirement)
+        installed = f"{pin.prefix.removesuffix('include/')}lib"
+        yield CudaLibrary(name, soname, path, headers.include_dir, pin.run_time_requirement, installed)
 
 
 def _runtime(cuda: CudaToolchain, toolkit: CudaToolkit) -> CudaLibrary:

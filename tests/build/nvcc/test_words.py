@@ -351,3 +351,85 @@ def test_calls_of_the_driver_api_reach_a_driver_that_is_there(
     assert with_driver.stdout == "3 7004342.0 no NVIDIA driver is on this machine\n"
     without = wheel.python(code.replace("library.many(1, 2, 3, 4)", "0"))
     assert without.output == "-100 0 no NVIDIA driver is on this machine\n"
+
+
+LIBRARIES = {
+    "cublas": ("cublas_v2.h", "cublasCreate_v2(nullptr)"),
+    "cusolver": ("cusolverDn.h", "cusolverDnCreate(nullptr)"),
+    "cusparse": ("cusparse.h", "cusparseCreate(nullptr)"),
+    "cusparseLt": ("cusparseLt.h", "cusparseLtInit(nullptr)"),
+    "cufft": ("cufft.h", "cufftDestroy(0)"),
+    "curand": ("curand.h", "curandDestroyGenerator(nullptr)"),
+    "nvrtc": ("nvrtc.h", "nvrtcVersion(nullptr, nullptr)"),
+    "nvJitLink": ("nvJitLink.h", "nvJitLinkDestroy(nullptr)"),
+    "cudnn": ("cudnn.h", "cudnnCreate(nullptr)"),
+    "nccl": ("nccl.h", "ncclGetVersion(nullptr)"),
+}
+INCLUDED = (
+    "curand_kernel.h",
+    "cub/cub.cuh",
+    "cusolverSp.h",
+    "thrust/device_vector.h",
+    "nvtx3/nvToolsExt.h",
+    "cuda_fp16.h",
+)
+
+
+def test_each_library_of_cuda_links_and_comes_with_the_headers_that_its_own_include(
+    tmp_path: Path, project_at: Callable[[Path], Project]
+) -> None:
+    """One extension for each library."""
+    (tmp_path / "csrc").mkdir()
+    tables = []
+    for name, (header, call) in LIBRARIES.items():
+        text = f'#include <{header}>\nextern "C" int value() {{ return static_cast<int>({call}); }}\n'
+        (tmp_path / "csrc" / f"{name}.cpp").write_text(text)
+        tables.append(
+            f'[tool.gpuwheel.extensions."words.{name}"]\nmode = "nvcc"\nabi = "none"\n'
+            f'sources = ["csrc/{name}.cpp"]\nlibraries = ["{name}"]\n'
+        )
+    text = "".join(f"#include <{header}>\n" for header in INCLUDED)
+    (tmp_path / "csrc" / "headers.cu").write_text(f"{text}__global__ void kernel() {{}}\n")
+    tables.append('[tool.gpuwheel.extensions."words.headers"]\nmode = "nvcc"\nabi = "none"\nsources = ["csrc/*.cu"]\n')
+    head = PYPROJECT.partition("[tool.gpuwheel.extensions")[0]
+    (tmp_path / "pyproject.toml").write_text(head + "".join(tables))
+    wheel = project_at(tmp_path).wheel(tmp_path / "out")
+    folders = {"cudnn": "cudnn/lib", "nccl": "nccl/lib", "cusparseLt": "cusparselt/lib"}
+    for name in LIBRARIES:
+        dynamic = run(["readelf", "-d", wheel.root / "words" / f"{name}.so"]).stdout
+        assert f"[lib{name}.so." in dynamic
+        assert f"[$ORIGIN/../nvidia/{folders.get(name, 'cu13/lib')}]" in dynamic
+    assert any(line.startswith("nvidia-cudnn-cu13>=9.") for line in wheel.requirements)
+
+
+@pytest.mark.parametrize(
+    ("key", "said", "hint"),
+    [
+        ('libraries = ["caffe2"]', "names 'caffe2', which is of torch", "`abi` links what the extension needs"),
+        ('libraries = ["c10"]', "names 'c10', which is of torch", "`abi` links what the extension needs"),
+        ('link-flags = ["-lcuda"]', "link-flags links a library of CUDA (found '-lcuda')", 'libraries = ["cuda"]'),
+        ('link-flags = ["-lnvrtc"]', "link-flags links a library of CUDA (found '-lnvrtc')", 'libraries = ["nvrtc"]'),
+        ('link-flags = ["-Wl,-lcublas"]', "link-flags links a library of CUDA", 'libraries = ["cublas"]'),
+        ('libraries = ["gromacs"]', "names 'gromacs', which gpuwheel does not pin", 'link-flags = ["-lgromacs"]'),
+    ],
+)
+def test_a_library_in_a_key_that_does_not_link_it_is_sent_to_the_one_that_does(
+    tmp_path: Path, project_at: Callable[[Path], Project], key: str, said: str, hint: str
+) -> None:
+    (tmp_path / "csrc").mkdir()
+    (tmp_path / "csrc" / "a.cpp").write_text('extern "C" int value() { return 1; }\n')
+    (tmp_path / "pyproject.toml").write_text(pyproject({"sources": ["csrc/a.cpp"]}) + key + "\n")
+    result = project_at(tmp_path).build(tmp_path / "out")
+    assert result.code in {4, 5}, result.output
+    assert said in result.output
+    assert hint in result.output
+    assert "Configuring CMake" not in result.output
+
+
+def test_headers_of_cusolver_bring_those_of_cublas(tmp_path: Path, project_at: Callable[[Path], Project]) -> None:
+    (tmp_path / "csrc").mkdir()
+    text = '#include <cusolverDn.h>\nextern "C" int value() { return static_cast<int>(cusolverDnCreate(nullptr)); }\n'
+    (tmp_path / "csrc" / "a.cpp").write_text(text)
+    (tmp_path / "pyproject.toml").write_text(pyproject({"sources": ["csrc/a.cpp"], "libraries": ["cusolver"]}))
+    wheel = project_at(tmp_path).wheel(tmp_path / "out")
+    assert "[libcusolver.so.12]" in run(["readelf", "-d", wheel.root / "words" / "_C.so"]).stdout
