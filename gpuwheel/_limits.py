@@ -35,6 +35,7 @@ __all__ = [
     "SLOWEST_TRANSFER",
     "SOURCE_FILE",
     "SYMBOL_NAME",
+    "TOML_PARTS",
     "TRANSFER_GRACE",
     "Limit",
 ]
@@ -143,7 +144,7 @@ DEVICE_IMAGES = Limit(
     why="libtorch_cuda.so has about 10,000: a source for each architecture",
 )
 CONFIG_FILE = Limit(
-    *("config-file", 4 * _MB, "bytes"),
+    *("config-file", 2 * _MB, "bytes"),
     bounds="pyproject.toml, lock files, configuration of pip and uv",
     why="lock files of large projects take some hundred kilobytes",
 )
@@ -176,6 +177,11 @@ DOWNLOAD = Limit(
     *("download", 20 * _GB, "bytes"),
     bounds="a file whose size is not pinned; others end with their pinned size",
     why="wheels of torch with CUDA have 2 to 3 GB",
+)
+TOML_PARTS = Limit(
+    *("toml-parts", 64, "parts"),
+    bounds="a name with dots in a TOML file",
+    why="parsers take quadratic time for them; real ones have up to five",
 )
 TRANSFER_GRACE = Limit(
     *("transfer-grace", 60, "seconds"),

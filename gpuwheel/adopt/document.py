@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
+from gpuwheel._endings import reading
+from gpuwheel._toml import parse_toml
 from gpuwheel.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -31,12 +33,10 @@ def parse_pyproject(text: str) -> dict[str, Any]:
     Raises:
         ConfigError: it is not TOML, or has `[tool.gpuwheel]` already.
     """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        msg = f"pyproject.toml is not valid TOML ({error})"
-        raise ConfigError(msg) from error
-    if "gpuwheel" in document.get("tool", {}):
+    with reading("pyproject.toml is not valid TOML", "a table", error=ConfigError, hint="see https://toml.io"):
+        document = parse_toml(text.encode())
+    tool = document.get("tool", {})
+    if not isinstance(tool, dict) or "gpuwheel" in tool:
         msg = "pyproject.toml has [tool.gpuwheel] already (expected none: init does not write over your choices)"
         raise ConfigError(msg, hint="remove [tool.gpuwheel] and the tables below it to have them written anew")
     return document

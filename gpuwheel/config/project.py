@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -11,17 +10,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from gpuwheel._endings import because, cut, reading
-from gpuwheel._limits import CONFIG_FILE
+from gpuwheel._toml import read_toml
 from gpuwheel.config.defaults import oldest_python
 from gpuwheel.config.model import ProjectFacts
 from gpuwheel.config.nvcc import uses_torch
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.versions import MinorVersion
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,17 +52,9 @@ def read_pyproject(root: Path) -> dict[str, Any]:
         ConfigError: there is no pyproject.toml, or it is not TOML.
     """
     path = root / "pyproject.toml"
-    hint = "see https://toml.io"
     try:
-        with (
-            reading("pyproject.toml is not valid TOML", "a table", error=ConfigError, hint=hint),
-            path.open("rb") as file,
-        ):
-            text = file.read(CONFIG_FILE.value + 1)
-            if len(text) > CONFIG_FILE.value:
-                msg = CONFIG_FILE.passed("more")
-                raise ValueError(msg)
-            return tomllib.loads(text.decode())
+        with reading("pyproject.toml is not valid TOML", "a table", error=ConfigError, hint="see https://toml.io"):
+            return read_toml(path)
     except FileNotFoundError:
         msg = f"pyproject.toml is missing (looked in {root})"
         hint = "run this in the folder of a project, or create one with [build-system]"

@@ -16,13 +16,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gpuwheel._endings import because, cut, reading
-from gpuwheel._limits import CONFIG_FILE
+from gpuwheel._toml import read_toml
 from gpuwheel.errors import ConfigError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -285,11 +280,6 @@ def _read_toml(path: Path) -> dict[str, Any]:
     hint = "set UV_NO_CONFIG=1 to pass over it, or mend it"
     with reading(f"uv's configuration file {path} cannot be read", "TOML", error=ConfigError, hint=hint):
         try:
-            with path.open("rb") as file:
-                text = file.read(CONFIG_FILE.value + 1)
+            return read_toml(path)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return {}
-        if len(text) > CONFIG_FILE.value:
-            msg = CONFIG_FILE.passed("more")
-            raise ValueError(msg)
-        return tomllib.loads(text.decode())

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gpuwheel._endings import cut, reading
+from gpuwheel._limits import CONFIG_FILE
+from gpuwheel._toml import parse_toml
 from gpuwheel.errors import LockError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,7 +68,8 @@ def read_lock(path: Path) -> Lock:
         LockError: there is none, or it is not one of gpuwheel's.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(CONFIG_FILE.value + 1)
     except FileNotFoundError:
         msg = f"{path} does not exist (expected the lock file that builds are held to)"
         raise LockError(msg, hint="write it: gpuwheel lock") from None
@@ -85,30 +83,42 @@ def parse_lock(data: bytes, name: str) -> Lock:
         LockError: it is not one of gpuwheel's.
     """
     # Loaded where there is a lock: few builds have one, and it takes a tenth of the time of one without changes.
-    from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError  # noqa: PLC0415
+    from packaging.pylock import (  # noqa: PLC0415
+        Pylock,
+        PylockUnsupportedVersionError,
+        PylockValidationError,
+    )
 
-    try:
-        document = tomllib.loads(data.decode("utf-8"))
-        packages = Pylock.from_dict(document)
+    with reading(f"{name} is not a lock file of gpuwheel", "one that it wrote", error=LockError, hint=_AGAIN):
+        document = parse_toml(data)
+        try:
+            packages = Pylock.from_dict(document)
+        except (PylockValidationError, PylockUnsupportedVersionError) as error:
+            raise ValueError(cut(error)) from error
         table = document["tool"]["gpuwheel"]
         if table["schema"] != _SCHEMA:
-            msg = f"{name} was written by another gpuwheel (schema {table['schema']}, expected {_SCHEMA})"
+            msg = f"{name} was written by another gpuwheel (schema {cut(table['schema'])}, expected {_SCHEMA})"
             raise LockError(msg, hint=_AGAIN)
         host = table.get("host-compiler")
         return Lock(
             digest=hashlib.sha256(data).hexdigest(),
             packages=packages,
-            version=table["version"],
-            headers=dict(table["headers"]),
-            digests=dict(table["digests"]),
-            host=None if host is None else LockedCompiler(host["identity"], host["target"]),
+            version=_word(table["version"]),
+            headers=_words(table["headers"]),
+            digests=_words(table["digests"]),
+            host=None if host is None else LockedCompiler(_word(host["identity"]), _word(host["target"])),
         )
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as error:
-        msg = f"{name} cannot be read ({error})"
-        raise LockError(msg, hint=_AGAIN) from error
-    except (KeyError, TypeError, AttributeError) as error:
-        msg = f"{name} is not a lock file of gpuwheel ([tool.gpuwheel] lacks {error})"
-        raise LockError(msg, hint=_AGAIN) from error
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str):
+        msg = f"a string is {cut(repr(value))}"
+        raise TypeError(msg)
+    return value
+
+
+def _words(table: Mapping[object, object]) -> dict[str, str]:
+    return {_word(name): _word(value) for name, value in table.items()}
 
 
 def render_lock(lock: Lock) -> str:

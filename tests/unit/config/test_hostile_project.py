@@ -97,8 +97,8 @@ def test_doctor_and_plan_see_it(tmp_path: Path) -> None:
 DOCUMENTS = {
     "deep lists": HEAD + "x = " + "[" * 10_000 + "\n",
     "deep tables": HEAD + "x = " + "{a=" * 10_000 + "\n",
-    "deep names": HEAD + "[tool.gpuwheel]\narchs." + "a." * 20_000 + "b = 1\n",
-    "deep headers": HEAD + "[tool.gpuwheel.archs." + "a." * 20_000 + "b]\n",
+    "deep names": HEAD + "[tool.gpuwheel]\narchs." + "a." * 200_000 + "b = 1\n",
+    "deep headers": HEAD + "[tool.gpuwheel.archs." + "'a' . " * 200_000 + "b]\n",
     "a number of 5000 digits": HEAD + "x = " + "9" * 5000 + "\n",
     "not UTF-8": HEAD + "x = '\udcff'\n",
     "too large": HEAD + "#" * 5_000_000 + "\n",

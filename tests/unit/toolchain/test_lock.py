@@ -200,8 +200,8 @@ def test_there_is_no_lock(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("not toml", "cannot be read"),
-        ('lock-version = "1.0"', "cannot be read"),
+        ("not toml", "is not a lock file"),
+        ('lock-version = "1.0"', "is not a lock file"),
         ('lock-version = "1.0"\ncreated-by = "pip"\npackages = []', "lacks 'tool'"),
         (
             'lock-version = "1.0"\ncreated-by = "x"\npackages = []\n[tool.gpuwheel]\nschema = 99',

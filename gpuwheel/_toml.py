@@ -1,0 +1,47 @@
+"""The one reader of TOML that users, indexes and other tools wrote: the standard library's, within bounds."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from gpuwheel._limits import CONFIG_FILE, TOML_PARTS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["parse_toml", "read_toml"]
+
+# Starts where a word starts, and each part begins as no other does: no text is looked at more often than parts allow.
+_PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*"""
+_MANY_PARTS = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_PART}){{{TOML_PARTS.value}}}")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The document in a file.
+
+    Raises:
+        ValueError: it is no TOML (`tomllib.TOMLDecodeError`, `UnicodeDecodeError`), or passes a bound.
+        RecursionError: it is nested too deeply.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return parse_toml(file.read(CONFIG_FILE.value + 1))
+
+
+def parse_toml(data: bytes) -> dict[str, Any]:
+    """The document in `data`; raises what `read_toml` raises but for `OSError`."""
+    if len(data) > CONFIG_FILE.value:
+        msg = CONFIG_FILE.passed("more")
+        raise ValueError(msg)
+    text = data.decode()
+    if _MANY_PARTS.search(text):  # `a.a.a...` takes the parser quadratic time
+        msg = f"a name of too many parts, {TOML_PARTS.passed('more')}"
+        raise ValueError(msg)
+    return tomllib.loads(text)
