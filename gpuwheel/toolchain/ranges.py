@@ -21,7 +21,7 @@ class SparseFile(io.RawIOBase):
     """A seekable read-only file that fetches what is read and keeps it, for `zipfile.ZipFile` to work on.
 
     Args:
-        fetch: gives the bytes from the first offset to the second (exclusive).
+        fetch: gives the bytes from the first offset to the second (exclusive), which are inside the file.
         size: of the whole file.
     """
 
@@ -37,7 +37,8 @@ class SparseFile(io.RawIOBase):
     def prefetch(self, spans: Iterable[tuple[int, int]]) -> None:
         """Fetch spans that will be read, near ones together."""
         merged: list[tuple[int, int]] = []
-        for start, stop in sorted(spans):
+        inside = ((start, min(stop, self._size)) for start, stop in spans if start < self._size)
+        for start, stop in sorted(inside):
             if merged and start - merged[-1][1] <= _GAP:
                 merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
             else:
@@ -83,8 +84,12 @@ class SparseFile(io.RawIOBase):
                     start += len(pieces[-1])
                     continue
             end = min(stop, self._starts[at]) if at < len(self._starts) else stop
+            block = self._fetch(start, end)
+            if len(block) != end - start:
+                msg = f"a part of {len(block)} bytes, expected {end - start}"
+                raise EOFError(msg)
             self._starts.insert(at, start)
-            self._blocks[start] = self._fetch(start, end)
+            self._blocks[start] = block
         return b"".join(pieces)
 
 

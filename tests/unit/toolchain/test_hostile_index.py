@@ -29,6 +29,7 @@ from gpuwheel.toolchain.index import FoundFile, PackageIndex
 from gpuwheel.toolchain.index_pages import html_links, json_links
 from gpuwheel.toolchain.index_settings import IndexSettings, read_index_settings
 from gpuwheel.toolchain.provision import provision_headers
+from gpuwheel.toolchain.ranges import SparseFile
 from gpuwheel.toolchain.transport import Transport
 
 if TYPE_CHECKING:
@@ -336,6 +337,23 @@ def test_headers_by_ranges(serve: Callable[[Answer], str], context: Context, cas
     with pytest.raises(NetworkError) as caught:
         provision_headers(_pin(content), inside)
     assert caught.value.hint
+
+
+def test_a_member_that_begins_behind_the_file_costs_no_request() -> None:
+    """Found by fuzzing: the member before it seemed to reach there, and its bytes were asked for without end."""
+    content = raw_zip([*GOOD, RawMember(b"include/x/c.h", b"x", offset=2**31)])
+    asked: list[tuple[int, int]] = []
+
+    def fetch(start: int, stop: int) -> bytes:
+        asked.append((start, stop))
+        return content[start:stop]
+
+    with SparseFile(fetch, len(content)) as file:
+        file.prefetch([(0, 2**31), (2**31, 2**32)])
+    assert asked
+    assert all(stop <= len(content) for _, stop in asked)
+    with pytest.raises(EOFError, match="a part of 0 bytes"):
+        SparseFile(lambda *_: b"", 10)
 
 
 @pytest.mark.parametrize("endless", [True, False])
