@@ -194,6 +194,13 @@ def docs(session: nox.Session) -> None:
     )
 
 
+@nox.session(name="release-check")
+def release_check(session: nox.Session) -> None:
+    """Whether the long sessions ran whole on this code: what a release asks for."""
+    _install(session)
+    session.run("python", "ci/release_check.py")
+
+
 @nox.session(name="release-templates")
 def release_templates(session: nox.Session) -> None:
     """Seal the templates under the version, before a release; `-- --check` says whether they are."""
