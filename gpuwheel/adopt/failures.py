@@ -16,7 +16,19 @@ __all__ = ["empty_submodules", "failure_of", "is_foreign", "repository_of", "swi
 _SUBMODULE = re.compile(r"^\s*path\s*=\s*(\S.*?)\s*$", re.MULTILINE)
 _SWITCH = re.compile(r"""["'](--[\w-]+=?)["']\s*(?:not\s+)?in\s+(?:sys\.)?argv""")
 _VARIABLE = re.compile(r"""(?:environ(?:\.get)?\s*[\[(]|getenv\s*\()\s*f?["']([A-Z][A-Z0-9_]+)["']""")
-_OTHERS = {"PATH", "HOME", "CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "CUDA_HOME", "CUDA_PATH", "MAX_JOBS"}
+_OTHERS = {
+    "PATH",
+    "HOME",
+    "CC",
+    "CXX",
+    "CFLAGS",
+    "CXXFLAGS",
+    "LDFLAGS",
+    "CUDA_HOME",
+    "CUDA_PATH",
+    "MAX_JOBS",
+    "TORCH_CUDA_ARCH_LIST",
+}
 _SHOWN = 8
 _LINES = 15
 

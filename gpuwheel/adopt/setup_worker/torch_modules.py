@@ -12,7 +12,7 @@ from .cpp_extension import cpp_extension
 from .stand_ins import answering, defining, find_defining
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from .notes import Notes
 
@@ -45,6 +45,18 @@ _CUDA_NAMES = (
     *("empty_cache", "get_device", "graph", "ipc_collect", "max_memory_allocated", "mem_get_info", "memory_allocated"),
     *("set_device", "set_stream", "stream", "synchronize"),
 )
+# What those of them are asked on the way: nothing is traced, scripted or distributed in a setup.py.
+_ANSWERS = {
+    "compiler": {"is_compiling": False, "is_dynamo_compiling": False, "is_exporting": False},
+    "distributed": {
+        "is_available": True,
+        "is_initialized": False,
+        "is_nccl_available": True,
+        "is_mpi_available": False,
+    },
+    "jit": {"is_scripting": False, "is_tracing": False},
+    "onnx": {"is_in_onnx_export": False},
+}
 _OTHER_DEVICES = ("xpu", "mps", "mtia", "hpu", "accelerator", "cpu")
 _CONFIG = """\
 PyTorch built with:
@@ -105,6 +117,8 @@ def install_torch(request: Mapping[str, Any], notes: Notes) -> None:
         set_num_threads=lambda _: None,
         _running_with_deploy=lambda: False,
     )
+    for name, answers in _ANSWERS.items():
+        defining(f"torch.{name}", site, **{each: _always(answer) for each, answer in answers.items()})
     for name, attributes in _facts(version, cuda, site).items():
         make = defining if name in _OTHER_DEVICES else answering
         make(f"torch.{name}", site, **attributes)
@@ -113,6 +127,10 @@ def install_torch(request: Mapping[str, Any], notes: Notes) -> None:
     answering("torch.utils.hipify", site)
     answering("torch.utils.hipify.hipify_python", site, hipify=lambda *_, **__: {})
     answering("torch.utils.cpp_extension", site, **cpp_extension(site, request["cuda"], notes))
+
+
+def _always(answer: bool) -> Callable[..., bool]:  # noqa: FBT001 (it is the value)
+    return lambda *_, **__: answer
 
 
 def _facts(version: TorchVersion, cuda: str, site: str) -> dict[str, dict[str, Any]]:

@@ -39,6 +39,7 @@ torch.cuda.get_device_capability(0) >= (8, 0)
 torch.cuda.get_device_properties("cuda").multi_processor_count > 0
 "sm_90" in torch.cuda.get_arch_list()
 torch.cuda.nccl.version() >= (2, 10)
+not torch.compiler.is_compiling() and not torch.jit.is_scripting() and torch.distributed.is_available()
 torch.backends.cudnn.version() > 8000 and torch.backends.cuda.is_built()
 not torch.xpu.is_available() and not torch.backends.mps.is_available()
 not hasattr(torch, "npu") and not hasattr(torch, "musa")
