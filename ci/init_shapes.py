@@ -43,7 +43,7 @@ def reaches(shape: Shape, project: Path) -> str:
         result = runner.invoke(gpuwheel, command)
         if result.exit_code != 0:
             return next((line for line in result.stderr.splitlines() if line.startswith("error")), "failed")
-    return shape.refused if shape.refused is not None else ""
+    return "" if shape.refused is None else shape.refused or "a source would be missing: it lies outside of the project"
 
 
 def build(project: Path, out: Path) -> str:

@@ -154,7 +154,8 @@ def _option_words(extension: RecordedExtension) -> dict[Compiler, list[str]]:
 
     def words(key: str) -> list[str]:
         value = by_compiler.get(key) or []
-        return [*undefined, *([value] if isinstance(value, str) else map(str, value))]
+        listed = value if isinstance(value, list) else [value]
+        return [*undefined, *(str(word) for word in listed if not isinstance(word, dict))]
 
     torchs = ["--expt-relaxed-constexpr"] if extension.kind == "CUDAExtension" else []
     libraries = [f"-l{name}" for name in extension.texts("libraries")]
@@ -166,7 +167,7 @@ def _option_words(extension: RecordedExtension) -> dict[Compiler, list[str]]:
 
 
 def _asks_limited_api(words: Mapping[Compiler, Sequence[str]], extension: RecordedExtension) -> bool:
-    macros = [_macro(pair) for pair in extension.attributes.get("define_macros") or []]
+    macros = _macros(extension)
     return any("Py_LIMITED_API" in word for word in (*words["cxx"], *macros))
 
 
@@ -187,7 +188,7 @@ def _flags(
     cxx, nvcc = options["cxx"], options["nvcc"]
     torchs = nvcc.torchs if interface.torch is not TorchAbi.EXACT else []
     both = [name for name in cxx.defines if name in nvcc.defines or not cuda]
-    own = [_macro(pair) for pair in extension.attributes.get("define_macros") or []]
+    own = _macros(extension)
     standards = {option.std for option in options.values()}
     return {
         "defines": _once(name for name in (*own, *both) if not name.startswith("Py_LIMITED_API")),
@@ -205,6 +206,9 @@ def _once(words: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(words))
 
 
-def _macro(pair: Sequence[Any]) -> str:
-    name, value = (*pair, None)[:2]
-    return str(name) if value is None else f"{name}={value}"
+def _macros(extension: RecordedExtension) -> list[str]:
+    """`define_macros`: pairs of a name and a value, which may be missing."""
+    given = extension.attributes.get("define_macros")
+    pairs = [pair if isinstance(pair, list) else [pair] for pair in given] if isinstance(given, list) else []
+    named = [(*pair, None) for pair in pairs if pair and isinstance(pair[0], str) and pair[0]]
+    return [name if value is None else f"{name}={value}" for name, value, *_ in named]

@@ -15,7 +15,7 @@ from packaging.version import InvalidVersion, Version
 from gpuwheel.adopt.leftover import Leftover
 from gpuwheel.adopt.packages import renamed_packages, wheel_table
 from gpuwheel.adopt.setup_cfg import declared, read_setup_cfg
-from gpuwheel.adopt.words import line, lines, words
+from gpuwheel.adopt.words import line, lines, typed, words
 from gpuwheel.config.defaults import oldest_python
 
 if TYPE_CHECKING:
@@ -83,7 +83,10 @@ def project_table(
     """
     existing: Mapping[str, Any] | None = pyproject.get("project")
     said = {key: value for key, value in record.keywords.items() if value is not None}
-    facts = _Facts(record, {**declared(record.root, pyproject), **read_setup_cfg(record.root), **said})
+    given, strange = typed({**declared(record.root, pyproject), **read_setup_cfg(record.root), **said})
+    facts = _Facts(record, given)
+    for key in strange:
+        facts.leave(key, "", "it is of a kind that setuptools does not take")
     values = facts.values() if existing is None else facts.missing(existing)
     listed = [str(key) for key in (existing or {}).get("dynamic", [])]
     dynamic = [key for key in listed if key not in values and key != "dependencies"]

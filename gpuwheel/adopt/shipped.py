@@ -96,7 +96,7 @@ def _matching(root: Path, folder: str, pattern: str) -> set[str]:
     base = root / folder
     try:
         paths = [path for path in base.glob(pattern) if path.is_file()] if pattern and base.is_dir() else []
-    except (ValueError, NotImplementedError):
+    except (ValueError, NotImplementedError, IndexError):
         return set()
     return {path.relative_to(root).as_posix() for path in paths if path.is_relative_to(root) and ".." not in path.parts}
 

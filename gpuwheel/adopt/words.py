@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["line", "lines", "words"]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["line", "lines", "typed", "words"]
+
+_TABLES = {"project_urls", "package_dir", "package_data", "exclude_package_data", "extras_require"}
+_OF_TEXTS = {"project_urls", "package_dir"}
+_LISTS = {"cmake_args"}
 
 
 def words(value: object) -> list[str]:
@@ -24,3 +33,19 @@ def line(value: object) -> str:
 
 def _strings(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def typed(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Keywords whose values are of the kind that setuptools takes, and the names of the others."""
+    found: dict[str, Any] = {}
+    strange = []
+    for key, value in given.items():
+        if value is None:
+            continue
+        if (key in _TABLES and not isinstance(value, dict)) or (key in _LISTS and not isinstance(value, list)):
+            strange.append(key)
+        elif key in _OF_TEXTS:
+            found[key] = {name: text for name, text in value.items() if isinstance(text, str)}
+        else:
+            found[key] = value
+    return found, strange

@@ -101,6 +101,14 @@ def _run(request: dict[str, Any], notes: Notes) -> dict[str, Any]:
     sys.argv = ["setup.py", "bdist_wheel", *request["arguments"]]  # as build frontends have it called
     os.chdir(root)
     try:
+        return _said(root, notes)
+    except BaseException as error:  # noqa: BLE001 (the project's code: anything may come)
+        return {"failure": _failure(error, root)}
+
+
+def _said(root: str, notes: Notes) -> dict[str, Any]:
+    """What setup.py tells `setup()`."""
+    try:
         runpy.run_path(os.path.join(root, "setup.py"), run_name="__main__")
     except SetupCalledError as called:
         keywords = called.keywords
@@ -112,8 +120,6 @@ def _run(request: dict[str, Any], notes: Notes) -> dict[str, Any]:
             "commands": _commands(keywords, root),
             "arch_list": os.environ.get("TORCH_CUDA_ARCH_LIST"),
         }
-    except BaseException as error:  # noqa: BLE001 (the project's code: anything may come)
-        return {"failure": _failure(error, root)}
     return {"failure": {"place": "setup.py", "kind": "", "message": "it ends without calling it"}}
 
 

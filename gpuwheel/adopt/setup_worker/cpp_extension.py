@@ -11,7 +11,7 @@ from .setuptools_modules import Command, Extension
 if TYPE_CHECKING:
     from .notes import Notes
 
-__all__ = ["cpp_extension", "extension_kind"]
+__all__ = ["cpp_extension"]
 
 # torch/utils/cpp_extension.py in torch 2.15
 _COMMON_NVCC_FLAGS = (
@@ -48,7 +48,7 @@ class _Options(Command):
 BuildExtension = type("BuildExtension", (_Options,), {"__module__": _Options.__module__})
 
 
-def extension_kind(kind: str) -> type[Extension]:
+def _extension_kind(kind: str) -> type[Extension]:
     """A function of torch's, as a class: a setup.py only calls it."""
     return type(kind, (Extension,), {"__module__": Extension.__module__})
 
@@ -75,7 +75,7 @@ def cpp_extension(site: str, cuda: str, notes: Notes) -> dict[str, Any]:
         **{name: compiles(name) for name in _COMPILES},
         **{name: lambda *_, **__: None for name in _SILENT},
         "BuildExtension": BuildExtension,
-        **{name: extension_kind(name) for name in ("CUDAExtension", "CppExtension", "SyclExtension")},
+        **{name: _extension_kind(name) for name in ("CUDAExtension", "CppExtension", "SyclExtension")},
     }
 
 

@@ -64,6 +64,8 @@ class Extension:
     """What setup.py says of an extension module, as attributes, which it may still change."""
 
     notes: Notes
+    include_dirs: list[Any]
+    extra_compile_args: Any
 
     def __init__(self, name: str, sources: Sequence[Any] = (), *arguments: Any, **keywords: Any) -> None:  # noqa: ANN401
         self.__dict__.update(keywords)

@@ -8,7 +8,6 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .cpp_extension import extension_kind
 from .setuptools_modules import Command, Extension
 from .stand_ins import Unknown, answering, defining, find_defining
 
@@ -51,13 +50,27 @@ def _including(name: str, folder: str, site: str, version: str) -> None:
     if name == "pybind11":
         answering(
             *("pybind11.setup_helpers", site),
-            Pybind11Extension=extension_kind("Pybind11Extension"),
+            Pybind11Extension=_pybind_extension(folder),
             build_ext=type("build_ext", (Command,), {"__module__": Command.__module__}),
             intree_extensions=lambda *_: [],
             ParallelCompile=Unknown("ParallelCompile"),
             naive_recompile=None,
         )
         answering("pybind11.commands", site, get_include=get_include, get_cmake_dir=get_cmake_dir)
+
+
+def _pybind_extension(folder: str) -> type[Extension]:
+    """The class of pybind11's that adds its headers and its dialect by itself."""
+
+    class Pybind11Extension(Extension):
+        """With the headers of pybind11."""
+
+        def __init__(self, *arguments: Any, cxx_std: int = 0, **keywords: Any) -> None:  # noqa: ANN401
+            super().__init__(*arguments, **keywords)
+            self.include_dirs = [*self.include_dirs, folder]
+            self.extra_compile_args = [*self.extra_compile_args, *([f"-std=c++{cxx_std}"] if cxx_std else [])]
+
+    return Pybind11Extension
 
 
 def _folder_of(program: str) -> str:

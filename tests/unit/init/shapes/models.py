@@ -1191,7 +1191,14 @@ SHAPES = [
     Shape(
         "pybind11",
         PYBIND,
-        {"ops._core": {"abi": "none", "python": "version", "defines": ["VERSION_INFO=1"]}},
+        {
+            "ops._core": {
+                "abi": "none",
+                "python": "version",
+                "defines": ["VERSION_INFO=1"],
+                "include-packages": ["pybind11/pybind11/include"],
+            }
+        },
         files={
             "csrc/main.cpp": "#include <pybind11/pybind11.h>\nPYBIND11_MODULE(_core, m) {}\n",
             "ops/__init__.py": "",
