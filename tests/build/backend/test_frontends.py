@@ -78,6 +78,24 @@ def test_every_frontend_gives_the_same_bytes(project: Project, gpuwheel_wheel: P
     assert len({path.read_bytes() for path in wheels.values()}) == 1
 
 
+@pytest.mark.parametrize("frontend", ["pip", "uv"])
+def test_constraints_of_a_container_with_torch_do_not_end_in_the_resolver(
+    project: Project, gpuwheel_wheel: Path, tmp_path: Path, frontend: str
+) -> None:
+    constraint = tmp_path / "constraint.txt"
+    constraint.write_text("# torch's own\nnvidia-cuda-nvrtc-cu12==12.8.93\n", encoding="utf-8")
+    names = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "UV_BUILD_CONSTRAINT")
+    env = isolated(project, gpuwheel_wheel) | dict.fromkeys(names, str(constraint))
+    words: dict[str, list[str | Path]] = {
+        "pip": [sys.executable, "-m", "pip", "wheel", "--verbose", "--no-deps", "--wheel-dir"],
+        "uv": ["uv", "build", "--verbose", "--wheel", "--out-dir"],
+    }
+    output = call([*words[frontend], tmp_path / "out", project.root], env)
+    assert "goes into gpuwheel's cache: PIP_CONSTRAINT" in output
+    assert "NVRTC of CUDA 12.9 (" in output
+    assert list((tmp_path / "out").glob("*.whl"))
+
+
 def test_an_sdist_carries_the_metadata_and_builds_the_same_wheel(
     project: Project, gpuwheel_wheel: Path, tmp_path: Path
 ) -> None:
