@@ -141,8 +141,9 @@ class Harness:
             context = Context(Cache(seed), dict(os.environ), SilentReporter())
             (toolkit,) = (row for version, row in load_tables().cuda.items() if str(version) == TOOLKIT)
             found = find_nvcc_wheels(toolkit, context=context)
-            shutil.rmtree(self.work / "toolkit", ignore_errors=True)
-            shutil.copytree(found.root, self.work / "toolkit", symlinks=True)
+            for copy in (world.toolkit_in(self.work) for world in self._worlds if world.toolkit):
+                shutil.rmtree(copy, ignore_errors=True)
+                shutil.copytree(found.root, copy, symlinks=True)
             shutil.copy(found.root / "include" / "vector_types.h", self.work / "vector_types.h")
         for world in self._worlds:
             built = self._build(world, world.defaults(), seed, lay_out=True)

@@ -158,6 +158,10 @@ class World:
     toolkit: bool = False
     """Whether the project takes a CUDA toolkit of the machine, a copy, in which a header is edited."""
 
+    def toolkit_in(self, work: Path) -> Path:
+        """Its copy of a toolkit: of its own, for a header that just changed is nothing to keep an object by."""
+        return work / f"toolkit of {self.name}".replace(" ", "-")
+
     def defaults(self) -> Knobs:
         """The values before the first edit."""
         return dict.fromkeys(self.knobs, 0) | {"moved": 0}
@@ -172,7 +176,7 @@ class World:
         elif flags:
             variables["CXXFLAGS"] = flags
         if self.toolkit:
-            variables["CUDA_HOME"] = str(work / "toolkit")
+            variables["CUDA_HOME"] = str(self.toolkit_in(work))
         return variables
 
     def lay_out(self, knobs: Knobs, root: Path, work: Path, *, keep_time: bool = False) -> None:
@@ -186,7 +190,7 @@ class World:
         if self.linked:
             _compile_linked(root / "vendor" / "linked.o", knobs["link"])
         if self.toolkit:
-            header = work / "toolkit" / "include" / "vector_types.h"
+            header = self.toolkit_in(work) / "include" / "vector_types.h"
             original = (work / "vector_types.h").read_text(encoding="utf-8")
             _write(header, f"{original}\n#define EDITED_TOOLKIT {1000 + knobs['toolkit']}\n", keep_time=keep_time)
 

@@ -6,6 +6,7 @@ import pytest
 
 from gpuwheel.audit import check_build_paths, check_library, read_elf
 from gpuwheel.audit.elf import Import
+from gpuwheel.audit.library import Claims
 from gpuwheel.errors import AuditError
 from gpuwheel.model.findings import Finding, Severity
 from gpuwheel.model.versions import MinorVersion
@@ -53,6 +54,17 @@ def test_each_forbidden_import_is_named(elf: Library, tables: Tables, symbol: st
     assert words in finding.problem
     assert finding.why
     assert finding.fix
+
+
+@pytest.mark.parametrize(
+    ("claim", "rules"), [("none", ["torch-unstable-abi"]), ("stable", ["torch-unstable-abi"]), ("exact", [])]
+)
+def test_only_a_wheel_of_one_torch_may_import_its_cpp_symbols(
+    elf: Library, tables: Tables, claim: str, rules: list[str]
+) -> None:
+    library = elf(Import("_ZNK2at10TensorBase8data_ptrEv", weak=False), needed=("libc.so.6",))
+    found = check_library(library, "ops/_C.so", FLOOR, tables, claims=Claims(torch=claim))
+    assert [finding.rule for finding in found if finding.rule != "torch-not-needed"] == rules
 
 
 def test_a_shim_newer_than_the_floor_is_named_with_its_first_version(elf: Library, tables: Tables) -> None:

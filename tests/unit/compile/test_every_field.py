@@ -433,6 +433,11 @@ def test_every_model_is_here(world: World) -> None:
 def test_the_content_of_files_changes_the_key(tmp_path: Path) -> None:
     world = World(tmp_path)
     keys = {world.key_of_embed(world.embed)}
+    images = {world.key_of_group(world.group)}
+    for text in ("// one\n", "// two\n"):
+        (world.root / "project/k.cu").write_text(text, encoding="utf-8")
+        images.add(world.key_of_group(world.group))
+    assert len(images) == 3
     for name in ("project/ops.cpp", "out/k.fatbin", "out/k.kernels.h", "tools/compiler"):
         path = world.root / name
         path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
@@ -474,7 +479,9 @@ def test_every_variable_is_in_the_key_or_does_not_reach_a_byte(world: World, var
         assert variable.does in {Does.REFUSE, Does.HONOUR}, "only a build that does not begin needs no key"
         return
     plain = world.given()
+    assert bool(given.tools.uncovered) is variable.opaque
     recipe, before = host_recipe(world.embed, given), host_recipe(world.embed, plain)
+    assert recipe.refusal is not None or not variable.opaque
     if name in given.tools.variables and given.tools.variables.get(name) != plain.tools.variables.get(name):
         covered = recipe.linked != before.linked or recipe.refusal is not None
         assert covered or variable.does is Does.THROUGH or variable.name in TAKEN
