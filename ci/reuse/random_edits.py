@@ -82,6 +82,8 @@ class Edit:
     objects: int = 0
     """Whose clean bytes are as before the edit."""
     reused: int = 0
+    unkept: int = 0
+    """Objects of which the clean build kept nothing, for it could not tell what they were made from."""
     seconds: float = 0.0
     problem: str = ""
 
@@ -96,6 +98,8 @@ class Progress:
     history: dict[str, list[Knobs]] = field(default_factory=dict)
     objects: dict[str, dict[str, int]] = field(default_factory=dict)
     """World -> contents of its last clean build, and how often each was in it."""
+    most: dict[str, int] = field(default_factory=dict)
+    """World -> how many objects some clean build of it kept."""
     wheels: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -225,9 +229,9 @@ class Harness:
             same = min(count, before.get(content, 0))
             edit.objects += same
             edit.reused += same - min(same, made.get(content, 0))
-        if clean.libraries == 0:
-            edit.problem = "nothing was kept of the clean build"
-            edit.objects += 1
+        count = sum(clean.objects.values())
+        most = self.progress.most[world.name] = max(count, self.progress.most.get(world.name, 0))
+        edit.unkept = most - count
         self.progress.objects[world.name] = dict(clean.objects)
 
     def _build_while_editing(
@@ -315,6 +319,7 @@ def _summary(progress: Progress) -> dict[str, object]:
         "changed": sum(edit.changed for edit in built),
         "objects": objects,
         "reused": reused,
+        "unkept": sum(edit.unkept for edit in built),
         "share": round(reused / objects, 4) if objects else None,
         "share_by_world": {
             world: round(
@@ -369,7 +374,7 @@ def main(argv: list[str] | None = None) -> int:
         change = "changed" if edit.changed else "same"
         print(
             f"{edit.number:4} {edit.seconds:6.1f} s  {edit.world:18} {edit.kind:9} {edit.what:16} {state}, {change}, "
-            f"{edit.reused} of {edit.objects} objects from the cache",
+            f"{edit.reused} of {edit.objects} objects from the cache, {edit.unkept} not kept",
             flush=True,
         )
         if edit.problem:

@@ -26,11 +26,6 @@ class Held:
         """How often each content is there."""
         return Counter(digest for _, digests in self.entries.values() for digest in digests)
 
-    @property
-    def libraries(self) -> int:
-        """How many entries with linked libraries there are."""
-        return sum(name.startswith("libraries/") for name in self.entries)
-
     def made_since(self, before: Held) -> Counter[str]:
         """What was written since."""
         new = {name: entry for name, entry in self.entries.items() if before.entries.get(name, (0, ()))[0] != entry[0]}
