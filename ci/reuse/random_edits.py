@@ -93,6 +93,7 @@ class Progress:
     """Everything that a later run needs to go on; a JSON file."""
 
     seed: int
+    commit: str
     edits: list[Edit] = field(default_factory=list)
     knobs: dict[str, Knobs] = field(default_factory=dict)
     history: dict[str, list[Knobs]] = field(default_factory=dict)
@@ -103,11 +104,12 @@ class Progress:
     wheels: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path, seed: int) -> Progress:
-        """What an earlier run wrote, or the beginning."""
-        if not path.is_file():
-            return cls(seed)
-        document = json.loads(path.read_text(encoding="utf-8"))
+    def read(cls, path: Path, seed: int | None) -> Progress:
+        """What an earlier run of the same code wrote that was interrupted, or the beginning."""
+        commit = run(["git", "rev-parse", "HEAD"], cwd=ROOT).stdout.strip()
+        document = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if document.get("commit") != commit or seed not in {None, document["seed"]}:
+            return cls(int(time.time()) if seed is None else seed, commit)
         return cls(**{**document, "edits": [Edit(**edit) for edit in document["edits"]]})
 
     def write(self, path: Path) -> None:
@@ -129,7 +131,7 @@ class Built:
 class Harness:
     """Projects, two caches, and the numbers that decide what happens next."""
 
-    def __init__(self, work: Path, seed: int, worlds: Sequence[str]) -> None:
+    def __init__(self, work: Path, seed: int | None, worlds: Sequence[str]) -> None:
         self.work = work
         self.kept, self.clean = work / "kept", work / "clean"
         self._state = work / "progress.json"
@@ -138,7 +140,9 @@ class Harness:
 
     def prepare(self) -> None:
         """The copy of a toolkit, and both caches with what they download."""
-        if (self.work / "ready").is_file():
+        ready = self.work / "ready"
+        names = {world.name for world in self._worlds}
+        if ready.is_file() and names <= set(ready.read_text(encoding="utf-8").splitlines()):
             return
         seed = Path(os.environ.get("GPUWHEEL_CACHE_DIR") or self.work / "downloads")
         if any(world.toolkit for world in self._worlds):
@@ -157,7 +161,11 @@ class Harness:
             shutil.rmtree(cache, ignore_errors=True)
             for kind in ("sdk", "toolchains"):
                 shutil.copytree(seed / "v1" / kind, cache / "v1" / kind, symlinks=True, ignore=_larger_toolchains)
-        (self.work / "ready").touch()
+        ready.write_text("\n".join(names), encoding="utf-8")
+
+    def finish(self) -> None:
+        """Let the next run begin anew."""
+        self._state.unlink()
 
     def step(self) -> Edit:
         """One edit."""
@@ -311,7 +319,7 @@ def _summary(progress: Progress) -> dict[str, object]:
     worlds = {edit.world for edit in edits}
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M"),
-        "commit": run(["git", "rev-parse", "HEAD"], cwd=ROOT).stdout.strip(),
+        "commit": progress.commit,
         "seed": progress.seed,
         "edits": len(edits),
         "unequal": sum(not edit.equal for edit in edits),
@@ -359,7 +367,7 @@ def main(argv: list[str] | None = None) -> int:
     """Make the edits that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--edits", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--seed", type=int, help="of the random edits; another one each time unless stated")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "gpuwheel-reuse")
     parser.add_argument("--world", action="append", choices=list(WORLDS), help="of these alone")
     parser.add_argument("--no-result", action="store_true", help="write no file")
@@ -380,6 +388,7 @@ def main(argv: list[str] | None = None) -> int:
         if edit.problem:
             print("\n".join(f"        {line}" for line in edit.problem.splitlines()), flush=True)
     summary = _summary(harness.progress)
+    harness.finish()
     print(json.dumps(summary, indent=2))
     if not options.no_result:
         RESULTS.mkdir(exist_ok=True)
