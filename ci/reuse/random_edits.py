@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
 import random
 import shutil
@@ -370,13 +371,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="of the random edits; another one each time unless stated")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "gpuwheel-reuse")
     parser.add_argument("--world", action="append", choices=list(WORLDS), help="of these alone")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, with what there is")
     parser.add_argument("--no-result", action="store_true", help="write no file")
     options = parser.parse_args(argv)
     options.work.mkdir(parents=True, exist_ok=True)
     harness = Harness(options.work.resolve(), options.seed, options.world or list(WORLDS))
     print(f"seed {harness.progress.seed}, in {harness.work}", flush=True)
     harness.prepare()
-    while len(harness.progress.edits) < options.edits + len(options.world or WORLDS):
+    end = time.monotonic() + 60 * options.minutes
+    while len(harness.progress.edits) < options.edits + len(options.world or WORLDS) and time.monotonic() < end:
         edit = harness.step()
         state = "REFUSED" if edit.refused else "equal" if edit.equal else "OTHER BYTES"
         change = "changed" if edit.changed else "same"
