@@ -381,6 +381,7 @@ class World:
                     "name": "cufft",
                     "path": self._file("cuda/lib64/libother.so"),
                     "include_dir": self._folder("cufft"),
+                    "installed": "nvidia/cufft/lib",
                 },
             ),
             "NvccToolchain": (
