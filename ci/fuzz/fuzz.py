@@ -139,13 +139,11 @@ def rounds(tallies: dict[tuple[str, str], Tally], options: argparse.Namespace) -
             missing = int(wanted * (1 - BYTES_SHARE if engine == "structures" else BYTES_SHARE)) + 1 - tally.inputs
             if missing > 0:
                 open_ones.append((tally, min(missing, ROUND)))
-        if not open_ones:
+        left = end - time.monotonic()
+        if not open_ones or left <= 0:
             return
-        for tally, inputs in open_ones:
-            left = end - time.monotonic()
-            if left <= 0:
-                return
-            yield tally, inputs, min(left, 600)
+        tally, inputs = min(open_ones, key=lambda one: one[0].inputs)  # what was tried least
+        yield tally, inputs, min(left, 600)
 
 
 def main() -> int:
