@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from gpuwheel._endings import reading
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,13 +52,15 @@ def presets_document(existing: bytes | None, settings: Mapping[str, str | list[s
     return (json.dumps(document, indent=2) + "\n").encode()
 
 
+def _lists(document: dict[str, Any]) -> bool:
+    return all(isinstance(document.get(key, []), list) for key in ("configurePresets", "buildPresets"))
+
+
 def _parsed(existing: bytes) -> dict[str, Any]:
-    try:
+    hint = "mend it, or delete it: gpuwheel writes a new one"
+    with reading(f"{PRESETS_FILE} is not JSON", "CMake presets", error=ConfigError, hint=hint):
         document = json.loads(existing)
-    except ValueError as error:
-        msg = f"{PRESETS_FILE} is not JSON ({error}, expected CMake presets)"
-        raise ConfigError(msg, hint="mend it, or delete it: gpuwheel writes a new one") from error
-    if not isinstance(document, dict) or not isinstance(document.get("version"), int):
+    if not isinstance(document, dict) or not isinstance(document.get("version"), int) or not _lists(document):
         msg = f"{PRESETS_FILE} does not hold CMake presets (found no version, expected 3 or newer)"
-        raise ConfigError(msg, hint="mend it, or delete it: gpuwheel writes a new one")
+        raise ConfigError(msg, hint=hint)
     return document

@@ -82,6 +82,10 @@ def read_members(path: Path) -> dict[str, Member]:
         AuditError: not a ZIP archive, a damaged member, a name that is unsafe or occurs twice, or a bound is passed.
     """
     hint = "download or build the file again"
+    if not path.is_file():  # reading a pipe or a device may never end
+        problem = "is not a regular file" if path.exists() else "does not exist"
+        msg = f"{path.name} {problem} (expected a wheel)"
+        raise AuditError(msg, hint=hint)
     with path.open("rb") as raw:
         archive = Archive(raw, path.name, path.stat().st_size, error=AuditError, hint=hint)
         return {member.filename: _read_member(archive, member) for member in archive.members}

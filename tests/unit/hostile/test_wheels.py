@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import struct
@@ -87,6 +88,13 @@ def test_an_archive(tmp_path: Path, case: str) -> None:
     path = _wheel(tmp_path, *members)
     with little(), pytest.raises(AuditError, match=words):
         read_members(path)
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / NAME)
+    for path in (tmp_path / NAME, tmp_path, tmp_path / "missing.whl"):
+        with pytest.raises(AuditError, match=r"is not a regular file|does not exist"):
+            read_members(path)
 
 
 def test_a_gigabyte_of_zeros_in_a_megabyte(tmp_path: Path) -> None:
