@@ -90,8 +90,8 @@ def sort_options(words: Sequence[str], compiler: Compiler) -> SortedOptions:
                 result.include_dirs.append(word.partition("=")[2])
             case "rdc":
                 result.rdc = True
-            case None:
-                _keep(word, compiler, result)
+            case "apart" | None:
+                _keep(word, compiler, result, apart=bool(row))
             case _:  # "same"
                 pass
     return result
@@ -116,13 +116,13 @@ def _row(word: str, compiler: Compiler) -> Mapping[str, Any]:
     return next((row for row in rows if any(fnmatchcase(word, pattern) for pattern in row["match"])), {})
 
 
-def _keep(word: str, compiler: Compiler, result: SortedOptions) -> None:
+def _keep(word: str, compiler: Compiler, result: SortedOptions, *, apart: bool) -> None:
     if compiler == "link" and word.startswith("-l"):
         result.libraries.append(word[2:])
     elif compiler != "link" and word.startswith("-D"):
         result.defines.append(word[2:])
     else:
-        result.kept.append(word)
+        result.kept += word.split("=", 1) if apart else [word]
 
 
 def _dialect(word: str, result: SortedOptions) -> None:

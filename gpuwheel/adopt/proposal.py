@@ -258,7 +258,7 @@ def _torch_range(
 
 
 def _cuda_libraries(tables: Tables) -> set[str]:
-    return {name for pin in tables.cuda[default_toolkit()].libraries for name, _ in pin.sonames}
+    return {"cuda", *(name for pin in tables.cuda[default_toolkit()].libraries for name, _ in pin.sonames)}
 
 
 def _unknown_libraries(

@@ -133,8 +133,8 @@ class Extension:
     """`[tool.gpuwheel.extensions."package.name"]`: a shared library or a package of launchers; the key is its path."""
 
     sources: tuple[Glob, ...] = ()
-    """Globs of C++ files, and in mode `nvcc` of `.cu` files, relative to the project. Mode `kernels` has none; the
-    others need some."""
+    """Globs of C++ and C files, and in mode `nvcc` of `.cu` files, relative to the project; the name of a file that is
+    there means that file. Mode `kernels` has none; the others need some."""
     mode: Mode = Mode.EMBED
     """How it is compiled."""
     kernels: tuple[GroupName, ...] = ()
@@ -144,9 +144,11 @@ class Extension:
     defines: tuple[str, ...] = ()
     """Macros, `NAME` or `NAME=VALUE`."""
     flags: tuple[str, ...] = ()
-    """Further options for the C++ compiler."""
+    """Further options for the C++ compiler, and for the C compiler of `.c` sources. Each entry is one word, passed on
+    as it is written; paths are relative to the project."""
     link_flags: tuple[str, ...] = ()
-    """Further options for the link."""
+    """Further options for the link. Archives, objects and `-l` stand after the objects, in their order here; paths are
+    relative to the project. Libraries of CUDA belong into `libraries`."""
     std: Dialect = "c++17"
     """C++ dialect. With `abi = "exact"` at least the one that torch's headers need."""
     abi: TorchAbi = TorchAbi.STABLE
@@ -162,7 +164,8 @@ class Extension:
     """Mode `nvcc`: relocatable device code, for kernels that call device functions of other sources."""
     libraries: tuple[LibraryName, ...] = ()
     """Mode `nvcc`: libraries of the CUDA toolkit to link, for example `cublasLt`. They stay outside of the wheel, which
-    depends on the packages that have them. The CUDA runtime is linked in, unless `cudart` is named here."""
+    depends on the packages that have them. The CUDA runtime is linked in, unless `cudart` is named here. `cuda` is the
+    driver API, whose functions are looked up at their first call: the library loads where no driver is."""
     include_packages: tuple[PackageFolder, ...] = ()
     """Mode `nvcc`: folders of installed distributions searched by `#include`, for example
     `nvidia-cutlass/cutlass_library/source/include`. The distribution belongs into `requires` of `[build-system]`."""

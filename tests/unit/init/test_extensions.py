@@ -55,7 +55,7 @@ setup(
             libraries=["cublas", "cuda", "z"],
             define_macros=[("WITH_CUDA", None), ("WIDTH", "4")],
             extra_compile_args={
-                "cxx": ["-O3", "-std=c++20", "-DBOTH", "-DHOST", "-Wall", "-march=native", "-fopenmp"],
+                "cxx": "-O3 -std=c++20 -DBOTH -DHOST -Wall -march=native -fopenmp -include cmath".split(),
                 "nvcc": [
                     "-O3",
                     "-std=c++20",
@@ -102,7 +102,7 @@ def test_each_option_goes_to_its_key(project: Callable[..., Project]) -> None:
         "sources": ["csrc/ops.cpp", "csrc/ops.cu"],
         "include-dirs": ["csrc"],
         "defines": ["WITH_CUDA", "WIDTH=4", "BOTH"],
-        "flags": ["-Wall", "-fopenmp", "-DHOST"],
+        "flags": ["-Wall", "-fopenmp", "-include", "cmath", "-DHOST"],
         "nvcc-flags": [
             "-U__CUDA_NO_HALF_OPERATORS__",
             "--use_fast_math",
@@ -112,13 +112,12 @@ def test_each_option_goes_to_its_key(project: Callable[..., Project]) -> None:
         "link-flags": ["-Wl,-z,defs"],
         "std": "c++20",
         "rdc": True,
-        "libraries": ["cublasLt", "cublas"],
+        "libraries": ["cublasLt", "cublas", "cuda"],
     }
     assert left == {
         "python_requires >=3.8": "setup.py:11",
         "third_party/cutlass/include": "setup.py:13",
         "library z of ops._C": "setup.py:17",
-        "-lcuda": "setup.py:17",
         "-march=native": "setup.py:20",
         "-lineinfo": "setup.py:32",
         "architecture 7.0": "setup.py:41",

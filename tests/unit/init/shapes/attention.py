@@ -317,7 +317,7 @@ SHAPES = [
         {"ops._sm80": {"sources": ["csrc/ops.cpp", "csrc/ops.cu"]}, "ops._sm90": {"link-flags": None}},
         {"archs": ["8.0", "8.9", "9.0a", "10.0a", "12.0a"], "sources": {"csrc/sm90.cu": {"archs": ["9.0a"]}}},
         None,
-        ("compiles for the GPU of the machine", "-lcuda"),
+        ("compiles for the GPU of the machine",),
         {**FILES, "csrc/sm90.cpp": FILES["csrc/ops.cpp"], "csrc/sm90.cu": KERNEL},
     ),
     Shape(
