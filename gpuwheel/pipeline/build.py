@@ -30,7 +30,7 @@ from gpuwheel.pipeline.sdist_contents import check_sdist
 from gpuwheel.pipeline.session import Session, epoch_of
 from gpuwheel.plan import choose, linked_requirements, plan
 from gpuwheel.toolchain import check_platform, probe_platform
-from gpuwheel.toolchain.build_constraints import excluded_pins
+from gpuwheel.toolchain.build_constraints import Excluded, excluded_pins
 from gpuwheel.toolchain.host import target_machine
 from gpuwheel.toolchain.lock_check import check_inputs, check_installed, locked_requirements
 from gpuwheel.toolchain.lock_file import LOCK_FILE, read_lock
@@ -175,18 +175,17 @@ class Build:
             return locked_requirements(self._lock)
         with_cmake = self._runs_cmake(editable=editable)
         tools = inner.requires(self._session.inside, self.config.inner, editable=editable, with_cmake=with_cmake)
-        return [*tools, *self._pins_to_install()]
+        return [*tools, *(() if self._excluded else (pin.requirement for pin in self._mode.requires()))]
 
-    def _pins_to_install(self) -> tuple[str, ...]:
-        """The pins of the mode; none where the user's constraints exclude one, for it would end in the resolver."""
-        pins = self._mode.requires()
-        excluded = excluded_pins(pins, self._environ)
-        for one in excluded:
-            self._reporter.info(
-                f"{one.pin.requirement} goes into gpuwheel's cache: {one.origin} holds build environments to "
-                f"{one.constraint}"
-            )
-        return () if excluded else tuple(pin.requirement for pin in pins)
+    @cached_property
+    def _excluded(self) -> list[Excluded]:
+        """Pins of the mode that the user's constraints exclude; asked for, they would end in the resolver."""
+        return excluded_pins(self._mode.requires(), self._environ)
+
+    def _say_excluded(self) -> None:
+        for one in self._excluded:
+            where = f"{one.origin} holds build environments to {one.constraint}"
+            self._reporter.info(f"{one.pin.requirement} goes into gpuwheel's cache: {where}")
 
     def prepare(self, out: Path, *, editable: bool) -> str:
         """Write `.dist-info` and return its name."""
@@ -216,6 +215,7 @@ class Build:
         """Compile, check and pack the wheel; return its name."""
         self._check_platform()
         self._hold_to_lock()
+        self._say_excluded()
         compare_torch(self.cell, self._reporter)
         with self._mode.compiled(editable=False) as compiled:
             self._reporter.step("checking what was linked")
@@ -240,6 +240,7 @@ class Build:
         """Compile and pack an editable wheel, with compiled files beside the sources; return its name."""
         self._check_platform()
         self._hold_to_lock()
+        self._say_excluded()
         compare_torch(self.cell, self._reporter)
         return build_editable(self._session, self._mode, out, self._requirements)
 
@@ -250,6 +251,7 @@ class Build:
             msg = f"{self.config.project.name} has no extensions (found none, expected something to compile)"
             raise ConfigError(msg, hint="pip install -e . is all that it needs")
         self._hold_to_lock()
+        self._say_excluded()
         compare_torch(self.cell, self._reporter)
         return build_in_place(self._session, _DEVELOPED[self.cell.mode](self._session))
 
