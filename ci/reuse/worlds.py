@@ -114,6 +114,7 @@ __global__ void {name}(int* x) {{ *x = {value} + EDITED_DEVICE{defined}; }}  // 
 def _headers(knobs: Knobs) -> dict[str, str]:
     files = {
         "csrc/early/README": "Headers here come first.\n",
+        "csrc/late/unrelated.h": f"#define EDITED_UNRELATED {knobs['unrelated']}\n",  # included by nobody
         "csrc/outer.h": f'#pragma once\n#include "inner.h"  // {knobs["header_comment"]}\n',
         "csrc/inner.h": f"#pragma once\n#define EDITED_INNER {1000 + knobs['header']}\n",
         "csrc/late/shadowed.h": "#define EDITED_SHADOWED 1\n",
@@ -327,7 +328,7 @@ _COMMON: tuple[str, ...] = (
     "flag",
     "optimisation",
 )
-_COMMON += ("environment", "epoch", "device", "device_comment", "device_header", "define", "python")
+_COMMON += ("environment", "epoch", "device", "device_comment", "device_header", "define", "python", "unrelated")
 _OF_NVCC = ("other", "other_comment", "export", "table", "toolkit")
 WORLDS: Mapping[str, World] = {
     world.name: world
