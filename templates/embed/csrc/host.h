@@ -24,6 +24,30 @@ inline torch::headeronly::ScalarType accumulate_type(const Tensor& x) {
   return x.scalar_type() == kDouble ? kDouble : gpuwheel::scalar_type<float>;
 }
 
+// A tensor as rows of `size` elements, `stride` elements apart: read where it lies if its rows have only gaps between them
+// (the halves that x.chunk(2, -1) gives), else copied.
+struct Rows {
+  Rows(const Tensor& x, int64_t size) : tensor(x), stride(size) {
+    bool is_rows = x.dim() == 0 || size == 1 || x.stride(x.dim() - 1) == 1;
+    int64_t next = -1;  // the stride that the next dimension outwards has if the rows go on in one step
+    for (int64_t i = x.dim() - 2; i >= 0 && is_rows; --i) {
+      if (x.size(i) == 1) continue;
+      if (next < 0) stride = x.stride(i);
+      is_rows = next < 0 || x.stride(i) == next;
+      next = x.stride(i) * x.size(i);
+    }
+    if (is_rows) return;
+    tensor = gpuwheel::contiguous(x);
+    stride = size;
+  }
+
+  Tensor tensor;
+  int64_t stride;
+};
+
+// The elements in a row: of the last dimension.
+inline int64_t row_size(const Tensor& x) { return x.dim() == 0 ? 1 : std::max<int64_t>(1, x.size(x.dim() - 1)); }
+
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Calls cuda(zero) or cpu(zero) with a value of x's element type, unless x is empty.
