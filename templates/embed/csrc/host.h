@@ -24,8 +24,8 @@ inline torch::headeronly::ScalarType accumulate_type(const Tensor& x) {
   return x.scalar_type() == kDouble ? kDouble : gpuwheel::scalar_type<float>;
 }
 
-// A tensor as rows of `size` elements, `stride` elements apart: read where it lies if its rows have only gaps between them
-// (the halves that x.chunk(2, -1) gives), else copied.
+// A tensor as rows of `size` elements, `stride` elements apart: read where it lies if its rows only have gaps between
+// them (the halves that x.chunk(2, -1) gives), else copied.
 struct Rows {
   Rows(const Tensor& x, int64_t size) : tensor(x), stride(size) {
     bool is_rows = x.dim() == 0 || size == 1 || x.stride(x.dim() - 1) == 1;
