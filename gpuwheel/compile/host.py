@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HostProject",
+    "compiled_once",
     "host_library_arguments",
     "link_arguments",
     "link_inputs_named",
     "linked_first",
     "project_text",
     "shipped_headers",
+    "source_target",
     "target_name",
     "target_version",
     "write_host_words",
@@ -43,6 +45,9 @@ cmake_minimum_required(VERSION 3.26...4.4)
 project(gpuwheel_build LANGUAGES CXX ASM)
 include({module})
 """
+
+_SOURCES_PARSED_EACH = 2
+"""From one more on, torch's headers are parsed once for all."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class HostProject:
     manifests: Mapping[str, Path]
     """Package folder in the wheel, empty where a library is in none -> its `_kernels.json`."""
     objects: Mapping[Output, Path] = field(default_factory=dict)
-    """Objects of sources that need not be compiled: of all or of none."""
+    """Objects of sources that need not be compiled."""
     names_link_inputs: bool = False
     """Whether the linker can write down what it reads, and is to."""
 
@@ -103,13 +108,26 @@ def target_version(floor: MinorVersion) -> str:
 
 
 def _library(index: int, library: HostLibrary, project: HostProject, folder: Path) -> str:
-    objects = [project.objects.get((target_name(index), str(source)), source) for source in library.sources]
+    outputs = ((source_target(index, library, source), source) for source in library.sources)
+    objects = [project.objects.get((target, str(source)), source) for target, source in outputs]
     return (
         f"gpuwheel_embed_library({target_name(index)}\n"
         + host_library_arguments(library, project, folder)
-        + keyword("OBJECTS" if project.objects else "SOURCES", objects)
+        + compiled_once(library)
+        + keyword("SOURCES", objects)
         + ")\n"
     )
+
+
+def source_target(index: int, library: HostLibrary, source: Path) -> str:
+    """The CMake target that compiles a source of the library."""
+    return f"{target_name(index)}_{library.sources.index(source)}"
+
+
+def compiled_once(library: HostLibrary) -> str:
+    """How sources are compiled apart from each other."""
+    precompile = "  PRECOMPILE\n" if len(library.sources) > _SOURCES_PARSED_EACH else ""
+    return f"  SEPARATE\n{precompile}"
 
 
 def _host_words(library: HostLibrary, project: HostProject) -> HostWords:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel._resources import resource
-from gpuwheel.compile.host import project_text, target_name
+from gpuwheel.compile.host import compiled_once, host_library_arguments, project_text
+from gpuwheel.compile.host import source_target as host_source_target
 from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.libraries import Recipe, Unit
 from gpuwheel.compile.nvcc import nvcc_text, script_texts, source_target, source_text
@@ -99,7 +100,7 @@ class Given:
 
 
 def host_recipe(project: HostProject, given: Given) -> Recipe:
-    """Of a project in mode `embed`, whose objects are kept together: they share a precompiled header."""
+    """Of a project in mode `embed`, whose objects are kept one by one."""
     places = _places(
         {
             str(project.headers): "include",
@@ -111,29 +112,29 @@ def host_recipe(project: HostProject, given: Given) -> Recipe:
         }
     )
     maker = _Maker(given, project.libraries, project.root)
-    files = {line for library in project.libraries for line in _host_files(library, project, given)}
-    # What only the linker is told does not reach an object.
-    unlinked = replace(project, libraries=tuple(replace(library, link_flags=()) for library in project.libraries))
-    objects = content_key(
-        {
-            **maker.machine,
-            "project": places.masked(project_text(replace(unlinked, objects={}), _ANYWHERE)),
-            "options": [list(_options(library)) for library in unlinked.libraries],
-            "sources": sorted(map(places.masked, files)),
-            "kernels": {name: _digest(group.header) for name, group in project.groups.items()},
-            "torch": project.sdk.digest,
-        }
-    )
-    images = {name: [_digest(group.fatbin), _digest(group.assembly)] for name, group in project.groups.items()}
-    outputs = tuple(
-        (target_name(index), str(source))
-        for index, library in enumerate(project.libraries)
-        for source in library.sources
-    )
-    whole = places.masked(project_text(replace(project, objects={}), _ANYWHERE))
-    options = [list(_options(library)) for library in project.libraries]
-    linked = content_key({"objects": objects, "images": images, "project": whole, "options": options})
-    return maker.recipe((Unit(objects, outputs),), linked, places)
+    common = {**maker.machine, "torch": project.sdk.digest}
+    units = []
+    for index, library in enumerate(project.libraries):
+        scanner = _host_scanner(library, project, given)
+        # What only the linker is told does not reach an object.
+        told = host_library_arguments(replace(library, link_flags=()), project, _ANYWHERE)
+        for source in library.sources:
+            parts = {
+                "library": places.masked(told + compiled_once(library)),
+                "source": [places.masked(str(source)), host_source_target(index, library, source)],
+                "options": list(library.flags),
+                "files": sorted(map(places.masked, _closure(scanner, source, given))),
+                "kernels": {name: _digest(project.groups[name].header) for name in library.kernels},
+            }
+            output = (host_source_target(index, library, source), str(source))
+            units.append(Unit(content_key({**common, **parts}), (output,)))
+    whole = {
+        "project": places.masked(project_text(replace(project, objects={}), _ANYWHERE)),
+        "options": [list(_options(library)) for library in project.libraries],
+        "images": {name: [_digest(group.fatbin), _digest(group.assembly)] for name, group in project.groups.items()},
+        "objects": [unit.key for unit in units],
+    }
+    return maker.recipe(tuple(units), content_key({**common, **whole}), places)
 
 
 def nvcc_recipe(project: NvccProject, given: Given) -> Recipe:
@@ -234,13 +235,11 @@ def _places(folders: Mapping[str, str]) -> Places:
     return Places.of({str(resource("cmake").parent): "gpuwheel", **folders})
 
 
-def _host_files(library: HostLibrary, project: HostProject, given: Given) -> Iterator[str]:
+def _host_scanner(library: HostLibrary, project: HostProject, given: Given) -> IncludeScanner:
     kernels = dict.fromkeys(project.groups[name].header.parent for name in library.kernels)
     foreign = (*kernels, project.headers, project.sdk.include_dir)
     searched = (*library.include_dirs, *given.folders([library], project.root))
-    scanner = IncludeScanner(searched, foreign, " ".join((*library.defines, *library.flags)))
-    for source in library.sources:
-        yield from _closure(scanner, source, given)
+    return IncludeScanner(searched, foreign, " ".join((*library.defines, *library.flags)))
 
 
 def _nvcc_scanner(library: NvccLibrary, project: NvccProject, given: Given) -> IncludeScanner:

@@ -141,8 +141,10 @@ class EmbedBuild:
     ) -> Path:
         """The inner backend's wheel, with what CMake compiled and linked in `work`."""
         host = toolchain.host
-        doing = "linking host code, which did not change," if project.objects else "compiling host code"
-        self._reporter.step(f"{doing} with {host.identity}")
+        count, every = len(project.objects), sum(len(library.sources) for library in project.libraries)
+        doing = "linking host code, which did not change," if count == every else "compiling host code"
+        kept = f"; {count} object{'s are' if count > 1 else ' is'} taken from the cache" if 0 < count < every else ""
+        self._reporter.step(f"{doing} with {host.identity}{kept}")
         write_project(project, work / "project")
         settings = self._settings(toolchain, work)
         wheel = inner.build_wheel(self._session.inside, out, settings, editable=editable)

@@ -22,6 +22,7 @@ READ_BY_LINKER = ".read"
 """Of the file beside a library that names what the linker read; as in the CMake modules."""
 _REGENERATES = re.compile(r"^build build\.ninja\b(?:[^|\n]|\$\n)*: RERUN_CMAKE \|((?:[^\n|]|\$\n)*)", re.MULTILINE)
 _PATH = re.compile(r"(?:[^ $\n]|\$.)+")
+_PRECOMPILED = "/cmake_pch."
 _CACHED = re.compile(r"^(\w+):\w+=(.*)$", re.MULTILINE)
 
 
@@ -58,11 +59,13 @@ class Made:
         commands: dict[str, list[list[str]]] = {}
         for one in listed:
             commands.setdefault(_target(one.get("output", "")), []).append(shlex.split(one["command"]))
+        read = _read(ninja, build)
+        _share_precompiled(read, commands)
         links = [link for file in sorted(build.glob(f"*{READ_BY_LINKER}")) for link in _link(ninja, build, file)]
         return cls(
             build=build,
             objects={(_target(it["output"]), it["file"]): build / it["output"] for it in listed if "output" in it},
-            read=_read(ninja, build),
+            read=read,
             commands=commands,
             link_commands=links,
             link_read=_read_by_linker(build),
@@ -80,6 +83,17 @@ def _read(ninja: str, build: Path) -> dict[str, set[str]]:
         elif line.strip():
             read.setdefault(target, set()).add(os.path.join(build, line.strip()))  # noqa: PTH118
     return read
+
+
+def _share_precompiled(read: dict[str, set[str]], commands: dict[str, list[list[str]]]) -> None:
+    """Let what was read for a precompiled header count for each target that used it."""
+    for target, files in read.items():
+        owners = {owner for file in files if _PRECOMPILED in file and (owner := _target(file)) not in {target, ""}}
+        for owner in owners:
+            files.update(read.get(owner, ()))
+            commands.setdefault(target, []).extend(
+                words for words in commands.get(owner, ()) if any(_PRECOMPILED in word for word in words)
+            )
 
 
 def _target(output: str) -> str:

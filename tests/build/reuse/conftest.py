@@ -86,11 +86,11 @@ class Project:
         """Add lines to the extension."""
         self.write("pyproject.toml", PYPROJECT + "\n".join(lines) + "\n")
 
-    def build(self, **environ: str) -> Built:
+    def build(self, settings: dict[str, str] | None = None, **environ: str) -> Built:
         """Build a wheel as a frontend does, which must succeed."""
         out = self.root.parent / f"out-{next(self._numbers)}"
         out.mkdir()
-        code = f"from gpuwheel import backend; backend.build_wheel({str(out)!r}, {{}})"
+        code = f"from gpuwheel import backend; backend.build_wheel({str(out)!r}, {settings or {}!r})"
         done = subprocess.run(  # noqa: TID251 (a frontend, not gpuwheel)
             [sys.executable, "-c", code],
             cwd=self.root,

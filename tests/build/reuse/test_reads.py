@@ -168,6 +168,17 @@ def test_what_the_linker_reads(project: Project, tmp_path: Path, archive: str) -
     assert b"value:near;" in project.build().library
 
 
+def test_only_the_source_that_changed_is_compiled(project: Project, tmp_path: Path) -> None:
+    for name in ("other", "third"):  # three sources share a precompiled header
+        project.write(f"csrc/{name}.cpp", f"// {tmp_path}\nint {name}() {{ return 1; }}\n")
+    assert project.build().told == "one"
+    project.tell("two")
+    mixed = project.build()
+    assert "2 objects are taken from the cache" in mixed.log
+    folder = {"build-dir": str(tmp_path / "whole")}  # of which nothing is taken from the cache
+    assert project.build(settings=folder).library == mixed.library
+
+
 def test_a_library_that_was_refused_is_not_kept(project: Project) -> None:
     project.configure('link-flags = ["-Wl,-rpath,/opt/elsewhere"]')
     with pytest.raises(AssertionError, match="/opt/elsewhere"):
