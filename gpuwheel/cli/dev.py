@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["dev_command"]
 
-_INTERRUPTED = 130
 _FACTS = ("device  ", "torch   ", "host    ", "link    ", "nvcc    ")
 _NARROW = "no image serves compute capability"
 _STEP = re.compile(r"\d+/\d+ ")
@@ -84,14 +83,10 @@ def dev_command(  # noqa: PLR0913 (its options)
     root = project.resolve()
     turns = _Turns(root, dict(parameters.config_settings(settings)), arch, release=release, verbose=verbose)
     with _talk_on_stderr() as answer:
-        if not watch:
-            try:
-                _say(turns.run(), root, answer, as_json=as_json)
-            except KeyboardInterrupt:
-                sys.exit(_INTERRUPTED)
-            return
-        with suppress(KeyboardInterrupt):
+        if watch:
             _watch(turns, root, answer, as_json=as_json)
+        else:
+            _say(turns.run(), root, answer, as_json=as_json)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class KeptBuild:
         self._stamp = work / "configured"
         said = {name: value for name, value in self._settings.items() if name not in _ANYWHERE}
         programs = [_state(Path(str(settings[name])).resolve()) for name in _PROGRAMS if name in settings]
-        key = [said, sorted(variables.items()), programs, sys.executable, sys.version]
+        key = [said, sorted(variables.items()), programs, os.path.realpath(sys.prefix), sys.version]
         self._key = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
     def update(self, out: Path, reporter: Reporter) -> bool:

@@ -165,7 +165,7 @@ def test_watching_ends_with_ctrl_c(ready: Project) -> None:
             ready.replace("csrc/ops.cpp", "tiny::scaled(from[i],", "1.0f + tiny::scaled(from[i],")
             assert json.loads(watching.stdout.readline())["changed"] == ["tiny_ops/_C.so"]
             watching.send_signal(signal.SIGINT)
-            assert watching.wait(20) == 0
+            assert watching.wait(20) == 130
         finally:
             watching.kill()
 
