@@ -22,7 +22,7 @@ import shutil
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,9 +116,22 @@ class Worker(SilentReporter):
 
     @contextmanager
     def progress(self, label: str, total: int | None, unit: str = "B") -> Iterator[Progress]:
-        """The worker runs."""
-        with clock() as self.taken, super().progress(label, total, unit) as progress:
+        """The worker runs, and is not waited for before this ends."""
+        with clock() as taken, super().progress(label, total, unit) as progress:
             yield progress
+            running = cpu_of_children()
+        self.taken = {"wall": taken["wall"], "cpu": taken["cpu"] + running}
+
+
+def cpu_of_children() -> float:
+    """CPU seconds of this process's children that run now."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended
+            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            if int(fields[1]) == os.getpid():
+                ticks += sum(map(int, fields[11:15]))  # utime, stime, and those of its own children
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def nvrtc(root: Path) -> Seconds:
