@@ -203,8 +203,8 @@ class _Reader:
                 return ""
             msg = f"a name at byte {at} of a table of {len(view)}"
             raise ValueError(msg)
-        # Most names are short: a longer look is taken only where one is not.
-        for length in (256, SYMBOL_NAME.value):
+        # Most names are short: a longer look, which costs a copy, is taken only where one is not.
+        for length in (256, 1 << 12, 1 << 16, SYMBOL_NAME.value):
             text, end, _ = bytes(view[at : at + length]).partition(b"\0")
             if end:
                 self._strings += len(text)
@@ -227,13 +227,15 @@ class _Reader:
 
         Chains are followed by their offsets, which lead forward: a chain ends, whatever counts are stated.
         """
-        strings, at, left = self._at(section.link), 0, ELF_VERSIONS.value
+        strings, at, libraries, versions = self._at(section.link), 0, 0, 0
         while section.data:
+            libraries += 1
+            _hold(ELF_VERSIONS, libraries)  # of some, no version may be asked
             _, count, file, first, following = _VERNEED.unpack_from(section.data, at)
             library, aux = self._string(strings, file), at + first
             for _ in range(count):
-                left -= 1
-                _hold(ELF_VERSIONS, ELF_VERSIONS.value - left)
+                versions += 1
+                _hold(ELF_VERSIONS, versions)
                 _, _, other, name, further = _VERNAUX.unpack_from(section.data, aux)
                 yield library, self._string(strings, name), other & _VERSION_MASK
                 if not further:

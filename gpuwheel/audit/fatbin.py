@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gpuwheel._endings import reading
 from gpuwheel._limits import DEVICE_IMAGES
@@ -84,18 +84,22 @@ def read_fatbin(data: bytes | memoryview, name: str) -> tuple[Image, ...]:
     """
     subject = f"{name} is not a readable fatbin"
     with reading(subject, "device code as nvFatbin writes it", hint="build the wheel again"):
-        return tuple(_bounded(_containers(memoryview(data))))
+        containers = _bounded(_containers(memoryview(data)))
+        return tuple(_bounded(image for container in containers for image in _entries(container)))
 
 
-def _bounded(images: Iterator[Image]) -> Iterator[Image]:
-    for count, image in enumerate(images, 1):
+_Item = TypeVar("_Item")
+
+
+def _bounded(items: Iterator[_Item]) -> Iterator[_Item]:
+    for count, item in enumerate(items, 1):
         if count > DEVICE_IMAGES.value:
             msg = DEVICE_IMAGES.passed("more")
             raise ValueError(msg)
-        yield image
+        yield item
 
 
-def _containers(view: memoryview) -> Iterator[Image]:
+def _containers(view: memoryview) -> Iterator[memoryview]:
     offset = 0
     while (offset := _skip_zeros(view, offset)) < len(view):
         magic, version, header_size, size = _CONTAINER.unpack_from(view, offset)
@@ -112,13 +116,13 @@ def _containers(view: memoryview) -> Iterator[Image]:
         if end > len(view):
             msg = f"{end - len(view)} bytes are missing at its end"
             raise ValueError(msg)
-        yield from _entries(view[offset + header_size : end])
+        yield view[offset + header_size : end]
         offset = end
 
 
 def _skip_zeros(view: memoryview, offset: int) -> int:
     """Containers are aligned: zeros lie between them, and may end the section."""
-    while offset < len(view):
+    while offset < len(view) and not view[offset]:
         block = bytes(view[offset : offset + _BLOCK])
         rest = block.lstrip(b"\0")
         offset += len(block) - len(rest)

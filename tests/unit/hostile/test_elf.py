@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import sysconfig
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from elftools.elf.elffile import ELFFile
 from hostile import elf_library
 
 from gpuwheel.audit.elf import ElfFile, read_elf
+from gpuwheel.errors import AuditError
 
 FOLDERS = [Path(sysconfig.get_paths()["platstdlib"]) / "lib-dynload", Path(sysconfig.get_paths()["platlib"])]
 LIBRARIES = sorted({path for folder in FOLDERS for path in folder.glob("**/*.so*") if path.stat().st_size < 5_000_000})
@@ -77,3 +80,19 @@ def test_a_library_made_by_hand(tmp_path: Path) -> None:
     assert not library.executable_stack
     found = {symbol.name: symbol.version and (symbol.library, symbol.version) for symbol in library.imports}
     assert found == imports
+
+
+def test_libraries_of_which_no_version_is_asked_are_bounded() -> None:
+    """A chain that leads forward, and never to a version."""
+    libraries = struct.pack("<HHIII", 1, 0, 0, 0, 16) * 40_000
+    with pytest.raises(AuditError, match="elf-versions"):
+        read_elf(elf_library({}, sections={".gnu.version_r": libraries}), "a.so")
+
+
+def test_names_that_are_not_short_take_no_longer_than_they_are() -> None:
+    """Each look at the longest name that is allowed would copy a megabyte."""
+    imports: dict[str, tuple[str, str] | None] = {f"{number:0>300}": None for number in range(50_000)}
+    data = elf_library({**imports, "z" * 900_000: None})
+    start = time.process_time()
+    assert len(read_elf(data, "a.so").imports) == 50_001
+    assert time.process_time() - start < 1

@@ -116,6 +116,7 @@ MEMBERS = {
     "a fatbin entry whose header has size 0": {"a.fatbin": container(entry(b"x", header=0))},
     "a fatbin entry longer than its container": {"a.fatbin": container(entry(b"x")[:-4])},
     "a fatbin of another size": {"a.fatbin": container(b"", size=2**63)},
+    "a fatbin of empty containers": {"a.fatbin": container(b"") * 200_001},
     "a fatbin of nothing": {"a.fatbin": container(b"", magic=0)},
     "an ELF file that ends in its header": {"a.so": elf_library({})[:40]},
     "segments that wrap around": {"a.so": elf_library({})[:32] + struct.pack("<Q", 2**63 + 64) + elf_library({})[40:]},
