@@ -9,6 +9,7 @@ file is called by its content, so that a change of it is one of the command.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from gpuwheel.compile.files import write_if_changed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -38,7 +39,8 @@ _OPENMP_LIBRARY, _NO_LIBRARY = "libgomp.so", "/* GNU ld script: torch's own libr
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./=+:,@-]+")
 _PLAIN_MACRO = re.compile(r"[A-Za-z_]\w*(=[A-Za-z0-9_./+:-]*)?", re.ASCII)
-_MACRO_COMMA = re.compile(r"(?<!\\),")
+_COMMA = re.compile(r"(?<!\\),")
+"""Where nvcc splits macros and what it hands on."""
 _BACKSLASHED = re.compile(r"\\(.?)", re.DOTALL)
 _ESCAPED = re.compile(r"[^A-Za-z0-9_./=+:,@\x80-\U0010ffff-]")
 _KEYWORDS = frozenset(
@@ -63,11 +65,18 @@ _NVCC_FILE_OPTIONS = (
     "-optf",
 )
 
+_NVCC_MACROS = ("--define-macro", "-define-macro", "-D")
+_HOST_OPTIONS = frozenset({"-Xcompiler", "--compiler-options", "-compiler-options"})
+_HANDED_ON = re.compile(r"-X[a-z]+|--?[a-z]+-options")
+"""Options of nvcc with words of another tool, in the next word or behind `=`."""
+
 _LINKER_OPTIONS = ("-l", "-L", "-z", "-u", "-T")
 """Of the driver's options, those that it hands to the linker in their place among the inputs."""
 _DRIVER_VALUES = frozenset(
-    {"-Xassembler", "-Xclang", "-mllvm", "--param", "-target", "-x", "-specs", "--sysroot", "-B"}
+    "-Xassembler -Xclang -Xpreprocessor -mllvm --param -target -x -specs --sysroot -B "  # noqa: SIM905
+    "-D -I -U -e -idirafter -imacros -include -iquote -isystem".split()
 )
+"""Of its other options, those whose value is a word of its own; compilers take those of the preprocessor here too."""
 _NOT_FILES = frozenset({"-soname", "-h", "-u", "-e", "-z", "-m", "-rpath", "--undefined", "--defsym", "--entry"})
 
 
@@ -160,11 +169,50 @@ def nvcc_words(flags: Sequence[str], root: Path, *, beside: Sequence[str] = ()) 
 
     nvcc gives macros to a shell: those that are not plain go past it.
     """
-    macros = [word for word in flags if word.startswith("-D") and not _PLAIN_MACRO.fullmatch(word[2:])]
-    values = [part for word in macros for part in _MACRO_COMMA.split(word[2:])]
-    host = [f"-D{_BACKSLASHED.sub(lambda match: match[1], value)}" for value in values]
-    own = _placed_for_nvcc([word for word in flags if word not in macros], root)
+    read = list(_read_for_nvcc(flags))
+    handed = [part for one in read if one.for_host and not one.is_macro for part in one.parts]
+    stays = placed(handed, root) == handed and all(map(_PLAIN.fullmatch, handed))
+    past = [one.for_host and (one.is_macro or not stays) for one in read]
+    host = placed([part for one, goes in zip(read, past, strict=True) if goes for part in one.parts], root)
+    own = _placed_for_nvcc([word for one, goes in zip(read, past, strict=True) if not goes for word in one.words], root)
     return _words(own, "--options-file=", root, beside=beside), _filed(host, "-Xcompiler=@", root) if host else Words()
+
+
+@dataclass(frozen=True)
+class _NvccOption:
+    words: tuple[str, ...]
+    parts: tuple[str, ...] = ()
+    """What its value says to the host compiler."""
+    is_macro: bool = False
+
+    @property
+    def for_host(self) -> bool:
+        return bool(self.parts)
+
+
+def _read_for_nvcc(flags: Sequence[str]) -> Iterator[_NvccOption]:
+    """Options of nvcc with their values, as far as those are macros or another tool's words."""
+    waiting = iter(flags)
+    for word in waiting:
+        name, equals, value = word.partition("=")
+        macro = next((option for option in _NVCC_MACROS if word == option or word.startswith(option)), None)
+        if macro is not None:
+            words = (word, next(waiting, "")) if word == macro else (word,)
+            value = "".join(words).removeprefix(macro).removeprefix("=")
+            is_plain = _PLAIN_MACRO.fullmatch(value) is not None
+            parts = () if is_plain else tuple(f"-D{part}" for part in _split_for_nvcc(value))
+            yield _NvccOption((f"-D{value}",), parts, is_macro=True)
+        elif _HANDED_ON.fullmatch(name):
+            words = (word,) if equals else (word, next(waiting, ""))
+            parts = tuple(_split_for_nvcc(value if equals else words[1])) if name in _HOST_OPTIONS else ()
+            yield _NvccOption(words, parts)
+        else:
+            yield _NvccOption((word,))
+
+
+def _split_for_nvcc(value: str) -> list[str]:
+    """At its commas; nvcc takes a backslash away from what follows it."""
+    return [_BACKSLASHED.sub(lambda match: match[1], part) for part in _COMMA.split(value)]
 
 
 def _placed_for_nvcc(words: Sequence[str], root: Path) -> list[str]:
@@ -238,7 +286,7 @@ def placed(
         prefix = "" if waiting else next((option for option in options if word.startswith(option)), "")
         option, value, waiting = waiting or prefix, word.removeprefix(prefix), ""
         place = _normal(root / value)
-        belongs = place.is_file() if option in files else place.is_dir() or option not in {"", "-B"}
+        belongs = _is_file(place) if option in files else option not in {"", "-B"} or place.is_dir()
         found.append(f"{prefix}{place}" if option and belongs and not value.startswith(("=", "$SYSROOT")) else word)
     return found
 
@@ -252,9 +300,14 @@ def _inputs(words: Sequence[str], root: Path) -> tuple[list[str], list[Path]]:
         option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
         named = not {before, option} & _NOT_FILES
         place = _normal(root / value)
-        if word.startswith("-L"):
-            found.append(f"-L{_normal(root / word[2:])}")
-        elif named and value and place.is_file():
+        glued = word[:2] if word[:2] in {"-L", "-T"} and len(word) > 2 else ""  # noqa: PLR2004 (a dash and a letter)
+        if glued == "-L" or (glued and _is_file(root / word[2:])):
+            path = _normal(root / word[2:])
+            found.append(f"{glued}{path}")
+            files += [path] if glued == "-T" else []
+        elif before == "-L" and value:
+            found.append(str(place))
+        elif named and value and _is_file(place):
             found.append(f"{option}{equals}{place}")
             files.append(place)
         else:
@@ -284,6 +337,11 @@ def _quoted(word: str) -> str:
 def _quoted_for_nvcc(word: str) -> str:
     """As nvcc takes it on the command line, where a quote is the same with and without a backslash."""
     return _quoted(re.sub(r'\\?"', '\\\\"', word))
+
+
+def _is_file(path: Path) -> bool:
+    """As `Path.is_file()`; a word may be longer than any name."""
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def _normal(path: Path) -> Path:
