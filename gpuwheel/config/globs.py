@@ -85,6 +85,13 @@ def _closest_file(root: Path, pattern: str) -> str | None:
             folder /= part
             continue
         names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+        if part in names:  # it is there, and of another kind
+            there = (folder / part).relative_to(root).as_posix()
+            return (
+                f"{there} is a folder: the files in it are {there}/*"
+                if (folder / part).is_dir()
+                else f"{there} is a file"
+            )
         close = difflib.get_close_matches(part, names, n=1)
         if close:
             return f"did you mean {(folder / close[0]).relative_to(root).as_posix()!r}?"

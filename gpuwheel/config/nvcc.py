@@ -103,7 +103,8 @@ def _check_source_tables(settings: Settings, root: Path, origins: Mapping[str, s
         if not any(_covers(pattern, path) for path in known):
             shown = dotted(("sources", pattern))
             msg = f"{shown} in {origins.get(shown, 'pyproject.toml')} matches no source of an extension in mode 'nvcc'"
-            raise ConfigError(msg, hint=f"sources are {', '.join(sorted(known)[:8]) or 'none'}")
+            hint = f"sources are {', '.join(sorted(known)[:8])}" if known else "remove it: no extension has that mode"
+            raise ConfigError(msg, hint=hint)
 
 
 def _covers(pattern: str, path: str) -> bool:

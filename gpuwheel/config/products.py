@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gpuwheel._endings import cut
 from gpuwheel.config.model import Mode
+from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,14 +55,25 @@ def excluded_products(
     """`sdist.exclude` for scikit-build-core, which holds for wheels too: what the user excludes, then products.
 
     Without this, what an editable install or `gpuwheel dev` left beside the sources would go into the next wheel.
+
+    Raises:
+        ConfigError: what the user excludes is not a list of strings.
     """
-    if any("exclude" in override.get("sdist", ()) for override in table.get("overrides", ())):
+    if any("exclude" in _sdist(override) for override in table.get("overrides", ())):
         return {}  # under a condition that scikit-build-core alone can judge
-    sdist = table.get("sdist")
-    stated = sdist.get("exclude", []) if isinstance(sdist, dict) else []
+    stated = _sdist(table).get("exclude", [])
+    if not isinstance(stated, list) or not all(isinstance(pattern, str) for pattern in stated):
+        msg = f"tool.scikit-build.sdist.exclude in pyproject.toml is not a list of strings (found {cut(repr(stated))})"
+        raise ConfigError(msg, hint='for example exclude = ["docs/**"]')
     if "SKBUILD_SDIST_EXCLUDE" in environ:
         stated = environ["SKBUILD_SDIST_EXCLUDE"].split(";")
     for key in ("sdist.exclude", "skbuild.sdist.exclude"):
         stated = inner.get(key, stated)
     own = [stated] if isinstance(stated, str) else list(stated)
     return {"sdist.exclude": [*own, *(f"**/{pattern}" for pattern in patterns)]}
+
+
+def _sdist(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The table `sdist`; what else it may be, scikit-build-core refuses."""
+    sdist = table.get("sdist")
+    return sdist if isinstance(sdist, dict) else {}

@@ -230,8 +230,8 @@ def _static_dependencies(project: Mapping[str, Any]) -> tuple[str, ...] | None:
         return None
     dependencies = project["dependencies"]
     if not isinstance(dependencies, list) or not all(isinstance(entry, str) for entry in dependencies):
-        msg = f"project.dependencies in pyproject.toml is not a list of strings (found {dependencies!r})"
-        raise ConfigError(msg)
+        msg = f"project.dependencies in pyproject.toml is not a list of strings (found {cut(repr(dependencies))})"
+        raise ConfigError(msg, hint='dependencies = ["torch>=2.10"], or dynamic = ["dependencies"]')
     return tuple(dependencies)
 
 
@@ -240,7 +240,7 @@ def _requirement(text: str) -> Requirement:
         return Requirement(text)
     except InvalidRequirement:
         msg = f"project.dependencies in pyproject.toml holds what is not a requirement (found {text!r}, PEP 508)"
-        raise ConfigError(msg) from None
+        raise ConfigError(msg, hint="for example 'torch>=2.10'") from None
 
 
 def _floor_of(requirement: Requirement, configured: SpecifierSet) -> bool:

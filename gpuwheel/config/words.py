@@ -3,14 +3,16 @@
 Words of `flags`, `defines` and `link-flags` are given in files where CMake, Ninja or a shell would bend them
 (`compile.words`), so little is refused there. Names of files are in commands, and in the compilers' records of what
 they read, which Ninja takes apart. What is refused was measured by building with each character
-(`tests/build/words/test_characters.py`).
+(`tests/build/nvcc/test_words.py`).
 """
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
+from gpuwheel._endings import cut
 from gpuwheel.config.globs import resolve_folders, resolve_sources
 from gpuwheel.config.mistakes import dotted
 from gpuwheel.config.model import Mode, TorchAbi
@@ -68,7 +70,7 @@ def _check_extension(key: str, extension: Extension, root: Path, origins: Mappin
     _check_options(_where(f"{key}.nvcc-flags", origins), extension.nvcc_flags, _NOT_FOR_NVCC)
     _check_options(_where(f"{key}.link-flags", origins), extension.link_flags)
     for part in (part for word in extension.link_flags for part in word.split(",")):
-        if part and (root / part).is_file():
+        if part and os.path.isfile(root / part):  # noqa: PTH113 (a word may be longer than any name)
             _check_path(_where(f"{key}.link-flags", origins), part, _NOT_IN_PATHS)
     _check_openmp(key, extension, origins)
     _check_defines(_where(f"{key}.defines", origins), extension.defines)
@@ -82,7 +84,7 @@ def _check_openmp(key: str, extension: Extension, origins: Mapping[str, str]) ->
         where = _where(f"{key}.{name}", origins)
         archive = next((word for word in listed if word.endswith("libgomp.a")), None)
         if archive is not None:
-            msg = f"{where} links an OpenMP runtime that no shared library can hold (found {archive!r})"
+            msg = f"{where} links an OpenMP runtime that no shared library can hold (found {cut(repr(archive))})"
             raise ConfigError(msg, hint='flags = ["-fopenmp"] alone: torch brings the runtime that the library finds')
         parts = (part for word in listed for part in re.split(r"[,=]", word))
         found = next((part for part in parts if part in _OPENMP), None)
@@ -133,14 +135,16 @@ def _check_path(where: str, shown: str, refused: frozenset[str] = frozenset()) -
 def _check_options(where: str, words: Iterable[str], refused: frozenset[str] = frozenset()) -> None:
     for word in words:
         if not word.strip():
-            msg = f"{where} has an empty word (found {word!r}, expected an option)"
+            msg = f"{where} has an empty word (found {cut(repr(word))}, expected an option)"
             raise ConfigError(msg, hint="remove it")
         found = next((char for char in word if char in refused or (_unprintable(char) and char != "\t")), None)
         if found is not None and found in refused:
-            msg = f"{where} has a word with a character that nvcc gives to a shell (found {_spoken(found)} in {word!r})"
+            shown = f"found {_spoken(found)} in {cut(repr(word))}"
+            msg = f"{where} has a word with a character that nvcc gives to a shell ({shown})"
             raise ConfigError(msg, hint="give a macro by defines, and an option of the host compiler by flags")
         if found is not None:
-            msg = f"{where} has a word with a character that no option holds (found {_spoken(found)} in {word!r})"
+            shown = f"found {_spoken(found)} in {cut(repr(word))}"
+            msg = f"{where} has a word with a character that no option holds ({shown})"
             raise ConfigError(msg, hint="one word is one option: make two of it, or remove the character")
 
 
@@ -148,9 +152,8 @@ def _check_defines(where: str, words: Iterable[str]) -> None:
     _check_options(where, words)
     for word in words:
         if _DEFINE.fullmatch(word) is None:
-            msg = (
-                f"{where} has a word that defines no macro (found {word!r}, expected NAME, NAME=VALUE or NAME(x)=VALUE)"
-            )
+            shown = f"found {cut(repr(word))}, expected NAME, NAME=VALUE or NAME(x)=VALUE"
+            msg = f"{where} has a word that defines no macro ({shown})"
             raise ConfigError(msg, hint=_meant(word))
 
 
@@ -165,13 +168,13 @@ def _check_exports(where: str, names: Iterable[str]) -> None:
     for name in names:
         if _EXPORT.fullmatch(name) is None:
             found = next((char for char in name if _EXPORT.fullmatch(char) is None), "")
-            shown = f"found {_spoken(found)} in {name!r}" if found else "found an empty word"
+            shown = f"found {_spoken(found)} in {cut(repr(name))}" if found else "found an empty word"
             msg = f"{where} has a name that no symbol has ({shown}, expected a symbol or a glob)"
             raise ConfigError(msg, hint="C++ functions are named as the linker sees them: nm -D library.so")
 
 
 def _refusal(where: str, shown: str, char: str, why: str) -> ConfigError:
-    msg = f"{where} has a character that cannot be passed on (found {_spoken(char)} in {shown!r}: {why})"
+    msg = f"{where} has a character that cannot be passed on (found {_spoken(char)} in {cut(repr(shown))}: {why})"
     return ConfigError(msg, hint="rename the file or folder")
 
 

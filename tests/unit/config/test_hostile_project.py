@@ -111,8 +111,20 @@ DOCUMENTS = {
     "an include-dir of 3000 parts": HEAD + TOOL + f'include-dirs = ["{"a/" * 3000}"]\n',
     "tool is a number": HEAD + "tool = 1\n",
     "overrides are numbers": HEAD + "[tool.scikit-build]\noverrides = [1]\n" + TOOL,
+    "sdist.exclude is a number": HEAD + "[tool.scikit-build]\nsdist.exclude = 1\n" + TOOL,
+    "sdist.exclude holds a number": HEAD + "[tool.scikit-build]\nsdist.exclude = [1]\n" + TOOL,
+    "an option of 5000 letters": HEAD + TOOL + f'mode = "nvcc"\nlink-flags = ["{"a" * 5000}\\n"]\n',
+    "dependencies are one": HEAD.replace('dynamic = ["dependencies"]', 'dependencies = "torch>=2.10"') + TOOL,
     "overrides are one": HEAD + "[tool.scikit-build]\noverrides = 1\n" + TOOL,
 }
+
+
+def test_an_option_longer_than_any_name_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a.cpp").touch()
+    option = f"-Wl,--defsym=a={'a' * 5000}"
+    text = HEAD + TOOL + f'link-flags = ["{option}"]\n'
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    assert load_config(tmp_path, environ={}).settings.extensions["tiny._C"].link_flags == (option,)
 
 
 @pytest.mark.parametrize("case", DOCUMENTS)

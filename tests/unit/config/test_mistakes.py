@@ -159,7 +159,7 @@ def test_other_keys_of_scikit_build_pass(project: Project) -> None:
         ("sources", "csrc/kernel/*.cu", r"found 'csrc/kernel/\*.cu'", "did you mean 'csrc/kernels'?"),
         ("sources", "csrc/kernels/ad.cu", r"found 'csrc/kernels/ad.cu'", "did you mean 'csrc/kernels/add.cu'?"),
         ("sources", "csrc/kernels/*.cxx", r"matches no file", "csrc/kernels holds: add.cu, norm.cu"),
-        ("sources", "csrc/kernels", r"matches no file", None),
+        ("sources", "csrc/kernels", r"matches no file", "csrc/kernels is a folder: the files in it are csrc/kernels/*"),
         ("sources", "csrc/*.cpp", r"matches a file that is not device code \(found 'csrc/ops.cpp'", "of an extension"),
         ("sources", ".", r"expected a pattern below the project", None),
         ("sources", "/csrc/*.cu", r"expected a pattern below the project", None),
