@@ -204,7 +204,7 @@ def _read_for_nvcc(flags: Sequence[str]) -> Iterator[_NvccOption]:
             yield _NvccOption((f"-D{value}",), parts, is_macro=True)
         elif _HANDED_ON.fullmatch(name):
             words = (word,) if equals else (word, next(waiting, ""))
-            parts = tuple(_split_for_nvcc(value if equals else words[1])) if name in _HOST_OPTIONS else ()
+            parts = tuple(_split_for_nvcc(value if equals else words[-1])) if name in _HOST_OPTIONS else ()
             yield _NvccOption(words, parts)
         else:
             yield _NvccOption((word,))
