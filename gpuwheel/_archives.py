@@ -137,12 +137,11 @@ class Archive:
             raise self.refuse(msg)
         end, before = 0, ""
         for member in sorted(self.members, key=lambda member: member.header_offset):
-            # A local header repeats the name; the extra field may differ, so this is the least that it takes.
-            start = member.header_offset
-            if start < end:
+            if member.header_offset < end:
                 msg = f"holds members that overlap ({cut(before)} and {cut(member.filename)})"
                 raise self.refuse(msg)
-            end, before = start + _LOCAL.size + member.compress_size, member.filename
+            # Name and extra field of a local header may be others, so this is the least that a member takes.
+            end, before = member.header_offset + _LOCAL.size + member.compress_size, member.filename
 
 
 def _checked(member: zipfile.ZipInfo, stream: Iterable[bytes]) -> Iterator[bytes]:

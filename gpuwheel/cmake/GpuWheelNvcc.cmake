@@ -14,7 +14,8 @@ endfunction()
 # gpuwheel_nvcc_library(TARGET
 #   FILE name.so  DESTINATION folder  STD 17  RUNTIME Static|Shared  [RDC]  [SEPARATE  RUNTIME_LIBRARIES path]
 #   CUDA_SOURCES ... CXX_SOURCES ... INCLUDES ... SYSTEM_INCLUDES ... DEFINITIONS ... FLAGS ... NVCC_FLAGS ...
-#   NVCC_HOST ...  LINK_FLAGS ... (before the objects)  LINK_WORDS ... (after them)  LINK_INPUTS file ...  DRIVER source.cpp  LINK_ARCHS ... NEEDED stub.so ... RPATH dir ... VERSION_SCRIPT file  PREFIX_MAP from=to ...)
+#   NVCC_HOST ...  LINK_FLAGS ... (before the objects)  LINK_WORDS ... (after them)  LINK_INPUTS file ...
+#   DRIVER source.cpp  LINK_ARCHS ... NEEDED stub.so ... RPATH dir ... VERSION_SCRIPT file  PREFIX_MAP from=to ...)
 # SEPARATE: sources may be objects (*.o) that were compiled before. Every other one is a target of its own, so that objects
 # are linked in the order of sources whichever of them are new. CMake brings the CUDA runtime only where it compiles itself.
 function(gpuwheel_nvcc_library target)
