@@ -7,7 +7,8 @@ python ci/fuzz/fuzz.py --readers elf,zip --seed 7 --no-result
 Two engines: Hypothesis on structures (`structures.py`), and on bytes atheris, guided by coverage, where it is installed
 (`pip install atheris`; CPython 3.11 to 3.13), else seeded mutations. A reader may return or raise an error of ours; any
 other exception, 256 MB more or 10 s are a failure. What failed becomes a case in `tests/unit/hostile`, made by code.
-The result is written to `ci/fuzz/results`, with the commit and the seed; `--resume` goes on with an interrupted run.
+The result is written to `ci/fuzz/results`, with the commit and the seed; `--resume` goes on with an interrupted run
+of the same commit.
 """
 
 from __future__ import annotations
@@ -161,6 +162,9 @@ def main() -> int:
     STATE.mkdir(parents=True, exist_ok=True)
     state = STATE / "state.json"
     kept = json.loads(state.read_text(encoding="utf-8")) if options.resume and state.is_file() else {"tallies": []}
+    if kept["tallies"] and kept["commit"] != _commit():  # what an older code did with them says nothing of this one
+        print(f"begun anew: the last run was of commit {kept['commit']}")
+        kept = {"tallies": []}
     seed = options.seed if options.seed is not None else kept.get("seed", secrets.randbits(31))
     print(f"seed {seed}")
     how = engines()
@@ -185,11 +189,15 @@ def main() -> int:
     return 1 if document["failed"] else 0
 
 
-def _document(tallies: dict[tuple[str, str], Tally], seed: int, seconds: float) -> dict[str, Any]:
+def _commit() -> str:
     commit = run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT).stdout.strip()
     changed = run(["git", "status", "--porcelain", "--untracked-files=no"], cwd=ROOT).stdout.strip()
+    return commit + (" with changes" if changed else "")
+
+
+def _document(tallies: dict[tuple[str, str], Tally], seed: int, seconds: float) -> dict[str, Any]:
     return {
-        "commit": commit + (" with changes" if changed else ""),
+        "commit": _commit(),
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "python": platform.python_version(),
         "seed": seed,
