@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS, PAGE, README = Path("ci", "gpu", "results"), Path("docs", "explanation", "on-gpu.md"), Path("README.md")
 PARTS = ("machine", "tests", "benchmarks", "sanitizer")
 MARKED = re.compile(r"(?<=<!-- from ci/gpu/results -->\n).*?(?=<!-- end -->)", re.DOTALL)
+FAILURES = ("failed", "error", "errors")
+"""What pytest counts apart: an error is a test that could not begin."""
 NOTHING = "Nothing has run on a GPU yet."
 HEAD = """\
 # On a GPU
@@ -56,9 +58,13 @@ def sentence(found: Mapping[str, Results]) -> str:
         return f"{NOTHING} `ci/gpu.sh` runs all that needs one."
     document = found["tests"]
     counts = [result.get("counts", {}) for result in document["results"].values()]
-    passed, failed = (sum(count.get(word, 0) for count in counts) for word in ("passed", "failed"))
+    passed, failed = (
+        sum(count.get(word, 0) for count in counts for word in words) for words in (("passed",), FAILURES)
+    )
+    cut_short = [name for name, result in document["results"].items() if result["state"] not in {"passed", "failed"}]
     where = f"an {document['machine']['device']} (torch {document['machine']['torch']})"
     outcome = f"{passed} tests of the sample and the templates passed" + (f" and {failed} failed" if failed else "")
+    outcome += f"; those of {', '.join(cut_short)} did not come to an end" if cut_short else ""
     return f"On {where}, {document['date']}, {outcome}; figures: [on a GPU]({PAGE.as_posix()})."
 
 
@@ -84,7 +90,8 @@ def _tests(results: Mapping[str, Results]) -> Iterator[str]:
     yield "| project | passed | failed | skipped | seconds | |\n|---|---:|---:|---:|---:|---|"
     for name, result in results.items():
         counts = result.get("counts", {})
-        numbers = " | ".join(str(counts.get(word, 0)) for word in ("passed", "failed", "skipped"))
+        columns = (("passed",), FAILURES, ("skipped",))
+        numbers = " | ".join(str(sum(counts.get(word, 0) for word in words)) for words in columns)
         yield f"| `{name}` | {numbers} | {result.get('seconds', 0):.0f} | {result['state']} |"
 
 

@@ -47,11 +47,11 @@ def repository(tmp_path: Path) -> Path:
 def left(tmp_path: Path) -> Callable[..., Path]:
     """A folder as `ci/gpu.sh` leaves it."""
 
-    def write(*, pretend: bool = False) -> Path:
+    def write(*, pretend: bool = False, tests: dict[str, Any] | None = None) -> Path:
         head = {"schema": 1, "commit": "a" * 40, "date": "2026-12-01", "command": "ci/gpu.sh W", "pretend": pretend}
         folder = tmp_path / "out"
         folder.mkdir()
-        for part, results in RESULTS.items():
+        for part, results in {**RESULTS, **({"tests": tests} if tests else {})}.items():
             document = {**head, "machine": MACHINE, "part": part, "results": results}
             (folder / f"{part}.json").write_text(json.dumps(document), encoding="utf-8")
         return folder
@@ -70,6 +70,19 @@ def test_figures_of_a_gpu_reach_the_pages(repository: Path, left: Callable[..., 
     assert "timed out" not in page.partition("## compute-sanitizer")[0]
     assert "no time was left" in page
     assert run([sys.executable, SCRIPT, "--check", "--root", repository]).stdout == ""
+
+
+def test_tests_that_could_not_begin_or_did_not_end_are_said(repository: Path, left: Callable[..., Path]) -> None:
+    tests = {
+        "sample": {"state": "failed", "seconds": 31.0, "counts": {"passed": 3, "failed": 1, "errors": 2}},
+        "embed": {"state": "timed out", "seconds": 90.0, "counts": {}},
+    }
+    run([sys.executable, SCRIPT, left(tests=tests), "--root", repository])
+    readme = (repository / "README.md").read_text(encoding="utf-8")
+    assert (
+        "3 tests of the sample and the templates passed and 3 failed; those of embed did not come to an end" in readme
+    )
+    assert "| `sample` | 3 | 3 | 0 | 31 | failed |" in (repository / "docs/explanation/on-gpu.md").read_text("utf-8")
 
 
 def test_the_pretend_gpu_and_edited_pages_are_refused(repository: Path, left: Callable[..., Path]) -> None:
