@@ -25,6 +25,8 @@ State: TypeAlias = "tuple[int, int, int, int]"
 
 YOUNG = 2_000_000_000
 """ns. What changed less than this before its digest may change once more within one tick of its file system's clock."""
+_SECOND = 1_000_000_000
+"""ns. File systems with whole seconds alone (FAT, images such as squashfs) make up the time of change from another."""
 _MOST = 20_000
 """Files of one index: about 3 MB."""
 _BLOCK = 1 << 20
@@ -84,7 +86,8 @@ class FileIndex:
             return str(row[4])
         now = time.time_ns()
         digest = _sha256(path)
-        if digest is not None and max(state[2:]) < now - YOUNG and state_of(path) == state:
+        tells_changes = state[3] % _SECOND != 0
+        if digest is not None and tells_changes and max(state[2:]) < now - YOUNG and state_of(path) == state:
             self._used[path] = self._known[path] = [*state, digest]
             self._is_new = True
         return digest

@@ -59,6 +59,17 @@ def test_what_changed_just_now_is_not_remembered(tmp_path: Path) -> None:
     assert not list((tmp_path / "cache").rglob("index-*"))
 
 
+def test_a_file_system_that_tells_whole_seconds_alone_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = _settled(tmp_path / "a", "one", monkeypatch)
+    monkeypatch.setattr(module, "state_of", lambda _: (3, 1, 1_700_000_000_000_000_000, 1_700_000_000_000_000_000))
+    index = _index(tmp_path)
+    assert index.digest(name) is not None
+    index.save()
+    assert not list((tmp_path / "cache").rglob("index-*"))
+
+
 def test_a_damaged_index_is_as_good_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = _settled(tmp_path / "a", "one", monkeypatch)
     index = _index(tmp_path)
