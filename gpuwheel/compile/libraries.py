@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gpuwheel.compile.reuse.epoch import EPOCH
 from gpuwheel.compile.reuse.evidence import Evidence, NotKeptError, Setting
 from gpuwheel.compile.reuse.facts import Facts
 from gpuwheel.compile.reuse.index import state_of
@@ -168,7 +169,7 @@ class LibraryStore:
         if stored is None:
             return None
         facts, places = Facts.of(stored.facts), self._recipe.places
-        if facts.holds(places, str(self._recipe.root), self._recipe.index):
+        if facts.holds(places, str(self._recipe.root), self._recipe.index, self._recipe.environ.get(EPOCH)):
             return stored
         for path in (*map(places.real, facts.read), *filter(os.path.lexists, map(places.real, facts.absent))):
             self._before.setdefault(path, state_of(path))

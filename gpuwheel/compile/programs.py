@@ -10,6 +10,7 @@ from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.options import Target, VirtualPaths, command_line, shipped_include_dirs
 from gpuwheel.compile.reuse.device_options import DeviceOptions
 from gpuwheel.compile.reuse.index import state_of
+from gpuwheel.compile.reuse.tokens import clock
 from gpuwheel.compile.store import content_key, tree_digest
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class _Keys:
             " ".join((*group.defines, *group.flags)),
             tuple((group.root, name) for name in self._options.first),
         )
+        time = clock("\n".join((*group.defines, *group.flags)).encode(errors="replace"))
+        self._unseen = self._options.unseen or (f"a macro has {time}" if time else None)
         self._toolchain = {"facts": _FACTS, "compiler": compiler.digest, "headers": tree_digest(shipped[0])}
 
     def program(self, source: Path) -> Program:
@@ -121,5 +124,5 @@ class _Keys:
             image_keys=image_keys,
             key=content_key(fatbin),
             states={file.path: file.state for file in files},
-            refusal=self._options.unseen or self._scanner.refusal(source),
+            refusal=self._unseen or self._scanner.refusal(source),
         )

@@ -15,11 +15,13 @@ from gpuwheel.compile.host import source_target as host_source_target
 from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.libraries import Recipe, Unit
 from gpuwheel.compile.nvcc import nvcc_text, script_texts, source_target, source_text
+from gpuwheel.compile.reuse.epoch import EPOCH, follows_epoch
 from gpuwheel.compile.reuse.facts import Places
 from gpuwheel.compile.reuse.index import FileIndex, state_of
 from gpuwheel.compile.reuse.search import ordinary_words
+from gpuwheel.compile.reuse.tokens import FIXED, clock
 from gpuwheel.compile.reuse.tools import Driver, build_tools, toolkit_tools
-from gpuwheel.compile.reuse.words import NATIVE, folders_in, machine_identity, named_paths, refusal
+from gpuwheel.compile.reuse.words import NATIVE, folders_in, machine_identity, named_paths, refusal, with_response_files
 from gpuwheel.compile.store import content_key, tree_digest
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Given", "host_recipe", "nvcc_recipe"]
 
-_FACTS = 2
+_FACTS = 3
 """Version of what is noted beside objects and libraries; part of every key."""
 _FOLDERS = ("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH")
 # Sections of scikit-build-core's settings that can name files or programs which no key covers.
@@ -58,15 +60,16 @@ class Given:
     before: dict[str, State | None] = field(default_factory=dict)
     start: int = field(default_factory=time.time_ns)
 
-    def words(self, libraries: Iterable[HostLibrary | NvccLibrary]) -> list[str]:
-        """Every option that the user gives a compiler or a linker."""
+    def words(self, libraries: Iterable[HostLibrary | NvccLibrary], root: Path) -> list[str]:
+        """Every option that the user gives a compiler or a linker, those in files that others name too."""
         own = [word for library in libraries for word in _options(library)]
+        macros = [f"-D{define}" for library in libraries for define in library.defines]
         named = [word for _, value in sorted(self.tools.key.items()) for word in ordinary_words(value)]
-        return [*self.host.arguments, *own, *named]
+        return list(with_response_files([*self.host.arguments, *own, *macros, *named], [str(root)]))
 
     def folders(self, libraries: Iterable[HostLibrary | NvccLibrary], root: Path) -> tuple[Path, ...]:
         """Folders that options and the environment have compilers search for headers, beside the project's own."""
-        named = folders_in(self.words(libraries), str(root))
+        named = folders_in(self.words(libraries, root), str(root))
         listed = [folder for name in _FOLDERS for folder in self.tools.key.get(name, "").split(os.pathsep) if folder]
         return tuple(Path(root, folder) for folder in dict.fromkeys((*named, *listed)))
 
@@ -77,6 +80,12 @@ class Given:
             return f"settings of scikit-build-core that no key covers are in force ({', '.join(sorted(sections))})"
         if self.tools.uncovered:
             return f"variables that can name files which no key covers are set ({', '.join(self.tools.uncovered)})"
+        words = list(words)
+        for word in words:
+            time = clock(word.encode(errors="replace"))
+            fixed = time in FIXED and EPOCH in self.tools.variables
+            if time is not None and not (fixed and follows_epoch(self.host.command, self.tools.variables)):
+                return f"{word} asks what time it is"
         return refusal(words)
 
     def note(self, words: Iterable[str], root: Path) -> None:
@@ -87,6 +96,8 @@ class Given:
     def machine(self, driver: Driver, words: Iterable[str], tools: FileIndex) -> dict[str, Any]:
         """What every object depends on: gpuwheel itself, the tools, what the user set."""
         host, environ = self.host, self.tools.variables
+        # Where it is sources that ask for the time, that is noted beside their objects: not all change with the commit.
+        unkeyed = set() if any(clock(word.encode(errors="replace")) for word in words) else {EPOCH}
         return {
             "facts": _FACTS,
             "own": [tree_digest(resource("include")), tree_digest(resource("cmake"))],
@@ -94,7 +105,7 @@ class Given:
             "build": build_tools(environ, tools),
             "toolkit": toolkit_tools(self.toolkit, tools) if self.toolkit is not None else {},
             "settings": dict(sorted(self.settings.items())),
-            "environment": dict(self.tools.key),
+            "environment": {name: value for name, value in self.tools.key.items() if name not in unkeyed},
             "machine": machine_identity() if any(map(NATIVE.search, words)) else [],
         }
 
@@ -189,7 +200,7 @@ class _Maker:
     def __init__(self, given: Given, libraries: Iterable[HostLibrary | NvccLibrary], root: Path) -> None:
         self._given = given
         self._root = root
-        words = given.words(libraries)
+        words = given.words(libraries, root)
         given.note(words, root)
         self._refusal = given.refusal(words)
         tools = FileIndex(given.cache, "tools")

@@ -38,17 +38,16 @@ class Asked:
     """Of `#embed`."""
     assembled: tuple[str, ...] = ()
     """Of `.incbin`."""
+    time: str | None = None
+    """The macro by which it asks what time it is."""
     unseen: str | None = None
     """What it reads in a way that cannot be followed."""
 
     @classmethod
-    def of(cls, text: bytes, *, fixed_clock: bool) -> Asked:
-        """Of a file's text, lines joined. `fixed_clock`: `__DATE__` and `__TIME__` are those of SOURCE_DATE_EPOCH."""
+    def of(cls, text: bytes) -> Asked:
+        """Of a file's text, lines joined."""
         includes = list(included_names(text))
         embedded, assembled = list(_names(_EMBED, text, b"embed")), list(_names(_INCBIN, text, b"incbin"))
-        time = clock(text)
-        if time is not None and fixed_clock and time != "__TIMESTAMP__":
-            time = None
         other = unseen(text)
         if other in {"#embed", ".incbin"}:
             put_together = None in embedded or None in assembled
@@ -59,7 +58,8 @@ class Asked:
             computed=None in includes,
             embedded=tuple(dict.fromkeys(one for one in embedded if one is not None)),
             assembled=tuple(dict.fromkeys(one.name for one in assembled if one is not None)),
-            unseen=time or other,
+            time=clock(text),
+            unseen=other,
         )
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuwheel.compile.includes import joined_lines
 from gpuwheel.compile.reuse.asked import Asked, probes
+from gpuwheel.compile.reuse.epoch import EPOCH, follows_epoch
 from gpuwheel.compile.reuse.facts import Facts
 from gpuwheel.compile.reuse.index import YOUNG, state_of
 from gpuwheel.compile.reuse.search import SearchFolders, missing_part
+from gpuwheel.compile.reuse.tokens import FIXED
 from gpuwheel.compile.reuse.words import folders_in, named_paths, refusal, with_response_files
 
 if TYPE_CHECKING:
@@ -69,8 +71,6 @@ class Evidence:
         self._known: dict[str, bool] = {}
         self._texts: dict[str, bytes] = {}
         self._asked: dict[str, Asked] = {}
-        epoch = setting.environ.get("SOURCE_DATE_EPOCH", "")
-        self._fixed_clock = epoch.isdigit()
         self._probes: dict[str, list[Probe]] = {}
         self._unknown: dict[str, str] = {}
         self._included: set[str] | None = None
@@ -109,10 +109,11 @@ class Evidence:
             for name, found in names.items():
                 if rank <= found:
                     self._look_for(folder, name, read, absent)
-        for path in list(read):
-            if path in self._texts:
-                self._follow(path, folders, names, read, absent)
-        return self._facts(read, absent, self._elsewhere(targets, folders))
+        known = [path for path in read if path in self._texts]
+        for path in known:
+            self._follow(path, folders, names, read, absent)
+        clocks = {path: time for path in known if (time := self._ask(path).time) is not None}
+        return replace(self._facts(read, absent, self._elsewhere(targets, folders)), epoch=self._epoch(clocks))
 
     def linked(self) -> Facts:
         """What the libraries were linked from, beside their objects.
@@ -152,6 +153,17 @@ class Evidence:
             if not self._is_own(path) and not path.startswith(inside) and not os.path.realpath(path).startswith(inside):
                 return str(self._setting.root)
         return None
+
+    def _epoch(self, clocks: Mapping[str, str]) -> str | None:
+        """SOURCE_DATE_EPOCH, if the time that some files ask for is that one; `clocks`: file -> macro."""
+        if not clocks:
+            return None
+        path, macro = min(clocks.items(), key=lambda clock: clock[1] in FIXED)
+        epoch = self._setting.environ.get(EPOCH)
+        if epoch is None or macro not in FIXED or not follows_epoch(self._setting.host, self._setting.environ):
+            msg = f"{path} has {macro}, which says nothing of what it depends on"
+            raise NotKeptError(msg)
+        return epoch
 
     def _is_own(self, path: str) -> bool:
         work = str(self._setting.work) + os.sep
@@ -223,7 +235,7 @@ class Evidence:
 
     def _ask(self, path: str) -> Asked:
         if path not in self._asked:
-            self._asked[path] = Asked.of(self._texts[path], fixed_clock=self._fixed_clock)
+            self._asked[path] = Asked.of(self._texts[path])
         return self._asked[path]
 
     def _look_for(self, folder: str, name: str, read: set[str], absent: set[str], *, counts: bool = False) -> None:

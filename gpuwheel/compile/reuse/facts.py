@@ -58,10 +58,12 @@ class Facts:
     """Paths where a file or a folder would have been taken instead of one that was read."""
     root: str | None = None
     """Where the project has to be; `None`: anywhere."""
+    epoch: str | None = None
+    """SOURCE_DATE_EPOCH, where a source asks what time it is."""
 
-    def holds(self, places: Places, root: str, index: FileIndex) -> bool:
-        """Whether everything is as it was."""
-        if self.root is not None and self.root != root:
+    def holds(self, places: Places, root: str, index: FileIndex, epoch: str | None = None) -> bool:
+        """Whether everything is as it was; `epoch`: SOURCE_DATE_EPOCH."""
+        if self.root not in {None, root} or self.epoch not in {None, epoch}:
             return False
         real = places.real
         if any(os.path.lexists(real(name)) for name in self.absent):
@@ -70,21 +72,22 @@ class Facts:
 
     def stored(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {"read": dict(self.read), "absent": sorted(self.absent), "root": self.root}
+        return {"read": dict(self.read), "absent": sorted(self.absent), "root": self.root, "epoch": self.epoch}
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Facts:
         """From what `stored` gave."""
-        return cls(stored["read"], frozenset(stored["absent"]), stored["root"])
+        return cls(stored["read"], frozenset(stored["absent"]), stored["root"], stored["epoch"])
 
     @classmethod
     def all_of(cls, facts: Iterable[Facts]) -> Facts:
         """What has to hold for several things together."""
         read: dict[str, str] = {}
         absent: set[str] = set()
-        root = None
+        root = epoch = None
         for one in facts:
             read |= one.read
             absent |= one.absent
             root = one.root or root
-        return cls(read, frozenset(absent), root)
+            epoch = one.epoch or epoch
+        return cls(read, frozenset(absent), root, epoch)

@@ -58,7 +58,7 @@ class Driver:
         """The driver that `command` starts, called with the options `words`."""
         steering = list(_steering(words))
         path = environ.get("PATH", os.defpath)
-        key = content_key({"driver": 1, "command": list(command), "steering": steering, "environment": _asked(environ)})
+        key = content_key({"driver": 2, "command": list(command), "steering": steering, "environment": _asked(environ)})
         store = ContentStore(cache, "libraries")
         stored = store.load(key)
         if stored is None or not Facts.of(stored.facts["facts"]).holds(_ANYWHERE, "", index):

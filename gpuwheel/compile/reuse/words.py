@@ -35,6 +35,8 @@ _CPU = re.compile(
     r"^(vendor_id|cpu family|model|model name|stepping|cache size|flags|Features|CPU \w+)\s*:\s*(.*)$", re.MULTILINE
 )
 _DEPTH = 8
+_OPTIONS_FILES = ("--options-file", "-optf")
+"""Of nvcc, with which a file of words is named ("File and Path Specifications")."""
 
 
 def machine_identity(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
@@ -57,15 +59,18 @@ def refusal(words: Iterable[str]) -> str | None:
 
 
 def with_response_files(words: Sequence[str], folders: Sequence[str], depth: int = 0) -> Iterator[str]:
-    """`words`, and after each `@file` (also behind a comma) the words in it."""
+    """`words`, and after each `@file` (also behind a comma) or `--options-file=file` the words in it."""
+    before = ""
     for word in words:
         yield word
-        for part in word.split(",") if "@" in word and depth < _DEPTH else ():
-            name = part.rpartition("=")[2]
-            for folder in folders if name.startswith("@") else ():
-                path = Path(folder, name[1:])
-                if path.is_file():
-                    yield from with_response_files(_words_of(path), folders, depth + 1)
+        names = [part[1:] for part in (piece.rpartition("=")[2] for piece in word.split(",")) if part.startswith("@")]
+        option, equals, value = word.partition("=")
+        if before in _OPTIONS_FILES or (equals and option in _OPTIONS_FILES):
+            names += (value if equals else word).split(",")
+        for path in (Path(folder, name) for name in names if depth < _DEPTH for folder in folders):
+            if path.is_file():
+                yield from with_response_files(_words_of(path), folders, depth + 1)
+        before = word
 
 
 def _words_of(path: Path) -> list[str]:

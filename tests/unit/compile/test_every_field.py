@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gpuwheel._environment import Variable
+    from gpuwheel.compile.libraries import Recipe
 
 # Model -> field -> why another value gives the same bytes, or another key by other means.
 WHERE = "a folder is named in keys by what it is, wherever it lies; its content counts"
@@ -463,6 +464,8 @@ TAKEN = {
     "TORCH_CUDA_ARCH_LIST": "sets archs, which the key has; only torch's own builds read it otherwise",
     "CONDA_PREFIX": "may hold the toolkit, which the key has",
 }
+NOTED = {"SOURCE_DATE_EPOCH"}
+"""In the facts beside objects whose sources ask for the time, and in keys where options do."""
 # A value that any rule of the table can read.
 VALUES = {"SOURCE_DATE_EPOCH": "1700000000", "CMAKE_ARGS": "-DCMAKE_BUILD_TYPE=Release"}
 
@@ -485,6 +488,46 @@ def test_every_variable_is_in_the_key_or_does_not_reach_a_byte(world: World, var
     assert recipe.refusal is not None or not variable.opaque
     if name in given.tools.variables and given.tools.variables.get(name) != plain.tools.variables.get(name):
         covered = recipe.linked != before.linked or recipe.refusal is not None
-        assert covered or variable.does is Does.THROUGH or variable.name in TAKEN
+        assert covered or variable.does is Does.THROUGH or variable.name in {*TAKEN, *NOTED}
     else:
         assert variable.does is not Does.HONOUR or recipe.linked != before.linked or recipe.refusal is not None
+
+
+def test_the_epoch_is_in_keys_where_options_ask_for_the_time(world: World) -> None:
+    (world.root / "project/opts.txt").write_text("-DTIME=__TIME__", encoding="utf-8")
+    follows = world.root / "tools/of-the-epoch"
+    follows.write_text("#!/bin/sh\necho '\"Jan  1 1970\"'\n", encoding="utf-8")
+    follows.chmod(0o755)
+
+    def recipe(epoch: str | None, library: HostLibrary, path: Path = follows) -> Recipe:
+        given = world.given({"SOURCE_DATE_EPOCH": epoch} if epoch else {})
+        given.host = replace(world.host, path=path)
+        return host_recipe(replace(world.embed, libraries=(library,)), given)
+
+    plain = world.library
+    assert recipe("1", plain).linked == recipe("2", plain).linked == recipe(None, plain).linked
+    for asking in (
+        replace(plain, defines=("T=__DATE__",)),
+        replace(plain, flags=("-DT=__DATE__",)),
+        replace(plain, flags=("@opts.txt",)),
+    ):
+        assert "asks what time it is" in (recipe(None, asking).refusal or "")
+        assert "asks what time it is" in (recipe("1", asking, world.host.path).refusal or ""), "it has its own time"
+        assert recipe("1", asking).refusal is None
+        assert recipe("1", asking).linked != recipe("2", asking).linked
+
+
+def test_macros_of_a_kernel_group_that_ask_for_the_time(world: World) -> None:
+    assert plan_group(world.group, world.device).refusal is None
+    for asking in (replace(world.group, defines=("T=__TIME__",)), replace(world.group, flags=("-DT=__TIME__",))):
+        assert plan_group(asking, world.device).refusal is not None
+
+
+def test_options_in_files_ask_this_machine_as_others_do(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = set()
+    for cpu in ("one", "two"):
+        monkeypatch.setattr("gpuwheel.compile.recipes.machine_identity", lambda cpu=cpu: [cpu])
+        (world.root / "project/opts.txt").write_text("-march=native", encoding="utf-8")
+        library = replace(world.library, flags=("@opts.txt",))
+        keys.add(world.key_of_library(library))
+    assert len(keys) == 2

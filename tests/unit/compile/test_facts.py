@@ -101,6 +101,17 @@ def test_facts_may_be_of_one_place(cache: Cache) -> None:
     assert not Facts(root="/project").holds(Places({}), "/elsewhere", index)
 
 
+def test_facts_may_be_of_one_time(cache: Cache) -> None:
+    index = FileIndex(cache, "one")
+
+    def hold(facts: Facts, epoch: str | None) -> bool:
+        return Facts.of(facts.stored()).holds(Places({}), "/project", index, epoch)
+
+    assert [hold(Facts(epoch="1"), epoch) for epoch in ("1", "2", None)] == [True, False, False]
+    assert [hold(Facts(), epoch) for epoch in ("1", "2", None)] == [True, True, True]
+    assert Facts.all_of([Facts(), Facts(epoch="1"), Facts()]).epoch == "1"
+
+
 def test_facts_of_several_things_hold_together() -> None:
     both = Facts.all_of([Facts({"a": "1"}, frozenset({"x"}), "/project"), Facts({"b": "2"}, frozenset({"y"}))])
     assert both == Facts({"a": "1", "b": "2"}, frozenset({"x", "y"}), "/project")

@@ -72,18 +72,28 @@ def test_a_name_that_cannot_be_told_is_said(text: str) -> None:
         ('const char* s = "__TIME__";', None),
         ('const char* s = "// "; x(__TIME__);', "__TIME__"),
         ("int MY__TIME__X;", None),
+        ("x(__TIME__, __TIMESTAMP__, __DATE__)", "__TIMESTAMP__"),
+        ('auto s = R"(\n/* \n)";\nx(__TIME__);', "__TIME__"),
+        ('auto s = R"(")"; x(__TIME__);', "__TIME__"),
+        ("char c = '\"'; x(__TIME__);", "__TIME__"),
+        ("char c = '\\\"'; x(__TIME__);", "__TIME__"),
+        ("int c = '//'; x(__TIME__);", "__TIME__"),
     ],
 )
 def test_the_clock(text: str, expected: str | None) -> None:
     assert clock(text.encode()) == expected
-    assert Asked.of(text.encode(), fixed_clock=False).unseen == expected
-    assert Asked.of(text.encode(), fixed_clock=True).unseen == (expected if expected == "__TIMESTAMP__" else None)
+    assert Asked.of(text.encode()) == Asked(time=expected)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ('asm(".incbin \\"t.txt\\"");', ".incbin"),
+        ('asm(".include \\"t.inc\\"");', ".include of the assembler"),
+        ('asm(".include " NAME);', ".include of the assembler"),
+        ('asm(".include\\t\\"t.inc\\"");', ".include of the assembler"),
+        ('asm(R"(.include "t.inc")");', ".include of the assembler"),
+        ("torch.include(x); // see torch.include", None),
         ('#embed "t.txt"', "#embed"),
         ('#if __has_embed("t.txt")', "#embed"),
         ("??=embed <t.txt>", None),  # of this text; of the other reading of it, see `joined_lines`
@@ -101,15 +111,15 @@ def test_what_no_list_of_files_shows(text: str, expected: str | None) -> None:
 
 def test_embedded_and_assembled_files_have_names() -> None:
     text = joined_lines(b'??=embed <t.txt>\n#embed "u.txt"\nasm(".incbin \\"v.txt\\"");\n')
-    asked = Asked.of(text, fixed_clock=False)
+    asked = Asked.of(text)
     assert ({one.name for one in asked.embedded}, asked.assembled, asked.unseen) == (
         {"t.txt", "u.txt"},
         ("v.txt",),
         None,
     )
-    assert Asked.of(b'asm(".incbin " NAME);', fixed_clock=False).unseen == ".incbin of a name that is put together"
-    assert Asked.of(b"#embed NAME", fixed_clock=False).unseen == "#embed of a name that is put together"
-    assert Asked.of(b'#include "a.h"\n#include NAME\n', fixed_clock=False) == Asked(("a.h",), ("a.h",), computed=True)
+    assert Asked.of(b'asm(".incbin " NAME);').unseen == ".incbin of a name that is put together"
+    assert Asked.of(b"#embed NAME").unseen == "#embed of a name that is put together"
+    assert Asked.of(b'#include "a.h"\n#include NAME\n') == Asked(("a.h",), ("a.h",), computed=True)
 
 
 def test_files_that_options_name(tmp_path: Path) -> None:
@@ -127,7 +137,26 @@ def test_files_that_options_name(tmp_path: Path) -> None:
     assert unknown is None
     assert named_paths([f"-fprofile-use={tmp_path}/dir"], [])[2] is None
     assert named_paths([f"-fprofile-use={tmp_path}/dir"], [str(tmp_path)])[2] == f"-fprofile-use={tmp_path}/dir"
-    assert "-DX" in set(with_response_files(["@e.txt"], [str(tmp_path)]))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["@e.txt"],
+        ["-Wl,-v,@e.txt"],
+        ["-Xcompiler=@e.txt"],
+        ["--options-file=e.txt"],
+        ["--options-file", "e.txt"],
+        ["-optf=f.txt,e.txt"],
+        ["@e.txt", "@loop.txt"],
+    ],
+)
+def test_words_in_files_that_options_name(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "e.txt").write_text("-DX '-DY=a b'", encoding="utf-8")
+    (tmp_path / "loop.txt").write_text("@loop.txt", encoding="utf-8")
+    found = list(with_response_files(words, [str(tmp_path)]))
+    assert {"-DX", "-DY=a b", *words} == set(found)
+    assert list(with_response_files(["--options-file", "-O2", "e.txt"], [str(tmp_path)])).count("-DX") == 0
 
 
 def test_folders_that_options_have_searched() -> None:

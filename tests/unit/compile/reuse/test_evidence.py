@@ -148,12 +148,40 @@ def test_a_file_that_appeared_meanwhile_where_it_was_looked_for(build: Build) ->
         ("#if __has_include(NAME)\n#endif", r"__has_include\(NAME\)"),
         ('asm(".incbin \\"missing\\"");', "missing, which is not found"),
         ("import thing;", "import"),
+        ('asm(".include \\"a.inc\\"");', ".include of the assembler"),
     ],
 )
 def test_what_cannot_be_followed_is_not_kept(build: Build, text: str, why: str) -> None:
     build.reads(build.write(build.root / "a.cpp", text))
     with pytest.raises(NotKeptError, match=why):
         build.facts()
+
+
+@pytest.mark.parametrize(
+    ("says", "text", "epoch"),
+    [
+        ("Jan  1 1970", "char b[] = __TIME__;", "1"),
+        ("Jan  1 1970", "// __TIME__", None),
+        ("Jan  1 1970", "char b[] = __TIME__ __TIMESTAMP__;", "not kept"),
+        ("Nov 30 2026", "char b[] = __DATE__;", "not kept"),
+    ],
+)
+def test_the_time_that_is_fixed_is_noted_where_a_source_asks(
+    build: Build, tmp_path: Path, says: str, text: str, epoch: str | None
+) -> None:
+    compiler = tmp_path / "compiler"
+    compiler.write_text(f"#!/bin/sh\necho '\"{says}\"'\n", encoding="utf-8")
+    compiler.chmod(0o755)
+    environ = {**build.setting.environ, "SOURCE_DATE_EPOCH": "1"}
+    build.setting = replace(build.setting, host=(str(compiler),), environ=environ)
+    build.reads(build.write(build.root / "a.cpp", text))
+    evidence = Evidence(build.made, build.setting, FileIndex(build.cache, "test"))
+    evidence.look(["target"])
+    if epoch == "not kept":
+        with pytest.raises(NotKeptError, match=r"a\.cpp has __"):
+            evidence.compiled(["target"])
+    else:
+        assert evidence.compiled(["target"]).epoch == epoch
 
 
 def test_what_options_name_counts(build: Build) -> None:
