@@ -259,11 +259,14 @@ class Evidence:
         path = os.path.join(folder, name)  # noqa: PTH118
         if path in self._setting.before and self._setting.before[path] == state_of(path):
             return
-        while len(path) > len(folder):
-            if os.lstat(path).st_ctime_ns >= self._setting.start - YOUNG:
-                msg = f"{path} appeared while the build ran, or just before"
+        parts = [path]
+        if not os.path.isabs(name) and ".." not in name:  # noqa: PTH117  (else it leads out of the folder)
+            while len(parent := os.path.dirname(parts[-1])) > len(folder):  # noqa: PTH120
+                parts.append(parent)
+        for part in parts:
+            if os.lstat(part).st_ctime_ns >= self._setting.start - YOUNG:
+                msg = f"{part} appeared while the build ran, or just before"
                 raise NotKeptError(msg)
-            path = os.path.dirname(path)  # noqa: PTH120
 
     def _facts(self, read: Iterable[str], absent: Iterable[str], root: str | None = None) -> Facts:
         setting, named = self._setting, self._setting.places.named

@@ -157,6 +157,17 @@ def test_what_cannot_be_followed_is_not_kept(build: Build, text: str, why: str) 
         build.facts()
 
 
+def test_a_file_that_is_named_by_its_whole_path_is_looked_at_alone(build: Build, tmp_path: Path) -> None:
+    table = build.write(tmp_path / "a-folder-with-a-long-name" / "deep" / "table.txt", "1")
+    build.reads(build.write(build.root / "a.cpp", f'asm(".incbin \\"{table}\\"");'))
+    time.sleep(0.02)  # a tick of the clock of file systems
+    start = time.time_ns()
+    time.sleep(0.02)
+    (tmp_path / "a-folder-with-a-long-name" / "deep" / "another").touch()
+    build.setting = replace(build.setting, start=start + YOUNG)
+    assert table in build.facts()[0]
+
+
 @pytest.mark.parametrize(
     ("says", "text", "epoch"),
     [
