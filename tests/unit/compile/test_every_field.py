@@ -446,6 +446,9 @@ def test_the_content_of_files_changes_the_key(tmp_path: Path) -> None:
         key = world.key_of_embed(world.embed)
         assert key not in keys, name
         keys.add(key)
+    nvcc = world.key_of_nvcc(world.nvcc)
+    (world.root / "project/a.cu").write_text("// another\n", encoding="utf-8")
+    assert world.key_of_nvcc(world.nvcc) != nvcc
 
 
 def test_settings_of_the_inner_backend_change_the_key(world: World) -> None:
