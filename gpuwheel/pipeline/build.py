@@ -12,21 +12,13 @@ from gpuwheel.audit import audit_wheel
 from gpuwheel.audit.built import check_built, refuse
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile import inner
-from gpuwheel.compile.files import write_if_changed
-from gpuwheel.compile.presets import PRESETS_FILE, presets_document
 from gpuwheel.config import load_config, requirements
 from gpuwheel.config.model import Mode
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.cells import PYTHON
 from gpuwheel.model.findings import Severity
-from gpuwheel.pipeline.dev import build_in_place
-from gpuwheel.pipeline.editable import build_editable
-from gpuwheel.pipeline.embed import EmbedBuild
 from gpuwheel.pipeline.installed_torch import compare_torch
-from gpuwheel.pipeline.kernels import KernelsBuild
-from gpuwheel.pipeline.nvcc import NvccBuild
-from gpuwheel.pipeline.python import PythonBuild
-from gpuwheel.pipeline.sdist_contents import check_sdist
+from gpuwheel.pipeline.modes import compiling_build, host_code_build, mode_build
 from gpuwheel.pipeline.session import Session, epoch_of
 from gpuwheel.plan import choose, linked_requirements, plan
 from gpuwheel.toolchain import check_platform, probe_platform
@@ -38,7 +30,7 @@ from gpuwheel.wheel import SBOM_FILE, WheelEdits, add_requirements, rewrite_sdis
 from gpuwheel.wheel.atomic import atomic_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gpuwheel.config import LoadedConfig
@@ -52,20 +44,6 @@ if TYPE_CHECKING:
     from gpuwheel.toolchain.lock_file import Lock
 
 __all__ = ["Build"]
-
-_WITH_HOST_CODE: Mapping[Mode, Callable[[Session], EmbedBuild | NvccBuild]] = {
-    Mode.EMBED: EmbedBuild,
-    Mode.NVCC: NvccBuild,
-}
-_MODES: Mapping[str, Callable[[Session], ModeBuild]] = {
-    **{mode.value: build for mode, build in _WITH_HOST_CODE.items()},
-    Mode.KERNELS.value: KernelsBuild,
-    PYTHON: PythonBuild,
-}
-_DEVELOPED: Mapping[str, Callable[[Session], EmbedBuild | NvccBuild | KernelsBuild]] = {
-    **{mode.value: build for mode, build in _WITH_HOST_CODE.items()},
-    Mode.KERNELS.value: KernelsBuild,
-}
 
 
 def _place(made: Path, out: Path) -> int:
@@ -116,7 +94,7 @@ class Build:
 
     @cached_property
     def _mode(self) -> ModeBuild:
-        return _MODES[self.cell.mode](self._session)
+        return mode_build(self._session)
 
     def plan(self) -> tuple[Decision, ...]:
         """Every candidate cell with its verdict; nothing is built."""
@@ -154,6 +132,9 @@ class Build:
         Raises:
             ConfigError: gpuwheel writes the CMake project, or the file holds something else.
         """
+        from gpuwheel.compile.files import write_if_changed  # noqa: PLC0415 (a wheel does without)
+        from gpuwheel.compile.presets import PRESETS_FILE, presets_document  # noqa: PLC0415
+
         if self.config.settings.cmake is None:
             msg = f"{self.config.project.name} has no CMake project of its own (found no key cmake, expected one)"
             raise ConfigError(
@@ -161,7 +142,7 @@ class Build:
             )
         self._check_platform()
         self.check_lock()
-        settings = _WITH_HOST_CODE[Mode(self.cell.mode)](self._session).cmake_settings()
+        settings = host_code_build(self._session).cmake_settings()
         path = (self._root / self.config.settings.cmake).with_name(PRESETS_FILE)
         existing = path.read_bytes() if path.is_file() else None
         write_if_changed(path, presets_document(existing, settings, title=f"gpuwheel {self.cell.identifier}"))
@@ -203,6 +184,8 @@ class Build:
 
     def sdist(self, out: Path) -> str:
         """Collect an sdist whose PKG-INFO says what the wheel will say, and return its name."""
+        from gpuwheel.pipeline.sdist_contents import check_sdist  # noqa: PLC0415 (a wheel does without)
+
         with Cache.from_environment(self._environ).scratch() as scratch:
             inside = inner.Inside(self._root, tool_variables(self._environ))
             made = inner.build_sdist(inside, scratch, self.config.inner)
@@ -238,6 +221,8 @@ class Build:
 
     def editable(self, out: Path) -> str:
         """Compile and pack an editable wheel, with compiled files beside the sources; return its name."""
+        from gpuwheel.pipeline.editable import build_editable  # noqa: PLC0415 (a wheel does without)
+
         self._check_platform()
         self._hold_to_lock()
         self._say_excluded()
@@ -246,6 +231,8 @@ class Build:
 
     def develop(self) -> DevBuild:
         """Compile what changed since the last time, and put it beside the sources."""
+        from gpuwheel.pipeline.dev import build_in_place  # noqa: PLC0415 (a wheel does without)
+
         self._check_platform()
         if self.cell.mode == PYTHON:
             msg = f"{self.config.project.name} has no extensions (found none, expected something to compile)"
@@ -253,7 +240,7 @@ class Build:
         self._hold_to_lock()
         self._say_excluded()
         compare_torch(self.cell, self._reporter)
-        return build_in_place(self._session, _DEVELOPED[self.cell.mode](self._session))
+        return build_in_place(self._session, compiling_build(self._session))
 
     @cached_property
     def _lock(self) -> Lock | None:

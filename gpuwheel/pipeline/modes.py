@@ -1,0 +1,52 @@
+"""What builds each mode. A build is of one of them, and does not spend its time on importing the others."""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gpuwheel.config.model import Mode
+from gpuwheel.model.cells import PYTHON
+
+if TYPE_CHECKING:
+    from gpuwheel.pipeline.embed import EmbedBuild
+    from gpuwheel.pipeline.kernels import KernelsBuild
+    from gpuwheel.pipeline.nvcc import NvccBuild
+    from gpuwheel.pipeline.session import ModeBuild, Session
+
+__all__ = ["compiling_build", "host_code_build", "mode_build"]
+
+
+def mode_build(session: Session) -> ModeBuild:
+    """Of any cell."""
+    if session.cell.mode == PYTHON:
+        from gpuwheel.pipeline.python import PythonBuild
+
+        return PythonBuild(session)
+    return compiling_build(session)
+
+
+def compiling_build(session: Session) -> EmbedBuild | NvccBuild | KernelsBuild:
+    """Of a cell with something to compile."""
+    if session.cell.mode == Mode.KERNELS.value:
+        from gpuwheel.pipeline.kernels import KernelsBuild
+
+        return KernelsBuild(session)
+    return host_code_build(session)
+
+
+def host_code_build(session: Session) -> EmbedBuild | NvccBuild:
+    """Of a cell with C++ in it."""
+    match Mode(session.cell.mode):
+        case Mode.EMBED:
+            from gpuwheel.pipeline.embed import EmbedBuild
+
+            return EmbedBuild(session)
+        case Mode.NVCC:
+            from gpuwheel.pipeline.nvcc import NvccBuild
+
+            return NvccBuild(session)
+        case Mode.KERNELS:
+            msg = f"mode {session.cell.mode} has no host code"
+            raise ValueError(msg)
