@@ -17,6 +17,7 @@ import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _problem(root: Path, *, trusting: bool) -> str | None:
 def _other_content(
     root: Path, sealed: dict[str, Any], files: dict[str, os.stat_result], *, trusting: bool
 ) -> str | None:
-    renewed = False
+    renewed: dict[str, list[Any]] = {}
     for name, status in files.items():
         note = sealed["files"][name]
         if trusting and note[2:] == _index(status):
@@ -116,11 +117,11 @@ def _other_content(
         fresh = _noted(root, name, status)
         if fresh[:2] != note[:2]:
             return f"{name} is not what was stored"
-        renewed = renewed or fresh != note
-        sealed["files"][name] = fresh
+        if fresh != note:
+            renewed[name] = fresh
     if renewed:
         with suppress(OSError):  # a cache that may only be read
-            _write(root, sealed)
+            _write(root, {**sealed, "files": sealed["files"] | renewed})
     return None
 
 
@@ -166,6 +167,12 @@ def _load(root: Path) -> dict[str, Any] | None:
     digest, _, body = text.partition(b"\n")
     if hashlib.sha256(body).hexdigest().encode() != digest:
         return None
+    return _parse(body)
+
+
+@lru_cache(maxsize=64)
+def _parse(body: bytes) -> dict[str, Any]:
+    """Its content, which nobody changes: a build looks over a folder before and after, and decodes one text once."""
     sealed: dict[str, Any] = json.loads(body)
     return sealed
 

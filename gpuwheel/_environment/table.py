@@ -173,6 +173,7 @@ def check_table(table: Mapping[str, Any]) -> None:
         DataError: naming the first row that breaks one.
     """
     seen: set[tuple[str, bool]] = set()
+    wide: list[tuple[str, bool]] = []  # those of `seen` that stand for more than one name
     for row in table["variables"]:
         names = row.get("names", [])
         where = f"environment.toml: {', '.join(names) or row}"
@@ -189,9 +190,10 @@ def check_table(table: Mapping[str, Any]) -> None:
             key = (name, row.get("device", False))
             _law(key not in seen, where, f"has {name} twice")
             _law("*" not in name[:-1], where, f"has `*` inside of {name}")
-            earlier = next((old for old, device in seen if device == key[1] and _fits(old, name)), None)
+            earlier = next((old for old, device in wide if device == key[1] and _fits(old, name)), None)
             _law(earlier is None, where, f"comes after {earlier}, which decides for {name}")
             seen.add(key)
+            wide += [key] if name.endswith("*") else []
     for row in (*table["words"], *table["cmake-arguments"]):
         where = f"environment.toml: {', '.join(row.get('options', row.get('linker-options', row.get('names', []))))}"
         _law(row["does"] == "honour" or bool(row.get("follows", "").strip()), where, "does not say what follows")

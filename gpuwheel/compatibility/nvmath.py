@@ -74,8 +74,14 @@ def load_nvmath() -> NvmathTable:
 
 def _release(reader: Reader) -> Release:
     with reader as row:
-        lists = {name: tuple(map(Requirement, row.texts(name))) for name in row.names()}
+        lists = {name: tuple(map(_requirement, row.texts(name))) for name in row.names()}
     return Release(lists.pop(_ALWAYS, ()), lists)
+
+
+@cache
+def _requirement(text: str) -> Requirement:
+    """Half of them stand in several releases."""
+    return Requirement(text)
 
 
 def _versions(text: str) -> tuple[Version, ...]:

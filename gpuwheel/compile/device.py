@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel.compile.diagnostics import by_message
 from gpuwheel.compile.files import write_if_changed
 from gpuwheel.compile.header import EmbeddedImage, Launchable, assembly_text, header_text, image_identifiers
-from gpuwheel.compile.images import ImageBuild
 from gpuwheel.compile.names import parse_signature
 from gpuwheel.compile.programs import plan_group
 from gpuwheel.compile.store import ContentStore, Stored
@@ -68,6 +66,8 @@ def _images(plan: GroupPlan, store: ContentStore, cache: Cache, reporter: Report
     images = {program: stored for program, stored in found.items() if stored is not None}
     missing = [program for program in plan.programs if program not in images]
     if missing:
+        from gpuwheel.compile.images import ImageBuild  # noqa: PLC0415 (a kept build does without)
+
         with cache.scratch() as scratch:
             images |= ImageBuild(plan, store, reporter, scratch).run(missing, jobs)
     return images
@@ -99,6 +99,8 @@ def _finish(plan: GroupPlan, images: Mapping[Program, Stored]) -> Stored:
 
 def _warnings(plan: GroupPlan, sources: Mapping[str, Stored]) -> Iterator[str]:
     """What the compiler warned of: said again on every build, as long as it is so."""
+    from gpuwheel.compile.diagnostics import by_message  # noqa: PLC0415 (a kept build does without)
+
     for source, stored in sources.items():
         for message in by_message((target, facts["messages"]) for target, facts in stored.facts.items()):
             yield message if source in plan.paths.real(message) else f"{source}: {message}"

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from gpuwheel._environment import launchers
 from gpuwheel._resources import resource
 from gpuwheel.compile.inner_errors import inner_error
-from gpuwheel.compile.messages import Place, build_failure, teed
+from gpuwheel.compile.messages.tee import teed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from gpuwheel.compile.messages import Place
     from gpuwheel.model.toolchain import CudaToolchain, HostCompiler
 
 __all__ = [
@@ -193,10 +194,14 @@ def _call(inside: Inside, hook: Callable[[], Result], doing: str, settings: Conf
             if ours is None:
                 raise
             raise ours from error
+    from gpuwheel.compile.messages.ending import build_failure  # noqa: PLC0415 (a build that succeeds does without)
+
     raise build_failure(said.text, _place(inside.root, settings or {}), doing) from failed
 
 
 def _place(root: Path, settings: ConfigSettings) -> Place:
+    from gpuwheel.compile.messages.where import Place  # noqa: PLC0415 (a build that succeeds does without)
+
     folder = Path(str(settings["build-dir"])) if "build-dir" in settings else None
     by = {"cmake": "cmake.define.GPUWHEEL_SETUP", "nvcc": "cmake.define.CMAKE_CUDA_COMPILER"}
     build = next((name for name, key in by.items() if key in settings), "embed")

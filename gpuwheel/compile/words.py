@@ -42,7 +42,7 @@ _PLAIN_MACRO = re.compile(r"[A-Za-z_]\w*(=[A-Za-z0-9_./+:-]*)?", re.ASCII)
 _COMMA = re.compile(r"(?<!\\),")
 """Where nvcc splits macros and what it hands on."""
 _BACKSLASHED = re.compile(r"\\(.?)", re.DOTALL)
-_ESCAPED = re.compile(r"[^A-Za-z0-9_./=+:,@\x80-\U0010ffff-]")
+_ESCAPED = re.compile(r"(?![A-Za-z0-9_./=+:,@-])[\x00-\x7f]")
 _KEYWORDS = frozenset(
     "FILE DESTINATION STD RUNTIME VERSION_SCRIPT RDC SEPARATE SOURCES OBJECTS IMAGES IMAGE_FILES CUDA_SOURCES "  # noqa: SIM905
     "CXX_SOURCES INCLUDES SYSTEM_INCLUDES DEFINITIONS FLAGS NVCC_FLAGS NVCC_HOST LINK_FLAGS LINK_WORDS LINK_INPUTS "
