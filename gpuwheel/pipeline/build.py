@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from gpuwheel import __version__
 from gpuwheel._cache import Cache
 from gpuwheel._environment import tool_variables
-from gpuwheel.audit import audit_wheel
-from gpuwheel.audit.built import check_built, refuse
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile import inner
 from gpuwheel.config import load_config, requirements
@@ -196,6 +194,9 @@ class Build:
 
     def wheel(self, out: Path) -> str:
         """Compile, check and pack the wheel; return its name."""
+        from gpuwheel.audit import audit_wheel  # noqa: PLC0415 (gpuwheel dev does without)
+        from gpuwheel.audit.built import check_built  # noqa: PLC0415
+
         self._check_platform()
         self._hold_to_lock()
         self._say_excluded()
@@ -255,6 +256,8 @@ class Build:
 
     def _judge(self, findings: Sequence[Finding]) -> None:
         """Refuse errors, tell the rest."""
+        from gpuwheel.audit.built import refuse  # noqa: PLC0415 (gpuwheel dev does without)
+
         refuse(findings)
         for finding in findings:
             say = self._reporter.info if finding.severity is Severity.NOTE else self._reporter.warn

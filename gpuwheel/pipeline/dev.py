@@ -17,16 +17,19 @@ from typing import TYPE_CHECKING, Any
 from gpuwheel._environment import reaching, uncovered
 from gpuwheel.compile.files import write_if_changed
 from gpuwheel.compile.kept import KeptBuild
+from gpuwheel.config.model import Mode
 from gpuwheel.errors import ConfigError
 from gpuwheel.pipeline.editable import bare_editable, own_products
 from gpuwheel.pipeline.in_place import Places, search_folders, stubs_of, tell_git, write_members
-from gpuwheel.pipeline.kernels import KernelsBuild
 from gpuwheel.wheel import Member, read_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from typing_extensions import TypeIs
+
     from gpuwheel.pipeline.embed import EmbedBuild
+    from gpuwheel.pipeline.kernels import KernelsBuild
     from gpuwheel.pipeline.nvcc import NvccBuild
     from gpuwheel.pipeline.session import Session
 
@@ -58,7 +61,7 @@ def build_in_place(session: Session, mode: EmbedBuild | NvccBuild | KernelsBuild
         cache.scratch() as scratch,
     ):
         record = _Record(work / "installed.json")
-        if isinstance(mode, KernelsBuild):
+        if _makes_files(mode, session):
             made = {name: Member(name, data) for name, data in mode.files(work).items()}
         else:
             with mode.prepared(work) as settings:
@@ -78,6 +81,12 @@ def build_in_place(session: Session, mode: EmbedBuild | NvccBuild | KernelsBuild
         record.write(placed)
         record.end()
         return DevBuild(tuple(placed), (*changed, *gone))
+
+
+def _makes_files(mode: EmbedBuild | NvccBuild | KernelsBuild, session: Session) -> TypeIs[KernelsBuild]:
+    """Whether CMake has no part in it; the class itself is imported for its own projects alone."""
+    del mode
+    return session.cell.mode == Mode.KERNELS.value
 
 
 def _say_waiting(session: Session) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from gpuwheel.audit.built import check_built, refuse
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile import inner
 from gpuwheel.config import product_patterns
@@ -49,6 +48,8 @@ def build_editable(session: Session, mode: ModeBuild, out: Path, requirements: t
 
 def _keep_if_right(compiled: Compiled, session: Session) -> None:
     """Keep what was compiled for other builds, unless a wheel of it would be refused; then say so."""
+    from gpuwheel.audit.built import check_built, refuse  # noqa: PLC0415 (gpuwheel dev does without)
+
     try:
         refuse(check_built(compiled.wheel, compiled.expected, load_tables()).findings)
     except GpuwheelError as error:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gpuwheel.audit.built import Expected
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile import inner
 from gpuwheel.compile.device import compile_group
@@ -69,6 +68,8 @@ class EmbedBuild:
     @contextmanager
     def compiled(self, *, editable: bool, keep: bool = False) -> Iterator[Compiled]:
         """The inner backend's wheel, which is gone afterwards."""
+        from gpuwheel.audit.built import Expected  # noqa: PLC0415 (gpuwheel dev does without)
+
         config, toolchain = self._config, self._toolchain()
         with self._session.workspace(keep=editable or keep) as work:
             project = self._project(toolchain, work)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gpuwheel.audit.built import Expected
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile import inner
 from gpuwheel.compile.cutile import compile_tile_group
@@ -64,6 +63,8 @@ class KernelsBuild:
     @contextmanager
     def compiled(self, *, editable: bool, keep: bool = False) -> Iterator[Compiled]:
         """The inner backend's wheel, which is gone afterwards."""
+        from gpuwheel.audit.built import Expected  # noqa: PLC0415 (gpuwheel dev does without)
+
         session, config = self._session, self._session.config
         toolchain = self._toolchain()
         with session.workspace(keep=editable or keep) as work, session.cache.scratch() as out:

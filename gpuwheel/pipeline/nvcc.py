@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gpuwheel.audit.built import Expected
-from gpuwheel.audit.library import Claims
 from gpuwheel.compatibility import load_tables, nvcc_compression
 from gpuwheel.compile import inner
 from gpuwheel.compile.host import shipped_headers
@@ -91,6 +89,9 @@ class NvccBuild:
     @contextmanager
     def compiled(self, *, editable: bool, keep: bool = False) -> Iterator[Compiled]:
         """The inner backend's wheel, which is gone afterwards."""
+        from gpuwheel.audit.built import Expected  # noqa: PLC0415 (gpuwheel dev does without)
+        from gpuwheel.audit.library import Claims  # noqa: PLC0415
+
         session, cell, config = self._session, self._session.cell, self._session.config
         toolchain = self._toolchain()
         with session.workspace(keep=editable or keep) as work, session.cache.scratch() as out:
