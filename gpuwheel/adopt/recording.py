@@ -318,8 +318,10 @@ class _Run:
             msg = f"setup.py does not get to setup() (ran {_SECONDS:.0f} s)"
             raise ConfigError(msg, hint="let setup.py describe, and do its work in commands") from None
         except ProcessFailedError as error:
-            msg = "setup.py took Python down with it"
-            raise ConfigError(msg, detail=error.completed.output) from error
+            msg = f"setup.py took Python down with it (exit status {error.completed.returncode})"
+            raise ConfigError(
+                msg, detail=error.completed.output, hint="let it get to setup() as pip runs it"
+            ) from error
         return {**self._read(answer), "output": done.output}
 
     def _read(self, path: Path) -> dict[str, Any]:
@@ -329,11 +331,12 @@ class _Run:
             return {"failure": failure, "notes": []}
         if path.stat().st_size > _LARGEST:
             msg = f"setup.py says more than init reads (found {path.stat().st_size} bytes, expected {_LARGEST} at most)"
-            raise ConfigError(msg)
+            raise ConfigError(msg, hint="leave what is long, such as a description, to [project] of pyproject.toml")
         text = path.read_text(encoding="utf-8")
         for folder, name in ((self.scratch / "site", _SITE), (self.scratch / "cuda", _CUDA)):
             text = text.replace(json.dumps(str(folder))[1:-1], str(name))
-        document: dict[str, Any] = json.loads(text)
+        whole = json.dumps(json.loads(text), ensure_ascii=False).encode(errors="replace")  # half a character is none
+        document: dict[str, Any] = json.loads(whole)
         return document
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +129,10 @@ def _manifest(root: Path) -> set[str]:
 
 
 def _chosen(files: Iterable[str], patterns: Iterable[str]) -> set[str]:
-    expressions = [re.compile(_expression(pattern)) for pattern in patterns]
+    expressions: list[re.Pattern[str]] = []
+    for pattern in patterns:
+        with suppress(re.error):  # `[z-a]` and `[]` match nothing
+            expressions.append(re.compile(_expression(pattern)))
     return {file for file in files if any(expression.fullmatch(file) for expression in expressions)}
 
 

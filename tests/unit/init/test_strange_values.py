@@ -6,14 +6,17 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from setup_projects import SIMPLE
 
 from gpuwheel.adopt import Machine, default_toolkit, fitting_torches, propose, read_setup, render_pyproject
+from gpuwheel.adopt.shipped import shipped_files
 from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from setup_projects import Project
 
@@ -61,3 +64,22 @@ def test_values_of_any_kind_end_in_a_proposal_or_in_an_error_of_ours(project: Ca
             except (TypeError, ValueError, LookupError, AttributeError, OSError, RuntimeError) as error:
                 wrong.append(f"{said}: {error!r}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_half_a_character_ends_in_text(project: Callable[..., Project]) -> None:
+    """A file that was read with `surrogateescape`, or a name that is not UTF-8."""
+    tables = load_tables()
+    machine = Machine.of(tables, default_toolkit(), fitting_torches(tables, default_toolkit())[0])
+    record = read_setup(project(SIMPLE.replace("setup(", 'setup(description="a \\ud800 b",', 1)).root, [machine], {})
+    assert record.keywords["description"] == "a ? b"
+    assert "a ? b" in render_pyproject("", propose(record, {}, tables))
+
+
+@pytest.mark.parametrize("pattern", ["[z-a]", "a[]", "[", "*[!]*"])
+def test_a_glob_of_a_manifest_that_is_none_matches_nothing(tmp_path: Path, pattern: str) -> None:
+    (tmp_path / "ops").mkdir()
+    (tmp_path / "ops" / "__init__.py").touch()
+    (tmp_path / "ops" / "data.json").touch()
+    (tmp_path / "MANIFEST.in").write_text(f"include {pattern}\ninclude ops/*.json\n", encoding="utf-8")
+    shipped = shipped_files({"ops": "ops"}, {"include_package_data": True}, tmp_path)
+    assert shipped == {"ops/__init__.py", "ops/data.json"}
