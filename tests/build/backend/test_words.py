@@ -99,11 +99,11 @@ def test_a_kernel_group_that_nothing_launches_yet_is_named(
     assert "hint: launch a kernel of tiny.kernels.h in `sources`" in result.output
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("link", [[], ["-fopenmp"], ["-lgomp"]])
 def test_openmp_is_the_one_that_torch_brings(
     make_project: Callable[..., Project], tmp_path: Path, link: list[str]
 ) -> None:
-    pytest.importorskip("torch")
     project = make_project()
     project.replace(
         "csrc/ops.cpp",

@@ -268,6 +268,7 @@ REGISTER_EXTENSION(TORCH_EXTENSION_NAME)
 """
 
 
+@pytest.mark.torch
 def test_two_modules_of_one_name_register_as_the_kernels_of_the_hub_do(
     tmp_path: Path, project_at: Callable[[Path], Project]
 ) -> None:
@@ -288,7 +289,6 @@ def test_two_modules_of_one_name_register_as_the_kernels_of_the_hub_do(
     for package in ("a", "b"):
         exported = run(["nm", "-D", "--defined-only", wheel.root / "words" / package / "_C.abi3.so"]).stdout
         assert "PyInit__C" in exported
-    pytest.importorskip("torch")
     code = "import torch, words.a._C as a, words.b._C as b; print(a.__doc__, b.__doc__)"
     assert wheel.python(code).output == "a b\n"
 
