@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import traceback
 from typing import TYPE_CHECKING
 
 from gpuwheel._endings import because, cut
@@ -11,7 +12,7 @@ from gpuwheel._run import run
 from gpuwheel.errors import CompileError, ConfigError, ToolchainError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from gpuwheel.errors import GpuwheelError
 
@@ -20,6 +21,9 @@ __all__ = ["inner_error"]
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 _TOOLS = {"CMake": ("cmake",), "Ninja": ("ninja", "ninja-build", "samu")}
 _SECONDS = 20.0
+_SETTINGS = "scikit_build_core.settings"
+"""Where it reads them."""
+_SETTING = re.compile(r"tool\.scikit-build[\w.-]*")
 
 
 def inner_error(error: Exception, required: Mapping[str, str], path: str | None) -> GpuwheelError | None:
@@ -46,7 +50,22 @@ def inner_error(error: Exception, required: Mapping[str, str], path: str | None)
         inside = list(getattr(error, "exceptions", ())) or [error]
         msg = f"scikit-build-core refuses the project ({'; '.join(cut(one) for one in inside)})"
         return ConfigError(msg, hint="see [project] and [tool.scikit-build] in pyproject.toml")
+    frames = (str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__))
+    if any(name.startswith(_SETTINGS) for name in frames):
+        found = "; ".join(_leaves(error))
+        msg = f"[tool.scikit-build], or a -C setting for it, has a value that scikit-build-core does not take ({found})"
+        return ConfigError(msg, hint="see https://scikit-build-core.readthedocs.io/en/latest/reference/configs.html")
     return None
+
+
+def _leaves(error: BaseException) -> Iterator[str]:
+    """What is wrong with each setting; scikit-build-core names it in a note."""
+    inside = getattr(error, "exceptions", ())
+    for one in inside:
+        yield from _leaves(one)
+    if not inside:
+        setting = _SETTING.search(" ".join(getattr(error, "__notes__", ())))
+        yield f"{setting.group()}: {cut(error)}" if setting else cut(error)
 
 
 def _version(name: str, path: str | None) -> str | None:

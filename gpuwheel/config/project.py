@@ -199,9 +199,10 @@ def names_packages(
 def _scikit_build_tables(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """`[tool.scikit-build]` and its overrides, which may set any key under a condition."""
     tool = document.get("tool")
-    table = tool.get("scikit-build") if isinstance(tool, dict) else None
-    if not isinstance(table, dict):  # none, or one that scikit-build-core refuses itself
-        return
+    table = tool.get("scikit-build", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        msg = f"tool.scikit-build in pyproject.toml is not a table (found {cut(repr(table))})"
+        raise ConfigError(msg, hint="[tool.scikit-build]")
     yield "pyproject.toml [tool.scikit-build]", table
     overrides = table.get("overrides", [])
     if not isinstance(overrides, list) or not all(isinstance(override, dict) for override in overrides):

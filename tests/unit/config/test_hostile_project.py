@@ -115,6 +115,7 @@ DOCUMENTS = {
     "sdist.exclude holds a number": HEAD + "[tool.scikit-build]\nsdist.exclude = [1]\n" + TOOL,
     "an option of 5000 letters": HEAD + TOOL + f'mode = "nvcc"\nlink-flags = ["{"a" * 5000}\\n"]\n',
     "dependencies are one": HEAD.replace('dynamic = ["dependencies"]', 'dependencies = "torch>=2.10"') + TOOL,
+    "scikit-build is a number": HEAD + TOOL.replace("[tool.gpuwheel]", "[tool]\nscikit-build = 5\n[tool.gpuwheel]", 1),
     "overrides are one": HEAD + "[tool.scikit-build]\noverrides = 1\n" + TOOL,
 }
 
