@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Cause", "read_causes"]
 
+GIVEN = frozenset({"source", "groups"})
+"""Fields that every text of the table may have: the user's file, and the kernel groups that are compiled."""
 _NUMBER = re.compile(r"0x[0-9a-f]+")
 _MOST = 20_000  # characters of a message that are searched
 
@@ -44,6 +46,11 @@ class Cause:
     tools: frozenset[str] = frozenset()
     builds: frozenset[str] = frozenset()
     leads: bool = False
+
+    @functools.cached_property
+    def needs(self) -> frozenset[str]:
+        """The fields of its words that the patterns have to find; not every text that they fit has each."""
+        return frozenset(field_names(self.says) | field_names(self.hint or "")) - GIVEN
 
     def explain(self, message: Message, line: str, build: str) -> dict[str, str] | None:
         """The fields of `says` and `hint` for a message that this is the cause of.
@@ -68,7 +75,7 @@ class Cause:
             for name, value in (found.groupdict() if found else {}).items():
                 if value is not None:
                     fields.setdefault(name.rstrip("2"), _readable(name, value))
-        return fields
+        return fields if self.needs <= fields.keys() else None
 
     def worded(self, fields: Mapping[str, str]) -> tuple[str, str | None]:
         """What is wrong, and what to do."""

@@ -71,6 +71,18 @@ def test_the_words_of_each_row_name_what_its_patterns_find() -> None:
         assert field_names(cause.says) | field_names(cause.hint or "") <= known, cause.says
 
 
+def test_a_row_explains_nothing_where_a_name_in_its_words_was_not_found(tmp_path: Path) -> None:
+    """Older toolkits leave the function out."""
+    output = "csrc/a.cu(3): error: calling a __host__ function from a __global__ function is not allowed\n"
+    (tmp_path / "csrc").mkdir()
+    (tmp_path / "csrc" / "a.cu").write_text("\n\nf();\n")
+    error = build_failure(output, Place(tmp_path, "nvcc"), "building")
+    assert error.message.splitlines() == [
+        "csrc/a.cu:3: calling a __host__ function from a __global__ function is not allowed",
+        "  f();",
+    ]
+
+
 def only(output: str) -> Message:
     (message,) = read_messages(output)
     return message
