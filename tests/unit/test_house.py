@@ -104,6 +104,19 @@ def test_importing_the_backend_is_cheap() -> None:
     assert run([sys.executable, "-c", code]).stdout.strip() == "[]"
 
 
+def test_a_build_of_one_mode_imports_neither_the_others_nor_what_failures_need() -> None:
+    # Importing is half of what a build costs in which nothing changed.
+    rooms = ["audit", "pipeline.nvcc", "pipeline.kernels", "toolchain.cuda_toolkit"]
+    rooms += ["compile.images", "compile.diagnostics", "compile.messages.ending", "compile.messages.reading"]
+    left_out = [f"gpuwheel.{room}" for room in rooms]
+    code = (
+        "import sys, gpuwheel.pipeline.dev, gpuwheel.pipeline.embed\n"
+        f"print([m for m in {left_out!r} if m in sys.modules])"
+    )
+
+    assert run([sys.executable, "-c", code]).stdout.strip() == "[]"
+
+
 def test_no_file_names_a_machine() -> None:
     tracked = run(["git", "ls-files", "-z"], cwd=ROOT).stdout.split("\0")
     found = []
