@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel._cache import Cache
 from gpuwheel._environment import reaching
+from gpuwheel._environment.programs import is_compiler
 from gpuwheel._run import run
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["ask", "ask_about_files", "ask_about_headers"]
 
 _NOTE = "compilers"
-_COMPILER = re.compile(r"(?:[\w.+-]+-)?(?:g\+\+|gcc|c\+\+|cc|clang|clang\+\+)(?:-[\d.]+)?")
-_MAGIC = b"\x7fELF"
 _MOST = 400  # answers that are kept
 _MORE_VARIABLES = ("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_MESSAGES")
 """What changes an answer and no object."""
@@ -104,13 +102,7 @@ def _remembered(command: Sequence[str], options: Sequence[str], environ: Mapping
 def _program(command: Sequence[str]) -> list[object] | None:
     """What tells the compiler from another; `None`: it is not one by its name and its first bytes."""
     path = os.path.realpath(command[0])
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            magic = file.read(len(_MAGIC))
-    except OSError:
-        return None
-    is_compiler = magic == _MAGIC and _COMPILER.fullmatch(os.path.basename(path)) is not None  # noqa: PTH119
-    return [path, *(_state(path) or ())] if is_compiler and len(command) == 1 else None
+    return [path, *(_state(path) or ())] if len(command) == 1 and is_compiler(path) else None
 
 
 def _read(cache: Cache) -> dict[str, Any]:

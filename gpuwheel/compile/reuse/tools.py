@@ -6,13 +6,17 @@ would have looked before.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
+import re
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpuwheel._environment.programs import is_compiler
 from gpuwheel._run import run
 from gpuwheel.compile.reuse.facts import Facts, Places
 from gpuwheel.compile.store import ContentStore, Stored, content_key
@@ -20,7 +24,6 @@ from gpuwheel.errors import CacheError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from gpuwheel._cache import Cache
     from gpuwheel.compile.reuse.index import FileIndex
@@ -34,6 +37,8 @@ _FILES = ("specs", "liblto_plugin.so", "crtbeginS.o")
 _STEERING = ("-B", "-fuse-ld=", "--ld-path=", "--sysroot", "--gcc-toolchain", "--gcc-install-dir", "-specs", "--specs")
 _STEERING_MODES = ("-m32", "-m64", "-mx32", "--target=", "-target", "-stdlib=", "-fno-use-linker-plugin", "-wrapper")
 _ANYWHERE = Places({})
+# Of GCC and of Clang.
+_TEMPORARY = re.compile(r"/[^\s\"]*/(?:cc\w{6}|null-\w{6,})\.\w+")
 # nvcc.profile of the toolkit; nvcc manual, "CUDA Compilation Trajectory".
 _TOOLKIT_PROGRAMS = ("nvcc", "nvcc.profile", "cudafe++", "cicc", "ptxas", "fatbinary", "nvlink", "bin2c")
 _BUILD_PROGRAMS = {"cmake": ("cmake", "cmake3"), "ninja": ("ninja-build", "ninja", "samu")}
@@ -45,7 +50,7 @@ class Driver:
     """What a compiler driver says of itself."""
 
     tools: Mapping[str, list[str]]
-    """Name -> path and sha256; for keys."""
+    """Name -> path and sha256, and what it adds to commands; for keys."""
     library_dirs: tuple[str, ...]
     """Where it has the linker look."""
     names_link_inputs: bool
@@ -58,7 +63,11 @@ class Driver:
         """The driver that `command` starts, called with the options `words`."""
         steering = list(_steering(words))
         path = environ.get("PATH", os.defpath)
-        key = content_key({"driver": 2, "command": list(command), "steering": steering, "environment": _asked(environ)})
+        plan: list[str] = []
+        parts = {"driver": 2, "command": list(command), "steering": steering, "environment": _asked(environ)}
+        if not is_compiler(command[0]) or "clang" in Path(command[0]).resolve().name:
+            parts["plan"] = plan = [_plan([*command, *steering], environ)]
+        key = content_key(parts)
         store = ContentStore(cache, "libraries")
         stored = store.load(key)
         if stored is None or not Facts.of(stored.facts["facts"]).holds(_ANYWHERE, "", index):
@@ -66,7 +75,8 @@ class Driver:
             with suppress(CacheError):  # one that may only be read: then it is asked each time
                 store.save(key, stored)
         facts = stored.facts
-        return cls(facts["tools"], tuple(facts["library_dirs"]), facts["names_link_inputs"])
+        tools = facts["tools"] | ({"plan": plan} if plan else {})
+        return cls(tools, tuple(facts["library_dirs"]), facts["names_link_inputs"])
 
 
 def _steering(words: Sequence[str]) -> Iterator[str]:
@@ -83,6 +93,17 @@ def _asked(environ: Mapping[str, str]) -> dict[str, str]:
     """What a driver takes from the environment to find programs and folders."""
     names = ("PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX", "LIBRARY_PATH", "GCC_ROOT", "CCC_OVERRIDE_OPTIONS", "HOME")
     return {name: environ[name] for name in names if name in environ}
+
+
+def _plan(command: Sequence[str], environ: Mapping[str, str]) -> str:
+    """The sha256 of what a driver would start to compile and link, with all the words that it adds by itself.
+
+    A script or another wrapper (mpicxx, that of Spack) takes them from variables and files of its own, and Clang from
+    its configuration files, wherever those are.
+    """
+    words = [*command, "-###", "-shared", "-x", "c++", os.devnull, "-o", os.devnull]
+    said = run(words, env={**environ, "LC_ALL": "C"}, cwd=Path("/"), check=False).output
+    return hashlib.sha256(_TEMPORARY.sub("", said).encode()).hexdigest()
 
 
 def _ask(command: Sequence[str], path: str, environ: Mapping[str, str], index: FileIndex) -> Stored:

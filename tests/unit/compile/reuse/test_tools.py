@@ -1,0 +1,54 @@
+"""What a compiler driver says of itself, and what of that is asked each time."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gpuwheel._cache import Cache
+from gpuwheel.compile.reuse.index import FileIndex
+from gpuwheel.compile.reuse.tools import Driver
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def _tools(tmp_path: Path, program: Path, **environ: str) -> Mapping[str, list[str]]:
+    cache = Cache(tmp_path / "cache")
+    index = FileIndex(cache, "tools")
+    return Driver.of([str(program)], [], cache=cache, index=index, environ={"PATH": "/usr/bin:/bin", **environ}).tools
+
+
+@pytest.fixture
+def wrapper(tmp_path: Path) -> Path:
+    """As mpicxx is, or the compilers of Spack."""
+    path = tmp_path / "wrapper"
+    path.write_text(
+        f"""#!/bin/sh
+case "$*" in
+*-###*) echo "cc1plus $WRAPPER_FLAGS $(cat {tmp_path}/flags) -o /tmp/cc$(date +%6N | head -c 6).s" >&2 ;;
+esac
+""",
+        encoding="utf-8",
+    )
+    path.chmod(0o755)
+    (tmp_path / "flags").write_text("-O2", encoding="utf-8")
+    return path
+
+
+def test_what_a_wrapper_adds_is_in_the_key(wrapper: Path, tmp_path: Path) -> None:
+    plain = _tools(tmp_path, wrapper)
+    assert _tools(tmp_path, wrapper) == plain, "names of temporary files are no difference"
+    assert _tools(tmp_path, wrapper, WRAPPER_FLAGS="-march=x86-64-v3") != plain
+    (tmp_path / "flags").write_text("-O3", encoding="utf-8")
+    assert _tools(tmp_path, wrapper) != plain
+
+
+def test_a_compiler_itself_is_not_asked_again(tmp_path: Path) -> None:
+    compiler = shutil.copy(shutil.which("date") or "", tmp_path / "x86_64-linux-gnu-g++-12")
+    assert "plan" not in _tools(tmp_path, compiler)
+    configured = shutil.copy(compiler, tmp_path / "x86_64-linux-gnu-clang++-16")
+    assert "plan" in _tools(tmp_path, configured), "it may have a file of configuration"
