@@ -257,6 +257,8 @@ class Evidence:
     def _was_there(self, folder: str, name: str) -> None:
         """See that a file that was not read did not appear after the compiler had looked for it."""
         path = os.path.join(folder, name)  # noqa: PTH118
+        if path.startswith(self._setting.sealed):
+            return
         if path in self._setting.before and self._setting.before[path] == state_of(path):
             return
         parts = [path]

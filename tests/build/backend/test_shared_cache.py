@@ -69,7 +69,7 @@ def _empty(path: Path) -> None:
 def _damage(own: Path, what: str) -> Path:
     (headers,) = own.glob("v1/sdk/gpuwheel-*/gpuwheel/launch.h")
     (stub,) = own.glob("v1/sdk/*/lib/x86_64/libtorch.so")
-    (standins,) = own.glob("v1/toolchains/stubs-*")
+    (standins,) = {path.parent for path in own.glob("v1/toolchains/stubs-*/libc.so.6")}
     if what == "headers of gpuwheel":
         _replace(headers, headers.read_bytes().replace(b"unsigned", b"signed  ", 1))
         return headers
