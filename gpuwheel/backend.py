@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from gpuwheel._endings import StoppedError, stopped_by_signals
+from gpuwheel._imports import staying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,9 +38,10 @@ def _project(config_settings: _Settings, *, talks: bool = True) -> Iterator[Buil
     A frontend calls several hooks for one wheel, each in a process of its own: those that only prepare do not talk, for
     the one that builds says it all.
     """
-    from gpuwheel.model.reporter import SilentReporter  # noqa: PLC0415 (importing the backend must be cheap)
-    from gpuwheel.pipeline import Build  # noqa: PLC0415
-    from gpuwheel.ui import Terminal  # noqa: PLC0415
+    with staying():
+        from gpuwheel.model.reporter import SilentReporter  # noqa: PLC0415 (importing the backend must be cheap)
+        from gpuwheel.pipeline import Build  # noqa: PLC0415
+        from gpuwheel.ui import Terminal  # noqa: PLC0415
 
     terminal = Terminal()
     try:

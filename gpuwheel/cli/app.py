@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 
 from gpuwheel import __version__
 from gpuwheel._endings import StoppedError, stopped_by_signals
+from gpuwheel._imports import staying
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +83,8 @@ class _LazyCommands(click.Group):
         if entry is None:
             return None
         module, _, name = entry.module.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
+        with staying():
+            command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
     def resolve_command(
