@@ -8,13 +8,14 @@ its digest, and what they looked for and did not find with its name: both have t
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel.compile.reuse.epoch import EPOCH
 from gpuwheel.compile.reuse.evidence import Evidence, NotKeptError, Setting
 from gpuwheel.compile.reuse.facts import Facts
-from gpuwheel.compile.reuse.index import state_of
+from gpuwheel.compile.reuse.index import YOUNG, state_of
 from gpuwheel.compile.reuse.made import Made, Output
 from gpuwheel.compile.store import ContentStore, Stored
 
@@ -93,6 +94,7 @@ class LibraryStore:
         self._recipe = recipe
         self._found: dict[str, Stored] = {}
         self._before = dict(recipe.before)
+        self._clock = _clock()
 
     def linked(self) -> list[LinkedFile] | None:
         """The libraries, if the same ones were linked before."""
@@ -129,6 +131,8 @@ class LibraryStore:
         """
         if self._recipe.refusal is not None:
             return []
+        if _clock() < self._clock - YOUNG // 2:
+            return ["the clock was set back while the build ran, so times of change say nothing"]
         made = Made.of(build)
         if made is None:
             return ["it was not made by Ninja, which notes what compilers read"]
@@ -197,6 +201,11 @@ class LibraryStore:
             if found != program:
                 msg = f"CMake took {found} for {variable} (expected {program})"
                 raise NotKeptError(msg)
+
+
+def _clock() -> int:
+    """How far the clock by which files are dated is ahead of one that nobody sets, in ns."""
+    return time.time_ns() - time.monotonic_ns()
 
 
 def _compiled(unit: Unit, made: Made, evidence: Evidence) -> Stored:

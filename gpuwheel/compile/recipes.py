@@ -42,6 +42,11 @@ _FACTS = 3
 _FOLDERS = ("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH")
 # Sections of scikit-build-core's settings that can name files or programs which no key covers.
 _UNCOVERED_SECTIONS = {"backport", "build", "cmake", "env", "install", "ninja", "overrides", "search"}
+# Of these, settings that are words alone, which the key has.
+_COVERED = {
+    *("cmake.build-type", "cmake.verbose", "cmake.version", "cmake.minimum-version"),
+    *("build.verbose", "build.tool-args", "install.strip", "ninja.version", "ninja.minimum-version"),
+}
 _ANYWHERE = Path("/somewhere/project")
 
 
@@ -75,7 +80,8 @@ class Given:
 
     def refusal(self, words: Iterable[str]) -> str | None:
         """Why nothing can be kept, if so."""
-        sections = {name.removeprefix("skbuild.").partition(".")[0] for name in self.settings} & _UNCOVERED_SECTIONS
+        names = {name for key, value in self.settings.items() for name in _named(key.removeprefix("skbuild."), value)}
+        sections = {name.partition(".")[0] for name in names - _COVERED} & _UNCOVERED_SECTIONS
         if sections:
             return f"settings of scikit-build-core that no key covers are in force ({', '.join(sorted(sections))})"
         if self.tools.uncovered:
@@ -231,6 +237,15 @@ class _Maker:
             names_link_inputs=self._driver.names_link_inputs,
             refusal=self._refusal,
         )
+
+
+def _named(name: str, value: object) -> Iterator[str]:
+    """The names of settings, dotted, in a table or by themselves."""
+    if not isinstance(value, dict):
+        yield name
+        return
+    for key, inner in value.items():
+        yield from _named(f"{name}.{key}", inner)
 
 
 def _options(library: HostLibrary | NvccLibrary) -> Iterator[str]:

@@ -66,8 +66,8 @@ def link_once(
         libraries = (Member(file.name, file.data, file.executable) for file in found)
         append_members(wheel, [*libraries, *(Member(name, file.read_bytes()) for name, file in named.items())])
         return wheel, _nothing
-    if recipe is not None:  # what is kept under its keys is made from nothing else
-        shutil.rmtree(work / "build", ignore_errors=True)
+    # What is kept under the recipe's keys is made from nothing that was there.
+    shutil.rmtree(work / "build", ignore_errors=True)
     wheel = link(store.objects(work / "objects"))
     members = read_members(wheel)
     if not members.keys() >= wanted.files:  # the user's own settings may leave files out

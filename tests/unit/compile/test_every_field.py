@@ -6,6 +6,7 @@ A field that somebody adds to a model fails these tests until it is in a key, or
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pytest
 from gpuwheel._cache import Cache
 from gpuwheel._environment import Does, load_variables, tool_environment
 from gpuwheel.compile.host import HostProject
+from gpuwheel.compile.libraries import LibraryStore
 from gpuwheel.compile.nvcc import NvccProject
 from gpuwheel.compile.programs import plan_group
 from gpuwheel.compile.recipes import Given, host_recipe, nvcc_recipe
@@ -534,3 +536,32 @@ def test_options_in_files_ask_this_machine_as_others_do(world: World, monkeypatc
         library = replace(world.library, flags=("@opts.txt",))
         keys.add(world.key_of_library(library))
     assert len(keys) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({"cmake": {"build-type": "Debug", "version": ">=3.27"}}, True),
+        ({"cmake.build-type": "Debug"}, True),
+        ({"skbuild.build.verbose": "true", "install": {"strip": False}}, True),
+        ({"cmake": {"build-type": "Debug", "define": {"A": "/a/file"}}}, False),
+        ({"skbuild.cmake.args": "-C/a/file"}, False),
+        ({"overrides": [{"if": {}}]}, False),
+    ],
+)
+def test_settings_that_are_words_alone_do_not_switch_reuse_off(
+    world: World, settings: dict[str, object], *, kept: bool
+) -> None:
+    recipe = host_recipe(world.embed, world.given(settings=settings))
+    assert (recipe.refusal is None) is kept
+    assert recipe.linked != world.key_of_embed(world.embed)
+
+
+def test_nothing_is_kept_where_the_clock_was_set_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = host_recipe(world.embed, world.given())
+    for seconds, expected in ((-5, "the clock was set back"), (5, "not made by Ninja")):  # ahead: the machine slept
+        store = LibraryStore(Cache(world.root / "cache"), recipe)
+        now = time.time_ns() + seconds * 10**9
+        with monkeypatch.context() as patch:
+            patch.setattr("gpuwheel.compile.libraries.time.time_ns", lambda now=now: now)
+            assert expected in store.save([], world.root)[0]
