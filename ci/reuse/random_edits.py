@@ -61,8 +61,6 @@ SHARES_FROM = 40
 """So many edits, before shares mean something."""
 DURING = (0.2, 6.0)  # seconds after a build began
 HALF = 0.5
-COMMENTS = 4
-"""How much rarer edits of comments are: they compile everything that has them, and give the same bytes."""
 YOUNG = 2.1  # seconds: what changed just before a build is not kept by it
 APPEARING = {"shadow", "optional", "toolkit", "link", "prefix", "table", "moved"}
 KINDS = {"knob": 14, "same time": 2, "revert": 4, "during": 3, "damage": 2}

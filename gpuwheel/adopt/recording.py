@@ -88,11 +88,6 @@ class RecordedExtension:
     everywhere: bool = True
     """Whether there is such an extension for every GPU."""
 
-    @property
-    def is_own(self) -> bool:
-        """Whether its class is the project's own, which builds it in a way of its own."""
-        return bool(self.attributes.get("own"))
-
     def texts(self, key: str) -> list[str]:
         """A list of strings among its attributes; empty if unset."""
         value = self.attributes.get(key)
