@@ -28,7 +28,7 @@ from gpuwheel.config.project import (
 from gpuwheel.config.shape import Array, Key, Scalar, Table, Tables, keys_of
 from gpuwheel.config.sources import Given, from_config_settings, from_environ, from_toml, split_config_settings
 from gpuwheel.config.standard import check_standard
-from gpuwheel.config.variables import arch_list, other_variables
+from gpuwheel.config.variables import arch_list, epoch_of, other_variables
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def _load(
     check_extras(document, settings)
     check_launcher(project, settings)
     check_standard(root, document)
+    epoch_of(environ)  # a build could not begin
     table = inner_table(document)
     packages = packages_beside_default(root, project.name, settings.extensions)
     products = product_patterns(settings, root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gpuwheel._endings import cut
 from gpuwheel._environment.table import document
 from gpuwheel.config.convert import converter_for
 from gpuwheel.config.mistakes import unknown
@@ -14,9 +15,10 @@ from gpuwheel.model.archs import Arch, ArchTarget
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["arch_list", "arch_names", "other_variables", "parse_arch_list"]
+__all__ = ["arch_list", "arch_names", "epoch_of", "other_variables", "parse_arch_list"]
 
 _ARCH_LIST = "TORCH_CUDA_ARCH_LIST"
+_LAST_EPOCH = 253402300799  # the year 9999: later ones have no date
 
 
 def other_variables() -> frozenset[str]:
@@ -76,3 +78,18 @@ def _unknown(word: str, text: str) -> ConfigError:
         return unknown(word, ["9.0", "9.0a", "10.0+PTX", *arch_names()], subject=subject)
     msg = f"{subject} (found {word!r}, expected architectures separated by blanks or ;)"
     return ConfigError(msg, hint=f"{_ARCH_LIST}={meant!r}")
+
+
+def epoch_of(environ: Mapping[str, str]) -> int | None:
+    """SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/), if it is set.
+
+    Raises:
+        ConfigError: it is not a number of seconds.
+    """
+    text = environ.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(_LAST_EPOCH)) or int(text) > _LAST_EPOCH:
+        msg = f"SOURCE_DATE_EPOCH is not a number of seconds (found {cut(repr(text))}, expected 0 to {_LAST_EPOCH})"
+        raise ConfigError(msg, hint="export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct), or unset it")
+    return int(text)

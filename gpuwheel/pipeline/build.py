@@ -12,12 +12,13 @@ from gpuwheel.compatibility import load_tables
 from gpuwheel.compile import inner
 from gpuwheel.config import load_config, requirements
 from gpuwheel.config.model import Mode
+from gpuwheel.config.variables import epoch_of
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.cells import PYTHON
 from gpuwheel.model.findings import Severity
 from gpuwheel.pipeline.installed_torch import compare_torch
 from gpuwheel.pipeline.modes import compiling_build, host_code_build, mode_build
-from gpuwheel.pipeline.session import Session, epoch_of
+from gpuwheel.pipeline.session import Session
 from gpuwheel.plan import choose, linked_requirements, plan
 from gpuwheel.toolchain import check_platform, probe_platform
 from gpuwheel.toolchain.build_constraints import Excluded, excluded_pins

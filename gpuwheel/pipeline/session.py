@@ -9,11 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gpuwheel._cache import Cache
-from gpuwheel._endings import cut
 from gpuwheel._environment import ToolEnvironment, tool_environment
 from gpuwheel.compile import inner
 from gpuwheel.compile.costs import check_budget, summary
-from gpuwheel.errors import ConfigError, ToolchainError
+from gpuwheel.config.variables import epoch_of
+from gpuwheel.errors import ToolchainError
 from gpuwheel.model.kernels import CompiledGroup
 from gpuwheel.toolchain import Context
 from gpuwheel.toolchain.link_stubs import find_link_stubs
@@ -31,25 +31,9 @@ if TYPE_CHECKING:
     from gpuwheel.model.toolchain import HostCompiler, LinkStubs
     from gpuwheel.toolchain.lock_check import BuildInputs
 
-__all__ = ["Compiled", "ModeBuild", "Session", "epoch_of"]
+__all__ = ["Compiled", "ModeBuild", "Session"]
 
-_LAST_EPOCH = 253402300799  # the year 9999: later ones have no date
 Group = TypeVar("Group", bound=CompiledGroup)
-
-
-def epoch_of(environ: Mapping[str, str]) -> int | None:
-    """SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/), if it is set.
-
-    Raises:
-        ConfigError: it is not a number of seconds.
-    """
-    text = environ.get("SOURCE_DATE_EPOCH", "")
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit()) or len(text) > len(str(_LAST_EPOCH)) or int(text) > _LAST_EPOCH:
-        msg = f"SOURCE_DATE_EPOCH is not a number of seconds (found {cut(repr(text))}, expected 0 to {_LAST_EPOCH})"
-        raise ConfigError(msg, hint="export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct), or unset it")
-    return int(text)
 
 
 @dataclass(frozen=True)

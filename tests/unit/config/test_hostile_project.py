@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from gpuwheel.cli import main
 from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.config import load_config
+from gpuwheel.config.variables import epoch_of
 from gpuwheel.errors import CompileError, ConfigError
-from gpuwheel.pipeline.session import epoch_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,6 +137,13 @@ def test_a_document(tmp_path: Path, case: str) -> None:
 def test_a_date_that_is_none(text: str) -> None:
     with pytest.raises(ConfigError, match="SOURCE_DATE_EPOCH is not a number of seconds"):
         epoch_of({"SOURCE_DATE_EPOCH": text})
+
+
+def test_a_date_that_is_none_is_said_before_a_build(tmp_path: Path) -> None:
+    (tmp_path / "a.cpp").touch()
+    (tmp_path / "pyproject.toml").write_text(HEAD + TOOL, encoding="utf-8")
+    with pytest.raises(ConfigError, match="SOURCE_DATE_EPOCH"):
+        load_config(tmp_path, environ={"SOURCE_DATE_EPOCH": "soon"})
 
 
 def test_dates() -> None:
