@@ -124,11 +124,11 @@ class Evidence:
         if self._made.link_read is None:
             msg = "the linker does not say what it reads (it has no --dependency-file, as binutils 2.35 and lld have)"
             raise NotKeptError(msg)
-        temporary = os.path.join(tempfile.gettempdir(), "")  # noqa: PTH118
+        temporary = tempfile.gettempdir()  # where compilers write objects for the linker, which are gone
         read = {
             path
             for path in self._made.link_read
-            if not self._is_own(path) and (os.path.lexists(path) or not path.startswith(temporary))
+            if not self._is_own(path) and (os.path.lexists(path) or os.path.dirname(path) != temporary)  # noqa: PTH120
         }
         absent: set[str] = set()
         folders = dict.fromkeys(self._setting.library_dirs)

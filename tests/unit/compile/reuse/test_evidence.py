@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -221,6 +222,11 @@ def test_libraries_are_looked_for_in_every_folder(build: Build, tmp_path: Path) 
     facts = Evidence(made, build.setting, FileIndex(build.cache, "test")).linked()
     assert set(facts.read) == {found}
     assert {str(near / "libz.so"), str(near / "libz.a"), str(far / "libz.so")} <= facts.absent
+    of_the_compiler = replace(made, link_read={found, f"{tempfile.gettempdir()}/ccAbCdEf.ltrans0.ltrans.o"})
+    assert set(Evidence(of_the_compiler, build.setting, FileIndex(build.cache, "test")).linked().read) == {found}
+    gone = replace(made, link_read={found, str(near / "libgone.a")})
+    with pytest.raises(NotKeptError, match=r"libgone\.a is gone"):
+        Evidence(gone, build.setting, FileIndex(build.cache, "test")).linked()
     silent = replace(made, link_read=None)
     with pytest.raises(NotKeptError, match="does not say what it reads"):
         Evidence(silent, build.setting, FileIndex(build.cache, "test")).linked()
