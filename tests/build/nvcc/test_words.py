@@ -165,7 +165,8 @@ def test_words_come_as_often_and_in_the_order_that_they_are_written(
 ) -> None:
     root = tmp_path / "project"
     files = {
-        "csrc/a.cu": 'extern "C" int device() { return FIRST * 10 + LAST; }\n__global__ void kernel() {}\n',
+        "csrc/a.cu": '#include "there.h"\nextern "C" const char* name() { return NAME; }\n__global__ void kernel() {}\n'
+        'extern "C" int device() { return THERE * 1000 + K * 100 + FIRST * 10 + LAST; }\n',
         "csrc/b.cpp": '#include "there.h"\nextern "C" int host() { return FIRST * 100 + LAST * 10 + THERE; }\n',
         "first.h": "#define FIRST 1\n",
         "last.h": "#define LAST 2\n",
@@ -173,7 +174,9 @@ def test_words_come_as_often_and_in_the_order_that_they_are_written(
         "pyproject.toml": PYPROJECT
         + 'sources = ["csrc/*"]\n'
         + 'flags = ["-include", "first.h", "-include", "last.h", "-Iinclude", "-include", "cstdint"]\n'
-        + 'nvcc-flags = ["-Xptxas", "-v", "-Xptxas", "-O1", "-include", "first.h", "-include", "last.h"]\n',
+        + 'nvcc-flags = ["-Xptxas", "-v", "-Xptxas", "-O1", "-include", "first.h", "-include", "last.h", '
+        + r"""'-D', 'K=4', '-Xcompiler', '-DNAME="x y"', '-Xcompiler=-Iinclude', '-ftz=true']"""
+        + "\n",
     }
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +184,8 @@ def test_words_come_as_often_and_in_the_order_that_they_are_written(
     project = project_at(root)
     wheel = project.wheel(tmp_path / "out")
     library = ctypes.CDLL(str(wheel.root / "words" / "_C.so"))
-    assert (library.device(), library.host()) == (12, 123)
+    library.name.restype = ctypes.c_char_p
+    assert (library.device(), library.host(), library.name()) == (3412, 123, b"x y")
 
 
 def test_a_macro_may_have_the_name_of_what_cmake_calls_its_lists(
