@@ -111,6 +111,10 @@ def test_the_time_is_not_kept_unless_it_is_fixed(project: Project) -> None:
     fixed = project.build(SOURCE_DATE_EPOCH="0")
     assert fixed.told.startswith("Jan  1 1970")
     assert not project.build(SOURCE_DATE_EPOCH="0").linked
+    assert project.build(SOURCE_DATE_EPOCH="1").told == "Jan  1 197000:00:01"
+    project.tell("one")
+    assert project.build(SOURCE_DATE_EPOCH="0").told == "one"
+    assert not project.build(SOURCE_DATE_EPOCH="1").linked, "nothing asks for the time any more"
 
 
 def test_what_changes_while_it_is_compiled_is_not_kept(project: Project, tmp_path: Path) -> None:
