@@ -159,7 +159,7 @@ def check_build_paths(data: bytes, name: str, folders: Sequence[str]) -> list[Fi
             *("build-path", name),
             f"contains a folder of the build ({', '.join(leaked)}, expected none)",
             "the same sources would give other bytes in another folder, and the wheel tells where it was built",
-            "compile with -ffile-prefix-map=FOLDER=.",
+            "compile with -ffile-prefix-map=FOLDER=.; leave -lineinfo and -g of nvcc to gpuwheel dev",
         )
     ]
 
