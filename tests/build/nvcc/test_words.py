@@ -95,8 +95,9 @@ def write_cell(root: Path, key: str, number: int, char: str) -> tuple[str, str]:
         return f"{text}.o", f'extern "C" const char* {name}_inside();\n' + source(name, f"{name}_inside()")
     suffix = key.rpartition(".")[2]
     (root / "csrc").mkdir(exist_ok=True)
-    (root / "csrc" / f"{text}.{suffix}").write_text(source(name, literal(text)))
-    return f"csrc/{text}.{suffix}", ""
+    # With its number: CMake names objects of some characters alike, which is refused.
+    (root / "csrc" / f"{text}{number}.{suffix}").write_text(source(name, literal(text)))
+    return f"csrc/{text}{number}.{suffix}", ""
 
 
 def pyproject(words: dict[str, list[str]]) -> str:
