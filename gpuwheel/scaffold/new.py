@@ -86,11 +86,17 @@ def make_project(wanted: Wanted, *, cache: Cache, environ: Mapping[str, str]) ->
         asked = render(Rendering(folder, answers, defaults), repository, environ)
         refuse_unasked(given, asked)
         files = tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()))
-        tests = tuple(tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["dependency-groups"]["test"])
+        tests = _test_requirements(folder / "pyproject.toml")
         begins = wanted.git and git.top_level(parent) is None
         if begins:
             git("init", "--quiet", "--initial-branch=main", ".", cwd=folder)
     return NewProject(wanted.target, repository.current.removeprefix("v"), asked, files, begins, tests)
+
+
+def _test_requirements(pyproject: Path) -> tuple[str, ...]:
+    """The dependency group `test`; nothing where a template has none."""
+    document = tomllib.loads(pyproject.read_text(encoding="utf-8")) if pyproject.is_file() else {}
+    return tuple(document.get("dependency-groups", {}).get("test", ()))
 
 
 def _refuse_full(target: Path) -> None:

@@ -55,8 +55,8 @@ def ask(folder: Path, answers: Mapping[str, str | bool], defaults: Mapping[str, 
         write_tree(current_tree(), tree)
         try:
             return copier_worker.ask(tree, Path(scratch, folder.name), {**answers, **_facts()}, defaults)
-        except KeyboardInterrupt:  # of copier's, which is an Exception too
-            raise
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None  # copier's is an Exception too, which would pass for a bug
         except Exception as error:
             said = f"{type(error).__name__}: {error}"
             raise _translated(said) from error
