@@ -5,6 +5,7 @@ it *survives*: nobody would notice that mistake. All tests named here are a part
 
   python ci/mutants.py                # all of them, two at a time: some minutes; the exit code is 1 if one survives
   python ci/mutants.py seals audit    # those whose file or number has this in its name
+  python ci/mutants.py --draw 12      # so many of them, drawn by --seed
   python ci/mutants.py --list
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -103,9 +105,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("words", nargs="*", help="parts of names")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--draw", type=int, metavar="N", help="try N of them")
+    parser.add_argument("--seed", type=int, default=1, help="of that draw (default: %(default)s)")
     parser.add_argument("--list", action="store_true", dest="listed", help="name them, and try none")
     options = parser.parse_args(argv)
     mutants = [one for one in read_mutants() if not options.words or any(word in one.name for word in options.words)]
+    if options.draw is not None:
+        drawn = random.Random(options.seed).sample(mutants, min(options.draw, len(mutants)))  # noqa: S311 (no secret)
+        mutants = [one for one in mutants if one in drawn]
     if options.listed:
         for mutant in mutants:
             print(f"{mutant.name:24} {mutant.before.strip()!r} -> {mutant.after.strip()!r}")
