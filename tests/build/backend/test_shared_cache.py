@@ -66,18 +66,20 @@ def _empty(path: Path) -> None:
     path.mkdir()
 
 
-def _damage(own: Path, what: str) -> Path:
-    (headers,) = own.glob("v1/sdk/gpuwheel-*/gpuwheel/launch.h")
-    (stub,) = own.glob("v1/sdk/*/lib/x86_64/libtorch.so")
-    (standins,) = {path.parent for path in own.glob("v1/toolchains/stubs-*/libc.so.6")}
+def _damage(own: Path, what: str) -> list[Path]:
+    """What was damaged: of libraries, those for every compiler that the tests of this session have used."""
     if what == "headers of gpuwheel":
+        (headers,) = own.glob("v1/sdk/gpuwheel-*/gpuwheel/launch.h")
         _replace(headers, headers.read_bytes().replace(b"unsigned", b"signed  ", 1))
-        return headers
+        return [headers]
     if what == "stub of torch":
+        (stub,) = own.glob("v1/sdk/*/lib/x86_64/libtorch.so")
         _replace(stub, b"")
-        return stub
-    _empty(standins)
-    return standins
+        return [stub]
+    libraries = list(own.glob("v1/toolchains/stubs-*"))
+    for folder in libraries:
+        _empty(folder)
+    return libraries
 
 
 @pytest.mark.parametrize("what", ["headers of gpuwheel", "stub of torch", "libraries of an older system"])
@@ -89,12 +91,13 @@ def test_damage_reaches_no_wheel(
     damaged = _damage(own, what)
     wheel = project.wheel(tmp_path / "wheel", GPUWHEEL_CACHE_DIR=str(own))
     assert wheel.read_bytes() == right
-    whole = cache / damaged.relative_to(own)
-    if damaged.is_file():
-        assert damaged.read_bytes() == whole.read_bytes()
+    (mended,) = [path for path in damaged if path.is_file() or any(path.iterdir())]
+    whole = cache / mended.relative_to(own)
+    if mended.is_file():
+        assert mended.read_bytes() == whole.read_bytes()
     else:
         names = {path.name for path in whole.iterdir()}
-        assert {path.name for path in damaged.iterdir()} == names > {SEAL, "libc.so"}
+        assert {path.name for path in mended.iterdir()} == names > {SEAL, "libc.so"}
 
 
 def _start(project: Project, hook: str, out: Path, own: Path, settings: dict[str, str]) -> subprocess.Popen[str]:
