@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,17 +11,13 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name, is_normalized_name
 
+from gpuwheel._toml import read_toml
 from gpuwheel.errors import ScaffoldError
 from gpuwheel.scaffold.git import Git, users_environment
 from gpuwheel.scaffold.leftovers import clear_leftovers, leftover_prefix
 from gpuwheel.scaffold.questions import check_answers, need_copier, refuse_unasked
 from gpuwheel.scaffold.rendering import Rendering, ask, render
 from gpuwheel.scaffold.repository import open_repository
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,7 +90,7 @@ def make_project(wanted: Wanted, *, cache: Cache, environ: Mapping[str, str]) ->
 
 def _test_requirements(pyproject: Path) -> tuple[str, ...]:
     """The dependency group `test`; nothing where a template has none."""
-    document = tomllib.loads(pyproject.read_text(encoding="utf-8")) if pyproject.is_file() else {}
+    document = read_toml(pyproject) if pyproject.is_file() else {}
     return tuple(document.get("dependency-groups", {}).get("test", ()))
 
 
