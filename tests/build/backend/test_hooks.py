@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from small_project import PYPROJECT as SMALL
 
 from gpuwheel import backend
 from gpuwheel.cli import main
@@ -15,23 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.compiler]
 
-PYPROJECT = """\
-[project]
-name = "ops"
-version = "1"
-requires-python = ">=3.10"
-dynamic = ["dependencies"]
-
-[tool.gpuwheel]
-archs = ["8.0", "10.0+PTX"]
-
-[tool.gpuwheel.kernels.k]
-sources = ["k.cu"]
-
-[tool.gpuwheel.extensions."ops._C"]
-sources = ["ops.cpp"]
-kernels = ["k"]
-"""
+PYPROJECT = SMALL.replace("9.0+PTX", "10.0+PTX")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
+from small_project import PYPROJECT
 
 from gpuwheel._resources import resource
 from gpuwheel._run import Completed, run
@@ -19,23 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PYPROJECT = """\
-[project]
-name = "ops"
-version = "1"
-requires-python = ">=3.10"
-dynamic = ["dependencies"]
-
-[tool.gpuwheel]
-archs = ["8.0", "9.0+PTX"]
-
-[tool.gpuwheel.kernels.k]
-sources = ["k.cu"]
-
-[tool.gpuwheel.extensions."ops._C"]
-sources = ["ops.cpp"]
-kernels = ["k"]
-"""
 COMPILER = 'case "$1" in --version) echo "my c++ 14.2"; echo;; -dumpmachine) echo x86_64-linux-gnu;; esac'
 
 

@@ -9,30 +9,13 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 from click.testing import CliRunner
+from small_project import PYPROJECT
 
 from gpuwheel._resources import resource
 from gpuwheel.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-PYPROJECT = """\
-[project]
-name = "ops"
-version = "1"
-requires-python = ">=3.10"
-dynamic = ["dependencies"]
-
-[tool.gpuwheel]
-archs = ["8.0", "9.0+PTX"]
-
-[tool.gpuwheel.kernels.k]
-sources = ["k.cu"]
-
-[tool.gpuwheel.extensions."ops._C"]
-sources = ["ops.cpp"]
-kernels = ["k"]
-"""
 
 
 @pytest.fixture

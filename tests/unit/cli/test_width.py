@@ -12,6 +12,7 @@ import termios
 from typing import TYPE_CHECKING
 
 import pytest
+from small_project import PYPROJECT
 
 from gpuwheel._run import run
 
@@ -19,23 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COLUMNS = 60
-PYPROJECT = """\
-[project]
-name = "ops"
-version = "1"
-requires-python = ">=3.10"
-dynamic = ["dependencies"]
-
-[tool.gpuwheel]
-archs = ["8.0", "9.0+PTX"]
-
-[tool.gpuwheel.kernels.k]
-sources = ["k.cu"]
-
-[tool.gpuwheel.extensions."ops._C"]
-sources = ["ops.cpp"]
-kernels = ["k"]
-"""
 
 
 def in_terminal(words: list[str], cwd: Path) -> list[str]:
