@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gpuwheel.compile.reuse.comments import without_comments
 from gpuwheel.compile.reuse.index import state_of
 from gpuwheel.compile.reuse.tokens import clock, unseen
 from gpuwheel.compile.source_files import source_bytes
@@ -86,6 +87,8 @@ class ScannedFile:
 
     path: Path
     sha256: str
+    tokens: str
+    """The sha256 of its text with the comments emptied."""
     includes: tuple[IncludeName, ...]
     macros: tuple[_Macro, ...]
     state: State | None = None
@@ -242,7 +245,8 @@ def has_includes(text: bytes) -> Iterator[tuple[IncludeName | None, bytes, bytes
 
 def _scanned(path: Path, content: bytes, state: State | None) -> ScannedFile:
     text = joined_lines(content)
-    return ScannedFile(path, hashlib.sha256(content).hexdigest(), *_includes(text), state, clock(text) or unseen(text))
+    whole, tokens = (hashlib.sha256(one).hexdigest() for one in (content, without_comments(content)))
+    return ScannedFile(path, whole, tokens, *_includes(text), state, clock(text) or unseen(text))
 
 
 def _directives(text: bytes) -> Iterator[re.Match[bytes]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.options import Target, VirtualPaths, command_line, shipped_include_dirs
+from gpuwheel.compile.reuse.comments import comments_count
 from gpuwheel.compile.reuse.device_options import DeviceOptions
 from gpuwheel.compile.reuse.index import state_of
 from gpuwheel.compile.reuse.tokens import clock
@@ -39,6 +40,8 @@ class Program:
     image_keys: Mapping[Target, str]
     key: str
     """Of the fatbin."""
+    texts: str
+    """Of the files that it depends on, as they are: kernels are described by the comments above them."""
     states: Mapping[Path, State | None]
     """Of the files that it depends on, before they were read."""
     refusal: str | None
@@ -80,7 +83,7 @@ def plan_group(group: KernelGroup, compiler: DeviceCompiler) -> GroupPlan:
     paths = VirtualPaths.of(group, compiler)
     keys = _Keys(group, compiler, paths)
     programs = tuple(keys.program(source) for source in group.sources)
-    sources = [(program.shown, program.key) for program in programs]
+    sources = [(program.shown, program.key, program.texts) for program in programs]
     # What is written beside the images is decided by the modules of this folder.
     key = content_key({"group": group.name, "sources": sources, "made by": tree_digest(Path(__file__).parent, ".py")})
     return GroupPlan(group, compiler, programs, paths, key)
@@ -111,8 +114,10 @@ class _Keys:
     def program(self, source: Path) -> Program:
         name = self._paths.name(source)
         files = self._scanner.closure(source)
-        closure = sorted((self._paths.name(file.path), file.sha256) for file in files)
         options = {target: command_line(self._group, source, target, self._paths) for target in self._targets}
+        texts = sorted((self._paths.name(file.path), file.sha256) for file in files)
+        only_tokens = not any(map(comments_count, options.values()))
+        closure = sorted((self._paths.name(file.path), file.tokens) for file in files) if only_tokens else texts
         program = content_key({**self._toolchain, "name": name, "closure": closure})
         image_keys = {target: content_key({"program": program, "options": line}) for target, line in options.items()}
         fatbin = {**self._toolchain, "images": list(image_keys.values()), "fatbin": self._group.compression}
@@ -123,6 +128,7 @@ class _Keys:
             options=options,
             image_keys=image_keys,
             key=content_key(fatbin),
+            texts=content_key({"files": texts}),
             states={file.path: file.state for file in files},
             refusal=self._unseen or self._scanner.refusal(source),
         )

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Given", "host_recipe", "nvcc_recipe"]
 
-_FACTS = 3
+_FACTS = 4
 """Version of what is noted beside objects and libraries; part of every key."""
 _FOLDERS = ("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH")
 # Sections of scikit-build-core's settings that can name files or programs which no key covers.
@@ -281,10 +281,13 @@ def _nvcc_scanner(library: NvccLibrary, project: NvccProject, given: Given) -> I
 
 
 def _closure(scanner: IncludeScanner, source: Path, given: Given) -> Iterator[str]:
-    """`path sha256` of every file of the user's that a source may include, and of the source."""
+    """`path sha256` of every file of the user's that a source may include, and of the source, comments emptied.
+
+    Where comments count, facts beside the objects have the digest of the whole file.
+    """
     for file in scanner.closure(source):
         given.before[str(file.path)] = file.state
-        yield f"{file.path} {file.sha256}"
+        yield f"{file.path} {file.tokens}"
 
 
 def _digest(path: Path) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.compile.includes import joined_lines
 from gpuwheel.compile.reuse.asked import Asked, probes
+from gpuwheel.compile.reuse.comments import comments_count, judges_by_comments
 from gpuwheel.compile.reuse.epoch import EPOCH, follows_epoch
 from gpuwheel.compile.reuse.facts import Facts
 from gpuwheel.compile.reuse.index import YOUNG, state_of
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from gpuwheel.compile.reuse.made import Made
 
 __all__ = ["Evidence", "NotKeptError", "Setting"]
+
+
+_DEBUG_LINES = b"debug_line"
+"""In the name of a section with line tables, which may have sums of the sources: DWARF 5, 6.2.4.1."""
 
 
 class NotKeptError(Exception):
@@ -74,6 +79,7 @@ class Evidence:
         self._probes: dict[str, list[Probe]] = {}
         self._unknown: dict[str, str] = {}
         self._included: set[str] | None = None
+        self._judged = False
         self._cwd = str(made.build)
 
     def look(self, targets: Collection[str]) -> None:
@@ -85,6 +91,7 @@ class Evidence:
                 except OSError as error:
                     msg = f"{path} is gone ({error.strerror})"
                     raise NotKeptError(msg) from error
+        self._judged = any(map(judges_by_comments, self._texts.values()))
         found, self._unknown = probes(self._texts)
         for probe in found:
             self._probes.setdefault(probe.file, []).append(probe)
@@ -96,6 +103,7 @@ class Evidence:
             NotKeptError: that cannot be told, or changed meanwhile.
         """
         read = {path for target in targets for path in self._made.read.get(target, ()) if not self._is_own(path)}
+        sources = self._sources(read, targets)
         absent: set[str] = set()
         folders: dict[str, int] = {}
         for words in (words for target in targets for words in self._made.commands.get(target, ())):
@@ -112,8 +120,10 @@ class Evidence:
         known = [path for path in read if path in self._texts]
         for path in known:
             self._follow(path, folders, names, read, absent)
+            sources -= self._embedded_by(path, folders)
         clocks = {path: time for path in known if (time := self._ask(path).time) is not None}
-        return replace(self._facts(read, absent, self._elsewhere(targets, folders)), epoch=self._epoch(clocks))
+        root = self._elsewhere(targets, folders)
+        return replace(self._facts(read, absent, root, sources), epoch=self._epoch(clocks))
 
     def linked(self) -> Facts:
         """What the libraries were linked from, beside their objects.
@@ -145,6 +155,24 @@ class Evidence:
                 self._look_for(folder, name, read, absent)
         read |= self._made.scripts - {path for path in self._made.scripts if self._is_own(path)}
         return self._facts(read, absent)
+
+    def _sources(self, read: Iterable[str], targets: Iterable[str]) -> set[str]:
+        """Files of the project, read by compilers that make the same of them whatever their comments say."""
+        for target in targets:
+            if self._judged or any(map(comments_count, self._made.commands.get(target, ()))):
+                return set()
+            objects = (path for (owner, _), path in self._made.objects.items() if owner == target)
+            if any(_DEBUG_LINES in path.read_bytes() for path in objects):  # asked for by a driver's own settings
+                return set()
+        return {path for path in read if path.startswith(f"{self._setting.root}{os.sep}")}
+
+    def _embedded_by(self, path: str, folders: Iterable[str]) -> set[str]:
+        """Files of which a source takes every byte."""
+        asked = self._ask(path)
+        names = [*asked.assembled, *(one.name for one in asked.embedded)]
+        places = (os.path.dirname(path), self._cwd, str(self._setting.root), *folders) if names else ()  # noqa: PTH120
+        paths = {os.path.join(folder, name) for folder in places for name in names}  # noqa: PTH118
+        return paths | {other for other in self._texts if any(_same(one, other) for one in paths)}
 
     def _elsewhere(self, targets: Collection[str], folders: Collection[str]) -> str | None:
         """The project's folder, if a file may have been found by a path from there to outside of it."""
@@ -226,10 +254,11 @@ class Evidence:
             for folder in (here, *folders) if quoted else folders:
                 self._look_for(folder, name, read, absent, counts=True)
         for name in asked.assembled:
+            places = (self._cwd, str(self._setting.root), *folders)
             before = len(read)
-            for folder in (self._cwd, str(self._setting.root), *folders):
+            for folder in places:
                 self._look_for(folder, name, read, absent, counts=True)
-            if len(read) == before and not any(os.path.join(folder, name) in read for folder in (self._cwd, *folders)):  # noqa: PTH118
+            if len(read) == before and not any(os.path.join(folder, name) in read for folder in places):  # noqa: PTH118
                 msg = f"{path} has .incbin of {name}, which is not found"
                 raise NotKeptError(msg)
 
@@ -270,9 +299,17 @@ class Evidence:
                 msg = f"{part} appeared while the build ran, or just before"
                 raise NotKeptError(msg)
 
-    def _facts(self, read: Iterable[str], absent: Iterable[str], root: str | None = None) -> Facts:
+    def _facts(
+        self,
+        read: Iterable[str],
+        absent: Iterable[str],
+        root: str | None = None,
+        sources: Collection[str] = frozenset(),
+    ) -> Facts:
+        """Of files in `read`, comments do not count in those that are `sources`."""
         setting, named = self._setting, self._setting.places.named
         digests: dict[str, str] = {}
+        emptied: dict[str, str] = {}
         for path in sorted(read):
             state = state_of(path)
             if path in setting.before:
@@ -282,14 +319,14 @@ class Evidence:
             elif state is not None and state[3] >= setting.start - YOUNG and not path.startswith(setting.sealed):
                 msg = f"{path} changed while the build ran, or just before"
                 raise NotKeptError(msg)
-            digest = self._index.digest(path)
+            digest = self._index.digest(path, comments=path not in sources)
             if digest is None:
                 if os.path.exists(path):  # noqa: PTH110  (a device such as /dev/null, which a key names)
                     continue
                 msg = f"{path} is gone"
                 raise NotKeptError(msg)
-            digests[named(path)] = digest
-        return Facts(digests, frozenset(map(named, absent)), root)
+            (emptied if path in sources else digests)[named(path)] = digest
+        return Facts(digests, frozenset(map(named, absent)), root, sources=emptied)
 
 
 def _libraries(words: Collection[str]) -> Iterator[str]:

@@ -60,6 +60,8 @@ class Facts:
     """Where the project has to be; `None`: anywhere."""
     epoch: str | None = None
     """SOURCE_DATE_EPOCH, where a source asks what time it is."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """File of which only tokens count -> sha256 with its comments emptied."""
 
     def holds(self, places: Places, root: str, index: FileIndex, epoch: str | None = None) -> bool:
         """Whether everything is as it was; `epoch`: SOURCE_DATE_EPOCH."""
@@ -68,26 +70,37 @@ class Facts:
         real = places.real
         if any(os.path.lexists(real(name)) for name in self.absent):
             return False
-        return all(index.digest(real(name)) == digest for name, digest in self.read.items())
+        if any(index.digest(real(name)) != digest for name, digest in self.read.items()):
+            return False
+        return all(index.digest(real(name), comments=False) == digest for name, digest in self.sources.items())
 
     def stored(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {"read": dict(self.read), "absent": sorted(self.absent), "root": self.root, "epoch": self.epoch}
+        return {
+            "read": dict(self.read),
+            "sources": dict(self.sources),
+            "absent": sorted(self.absent),
+            "root": self.root,
+            "epoch": self.epoch,
+        }
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Facts:
         """From what `stored` gave."""
-        return cls(stored["read"], frozenset(stored["absent"]), stored["root"], stored["epoch"])
+        absent = frozenset(stored["absent"])
+        return cls(stored["read"], absent, stored["root"], stored["epoch"], stored["sources"])
 
     @classmethod
     def all_of(cls, facts: Iterable[Facts]) -> Facts:
         """What has to hold for several things together."""
         read: dict[str, str] = {}
+        sources: dict[str, str] = {}
         absent: set[str] = set()
         root = epoch = None
         for one in facts:
             read |= one.read
+            sources |= one.sources
             absent |= one.absent
             root = one.root or root
             epoch = one.epoch or epoch
-        return cls(read, frozenset(absent), root, epoch)
+        return cls(read, frozenset(absent), root, epoch, sources)

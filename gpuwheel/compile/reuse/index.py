@@ -10,8 +10,10 @@ import os
 import stat
 import time
 from contextlib import suppress
+from io import FileIO
 from typing import TYPE_CHECKING, TypeAlias
 
+from gpuwheel.compile.reuse.comments import without_comments
 from gpuwheel.compile.store import ContentStore, Stored
 from gpuwheel.errors import CacheError
 
@@ -30,6 +32,8 @@ _SECOND = 1_000_000_000
 _MOST = 20_000
 """Files of one index: about 3 MB."""
 _BLOCK = 1 << 20
+_EMPTIED = "\0without comments"
+"""After a path: a row of the file's text with its comments emptied."""
 
 
 def state_of(path: str) -> State | None:
@@ -53,14 +57,19 @@ class FileIndex:
         stored = self._store.load(self._key)
         self._known: dict[str, list[object]] = {} if stored is None else stored.facts["files"]
         self._used: dict[str, list[object]] = {}
-        self._seen: dict[str, str | None] = {}
+        self._seen: dict[tuple[str, bool], str | None] = {}
         self._is_new = False
 
-    def digest(self, path: str) -> str | None:
-        """The sha256 of a regular file, as it is the first time it is asked for; `None` if there is none at `path`."""
-        if path not in self._seen:
-            self._seen[path] = self._digest(path)
-        return self._seen[path]
+    def digest(self, path: str, *, comments: bool = True) -> str | None:
+        """The sha256 of a regular file, as it is the first time it is asked for; `None` if there is none at `path`.
+
+        Args:
+            path: absolute.
+            comments: whether what the comments of a source say counts; else of the text with these emptied.
+        """
+        if (path, comments) not in self._seen:
+            self._seen[path, comments] = self._digest(path, comments=comments)
+        return self._seen[path, comments]
 
     def forget(self) -> None:
         """Look again at every file that is asked for: some may have changed."""
@@ -76,19 +85,20 @@ class FileIndex:
             self._store.save(self._key, Stored({"files": dict(rows)}, b""))
         self._is_new = False
 
-    def _digest(self, path: str) -> str | None:
+    def _digest(self, path: str, *, comments: bool) -> str | None:
         state = state_of(path)
         if state is None:
             return None
-        row = self._known.get(path)
+        name = path if comments else f"{path}{_EMPTIED}"
+        row = self._known.get(name)
         if row is not None and tuple(row[:4]) == state:
-            self._used[path] = row
+            self._used[name] = row
             return str(row[4])
         now = time.time_ns()
-        digest = _sha256(path)
+        digest = _sha256(path) if comments else _sha256_emptied(path)
         tells_changes = state[3] % _SECOND != 0
         if digest is not None and tells_changes and max(state[2:]) < now - YOUNG and state_of(path) == state:
-            self._used[path] = self._known[path] = [*state, digest]
+            self._used[name] = self._known[name] = [*state, digest]
             self._is_new = True
         return digest
 
@@ -96,10 +106,21 @@ class FileIndex:
 def _sha256(path: str) -> str | None:
     digest = hashlib.sha256()
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 (of a descriptor)
+        with _opened(path) as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
     except OSError:
         return None
     return digest.hexdigest()
+
+
+def _sha256_emptied(path: str) -> str | None:
+    try:
+        with _opened(path) as file:
+            return hashlib.sha256(without_comments(file.read())).hexdigest()
+    except OSError:
+        return None
+
+
+def _opened(path: str) -> FileIO:
+    return FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))

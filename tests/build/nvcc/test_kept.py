@@ -89,7 +89,7 @@ def test_relocatable_device_code_is_linked_from_sources(
     plain.replace("csrc/api.cu", "unsigned long plain_cublaslt_version() { return cublasLtGetVersion(); }\n", "")
     source = plain.root / "csrc" / "api.cu"
     for note in (tmp_path, "again"):
-        source.write_text(f"{source.read_text()}// {note}\n")
+        source.write_text(f'{source.read_text()}static_assert(true, "{note}");\n')
         log, first = build(plain)
         assert log.count(NVCC) == len(list((plain.root / "csrc").glob("*.cu")))
         log, second = build(plain)
@@ -121,7 +121,7 @@ def test_exports_and_headers_of_a_toolkit_of_the_machine(
     plain.replace("pyproject.toml", '\n[tool.gpuwheel.sources."csrc/hopper.cu"]\narchs = ["9.0a"]\n', "")
     for source in (plain.root / "csrc").iterdir():
         source.unlink()
-    (plain.root / "csrc" / "told.cu").write_text(f"// {tmp_path}\n{TOLD}")
+    (plain.root / "csrc" / "told.cu").write_text(f'static_assert(true, "{tmp_path}");\n{TOLD}')
     log, pinned = build(plain)
     version = re.search(r"nvcc +CUDA (\S+)", log)
     assert version

@@ -117,7 +117,7 @@ def project(tmp_path: Path, cache: Path) -> Project:
     """The project, in no other test's folder, so that nothing of another's is found."""
     made = Project(tmp_path / "project", cache)
     made.configure()
-    made.write("csrc/told.cpp", f"// {tmp_path}\n{SOURCE}")
+    made.write("csrc/told.cpp", f'static_assert(true, "{tmp_path}");\n{SOURCE}')
     made.write("told/__init__.py", "")
     made.tell("one")
     return made

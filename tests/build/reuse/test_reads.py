@@ -182,7 +182,7 @@ def test_what_the_linker_reads(project: Project, tmp_path: Path, archive: str) -
 
 def test_only_the_source_that_changed_is_compiled(project: Project, tmp_path: Path) -> None:
     for name in ("other", "third"):  # three sources share a precompiled header
-        project.write(f"csrc/{name}.cpp", f"// {tmp_path}\nint {name}() {{ return 1; }}\n")
+        project.write(f"csrc/{name}.cpp", f'static_assert(true, "{tmp_path}");\nint {name}() {{ return 1; }}\n')
     assert project.build().told == "one"
     project.tell("two")
     mixed = project.build()

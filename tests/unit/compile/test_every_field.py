@@ -438,10 +438,14 @@ def test_the_content_of_files_changes_the_key(tmp_path: Path) -> None:
     world = World(tmp_path)
     keys = {world.key_of_embed(world.embed)}
     images = {world.key_of_group(world.group)}
-    for text in ("// one\n", "// two\n"):
+    for text in ("int one;\n", "int two;\n"):
         (world.root / "project/k.cu").write_text(text, encoding="utf-8")
         images.add(world.key_of_group(world.group))
     assert len(images) == 3
+    for text in ("int two;  // a kernel\n", "int two;  // another\n"):
+        (world.root / "project/k.cu").write_text(text, encoding="utf-8")
+        images.add(world.key_of_group(world.group))
+    assert len(images) == 5, "kernels are described by the comments above them"
     for name in ("project/ops.cpp", "out/k.fatbin", "out/k.kernels.h", "tools/compiler"):
         path = world.root / name
         path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
@@ -451,6 +455,22 @@ def test_the_content_of_files_changes_the_key(tmp_path: Path) -> None:
     nvcc = world.key_of_nvcc(world.nvcc)
     (world.root / "project/a.cu").write_text("// another\n", encoding="utf-8")
     assert world.key_of_nvcc(world.nvcc) != nvcc
+
+
+def test_what_comments_say_changes_no_key_of_what_is_compiled(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    def keys(comment: str) -> list[object]:
+        for name in ("k.cu", "ops.cpp", "a.cu"):
+            (world.root / "project" / name).write_text(f"int {name[0]};  // {comment}\n", encoding="utf-8")
+        (program,) = plan_group(world.group, world.device).programs
+        debug = replace(world.group, flags=(*world.group.flags, "--device-debug"))
+        (other,) = plan_group(debug, world.device).programs
+        return [program.key, world.key_of_embed(world.embed), world.key_of_nvcc(world.nvcc), other.key]
+
+    one, two = keys("one"), keys("two")
+    assert one[:3] == two[:3]
+    assert one[3] != two[3], "debug information may have sums of the sources"
 
 
 def test_settings_of_the_inner_backend_change_the_key(world: World) -> None:

@@ -66,7 +66,7 @@ class Build:
         evidence = Evidence(self.made, self.setting, FileIndex(self.cache, "test"))
         evidence.look(["target"])
         facts = evidence.compiled(["target"])
-        return set(facts.read), set(facts.absent)
+        return set(facts.read) | set(facts.sources), set(facts.absent)
 
 
 @pytest.fixture
@@ -230,3 +230,32 @@ def test_libraries_are_looked_for_in_every_folder(build: Build, tmp_path: Path) 
     silent = replace(made, link_read=None)
     with pytest.raises(NotKeptError, match="does not say what it reads"):
         Evidence(silent, build.setting, FileIndex(build.cache, "test")).linked()
+
+
+def _of_sources(build: Build) -> set[str]:
+    evidence = Evidence(build.made, build.setting, FileIndex(build.cache, "test"))
+    evidence.look(["target"])
+    return set(evidence.compiled(["target"]).sources)
+
+
+def test_of_the_sources_of_the_project_tokens_count(build: Build) -> None:
+    header = build.write(build.include[1] / "a.h")
+    build.reads(header, build.write(build.root / "a.cpp", "#include <a.h>\n"))
+    assert _of_sources(build) == {"<.>/a.cpp"}
+    build.made.commands["target"][0].append("-g")
+    assert _of_sources(build) == set()
+
+
+@pytest.mark.parametrize("text", ['#pragma GCC diagnostic error "-Wcomment"\n', 'asm(".incbin \\"a.cpp\\"");\n'])
+def test_where_a_source_says_so_all_of_it_counts(build: Build, text: str) -> None:
+    build.reads(build.write(build.root / "a.cpp", text))
+    assert _of_sources(build) == set()
+
+
+def test_where_an_object_has_lines_of_its_sources_all_of_them_counts(build: Build) -> None:
+    build.write(build.work / "a.o", "a section .debug_line")
+    build.made.objects[("target", "a.cpp")] = build.work / "a.o"
+    build.reads(build.write(build.root / "a.cpp"))
+    assert _of_sources(build) == set()
+    build.write(build.work / "a.o", "no such section")
+    assert _of_sources(build) == {"<.>/a.cpp"}

@@ -119,3 +119,24 @@ def test_facts_hold_wherever_the_project_is(tmp_path: Path) -> None:
     (two / "csrc" / "a.h").write_text("b", encoding="utf-8")
     assert not facts.holds(there, str(two), _index(tmp_path))
     assert not facts.holds(Places({}), str(two), index)
+
+
+def test_what_comments_say_counts_or_not_and_both_are_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = _settled(tmp_path / "a", "int a;  // one", monkeypatch)
+    first = _index(tmp_path)
+    whole, tokens = first.digest(name), first.digest(name, comments=False)
+    first.save()
+    for function in ("_sha256", "_sha256_emptied"):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, function, lambda path: f"{path} was read")
+            assert (_index(tmp_path).digest(name), _index(tmp_path).digest(name, comments=False)) == (whole, tokens)
+    _settled(tmp_path / "a", "int a;  // two", monkeypatch)
+    later = _index(tmp_path)
+    assert later.digest(name) != whole
+    assert later.digest(name, comments=False) == tokens
+    places = Places({})
+    assert Facts(sources={name: tokens or ""}).holds(places, "", later)
+    assert not Facts(sources={name: whole or ""}).holds(places, "", later)
+    assert Facts.of(Facts(sources={"a": "1"}).stored()) == Facts.all_of([Facts(), Facts(sources={"a": "1"})])
