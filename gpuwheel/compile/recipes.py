@@ -16,7 +16,7 @@ from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.libraries import Recipe, Unit
 from gpuwheel.compile.nvcc import nvcc_text, script_texts, source_target, source_text
 from gpuwheel.compile.reuse.epoch import EPOCH, follows_epoch
-from gpuwheel.compile.reuse.facts import Places
+from gpuwheel.compile.reuse.facts import FORMAT, Places
 from gpuwheel.compile.reuse.index import FileIndex, state_of
 from gpuwheel.compile.reuse.search import ordinary_words
 from gpuwheel.compile.reuse.tokens import FIXED, clock
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Given", "host_recipe", "nvcc_recipe"]
 
-_FACTS = 4
-"""Version of what is noted beside objects and libraries; part of every key."""
 _FOLDERS = ("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH")
 # Sections of scikit-build-core's settings that can name files or programs which no key covers.
 _UNCOVERED_SECTIONS = {"backport", "build", "cmake", "env", "install", "ninja", "overrides", "search"}
@@ -105,7 +103,7 @@ class Given:
         # Where it is sources that ask for the time, that is noted beside their objects: not all change with the commit.
         unkeyed = set() if any(clock(word.encode(errors="replace")) for word in words) else {EPOCH}
         return {
-            "facts": _FACTS,
+            "facts": FORMAT,
             "own": [tree_digest(resource("include")), tree_digest(resource("cmake"))],
             "compiler": [host.identity, host.target, list(host.command), driver.tools],
             "build": build_tools(environ, tools),

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
     from gpuwheel.compile.reuse.index import FileIndex
 
-__all__ = ["Facts", "Places"]
+__all__ = ["FORMAT", "Facts", "Places"]
+
+FORMAT = 4
+"""Version of what `Facts.stored` gives; in the key of everything that facts stand beside."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._environment.programs import is_compiler
 from gpuwheel._run import run
-from gpuwheel.compile.reuse.facts import Facts, Places
+from gpuwheel.compile.reuse.facts import FORMAT, Facts, Places
 from gpuwheel.compile.store import ContentStore, Stored, content_key
 from gpuwheel.errors import CacheError
 
@@ -64,7 +64,8 @@ class Driver:
         steering = list(_steering(words))
         path = environ.get("PATH", os.defpath)
         plan: list[str] = []
-        parts = {"driver": 2, "command": list(command), "steering": steering, "environment": _asked(environ)}
+        parts = {"driver": 2, "facts": FORMAT, "command": list(command), "steering": steering}
+        parts["environment"] = _asked(environ)
         if not is_compiler(command[0]) or "clang" in Path(command[0]).resolve().name:
             parts["plan"] = plan = [_plan([*command, *steering], environ)]
         key = content_key(parts)

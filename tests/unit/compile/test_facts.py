@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpuwheel._cache import Cache
-from gpuwheel.compile.reuse.facts import Facts, Places
+from gpuwheel.compile.reuse.facts import FORMAT, Facts, Places
 from gpuwheel.compile.reuse.index import YOUNG, FileIndex, state_of
 
 TEXT = "#define A 1\n"
@@ -131,3 +131,8 @@ def test_names_say_what_a_folder_is_and_not_where() -> None:
     assert moved.real("<inner>/a.h") == "/q/inner/a.h"
     assert not Path(moved.real("<cuda>/a.h")).exists()
     assert places.masked("-I/p/inner -I/p") == "-Iinner -I."
+
+
+def test_another_shape_of_facts_is_another_format() -> None:
+    """Facts that an older gpuwheel wrote are in the cache: whoever changes these names raises the number."""
+    assert (FORMAT, sorted(Facts().stored())) == (4, ["absent", "epoch", "read", "root", "sources"])

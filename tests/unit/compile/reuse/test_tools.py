@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel._cache import Cache
+from gpuwheel.compile.reuse import tools
 from gpuwheel.compile.reuse.index import FileIndex
 from gpuwheel.compile.reuse.tools import Driver
 
@@ -52,3 +53,12 @@ def test_a_compiler_itself_is_not_asked_again(tmp_path: Path) -> None:
     assert "plan" not in _tools(tmp_path, compiler)
     configured = shutil.copy(compiler, tmp_path / "x86_64-linux-gnu-clang++-16")
     assert "plan" in _tools(tmp_path, configured), "it may have a file of configuration"
+
+
+def test_what_another_gpuwheel_noted_in_another_shape_is_not_read(
+    wrapper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = _tools(tmp_path, wrapper)
+    monkeypatch.setattr(tools, "FORMAT", tools.FORMAT + 1)
+    monkeypatch.setattr(tools.Facts, "of", lambda _: pytest.fail("an entry of the older shape was read"))
+    assert _tools(tmp_path, wrapper) == noted
