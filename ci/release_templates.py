@@ -16,11 +16,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gpuwheel import __version__
+from gpuwheel._files import atomic_file
 from gpuwheel._resources import resource
 from gpuwheel.scaffold.git import Git, plain_environment
 from gpuwheel.scaffold.repository import fill_repository, released_bundle, tag_templates
 from gpuwheel.scaffold.templates import RELEASES, current_tree
-from gpuwheel.wheel.atomic import atomic_file
 
 
 def seal(templates: Path, *, check: bool) -> str | None:

@@ -19,13 +19,13 @@ from hostile import container, cubin, deflated, elf_library, entry, raw_zip  # n
 from gpuwheel._archives import Archive  # noqa: E402
 from gpuwheel.audit import audit_wheel, read_elf, read_fatbin  # noqa: E402
 from gpuwheel.audit.library import check_library  # noqa: E402
+from gpuwheel.binary.cubin import read_cubin  # noqa: E402
 from gpuwheel.compatibility import load_tables  # noqa: E402
-from gpuwheel.compile.cubin import read_cubin  # noqa: E402
 from gpuwheel.config import load_config  # noqa: E402
 from gpuwheel.errors import NetworkError  # noqa: E402
-from gpuwheel.toolchain.index_pages import html_links, json_links  # noqa: E402
-from gpuwheel.toolchain.lock_file import parse_lock  # noqa: E402
-from gpuwheel.toolchain.ranges import SparseFile, member_spans  # noqa: E402
+from gpuwheel.index.pages import html_links, json_links  # noqa: E402
+from gpuwheel.index.ranges import SparseFile, member_spans  # noqa: E402
+from gpuwheel.lock.file import parse_lock  # noqa: E402
 from gpuwheel.wheel import read_members  # noqa: E402
 from gpuwheel.wheel.archive import Member, check_record  # noqa: E402
 from gpuwheel.wheel.metadata import add_requirements, field_values, parsed_requirements, set_field  # noqa: E402

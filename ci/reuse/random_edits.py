@@ -43,7 +43,7 @@ from gpuwheel._run import run
 from gpuwheel.compatibility import load_tables
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.toolchain import Context
-from gpuwheel.toolchain.cuda_wheels import find_nvcc_wheels
+from gpuwheel.toolchain.cuda.nvcc_wheels import find_nvcc_wheels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

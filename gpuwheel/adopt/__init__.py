@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gpuwheel.adopt.cmake import CMAKE_FILE, record_cmake
+from gpuwheel.adopt.declared.cmake_files import CMAKE_FILE, record_cmake
+from gpuwheel.adopt.declared.recording import Machine, SetupRecord, read_setup
 from gpuwheel.adopt.document import parse_pyproject, render_pyproject
 from gpuwheel.adopt.leftover import Leftover
 from gpuwheel.adopt.proposal import Proposal, default_toolkit, fitting_torches, propose
-from gpuwheel.adopt.recording import Machine, SetupRecord, read_setup
 
 __all__ = [
     "CMAKE_FILE",

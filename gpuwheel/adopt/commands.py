@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from gpuwheel.adopt.recording import SetupRecord
+    from gpuwheel.adopt.declared.recording import SetupRecord
 
 __all__ = ["command_leftovers"]
 

@@ -6,18 +6,18 @@ import glob
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel.adopt.headers import interface_of
-from gpuwheel.adopt.options import Compiler, SortedOptions, same_libraries, sort_options
+from gpuwheel.adopt.compiler_options import Compiler, SortedOptions, same_libraries, sort_options
+from gpuwheel.adopt.included import interface_of
 from gpuwheel.adopt.paths import ExtensionPaths
 from gpuwheel.config.model import Mode, PythonAbi, TorchAbi
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from gpuwheel.adopt.cmake import CMakeProject
-    from gpuwheel.adopt.headers import Interface
+    from gpuwheel.adopt.declared.cmake_files import CMakeProject
+    from gpuwheel.adopt.declared.recording import RecordedExtension, SetupRecord
+    from gpuwheel.adopt.included import Interface
     from gpuwheel.adopt.leftover import Leftover
-    from gpuwheel.adopt.recording import RecordedExtension, SetupRecord
     from gpuwheel.model.archs import ArchTarget
 
 __all__ = ["AdoptedExtension", "adopt_extension", "cmake_extension"]

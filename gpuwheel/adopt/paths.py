@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpuwheel.adopt.failures import repository_of
+from gpuwheel.adopt.declared.failures import repository_of
+from gpuwheel.adopt.declared.recording import HEADER_PACKAGES
 from gpuwheel.adopt.leftover import Leftover
-from gpuwheel.adopt.recording import HEADER_PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gpuwheel.adopt.recording import RecordedExtension, SetupRecord
+    from gpuwheel.adopt.declared.recording import RecordedExtension, SetupRecord
 
 __all__ = ["ExtensionPaths"]
 

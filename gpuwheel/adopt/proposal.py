@@ -11,17 +11,17 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from gpuwheel.adopt.cmake import CMAKE_FILE, cmake_project, with_targets
 from gpuwheel.adopt.commands import command_leftovers
+from gpuwheel.adopt.declared.cmake_files import CMAKE_FILE, cmake_project, with_targets
+from gpuwheel.adopt.declared.failures import switches
 from gpuwheel.adopt.extensions import AdoptedExtension, adopt_extension, cmake_extension
-from gpuwheel.adopt.failures import switches
 from gpuwheel.adopt.leftover import Leftover
-from gpuwheel.adopt.metadata import ProjectTable, project_table
-from gpuwheel.config.build_system import build_requirements
-from gpuwheel.config.defaults import defaults_for
+from gpuwheel.adopt.project_table import ProjectTable, project_table
 from gpuwheel.config.model import Mode, TorchAbi
-from gpuwheel.config.project import check_inner_settings
-from gpuwheel.config.variables import parse_arch_list
+from gpuwheel.config.project.build_system import build_requirements
+from gpuwheel.config.project.project_table import check_inner_settings
+from gpuwheel.config.reading.defaults import defaults_for
+from gpuwheel.config.reading.variables import parse_arch_list
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.archs import ArchTarget
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from gpuwheel.adopt.cmake import CMakeProject
-    from gpuwheel.adopt.recording import SetupRecord
+    from gpuwheel.adopt.declared.cmake_files import CMakeProject
+    from gpuwheel.adopt.declared.recording import SetupRecord
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.archs import Arch
     from gpuwheel.model.versions import MinorVersion

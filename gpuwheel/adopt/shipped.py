@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel.adopt.words import words
+from gpuwheel.adopt.lists import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gpuwheel.audit.elf import read_elf
 from gpuwheel.audit.library import Claims, check_build_paths, check_library
 from gpuwheel.audit.platform import check_platform, full_tag, platform_tag
+from gpuwheel.binary.elf import read_elf
 from gpuwheel.errors import AuditError
 from gpuwheel.model.findings import Finding, Severity
 from gpuwheel.wheel import read_members

@@ -10,7 +10,7 @@ from gpuwheel.model.findings import Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gpuwheel.audit.fatbin import Image
+    from gpuwheel.binary.fatbin import Image
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.archs import Arch
     from gpuwheel.model.versions import DriverVersion, MinorVersion

@@ -10,15 +10,15 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gpuwheel.audit.elf import ElfFile, read_elf
-from gpuwheel.audit.fatbin import CODE_SECTIONS
-from gpuwheel.audit.symbols import Provider, provider, shown
+from gpuwheel.audit.providers import Provider, provider, shown
+from gpuwheel.binary.elf import ElfFile, read_elf
+from gpuwheel.binary.fatbin import CODE_SECTIONS
 from gpuwheel.model.findings import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from gpuwheel.audit.elf import Import
+    from gpuwheel.binary.elf import Import
     from gpuwheel.compatibility import Shim, Tables
     from gpuwheel.model.versions import MinorVersion
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel.audit.library import system_libraries
-from gpuwheel.audit.symbols import shown
+from gpuwheel.audit.providers import shown
 from gpuwheel.compatibility import oldest_platform
 from gpuwheel.errors import AuditError
 from gpuwheel.model.findings import Finding, Severity
@@ -14,7 +14,7 @@ from gpuwheel.model.findings import Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gpuwheel.audit.elf import ElfFile
+    from gpuwheel.binary.elf import ElfFile
     from gpuwheel.compatibility import Tables
 
 __all__ = ["Demand", "PlatformVerdict", "check_platform", "full_tag", "platform_tag"]

@@ -13,10 +13,10 @@ from packaging.version import Version
 from gpuwheel._endings import DAMAGE, because, cut
 from gpuwheel._limits import MANIFEST_FILE
 from gpuwheel.audit.device_code import DeclaredCode, check_device_code, size_by_arch
-from gpuwheel.audit.elf import MAGIC, read_elf
-from gpuwheel.audit.fatbin import library_images, read_fatbin
 from gpuwheel.audit.library import Claims, check_library
 from gpuwheel.audit.platform import check_platform
+from gpuwheel.binary.elf import MAGIC, read_elf
+from gpuwheel.binary.fatbin import library_images, read_fatbin
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.findings import Finding, Severity
 from gpuwheel.model.versions import DriverVersion, MinorVersion
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
-    from gpuwheel.audit.elf import ElfFile
-    from gpuwheel.audit.fatbin import Image
+    from gpuwheel.binary.elf import ElfFile
+    from gpuwheel.binary.fatbin import Image
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.wheels import WheelTag
     from gpuwheel.wheel.archive import Member

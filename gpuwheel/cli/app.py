@@ -9,7 +9,7 @@ import difflib
 import errno
 import importlib
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -26,37 +26,35 @@ __all__ = ["main"]
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class _Entry(NamedTuple):
-    module: str
-    """The module, and the name of the command in it after the colon."""
-    summary: str
-
-
 _COMMANDS = {
-    "new": _Entry("gpuwheel.cli.new:new_command", "Make a project of GPU operators from a template."),
-    "update": _Entry("gpuwheel.cli.update:update_command", "Bring a later template into a project made by new."),
-    "init": _Entry("gpuwheel.cli.init:init_command", "Add gpuwheel to a project that builds by setup.py."),
-    "dev": _Entry("gpuwheel.cli.dev:dev_command", "Compile what changed, for this GPU, beside the sources."),
-    "plan": _Entry("gpuwheel.cli.plan:plan_command", "Which wheels a project gives, and why not others."),
-    "doctor": _Entry(
-        "gpuwheel.cli.doctor:doctor_command", "What a build would use on this machine, and what stops it."
-    ),
-    "lock": _Entry("gpuwheel.cli.lock:lock_command", "Write down everything a build uses, with digests."),
-    "fetch": _Entry("gpuwheel.cli.fetch:fetch_command", "Fill the cache for builds without a network."),
-    "presets": _Entry(
-        "gpuwheel.cli.presets:presets_command", "Let CMake and editors build a CMake project as pip does."
-    ),
-    "cache": _Entry("gpuwheel.cli.cache:cache_command", "List, verify and prune what is kept between builds."),
-    "audit": _Entry("gpuwheel.cli.audit:audit_command", "Check what wheels claim, from their bytes."),
+    "projects": {
+        "new": "Make a project of GPU operators from a template.",
+        "update": "Bring a later template into a project made by new.",
+        "init": "Add gpuwheel to a project that builds by setup.py.",
+        "presets": "Let CMake and editors build a CMake project as pip does.",
+    },
+    "builds": {
+        "dev": "Compile what changed, for this GPU, beside the sources.",
+        "plan": "Which wheels a project gives, and why not others.",
+        "lock": "Write down everything a build uses, with digests.",
+        "fetch": "Fill the cache for builds without a network.",
+    },
+    "inspection": {
+        "doctor": "What a build would use on this machine, and what stops it.",
+        "audit": "Check what wheels claim, from their bytes.",
+        "cache": "List, verify and prune what is kept between builds.",
+    },
 }
+"""Room -> command -> one line. The command `new` is `new_command` of the module `new` in the room `projects`."""
 
 
 class _LazyCommands(click.Group):
     """Loads a command when it is called, and turns whatever goes wrong in it into a message and an exit code."""
 
-    def __init__(self, *args: Any, entries: Mapping[str, _Entry], **kwargs: Any) -> None:  # noqa: ANN401 (click's own)
+    def __init__(self, *args: Any, rooms: Mapping[str, Mapping[str, str]], **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
-        self._entries = entries
+        self._rooms = rooms
+        self._summaries = {name: summary for commands in rooms.values() for name, summary in commands.items()}
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (click's own signature)
         try:
@@ -75,42 +73,43 @@ class _LazyCommands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
-        return list(self._entries)
+        return list(self._summaries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx
-        entry = self._entries.get(cmd_name)
-        if entry is None:
+        room = next((room for room, commands in self._rooms.items() if cmd_name in commands), None)
+        if room is None:
             return None
-        module, _, name = entry.module.partition(":")
         with staying():
-            command: click.Command = getattr(importlib.import_module(module), name)
+            module = importlib.import_module(f"gpuwheel.cli.{room}.{cmd_name}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in self._entries:
-            close = difflib.get_close_matches(args[0], self._entries, n=1)
+        if args and not args[0].startswith("-") and args[0] not in self._summaries:
+            close = difflib.get_close_matches(args[0], self._summaries, n=1)
             if close:
                 ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.summary) for name, entry in self._entries.items()])
+        for room, commands in self._rooms.items():
+            with formatter.section(room.capitalize()):
+                formatter.write_dl(list(commands.items()))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         names = (
-            CompletionItem(name, help=entry.summary)
-            for name, entry in self._entries.items()
+            CompletionItem(name, help=summary)
+            for name, summary in self._summaries.items()
             if name.startswith(incomplete)
         )
         return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
-@click.group(cls=_LazyCommands, entries=_COMMANDS, context_settings=_SETTINGS)
+@click.group(cls=_LazyCommands, rooms=_COMMANDS, context_settings=_SETTINGS)
 @click.version_option(__version__, message="gpuwheel %(version)s")
 @click.option("--debug", is_flag=True, help="Show where an error was met, as GPUWHEEL_DEBUG=1 does.")
 def main(*, debug: bool) -> None:

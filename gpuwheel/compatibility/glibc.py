@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from gpuwheel.compatibility.parsing import read_table
 from gpuwheel.compatibility.platforms import version_numbers
-from gpuwheel.compatibility.reading import read_table
 from gpuwheel.model.symbols import LibrarySymbol, SymbolKind
 
 if TYPE_CHECKING:

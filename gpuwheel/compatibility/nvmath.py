@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from gpuwheel.compatibility.reading import read_table
+from gpuwheel.compatibility.parsing import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gpuwheel.compatibility.reading import Reader
+    from gpuwheel.compatibility.parsing import Reader
 
 __all__ = ["NvmathTable", "Release", "load_nvmath"]
 

@@ -6,8 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, TypeVar
 
 from gpuwheel.compatibility.laws import check_laws
+from gpuwheel.compatibility.parsing import Reader, read_table
 from gpuwheel.compatibility.platforms import glibc_of, version_numbers
-from gpuwheel.compatibility.reading import Reader, read_table
 from gpuwheel.compatibility.rows import Compression, CudaToolkit, PlatformPolicy, Shim, Tables, TorchBuild
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.pins import HeadersPin, LibraryPin, NvccPin, Pin, PinnedFile

@@ -6,7 +6,7 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from gpuwheel.compile.files import write_if_changed
+from gpuwheel._files import write_if_changed
 from gpuwheel.model.kernels import Manifest
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gpuwheel.config.globs import resolve_folders, resolve_sources
+from gpuwheel.config.files.globs import resolve_folders, resolve_sources
+from gpuwheel.config.files.products import product_patterns
+from gpuwheel.config.files.resolved import host_libraries, kernel_groups, requirements
+from gpuwheel.config.laws.nvcc_extensions import nvcc_libraries
 from gpuwheel.config.model import LoadedConfig
-from gpuwheel.config.nvcc import nvcc_libraries
-from gpuwheel.config.products import product_patterns
-from gpuwheel.config.reader import load_config
-from gpuwheel.config.resolved import host_libraries, kernel_groups, requirements
+from gpuwheel.config.reading.reader import load_config
 
 __all__ = [
     "LoadedConfig",

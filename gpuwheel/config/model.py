@@ -4,7 +4,7 @@ The text under each field is its documentation. The JSON schema (`data/gpuwheel.
 `docs/reference/configuration.md` are generated from this module; CI fails when they are stale.
 """
 
-# ruff: noqa: TC001, TC002, TC003 -- the types of the fields are resolved at run time, by config.shape
+# ruff: noqa: TC001, TC002, TC003 -- the types of the fields are resolved at run time, by config.reading.keys
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ __all__ = [
     "WheelSettings",
 ]
 
-# The annotation tells `config.convert` how such a value is written; to a type checker they are their base type.
+# The annotation tells `config.reading.convert` how such a value is written; to a type checker they are their base type.
 ByteSize = Annotated[int, "size"]
 Dialect = Literal["c++17", "c++20"]
 ExtraName = Annotated[str, "extra name"]

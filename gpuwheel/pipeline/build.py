@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from gpuwheel import __version__
 from gpuwheel._cache import Cache
 from gpuwheel._environment import tool_variables
+from gpuwheel._files import atomic_file
 from gpuwheel.compatibility import load_tables
-from gpuwheel.compile import inner
+from gpuwheel.compile.cmake import inner
 from gpuwheel.config import load_config, requirements
 from gpuwheel.config.model import Mode
-from gpuwheel.config.variables import epoch_of
+from gpuwheel.config.reading.variables import epoch_of
 from gpuwheel.errors import ConfigError
+from gpuwheel.lock.check import check_inputs, check_installed, locked_requirements
+from gpuwheel.lock.file import LOCK_FILE, read_lock
 from gpuwheel.model.cells import PYTHON
 from gpuwheel.model.findings import Severity
 from gpuwheel.pipeline.installed_torch import compare_torch
@@ -23,24 +26,21 @@ from gpuwheel.plan import choose, linked_requirements, plan
 from gpuwheel.toolchain import check_platform, probe_platform
 from gpuwheel.toolchain.build_constraints import Excluded, excluded_pins
 from gpuwheel.toolchain.host import target_machine
-from gpuwheel.toolchain.lock_check import check_inputs, check_installed, locked_requirements
-from gpuwheel.toolchain.lock_file import LOCK_FILE, read_lock
 from gpuwheel.wheel import SBOM_FILE, WheelEdits, add_requirements, rewrite_sdist, rewrite_wheel, with_lock
-from gpuwheel.wheel.atomic import atomic_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gpuwheel.config import LoadedConfig
+    from gpuwheel.lock.check import BuildInputs
+    from gpuwheel.lock.file import Lock
     from gpuwheel.model.cells import Cell, Decision
     from gpuwheel.model.findings import Finding
     from gpuwheel.model.reporter import Reporter
     from gpuwheel.pipeline.dev import DevBuild
     from gpuwheel.pipeline.session import ModeBuild
     from gpuwheel.toolchain import Context
-    from gpuwheel.toolchain.lock_check import BuildInputs
-    from gpuwheel.toolchain.lock_file import Lock
 
 __all__ = ["Build"]
 
@@ -131,8 +131,8 @@ class Build:
         Raises:
             ConfigError: gpuwheel writes the CMake project, or the file holds something else.
         """
-        from gpuwheel.compile.files import write_if_changed  # noqa: PLC0415 (a wheel does without)
-        from gpuwheel.compile.presets import PRESETS_FILE, presets_document  # noqa: PLC0415
+        from gpuwheel._files import write_if_changed  # noqa: PLC0415 (a wheel does without)
+        from gpuwheel.compile.cmake.user_presets import PRESETS_FILE, presets_document  # noqa: PLC0415
 
         if self.config.settings.cmake is None:
             msg = f"{self.config.project.name} has no CMake project of its own (found no key cmake, expected one)"

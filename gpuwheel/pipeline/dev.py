@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel._environment import reaching, uncovered
-from gpuwheel.compile.files import write_if_changed
-from gpuwheel.compile.kept import KeptBuild
+from gpuwheel._files import write_if_changed
+from gpuwheel.compile.cmake.kept_build import KeptBuild
 from gpuwheel.config.model import Mode
 from gpuwheel.errors import ConfigError
 from gpuwheel.pipeline.editable import bare_editable, own_products
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeIs
 
-    from gpuwheel.pipeline.embed import EmbedBuild
-    from gpuwheel.pipeline.kernels import KernelsBuild
-    from gpuwheel.pipeline.nvcc import NvccBuild
+    from gpuwheel.pipeline.embed_mode import EmbedBuild
+    from gpuwheel.pipeline.kernels_mode import KernelsBuild
+    from gpuwheel.pipeline.nvcc_mode import NvccBuild
     from gpuwheel.pipeline.session import Session
 
 __all__ = ["DevBuild", "build_in_place"]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gpuwheel.config import LoadedConfig
-    from gpuwheel.toolchain.devices import Present
+    from gpuwheel.toolchain.probes.devices import Present
 
 __all__ = ["Chosen", "chosen_settings"]
 

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from gpuwheel.compatibility import load_tables
-from gpuwheel.compile import inner
+from gpuwheel.compile.cmake import inner
 from gpuwheel.config import product_patterns
 from gpuwheel.config.model import Mode
 from gpuwheel.errors import GpuwheelError

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpuwheel._files import atomic_file
 from gpuwheel._run import ProcessFailedError, run
 from gpuwheel.errors import ConfigError
 from gpuwheel.wheel import Member
-from gpuwheel.wheel.atomic import atomic_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -6,15 +6,15 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gpuwheel.compile import inner
-from gpuwheel.compile.libraries import LibraryStore, LinkedFile
+from gpuwheel.compile.cmake import inner
+from gpuwheel.compile.reuse.linked import LibraryStore, LinkedFile
 from gpuwheel.wheel import Member, append_members, parse_wheel_name, read_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from gpuwheel.compile.libraries import Output, Recipe
+    from gpuwheel.compile.reuse.linked import Output, Recipe
     from gpuwheel.pipeline.session import Session
 
 __all__ = ["Linked", "link_once"]

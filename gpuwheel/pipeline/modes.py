@@ -10,9 +10,9 @@ from gpuwheel.config.model import Mode
 from gpuwheel.model.cells import PYTHON
 
 if TYPE_CHECKING:
-    from gpuwheel.pipeline.embed import EmbedBuild
-    from gpuwheel.pipeline.kernels import KernelsBuild
-    from gpuwheel.pipeline.nvcc import NvccBuild
+    from gpuwheel.pipeline.embed_mode import EmbedBuild
+    from gpuwheel.pipeline.kernels_mode import KernelsBuild
+    from gpuwheel.pipeline.nvcc_mode import NvccBuild
     from gpuwheel.pipeline.session import ModeBuild, Session
 
 __all__ = ["compiling_build", "host_code_build", "mode_build"]
@@ -21,7 +21,7 @@ __all__ = ["compiling_build", "host_code_build", "mode_build"]
 def mode_build(session: Session) -> ModeBuild:
     """Of any cell."""
     if session.cell.mode == PYTHON:
-        from gpuwheel.pipeline.python import PythonBuild
+        from gpuwheel.pipeline.python_mode import PythonBuild
 
         return PythonBuild(session)
     return compiling_build(session)
@@ -30,7 +30,7 @@ def mode_build(session: Session) -> ModeBuild:
 def compiling_build(session: Session) -> EmbedBuild | NvccBuild | KernelsBuild:
     """Of a cell with something to compile."""
     if session.cell.mode == Mode.KERNELS.value:
-        from gpuwheel.pipeline.kernels import KernelsBuild
+        from gpuwheel.pipeline.kernels_mode import KernelsBuild
 
         return KernelsBuild(session)
     return host_code_build(session)
@@ -40,11 +40,11 @@ def host_code_build(session: Session) -> EmbedBuild | NvccBuild:
     """Of a cell with C++ in it."""
     match Mode(session.cell.mode):
         case Mode.EMBED:
-            from gpuwheel.pipeline.embed import EmbedBuild
+            from gpuwheel.pipeline.embed_mode import EmbedBuild
 
             return EmbedBuild(session)
         case Mode.NVCC:
-            from gpuwheel.pipeline.nvcc import NvccBuild
+            from gpuwheel.pipeline.nvcc_mode import NvccBuild
 
             return NvccBuild(session)
         case Mode.KERNELS:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gpuwheel._cache import Cache
 from gpuwheel._environment import ToolEnvironment, tool_environment
-from gpuwheel.compile import inner
-from gpuwheel.compile.costs import check_budget, summary
-from gpuwheel.config.variables import epoch_of
+from gpuwheel.compile.cmake import inner
+from gpuwheel.compile.device.costs import check_budget, summary
+from gpuwheel.config.reading.variables import epoch_of
 from gpuwheel.errors import ToolchainError
 from gpuwheel.model.kernels import CompiledGroup
 from gpuwheel.toolchain import Context
-from gpuwheel.toolchain.link_stubs import find_link_stubs
+from gpuwheel.toolchain.linking.link_stubs import find_link_stubs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from gpuwheel.audit.built import Expected
     from gpuwheel.config import LoadedConfig
+    from gpuwheel.lock.check import BuildInputs
     from gpuwheel.model.cells import Cell
     from gpuwheel.model.pins import Pin
     from gpuwheel.model.reporter import Reporter
     from gpuwheel.model.toolchain import HostCompiler, LinkStubs
-    from gpuwheel.toolchain.lock_check import BuildInputs
 
 __all__ = ["Compiled", "ModeBuild", "Session"]
 

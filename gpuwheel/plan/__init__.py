@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from gpuwheel.plan.cells import plan
 from gpuwheel.plan.explain import choose, explain
-from gpuwheel.plan.nvcc import linked_requirements
+from gpuwheel.plan.nvcc_cells import linked_requirements
 
 __all__ = ["choose", "explain", "linked_requirements", "plan"]

@@ -10,10 +10,10 @@ from gpuwheel.config.model import Mode, TorchAbi
 from gpuwheel.model.cells import PYTHON, Cell, Coverage, Decision
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.plan.checks import problems
-from gpuwheel.plan.kernels_mode import kernels_problems
-from gpuwheel.plan.libraries import library_problems
+from gpuwheel.plan.kernels_cells import kernels_problems
+from gpuwheel.plan.linked_libraries import library_problems
 from gpuwheel.plan.notes import notes
-from gpuwheel.plan.nvcc import nvcc_notes, nvcc_problems
+from gpuwheel.plan.nvcc_cells import nvcc_notes, nvcc_problems
 from gpuwheel.plan.nvmath import nvmath_notes, nvmath_problems
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuwheel.scaffold.new import NewProject, Wanted, make_project
-from gpuwheel.scaffold.questions import questions, read_answers, template_summaries
+from gpuwheel.scaffold.template_questions import questions, read_answers, template_summaries
 from gpuwheel.scaffold.templates import template_names
 from gpuwheel.scaffold.update import Change, Update, update_project
 

@@ -15,9 +15,9 @@ from gpuwheel._toml import read_toml
 from gpuwheel.errors import ScaffoldError
 from gpuwheel.scaffold.git import Git, users_environment
 from gpuwheel.scaffold.leftovers import clear_leftovers, leftover_prefix
-from gpuwheel.scaffold.questions import check_answers, need_copier, refuse_unasked
 from gpuwheel.scaffold.rendering import Rendering, ask, render
 from gpuwheel.scaffold.repository import open_repository
+from gpuwheel.scaffold.template_questions import check_answers, need_copier, refuse_unasked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

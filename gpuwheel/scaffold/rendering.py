@@ -17,8 +17,8 @@ from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import ScaffoldError
 from gpuwheel.scaffold import copier_worker
 from gpuwheel.scaffold.git import plain_environment
-from gpuwheel.scaffold.questions import INSTALL
 from gpuwheel.scaffold.repository import SOURCE
+from gpuwheel.scaffold.template_questions import INSTALL
 from gpuwheel.scaffold.templates import current_tree, write_tree
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from packaging.version import InvalidVersion, Version
 from gpuwheel._run import ProcessFailedError
 from gpuwheel.errors import ScaffoldError
 from gpuwheel.scaffold.git import Git, plain_environment, users_environment
-from gpuwheel.scaffold.questions import check_answers, need_copier, read_document, refuse_unasked
 from gpuwheel.scaffold.rendering import Rendering, render
 from gpuwheel.scaffold.repository import SOURCE, open_repository
+from gpuwheel.scaffold.template_questions import check_answers, need_copier, read_document, refuse_unasked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

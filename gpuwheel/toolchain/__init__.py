@@ -3,12 +3,12 @@
 What only mode `nvcc` needs is not imported here.
 """
 
-from gpuwheel.toolchain.context import Context, Traffic
-from gpuwheel.toolchain.cutile import find_tile_compiler
-from gpuwheel.toolchain.device import find_device_compiler
+from gpuwheel.index.context import Context, Traffic
+from gpuwheel.toolchain.cuda.device_compiler import find_device_compiler
+from gpuwheel.toolchain.cuda.tile_compiler import find_tile_compiler
 from gpuwheel.toolchain.host import find_host_compiler
-from gpuwheel.toolchain.link_stubs import find_link_stubs
-from gpuwheel.toolchain.platforms import PlatformFacts, check_platform, probe_platform
+from gpuwheel.toolchain.linking.link_stubs import find_link_stubs
+from gpuwheel.toolchain.probes.machine import PlatformFacts, check_platform, probe_platform
 from gpuwheel.toolchain.torch_sdk import find_torch_sdk
 
 __all__ = [

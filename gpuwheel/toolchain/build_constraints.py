@@ -18,7 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from gpuwheel._limits import CONFIG_FILE
-from gpuwheel.toolchain.index_settings import constraint_settings
+from gpuwheel.index.settings import constraint_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

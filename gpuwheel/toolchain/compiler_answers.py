@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpuwheel._cache import Cache
 from gpuwheel._environment import reaching
-from gpuwheel._environment.programs import is_compiler
+from gpuwheel._environment.compilers import is_compiler
 from gpuwheel._run import run
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from gpuwheel.index.context import Context
     from gpuwheel.model.pins import HeadersPin
-    from gpuwheel.toolchain.context import Context
 
 __all__ = ["FoundHeaders", "find_headers", "headers_problem"]
 

@@ -13,21 +13,21 @@ from typing import IO, TYPE_CHECKING, cast
 
 from gpuwheel._archives import Archive
 from gpuwheel.errors import NetworkError
+from gpuwheel.index.download import download
+from gpuwheel.index.pinned import PackageIndex
+from gpuwheel.index.ranges import SparseFile, member_spans
+from gpuwheel.index.settings import read_index_settings
+from gpuwheel.index.transport import RangesUnsupportedError, Transport, local_path
+from gpuwheel.index.unpack import unpack
 from gpuwheel.model.pins import contents_digest
-from gpuwheel.toolchain.download import download
-from gpuwheel.toolchain.index import PackageIndex
-from gpuwheel.toolchain.index_settings import read_index_settings
-from gpuwheel.toolchain.ranges import SparseFile, member_spans
-from gpuwheel.toolchain.transport import RangesUnsupportedError, Transport, local_path
-from gpuwheel.toolchain.unpack import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from gpuwheel.index.context import Context
+    from gpuwheel.index.pinned import FoundFile
     from gpuwheel.model.pins import HeadersPin, PinnedFile
-    from gpuwheel.toolchain.context import Context
-    from gpuwheel.toolchain.index import FoundFile
 
 __all__ = ["provision_headers", "provision_wheels"]
 

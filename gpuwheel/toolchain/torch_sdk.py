@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gpuwheel.binary.stub import MACHINES, stub_library
 from gpuwheel.model.toolchain import TorchSdk
 from gpuwheel.toolchain.headers import find_headers
-from gpuwheel.toolchain.kept_stubs import keep_stubs
-from gpuwheel.toolchain.platforms import probe_platform
-from gpuwheel.toolchain.stub import MACHINES, stub_library
+from gpuwheel.toolchain.linking.kept_stubs import keep_stubs
+from gpuwheel.toolchain.probes.machine import probe_platform
 
 if TYPE_CHECKING:
+    from gpuwheel.index.context import Context
     from gpuwheel.model.pins import HeadersPin
-    from gpuwheel.toolchain.context import Context
 
 __all__ = ["find_torch_sdk"]
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._archives import Archive, clashing_names, is_safe_name
 from gpuwheel._endings import because, cut
+from gpuwheel._files import atomic_file
 from gpuwheel._limits import METADATA_FILE, RECORD_PROBLEMS
 from gpuwheel.errors import AuditError
-from gpuwheel.wheel.atomic import atomic_file
 from gpuwheel.wheel.zip_writer import Entry, deflate, write_zip
 
 if TYPE_CHECKING:

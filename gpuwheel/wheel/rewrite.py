@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from gpuwheel._files import atomic_file
 from gpuwheel.errors import AuditError
 from gpuwheel.model.wheels import BuiltWheel
 from gpuwheel.wheel.archive import DEFAULT_EPOCH, Member, Packing, dist_info_folder, read_members, write_wheel
-from gpuwheel.wheel.atomic import atomic_file
 from gpuwheel.wheel.metadata import add_requirements, field_values, set_field
 from gpuwheel.wheel.naming import WheelName, expand_tag, parse_wheel_name
 

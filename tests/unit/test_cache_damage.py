@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from gpuwheel._cache import SEAL, Cache, check_programs, content_problem, index_problem, refusal
 from gpuwheel.cli import main
-from gpuwheel.compile.store import ContentStore, Stored
+from gpuwheel.compile.reuse.store import ContentStore, Stored
 from gpuwheel.errors import CacheError
 from gpuwheel.toolchain.headers import headers_problem
 

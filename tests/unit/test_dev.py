@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from gpuwheel.cli import main
-from gpuwheel.cli.watching import Watched
+from gpuwheel.cli.builds.watching import Watched
 from gpuwheel.config import load_config
 from gpuwheel.model.archs import Arch
 from gpuwheel.pipeline.dev_archs import chosen_settings
-from gpuwheel.toolchain.devices import Present
+from gpuwheel.toolchain.probes.devices import Present
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "gpuwheel"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-MODULE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 6
+MODULE_LINES, FUNCTION_LINES, PARAMETERS, FOLDER_MODULES = 400, 60, 6, 16
+# Names of modules that stand in several rooms, and mean the same in each: a verb and its command, a subject and what is
+# known, decided or written of it. What stands in for setuptools is a package of its own, imported by nobody here.
+SHARED_NAMES = {
+    *("__init__", "__main__", "cells", "dev", "fetch", "keys", "linked_libraries", "new", "nvmath", "project_table"),
+    *("python_packages", "reference", "update"),
+}
 VAGUE = {"utils", "util", "helpers", "common", "core", "manager", "misc"}
 
 # A folder that belongs to one machine or one person, not to the project; examples may speak of "somebody".
@@ -91,6 +97,18 @@ def test_modules_and_functions_keep_their_budgets(path: Path) -> None:
     assert over == []
 
 
+@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=_name)
+def test_folders_keep_their_budget(folder: Path) -> None:
+    assert len(list(folder.glob("*.py"))) <= FOLDER_MODULES
+
+
+def test_a_name_of_a_module_means_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for path in (path for path in MODULES if "setup_worker" not in path.parts):
+        places.setdefault(path.stem, []).append(_name(path))
+    assert {name: found for name, found in places.items() if len(found) > 1 and name not in SHARED_NAMES} == {}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_names_say_what_is_inside(path: Path) -> None:
     assert VAGUE.isdisjoint({path.stem, *path.relative_to(ROOT).parts})
@@ -106,11 +124,16 @@ def test_importing_the_backend_is_cheap() -> None:
 
 def test_a_build_of_one_mode_imports_neither_the_others_nor_what_failures_need() -> None:
     # Importing is half of what a build costs in which nothing changed.
-    rooms = ["audit", "pipeline.nvcc", "pipeline.kernels", "toolchain.cuda_toolkit"]
-    rooms += ["compile.images", "compile.diagnostics", "compile.messages.ending", "compile.messages.reading"]
+    rooms = ["audit", "pipeline.nvcc_mode", "pipeline.kernels_mode", "toolchain.cuda.toolkit"]
+    rooms += [
+        "compile.device.images",
+        "compile.device.diagnostics",
+        "compile.messages.ending",
+        "compile.messages.reading",
+    ]
     left_out = [f"gpuwheel.{room}" for room in rooms]
     code = (
-        "import sys, gpuwheel.pipeline.dev, gpuwheel.pipeline.embed\n"
+        "import sys, gpuwheel.pipeline.dev, gpuwheel.pipeline.embed_mode\n"
         f"print([m for m in {left_out!r} if m in sys.modules])"
     )
 

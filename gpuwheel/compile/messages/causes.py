@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel._resources import resource
-from gpuwheel.compile.names import demangle, parse_signature
+from gpuwheel.binary.mangled import demangle, parse_signature
 from gpuwheel.errors import CompileError, ToolchainError
 
 if sys.version_info >= (3, 11):

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gpuwheel.compile.launcher_source import find_declaration
+from gpuwheel.compile.launchers.declarations import find_declaration
 from gpuwheel.compile.messages.where import position_of
 
 if TYPE_CHECKING:

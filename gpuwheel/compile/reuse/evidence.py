@@ -18,9 +18,9 @@ from gpuwheel.compile.reuse.comments import comments_count, judges_by_comments
 from gpuwheel.compile.reuse.epoch import EPOCH, follows_epoch
 from gpuwheel.compile.reuse.facts import Facts
 from gpuwheel.compile.reuse.index import YOUNG, state_of
+from gpuwheel.compile.reuse.named_files import folders_in, named_paths, refusal, with_response_files
 from gpuwheel.compile.reuse.search import SearchFolders, missing_part
 from gpuwheel.compile.reuse.tokens import FIXED
-from gpuwheel.compile.reuse.words import folders_in, named_paths, refusal, with_response_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

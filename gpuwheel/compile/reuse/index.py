@@ -14,7 +14,7 @@ from io import FileIO
 from typing import TYPE_CHECKING, TypeAlias
 
 from gpuwheel.compile.reuse.comments import without_comments
-from gpuwheel.compile.store import ContentStore, Stored
+from gpuwheel.compile.reuse.store import ContentStore, Stored
 from gpuwheel.errors import CacheError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuwheel._run import run
-from gpuwheel.compile.reuse.words import folders_in
+from gpuwheel.compile.reuse.named_files import folders_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel._run import run
-from gpuwheel.audit.elf import read_elf
 from gpuwheel.audit.platform import platform_tag
+from gpuwheel.binary.elf import read_elf
 from gpuwheel.compatibility import load_tables
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 from gpuwheel._cache import Cache
 from gpuwheel.compatibility import load_tables
-from gpuwheel.compile.device import compile_group
+from gpuwheel.compile.device.kernel_group import compile_group
 from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.kernels import KernelGroup

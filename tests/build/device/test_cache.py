@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpuwheel.compile.device import compile_group
+from gpuwheel.compile.device.kernel_group import compile_group
 from gpuwheel.errors import CompileError
 from gpuwheel.model.reporter import SilentReporter
 

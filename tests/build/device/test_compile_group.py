@@ -12,7 +12,7 @@ import pytest
 
 from gpuwheel._resources import resource
 from gpuwheel._run import run
-from gpuwheel.compile.costs import check_budget, summary
+from gpuwheel.compile.device.costs import check_budget, summary
 from gpuwheel.compile.manifest import build_manifest, write_manifest
 from gpuwheel.errors import CompileError
 from gpuwheel.model.versions import DriverVersion, MinorVersion

@@ -31,7 +31,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from gpuwheel._cache import Cache
-from gpuwheel.compile.device import compile_group
+from gpuwheel.compile.device.kernel_group import compile_group
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.kernels import KernelGroup
 from gpuwheel.model.reporter import SilentReporter

@@ -10,7 +10,7 @@ from gpuwheel._cache import Cache
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.testing.environment import FakeSettings, fake_gpu_environment
-from gpuwheel.toolchain.probe_driver import probe_driver
+from gpuwheel.toolchain.probes.driver import probe_driver
 
 
 @pytest.mark.compiler

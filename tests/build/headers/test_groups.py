@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel._run import run
-from gpuwheel.compile.header import EmbeddedImage, Launchable, assembly_text, header_text
-from gpuwheel.compile.names import parse_signature
+from gpuwheel.binary.mangled import parse_signature
+from gpuwheel.compile.device.header import EmbeddedImage, Launchable, assembly_text, header_text
 from gpuwheel.model.kernels import Parameter
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from gpuwheel._cache import Cache
 from gpuwheel._resources import resource
 from gpuwheel._run import run
 from gpuwheel.audit import audit_wheel
-from gpuwheel.audit.fatbin import read_fatbin
+from gpuwheel.binary.fatbin import read_fatbin
 from gpuwheel.compatibility import load_tables
-from gpuwheel.compile.cutile import compile_tile_group
+from gpuwheel.compile.tiles.tile_group import compile_tile_group
 from gpuwheel.errors import CompileError
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.kernels import KernelGroup

@@ -14,13 +14,13 @@ from old_system import without_preload
 from gpuwheel._cache import Cache
 from gpuwheel._run import run
 from gpuwheel.audit import audit_wheel
-from gpuwheel.audit.elf import ElfFile, read_elf
+from gpuwheel.binary.elf import ElfFile, read_elf
 from gpuwheel.compatibility import load_tables
 from gpuwheel.model.findings import Severity
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.toolchain import Context
-from gpuwheel.toolchain.cuda_toolkit import find_cuda_toolkit
+from gpuwheel.toolchain.cuda.toolkit import find_cuda_toolkit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

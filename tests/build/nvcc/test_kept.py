@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from gpuwheel.toolchain.cuda_parts import read_parts
+from gpuwheel.toolchain.cuda.parts import read_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from gpuwheel.compatibility import load_tables
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.toolchain import Context
-from gpuwheel.toolchain.cuda_toolkit import find_cuda_toolkit
+from gpuwheel.toolchain.cuda.toolkit import find_cuda_toolkit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

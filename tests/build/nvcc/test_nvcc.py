@@ -17,15 +17,15 @@ from gpuwheel._cache import Cache
 from gpuwheel._resources import resource
 from gpuwheel._run import run
 from gpuwheel.audit import audit_wheel
-from gpuwheel.audit.elf import read_elf
-from gpuwheel.audit.fatbin import library_images
+from gpuwheel.binary.elf import read_elf
+from gpuwheel.binary.fatbin import library_images
 from gpuwheel.compatibility import load_tables
 from gpuwheel.model.findings import Severity
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.testing import require
 from gpuwheel.toolchain import Context
-from gpuwheel.toolchain.cuda_toolkit import find_cuda_toolkit
+from gpuwheel.toolchain.cuda.toolkit import find_cuda_toolkit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ import pytest
 
 from gpuwheel._run import run
 from gpuwheel.audit import audit_wheel
-from gpuwheel.audit.elf import read_elf
-from gpuwheel.audit.fatbin import library_images
+from gpuwheel.binary.elf import read_elf
+from gpuwheel.binary.fatbin import library_images
 from gpuwheel.compatibility import load_tables
 from gpuwheel.model.findings import Severity
 

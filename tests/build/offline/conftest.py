@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel._run import Completed, run
-from gpuwheel.toolchain.lock_file import LOCK_FILE
+from gpuwheel.lock.file import LOCK_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ from gpuwheel._cache import Cache
 from gpuwheel._run import run
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.toolchain import Context, find_host_compiler
-from gpuwheel.toolchain.link_stubs import find_link_stubs
+from gpuwheel.toolchain.linking.link_stubs import find_link_stubs
 
 if TYPE_CHECKING:
     from gpuwheel.model.toolchain import HostCompiler, LinkStubs

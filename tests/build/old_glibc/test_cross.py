@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from old_system import fetch_old_system
 
-from gpuwheel.audit.elf import read_elf
 from gpuwheel.audit.platform import platform_tag
+from gpuwheel.binary.elf import read_elf
 from gpuwheel.compatibility import load_tables
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 from gpuwheel._resources import resource
 from gpuwheel._run import run
-from gpuwheel.audit.elf import read_elf
+from gpuwheel.binary.elf import read_elf
 from gpuwheel.compatibility.glibc import glibc_libraries
 
 if TYPE_CHECKING:

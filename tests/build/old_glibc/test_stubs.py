@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel._run import ProcessFailedError, run
-from gpuwheel.audit.elf import read_elf
 from gpuwheel.audit.platform import platform_tag
+from gpuwheel.binary.elf import read_elf
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compatibility.glibc import glibc_libraries
 from gpuwheel.toolchain import find_host_compiler
-from gpuwheel.toolchain.link_stubs import find_link_stubs
-from gpuwheel.toolchain.system_libraries import exported_symbols
+from gpuwheel.toolchain.linking.link_stubs import find_link_stubs
+from gpuwheel.toolchain.linking.system_libraries import exported_symbols
 
 if TYPE_CHECKING:
     from conftest import Workshop

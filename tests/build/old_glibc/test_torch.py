@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel._run import run
-from gpuwheel.audit.elf import read_elf
+from gpuwheel.binary.elf import read_elf
 
 if TYPE_CHECKING:
     from conftest import Workshop

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel._run import run
+from gpuwheel.binary.stub import stub_library
 from gpuwheel.toolchain import find_host_compiler
-from gpuwheel.toolchain.stub import stub_library
 
 if TYPE_CHECKING:
     from pathlib import Path

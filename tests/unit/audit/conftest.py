@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gpuwheel.audit import ElfFile
-from gpuwheel.audit.elf import Import
+from gpuwheel.binary.elf import Import
 from gpuwheel.compatibility import load_tables
 
 if TYPE_CHECKING:

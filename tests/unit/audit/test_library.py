@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel.audit import check_build_paths, check_library, read_elf
-from gpuwheel.audit.elf import Import
 from gpuwheel.audit.library import Claims
+from gpuwheel.binary.elf import Import
 from gpuwheel.errors import AuditError
 from gpuwheel.model.findings import Finding, Severity
 from gpuwheel.model.versions import MinorVersion

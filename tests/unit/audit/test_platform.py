@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel.audit import check_platform, platform_tag
-from gpuwheel.audit.elf import Import
 from gpuwheel.audit.platform import full_tag
+from gpuwheel.binary.elf import Import
 from gpuwheel.errors import AuditError
 
 if TYPE_CHECKING:

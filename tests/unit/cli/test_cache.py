@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from gpuwheel._cache import Cache
 from gpuwheel._resources import resource
 from gpuwheel.cli import main
-from gpuwheel.compile.store import ContentStore, Stored
+from gpuwheel.compile.reuse.store import ContentStore, Stored
 from gpuwheel.model.pins import contents_digest
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from gpuwheel.compatibility import (
     torch_floor,
 )
 from gpuwheel.compatibility.reference import compatibility_page
-from gpuwheel.config.defaults import default_texts
+from gpuwheel.config.reading.defaults import default_texts
 from gpuwheel.model.archs import Arch, ArchTarget
 from gpuwheel.model.pins import tree_digest
 from gpuwheel.model.versions import DriverVersion, MinorVersion

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from gpuwheel.compatibility.reading import Reader, read_table
+from gpuwheel.compatibility.parsing import Reader, read_table
 from gpuwheel.errors import DataError
 from gpuwheel.model.versions import MinorVersion
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from gpuwheel._resources import resource
-from gpuwheel.compile.costs import check_budget, summary
+from gpuwheel.compile.device.costs import check_budget, summary
 from gpuwheel.compile.manifest import build_manifest, write_manifest
 from gpuwheel.errors import CompileError
 from gpuwheel.model.archs import Arch

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuwheel.compile.cubin import read_cubin
+from gpuwheel.binary.cubin import read_cubin
 from gpuwheel.errors import CompileError
 from gpuwheel.model.kernels import Parameter
 

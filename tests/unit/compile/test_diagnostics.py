@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpuwheel.compile.diagnostics import compile_failure, launch_lines, read_log
+from gpuwheel.compile.device.diagnostics import compile_failure, launch_lines, read_log
 from gpuwheel.compile.messages import Place
 
 if TYPE_CHECKING:

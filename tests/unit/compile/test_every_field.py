@@ -14,11 +14,11 @@ import pytest
 
 from gpuwheel._cache import Cache
 from gpuwheel._environment import Does, load_variables, tool_environment
-from gpuwheel.compile.host import HostProject
-from gpuwheel.compile.libraries import LibraryStore
-from gpuwheel.compile.nvcc import NvccProject
-from gpuwheel.compile.programs import plan_group
-from gpuwheel.compile.recipes import Given, host_recipe, nvcc_recipe
+from gpuwheel.compile.cmake.embed_project import HostProject
+from gpuwheel.compile.cmake.keys import Given, host_recipe, nvcc_recipe
+from gpuwheel.compile.cmake.nvcc_project import NvccProject
+from gpuwheel.compile.device.keys import plan_group
+from gpuwheel.compile.reuse.linked import LibraryStore
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.archs import Arch, ArchTarget
 from gpuwheel.model.kernels import BuiltGroup, KernelGroup
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gpuwheel._environment import Variable
-    from gpuwheel.compile.libraries import Recipe
+    from gpuwheel.compile.reuse.linked import Recipe
 
 # Model -> field -> why another value gives the same bytes, or another key by other means.
 WHERE = "a folder is named in keys by what it is, wherever it lies; its content counts"
@@ -551,7 +551,7 @@ def test_macros_of_a_kernel_group_that_ask_for_the_time(world: World) -> None:
 def test_options_in_files_ask_this_machine_as_others_do(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = set()
     for cpu in ("one", "two"):
-        monkeypatch.setattr("gpuwheel.compile.recipes.machine_identity", lambda cpu=cpu: [cpu])
+        monkeypatch.setattr("gpuwheel.compile.cmake.keys.machine_identity", lambda cpu=cpu: [cpu])
         (world.root / "project/opts.txt").write_text("-march=native", encoding="utf-8")
         library = replace(world.library, flags=("@opts.txt",))
         keys.add(world.key_of_library(library))
@@ -583,5 +583,5 @@ def test_nothing_is_kept_where_the_clock_was_set_back(world: World, monkeypatch:
         store = LibraryStore(Cache(world.root / "cache"), recipe)
         now = time.time_ns() + seconds * 10**9
         with monkeypatch.context() as patch:
-            patch.setattr("gpuwheel.compile.libraries.time.time_ns", lambda now=now: now)
+            patch.setattr("gpuwheel.compile.reuse.linked.time.time_ns", lambda now=now: now)
             assert expected in store.save([], world.root)[0]

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from gpuwheel.compile.header import EmbeddedImage, Launchable, assembly_text, header_text, image_identifiers
-from gpuwheel.compile.names import parse_signature
+from gpuwheel.binary.mangled import parse_signature
+from gpuwheel.compile.device.header import EmbeddedImage, Launchable, assembly_text, header_text, image_identifiers
 from gpuwheel.errors import CompileError
 from gpuwheel.model.kernels import Parameter
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpuwheel.compile import inner
+from gpuwheel.compile.cmake import inner
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpuwheel.compile.kernels_mode import launcher_files
-from gpuwheel.compile.launcher_types import canonical, python_type
+from gpuwheel.compile.launchers.kernel_package import launcher_files
+from gpuwheel.compile.launchers.launcher_types import canonical, python_type
 from gpuwheel.errors import CompileError
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.kernels import BuiltImage, BuiltKernel, CompiledGroup, Parameter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpuwheel.compile.launcher_source import find_declaration
+from gpuwheel.compile.launchers.declarations import find_declaration
 
 SOURCE = """\
 #include <gpuwheel/device.h>

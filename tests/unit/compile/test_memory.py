@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpuwheel.compile.memory import available_memory, nvcc_jobs
+from gpuwheel.compile.cmake.memory import available_memory, nvcc_jobs
 
 
 @pytest.mark.parametrize(

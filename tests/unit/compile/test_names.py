@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpuwheel.compile.names import Signature, TemplateArgument, foreign_names, parse_signature, template_argument
+from gpuwheel.binary.mangled import Signature, TemplateArgument, foreign_names, parse_signature, template_argument
 from gpuwheel.errors import CompileError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpuwheel.compile.options import Target, VirtualPaths, command_line, shipped_include_dirs
+from gpuwheel.compile.device.command_line import Target, VirtualPaths, command_line, shipped_include_dirs
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.kernels import KernelGroup
 from gpuwheel.model.toolchain import DeviceCompiler

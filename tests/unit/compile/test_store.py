@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel._cache import Cache
-from gpuwheel.compile.store import ContentStore, Stored, content_key
+from gpuwheel.compile.reuse.store import ContentStore, Stored, content_key
 
 if TYPE_CHECKING:
     from pathlib import Path

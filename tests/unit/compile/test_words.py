@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpuwheel.compile.words import Words, link_words, nvcc_words
+from gpuwheel.compile.cmake.user_words import Words, link_words, nvcc_words
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpuwheel.compile.worker_client import Request, run_worker
+from gpuwheel.compile.device.worker_client import Request, run_worker
 from gpuwheel.errors import ToolchainError
 from gpuwheel.model.toolchain import DeviceCompiler
 from gpuwheel.model.versions import MinorVersion

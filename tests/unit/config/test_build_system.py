@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpuwheel.config.build_system import build_requirements
+from gpuwheel.config.project.build_system import build_requirements
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuwheel.config.convert import converter_for, parse_size
+from gpuwheel.config.reading.convert import converter_for, parse_size
 from gpuwheel.model.archs import Arch, ArchTarget
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 

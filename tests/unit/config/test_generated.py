@@ -12,11 +12,11 @@ import pytest
 
 from gpuwheel._resources import resource
 from gpuwheel._run import run
-from gpuwheel.config.defaults import default_texts
+from gpuwheel.config.documents.reference import reference_page
+from gpuwheel.config.documents.schema import json_schema
 from gpuwheel.config.model import Settings
-from gpuwheel.config.reference import reference_page
-from gpuwheel.config.schema import json_schema
-from gpuwheel.config.shape import keys_of
+from gpuwheel.config.reading.defaults import default_texts
+from gpuwheel.config.reading.setting_keys import keys_of
 from gpuwheel.errors import ConfigError
 
 if sys.version_info >= (3, 11):

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from gpuwheel.cli import main
 from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.config import load_config
-from gpuwheel.config.variables import epoch_of
+from gpuwheel.config.reading.variables import epoch_of
 from gpuwheel.errors import CompileError, ConfigError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import gpuwheel
-from gpuwheel.config.sources import variable_names
-from gpuwheel.config.variables import other_variables, parse_arch_list
+from gpuwheel.config.reading.sources import variable_names
+from gpuwheel.config.reading.variables import other_variables, parse_arch_list
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from hostile import elf_library
 
-from gpuwheel.audit.elf import ElfFile, read_elf
+from gpuwheel.binary.elf import ElfFile, read_elf
 from gpuwheel.errors import AuditError
 
 FOLDERS = [Path(sysconfig.get_paths()["platstdlib"]) / "lib-dynload", Path(sysconfig.get_paths()["platlib"])]

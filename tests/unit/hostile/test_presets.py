@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gpuwheel.compile.presets import presets_document
+from gpuwheel.compile.cmake.user_presets import presets_document
 from gpuwheel.errors import ConfigError
 
 DOCUMENTS = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel.compatibility import load_tables
-from gpuwheel.compile.nvcc import generate_code
+from gpuwheel.compile.cmake.nvcc_project import generate_code
 from gpuwheel.config import load_config, nvcc_libraries
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.archs import ArchTarget

@@ -17,7 +17,7 @@ from template_releases import contents
 
 from gpuwheel._resources import resource
 from gpuwheel._run import run
-from gpuwheel.cli.answers import complete_template
+from gpuwheel.cli.projects.answers import complete_template
 from gpuwheel.errors import ScaffoldError
 from gpuwheel.scaffold import questions, template_names
 from gpuwheel.scaffold.rendering import ask

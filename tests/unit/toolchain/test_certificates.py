@@ -15,9 +15,9 @@ import pytest
 
 from gpuwheel._run import run
 from gpuwheel.errors import NetworkError
-from gpuwheel.toolchain.context import Traffic
-from gpuwheel.toolchain.index_settings import IndexSettings
-from gpuwheel.toolchain.transport import Transport
+from gpuwheel.index.context import Traffic
+from gpuwheel.index.settings import IndexSettings
+from gpuwheel.index.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from gpuwheel.errors import ToolchainError
 from gpuwheel.model.pins import Pin
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.toolchain import Context, find_tile_compiler
-from gpuwheel.toolchain.cutile import cached_tile_compiler
+from gpuwheel.toolchain.cuda.tile_compiler import cached_tile_compiler
 
 if TYPE_CHECKING:
     from conftest import IndexServer, Log

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel.errors import NetworkError
-from gpuwheel.toolchain.context import Traffic
-from gpuwheel.toolchain.download import download
-from gpuwheel.toolchain.index import FoundFile
-from gpuwheel.toolchain.index_settings import IndexSettings
-from gpuwheel.toolchain.transport import Transport
+from gpuwheel.index.context import Traffic
+from gpuwheel.index.download import download
+from gpuwheel.index.pinned import FoundFile
+from gpuwheel.index.settings import IndexSettings
+from gpuwheel.index.transport import Transport
 
 if TYPE_CHECKING:
     from pathlib import Path

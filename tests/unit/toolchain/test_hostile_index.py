@@ -19,18 +19,18 @@ from hostile import RawMember, deflated, raw_zip
 
 from gpuwheel._limits import INDEX_LINKS, RETRY_WAIT, SLOWEST_TRANSFER, TRANSFER_GRACE
 from gpuwheel.errors import ConfigError, GpuwheelError, NetworkError
+from gpuwheel.index import pages
+from gpuwheel.index import transport as transport_module
+from gpuwheel.index.context import Traffic
+from gpuwheel.index.download import download
+from gpuwheel.index.pages import html_links, json_links
+from gpuwheel.index.pinned import FoundFile, PackageIndex
+from gpuwheel.index.ranges import SparseFile
+from gpuwheel.index.settings import IndexSettings, read_index_settings
+from gpuwheel.index.transport import Transport
 from gpuwheel.model.pins import HeadersPin, PinnedFile, contents_digest
 from gpuwheel.model.reporter import SilentReporter
-from gpuwheel.toolchain import index_pages
-from gpuwheel.toolchain import transport as transport_module
-from gpuwheel.toolchain.context import Traffic
-from gpuwheel.toolchain.download import download
-from gpuwheel.toolchain.index import FoundFile, PackageIndex
-from gpuwheel.toolchain.index_pages import html_links, json_links
-from gpuwheel.toolchain.index_settings import IndexSettings, read_index_settings
 from gpuwheel.toolchain.provision import provision_headers
-from gpuwheel.toolchain.ranges import SparseFile
-from gpuwheel.toolchain.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 Answer = "Callable[[http.server.BaseHTTPRequestHandler], None]"
 JSON = "application/vnd.pypi.simple.v1+json"
-CONTENT = os.urandom(50_000)
+CONTENT = os.urandom(49_999) + b"."  # not "x", by which a test replaces the last byte
 FILE = PinnedFile("ops-1-py3-none-any.whl", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
 
 
@@ -170,7 +170,7 @@ def test_what_a_page_of_links_may_look_like() -> None:
 
 
 def test_too_many_links(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_pages, "INDEX_LINKS", replace(INDEX_LINKS, value=1000))
+    monkeypatch.setattr(pages, "INDEX_LINKS", replace(INDEX_LINKS, value=1000))
     page = json.dumps({"files": [ENTRY] * 1001}).encode()
     with pytest.raises(NetworkError, match="index-links"):
         json_links(page, "http://index/")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel.errors import ConfigError, NetworkError
-from gpuwheel.toolchain.context import Traffic
-from gpuwheel.toolchain.download import download
-from gpuwheel.toolchain.index import FoundFile, PackageIndex
-from gpuwheel.toolchain.index_settings import IndexSettings
-from gpuwheel.toolchain.transport import Transport
+from gpuwheel.index.context import Traffic
+from gpuwheel.index.download import download
+from gpuwheel.index.pinned import FoundFile, PackageIndex
+from gpuwheel.index.settings import IndexSettings
+from gpuwheel.index.transport import Transport
 
 if TYPE_CHECKING:
     from pathlib import Path

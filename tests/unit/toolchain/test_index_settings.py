@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel.errors import ConfigError
-from gpuwheel.toolchain.index_settings import DEFAULT_INDEX, IndexSettings, read_index_settings
+from gpuwheel.index.settings import DEFAULT_INDEX, IndexSettings, read_index_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

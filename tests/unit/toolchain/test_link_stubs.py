@@ -10,14 +10,14 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from gpuwheel._cache import Cache
+from gpuwheel.binary.stub import stub_library
 from gpuwheel.errors import ToolchainError
+from gpuwheel.index.context import Context
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.symbols import LibrarySymbol, SymbolKind
 from gpuwheel.model.toolchain import HostCompiler
-from gpuwheel.toolchain.context import Context
-from gpuwheel.toolchain.link_stubs import find_link_stubs
-from gpuwheel.toolchain.stub import stub_library
-from gpuwheel.toolchain.system_libraries import as_older, exported_symbols
+from gpuwheel.toolchain.linking.link_stubs import find_link_stubs
+from gpuwheel.toolchain.linking.system_libraries import as_older, exported_symbols
 
 FUNCTION, OBJECT, THREAD_LOCAL = SymbolKind.FUNCTION, SymbolKind.OBJECT, SymbolKind.THREAD_LOCAL
 

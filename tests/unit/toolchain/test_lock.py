@@ -15,8 +15,7 @@ from packaging.pylock import Pylock, is_valid_pylock_path
 from gpuwheel import __version__
 from gpuwheel._resources import resource
 from gpuwheel.errors import LockError, ToolchainError
-from gpuwheel.model.toolchain import HostCompiler
-from gpuwheel.toolchain.lock_check import (
+from gpuwheel.lock.check import (
     BuildInputs,
     check_inputs,
     check_installed,
@@ -25,9 +24,10 @@ from gpuwheel.toolchain.lock_check import (
     make_lock,
     pin_digests,
 )
-from gpuwheel.toolchain.lock_fetch import fetch_packages
-from gpuwheel.toolchain.lock_file import LOCK_FILE, Lock, parse_lock, read_lock, render_lock
-from gpuwheel.toolchain.lock_resolve import resolve
+from gpuwheel.lock.fetch import fetch_packages
+from gpuwheel.lock.file import LOCK_FILE, Lock, parse_lock, read_lock, render_lock
+from gpuwheel.lock.resolve import resolve
+from gpuwheel.model.toolchain import HostCompiler
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -13,13 +13,13 @@ from elftools.elf.elffile import ELFFile
 
 from gpuwheel._cache import Cache
 from gpuwheel._run import run
+from gpuwheel.binary.stub import MACHINES, stub_library
 from gpuwheel.errors import PlatformError, ToolchainError
+from gpuwheel.index.ranges import SparseFile
+from gpuwheel.index.unpack import unpack
 from gpuwheel.toolchain import PlatformFacts, check_platform, find_host_compiler, probe_platform
 from gpuwheel.toolchain.host import target_machine
 from gpuwheel.toolchain.one_program import as_one_program
-from gpuwheel.toolchain.ranges import SparseFile
-from gpuwheel.toolchain.stub import MACHINES, stub_library
-from gpuwheel.toolchain.unpack import unpack
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,8 @@ from gpuwheel.errors import ToolchainError
 from gpuwheel.model.pins import LibraryPin, NvccPin, contents_digest
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.toolchain import Context
-from gpuwheel.toolchain.cuda_host import find_nvcc_host_compiler
-from gpuwheel.toolchain.cuda_toolkit import find_cuda_toolkit
+from gpuwheel.toolchain.cuda.host_versions import find_nvcc_host_compiler
+from gpuwheel.toolchain.cuda.toolkit import find_cuda_toolkit
 from gpuwheel.toolchain.python_headers import find_python_headers
 
 if TYPE_CHECKING:

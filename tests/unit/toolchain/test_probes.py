@@ -9,9 +9,9 @@ import pytest
 
 from gpuwheel._run import run
 from gpuwheel.model.versions import MinorVersion
-from gpuwheel.toolchain.probe_driver import probe_driver
-from gpuwheel.toolchain.probe_toolkits import probe_toolkits
-from gpuwheel.toolchain.probe_tools import installed_version, probe_tool
+from gpuwheel.toolchain.probes.driver import probe_driver
+from gpuwheel.toolchain.probes.programs import installed_version, probe_tool
+from gpuwheel.toolchain.probes.toolkits import probe_toolkits
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,7 @@ import pytest
 from gpuwheel.compile.includes import joined_lines
 from gpuwheel.compile.reuse.asked import Asked, Probe, probes
 from gpuwheel.compile.reuse.device_options import DeviceOptions
-from gpuwheel.compile.reuse.tokens import clock, unseen
-from gpuwheel.compile.reuse.words import (
+from gpuwheel.compile.reuse.named_files import (
     NATIVE,
     folders_in,
     machine_identity,
@@ -18,6 +17,7 @@ from gpuwheel.compile.reuse.words import (
     refusal,
     with_response_files,
 )
+from gpuwheel.compile.reuse.tokens import clock, unseen
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel._cache import Cache
-from gpuwheel.compile.reuse import tools
+from gpuwheel.compile.reuse import drivers
+from gpuwheel.compile.reuse.drivers import Driver
 from gpuwheel.compile.reuse.index import FileIndex
-from gpuwheel.compile.reuse.tools import Driver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +59,6 @@ def test_what_another_gpuwheel_noted_in_another_shape_is_not_read(
     wrapper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noted = _tools(tmp_path, wrapper)
-    monkeypatch.setattr(tools, "FORMAT", tools.FORMAT + 1)
-    monkeypatch.setattr(tools.Facts, "of", lambda _: pytest.fail("an entry of the older shape was read"))
+    monkeypatch.setattr(drivers, "FORMAT", drivers.FORMAT + 1)
+    monkeypatch.setattr(drivers.Facts, "of", lambda _: pytest.fail("an entry of the older shape was read"))
     assert _tools(tmp_path, wrapper) == noted

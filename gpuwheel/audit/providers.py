@@ -1,0 +1,74 @@
+"""Sorting a library's imports by who provides them."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from gpuwheel._run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gpuwheel.binary.elf import Import
+    from gpuwheel.compatibility import Shim
+
+__all__ = ["Provider", "demangle", "provider", "shown"]
+
+_SHOWN = 5
+"""Symbols named in one message."""
+
+_PYTHON = re.compile(r"_?Py[A-Z_].*")
+_TORCH_C = re.compile(r"(?:aoti_)?torch_.*")
+# Itanium C++ ABI 5.1.2: a nested name is N, qualifiers, then length-prefixed parts.
+_TORCH_CPP = re.compile(r"_Z.*?N[rVK]*[RO]?(?:2at|3c10|5torch|6caffe2)[0-9A-Za-z]")
+_CUDA = re.compile(r"cu(?:da)?[A-Z]\w*|__cuda\w+")
+
+
+class Provider(Enum):
+    """Where an undefined symbol comes from."""
+
+    SHIM = "torch's stable C ABI"
+    UNKNOWN_SHIM = "a name of torch's stable C ABI that no known torch has"
+    TORCH_CPP = "torch's unstable C++ ABI"
+    PYTHON = "the Python interpreter"
+    CUDA = "the CUDA driver or runtime"
+    SYSTEM = "a versioned system library"
+    NOBODY = "nobody that is known"
+
+
+def provider(symbol: Import, shims: Mapping[str, Shim]) -> Provider:
+    """Who provides a symbol, judged by its name and version."""
+    if symbol.version is not None:
+        return Provider.SYSTEM
+    if symbol.name in shims:
+        return Provider.SHIM
+    for pattern, found in (
+        (_TORCH_C, Provider.UNKNOWN_SHIM),
+        (_TORCH_CPP, Provider.TORCH_CPP),
+        (_PYTHON, Provider.PYTHON),
+        (_CUDA, Provider.CUDA),
+    ):
+        if pattern.match(symbol.name):
+            return found
+    return Provider.NOBODY
+
+
+def demangle(names: Sequence[str]) -> list[str]:
+    """C++ names as people write them, by `c++filt` where there is one; else as they are."""
+    if not any(name.startswith("_Z") for name in names):
+        return list(names)
+    try:
+        completed = run(["c++filt"], stdin="\n".join(names), check=False)
+    except FileNotFoundError:
+        return list(names)
+    plain = completed.stdout.splitlines()
+    return plain if len(plain) == len(names) else list(names)
+
+
+def shown(symbols: Sequence[Import | str]) -> str:
+    """Names for a message: sorted, demangled, the first few and how many more."""
+    names = sorted({symbol if isinstance(symbol, str) else symbol.name for symbol in symbols})
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(demangle(names[:_SHOWN])) + more

@@ -1,0 +1,1 @@
+"""Binary formats, a bounded reader for each: ELF, fatbins, cubins, mangled names; and a writer of stub libraries."""

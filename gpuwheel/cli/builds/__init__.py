@@ -1,0 +1,1 @@
+"""Commands around a build: what it will make, what it takes, and builds in place."""

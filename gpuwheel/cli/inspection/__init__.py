@@ -1,0 +1,1 @@
+"""Commands that look: at wheels, at the machine, at the cache."""

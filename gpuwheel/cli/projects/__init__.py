@@ -1,0 +1,1 @@
+"""Commands that make a project or change its files."""

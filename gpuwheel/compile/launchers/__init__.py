@@ -1,0 +1,1 @@
+"""Mode `kernels`: Python modules that launch the images of a wheel."""

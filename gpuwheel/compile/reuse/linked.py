@@ -1,0 +1,234 @@
+"""What was compiled and linked, in the cache: what did not change is not configured, compiled or linked again.
+
+Two things are kept: linked libraries, and objects of their sources, which serve where others changed. A key holds all
+that gpuwheel gives the compilers, by content (`recipes`). What they read by themselves, wherever it lies, is noted with
+its digest, and what they looked for and did not find with its name: both have to be as they were (`reuse`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gpuwheel.compile.reuse.epoch import EPOCH
+from gpuwheel.compile.reuse.evidence import Evidence, NotKeptError, Setting
+from gpuwheel.compile.reuse.facts import Facts
+from gpuwheel.compile.reuse.index import YOUNG, state_of
+from gpuwheel.compile.reuse.made import Made, Output
+from gpuwheel.compile.reuse.store import ContentStore, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from gpuwheel._cache import Cache
+    from gpuwheel.compile.reuse.facts import Places
+    from gpuwheel.compile.reuse.index import FileIndex, State
+
+__all__ = ["LibraryStore", "LinkedFile", "Output", "Recipe", "Unit"]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Objects that are kept together."""
+
+    key: str
+    outputs: tuple[Output, ...]
+    linkable: bool = True
+    """Whether they can be linked by themselves, with their sources unknown to CMake."""
+
+    @property
+    def targets(self) -> set[str]:
+        """The CMake targets that make them."""
+        return {target for target, _ in self.outputs}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a project is made from."""
+
+    units: tuple[Unit, ...]
+    linked: str
+    """The key of its libraries."""
+    root: Path
+    """The project."""
+    places: Places
+    host: tuple[str, ...]
+    """The command that starts the C++ compiler."""
+    toolkit: Path | None
+    """Of nvcc."""
+    library_dirs: tuple[str, ...]
+    """Where the compiler has the linker look by itself."""
+    environ: Mapping[str, str]
+    before: Mapping[str, State | None]
+    """Files whose content went into the keys, before they were read."""
+    start: int
+    """When that was, in ns since 1970."""
+    index: FileIndex
+    compilers: Mapping[str, str]
+    """Variable of CMake -> the program it has to name: those that the keys hold."""
+    names_link_inputs: bool
+    """Whether the linker can write down what it reads."""
+    refusal: str | None = None
+    """Why nothing is found or kept, if so: something has a say that no key covers."""
+
+
+@dataclass(frozen=True)
+class LinkedFile:
+    """A library as it goes into the wheel."""
+
+    name: str
+    """Member of the wheel, for example "fused_ops/_C.so"."""
+    data: bytes
+    executable: bool
+
+
+class LibraryStore:
+    """What one project became before, and becomes now."""
+
+    def __init__(self, cache: Cache, recipe: Recipe) -> None:
+        self._cache = cache
+        self._store = ContentStore(cache, "libraries")
+        self._recipe = recipe
+        self._found: dict[str, Stored] = {}
+        self._before = dict(recipe.before)
+        self._clock = _clock()
+
+    def linked(self) -> list[LinkedFile] | None:
+        """The libraries, if the same ones were linked before."""
+        stored = self._load(self._recipe.linked)
+        self._recipe.index.save()
+        if stored is None:
+            return None
+        pieces = _pieces(stored.content, [size for _, size, _ in stored.facts["files"]])
+        files = zip(stored.facts["files"], pieces, strict=True)
+        return [LinkedFile(name, data, executable) for (name, _, executable), data in files]
+
+    def objects(self, folder: Path) -> dict[Output, Path]:
+        """The objects that were compiled before, written into `folder`."""
+        found: dict[Output, Path] = {}
+        for unit in self._recipe.units:
+            stored = self._load(unit.key) if unit.linkable else None
+            if stored is None:
+                continue
+            self._found[unit.key] = stored
+            folder.mkdir(parents=True, exist_ok=True)
+            for output, data in zip(unit.outputs, _pieces(stored.content, stored.facts["sizes"]), strict=True):
+                found[output] = folder / f"{len(found)}.o"
+                found[output].write_bytes(data)
+        return found
+
+    def save(self, files: Sequence[LinkedFile], build: Path) -> list[str]:
+        """Keep what was linked in the CMake folder `build`, and the objects that were compiled there.
+
+        Returns:
+            Why something is not kept, if so.
+
+        Raises:
+            CacheError: the cache cannot be written.
+        """
+        if self._recipe.refusal is not None:
+            return []
+        if _clock() < self._clock - YOUNG // 2:
+            return ["the clock was set back while the build ran, so times of change say nothing"]
+        made = Made.of(build)
+        if made is None:
+            return ["it was not made by Ninja, which notes what compilers read"]
+        self._recipe.index.forget()
+        evidence = Evidence(made, self._setting(build), self._recipe.index)
+        try:
+            self._check_compilers(made)
+            reasons = list(self._save(files, made, evidence))
+        except NotKeptError as error:
+            reasons = [str(error)]
+        self._store.flush()
+        self._recipe.index.save()
+        return reasons
+
+    def _save(self, files: Sequence[LinkedFile], made: Made, evidence: Evidence) -> Iterator[str]:
+        facts: list[Facts] = []
+        new = [unit for unit in self._recipe.units if unit.key not in self._found]
+        evidence.look({target for unit in new for target in unit.targets})
+        for unit in self._recipe.units:
+            stored = self._found.get(unit.key)
+            if stored is None:
+                try:
+                    stored = _compiled(unit, made, evidence)
+                except NotKeptError as error:
+                    yield str(error)
+                    continue
+                self._store.save_soon(unit.key, stored)
+            facts.append(Facts.of(stored.facts))
+        if len(facts) == len(self._recipe.units):
+            linked = Facts.all_of([*facts, evidence.linked()])
+            listed = [[file.name, len(file.data), file.executable] for file in files]
+            content = b"".join(file.data for file in files)
+            self._store.save_soon(self._recipe.linked, Stored({**linked.stored(), "files": listed}, content))
+
+    def _load(self, key: str) -> Stored | None:
+        """An entry whose facts hold. What an old one was made from is looked at now, before it may change."""
+        stored = self._store.load(key) if self._recipe.refusal is None else None
+        if stored is None:
+            return None
+        facts, places = Facts.of(stored.facts), self._recipe.places
+        if facts.holds(places, str(self._recipe.root), self._recipe.index, self._recipe.environ.get(EPOCH)):
+            return stored
+        for path in (*map(places.real, facts.read), *filter(os.path.lexists, map(places.real, facts.absent))):
+            self._before.setdefault(path, state_of(path))
+        return None
+
+    def _setting(self, build: Path) -> Setting:
+        recipe = self._recipe
+        return Setting(
+            root=recipe.root,
+            work=build.parent,
+            places=recipe.places,
+            host=recipe.host,
+            toolkit=recipe.toolkit,
+            library_dirs=recipe.library_dirs,
+            environ=recipe.environ,
+            before=self._before,
+            start=recipe.start,
+            sealed=f"{self._cache.root}{os.sep}",
+        )
+
+    def _check_compilers(self, made: Made) -> None:
+        """See that CMake took the compilers that the keys hold."""
+        for variable, program in self._recipe.compilers.items():
+            found = made.variables.get(variable, program)
+            if found != program:
+                msg = f"CMake took {found} for {variable} (expected {program})"
+                raise NotKeptError(msg)
+
+
+def _clock() -> int:
+    """How far the clock by which files are dated is ahead of one that nobody sets, in ns."""
+    return time.time_ns() - time.monotonic_ns()
+
+
+def _compiled(unit: Unit, made: Made, evidence: Evidence) -> Stored:
+    """The objects of a unit.
+
+    Raises:
+        NotKeptError: it cannot be told what they were made from, or that changed.
+    """
+    contents = []
+    for output in unit.outputs:
+        target, source = output
+        if output not in made.objects or target not in made.read:
+            msg = f"the compiler does not say what it read for {source}"
+            raise NotKeptError(msg)
+        contents.append(made.objects[output].read_bytes())
+    facts = evidence.compiled(unit.targets).stored()
+    return Stored({**facts, "sizes": [len(content) for content in contents]}, b"".join(contents))
+
+
+def _pieces(content: bytes, sizes: Iterable[int]) -> list[bytes]:
+    """`content` cut into parts of these sizes."""
+    pieces, offset = [], 0
+    for size in sizes:
+        pieces.append(content[offset : offset + size])
+        offset += size
+    return pieces

@@ -1,0 +1,174 @@
+"""What mode `nvcc` adds to the configuration: laws between its keys, and its extensions with real files."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from gpuwheel.config.files.globs import resolve_folders, resolve_sources
+from gpuwheel.config.model import Extension, Mode, PythonAbi, TorchAbi
+from gpuwheel.config.reading.defaults import oldest_python
+from gpuwheel.config.reading.mistakes import dotted
+from gpuwheel.errors import ConfigError
+from gpuwheel.model.libraries import NvccLibrary, NvccSource
+from gpuwheel.model.versions import MinorVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from gpuwheel.config.model import LoadedConfig, Settings
+    from gpuwheel.model.cells import Cell
+
+__all__ = ["check_nvcc", "nvcc_libraries", "python_tag", "uses_torch"]
+
+_CUDA_SUFFIX = ".cu"
+_CMAKE_FILE = "CMakeLists.txt"
+_OWN_KEYS = ("abi", "python", "nvcc_flags", "rdc", "libraries", "include_packages", "exports")
+_OTHER_KEYS = ("kernels",)
+
+
+def uses_torch(settings: Settings) -> bool:
+    """Whether any extension does; a project without extensions is one of operators in Python, which do."""
+    extensions = settings.extensions.values()
+    return not extensions or any(extension.abi is not TorchAbi.NONE for extension in extensions)
+
+
+def check_nvcc(settings: Settings, root: Path, origins: Mapping[str, str]) -> None:
+    """Laws of the keys that are for this mode alone, or not for it.
+
+    Raises:
+        ConfigError: a key of another mode; a torch range that does not fit `abi`; a table of `sources` for no source.
+    """
+    nothing = Extension(sources=())
+    for name, extension in settings.extensions.items():
+        keys = _OTHER_KEYS if extension.mode is Mode.NVCC else _OWN_KEYS
+        for key in keys:
+            if getattr(extension, key) != getattr(nothing, key):
+                shown = dotted(("extensions", name, key.replace("_", "-")))
+                where = origins.get(shown, "pyproject.toml")
+                msg = f"{shown} in {where} is not for mode {extension.mode.value!r}"
+                mode = Mode.EMBED if extension.mode is Mode.NVCC else Mode.NVCC
+                raise ConfigError(msg, hint=f'remove it, or set mode = "{mode.value}" for this extension')
+    _check_own_cmake(settings, root, origins)
+    _check_torch(settings, origins)
+    _check_source_tables(settings, root, origins)
+
+
+def _check_own_cmake(settings: Settings, root: Path, origins: Mapping[str, str]) -> None:
+    if settings.cmake is None:
+        return
+    where = f"cmake in {origins.get('cmake', 'pyproject.toml')}"
+    if not settings.cmake.endswith(_CMAKE_FILE) or not (root / settings.cmake).is_file():
+        msg = f"{where} does not name a file that is there (found {settings.cmake!r}, expected a {_CMAKE_FILE})"
+        raise ConfigError(msg, hint=f'cmake = "{_CMAKE_FILE}"')
+    for name, extension in settings.extensions.items():
+        key = dotted(("extensions", name))
+        if extension.mode is Mode.KERNELS:
+            msg = f"{where} compiles host code, of which {key} has none (found mode {extension.mode.value!r})"
+            raise ConfigError(msg, hint="remove cmake")
+        if extension.sources:
+            msg = f"{key}.sources stands beside {where}, which compiles the extensions (expected one of them)"
+            raise ConfigError(
+                msg, hint=f"name them in {settings.cmake}: gpuwheel_add_extension(target {name} SOURCES ...)"
+            )
+
+
+def _check_torch(settings: Settings, origins: Mapping[str, str]) -> None:
+    where = f"torch in {origins.get('torch', 'defaults')}"
+    exact = [name for name, extension in settings.extensions.items() if extension.abi is TorchAbi.EXACT]
+    (specifier,) = settings.torch
+    if exact and specifier.operator != "==":
+        msg = f"{where} is a floor and {exact[0]!r} is built for one torch (found {settings.torch}, expected ==X.Y.*)"
+        raise ConfigError(msg, hint=f'torch = "=={specifier.version}.*", or abi = "stable"')
+    if not exact and specifier.operator == "==":
+        msg = f"{where} is one minor and no extension needs that (found {settings.torch}, expected a floor)"
+        floor = specifier.version.removesuffix(".*")
+        raise ConfigError(msg, hint=f'torch = ">={floor}": one wheel serves every torch from the floor on')
+
+
+def _check_source_tables(settings: Settings, root: Path, origins: Mapping[str, str]) -> None:
+    if not settings.sources:
+        return
+    known = {
+        path.relative_to(root).as_posix()
+        for name, extension in settings.extensions.items()
+        if extension.mode is Mode.NVCC
+        for path in resolve_sources(root, extension.sources, dotted(("extensions", name, "sources")))
+    }
+    for pattern in settings.sources:
+        if not any(_covers(pattern, path) for path in known):
+            shown = dotted(("sources", pattern))
+            msg = f"{shown} in {origins.get(shown, 'pyproject.toml')} matches no source of an extension in mode 'nvcc'"
+            hint = f"sources are {', '.join(sorted(known)[:8])}" if known else "remove it: no extension has that mode"
+            raise ConfigError(msg, hint=hint)
+
+
+def _covers(pattern: str, path: str) -> bool:
+    """Whether a table of `sources` is about a file: "a [1].cu" is that file, too."""
+    return pattern == path or fnmatchcase(path, pattern)
+
+
+def nvcc_libraries(config: LoadedConfig, cell: Cell) -> tuple[NvccLibrary, ...]:
+    """The extensions of the project in mode `nvcc`, in the order of the configuration.
+
+    Raises:
+        ConfigError: a glob matches nothing, or a folder does not exist.
+    """
+    return tuple(
+        _library(name, extension, config, cell)
+        for name, extension in config.settings.extensions.items()
+        if extension.mode is Mode.NVCC
+    )
+
+
+def _library(name: str, extension: Extension, config: LoadedConfig, cell: Cell) -> NvccLibrary:
+    root = config.project.root
+    key = dotted(("extensions", name))
+    paths = resolve_sources(root, extension.sources, f"{key}.sources")
+    given = {
+        field.name: getattr(extension, field.name) for field in dataclasses.fields(NvccLibrary) if field.name in _PLAIN
+    }
+    return NvccLibrary(
+        import_path=name,
+        sources=tuple(_source(path, config, cell) for path in paths),
+        include_dirs=resolve_folders(root, extension.include_dirs, f"{key}.include-dirs"),
+        torch=extension.abi.value,
+        python=extension.python.value,
+        declared=frozenset(cell.archs if config.settings.cmake is not None else ()),
+        **given,
+    )
+
+
+_PLAIN = (*("defines", "flags", "nvcc_flags", "link_flags", "std", "rdc", "libraries", "include_packages", "exports"),)
+
+
+def _source(path: Path, config: LoadedConfig, cell: Cell) -> NvccSource:
+    relative = path.relative_to(config.project.root).as_posix()
+    targets = cell.archs
+    flags: tuple[str, ...] = ()
+    for pattern, own in config.settings.sources.items():
+        if _covers(pattern, relative):
+            targets = targets if own.archs is None else tuple(sorted(own.archs))
+            flags = (*flags, *own.flags)
+    return NvccSource(path, cuda=path.suffix == _CUDA_SUFFIX, targets=targets, flags=flags)
+
+
+def python_tag(settings: Settings, requires_python: str | None) -> str:
+    """The widest tag that holds for every extension: "py3-none", "cp310-abi3" or "cp311-cp311".
+
+    A module in the limited API is compiled for the oldest Python that the project admits, one in the full API for the
+    Python that runs the build.
+    """
+    asked = {extension.python for extension in settings.extensions.values()}
+    if PythonAbi.VERSION in asked:
+        number = f"cp{sys.version_info.major}{sys.version_info.minor}"
+        return f"{number}-{number}"
+    if PythonAbi.ABI3 in asked:
+        floors = re.findall(r"(?:>=|~=|==)\s*(\d+\.\d+)", requires_python or "")
+        oldest = max(MinorVersion.parse(text) for text in (oldest_python(), *floors))
+        return f"cp{oldest.major}{oldest.minor}-abi3"
+    return "py3-none"

@@ -1,0 +1,1 @@
+"""What pyproject.toml says outside of `[tool.gpuwheel]`."""

@@ -1,0 +1,150 @@
+"""Find a pinned file, by its exact name and digest, on package indexes and in folders of wheels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpuwheel._endings import because
+from gpuwheel._limits import INDEX_PAGE
+from gpuwheel.errors import NetworkError
+from gpuwheel.index.pages import Link, html_links, json_links, without_credentials
+from gpuwheel.index.transport import NotOnServerError, local_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gpuwheel.index.settings import IndexSettings
+    from gpuwheel.index.transport import Transport
+    from gpuwheel.model.pins import PinnedFile
+
+__all__ = ["Answer", "FoundFile", "PackageIndex"]
+
+_JSON = "application/vnd.pypi.simple.v1+json"
+_ACCEPT = f"{_JSON}, application/vnd.pypi.simple.v1+html; q=0.2, text/html; q=0.1"
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A pinned file and where it can be had."""
+
+    file: PinnedFile
+    url: str
+    index: str
+    """The index or folder that lists it, without credentials."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of asking one index or folder."""
+
+    place: str
+    """Without credentials."""
+    problem: NetworkError | None
+    """`None`: it answered, if only that it has nothing."""
+
+
+class PackageIndex:
+    """The user's indexes as one."""
+
+    def __init__(self, settings: IndexSettings, transport: Transport) -> None:
+        self._settings = settings
+        self._transport = transport
+
+    def find(self, project: str, files: Sequence[PinnedFile]) -> FoundFile:
+        """The first of `files` that any index has with the pinned digest; folders and earlier indexes go first.
+
+        Raises:
+            NetworkError: none has, or an index that might have cannot be asked.
+        """
+        wanted = {file.filename: file for file in files}
+        failure: NetworkError | None = None
+        asked: list[str] = []
+        for shown, url, is_index in self._places(project):
+            asked.append(shown)
+            try:
+                links = self._links(url, is_index=is_index)
+            except NotOnServerError:
+                continue
+            except NetworkError as error:
+                failure = failure or error
+                continue
+            for link in links:
+                file = wanted.get(link.filename)
+                if file is None:
+                    continue
+                if link.sha256 not in {None, file.sha256}:
+                    failure = failure or _wrong_digest(file.filename, shown, str(link.sha256), file.sha256)
+                    continue
+                return FoundFile(file, link.url, shown)
+        others = f" (or one of {len(files) - 1} with the same content)" if len(files) > 1 else ""
+        subject = f"{files[0].filename}{others}"
+        if failure is not None:
+            msg = f"{subject} cannot be had: {failure.message}"
+            raise NetworkError(msg, hint=failure.hint) from failure
+        if not asked:
+            msg = f"{subject} is not in the cache, and there is no index to ask (no-index is set)"
+            hint = "run gpuwheel fetch where there is a network, or unset PIP_NO_INDEX and UV_NO_INDEX"
+            raise NetworkError(msg, hint=hint)
+        msg = f"{subject} is not on the index (asked {', '.join(asked)})"
+        raise NetworkError(
+            msg, hint="set GPUWHEEL_INDEX_URL to an index that carries it, such as a full mirror of PyPI"
+        )
+
+    def answers(self, project: str) -> Iterator[Answer]:
+        """Ask each index and folder for a project, and say which of them answered."""
+        for shown, url, is_index in self._places(project):
+            problem = None
+            try:
+                self._links(url, is_index=is_index)
+            except NotOnServerError:
+                pass
+            except NetworkError as error:
+                problem = error
+            yield Answer(shown, problem)
+
+    def _places(self, project: str) -> Iterator[tuple[str, str, bool]]:
+        """How to name a place, its URL, and whether it is an index page (or else a place for all projects)."""
+        for link in self._settings.find_links:
+            url = link if "://" in link or link.startswith("file:") else Path(link).expanduser().absolute().as_uri()
+            url = without_credentials(url)
+            yield url, url, False
+        for index in self._settings.indexes:
+            bare = without_credentials(index).rstrip("/")
+            yield bare, f"{bare}/{project}/", True
+
+    def _links(self, url: str, *, is_index: bool) -> list[Link]:
+        path = local_path(url)
+        if path is None:
+            page = self._transport.page(url, _ACCEPT)
+            is_json = page.content_type.split(";")[0].strip().lower() == _JSON
+            return (json_links if is_json else html_links)(page.content, page.url)
+        try:
+            return _local_links(path, url, is_index=is_index)
+        except (OSError, ValueError) as error:
+            msg = f"{url} cannot be read ({because(error)})"
+            raise NetworkError(msg, hint="correct find-links or the index's URL") from error
+
+
+def _local_links(path: Path, url: str, *, is_index: bool) -> list[Link]:
+    if path.is_dir() and (path / "index.html").is_file():
+        return html_links(_page_of(path / "index.html"), url.rstrip("/") + "/")
+    if path.is_dir() and not is_index:
+        return [Link(entry.name, entry.as_uri(), None) for entry in path.iterdir()]
+    return html_links(_page_of(path), url) if path.is_file() else []
+
+
+def _page_of(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > INDEX_PAGE.value:
+        msg = INDEX_PAGE.passed(f"{size:,}")
+        raise ValueError(msg)
+    return path.read_bytes()
+
+
+def _wrong_digest(filename: str, place: str, found: str, expected: str) -> NetworkError:
+    return NetworkError(
+        f"{place} lists another {filename} than the pinned one (sha256 {found}, expected {expected})",
+        hint="set GPUWHEEL_INDEX_URL to an index with the original files, such as https://pypi.org/simple",
+    )

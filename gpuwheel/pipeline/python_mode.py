@@ -1,0 +1,54 @@
+"""A project without extensions: nothing is compiled, and its wheel holds Python files alone."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from gpuwheel.audit.built import Expected
+from gpuwheel.compile.cmake import inner
+from gpuwheel.lock.check import BuildInputs
+from gpuwheel.model.toolchain import KernelsToolchain
+from gpuwheel.pipeline.session import Compiled
+from gpuwheel.wheel import toolchain_sbom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gpuwheel.model.pins import Pin
+    from gpuwheel.pipeline.session import Session
+
+__all__ = ["PythonBuild"]
+
+
+class PythonBuild:
+    """Builds one cell."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def requires(self) -> tuple[Pin, ...]:
+        """Nothing."""
+        return ()
+
+    def inputs(self) -> BuildInputs:
+        """Nothing."""
+        return BuildInputs((), (), None)
+
+    def fetch(self) -> None:
+        """There is nothing to fetch."""
+
+    @contextmanager
+    def compiled(self, *, editable: bool, keep: bool = False) -> Iterator[Compiled]:
+        """The inner backend's wheel, which is gone afterwards."""
+        del keep  # nothing is compiled
+        session = self._session
+        with session.cache.scratch() as out:
+            settings = inner.pure_settings(session.config.inner)
+            wheel = inner.build_wheel(session.inside, out, settings, editable=editable)
+            expected = Expected(torch_floor=session.cell.torch_floor, with_kernels=(), build_folders=())
+            yield Compiled(wheel, expected, self._sbom())
+
+    def _sbom(self) -> bytes:
+        """No compiler took part."""
+        return toolchain_sbom(KernelsToolchain(()), self._session.config.project.name, self._session.epoch)

@@ -1,0 +1,1 @@
+"""Stand-ins for libraries of other systems, for the linker alone."""

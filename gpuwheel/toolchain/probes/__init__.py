@@ -1,0 +1,1 @@
+"""What a machine has: platform, driver, GPUs, toolkits, programs, an index that answers."""
