@@ -212,6 +212,6 @@ def release_templates(session: nox.Session) -> None:
 def update(session: nox.Session) -> None:
     """Refresh the tables in gpuwheel/data from the package index, print the difference, regenerate the reference."""
     _install(session, "test")
-    for script in sorted(ROOT.glob("ci/update_*.py")):
+    for script in sorted(ROOT.glob("ci/tables/update_*.py")):
         session.run("python", str(script.relative_to(ROOT)), *session.posargs)
     session.run("python", "ci/generate_reference.py")

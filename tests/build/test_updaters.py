@@ -24,7 +24,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def _update(checkout: Path, name: str, *options: str) -> Completed:
-    return run([sys.executable, checkout / "ci" / f"update_{name}.py", *options], cwd=checkout, check=False)
+    return run([sys.executable, checkout / "ci" / "tables" / f"update_{name}.py", *options], cwd=checkout, check=False)
 
 
 @pytest.mark.heavy

@@ -1,8 +1,9 @@
 """A CUDA toolkit that compiles for another CPU architecture than that of the machine that builds.
 
 nvcc takes its target from the host compiler that it is given, and tells cudafe++, cicc and nvlink what follows from it.
-Headers are the same for every machine (`ci/update_pins.py` compares them). What is left are the libraries that become a
-part of an extension. So the toolkit is shown once more, as a folder of links, with those of the other machine in it.
+Headers are the same for every machine (`ci/tables/update_pins.py` compares them). What is left are the libraries that
+become a part of an extension. So the toolkit is shown once more, as a folder of links, with those of the other machine
+in it.
 """
 
 from __future__ import annotations

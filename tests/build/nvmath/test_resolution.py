@@ -58,7 +58,7 @@ def test_extras_are_the_same_in_every_metadata(project: Path, tmp_path: Path) ->
 @pytest.mark.heavy
 def test_the_table_is_what_the_index_has() -> None:
     root = Path(__file__).resolve().parents[3]
-    assert "nvmath.toml: up to date" in run(sys.executable, "ci/update_nvmath.py", "--check", cwd=root)
+    assert "nvmath.toml: up to date" in run(sys.executable, "ci/tables/update_nvmath.py", "--check", cwd=root)
 
 
 @pytest.mark.network

@@ -184,4 +184,4 @@ def test_each_file_says_who_reads_it_and_how_to_refresh_it(name: str) -> None:
     comment = " ".join(line for line in lines if line.startswith("#"))
     assert "Read by:" in comment
     assert "Refresh:" in comment
-    assert "ci/update_" in comment
+    assert "ci/tables/update_" in comment

@@ -17,7 +17,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-SCRIPT = Path(__file__).resolve().parents[3] / "ci" / "update_table.py"
+SCRIPT = Path(__file__).resolve().parents[3] / "ci" / "tables" / "update_table.py"
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ else:
 
 __all__ = ["DATA", "Table", "as_table", "as_text", "as_texts", "command_line", "dump", "finish", "read"]
 
-DATA = Path(__file__).resolve().parent.parent / "gpuwheel" / "data"
+DATA = Path(__file__).resolve().parents[2] / "gpuwheel" / "data"
 _WIDTH = 120
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
