@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gpuwheel.adopt.compiler_options import Compiler, SortedOptions, same_libraries, sort_options
 from gpuwheel.adopt.included import interface_of
 from gpuwheel.adopt.paths import ExtensionPaths
-from gpuwheel.config.model import Mode, PythonAbi, TorchAbi
+from gpuwheel.model.choices import Mode, PythonAbi, TorchAbi
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel.compile.includes import IncludeScanner
-from gpuwheel.config.model import PythonAbi, TorchAbi
+from gpuwheel.model.choices import PythonAbi, TorchAbi
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

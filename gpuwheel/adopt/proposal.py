@@ -17,13 +17,13 @@ from gpuwheel.adopt.declared.failures import switches
 from gpuwheel.adopt.extensions import AdoptedExtension, adopt_extension, cmake_extension
 from gpuwheel.adopt.leftover import Leftover
 from gpuwheel.adopt.project_table import ProjectTable, project_table
-from gpuwheel.config.model import Mode, TorchAbi
 from gpuwheel.config.project.build_system import build_requirements
 from gpuwheel.config.project.project_table import check_inner_settings
 from gpuwheel.config.reading.defaults import defaults_for
 from gpuwheel.config.reading.variables import parse_arch_list
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.archs import ArchTarget
+from gpuwheel.model.choices import Mode, TorchAbi
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from gpuwheel.audit.providers import Provider, provider, shown
 from gpuwheel.binary.elf import ElfFile, read_elf
 from gpuwheel.binary.fatbin import CODE_SECTIONS
+from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.findings import Finding, Severity
 
 if TYPE_CHECKING:
@@ -86,8 +87,7 @@ _NEEDED_ELSE = (
 class Claims:
     """What the wheel says of its libraries: they must not ask for more."""
 
-    torch: str = "stable"
-    """"stable" (its C ABI, from the floor on), "exact" (its C++ ABI, of one minor) or "none"."""
+    torch: TorchAbi = TorchAbi.STABLE
     python: bool = False
     """Whether the tag names Pythons, so that their symbols may be used."""
     provided: frozenset[str] = frozenset()
@@ -172,7 +172,7 @@ def _check_symbols(elf: ElfFile, name: str, floor: MinorVersion, tables: Tables,
     groups: dict[Provider, list[Import]] = defaultdict(list)
     for symbol in elf.imports:
         groups[provider(symbol, tables.shims)].append(symbol)
-    if claims.torch != "exact":
+    if claims.torch is not TorchAbi.EXACT:
         yield from _check_stable(groups, name, floor, tables)
     if not claims.python and (python := groups[Provider.PYTHON]):
         yield _error(
@@ -251,7 +251,7 @@ def _check_shims(
 
 
 def _check_needed(elf: ElfFile, name: str, tables: Tables, claims: Claims) -> Iterator[Finding]:
-    torch = {"stable": {_TORCH}, "exact": {_TORCH, *_TORCH_CPP_LIBRARIES}}.get(claims.torch, set())
+    torch = {TorchAbi.STABLE: {_TORCH}, TorchAbi.EXACT: {_TORCH, *_TORCH_CPP_LIBRARIES}}.get(claims.torch, set())
     allowed = system_libraries(tables, elf.machine) | torch | claims.provided
     for needed in elf.needed:
         if needed in allowed:
@@ -295,7 +295,7 @@ def _check_layout(elf: ElfFile, name: str, claims: Claims) -> Iterator[Finding]:
             fix="drop -Wl,-rpath from `link-flags`",
         )
     exports = [symbol for symbol in elf.exports if not (claims.python and symbol.startswith(_ENTRY_POINT))]
-    if exports and claims.torch != "none":  # without torch, what it exports is all it is for
+    if exports and claims.torch is not TorchAbi.NONE:  # without torch, what it exports is all it is for
         yield Finding(
             *("exported-symbol", Severity.WARNING, name),
             problem=f"exports symbols ({shown(exports)}, expected none)",

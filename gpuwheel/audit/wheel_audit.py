@@ -18,6 +18,7 @@ from gpuwheel.audit.platform import check_platform
 from gpuwheel.binary.elf import MAGIC, read_elf
 from gpuwheel.binary.fatbin import library_images, read_fatbin
 from gpuwheel.model.archs import Arch
+from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.findings import Finding, Severity
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 from gpuwheel.wheel.archive import check_record, dist_info_folder, read_members
@@ -204,7 +205,7 @@ def _claims(wheel: _Wheel, tables: Tables) -> Claims:
     provided = {soname for pin in pins for _, soname in pin.sonames}
     provided |= {f"libcudart.so.{row.version.major}" for row in tables.cuda.values() if _RUNTIME in names}
     return Claims(
-        torch="exact" if exact else "stable" if stable else "none",
+        torch=TorchAbi.EXACT if exact else TorchAbi.STABLE if stable else TorchAbi.NONE,
         python=(wheel.tag.python, wheel.tag.abi) != ("py3", "none"),
         provided=frozenset(provided),
     )

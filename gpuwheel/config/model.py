@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from gpuwheel.model.archs import ArchTarget
+from gpuwheel.model.choices import Mode, PythonAbi, TorchAbi
 from gpuwheel.model.libraries import NarrowLine
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 
@@ -25,6 +25,7 @@ __all__ = [
     "ByteSize",
     "Dialect",
     "Extension",
+    "ExtensionMode",
     "Extra",
     "ExtraName",
     "Glob",
@@ -33,17 +34,14 @@ __all__ = [
     "Kernels",
     "LibraryName",
     "LoadedConfig",
-    "Mode",
     "PackageFolder",
     "PlatformTag",
     "ProjectFacts",
-    "PythonAbi",
     "ReleaseFloor",
     "Requirement",
     "Settings",
     "SourceSettings",
     "Toolkits",
-    "TorchAbi",
     "TorchFloor",
     "WheelSettings",
 ]
@@ -51,6 +49,7 @@ __all__ = [
 # The annotation tells `config.reading.convert` how such a value is written; to a type checker they are their base type.
 ByteSize = Annotated[int, "size"]
 Dialect = Literal["c++17", "c++20"]
+ExtensionMode = Literal[Mode.EMBED, Mode.KERNELS, Mode.NVCC]
 ExtraName = Annotated[str, "extra name"]
 Glob = Annotated[str, "glob"]
 GroupName = Annotated[str, "group name"]
@@ -62,41 +61,6 @@ ReleaseFloor = Annotated[SpecifierSet, "floor of a release"]
 Requirement = Annotated[str, "requirement"]
 Toolkits = Annotated[tuple[MinorVersion, ...], "one or more"]
 TorchFloor = Annotated[SpecifierSet, "floor"]
-
-
-class Mode(Enum):
-    """How an extension is compiled."""
-
-    EMBED = "embed"
-    """Device code by NVRTC into one fatbin inside the library; host code by the C++ compiler, on torch's stable ABI."""
-    KERNELS = "kernels"
-    """Device code by NVRTC or cuTile, as files of a package; no host code: launchers in Python are generated beside
-    them. One wheel for every Python, on Linux and Windows."""
-    NVCC = "nvcc"
-    """Existing CUDA sources, `.cu` with `<<<>>>` and `.cpp`, by nvcc and the C++ compiler. Needs a driver of the
-    toolkit's major."""
-
-
-class TorchAbi(Enum):
-    """What an extension asks of torch."""
-
-    STABLE = "stable"
-    """The stable C ABI (torch/csrc/stable, torch/headeronly): one file for every torch from the floor on."""
-    EXACT = "exact"
-    """The C++ ABI (`at::Tensor`, torch/extension.h): one file per torch minor, `torch = "==2.13.*"`."""
-    NONE = "none"
-    """Nothing: the extension does not use torch."""
-
-
-class PythonAbi(Enum):
-    """What an extension asks of Python."""
-
-    NONE = "none"
-    """Nothing: torch loads the library (`torch.ops.load_library`), or ctypes does. One file for every Python."""
-    ABI3 = "abi3"
-    """A module in the limited API: one file for the oldest Python of `requires-python` and every newer one."""
-    VERSION = "version"
-    """A module in the full API, as pybind11 makes it: one file per Python."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +99,7 @@ class Extension:
     sources: tuple[Glob, ...] = ()
     """Globs of C++ and C files, and in mode `nvcc` of `.cu` files, relative to the project; the name of a file that is
     there means that file. Mode `kernels` has none; the others need some."""
-    mode: Mode = Mode.EMBED
+    mode: ExtensionMode = Mode.EMBED
     """How it is compiled."""
     kernels: tuple[GroupName, ...] = ()
     """Kernel groups whose image goes into the library."""

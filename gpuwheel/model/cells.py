@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gpuwheel.model.choices import TorchAbi
+
 if TYPE_CHECKING:
     from gpuwheel.model.archs import Arch, ArchTarget
+    from gpuwheel.model.choices import Mode
     from gpuwheel.model.versions import DriverVersion, MinorVersion
 
-__all__ = ["PYTHON", "Cell", "Coverage", "Decision"]
-
-PYTHON = "python"
-"""`Cell.mode` of a project without extensions: nothing is compiled, and no toolkit, architecture or driver matters."""
+__all__ = ["Cell", "Coverage", "Decision"]
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Cell:
 
     identifier: str
     """For example "embed-cu12.9-torch2.10-linux_x86_64": what `plan` lists and CI selects."""
-    mode: str
-    """That of its extensions ("embed", "kernels", "nvcc"), or `PYTHON`."""
+    mode: Mode
+    """That of its extensions, or `Mode.PYTHON` where it has none."""
     cuda: MinorVersion
     archs: tuple[ArchTarget, ...]
     torch_floor: MinorVersion
@@ -33,8 +33,8 @@ class Cell:
     """"linux_x86_64"."""
     python_tag: str = "py3-none"
     """The first two parts of the wheel's tag: "py3-none", "cp310-abi3", "cp311-cp311"."""
-    torch: str = "stable"
-    """What the wheel asks of torch: "stable" (any from the floor on), "exact" (that minor alone), "none"."""
+    torch: TorchAbi = TorchAbi.STABLE
+    """What the wheel asks of torch: any from the floor on, that minor alone, or nothing."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gpuwheel.model.archs import ArchTarget
+    from gpuwheel.model.choices import PythonAbi, TorchAbi
 
 __all__ = ["HostLibrary", "NarrowLine", "NvccLibrary", "NvccSource"]
 
@@ -74,10 +75,8 @@ class NvccLibrary:
     """"c++17" or "c++20"."""
     rdc: bool
     """Whether device code of one source calls that of another."""
-    torch: str
-    """"stable", "exact" or "none"."""
-    python: str
-    """"none", "abi3" or "version"."""
+    torch: TorchAbi
+    python: PythonAbi
     libraries: tuple[str, ...]
     """Of the CUDA toolkit, as after `-l`."""
     include_packages: tuple[str, ...]

@@ -12,12 +12,11 @@ from gpuwheel._files import atomic_file
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile.cmake import inner
 from gpuwheel.config import load_config, requirements
-from gpuwheel.config.model import Mode
 from gpuwheel.config.reading.variables import epoch_of
 from gpuwheel.errors import ConfigError
 from gpuwheel.lock.check import check_inputs, check_installed, locked_requirements
 from gpuwheel.lock.file import LOCK_FILE, read_lock
-from gpuwheel.model.cells import PYTHON
+from gpuwheel.model.choices import Mode
 from gpuwheel.model.findings import Severity
 from gpuwheel.pipeline.installed_torch import compare_torch
 from gpuwheel.pipeline.modes import compiling_build, host_code_build, mode_build
@@ -179,7 +178,7 @@ class Build:
 
     def _runs_cmake(self, *, editable: bool) -> bool:
         """Whether the build does; where it does not, the build environment has no CMake."""
-        return self.cell.mode != PYTHON and (editable or self.cell.mode != Mode.KERNELS.value)
+        return self.cell.mode is not Mode.PYTHON and (editable or self.cell.mode is not Mode.KERNELS)
 
     def sdist(self, out: Path) -> str:
         """Collect an sdist whose PKG-INFO says what the wheel will say, and return its name."""
@@ -236,7 +235,7 @@ class Build:
         from gpuwheel.pipeline.dev import build_in_place  # noqa: PLC0415 (a wheel does without)
 
         self._check_platform()
-        if self.cell.mode == PYTHON:
+        if self.cell.mode is Mode.PYTHON:
             msg = f"{self.config.project.name} has no extensions (found none, expected something to compile)"
             raise ConfigError(msg, hint="pip install -e . is all that it needs")
         self._hold_to_lock()

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from gpuwheel._environment import reaching, uncovered
 from gpuwheel._files import write_if_changed
 from gpuwheel.compile.cmake.kept_build import KeptBuild
-from gpuwheel.config.model import Mode
 from gpuwheel.errors import ConfigError
+from gpuwheel.model.choices import Mode
 from gpuwheel.pipeline.editable import bare_editable, own_products
 from gpuwheel.pipeline.in_place import Places, search_folders, stubs_of, tell_git, write_members
 from gpuwheel.wheel import Member, read_members
@@ -86,7 +86,7 @@ def build_in_place(session: Session, mode: EmbedBuild | NvccBuild | KernelsBuild
 def _makes_files(mode: EmbedBuild | NvccBuild | KernelsBuild, session: Session) -> TypeIs[KernelsBuild]:
     """Whether CMake has no part in it; the class itself is imported for its own projects alone."""
     del mode
-    return session.cell.mode == Mode.KERNELS.value
+    return session.cell.mode is Mode.KERNELS
 
 
 def _say_waiting(session: Session) -> None:
@@ -129,7 +129,7 @@ def _folders(session: Session, work: Path, scratch: Path, made: Iterable[str]) -
 
 def _variables(session: Session) -> dict[str, str]:
     """Those that reach compilers, and those that change what CMake is told."""
-    environ, mode = session.environ, session.cell.mode
+    environ, mode = session.environ, session.cell.mode.value
     return {**reaching(environ, mode), **{name: environ[name] for name in uncovered(environ, mode)}}
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile.cmake import inner
 from gpuwheel.config import product_patterns
-from gpuwheel.config.model import Mode
 from gpuwheel.errors import GpuwheelError
-from gpuwheel.model.cells import PYTHON
+from gpuwheel.model.choices import Mode
 from gpuwheel.pipeline.in_place import EditableParts, Places, divide, search_folders, stubs_of, tell_git, write_members
 from gpuwheel.wheel import Member, WheelEdits, read_members, rewrite_wheel, write_wheel
 
@@ -61,7 +60,7 @@ def _keep_if_right(compiled: Compiled, session: Session) -> None:
 def bare_editable(session: Session, out: Path) -> Path:
     """The editable wheel of the project without anything compiled, written into `out`."""
     config, cell = session.config, session.cell
-    pure = cell.mode in {PYTHON, Mode.KERNELS.value}
+    pure = cell.mode in {Mode.PYTHON, Mode.KERNELS}
     settings = inner.pure_settings(config.inner) if pure else inner.plain_settings(config.inner, cell.python_tag)
     return inner.build_wheel(session.inside, out, settings, editable=True)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
+from gpuwheel.model.choices import TorchAbi
+
 if TYPE_CHECKING:
     from gpuwheel.model.cells import Cell
     from gpuwheel.model.reporter import Reporter
@@ -20,14 +22,14 @@ def compare_torch(cell: Cell, reporter: Reporter) -> None:
     In an isolated build there is none, and nothing to say. gpuwheel builds for the torch that the project names,
     whatever is installed: who builds without isolation mostly means to use what is there.
     """
-    if cell.torch == "none":
+    if cell.torch is TorchAbi.NONE:
         return
     try:
         found = Version(importlib.metadata.version("torch"))
     except (importlib.metadata.PackageNotFoundError, InvalidVersion, TypeError):
         return
     floor, minor = (cell.torch_floor.major, cell.torch_floor.minor), (found.major, found.minor)
-    if cell.torch == "exact" and minor != floor:
+    if cell.torch is TorchAbi.EXACT and minor != floor:
         served, instead = f"torch {cell.torch_floor} alone", f"=={found.major}.{found.minor}.*"
     elif minor < floor:
         served, instead = f"torch {cell.torch_floor} and newer", f">={found.major}.{found.minor}"

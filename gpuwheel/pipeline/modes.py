@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpuwheel.config.model import Mode
-from gpuwheel.model.cells import PYTHON
+from gpuwheel.model.choices import Mode
 
 if TYPE_CHECKING:
     from gpuwheel.pipeline.embed_mode import EmbedBuild
@@ -20,7 +19,7 @@ __all__ = ["compiling_build", "host_code_build", "mode_build"]
 
 def mode_build(session: Session) -> ModeBuild:
     """Of any cell."""
-    if session.cell.mode == PYTHON:
+    if session.cell.mode is Mode.PYTHON:
         from gpuwheel.pipeline.python_mode import PythonBuild
 
         return PythonBuild(session)
@@ -29,7 +28,7 @@ def mode_build(session: Session) -> ModeBuild:
 
 def compiling_build(session: Session) -> EmbedBuild | NvccBuild | KernelsBuild:
     """Of a cell with something to compile."""
-    if session.cell.mode == Mode.KERNELS.value:
+    if session.cell.mode is Mode.KERNELS:
         from gpuwheel.pipeline.kernels_mode import KernelsBuild
 
         return KernelsBuild(session)
@@ -38,7 +37,7 @@ def compiling_build(session: Session) -> EmbedBuild | NvccBuild | KernelsBuild:
 
 def host_code_build(session: Session) -> EmbedBuild | NvccBuild:
     """Of a cell with C++ in it."""
-    match Mode(session.cell.mode):
+    match session.cell.mode:
         case Mode.EMBED:
             from gpuwheel.pipeline.embed_mode import EmbedBuild
 
@@ -47,6 +46,6 @@ def host_code_build(session: Session) -> EmbedBuild | NvccBuild:
             from gpuwheel.pipeline.nvcc_mode import NvccBuild
 
             return NvccBuild(session)
-        case Mode.KERNELS:
-            msg = f"mode {session.cell.mode} has no host code"
+        case Mode.KERNELS | Mode.PYTHON:
+            msg = f"mode {session.cell.mode.value} has no host code"
             raise ValueError(msg)

@@ -17,6 +17,7 @@ from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.manifest import write_manifest
 from gpuwheel.config import nvcc_libraries
 from gpuwheel.lock.check import BuildInputs, pin_digests
+from gpuwheel.model.choices import PythonAbi, TorchAbi
 from gpuwheel.model.toolchain import NvccToolchain
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.pipeline.linking import Linked, link_once
@@ -204,8 +205,9 @@ class NvccBuild:
         context, toolkit = session.context, tables.cuda[session.cell.cuda]
         host = self._host()
         includes = self._includes
-        needs_python = any(library.python != "none" or library.torch == "exact" for library in self._libraries)
-        limited = not any(library.python == "version" for library in self._libraries)
+        exact = session.cell.torch is TorchAbi.EXACT
+        needs_python = exact or any(library.python is not PythonAbi.NONE for library in self._libraries)
+        limited = not any(library.python is PythonAbi.VERSION for library in self._libraries)
         python = find_python_headers(host.machine, limited=limited) if needs_python else None
         cuda = find_cuda_toolkit(
             toolkit, context=context, libraries=self._linked, includes=includes, machine=host.machine
@@ -226,7 +228,7 @@ class NvccBuild:
     @property
     def _includes(self) -> frozenset[str]:
         """Names of headers that sources take from elsewhere; those of the user's own CMake project are not known."""
-        if self._session.config.settings.cmake is not None and self._session.cell.torch == "exact":
+        if self._session.config.settings.cmake is not None and self._session.cell.torch is TorchAbi.EXACT:
             return frozenset({_WIDEST_TORCH_HEADER})
         return _foreign_includes(self._libraries)
 
@@ -237,10 +239,10 @@ class NvccBuild:
 
     def _torch_headers(self) -> HeadersPin | None:
         match self._session.cell.torch:
-            case "exact":
+            case TorchAbi.EXACT:
                 machine = self._session.cell.platform.removeprefix("linux_")
                 return self._tables.torch[self._session.cell.torch_floor].headers[machine]
-            case "stable":
+            case TorchAbi.STABLE:
                 return self._tables.torch_sdk
             case _:
                 return None
@@ -249,13 +251,13 @@ class NvccBuild:
         headers, cell = self._torch_headers(), self._session.cell
         if headers is None:
             return None
-        classic = cell.torch == "exact"
+        classic = cell.torch is TorchAbi.EXACT
         return find_torch_sdk(headers, context=self._session.context, classic=classic, machine=machine)
 
     def _project(self, toolchain: NvccToolchain, work: Path) -> NvccProject:
         session, tables = self._session, self._tables
         cell, config = session.cell, session.config
-        exact = cell.torch == "exact"
+        exact = cell.torch is TorchAbi.EXACT
         python, _, abi = cell.python_tag.partition("-")
         return NvccProject(
             root=config.project.root,

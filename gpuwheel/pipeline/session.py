@@ -87,7 +87,7 @@ class Session:
     @cached_property
     def tools(self) -> ToolEnvironment:
         """What compilers, linkers and CMake see of the environment."""
-        return tool_environment(self.environ, self.cell.mode)
+        return tool_environment(self.environ, self.cell.mode.value)
 
     @property
     def inside(self) -> inner.Inside:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel.compatibility import compression_for, coverage
-from gpuwheel.config.model import Mode, TorchAbi
-from gpuwheel.model.cells import PYTHON, Cell, Coverage, Decision
+from gpuwheel.model.cells import Cell, Coverage, Decision
+from gpuwheel.model.choices import Mode, TorchAbi
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.plan.checks import problems
 from gpuwheel.plan.kernels_cells import kernels_problems
@@ -70,8 +70,8 @@ def _without_extensions(config: LoadedConfig, tables: Tables) -> Decision:
     settings = config.settings
     floor = _floor(settings.torch)
     cell = Cell(
-        identifier=f"{PYTHON}-torch{floor}-{_NO_HOST_CODE}",
-        mode=PYTHON,
+        identifier=f"{Mode.PYTHON.value}-torch{floor}-{_NO_HOST_CODE}",
+        mode=Mode.PYTHON,
         cuda=settings.cuda[0],
         archs=(),
         torch_floor=floor,
@@ -123,6 +123,8 @@ def _own_problems(mode: Mode, cell: Cell, config: LoadedConfig, tables: Tables) 
             return kernels_problems(cell, config.settings, tables)
         case Mode.NVCC:
             return (*nvcc_problems(cell, config, tables), *library_problems(config, tables))
+        case Mode.PYTHON:
+            return ()
 
 
 def _served(cell: Cell) -> str:
@@ -130,7 +132,9 @@ def _served(cell: Cell) -> str:
     python, _, abi = cell.python_tag.partition("-")
     version = f"{python[2:3]}.{python[3:]}"
     pythons = {"none": "every Python", "abi3": f"Python {version} and newer"}.get(abi, f"Python {version}")
-    torches = {"none": "", "exact": f", torch {cell.torch_floor}"}.get(cell.torch, f", torch >={cell.torch_floor}")
+    torches = {TorchAbi.NONE: "", TorchAbi.EXACT: f", torch {cell.torch_floor}"}.get(
+        cell.torch, f", torch >={cell.torch_floor}"
+    )
     return f"{pythons}{torches}"
 
 
@@ -148,7 +152,7 @@ def _cell(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Cell:
     ]
     return Cell(
         identifier="-".join(parts),
-        mode=candidate.mode.value,
+        mode=candidate.mode,
         cuda=candidate.cuda,
         archs=tuple(sorted(settings.archs)),
         torch_floor=floor,
@@ -156,7 +160,7 @@ def _cell(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Cell:
         compression=_compression(tables, settings.driver),
         platform=platform,
         python_tag=config.python_tag,
-        torch=abi.value,
+        torch=abi,
     )
 
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 
 from gpuwheel.compatibility import toolkits_for
-from gpuwheel.config.model import Mode, TorchAbi
-from gpuwheel.model.cells import PYTHON
+from gpuwheel.model.choices import Mode, TorchAbi
 from gpuwheel.model.versions import MinorVersion
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class Problem:
 
 def problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem, ...]:
     """Everything that rejects the cell; empty where it can be built."""
-    if cell.mode == PYTHON:
+    if cell.mode is Mode.PYTHON:
         return tuple(_python(cell, config, tables))
     return (
         *_toolkit(cell, config.settings, tables),
@@ -53,8 +52,8 @@ def arch_lists(settings: Settings, *, cutile: bool = True) -> dict[str, tuple[Ar
 
 
 def _toolkit(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem]:
-    if len(settings.cuda) > 1 and cell.mode != Mode.NVCC.value:
-        reason = f"cuda names {_listed(settings.cuda)}, and mode {cell.mode!r} takes one toolkit"
+    if len(settings.cuda) > 1 and cell.mode is not Mode.NVCC:
+        reason = f"cuda names {_listed(settings.cuda)}, and mode {cell.mode.value!r} takes one toolkit"
         yield Problem(f"{reason}: its images run on newer drivers too", f'cuda = "{cell.cuda}"')
     pinned = [version for version, toolkit in tables.cuda.items() if toolkit.components]
     hint = f'cuda = "{pinned[0]}"' if pinned else None  # the one that most drivers load
@@ -65,7 +64,7 @@ def _toolkit(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem
         reason = f"cuda {cell.cuda} is not a toolkit that gpuwheel knows (known: {', '.join(known)})"
         yield Problem(reason, f"did you mean {close[0]!r}?" if close else hint)
         return
-    if not toolkit.components and cell.mode == Mode.EMBED.value:
+    if not toolkit.components and cell.mode is Mode.EMBED:
         yield Problem(
             f"cuda {cell.cuda} has no device compiler that gpuwheel pins (expected {_listed(pinned)})",
             hint,
@@ -107,7 +106,7 @@ def _too_old(arch: Arch, cell: Cell, tables: Tables) -> str | None:
     if not knowing or not toolkit.archs or arch > min(toolkit.archs):
         return None
     last = knowing[-1]
-    of_its_own = cell.mode == Mode.NVCC.value and not tables.cuda[last].nvcc
+    of_its_own = cell.mode is Mode.NVCC and not tables.cuda[last].nvcc
     where = ", and CUDA_HOME to a toolkit of it: no index has its nvcc" if of_its_own else ""
     return f'take {arch} out of the list, or set cuda = "{last}"{where}'
 
@@ -128,15 +127,13 @@ def _nearest_arch(arch: Arch, toolkit: CudaToolkit, tables: Tables) -> str | Non
 
 
 def _torch(cell: Cell, tables: Tables) -> Iterator[Problem]:
-    if cell.torch != TorchAbi.STABLE.value:
+    if cell.torch is not TorchAbi.STABLE:
         return
     floor, oldest = cell.torch_floor, tables.torch_floor
     newest = MinorVersion.parse(tables.torch_sdk.version)
     if floor < oldest:
-        yield Problem(
-            f"torch {floor} has no complete stable ABI, which mode {cell.mode!r} needs (expected {oldest} or newer)",
-            f'torch = ">={oldest}"',
-        )
+        needing = f"torch {floor} has no complete stable ABI, which mode {cell.mode.value!r} needs"
+        yield Problem(f"{needing} (expected {oldest} or newer)", f'torch = ">={oldest}"')
     elif floor > newest:
         yield Problem(
             f"torch {floor} is newer than the headers of this gpuwheel (expected {newest} or older)",
@@ -148,7 +145,7 @@ def _python(cell: Cell, config: LoadedConfig, tables: Tables) -> Iterator[Proble
     """Some Python must have both the package and a torch."""
     wanted = SpecifierSet(config.project.requires_python or "")
     floor = cell.torch_floor
-    if cell.torch == TorchAbi.NONE.value:
+    if cell.torch is TorchAbi.NONE:
         return
     offered = {python for version, row in tables.torch.items() if version >= floor for python in row.pythons}
     # "3.14t" is the free-threaded build of 3.14: to requires-python they are one version.

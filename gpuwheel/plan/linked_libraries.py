@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpuwheel.config.model import Mode
+from gpuwheel.model.choices import Mode
 from gpuwheel.plan.checks import Problem
 
 if TYPE_CHECKING:

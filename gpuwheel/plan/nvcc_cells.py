@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpuwheel.config.model import PythonAbi, TorchAbi
 from gpuwheel.model.archs import Arch, ArchTarget, machine_code
+from gpuwheel.model.choices import PythonAbi, TorchAbi
 from gpuwheel.plan.checks import Problem, arch_lists
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _broken_promise(line: NarrowLine, extension: Extension) -> Problem | None:
 
 
 def _exact_torch(cell: Cell, tables: Tables) -> Iterator[Problem]:
-    if cell.torch != TorchAbi.EXACT.value:
+    if cell.torch is not TorchAbi.EXACT:
         return
     build = tables.torch.get(cell.torch_floor)
     machine = cell.platform.removeprefix("linux_")
@@ -130,7 +130,7 @@ def _toolkit(cell: Cell, tables: Tables) -> Iterator[str]:
 
 def _narrowness(cell: Cell, config: LoadedConfig) -> Iterator[str]:
     torch = next((line for line in config.narrow if line.torch), None)
-    if torch is not None and cell.torch == TorchAbi.EXACT.value:
+    if torch is not None and cell.torch is TorchAbi.EXACT:
         yield f"{torch.place} includes {torch.header}: one wheel for each torch minor"
     python = next((line for line in config.narrow if line.python), None)
     if python is not None and cell.python_tag != "py3-none":

@@ -12,9 +12,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from gpuwheel.cli import parameters
-from gpuwheel.config.model import TorchAbi
 from gpuwheel.errors import PlanError
-from gpuwheel.model.cells import PYTHON
+from gpuwheel.model.choices import Mode, TorchAbi
 from gpuwheel.pipeline import Build
 from gpuwheel.plan import explain
 from gpuwheel.ui import Terminal, wrapped
@@ -68,13 +67,13 @@ def _plan_document(decisions: tuple[Decision, ...], config: LoadedConfig) -> dic
                 "reason": decision.reason,
                 "hint": decision.hint,
                 "notes": list(decision.notes),
-                "mode": decision.cell.mode,
-                "cuda": str(decision.cell.cuda) if decision.cell.mode != PYTHON else None,
+                "mode": decision.cell.mode.value,
+                "cuda": str(decision.cell.cuda) if decision.cell.mode is not Mode.PYTHON else None,
                 "archs": [str(target) for target in decision.cell.archs],
                 "torch": _torch(decision.cell, config),
                 "python_tag": decision.cell.python_tag,
                 "requires_python": config.project.requires_python,
-                "driver": f">={decision.cell.driver_floor}" if decision.cell.mode != PYTHON else None,
+                "driver": f">={decision.cell.driver_floor}" if decision.cell.mode is not Mode.PYTHON else None,
                 "platform": decision.cell.platform,
                 "coverage": [{"device": str(row.device), "served_by": row.served_by} for row in decision.coverage],
             }
@@ -89,4 +88,4 @@ def _torch(cell: Cell, config: LoadedConfig) -> str | None:
     found = [one for one in stated if canonicalize_name(one.name) == "torch"]
     if found:
         return str(found[0].specifier)
-    return None if cell.torch == TorchAbi.NONE.value else str(config.settings.torch)
+    return None if cell.torch is TorchAbi.NONE else str(config.settings.torch)

@@ -21,7 +21,7 @@ from gpuwheel.cli.inspection.project_checks import Machine, project_report, runs
 from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import GpuwheelError
 from gpuwheel.index.settings import read_index_settings
-from gpuwheel.model.cells import PYTHON
+from gpuwheel.model.choices import Mode
 from gpuwheel.toolchain import find_host_compiler
 from gpuwheel.toolchain.probes.driver import probe_driver
 from gpuwheel.toolchain.probes.programs import probe_tool
@@ -83,7 +83,7 @@ def _diagnose(
         tables = load_tables()
         asked = pool.submit(_ask, index) if network and index is not None else None
         project, cell = project_report(root, settings, Machine(environ, tables, cache))
-        with_host_code = cell is None or cell.mode not in {"kernels", PYTHON}
+        with_host_code = cell is None or cell.mode not in {Mode.KERNELS, Mode.PYTHON}
         return [
             *machine_checks.platform_checks(tables),
             *machine_checks.driver_checks(driver.result()),

@@ -14,7 +14,7 @@ from gpuwheel.compatibility import serves
 from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.config import host_libraries, kernel_groups, load_config, nvcc_libraries
 from gpuwheel.errors import CacheError, ConfigError, GpuwheelError, LockError
-from gpuwheel.model.cells import PYTHON
+from gpuwheel.model.choices import Mode, TorchAbi
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.plan import plan
@@ -87,7 +87,7 @@ def project_report(
         for number, note in enumerate(config.notes):
             report.add(f"environment-{number}", "environment", State.NOTE, note)
         cell = _plan(config, machine, report)
-        if cell is not None and cell.mode != PYTHON:
+        if cell is not None and cell.mode is not Mode.PYTHON:
             _toolchain(config, cell, machine, report)
         if cell is not None and config.settings.locked:
             _lock(root, settings, machine, report)
@@ -116,19 +116,19 @@ def _plan(config: LoadedConfig, machine: Machine, report: ProjectReport) -> Cell
 def _toolchain(config: LoadedConfig, cell: Cell, machine: Machine, report: ProjectReport) -> None:
     """What compiles the device code, and the headers it needs."""
     toolkit = machine.tables.cuda[cell.cuda]
-    if cell.mode == "nvcc":
+    if cell.mode is Mode.NVCC:
         nvcc_libraries(config, cell)  # their sources exist
         _nvcc(toolkit, machine, report)
         classic = machine.tables.torch[cell.torch_floor].headers.get(cell.platform.removeprefix("linux_"))
-        torch = {"exact": classic, "stable": machine.tables.torch_sdk}.get(cell.torch)
+        torch = {TorchAbi.EXACT: classic, TorchAbi.STABLE: machine.tables.torch_sdk}.get(cell.torch)
     else:
         groups = kernel_groups(config, cell)
         cuda_groups = [group for group in groups if not group.uses_cutile]
-        if cuda_groups or cell.mode == "embed":
+        if cuda_groups or cell.mode is Mode.EMBED:
             _nvrtc(toolkit, machine, report)
         if len(cuda_groups) < len(groups):
             _cutile(config, cell, machine, report)
-        torch = machine.tables.torch_sdk if cell.mode == "embed" and host_libraries(config) else None
+        torch = machine.tables.torch_sdk if cell.mode is Mode.EMBED and host_libraries(config) else None
         includes = toolkit_includes(cuda_groups)
         for pin in toolkit.headers:
             if pin.is_needed_for(includes):
@@ -224,7 +224,7 @@ def _download_size(pins: Sequence[Pin]) -> int:
 
 def runs_here(cell: Cell, driver: Driver) -> Iterator[Check]:
     """Whether the wheel would run on this machine, for those who mean to test it here."""
-    compiled = cell.mode != PYTHON
+    compiled = cell.mode is not Mode.PYTHON
     if compiled and driver.release is not None and driver.release < cell.driver_floor:
         found = f"too old for the wheel (found {driver.release}, expected {cell.driver_floor} or newer)"
         yield Check(
@@ -236,10 +236,10 @@ def runs_here(cell: Cell, driver: Driver) -> Iterator[Check]:
             fix = f"add {device.arch} to archs"
             yield Check(f"device-{index}-served", _SECTION, f"device {index}", State.WARNING, found, fix=fix)
     torch = installed_version("torch")
-    if torch is None or cell.torch == "none":
+    if torch is None or cell.torch is TorchAbi.NONE:
         return
     installed, floor = MinorVersion.parse(torch), cell.torch_floor
-    exact = cell.torch == "exact"
+    exact = cell.torch is TorchAbi.EXACT
     if installed < floor or (exact and installed != floor):
         wanted = f"=={floor}.*" if exact else f">={floor}"
         text = f"not one that the wheel runs with (found {torch}, expected {wanted})"

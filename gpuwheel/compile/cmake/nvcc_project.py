@@ -22,6 +22,7 @@ from gpuwheel.compile.cmake.user_words import (
     write_words,
 )
 from gpuwheel.model.archs import machine_code
+from gpuwheel.model.choices import PythonAbi, TorchAbi
 from gpuwheel.model.kernels import Manifest
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class NvccProject:
 
 def library_file(library: NvccLibrary, toolchain: NvccToolchain) -> str:
     """The member of the wheel: "fused_ops/_C.abi3.so"."""
-    suffix = {"abi3": ".abi3.so", "version": toolchain.python.suffix if toolchain.python else ".so"}
+    suffix = {PythonAbi.ABI3: ".abi3.so", PythonAbi.VERSION: toolchain.python.suffix if toolchain.python else ".so"}
     return "/".join(library.import_path.split(".")) + suffix.get(library.python, ".so")
 
 
@@ -253,7 +254,7 @@ def _library_words(library: NvccLibrary, project: NvccProject, folder: Path) -> 
     packages = (project.package_dirs[name] for name in library.include_packages)
     found = (found.include_dir for found in project.toolchain.cuda.libraries)
     system = tuple(dict.fromkeys((*packages, *torch.includes, *python.includes, *found)))
-    own = (*library.include_dirs, *([project.headers] if library.torch == "stable" else []))
+    own = (*library.include_dirs, *([project.headers] if library.torch is TorchAbi.STABLE else []))
     host = host_words((own, system), library.defines, library.flags, project.root, beside=torch.flags, nvcc=True)
     return host, *nvcc_words(library.nvcc_flags, project.root, beside=torch.nvcc_flags)
 
@@ -276,14 +277,14 @@ class Uses:
 
 def _torch(library: NvccLibrary, project: NvccProject, folder: Path) -> Uses:
     sdk = project.toolchain.torch
-    if sdk is None or library.torch == "none":
+    if sdk is None or library.torch is TorchAbi.NONE:
         return Uses()
-    if library.torch == "stable":
+    if library.torch is TorchAbi.STABLE:
         weak = ("-include", str(folder / _WEAK_SYMBOLS))
         name = f"TORCH_EXTENSION_NAME={library.name}"
         defines = (f"TORCH_TARGET_VERSION={target_version(project.torch_floor)}", "USE_CUDA", name)
         return Uses((sdk.include_dir,), defines, weak, weak, (sdk.library,))
-    python = () if library.python == "none" or sdk.python_library is None else (sdk.python_library,)
+    python = () if library.python is PythonAbi.NONE or sdk.python_library is None else (sdk.python_library,)
     return Uses(
         includes=(sdk.include_dir, sdk.include_dir / "torch" / "csrc" / "api" / "include"),
         defines=("TORCH_API_INCLUDE_EXTENSION_H", f"TORCH_EXTENSION_NAME={library.name}", "USE_CUDA"),
@@ -295,17 +296,17 @@ def _torch(library: NvccLibrary, project: NvccProject, folder: Path) -> Uses:
 def _python(library: NvccLibrary, project: NvccProject) -> Uses:
     found = project.toolchain.python
     # torch's classic headers include Python's wherever they define a module.
-    if found is None or (library.python == "none" and library.torch != "exact"):
+    if found is None or (library.python is PythonAbi.NONE and library.torch is not TorchAbi.EXACT):
         return Uses()
     floor = project.limited_api
-    limited = library.python == "abi3" and floor is not None
+    limited = library.python is PythonAbi.ABI3 and floor is not None
     defines = (f"Py_LIMITED_API=0x{floor.major:02x}{floor.minor:02x}0000",) if limited and floor is not None else ()
     return Uses((found.include_dir,), defines)
 
 
 def _standard(library: NvccLibrary, project: NvccProject) -> int:
     asked = int(library.std.removeprefix("c++"))
-    return max(asked, project.cxx_standard) if library.torch == "exact" else asked
+    return max(asked, project.cxx_standard) if library.torch is TorchAbi.EXACT else asked
 
 
 def generate_code(targets: Iterable[ArchTarget]) -> list[str]:
@@ -321,10 +322,12 @@ def generate_code(targets: Iterable[ArchTarget]) -> list[str]:
 
 
 def _version_script(library: NvccLibrary) -> str:
-    if library.torch == "none" and library.python == "none" and not library.exports:
+    if library.torch is TorchAbi.NONE and library.python is PythonAbi.NONE and not library.exports:
         return "{ global: *; local: _Z*; __*; hostRef*; };\n"  # not C++, and not what nvcc makes for itself
     # The entry point of a module, wherever one is defined; linkers mind a name that is not there, but not a pattern.
-    names = dict.fromkeys((*library.exports, "PyInit_*" if library.python == "none" else f"PyInit_{library.name}"))
+    names = dict.fromkeys(
+        (*library.exports, "PyInit_*" if library.python is PythonAbi.NONE else f"PyInit_{library.name}")
+    )
     return f"{{ global: {' '.join(f'{name};' for name in names)} local: *; }};\n"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel._endings import cut
-from gpuwheel.config.model import Mode
 from gpuwheel.errors import ConfigError
+from gpuwheel.model.choices import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._endings import cut
 from gpuwheel.config.files.globs import resolve_folders, resolve_sources
-from gpuwheel.config.model import Mode, TorchAbi
 from gpuwheel.config.reading.mistakes import dotted
 from gpuwheel.errors import ConfigError
+from gpuwheel.model.choices import Mode, TorchAbi
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -13,9 +13,9 @@ from gpuwheel.config.laws.characters import check_words
 from gpuwheel.config.laws.kernel_packages import check_kernels_mode
 from gpuwheel.config.laws.nvcc_extensions import check_nvcc
 from gpuwheel.config.laws.tile_groups import check_cutile
-from gpuwheel.config.model import Mode
 from gpuwheel.config.reading.mistakes import dotted, unknown
 from gpuwheel.errors import ConfigError
+from gpuwheel.model.choices import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

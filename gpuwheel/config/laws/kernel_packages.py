@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from gpuwheel.config.model import Extension, Mode
+from gpuwheel.config.model import Extension
 from gpuwheel.config.reading.defaults import launcher_requirement
 from gpuwheel.config.reading.mistakes import dotted
 from gpuwheel.errors import ConfigError
+from gpuwheel.model.choices import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

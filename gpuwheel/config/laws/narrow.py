@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from gpuwheel.config.files.globs import resolve_sources
-from gpuwheel.config.model import Mode
 from gpuwheel.config.reading.mistakes import dotted
+from gpuwheel.model.choices import Mode
 from gpuwheel.model.libraries import NarrowLine
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from gpuwheel.config.files.globs import resolve_folders, resolve_sources
-from gpuwheel.config.model import Extension, Mode, PythonAbi, TorchAbi
+from gpuwheel.config.model import Extension
 from gpuwheel.config.reading.defaults import oldest_python
 from gpuwheel.config.reading.mistakes import dotted
 from gpuwheel.errors import ConfigError
+from gpuwheel.model.choices import Mode, PythonAbi, TorchAbi
 from gpuwheel.model.libraries import NvccLibrary, NvccSource
 from gpuwheel.model.versions import MinorVersion
 
@@ -136,8 +137,8 @@ def _library(name: str, extension: Extension, config: LoadedConfig, cell: Cell) 
         import_path=name,
         sources=tuple(_source(path, config, cell) for path in paths),
         include_dirs=resolve_folders(root, extension.include_dirs, f"{key}.include-dirs"),
-        torch=extension.abi.value,
-        python=extension.python.value,
+        torch=extension.abi,
+        python=extension.python,
         declared=frozenset(cell.archs if config.settings.cmake is not None else ()),
         **given,
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpuwheel.config.model import Kernels, Mode
+from gpuwheel.config.model import Kernels
 from gpuwheel.config.reading.mistakes import dotted
 from gpuwheel.errors import ConfigError
+from gpuwheel.model.choices import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

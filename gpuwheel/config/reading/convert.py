@@ -34,7 +34,7 @@ from gpuwheel.model.versions import DriverVersion, MinorVersion
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Converter", "converter_for", "parse_size"]
+__all__ = ["Converter", "choices_of", "converter_for", "parse_size"]
 
 T = TypeVar("T")
 
@@ -312,14 +312,20 @@ _CONVERTERS: dict[object, Converter] = {
 }
 
 
+def choices_of(kind: object) -> tuple[object, ...]:
+    """The values of an enum or a Literal; of other types none."""
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return tuple(kind)
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
 def converter_for(kind: object) -> Converter:
     """The converter of one type as the model writes it: a class, an annotated alias, an enum or a Literal.
 
     Raises:
         KeyError: no such type is part of the model.
     """
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return _choice({str(member.value): member for member in kind})
-    if get_origin(kind) is Literal:
-        return _choice({str(value): value for value in get_args(kind)})
+    choices = choices_of(kind)
+    if choices:
+        return _choice({str(one.value if isinstance(one, Enum) else one): one for one in choices})
     return _CONVERTERS[kind]

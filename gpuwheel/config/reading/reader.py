@@ -11,7 +11,7 @@ from gpuwheel.config.laws.every import check_minimum_version, check_settings
 from gpuwheel.config.laws.kernel_packages import check_launcher
 from gpuwheel.config.laws.narrow import narrow_lines
 from gpuwheel.config.laws.nvcc_extensions import python_tag
-from gpuwheel.config.model import LoadedConfig, Mode, Settings
+from gpuwheel.config.model import LoadedConfig, Settings
 from gpuwheel.config.project.project_table import (
     check_dependencies,
     check_inner_settings,
@@ -30,6 +30,7 @@ from gpuwheel.config.reading.setting_keys import Array, Key, Scalar, Table, Tabl
 from gpuwheel.config.reading.sources import Given, from_config_settings, from_environ, from_toml, split_config_settings
 from gpuwheel.config.reading.variables import arch_list, epoch_of, other_variables
 from gpuwheel.errors import ConfigError
+from gpuwheel.model.choices import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

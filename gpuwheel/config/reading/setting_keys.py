@@ -1,4 +1,4 @@
-"""The shape of `[tool.gpuwheel]`, read from the dataclasses of `config.model`.
+"""The shape of `[tool.gpuwheel]`, read from the dataclasses of `config.model` and the enums of `model.choices`.
 
 The readers, the JSON schema and the reference page all walk these keys: a field is declared once.
 """
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from gpuwheel.config import model
-from gpuwheel.config.reading.convert import Converter, converter_for
+from gpuwheel.config.reading.convert import Converter, choices_of, converter_for
+from gpuwheel.model import choices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,11 +94,9 @@ def keys_of(fields: type) -> Mapping[str, Key]:
 
 
 def choice_docs(kind: object) -> Mapping[str, str]:
-    """What each value of an enum of the model means; empty for other types."""
-    if not (isinstance(kind, type) and issubclass(kind, Enum)):
-        return {}
-    docs = _docs()[kind.__name__]
-    return {str(member.value): docs[member.name] for member in kind}
+    """What each value of a choice means, where it is one of an enum's; empty for other types."""
+    members = [one for one in choices_of(kind) if isinstance(one, Enum)]
+    return {str(one.value): _docs()[type(one).__name__][one.name] for one in members}
 
 
 def _value(hint: Any) -> Scalar | Array | Table | Tables:  # noqa: ANN401 -- a type hint has no type of its own
@@ -119,8 +118,8 @@ def _value(hint: Any) -> Scalar | Array | Table | Tables:  # noqa: ANN401 -- a t
 @functools.cache
 def _docs() -> Mapping[str, Mapping[str, str]]:
     """Class name -> field name -> the text under the field, on one line."""
-    tree = ast.parse(Path(inspect.getfile(model)).read_text(encoding="utf-8"))
-    return {node.name: _field_docs(node) for node in tree.body if isinstance(node, ast.ClassDef)}
+    trees = (ast.parse(Path(inspect.getfile(module)).read_text(encoding="utf-8")) for module in (model, choices))
+    return {node.name: _field_docs(node) for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 def _field_docs(node: ast.ClassDef) -> Mapping[str, str]:

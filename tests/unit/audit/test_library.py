@@ -8,6 +8,7 @@ from gpuwheel.audit import check_build_paths, check_library, read_elf
 from gpuwheel.audit.library import Claims
 from gpuwheel.binary.elf import Import
 from gpuwheel.errors import AuditError
+from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.findings import Finding, Severity
 from gpuwheel.model.versions import MinorVersion
 
@@ -57,10 +58,15 @@ def test_each_forbidden_import_is_named(elf: Library, tables: Tables, symbol: st
 
 
 @pytest.mark.parametrize(
-    ("claim", "rules"), [("none", ["torch-unstable-abi"]), ("stable", ["torch-unstable-abi"]), ("exact", [])]
+    ("claim", "rules"),
+    [
+        (TorchAbi.NONE, ["torch-unstable-abi"]),
+        (TorchAbi.STABLE, ["torch-unstable-abi"]),
+        (TorchAbi.EXACT, []),
+    ],
 )
 def test_only_a_wheel_of_one_torch_may_import_its_cpp_symbols(
-    elf: Library, tables: Tables, claim: str, rules: list[str]
+    elf: Library, tables: Tables, claim: TorchAbi, rules: list[str]
 ) -> None:
     library = elf(Import("_ZNK2at10TensorBase8data_ptrEv", weak=False), needed=("libc.so.6",))
     found = check_library(library, "ops/_C.so", FLOOR, tables, claims=Claims(torch=claim))

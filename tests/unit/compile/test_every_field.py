@@ -21,6 +21,7 @@ from gpuwheel.compile.device.keys import plan_group
 from gpuwheel.compile.reuse.linked import LibraryStore
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.archs import Arch, ArchTarget
+from gpuwheel.model.choices import PythonAbi, TorchAbi
 from gpuwheel.model.kernels import BuiltGroup, KernelGroup
 from gpuwheel.model.libraries import HostLibrary, NvccLibrary, NvccSource
 from gpuwheel.model.toolchain import (
@@ -163,8 +164,8 @@ class World:
             link_flags=(),
             std="c++17",
             rdc=False,
-            torch="stable",
-            python="version",
+            torch=TorchAbi.STABLE,
+            python=PythonAbi.VERSION,
             libraries=("cublas",),
             include_packages=("package/include",),
             exports=(),
@@ -243,7 +244,7 @@ class World:
 
     def key_of_sdk(self, sdk: TorchSdk) -> str:
         # torch's C++ ABI takes the library of its Python module too.
-        library = replace(self.nvcc_library, torch="exact")
+        library = replace(self.nvcc_library, torch=TorchAbi.EXACT)
         toolchain = replace(self.toolchain, torch=sdk)
         return self.key_of_nvcc(replace(self.nvcc, toolchain=toolchain, libraries=(library,)))
 
@@ -269,7 +270,7 @@ class World:
         """Name -> (a value, what its key is, other values of its fields)."""
         root = self.root
         other = root / "project/other.cpp"
-        narrow = replace(self.nvcc_library, import_path="ops._E", torch="exact", python="abi3")
+        narrow = replace(self.nvcc_library, import_path="ops._E", torch=TorchAbi.EXACT, python=PythonAbi.ABI3)
         other_group = replace(self.embed.groups["k"], fatbin=self._file("out/other.fatbin", "2"))
         return {
             "HostLibrary": (
@@ -311,8 +312,8 @@ class World:
                     "link_flags": ("-Wl,-z,now",),
                     "std": "c++20",
                     "rdc": True,
-                    "torch": "none",
-                    "python": "none",
+                    "torch": TorchAbi.NONE,
+                    "python": PythonAbi.NONE,
                     "libraries": (),
                     "include_packages": ("other/include",),
                     "exports": ("one",),

@@ -9,6 +9,7 @@ import pytest
 from gpuwheel.compatibility import load_tables
 from gpuwheel.config import requirements
 from gpuwheel.errors import ConfigError
+from gpuwheel.model.choices import Mode
 from gpuwheel.plan import plan
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def test_its_cell_is_for_every_platform(project: Project) -> None:
     (decision,) = plan(project.replace(text()).load(), load_tables())
     assert decision.accepted
     assert decision.cell.identifier == "kernels-cu12.9-torch2.10-any"
-    assert (decision.cell.mode, decision.cell.platform, decision.cell.python_tag) == ("kernels", "any", "py3-none")
+    assert (decision.cell.mode, decision.cell.platform, decision.cell.python_tag) == (Mode.KERNELS, "any", "py3-none")
     assert decision.reason == "one wheel serves every Python, torch >=2.10 and drivers >=525"
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from gpuwheel.config.model import Extension, Kernels, Mode
+from gpuwheel.config.model import Extension, Kernels
 from gpuwheel.model.archs import ArchTarget
+from gpuwheel.model.choices import Mode
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 if TYPE_CHECKING:
