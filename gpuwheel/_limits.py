@@ -130,7 +130,7 @@ ELF_STRINGS = Limit(
 )
 ELF_VERSIONS = Limit(
     *("elf-versions", 32_767, "versions"),
-    bounds="symbol versions that a library asks for",
+    bounds="symbol versions that a library asks for, or defines",
     why="an entry of .gnu.version has 15 bits for them",
 )
 SYMBOL_NAME = Limit(

@@ -176,7 +176,7 @@ def cubin(kernels: Mapping[str, Sequence[tuple[int, int]]]) -> bytes:
         ]
     sections += [
         (".nv.info", 0x70000000, bytes(info), 0),
-        (".symtab", 2, bytes(symbols), 0),
+        (".symtab", 2, bytes(symbols), len(sections) + 3),
         (".strtab", 3, bytes(strings.data), 0),
     ]
     return _sections(190, sections)

@@ -8,11 +8,10 @@ The attribute numbers are those that `cuobjdump -elf` prints by name; tests comp
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel._endings import reading
-from gpuwheel._limits import ELF_STRINGS, SYMBOL_NAME
+from gpuwheel.binary.elf import NOTHING, Elf
 from gpuwheel.errors import CompileError
 from gpuwheel.model.kernels import KernelCost, KernelFacts, Parameter
 
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["read_cubin"]
 
 _EM_CUDA = 190
-_SHT_NOBITS = 8
 _INFO = ".nv.info"
-_SYMBOL_SIZE = 24
 
 # EIFMT: how the value of an attribute is stored. All but SVAL are two bytes in place of a size.
 _EIFMT_SVAL = 0x04
@@ -33,12 +30,6 @@ _FRAME_SIZE = 0x11
 _KPARAM_INFO = 0x17
 _KPARAM_INFO_V2 = 0x45  # what tileiras writes
 _REGCOUNT = 0x2F
-
-
-@dataclass(frozen=True)
-class _Section:
-    data: memoryview
-    size: int
 
 
 def read_cubin(data: bytes, subject: str) -> tuple[KernelFacts, ...]:
@@ -57,17 +48,19 @@ def read_cubin(data: bytes, subject: str) -> tuple[KernelFacts, ...]:
 
 
 def _read(data: bytes) -> tuple[KernelFacts, ...]:
-    sections = _sections(data)
+    elf = Elf(data)
+    if elf.machine != _EM_CUDA:
+        msg = f"ELF machine {elf.machine}, expected {_EM_CUDA}"
+        raise ValueError(msg)
+    sections = elf.sections
     names = [name.removeprefix(f"{_INFO}.") for name in sections if name.startswith(f"{_INFO}.")]
     per_kernel: dict[int, dict[str, int]] = {_REGCOUNT: {}, _FRAME_SIZE: {}}
     if names:
-        symbols, strings = sections[".symtab"].data, _Names(bytes(sections[".strtab"].data))
+        symbols = {symbol.place: symbol.name for symbol in elf.symbols(".symtab")}
         for attribute, value in _attributes(sections[_INFO].data):
             if attribute in per_kernel:
                 index, number = struct.unpack("<II", value)
-                (name_at,) = struct.unpack_from("<I", symbols, index * _SYMBOL_SIZE)
-                per_kernel[attribute][strings.at(name_at)] = number
-    nothing = _Section(memoryview(b""), 0)
+                per_kernel[attribute][symbols[index]] = number
     return tuple(
         KernelFacts(
             symbol=name,
@@ -75,7 +68,7 @@ def _read(data: bytes) -> tuple[KernelFacts, ...]:
             cost=KernelCost(
                 bytes=sections[f".text.{name}"].size,
                 registers=per_kernel[_REGCOUNT][name],
-                shared=sections.get(f".nv.shared.{name}", nothing).size,
+                shared=sections.get(f".nv.shared.{name}", NOTHING).size,
                 local=per_kernel[_FRAME_SIZE].get(name, 0),
             ),
         )
@@ -84,46 +77,6 @@ def _read(data: bytes) -> tuple[KernelFacts, ...]:
         # and parameters in constant bank 0.
         if f".nv.constant0.{name}" in sections
     )
-
-
-def _sections(data: bytes) -> dict[str, _Section]:
-    """Sections by name (ELF-64, little endian; System V ABI, chapter 4)."""
-    if data[:6] != b"\x7fELF\x02\x01":
-        msg = "no 64-bit little-endian ELF header"
-        raise ValueError(msg)
-    (machine,) = struct.unpack_from("<H", data, 18)
-    if machine != _EM_CUDA:
-        msg = f"ELF machine {machine}, expected {_EM_CUDA}"
-        raise ValueError(msg)
-    (offset,) = struct.unpack_from("<Q", data, 0x28)
-    entry_size, count, names_index = struct.unpack_from("<HHH", data, 0x3A)
-    headers = [struct.unpack_from("<IIQQQQ", data, offset + index * entry_size) for index in range(count)]
-    view = memoryview(data)
-    names, names_offset = _Names(data), headers[names_index][4]
-    found: dict[str, _Section] = {}
-    for name, kind, _flags, _address, start, size in headers:
-        content = view[:0] if kind == _SHT_NOBITS else view[start : start + size]
-        if kind not in {0, _SHT_NOBITS} and len(content) != size:
-            msg = f"a section ends at byte {start + size}"
-            raise ValueError(msg)
-        found[names.at(names_offset + name)] = _Section(content, size)
-    return found
-
-
-class _Names:
-    """A string table, and how much of it was taken: tables that overlap could name one long string for ever."""
-
-    def __init__(self, table: bytes) -> None:
-        self._table = table
-        self._taken = 0
-
-    def at(self, offset: int) -> str:
-        text = self._table[offset : self._table.index(b"\0", offset, offset + SYMBOL_NAME.value)]
-        self._taken += len(text)
-        if self._taken > ELF_STRINGS.value:
-            msg = f"{ELF_STRINGS.bounds}: {ELF_STRINGS.passed('more')}"
-            raise ValueError(msg)
-        return text.decode()
 
 
 def _attributes(data: memoryview) -> Iterator[tuple[int, memoryview]]:

@@ -14,6 +14,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gpuwheel.binary.elf import MACHINES, MAGIC
 from gpuwheel.model.symbols import SymbolKind
 
 if TYPE_CHECKING:
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.model.symbols import LibrarySymbol
 
-__all__ = ["MACHINES", "stub_library"]
-
-MACHINES = {"x86_64": 62, "aarch64": 183}
-"""`platform.machine()` -> e_machine (EM_X86_64, EM_AARCH64)."""
+__all__ = ["stub_library"]
 
 _HEADER, _SEGMENT = 64, 56
 _PAGE = 0x10000  # the largest page size of either machine
@@ -81,7 +79,7 @@ def stub_library(soname: str, machine: str, symbols: Iterable[LibrarySymbol] = (
     Same arguments, same bytes, on every machine.
 
     Raises:
-        KeyError: `machine` is not in `MACHINES`.
+        KeyError: `machine` is not in `elf.MACHINES`.
     """
     code = MACHINES[machine]
     ordered = sorted(symbols, key=lambda symbol: (symbol.name, symbol.version or ""))
@@ -100,7 +98,7 @@ def stub_library(soname: str, machine: str, symbols: Iterable[LibrarySymbol] = (
 
     names = by_name[".shstrtab"]
     at_sections = _aligned(names.offset + len(names.data))
-    identification = b"\x7fELF" + bytes((2, 1, 1)) + bytes(9)  # 64 bits, little endian, version 1, System V
+    identification = MAGIC + bytes((2, 1, 1)) + bytes(9)  # 64 bits, little endian, version 1, System V
     image = bytearray(identification)
     image += struct.pack(
         "<HHIQQQIHHHHHH",

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from gpuwheel import __version__
 from gpuwheel._cache import check_programs
 from gpuwheel._resources import resource
+from gpuwheel.binary.elf import Elf
 from gpuwheel.errors import ConfigError
 from gpuwheel.testing.native_code import compile_c, find_c_compiler
-from gpuwheel.testing.shared_objects import defined_names
 from gpuwheel.testing.stubs import Stub, plan_stubs, torch_libraries, version_script, write_stub
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ def _build_fake_runtime(stub: Stub, major: int, folder: Path, compiler: str) -> 
     """The fake runtime, plus a function that only succeeds for every other name that torch links against."""
     source = resource("testing", "native", "cudart.c")
     compiled = compile_c(compiler, [source], folder / "cudart.o", ["-fvisibility=hidden", f"-DCUDART_MAJOR={major}"])
-    defined = set(defined_names(compiled))
+    symbols = Elf(compiled.read_bytes()).symbols(".symtab")
+    defined = {symbol.name for symbol in symbols if not symbol.local and not symbol.weak and not symbol.undefined}
     others = sorted(set().union(*stub.names.values()) - defined)
     extra, script = folder / "others.c", folder / "cudart.map"
     extra.write_text("".join(f"long {name}(void) {{ return 0; }}\n" for name in others))

@@ -6,17 +6,20 @@ function returns 100 (cudaErrorNoDevice, CUDA_ERROR_NO_DEVICE): operators on the
 
 from __future__ import annotations
 
+import mmap
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gpuwheel.binary.elf import read_elf
 from gpuwheel.errors import ToolchainError
 from gpuwheel.testing.native_code import compile_c
-from gpuwheel.testing.shared_objects import SharedObject, read_shared_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
+
+    from gpuwheel.binary.elf import ElfFile
 
 __all__ = ["Stub", "plan_stubs", "torch_libraries", "version_script", "write_stub", "write_stubs"]
 
@@ -74,15 +77,15 @@ def torch_libraries(site_packages: Path) -> tuple[Path, ...]:
 
 def plan_stubs(libraries: Iterable[Path]) -> tuple[Stub, ...]:
     """The stubs that these libraries need, by SONAME."""
-    objects = {path.name: read_shared_object(path) for path in libraries}
+    objects = {path.name: _read(path) for path in libraries}
     needed = sorted({name for found in objects.values() for name in found.needed if _NVIDIA.match(name)} - set(objects))
     sonames = [name for name in needed if not name.startswith(_DRIVER)]
     loose = _loose_names(objects.values())
     stubs: dict[str, dict[str | None, set[str]]] = {soname: {} for soname in sonames}
     for found in objects.values():
-        for (soname, version), names in found.versioned.items():
-            if soname in stubs:
-                stubs[soname].setdefault(version, set()).update(name.decode() for name in names)
+        for symbol in found.imports:
+            if symbol.library in stubs:
+                stubs[symbol.library].setdefault(symbol.version, set()).add(symbol.name)
     for name in loose:
         owner = _owner(name, sonames)
         if owner is not None:
@@ -90,13 +93,19 @@ def plan_stubs(libraries: Iterable[Path]) -> tuple[Stub, ...]:
     return tuple(Stub(soname, {v: frozenset(names) for v, names in found.items()}) for soname, found in stubs.items())
 
 
-def _loose_names(objects: Iterable[SharedObject]) -> list[str]:
-    undefined: set[bytes] = set()
-    defined: set[bytes] = set()
-    for found in objects:
-        undefined |= found.undefined
-        defined |= found.defined
-    return sorted(name.decode() for name in undefined - defined if not name.startswith((b"Py", b"_Py")))
+def _read(path: Path) -> ElfFile:
+    """A library of torch has up to half a gigabyte: mapped, so that only its tables are read."""
+    with path.open("rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return read_elf(memoryview(data), path.name, error=ToolchainError, hint="install torch again")
+
+
+def _loose_names(objects: Collection[ElfFile]) -> list[str]:
+    undefined = {
+        symbol.name for found in objects for symbol in found.imports if symbol.version is None and not symbol.weak
+    }
+    defined = {name for found in objects for name in found.exports}
+    return sorted(name for name in undefined - defined if not name.startswith(("Py", "_Py")))
 
 
 def _owner(name: str, sonames: list[str]) -> str | None:

@@ -29,7 +29,6 @@ _COMPANIONS = (
     "networkx",
     "numpy",
     "platformdirs",
-    "pyelftools",
     "pytest",
     "setuptools",
     "sympy",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpuwheel.binary.stub import MACHINES, stub_library
+from gpuwheel.binary.elf import MACHINES
+from gpuwheel.binary.stub import stub_library
 from gpuwheel.model.toolchain import TorchSdk
 from gpuwheel.toolchain.headers import find_headers
 from gpuwheel.toolchain.linking.kept_stubs import keep_stubs

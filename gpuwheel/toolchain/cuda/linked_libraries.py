@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gpuwheel.binary.stub import MACHINES, stub_library
+from gpuwheel.binary.elf import MACHINES
+from gpuwheel.binary.stub import stub_library
 from gpuwheel.errors import ToolchainError
 from gpuwheel.model.toolchain import CudaLibrary
 from gpuwheel.toolchain.cuda.parts import include_folder

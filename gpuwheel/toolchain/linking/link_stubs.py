@@ -27,6 +27,7 @@ from gpuwheel.errors import ToolchainError
 from gpuwheel.model.toolchain import LinkStubs
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.toolchain.compiler_answers import ask_about_files, ask_about_headers
+from gpuwheel.toolchain.linking.system_libraries import as_older, exported_symbols
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -184,9 +185,6 @@ def _glibc_of(host: HostCompiler, environ: Mapping[str, str]) -> tuple[int, int]
 
 def _fill(folder: Path, wanted: _Wanted) -> None:
     """Write the stubs, the scripts under the names that `-lc` and its like look for, and the polyfills."""
-    # pyelftools is loaded only where stubs are made: commands that look on must be quick.
-    from gpuwheel.toolchain.linking.system_libraries import as_older, exported_symbols  # noqa: PLC0415
-
     machine = wanted.policy.machine
     libraries = dict(glibc_libraries(machine, wanted.glibc))
     for soname, data in wanted.libraries.items():

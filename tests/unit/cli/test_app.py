@@ -13,7 +13,7 @@ from gpuwheel import __version__
 from gpuwheel._run import run
 from gpuwheel.cli import main
 
-HEAVY = ["copier", "elftools", "filelock", "gpuwheel.config", "gpuwheel.pipeline", "packaging", "requests", "tqdm"]
+HEAVY = ["copier", "filelock", "gpuwheel.config", "gpuwheel.pipeline", "packaging", "requests", "tqdm"]
 
 
 def _names() -> list[str]:

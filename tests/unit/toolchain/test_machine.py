@@ -13,7 +13,8 @@ from elftools.elf.elffile import ELFFile
 
 from gpuwheel._cache import Cache
 from gpuwheel._run import run
-from gpuwheel.binary.stub import MACHINES, stub_library
+from gpuwheel.binary.elf import MACHINES
+from gpuwheel.binary.stub import stub_library
 from gpuwheel.errors import PlatformError, ToolchainError
 from gpuwheel.index.ranges import SparseFile
 from gpuwheel.index.unpack import unpack
