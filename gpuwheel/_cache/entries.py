@@ -25,6 +25,7 @@ import platformdirs
 from gpuwheel._cache import folders
 from gpuwheel._cache.refusals import named_errors
 from gpuwheel._cache.seals import content_problem, seal
+from gpuwheel._process import environment
 from gpuwheel.errors import CacheError
 
 if TYPE_CHECKING:
@@ -70,8 +71,11 @@ class Cache:
         """
         chosen = environ.get("GPUWHEEL_CACHE_DIR")
         if chosen:
-            return cls(Path(os.path.expanduser(chosen)).absolute())  # noqa: PTH111 (Path's own needs a home folder)
-        path = platformdirs.user_cache_path("gpuwheel")
+            with environment(environ):
+                chosen = os.path.expanduser(chosen)  # noqa: PTH111 (Path's own needs a home folder)
+            return cls(Path(chosen).absolute())
+        with environment(environ):
+            path = platformdirs.user_cache_path("gpuwheel")
         return cls(path if path.is_absolute() else Path("/.cache/gpuwheel"))
 
     def lookup(self, kind: Kind, key: str) -> Path | None:

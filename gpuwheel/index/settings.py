@@ -10,12 +10,13 @@ from __future__ import annotations
 import configparser
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gpuwheel._endings import because, cut, reading
+from gpuwheel._process import environment
 from gpuwheel._toml import read_toml
 from gpuwheel.errors import ConfigError
 
@@ -47,6 +48,8 @@ class IndexSettings:
     """`host` or `host:port` whose certificate is not checked."""
     timeout: float = _TIMEOUT
     retries: int = _RETRIES
+    environ: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
+    """Where to look for proxies, .netrc and SSL_CERT_DIR; `None`: in that of the process."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ def read_index_settings(environ: Mapping[str, str], *, root: Path = Path("/")) -
         trusted_hosts=frozenset(_host(host) for host in pip.get("trusted-host", "").split()),
         timeout=_number(pip, "timeout", "default-timeout", default=_TIMEOUT),
         retries=int(_number(pip, "retries", default=_RETRIES)),
+        environ=environ,
     )
 
 
@@ -143,7 +147,8 @@ def _number(options: Mapping[str, str], *names: str, default: float) -> float:
 
 
 def _home(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("HOME") or Path.home())
+    with environment(environ):
+        return Path(environ.get("HOME") or Path.home())
 
 
 def _user_config(environ: Mapping[str, str]) -> Path:

@@ -1,15 +1,12 @@
-"""HTTP as a package index needs it: retries, credentials, proxies, certificates, byte ranges, and errors by name.
-
-`requests` does the work: netrc, proxies and authentication behave as in pip, which carries it inside.
-"""
+"""HTTP as a package index needs it: retries, credentials, proxies, certificates, byte ranges, and errors by name."""
 
 from __future__ import annotations
 
 import re
-import ssl
 import time
+import warnings
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -19,15 +16,14 @@ from urllib.request import url2pathname
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from gpuwheel._endings import cut, reading
 from gpuwheel._limits import INDEX_PAGE, REDIRECTS, RETRY_WAIT, SLOWEST_TRANSFER, TRANSFER_GRACE
-from gpuwheel.errors import ConfigError, NetworkError
+from gpuwheel.errors import NetworkError
+from gpuwheel.index.http_session import BACKOFF, http_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
 
     from gpuwheel._limits import Limit
     from gpuwheel.index.context import Traffic
@@ -46,7 +42,6 @@ __all__ = [
 T = TypeVar("T")
 
 _CHUNK = 1 << 18
-_BACKOFF = 0.25  # seconds, doubled each time
 _WORTH_A_LINE = 2.0  # seconds of waiting
 _RETRIED = (429, 500, 502, 503, 504)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
@@ -99,24 +94,6 @@ def local_path(url: str) -> Path | None:
     return Path(url2pathname(unquote(parts.path))) if parts.scheme == "file" else None
 
 
-class _SystemCertificates(HTTPAdapter):
-    """Accepts what the system accepts (OpenSSL's default paths, SSL_CERT_DIR), besides certifi's authorities."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # handed on as they are
-        super().init_poolmanager(*args, ssl_context=ssl.create_default_context(), **kwargs)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # handed on as they are
-        return super().proxy_manager_for(*args, ssl_context=ssl.create_default_context(), **kwargs)
-
-
-class _Session(requests.Session):
-    """Follows no redirect; `allow_redirects=False` alone would still read the whole body of one."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Nowhere."""
-        del resp
-
-
 class Transport:
     """A session with one or more package indexes; `say` is told where it waits."""
 
@@ -125,24 +102,7 @@ class Transport:
         self._say = say or (lambda _: None)
         self._traffic = traffic
         self._credentials = _credentials(settings)
-        self._session = _Session()
-        policy = urllib3.Retry(
-            total=settings.retries,
-            status=0,  # answers are judged here, with what they ask to wait
-            backoff_factor=_BACKOFF,
-            backoff_max=RETRY_WAIT.value,
-            respect_retry_after_header=False,
-            raise_on_status=False,
-        )
-        bundle = settings.ca_bundle
-        if bundle is not None and not Path(bundle).exists():
-            msg = f"the certificate bundle {bundle} does not exist (named by PIP_CERT, SSL_CERT_FILE or pip's cert)"
-            raise ConfigError(msg, hint="point it at a PEM file, or unset it")
-        self._session.mount("https://", (HTTPAdapter if bundle else _SystemCertificates)(max_retries=policy))
-        for host in settings.trusted_hosts:
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the user has said so
-            self._session.mount(f"https://{host}", HTTPAdapter(max_retries=policy))
-        self._session.mount("http://", HTTPAdapter(max_retries=policy))
+        self._session = http_session(settings)
 
     def close(self) -> None:
         """Close the connections."""
@@ -217,7 +177,7 @@ class Transport:
             try:
                 return transfer()
             except InterruptedTransferError as error:  # noqa: PERF203  # a transfer takes longer than that
-                wait = max(error.wait, min(_BACKOFF * 2.0 ** min(attempt, 10), RETRY_WAIT.value))
+                wait = max(error.wait, min(BACKOFF * 2.0 ** min(attempt, 10), RETRY_WAIT.value))
                 if wait >= _WORTH_A_LINE:
                     self._say(f"{error.message}: trying again in {wait:.0f} s")
                 time.sleep(wait)
@@ -250,15 +210,18 @@ class Transport:
         parts = urlsplit(url)
         trusted = {parts.hostname, parts.netloc} & self._settings.trusted_hosts
         proxy = self._settings.proxy
-        return self._session.get(
-            url,
-            headers=headers,
-            stream=True,
-            timeout=self._settings.timeout,
-            verify=False if trusted else self._settings.ca_bundle or True,
-            proxies={"http": proxy, "https": proxy} if proxy else None,
-            auth=self._credentials.get(parts.netloc),
-        )
+        with warnings.catch_warnings() if trusted else nullcontext():
+            if trusted:  # the user has said so
+                warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+            return self._session.get(
+                url,
+                headers=headers,
+                stream=True,
+                timeout=self._settings.timeout,
+                verify=False if trusted else self._settings.ca_bundle or True,
+                proxies={"http": proxy, "https": proxy} if proxy else None,
+                auth=self._credentials.get(parts.netloc),
+            )
 
     def _bounded(self, response: requests.Response, most: int, limit: Limit) -> Iterator[bytes]:
         """The body, unpacked, as long as it does not pass a bound."""

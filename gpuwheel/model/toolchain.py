@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gpuwheel.model.versions import MinorVersion
@@ -42,6 +43,8 @@ class DeviceCompiler:
     digest: str
     """sha256 over the pins and header trees: two compilers with one digest produce the same images."""
     found_via: str
+    environ: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Of the build; the worker process gets what of it reaches no image."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class TileCompiler:
     digest: str
     """sha256 over the pins: two compilers with one digest produce the same images."""
     found_via: str
+    environ: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Of the build; the worker process gets what of it reaches no image."""
 
 
 @dataclass(frozen=True)

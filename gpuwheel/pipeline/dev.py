@@ -77,7 +77,7 @@ def build_in_place(session: Session, mode: EmbedBuild | NvccBuild | KernelsBuild
         known = (*own_products(session, placed), *record.files)
         changed = write_members(placed, ours=known, root=root)
         gone = record.replaced_by(placed)
-        tell_git(root, [path for path in changed if path not in record.files], session.reporter)
+        tell_git(session, [path for path in changed if path not in record.files])
         record.write(placed)
         record.end()
         return DevBuild(tuple(placed), (*changed, *gone))
@@ -144,7 +144,7 @@ def _link_commands(root: Path, commands: Path, session: Session) -> None:
         link.unlink(missing_ok=True)
         link.symlink_to(commands)
         session.reporter.info(f"editors   {_COMMANDS} leads to how the sources are compiled")
-        tell_git(root, [link], session.reporter)
+        tell_git(session, [link])
 
 
 class _Record:

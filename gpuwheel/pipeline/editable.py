@@ -84,7 +84,7 @@ def _placed(session: Session, built: Path, bare: Path) -> EditableParts | None:
     changed = write_members(files, ours=own_products(session, files), root=root)
     for path in changed:
         session.reporter.info(f"in place  {path.relative_to(root) if path.is_relative_to(root) else path}")
-    tell_git(root, changed, session.reporter)
+    tell_git(session, changed)
     if places.folders or not any(path.parent == root for path in files):
         return parts
     name = f"_gpuwheel_{bare.name.partition('-')[0]}.pth"

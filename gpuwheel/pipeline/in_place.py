@@ -19,7 +19,7 @@ from gpuwheel.wheel import Member
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from gpuwheel.model.reporter import Reporter
+    from gpuwheel.pipeline.session import Session
 
 __all__ = ["EditableParts", "Places", "divide", "search_folders", "stubs_of", "tell_git", "write_members"]
 
@@ -130,13 +130,15 @@ def write_members(files: Mapping[Path, Member], *, ours: Iterable[Path], root: P
     return changed
 
 
-def tell_git(root: Path, files: Sequence[Path], reporter: Reporter) -> None:
+def tell_git(session: Session, files: Sequence[Path]) -> None:
     """A word where git would add compiled files."""
+    root = session.config.project.root
     inside = [str(path.relative_to(root)) for path in files if path.is_relative_to(root)]
     if not inside:
         return
     try:
-        asked = run(["git", "-C", root, "check-ignore", "--stdin", "-z"], stdin="\0".join(inside), check=False)
+        words, names = ["git", "check-ignore", "--stdin", "-z"], "\0".join(inside)
+        asked = run(words, cwd=root, env=session.environ, stdin=names, check=False)
     except (OSError, ProcessFailedError):
         return
     if asked.returncode not in {0, 1}:  # 128: not a repository
@@ -145,4 +147,4 @@ def tell_git(root: Path, files: Sequence[Path], reporter: Reporter) -> None:
     if seen:
         more = f" and {len(seen) - 1} more" if len(seen) > 1 else ""
         pattern = f"*{Path(seen[0]).suffix}" if seen[0].endswith(".so") else f"/{seen[0]}"
-        reporter.warn(f"git does not ignore {seen[0]}{more}, which the build made: add {pattern} to .gitignore")
+        session.reporter.warn(f"git does not ignore {seen[0]}{more}, which the build made: add {pattern} to .gitignore")

@@ -41,7 +41,7 @@ def find_host_compiler(environ: Mapping[str, str], variable: str = "CXX") -> Hos
         ToolchainError: there is none, or it does not run, or a program that is to start it is absent.
         ConfigError: it is given an argument with which no wheel can be made.
     """
-    path = environ.get("PATH")
+    path = environ.get("PATH", os.defpath)
     for name in _LAUNCHER_VARIABLES:
         _found_launchers([word for word in environ.get(name, "").split(";")[:1] if word], path, name)
     chosen = environ.get(variable, "").strip()
@@ -89,7 +89,7 @@ def _words(chosen: str, variable: str) -> list[str]:
         raise ToolchainError(msg, hint=f"quote it as a shell would, for example {variable}='ccache g++'") from error
 
 
-def _found_launchers(names: Sequence[str], path: str | None, variable: str) -> tuple[str, ...]:
+def _found_launchers(names: Sequence[str], path: str, variable: str) -> tuple[str, ...]:
     """Where programs are that start a compiler."""
     places = []
     for name in names:

@@ -28,6 +28,24 @@ SHARED_NAMES = {
 }
 VAGUE = {"utils", "util", "helpers", "common", "core", "manager", "misc"}
 
+# Where what belongs to the process is read or changed, and why. Everywhere else it is handed on.
+OF_THE_PROCESS = {
+    "os": {"chdir", "environ", "environb", "fchdir", "getcwd", "getcwdb", "getenv", "putenv", "umask", "unsetenv"},
+    "Path": {"cwd"},
+}
+MAY_TOUCH = {
+    "backend.py": "an edge",
+    "cli/": "an edge",
+    "testing/": "an edge",
+    "ui.py": "the terminal, of the edges",
+    "_process.py": "puts back what it changes",
+    "_endings.py": "names files as the reader sees them from where the edge runs",
+    "adopt/setup_worker/": "a process of its own",
+    "compile/device/nvrtc_worker.py": "a process of its own",
+    "compile/tiles/cutile_worker.py": "a process of its own",
+    "audit/providers.py": "c++filt only makes names readable",
+}
+
 # A folder that belongs to one machine or one person, not to the project; examples may speak of "somebody".
 MACHINE_PATH = re.compile(r"(?<![\w.}/])/(?:root|home|work|mnt|Users)/(?!somebody\b)[A-Za-z0-9_.]")
 
@@ -112,6 +130,27 @@ def test_a_name_of_a_module_means_one_thing() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_names_say_what_is_inside(path: Path) -> None:
     assert VAGUE.isdisjoint({path.stem, *path.relative_to(ROOT).parts})
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_the_environment_and_the_current_folder_are_handed_on(path: Path) -> None:
+    if path.relative_to(PACKAGE).as_posix().startswith(tuple(MAY_TOUCH)):
+        return
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Attribute(value=ast.Name(id=module), attr=name) if name in OF_THE_PROCESS.get(module, ()):
+                found.append(f"{node.lineno}: {module}.{name}")
+            case ast.ImportFrom(module="os", names=aliases):
+                found += [f"{node.lineno}: {one.name}" for one in aliases if one.name in OF_THE_PROCESS["os"]]
+            case ast.Call(func=ast.Name(id="run" | "running" | "run_each" as name), keywords=keywords):
+                given = {keyword.arg for keyword in keywords}
+                found += [] if "env" in given else [f"{node.lineno}: {name}() that hands on no environment"]
+    assert found == []
+
+
+def test_who_may_touch_the_process_is_there() -> None:
+    assert [place for place in MAY_TOUCH if not (PACKAGE / place).exists()] == []
 
 
 def test_importing_the_backend_is_cheap() -> None:

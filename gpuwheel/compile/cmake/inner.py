@@ -1,26 +1,24 @@
 """scikit-build-core, through its public PEP 517/660 hooks: the only place that imports it.
 
 Values travel by config-settings (its documented way to be wrapped); the user's files are never edited. Its hooks work
-on the current folder, as PEP 517 says, and on `os.environ`: each call is made inside of the project and of the
-environment that tools may see, and both are afterwards as they were.
+on the current folder, as PEP 517 says, and on `os.environ`: for each call the process is lent to them.
 """
 
 from __future__ import annotations
 
-import os
 import platform
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from gpuwheel._environment import launchers
+from gpuwheel._process import lent
 from gpuwheel._resources import resource
 from gpuwheel.compile.cmake.inner_errors import inner_error
 from gpuwheel.compile.messages.tee import teed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gpuwheel.compile.messages import Place
     from gpuwheel.model.toolchain import CudaToolchain, HostCompiler
@@ -48,6 +46,7 @@ Result = TypeVar("Result")
 ConfigSettings: TypeAlias = "dict[str, str | list[str]]"
 
 CMAKE_REQUIRED = ">=3.26"
+_PACKAGE = "scikit_build_core"
 _REQUIRED = {"CMake": CMAKE_REQUIRED, "Ninja": ">=1.5"}
 REQUIRED_TOOLS = tuple(f"{tool.lower()}{versions}" for tool, versions in _REQUIRED.items())
 """What `requires` asks for on a machine that has neither."""
@@ -156,41 +155,19 @@ class Inside:
     """What it and all that it starts see."""
 
 
-@contextmanager
-def _inside(place: Inside) -> Iterator[None]:
-    """Work in the project's folder and in its environment, whichever are the current ones, and come back."""
-    environ = dict(os.environ)
-    before = os.open(os.curdir, os.O_RDONLY | os.O_DIRECTORY)  # unlike its path, this stays right if it is renamed
-    try:
-        os.chdir(place.root)
-        try:
-            _replace_environment(place.environ)
-            yield
-        finally:
-            _replace_environment(environ)
-            os.fchdir(before)
-    finally:
-        os.close(before)
-
-
-def _replace_environment(environ: Mapping[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(environ)
-
-
 def _call(inside: Inside, hook: Callable[[], Result], doing: str, settings: ConfigSettings | None = None) -> Result:
     """Turn the exit of a hook (it prints what went wrong first), and what it raises, into an error of ours.
 
     `settings`: of a build that runs compilers, whose messages are read.
     """
-    with _inside(inside), teed() as said:
+    with lent(inside.root, inside.environ, _PACKAGE), teed() as said:
         try:
             return hook()
         except SystemExit as stop:
             doing = f"scikit-build-core {doing} failed (exit status {stop.code})"
             failed = stop
         except Exception as error:
-            ours = inner_error(error, _REQUIRED, inside.environ.get("PATH"))
+            ours = inner_error(error, _REQUIRED, inside.environ)
             if ours is None:
                 raise
             raise ours from error
@@ -202,12 +179,12 @@ def _call(inside: Inside, hook: Callable[[], Result], doing: str, settings: Conf
 def _place(root: Path, settings: ConfigSettings) -> Place:
     from gpuwheel.compile.messages.where import Place  # noqa: PLC0415 (a build that succeeds does without)
 
-    folder = Path(str(settings["build-dir"])) if "build-dir" in settings else None
+    folder = root / str(settings["build-dir"]) if "build-dir" in settings else None
     by = {"cmake": "cmake.define.GPUWHEEL_SETUP", "nvcc": "cmake.define.CMAKE_CUDA_COMPILER"}
     build = next((name for name, key in by.items() if key in settings), "embed")
     headers = sorted((folder.parent / "kernels").glob("*.kernels.h")) if folder else []
     groups = tuple(header.name.removesuffix(".kernels.h") for header in headers)
-    return Place(root, build, root / folder if folder else None, groups=groups)
+    return Place(root, build, folder, groups=groups)
 
 
 def build_wheel(inside: Inside, out: Path, settings: ConfigSettings, *, editable: bool) -> Path:
@@ -218,15 +195,16 @@ def build_wheel(inside: Inside, out: Path, settings: ConfigSettings, *, editable
     """
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
-    hook = hooks.build_editable if editable else hooks.build_wheel
-    return out / _call(inside, lambda: hook(str(out.absolute()), dict(settings)), "build", settings)
+    hook, place = hooks.build_editable if editable else hooks.build_wheel, str(out.absolute())
+    return out / _call(inside, lambda: hook(place, dict(settings)), "build", settings)
 
 
 def build_sdist(inside: Inside, out: Path, inner: Mapping[str, str | list[str]]) -> Path:
     """Collect an sdist of the project."""
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
-    return out / _call(inside, lambda: hooks.build_sdist(str(out.absolute()), {**inner, **_FIXED}), "sdist")
+    place = str(out.absolute())
+    return out / _call(inside, lambda: hooks.build_sdist(place, {**inner, **_FIXED}), "sdist")
 
 
 def prepare(inside: Inside, out: Path, settings: ConfigSettings, *, editable: bool) -> Path:
@@ -234,7 +212,8 @@ def prepare(inside: Inside, out: Path, settings: ConfigSettings, *, editable: bo
     from scikit_build_core import build as hooks  # noqa: PLC0415 (loads the whole backend)
 
     hook = hooks.prepare_metadata_for_build_editable if editable else hooks.prepare_metadata_for_build_wheel
-    return out / _call(inside, lambda: hook(str(out.absolute()), dict(settings)), "metadata")
+    place = str(out.absolute())
+    return out / _call(inside, lambda: hook(place, dict(settings)), "metadata")
 
 
 def requires(

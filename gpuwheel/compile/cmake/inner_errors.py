@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import traceback
@@ -26,19 +27,19 @@ _SETTINGS = "scikit_build_core.settings"
 _SETTING = re.compile(r"tool\.scikit-build[\w.-]*")
 
 
-def inner_error(error: Exception, required: Mapping[str, str], path: str | None) -> GpuwheelError | None:
+def inner_error(error: Exception, required: Mapping[str, str], environ: Mapping[str, str]) -> GpuwheelError | None:
     """The error of ours for one of scikit-build-core's; `None` for what it does not raise on purpose.
 
     Args:
         error: what a hook of it raised.
         required: tool ("CMake", "Ninja") -> the versions that are asked for.
-        path: where programs are searched.
+        environ: what it saw.
     """
     from scikit_build_core import errors as inner  # noqa: PLC0415 (loaded by who raised)
 
     if isinstance(error, inner.NotFoundError | inner.CMakeVersionError | inner.NinjaVersionError):
         tool = "Ninja" if isinstance(error, inner.NinjaNotFoundError | inner.NinjaVersionError) else "CMake"
-        found = ", ".join(filter(None, (_version(name, path) for name in _TOOLS[tool]))) or "none on PATH"
+        found = ", ".join(filter(None, (_version(name, environ) for name in _TOOLS[tool]))) or "none on PATH"
         msg = f"no {tool} that fits (found {found}, expected {required[tool]})"
         return ToolchainError(msg, hint="pip install cmake ninja, or build with isolation, which brings them")
     if isinstance(error, inner.FailedProcessError):
@@ -68,13 +69,13 @@ def _leaves(error: BaseException) -> Iterator[str]:
         yield f"{setting.group()}: {cut(error)}" if setting else cut(error)
 
 
-def _version(name: str, path: str | None) -> str | None:
+def _version(name: str, environ: Mapping[str, str]) -> str | None:
     """For example "3.25.1 at /usr/bin/cmake"."""
-    program = shutil.which(name, path=path)
+    program = shutil.which(name, path=environ.get("PATH", os.defpath))
     if program is None:
         return None
     try:
-        match = _VERSION.search(run([program, "--version"], check=False, timeout=_SECONDS).stdout)
+        match = _VERSION.search(run([program, "--version"], env=environ, check=False, timeout=_SECONDS).stdout)
     except OSError:
         match = None
     return f"{match.group() if match else 'one that does not start'} at {program}"

@@ -80,7 +80,7 @@ class KeptBuild:
         top = stage / variables.get("SKBUILD_PLATLIB_DIR", prefix).lstrip("/")
         words = [variables["CMAKE_COMMAND"], "--install", str(self.folder), "--prefix", prefix]
         try:
-            run(words, env={**self._inside.environ, "DESTDIR": str(stage)})
+            run(words, cwd=self.folder, env={**self._inside.environ, "DESTDIR": str(stage)})
         except ProcessFailedError as error:
             msg = "CMake does not install what it built (cmake --install failed)"
             raise CompileError(msg, hint="see install() in CMakeLists.txt", detail=error.completed.output) from error

@@ -95,7 +95,7 @@ def run_worker(compiler: DeviceCompiler, request: Request) -> Iterator[Iterator[
     # -I -S: neither PYTHON* variables nor site-packages of the running interpreter are seen.
     argv = [sys.executable, "-I", "-S", "-X", "utf8", str(resource("compile", "device", "nvrtc_worker.py"))]
     try:
-        with running(argv, stdin=json.dumps(document), env=device_environment(os.environ)) as lines:
+        with running(argv, stdin=json.dumps(document), env=device_environment(compiler.environ)) as lines:
             yield (Event(**json.loads(line)) for line in lines)
     except ProcessFailedError as error:
         output = error.completed.stderr.strip()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpuwheel._process import environment
 from gpuwheel.compile.includes import joined_lines
 from gpuwheel.compile.reuse.asked import Asked, probes
 from gpuwheel.compile.reuse.comments import comments_count, judges_by_comments
@@ -134,7 +135,8 @@ class Evidence:
         if self._made.link_read is None:
             msg = "the linker does not say what it reads (it has no --dependency-file, as binutils 2.35 and lld have)"
             raise NotKeptError(msg)
-        temporary = tempfile.gettempdir()  # where compilers write objects for the linker, which are gone
+        with environment(self._setting.environ):
+            temporary = tempfile.gettempdir()  # where compilers write objects for the linker, which are gone
         read = {
             path
             for path in self._made.link_read

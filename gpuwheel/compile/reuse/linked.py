@@ -133,7 +133,7 @@ class LibraryStore:
             return []
         if _clock() < self._clock - YOUNG // 2:
             return ["the clock was set back while the build ran, so times of change say nothing"]
-        made = Made.of(build)
+        made = Made.of(build, self._recipe.environ)
         if made is None:
             return ["it was not made by Ninja, which notes what compilers read"]
         self._recipe.index.forget()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from gpuwheel._run import run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = ["READ_BY_LINKER", "Made", "Output"]
@@ -45,8 +46,8 @@ class Made:
     """What CMake found, and was given."""
 
     @classmethod
-    def of(cls, build: Path) -> Made | None:
-        """`None` if another program than Ninja made the build."""
+    def of(cls, build: Path, environ: Mapping[str, str]) -> Made | None:
+        """`None` if another program than Ninja made the build; `environ`: what that saw."""
         cache = build / "CMakeCache.txt"
         if not (build / "build.ninja").is_file() or not cache.is_file():
             return None
@@ -59,9 +60,11 @@ class Made:
         commands: dict[str, list[list[str]]] = {}
         for one in listed:
             commands.setdefault(_target(one.get("output", "")), []).append(shlex.split(one["command"]))
-        read = _read(ninja, build)
+        read = _read(ninja, build, environ)
         _share_precompiled(read, commands)
-        links = [link for file in sorted(build.glob(f"*{READ_BY_LINKER}")) for link in _link(ninja, build, file)]
+        links = [
+            link for file in sorted(build.glob(f"*{READ_BY_LINKER}")) for link in _link(ninja, build, file, environ)
+        ]
         return cls(
             build=build,
             objects={(_target(it["output"]), it["file"]): build / it["output"] for it in listed if "output" in it},
@@ -74,10 +77,10 @@ class Made:
         )
 
 
-def _read(ninja: str, build: Path) -> dict[str, set[str]]:
+def _read(ninja: str, build: Path, environ: Mapping[str, str]) -> dict[str, set[str]]:
     read: dict[str, set[str]] = {}
     target = ""
-    for line in run([ninja, "-C", build, "-t", "deps"]).stdout.splitlines():
+    for line in run([ninja, "-C", build, "-t", "deps"], env=environ).stdout.splitlines():
         if not line.startswith(" "):
             target = _target(line)
         elif line.strip():
@@ -102,9 +105,10 @@ def _target(output: str) -> str:
     return match[1] if match else ""
 
 
-def _link(ninja: str, build: Path, read: Path) -> list[list[str]]:
+def _link(ninja: str, build: Path, read: Path, environ: Mapping[str, str]) -> list[list[str]]:
     """The commands that have the linker write the file `read`."""
-    said = run([ninja, "-C", build, "-t", "commands", read.name.removesuffix(READ_BY_LINKER)], check=False)
+    words: list[str | Path] = [ninja, "-C", build, "-t", "commands", read.name.removesuffix(READ_BY_LINKER)]
+    said = run(words, env=environ, check=False)
     option = f"--dependency-file={read.name}"
     return [shlex.split(line) for line in said.stdout.splitlines() if option in line]
 

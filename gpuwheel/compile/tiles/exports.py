@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -99,7 +98,7 @@ def _read(source: Path, group: KernelGroup, compiler: TileCompiler, scratch: Pat
     # -I -S: neither PYTHON* variables nor site-packages of the running interpreter are seen.
     argv = [sys.executable, "-I", "-S", "-X", "utf8", str(resource("compile", "tiles", "cutile_worker.py"))]
     try:
-        run(argv, stdin=json.dumps(request), env=device_environment(os.environ))
+        run(argv, stdin=json.dumps(request), env=device_environment(compiler.environ))
     except ProcessFailedError as error:
         output = error.completed.stderr.strip()
         reason = output.splitlines()[-1] if output else f"exit status {error.completed.returncode}"

@@ -61,7 +61,7 @@ def find_device_compiler(
     if not toolkit.components:
         msg = f"CUDA {toolkit.version} has no pinned device compiler"
         raise ToolchainError(msg, hint="set tool.gpuwheel.cuda to a toolkit that gpuwheel pins, such as 12.9")
-    compiler = _find(toolkit, context, search_path)
+    compiler = replace(_find(toolkit, context, search_path), environ=context.environ)
     for pin in toolkit.headers:
         if pin.is_needed_for(includes):
             compiler = _with_headers(compiler, pin, context, search_path)

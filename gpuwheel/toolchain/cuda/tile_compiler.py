@@ -7,6 +7,7 @@ whatever CUDA toolkit it finds on PATH.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gpuwheel.model.toolchain import TileCompiler
@@ -36,7 +37,7 @@ def find_tile_compiler(toolkit: CudaToolkit, *, context: Context) -> TileCompile
         NetworkError: it has to be downloaded and cannot.
         CacheError: the cache cannot be written.
     """
-    return _compiler(toolkit, *_wheels(toolkit).provide(context))
+    return replace(_compiler(toolkit, *_wheels(toolkit).provide(context)), environ=context.environ)
 
 
 def cached_tile_compiler(toolkit: CudaToolkit, cache: Cache) -> TileCompiler | None:

@@ -9,6 +9,7 @@ In this order, and always of the release that the project asks for:
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 from dataclasses import replace
@@ -90,7 +91,7 @@ def _named(environ: Mapping[str, str]) -> tuple[Path, str] | None:
     compiler = environ.get(_COMPILER_VARIABLE)
     if not compiler:
         return None
-    found = shutil.which(compiler, path=environ.get("PATH"))
+    found = shutil.which(compiler, path=environ.get("PATH", os.defpath))
     if found is None:
         msg = f"{_COMPILER_VARIABLE} names a compiler that is not found ({compiler})"
         raise ToolchainError(msg, hint=f"correct {_COMPILER_VARIABLE}, or unset it to use the pinned toolkit")
@@ -140,7 +141,7 @@ def _machine_roots(
 ) -> Iterator[tuple[Path, str]]:
     if environ.get("CONDA_PREFIX"):
         yield Path(environ["CONDA_PREFIX"]), "conda"
-    nvcc = shutil.which("nvcc", path=environ.get("PATH"))
+    nvcc = shutil.which("nvcc", path=environ.get("PATH", os.defpath))
     if nvcc is not None:
         yield Path(nvcc).resolve().parent.parent, "PATH"
     for root in system_roots:

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.network
 
 KERNEL = "__global__ void k(int* p) { p[0] = __CUDACC_VER_MINOR__; }\n"
 SCRIPT = """
+import os
 import sys
 from pathlib import Path
 from gpuwheel._cache import Cache
@@ -38,7 +39,8 @@ from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.toolchain import DeviceCompiler
 from gpuwheel.model.versions import MinorVersion
 root, path, nvrtc, nvfatbin, *include = map(Path, sys.argv[1:])
-compiler = DeviceCompiler(MinorVersion(12, 9), (), (path,), nvrtc, nvfatbin, tuple(include), "digest", "the test")
+found = (MinorVersion(12, 9), (), (path,), nvrtc, nvfatbin, tuple(include), "digest", "the test")
+compiler = DeviceCompiler(*found, environ=os.environ)
 sources = tuple(sorted(root.glob("*.cu")))
 group = KernelGroup("fused", sources, (), (), (), "c++17", (Arch(8, 0),), (), False, (), root)
 compile_group(group, compiler, cache=Cache(root / "cache"), out=root / "out", reporter=SilentReporter(), jobs=1)
