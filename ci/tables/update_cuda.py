@@ -3,7 +3,7 @@
 # dependencies = ["gpuwheel", "packaging>=24.2"]
 #
 # [tool.uv.sources]
-# gpuwheel = { path = "..", editable = true }
+# gpuwheel = { path = "../..", editable = true }
 # ///
 """Refresh `gpuwheel/data/cuda.toml` from the toolkit wheels on the package index. Linux x86_64; needs no GPU.
 

@@ -3,7 +3,7 @@
 # dependencies = ["gpuwheel", "packaging>=24.2"]
 #
 # [tool.uv.sources]
-# gpuwheel = { path = "..", editable = true }
+# gpuwheel = { path = "../..", editable = true }
 # ///
 """Refresh `gpuwheel/data/nvmath.toml` from the package index: what its releases require of NVIDIA's packages.
 

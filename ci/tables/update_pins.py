@@ -3,7 +3,7 @@
 # dependencies = ["gpuwheel", "packaging>=24.2"]
 #
 # [tool.uv.sources]
-# gpuwheel = { path = "..", editable = true }
+# gpuwheel = { path = "../..", editable = true }
 # ///
 """Refresh the files and digests in `gpuwheel/data/pins.toml` from the package index.
 

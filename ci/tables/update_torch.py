@@ -3,7 +3,7 @@
 # dependencies = ["gpuwheel", "packaging>=24.2"]
 #
 # [tool.uv.sources]
-# gpuwheel = { path = "..", editable = true }
+# gpuwheel = { path = "../..", editable = true }
 # ///
 """Refresh `gpuwheel/data/torch.toml` from the package index: releases, what they were built for, and the SDK's digest.
 
