@@ -223,3 +223,16 @@ def test_sources_of_templates_fit_a_screen() -> None:
 
     assert len(sources) > 15
     assert long == []
+
+
+BY_RELEASES = {"templates/releases.bundle"}  # absent before the first
+PAGES_OF_PATHS = ("docs/explanation/where-things-go.md", "docs/explanation/architecture.md", "CONTRIBUTING.md")
+
+
+@pytest.mark.parametrize("page", PAGES_OF_PATHS)
+def test_paths_in_pages_for_contributors_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    top = "gpuwheel|templates|tests|ci|docs|sample_extension"
+    named = set(re.findall(rf"`((?:{top})/[\w./-]*?)/?`", text)) - BY_RELEASES
+    assert named
+    assert sorted(path for path in named if not (ROOT / path).exists()) == []
