@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import platformdirs
 
-from gpuwheel._cache import folders
+from gpuwheel._cache.folders import SCRATCH, STAYS, is_locked, kept_folder, locked, named_folder, scratch_folder
 from gpuwheel._cache.refusals import named_errors
 from gpuwheel._cache.seals import content_problem, seal
 from gpuwheel._process import environment
@@ -162,7 +162,7 @@ class Cache:
         key = path.name
         path.parent.mkdir(parents=True, exist_ok=True)
         self._temporary.mkdir(exist_ok=True)
-        with folders.locked(self._lock(kind, key), self.root, on_wait):
+        with locked(self._lock(kind, key), self.root, on_wait):
             if os.path.lexists(path):
                 problem = check(path)
                 if problem is None:
@@ -267,7 +267,7 @@ class Cache:
         Raises:
             CacheError: the cache cannot be written.
         """
-        with folders.scratch(self._temporary, self.root) as folder:
+        with scratch_folder(self._temporary, self.root) as folder:
             yield folder
 
     @contextmanager
@@ -285,11 +285,11 @@ class Cache:
         """
         key = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:16]
         if not keep:
-            with folders.named(self._temporary, f"{_NAMED}{key}", self.root) as folder, self._handing_out(folder):
+            with named_folder(self._temporary, f"{_NAMED}{key}", self.root) as folder, self._handing_out(folder):
                 yield folder
             return
-        stays = self._top / folders.STAYS / key
-        with folders.kept(stays, self.root, on_wait) as folder, self._handing_out(folder):
+        stays = self._top / STAYS / key
+        with kept_folder(stays, self.root, on_wait) as folder, self._handing_out(folder):
             _touch(folder)
             yield folder
 
@@ -305,7 +305,7 @@ class Cache:
         """Everything that is published, and the folders that are kept; those in use too."""
         for path in sorted(self._top.glob("*/*")):
             kind = path.parent.name
-            is_lock = kind == folders.STAYS and path.suffix == ".lock" and path.is_file()
+            is_lock = kind == STAYS and path.suffix == ".lock" and path.is_file()
             if kind != self._temporary.name and not is_lock:
                 with suppress(FileNotFoundError):  # deleted meanwhile
                     yield Entry(kind, path.name, path, path.lstat().st_mtime)
@@ -316,12 +316,12 @@ class Cache:
             if not path.is_dir():
                 yield path
         for path in sorted(self._top.glob("*/*.lock")):
-            if path.parent.name in {self._temporary.name, folders.STAYS} and not path.is_file():
+            if path.parent.name in {self._temporary.name, STAYS} and not path.is_file():
                 yield path
 
     def busy(self) -> bool:
         """Whether a build is running in this cache, on this machine or another that shares its locks."""
-        return any(folders.is_locked(lock) for lock in self._top.glob("*/*.lock"))
+        return any(is_locked(lock) for lock in self._top.glob("*/*.lock"))
 
     def leftovers(self) -> Iterator[Path]:
         """What killed processes left, older than an hour: scratch folders, downloads that nobody continued.
@@ -329,11 +329,11 @@ class Cache:
         Locks of entries stay: a process that is about to wait for one may have opened it already.
         """
         for path in sorted(self._temporary.glob("*")):
-            if path.suffix == ".lock" and not path.name.startswith((folders.SCRATCH, _NAMED)):
+            if path.suffix == ".lock" and not path.name.startswith((SCRATCH, _NAMED)):
                 continue
             owner = path.with_name(f"{path.name.removesuffix('.downloads').removesuffix('.lock')}.lock")
             with suppress(FileNotFoundError):
-                if path.lstat().st_mtime < time.time() - _HOUR and not folders.is_locked(owner):
+                if path.lstat().st_mtime < time.time() - _HOUR and not is_locked(owner):
                     yield path
 
     def discard(self, entry: Entry, *, only_if: _Check | None = None) -> bool:
@@ -346,11 +346,11 @@ class Cache:
         Raises:
             CacheError: the cache cannot be written.
         """
-        if entry.kind == folders.STAYS and folders.is_locked(entry.path.with_suffix(".lock")):
+        if entry.kind == STAYS and is_locked(entry.path.with_suffix(".lock")):
             return False
         with named_errors(self.root):
             self._temporary.mkdir(parents=True, exist_ok=True)
-            with folders.locked(self._lock(entry.kind, entry.key), self.root, None):
+            with locked(self._lock(entry.kind, entry.key), self.root, None):
                 if only_if is None or only_if(entry.path) is not None:
                     self._take_away(entry.path)
         return True

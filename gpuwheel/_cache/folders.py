@@ -18,7 +18,7 @@ from gpuwheel.errors import CacheError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["SCRATCH", "STAYS", "is_locked", "kept", "locked", "named", "scratch"]
+__all__ = ["SCRATCH", "STAYS", "is_locked", "kept_folder", "locked", "named_folder", "scratch_folder"]
 
 SCRATCH = "scratch-"
 STAYS = "builds"
@@ -51,7 +51,7 @@ def locked(path: Path, root: Path, on_wait: Callable[[], None] | None) -> Iterat
 
 
 @contextmanager
-def scratch(parent: Path, root: Path) -> Iterator[Path]:
+def scratch_folder(parent: Path, root: Path) -> Iterator[Path]:
     """A private folder in `parent`, gone afterwards; where the cache may only be read, in the system's own place.
 
     Raises:
@@ -81,7 +81,7 @@ def _temporary(parent: Path) -> tempfile.TemporaryDirectory[str]:
 
 
 @contextmanager
-def named(parent: Path, name: str, root: Path) -> Iterator[Path]:
+def named_folder(parent: Path, name: str, root: Path) -> Iterator[Path]:
     """An empty folder in `parent` for whoever works under `name`: the same one each time, if nobody else does.
 
     Compilers are told its path, and caches of compilers (ccache) compare what they are told.
@@ -98,7 +98,7 @@ def named(parent: Path, name: str, root: Path) -> Iterator[Path]:
                 raise
             lock = folder = None
     if folder is None or lock is None:
-        with scratch(parent, root) as private:
+        with scratch_folder(parent, root) as private:
             yield private
         return
     try:
@@ -127,7 +127,7 @@ def _free(parent: Path, name: str) -> tuple[filelock.BaseFileLock | None, Path |
 
 
 @contextmanager
-def kept(folder: Path, root: Path, on_wait: Callable[[], None] | None) -> Iterator[Path]:
+def kept_folder(folder: Path, root: Path, on_wait: Callable[[], None] | None) -> Iterator[Path]:
     """The folder itself, which stays; if another process works in it, after that.
 
     Raises:

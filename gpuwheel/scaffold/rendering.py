@@ -15,7 +15,7 @@ from gpuwheel._resources import resource
 from gpuwheel._run import run
 from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import ScaffoldError
-from gpuwheel.scaffold import copier_worker
+from gpuwheel.scaffold.copier_worker import ask as ask_person
 from gpuwheel.scaffold.git import plain_environment
 from gpuwheel.scaffold.repository import SOURCE
 from gpuwheel.scaffold.template_questions import INSTALL
@@ -54,7 +54,7 @@ def ask(folder: Path, answers: Mapping[str, str | bool], defaults: Mapping[str, 
         tree = Path(scratch, "templates")
         write_tree(current_tree(), tree)
         try:
-            return copier_worker.ask(tree, Path(scratch, folder.name), {**answers, **_facts()}, defaults)
+            return ask_person(tree, Path(scratch, folder.name), {**answers, **_facts()}, defaults)
         except KeyboardInterrupt:
             raise KeyboardInterrupt from None  # copier's is an Exception too, which would pass for a bug
         except Exception as error:

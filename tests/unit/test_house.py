@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from fnmatch import fnmatch
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,21 @@ def _top_level_names(tree: ast.Module) -> set[str]:
     return names
 
 
+def _imported(node: ast.AST) -> Iterator[str]:
+    """Names that are imported anywhere below, those that only types need left out; a package for each of its parts."""
+    children = ast.iter_child_nodes(node)
+    match node:
+        case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=others):
+            children = iter(others)
+        case ast.Import(names=aliases):
+            yield from (alias.name for alias in aliases)
+        case ast.ImportFrom(module=str(module), names=aliases):
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in aliases)
+    for child in children:
+        yield from _imported(child)
+
+
 def _exports(tree: ast.Module) -> list[str] | None:
     for node in tree.body:
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
@@ -125,6 +141,19 @@ def test_a_name_of_a_module_means_one_thing() -> None:
     for path in (path for path in MODULES if "setup_worker" not in path.parts):
         places.setdefault(path.stem, []).append(_name(path))
     assert {name: found for name, found in places.items() if len(found) > 1 and name not in SHARED_NAMES} == {}
+
+
+def test_no_module_needs_itself() -> None:
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES}
+    needs = {name: set(_imported(ast.parse(path.read_text(encoding="utf-8")))) for name, path in names.items()}
+    knot: list[str] = []
+    try:
+        TopologicalSorter({name: needed & names.keys() - {name} for name, needed in needs.items()}).prepare()
+    except CycleError as error:
+        knot = error.args[1]
+
+    assert len(needs["gpuwheel.cli.app"] & names.keys()) > 1
+    assert knot == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)

@@ -15,9 +15,9 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from gpuwheel.config import model
+from gpuwheel.config.model import Settings
 from gpuwheel.config.reading.convert import Converter, choices_of, converter_for
-from gpuwheel.model import choices
+from gpuwheel.model.choices import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +110,7 @@ def _value(hint: Any) -> Scalar | Array | Table | Tables:  # noqa: ANN401 -- a t
         return Array(converter_for(arguments[0]))
     if origin is dict:
         return Tables(converter_for(arguments[0]), arguments[1])
-    if isinstance(hint, type) and hint.__module__ == model.__name__ and dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and hint.__module__ == Settings.__module__ and dataclasses.is_dataclass(hint):
         return Table(hint)
     return Scalar(converter_for(hint), hint)
 
@@ -118,7 +118,8 @@ def _value(hint: Any) -> Scalar | Array | Table | Tables:  # noqa: ANN401 -- a t
 @functools.cache
 def _docs() -> Mapping[str, Mapping[str, str]]:
     """Class name -> field name -> the text under the field, on one line."""
-    trees = (ast.parse(Path(inspect.getfile(module)).read_text(encoding="utf-8")) for module in (model, choices))
+    files = (Path(inspect.getfile(kind)) for kind in (Settings, Mode))
+    trees = (ast.parse(file.read_text(encoding="utf-8")) for file in files)
     return {node.name: _field_docs(node) for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
