@@ -24,11 +24,7 @@ from pathlib import Path
 from queue import Queue
 
 from gpuwheel._run import run
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from gpuwheel._toml import read_toml
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "ci" / "mutants.toml"
@@ -54,7 +50,7 @@ class Mutant:
 
 def read_mutants() -> list[Mutant]:
     """Those of the table, in its order."""
-    document = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    document = read_toml(TABLE)
     found = []
     for group in document["file"]:
         for number, (before, after) in enumerate(group["mutants"], 1):

@@ -1,4 +1,6 @@
-"""The one reader of TOML that users, indexes and other tools wrote: the standard library's, within bounds."""
+"""The only reader of TOML: `read_toml` and `parse_toml` for what users, indexes and other tools wrote, within bounds;
+`own_table` for the tables that ship in the package.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel._limits import CONFIG_FILE, TOML_PARTS
+from gpuwheel._resources import resource
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -16,15 +19,25 @@ else:
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["parse_toml", "read_toml"]
+__all__ = ["own_table", "parse_toml", "read_toml"]
 
 # Starts where a word starts, and each part begins as no other does: no text is looked at more often than parts allow.
 _PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*"""
 _MANY_PARTS = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_PART}){{{TOML_PARTS.value}}}")
 
 
+def own_table(name: str) -> dict[str, Any]:
+    """The table `gpuwheel/data/NAME`, which the package trusts: it has no bounds, and its owner checks its laws.
+
+    Raises:
+        ValueError: it is no TOML: the installation is damaged.
+        OSError: it is missing or cannot be read.
+    """
+    return tomllib.loads(resource("data", name).read_text(encoding="utf-8"))
+
+
 def read_toml(path: Path) -> dict[str, Any]:
-    """The document in a file.
+    """The document in a file from outside.
 
     Raises:
         ValueError: it is no TOML (`tomllib.TOMLDecodeError`, `UnicodeDecodeError`), or passes a bound.
@@ -36,7 +49,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def parse_toml(data: bytes) -> dict[str, Any]:
-    """The document in `data`; raises what `read_toml` raises but for `OSError`."""
+    """The document in `data`, from outside; raises what `read_toml` raises but for `OSError`."""
     if len(data) > CONFIG_FILE.value:
         msg = CONFIG_FILE.passed("more")
         raise ValueError(msg)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,8 @@ import jsonschema
 from click.testing import CliRunner
 
 from gpuwheel._resources import resource
+from gpuwheel._toml import read_toml
 from gpuwheel.cli import main
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +61,7 @@ class Project:
         assert result.exit_code == 0, result.output
         planned = CliRunner().invoke(main, ["plan", str(self.root)])
         assert planned.exit_code == 0, planned.output
-        return tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))
+        return read_toml(self.root / "pyproject.toml")
 
     def report(self, *options: str) -> dict[str, Any]:
         """What the command says to machines, without writing."""

@@ -9,14 +9,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from gpuwheel._toml import read_toml
 
 __all__ = [
     "LAYOUTS",
@@ -135,7 +131,7 @@ class Sample:
 
     @property
     def _settings(self) -> dict[str, list[str]]:
-        project = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))
+        project = read_toml(self.root / "pyproject.toml")
         settings: dict[str, list[str]] = project["tool"]["gpuwheel"]
         return settings
 

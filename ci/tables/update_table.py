@@ -10,15 +10,11 @@ import argparse
 import difflib
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from gpuwheel._toml import parse_toml
 
 __all__ = ["DATA", "Table", "as_table", "as_text", "as_texts", "command_line", "dump", "finish", "read"]
 
@@ -34,7 +30,7 @@ def read(name: str) -> tuple[str, Table]:
     """The leading comment and the data of `gpuwheel/data/NAME`."""
     text = (DATA / name).read_text(encoding="utf-8")
     comment = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
-    return comment, tomllib.loads(text)
+    return comment, parse_toml(text.encode())
 
 
 def as_table(value: object) -> Table:

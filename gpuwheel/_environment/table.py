@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import functools
-import sys
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel._resources import resource
+from gpuwheel._toml import own_table
 from gpuwheel.errors import DataError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -109,7 +103,7 @@ class CMakeArgument:
 @functools.cache
 def document() -> Mapping[str, Any]:
     """The file as it stands."""
-    return tomllib.loads(resource("data", "environment.toml").read_text(encoding="utf-8"))
+    return own_table("environment.toml")
 
 
 @functools.cache

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
-from gpuwheel._resources import resource
+from gpuwheel._toml import own_table
 from gpuwheel.model.archs import Arch, ArchTarget
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,7 +25,7 @@ _OLDER = ("98", "03", "0x", "11", "1y", "14", "1z")
 
 @functools.cache
 def _document() -> Mapping[str, Any]:
-    return tomllib.loads(resource("data", "setup_options.toml").read_text(encoding="utf-8"))
+    return own_table("setup_options.toml")
 
 
 def same_libraries() -> frozenset[str]:

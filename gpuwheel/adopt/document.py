@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
@@ -10,11 +9,6 @@ import tomlkit
 from gpuwheel._endings import reading
 from gpuwheel._toml import parse_toml
 from gpuwheel.errors import ConfigError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,7 +60,7 @@ def render_pyproject(text: str, proposal: Proposal) -> str:
         after.append(_table("project", project))
     parts = [*before, document.as_string().strip("\r\n"), *after, *_own_tables(proposal)]
     new = "\n\n".join(part for part in parts if part) + "\n"
-    tomllib.loads(new)  # a mistake of ours must not reach the disk
+    parse_toml(new.encode())  # a mistake of ours must not reach the disk
     return new.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in text else new
 
 

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from gpuwheel._resources import resource
+from gpuwheel._toml import own_table
 from gpuwheel.errors import DataError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -148,7 +142,7 @@ def read_table(name: str) -> Reader:
         DataError: The file is missing or is not TOML.
     """
     try:
-        return Reader(name, tomllib.loads(resource("data", name).read_text(encoding="utf-8")))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        return Reader(name, own_table(name))
+    except (OSError, ValueError) as error:
         msg = f"{name} cannot be read ({error}, expected a table of gpuwheel)"
         raise DataError(msg, hint="reinstall gpuwheel") from error

@@ -16,14 +16,10 @@ from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from gpuwheel._run import ProcessFailedError, run
+from gpuwheel._toml import read_toml
 from gpuwheel.errors import ToolchainError
 from gpuwheel.index.settings import read_index_settings
 from gpuwheel.toolchain.probes.programs import installed_version
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -57,12 +53,11 @@ def resolve(requirements: Sequence[str], *, machines: Collection[str], oldest_py
         context.reporter.command([Path(words[0]).name, *words[1:]])
         try:
             run(words, env=environ, cwd=scratch)
-            document = tomllib.loads(out.read_text(encoding="utf-8"))
-            return _kept(Pylock.from_dict(document), machines, whole=whole)
+            return _kept(Pylock.from_dict(read_toml(out)), machines, whole=whole)
         except ProcessFailedError as error:
             msg = f"no set of packages satisfies what a build requires ({', '.join(requirements)})"
             raise ToolchainError(msg, hint="the messages above say what is in the way", detail=error.detail) from error
-        except (PylockValidationError, tomllib.TOMLDecodeError, FileNotFoundError) as error:
+        except (PylockValidationError, ValueError, RecursionError, FileNotFoundError) as error:
             msg = f"{words[0]} wrote no lock file that PEP 751 allows ({error})"
             raise ToolchainError(msg, hint="pip install --upgrade uv") from error
 

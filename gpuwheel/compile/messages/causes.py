@@ -5,18 +5,12 @@ from __future__ import annotations
 import functools
 import re
 import string
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel._resources import resource
+from gpuwheel._toml import own_table
 from gpuwheel.binary.mangled import demangle, parse_signature
 from gpuwheel.errors import CompileError, ToolchainError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,10 +97,7 @@ def kernel_name(symbol: str) -> str:
 @functools.cache
 def read_causes() -> tuple[Cause, ...]:
     """The table, in its order."""
-    rows: list[dict[str, Any]] = tomllib.loads(resource("data", "diagnostics.toml").read_text(encoding="utf-8"))[
-        "causes"
-    ]
-    return tuple(map(_cause, rows))
+    return tuple(map(_cause, own_table("diagnostics.toml")["causes"]))
 
 
 def _cause(row: dict[str, Any]) -> Cause:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import functools
-import sys
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
-from gpuwheel._resources import resource
+from gpuwheel._toml import own_table
 from gpuwheel.config.reading.sources import Given, from_toml
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +18,7 @@ __all__ = ["default_texts", "defaults_for", "launcher_requirement", "oldest_pyth
 
 @functools.cache
 def _document() -> Mapping[str, Any]:
-    return tomllib.loads(resource("data", "defaults.toml").read_text(encoding="utf-8"))
+    return own_table("defaults.toml")
 
 
 def oldest_python() -> str:

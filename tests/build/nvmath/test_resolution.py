@@ -10,10 +10,7 @@ from pathlib import Path
 
 import pytest
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from gpuwheel._toml import read_toml
 
 UV = [sys.executable, "-m", "uv"]
 EXTRAS = [
@@ -90,7 +87,7 @@ def test_uv_locks_both_extras_with_what_they_take_besides(project: Path) -> None
     conflicts = '[tool.uv]\nconflicts = [[{ extra = "cu12" }, { extra = "cu13" }]]\n'
     file.write_text(file.read_text(encoding="utf-8") + more + conflicts, encoding="utf-8")
     run(*UV, "lock", "--no-build-isolation", "--python", sys.executable, "--quiet", cwd=project)
-    lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
+    lock = read_toml(project / "uv.lock")
     versions = {(package["name"], package["version"]) for package in lock["package"]}
     majors = {version.partition(".")[0] for name, version in versions if name == "cuda-bindings"}
     assert majors == {"12", "13"}

@@ -8,16 +8,12 @@ import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 import pytest
 from interpreters import find_interpreter
 from packaging.metadata import Metadata
 from torch_environments import Layer, environment_with, layer_on, release_that_pip_finds
 
+from gpuwheel._toml import parse_toml
 from gpuwheel._run import run
 
 if TYPE_CHECKING:
@@ -90,7 +86,7 @@ class Builder:
         """The wheel of a project; `words` go to pip."""
         python = [sys.executable, "-m", "pip"]
         text = (project / "pyproject.toml").read_text(encoding="utf-8")
-        others = [line for line in tomllib.loads(text)["build-system"]["requires"] if not line.startswith("gpuwheel")]
+        others = [line for line in parse_toml(text.encode())["build-system"]["requires"] if not line.startswith("gpuwheel")]
         if others and not self.requires.exists():
             run([*python, "install", "--quiet", "--no-deps", "--target", self.requires, *others])
         build = [*python, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", out, *words]

@@ -12,17 +12,13 @@ import pytest
 
 from gpuwheel._resources import resource
 from gpuwheel._run import run
+from gpuwheel._toml import parse_toml
 from gpuwheel.config.documents.reference import reference_page
 from gpuwheel.config.documents.schema import json_schema
 from gpuwheel.config.model import Settings
 from gpuwheel.config.reading.defaults import default_texts
 from gpuwheel.config.reading.setting_keys import keys_of
 from gpuwheel.errors import ConfigError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -88,7 +84,7 @@ BAD = [
 
 
 def accepted_by_schema(text: str) -> bool:
-    return jsonschema.Draft7Validator(json_schema()).is_valid(tomllib.loads(text)["tool"]["gpuwheel"])
+    return jsonschema.Draft7Validator(json_schema()).is_valid(parse_toml(text.encode())["tool"]["gpuwheel"])
 
 
 def project_with(project: Project, text: str) -> Project:

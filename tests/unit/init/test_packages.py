@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gpuwheel._run import run
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from gpuwheel._toml import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +82,7 @@ def test_the_same_files_are_shipped(project: Callable[..., Project], tmp_path: P
     made = project(SETUP.format(keywords=keywords), **dict.fromkeys((*FILES, "csrc/ops.cpp", "csrc/ops.cu"), ""))
     made.write("csrc/ops.cpp", "#include <torch/library.h>\n")
     made.write("MANIFEST.in", MANIFEST)
-    document = tomllib.loads(made.report()["pyproject"])
+    document = parse_toml(made.report()["pyproject"].encode())
     wheel: dict[str, Any] = document["tool"].get("scikit-build", {}).get("wheel", {})
     ours = json.loads(run([sys.executable, "-c", ASK, json.dumps(wheel)], cwd=made.root).stdout)
     out = tmp_path / "lib"

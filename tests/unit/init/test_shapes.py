@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from setup_projects import Project
 from shapes import ALL, Shape
 
+from gpuwheel._toml import read_toml
 from gpuwheel.compatibility import load_tables
 from gpuwheel.config import load_config
 from gpuwheel.plan import plan
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +44,7 @@ def test_a_setup_py_of_this_shape(shape: Shape, tmp_path: Path, monkeypatch: pyt
         assert any(what.startswith(beginning) for what in left), (beginning, left)
     (decision,) = plan(load_config(made.root, environ={}), TABLES)
     assert decision.accepted, decision.reason
-    document = tomllib.loads((made.root / "pyproject.toml").read_text(encoding="utf-8"))
+    document = read_toml(made.root / "pyproject.toml")
     settings = document["tool"]["gpuwheel"]
     if shape.extensions:
         assert set(settings["extensions"]) == set(shape.extensions)

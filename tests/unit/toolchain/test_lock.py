@@ -14,6 +14,7 @@ from packaging.pylock import Pylock, is_valid_pylock_path
 
 from gpuwheel import __version__
 from gpuwheel._resources import resource
+from gpuwheel._toml import parse_toml
 from gpuwheel.errors import LockError, ToolchainError
 from gpuwheel.lock.check import (
     BuildInputs,
@@ -28,11 +29,6 @@ from gpuwheel.lock.fetch import fetch_packages
 from gpuwheel.lock.file import LOCK_FILE, Lock, parse_lock, read_lock, render_lock
 from gpuwheel.lock.resolve import resolve
 from gpuwheel.model.toolchain import HostCompiler
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from conftest import IndexServer
@@ -79,7 +75,7 @@ def test_it_holds_everything_with_digests(lock: Lock, pins: tuple[Pin, ...], tor
 
 
 def test_the_text_is_a_lock_file_as_pep_751_says(lock: Lock) -> None:
-    document = tomllib.loads(render_lock(lock))
+    document = parse_toml(render_lock(lock).encode())
     assert {str(package.name) for package in Pylock.from_dict(document).packages} == {
         package.name for package in lock.packages.packages
     }

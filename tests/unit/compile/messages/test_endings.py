@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gpuwheel._toml import read_toml
 from gpuwheel.compile.messages import Place, build_failure, read_causes, read_messages
 from gpuwheel.compile.messages.causes import field_names
 from gpuwheel.compile.messages.ending import known_cause
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from gpuwheel.compile.messages import Message
@@ -34,7 +29,7 @@ class Case:
 
 
 DATA = Path(__file__).parents[1] / "data" / "messages" / "cases.toml"
-CASES = [Case(**case) for case in tomllib.loads(DATA.read_text(encoding="utf-8"))["cases"]]
+CASES = [Case(**case) for case in read_toml(DATA)["cases"]]
 
 
 def placed(case: Case, root: Path) -> tuple[str, Place]:
