@@ -15,7 +15,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from gpuwheel._files import atomic_file
 from gpuwheel._run import ProcessFailedError, run
 from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import GpuwheelError
@@ -80,9 +80,8 @@ class State:
         """Keep a cell, atomically."""
         self._cells[cell.torch, cell.python] = cell
         text = json.dumps({"wheel": self._digest, "cells": [asdict(c) for c in self._cells.values()]}, indent=1)
-        with tempfile.NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as file:
-            file.write(text)
-        Path(file.name).replace(self._path)
+        with atomic_file(self._path) as file:
+            file.write(text.encode())
 
 
 def torch_rows() -> list[TorchBuild]:

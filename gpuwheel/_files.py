@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import secrets
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["HashedFile", "atomic_file", "write_if_changed"]
 
@@ -34,30 +34,36 @@ class HashedFile:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[HashedFile]:
-    """Write a temporary file beside `path` and rename it at the end; an error or an interrupt leaves nothing.
+def atomic_file(
+    path: Path, *, folder: Path | None = None, mode: int | None = 0o644, durable: bool = True
+) -> Iterator[HashedFile]:
+    """Write a temporary file and rename it to `path` at the end; an error or an interrupt leaves nothing.
+
+    Args:
+        path: of the finished file.
+        folder: of the temporary one, on the same disk; beside `path` unless given.
+        mode: of the finished file: a wheel is for everybody, whatever the umask. `None`: what the umask leaves.
+        durable: whether the content is on the disk before it has its name. Without it, a power cut may leave an empty
+            file, and a slow disk makes nobody wait: for what is checked when it is read, and is no loss.
 
     Raises:
         OSError: the folder cannot be written, or the disk is full.
     """
+    prefix = path.name if path.name.startswith(".") else f".{path.name}"
+    temporary = (folder or path.parent) / f"{prefix}.{secrets.token_hex(8)}.part"
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        error.filename = os.fspath(path)  # nobody knows the temporary name
-        raise
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("xb") as file:
             yield HashedFile(file)
             file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes the file private to the user; a wheel is for everybody, whatever the umask.
-        temporary.chmod(0o644)
+            if durable:
+                os.fsync(file.fileno())
+        if mode is not None:
+            temporary.chmod(mode)
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename in {None, name}:
-            error.filename, error.filename2 = os.fspath(path), None
+        if isinstance(error, OSError) and error.filename in {None, os.fspath(temporary)}:
+            error.filename, error.filename2 = os.fspath(path), None  # nobody knows the temporary name
         raise
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from layouts import LAYOUTS, Layout, Sample, build_requires, edit_kernel, write_gpuwheel_project, write_project
 from measure import disk_bytes, measure
 
+from gpuwheel._files import atomic_file
 from gpuwheel._run import run
 
 if TYPE_CHECKING:
@@ -97,9 +98,8 @@ class Bench:
 
     def save(self) -> None:
         """Write down what is finished, whole or not at all."""
-        temporary = self._work / "state.json.new"
-        temporary.write_text(json.dumps(self._state, indent=2), encoding="utf-8")
-        temporary.replace(self._work / "state.json")
+        with atomic_file(self._work / "state.json") as file:
+            file.write(json.dumps(self._state, indent=2).encode())
 
     @property
     def measurements(self) -> dict[str, dict[str, Any]]:

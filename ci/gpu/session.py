@@ -113,7 +113,7 @@ class Session:
         what = result.get("why") or result.get("counts") or result.get("summary") or ""
         print(f"[{self.left:4.0f} s left] {part}, {name}: {result['state']} {what}", flush=True)
         document = {"schema": 1, "part": part, **self.about, "results": results}
-        temporary = self.out / f".{part}.json"
+        temporary = self.out / f".{part}.json"  # no `atomic_file`: the standard library is all there is
         temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         temporary.replace(self.out / f"{part}.json")
 

@@ -39,6 +39,7 @@ from tally import Held, held
 from worlds import WORLDS, Knobs, World
 
 from gpuwheel._cache import Cache
+from gpuwheel._files import atomic_file
 from gpuwheel._run import run
 from gpuwheel.compatibility import load_tables
 from gpuwheel.model.reporter import SilentReporter
@@ -113,9 +114,8 @@ class Progress:
 
     def write(self, path: Path) -> None:
         """Whole or not at all."""
-        temporary = path.with_suffix(".new")
-        temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        temporary.replace(path)
+        with atomic_file(path) as file:
+            file.write(json.dumps(asdict(self)).encode())
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from gpuwheel._files import atomic_file
 from gpuwheel._toml import parse_toml
 
 __all__ = ["DATA", "Table", "as_table", "as_text", "as_texts", "command_line", "dump", "finish", "read"]
@@ -94,18 +93,10 @@ def finish(name: str, text: str, *, check: bool, missing: Sequence[str] = ()) ->
     elif check:
         print(f"{name}: stale (run this script without --check)")
     else:
-        _write(path, text)
+        with atomic_file(path) as file:
+            file.write(text.encode())
         print(f"{name}: written")
     return int(check and text != before)
-
-
-def _write(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
 
 
 def _section(path: tuple[str, ...], table: Mapping[str, object]) -> list[str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 import shutil
 import stat
 import time
@@ -25,6 +24,7 @@ import platformdirs
 from gpuwheel._cache.folders import SCRATCH, STAYS, is_locked, kept_folder, locked, named_folder, scratch_folder
 from gpuwheel._cache.refusals import named_errors
 from gpuwheel._cache.seals import content_problem, seal
+from gpuwheel._files import atomic_file
 from gpuwheel._process import environment
 from gpuwheel.errors import CacheError
 
@@ -105,17 +105,12 @@ class Cache:
         with named_errors(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._temporary.mkdir(exist_ok=True)
-            temporary = self._temporary / f"{kind}-{key}.{secrets.token_hex(8)}"
-            try:
-                with temporary.open("xb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
+            # Beside `path` the temporary file would pass for an entry. Whether others who share the cache may note its
+            # use (`_touch`) is for the umask to say.
+            with atomic_file(path, folder=self._temporary, mode=None) as file:
+                file.write(data)
                 if path.is_dir():
                     self.remove(kind, key)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
         return path
 
     def publish_tree(
@@ -199,15 +194,11 @@ class Cache:
 
     def keep_note(self, name: str, data: bytes) -> None:
         """Note `data` under `name`, where the cache can be written."""
-        folder = self.root / "notes"
-        temporary = folder / f".{name}.{secrets.token_hex(8)}"
+        path = self.root / "notes" / f"{name}.json"
         with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            try:
-                temporary.write_bytes(data)
-                temporary.replace(folder / f"{name}.json")
-            finally:
-                temporary.unlink(missing_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_file(path, mode=None, durable=False) as file:
+                file.write(data)
 
     def remove(self, kind: Kind, key: str) -> None:
         """Forget what is under `key`.

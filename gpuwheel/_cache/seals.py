@@ -12,13 +12,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from gpuwheel._files import atomic_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,7 @@ class _Folder:
         with os.scandir(folder) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 name = prefix + entry.name
-                if name.startswith(SEAL):  # another process may be renewing it
+                if name.startswith(SEAL):  # and its temporary name: another process may be renewing it
                     continue
                 status = entry.stat(follow_symlinks=False)
                 if stat.S_ISREG(status.st_mode):
@@ -179,9 +180,6 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 def _write(root: Path, sealed: dict[str, Any]) -> None:
     body = json.dumps(sealed, sort_keys=True, separators=(",", ":")).encode()
-    temporary = root / f"{SEAL}.{secrets.token_hex(8)}"
-    try:
-        temporary.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-        temporary.replace(root / SEAL)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # The whole folder is flushed at once where it is published, and a renewed seal that is lost shows as damage.
+    with atomic_file(root / SEAL, mode=None, durable=False) as file:
+        file.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)

@@ -49,7 +49,7 @@ def download(found: FoundFile, folder: Path, *, transport: Transport, reporter: 
     except NetworkError:
         part.unlink(missing_ok=True)
         raise
-    part.replace(path)
+    part.replace(path)  # no `atomic_file`: a download that was cut stays, under a name that a later call finds
     return path
 
 
