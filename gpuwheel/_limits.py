@@ -31,6 +31,8 @@ __all__ = [
     "REQUIREMENTS",
     "REQUIREMENT_TEXT",
     "RETRY_WAIT",
+    "SHOWN_NAME",
+    "SHOWN_NAMES_TIME",
     "SHOWN_TEXT",
     "SLOWEST_TRANSFER",
     "SOURCE_FILE",
@@ -112,6 +114,16 @@ SHOWN_TEXT = Limit(
     *("shown-text", 200, "characters"),
     bounds="a value from outside inside a message; what is longer is cut and measured",
     why="a message is read by people",
+)
+SHOWN_NAME = Limit(
+    *("shown-name", 10_000, "characters"),
+    bounds="the C++ name of a symbol of a wheel inside a message; where it is longer, the symbol stands there",
+    why="250 bytes of a symbol can stand for gigabytes of name",
+)
+SHOWN_NAMES_TIME = Limit(
+    *("shown-names-time", 2, "seconds"),
+    bounds="how long `c++filt` may take for the C++ names in one message; after that, the symbols stand there",
+    why="it takes milliseconds, except for symbols that are made to be long",
 )
 MANIFEST_FILE = Limit(
     *("manifest-file", 8 * _MB, "bytes"),

@@ -185,6 +185,7 @@ STRUCTURES = {
     "record": _texts(TARGETS["record"].seeds[0], *_RECORD),
     "metadata": _texts(METADATA, *_METADATA) | _texts(WHEEL, *_METADATA),
     "elf": _libraries,
+    "exports": _patched(st.just(TARGETS["exports"].seeds[0])) | _libraries,
     "fatbin": _fatbins,
     "cubin": _cubins,
     "manifest": _documents(MANIFEST),

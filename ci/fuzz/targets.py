@@ -20,12 +20,15 @@ from gpuwheel._archives import Archive  # noqa: E402
 from gpuwheel.audit import audit_wheel, read_elf, read_fatbin  # noqa: E402
 from gpuwheel.audit.library import check_library  # noqa: E402
 from gpuwheel.binary.cubin import read_cubin  # noqa: E402
+from gpuwheel.binary.stub import stub_library  # noqa: E402
 from gpuwheel.compatibility import load_tables  # noqa: E402
 from gpuwheel.config import load_config  # noqa: E402
 from gpuwheel.errors import NetworkError  # noqa: E402
 from gpuwheel.index.pages import html_links, json_links  # noqa: E402
 from gpuwheel.index.ranges import SparseFile, member_spans  # noqa: E402
 from gpuwheel.lock.file import parse_lock  # noqa: E402
+from gpuwheel.model.symbols import LibrarySymbol, SymbolKind  # noqa: E402
+from gpuwheel.toolchain.linking.system_libraries import exported_symbols  # noqa: E402
 from gpuwheel.wheel import read_members  # noqa: E402
 from gpuwheel.wheel.archive import Member, check_record  # noqa: E402
 from gpuwheel.wheel.metadata import add_requirements, field_values, parsed_requirements, set_field  # noqa: E402
@@ -207,6 +210,9 @@ _LIBRARY = elf_library(
     exports=["shown"],
     sections={".nv_fatbin": container(entry(b"image"))},
 )
+_VERSIONED = stub_library(
+    "a.so", "x86_64", [LibrarySymbol("f", version, SymbolKind.FUNCTION) for version in ("V_1", "V_2")]
+)
 _FATBIN = container(entry(b"image") + entry(b".version 8.8", kind=1, flags=0x2000)) + bytes(8) + container(entry(b""))
 
 TARGETS = {
@@ -214,6 +220,7 @@ TARGETS = {
     "record": Target(_record, (f"ops/__init__.py,sha256=ab,1\n{INFO}/RECORD,,\n".encode(), b'"a,b",,\r\n')),
     "metadata": Target(_metadata, (METADATA, WHEEL)),
     "elf": Target(_elf, (_LIBRARY, elf_library({}))),
+    "exports": Target(lambda data: exported_symbols(data, "a.so"), (_VERSIONED,)),
     "fatbin": Target(lambda data: read_fatbin(data, "a.fatbin"), (_FATBIN,)),
     "cubin": Target(lambda data: read_cubin(data, "it"), (cubin({"f": [(0, 8), (8, 4)], "g": []}),)),
     "manifest": Target(_manifest, (_encoded(MANIFEST),)),

@@ -6,7 +6,7 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from gpuwheel._run import run
+from gpuwheel.binary.mangled import demangle_foreign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gpuwheel.binary.elf import Import
     from gpuwheel.compatibility import Shim
 
-__all__ = ["Provider", "demangle", "provider", "shown"]
+__all__ = ["Provider", "provider", "shown"]
 
 _SHOWN = 5
 """Symbols named in one message."""
@@ -55,20 +55,8 @@ def provider(symbol: Import, shims: Mapping[str, Shim]) -> Provider:
     return Provider.NOBODY
 
 
-def demangle(names: Sequence[str]) -> list[str]:
-    """C++ names as people write them, by `c++filt` where there is one; else as they are."""
-    if not any(name.startswith("_Z") for name in names):
-        return list(names)
-    try:
-        completed = run(["c++filt"], stdin="\n".join(names), check=False)
-    except FileNotFoundError:
-        return list(names)
-    plain = completed.stdout.splitlines()
-    return plain if len(plain) == len(names) else list(names)
-
-
 def shown(symbols: Sequence[Import | str]) -> str:
     """Names for a message: sorted, demangled, the first few and how many more."""
     names = sorted({symbol if isinstance(symbol, str) else symbol.name for symbol in symbols})
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(demangle(names[:_SHOWN])) + more
+    return ", ".join(demangle_foreign(names[:_SHOWN])) + more

@@ -1,7 +1,8 @@
-"""Kernel names: from the mangled symbol (Itanium C++ ABI, section 5.1) to namespace, template arguments and types.
+"""Mangled names (Itanium C++ ABI, section 5.1), and a kernel's taken apart: namespace, template arguments and types.
 
-Demangled by `__cxa_demangle` of the C++ run time: cuda.bindings, without which there is no symbol to read, is itself
-C++ and needs libstdc++.so.6, so it is there wherever NVRTC ran.
+Names that our own compilers wrote are demangled by `__cxa_demangle` of the C++ run time: cuda.bindings, without which
+there is no symbol to read, is itself C++ and needs libstdc++.so.6, so it is there wherever NVRTC ran. Names out of a
+file that anybody may have made go to a process of their own.
 """
 
 from __future__ import annotations
@@ -12,12 +13,23 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gpuwheel._limits import SHOWN_NAME, SHOWN_NAMES_TIME
+from gpuwheel._run import run
 from gpuwheel.errors import CompileError, ToolchainError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["Signature", "TemplateArgument", "demangle", "foreign_names", "parse_signature", "template_argument"]
+__all__ = [
+    "Signature",
+    "TemplateArgument",
+    "demangle",
+    "demangle_foreign",
+    "foreign_names",
+    "function_name",
+    "parse_signature",
+    "template_argument",
+]
 
 _OPEN, _CLOSE = "(<[{", ")>]}"
 _INTEGER_SUFFIXES = {"": "int", "u": "unsigned", "l": "long", "ul": "unsigned long", "ll": "long long",
@@ -58,8 +70,27 @@ class TemplateArgument:
     text: str
 
 
+def demangle_foreign(symbols: Sequence[str]) -> list[str]:
+    """The C++ names of symbols from anybody's file, by `c++filt` where there is one; else the symbols as they are.
+
+    Not in this process, and not for long: 250 bytes can stand for gigabytes (each parameter a function of the one
+    before it, twice), and demanglers have overflowed their stacks on less.
+    """
+    if not any(symbol.startswith("_Z") for symbol in symbols):
+        return list(symbols)
+    try:
+        plain = run(
+            ["c++filt"], stdin="\n".join(symbols), check=False, timeout=SHOWN_NAMES_TIME.value
+        ).stdout.splitlines()
+    except (FileNotFoundError, TimeoutError):
+        return list(symbols)
+    if len(plain) != len(symbols):
+        return list(symbols)
+    return [name if len(name) <= SHOWN_NAME.value else symbol for symbol, name in zip(symbols, plain, strict=True)]
+
+
 def demangle(symbol: str) -> str:
-    """The C++ name of a mangled symbol; another symbol is returned as it is.
+    """The C++ name of a mangled symbol of our own; another symbol is returned as it is.
 
     Raises:
         ToolchainError: there is no C++ run time.
@@ -95,6 +126,21 @@ def _demangler() -> Callable[[str], str]:
     return call
 
 
+def function_name(symbol: str) -> str:
+    """A function's C++ name without return type and parameters: `fused::add_rms_norm<float, 4>`.
+
+    Other symbols, and what cannot be read, are returned as they are.
+
+    Raises:
+        ToolchainError: there is no C++ run time.
+    """
+    text = demangle(symbol)
+    try:
+        return text if text == symbol else _parted(text)[0]
+    except CompileError:
+        return text
+
+
 @functools.cache
 def parse_signature(symbol: str) -> Signature:
     """Take a kernel's symbol apart.
@@ -110,15 +156,21 @@ def parse_signature(symbol: str) -> Signature:
             raise CompileError(msg, hint='report this kernel\'s declaration, or declare it extern "C"')
         return Signature("", symbol, (), None)
     _refuse_unnameable(text)
-    opening = _matching_open(text, len(text) - 1)
-    head, parameters = text[:opening], _split(text[opening + 1 : -1])
+    head, parameters = _parted(text)
     arguments: tuple[str, ...] = ()
     if head.endswith(">"):
         start = _matching_open(head, len(head) - 1)
-        # Only the symbol of a template carries its return type, which for a kernel is void.
-        arguments, head = _split(head[start + 1 : -1]), head[:start].removeprefix("void ")
+        arguments, head = _split(head[start + 1 : -1]), head[:start]
     namespace, _, base = head.rpartition("::")
-    return Signature(namespace, base, arguments, tuple(p for p in parameters if p != "void"))
+    return Signature(namespace, base, arguments, tuple(p for p in _split(parameters) if p != "void"))
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """A demangled kernel's name without its return type, and its parameters."""
+    opening = _matching_open(text, len(text) - 1)
+    head = text[:opening]
+    # Only the symbol of a template carries its return type, which for a kernel is void.
+    return head.removeprefix("void ") if head.endswith(">") else head, text[opening + 1 : -1]
 
 
 def template_argument(text: str) -> TemplateArgument:

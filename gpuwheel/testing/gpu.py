@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gpuwheel.binary.mangled import function_name
 from gpuwheel.errors import ToolchainError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Launch:
     @property
     def name(self) -> str:
         """The kernel's C++ name with its template arguments, e.g. `fused::add_rms_norm<float, 4>`."""
-        return _name_of(self.symbol)
+        return function_name(self.symbol)
 
     def arguments(self, formats: str) -> tuple[Any, ...]:
         """The parameters as Python values, one `struct` letter each: P pointer, q int64, i int32, f float, d double.
@@ -204,27 +205,3 @@ def _convert(raw: _Launch) -> Launch:
         stream=raw.stream or 0,
         parameters=parameters,
     )
-
-
-def _name_of(symbol: str) -> str:
-    """Demangle with the C++ runtime and drop the return type and the parameter list of a function template."""
-    demangle = ctypes.CDLL("libstdc++.so.6")["__cxa_demangle"]
-    demangle.restype = ctypes.c_void_p
-    status = ctypes.c_int()
-    address = demangle(symbol.encode(), None, None, ctypes.byref(status))
-    if not address:
-        return symbol
-    try:
-        text = ctypes.string_at(address).decode()
-    finally:
-        libc = ctypes.CDLL(None)
-        libc.free.argtypes = [ctypes.c_void_p]
-        libc.free(address)
-    depth = 0
-    for index in range(len(text) - 1, -1, -1):
-        depth += (text[index] == ")") - (text[index] == "(")
-        if depth == 0:
-            text = text[:index]
-            break
-    head, bracket, rest = text.partition("<")
-    return head.rpartition(" ")[2] + bracket + rest

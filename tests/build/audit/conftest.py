@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.compatibility import Tables
 
-FATBINS = Path(__file__).resolve().parents[2] / "unit" / "audit" / "fatbins"
+FATBINS = Path(__file__).resolve().parents[2] / "unit" / "binary" / "fatbins"
 
 CLEAN = """\
 #include <string.h>

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gpuwheel.compatibility import Tables
-
-FATBINS = Path(__file__).parent / "fatbins"
 
 GOOD = ElfFile(
     name="fused_ops/_C.so",
@@ -47,12 +44,6 @@ def elf() -> Callable[..., ElfFile]:
         return replace(library, imports=(*library.imports, *add))
 
     return build
-
-
-@pytest.fixture
-def fatbin() -> Callable[[str], bytes]:
-    """A file of the fatbins folder."""
-    return lambda name: (FATBINS / name).read_bytes()
 
 
 @pytest.fixture(scope="session")

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import platform
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from elftools.elf.dynamic import DynamicSection
-from elftools.elf.elffile import ELFFile
 
 from gpuwheel._cache import Cache
 from gpuwheel._run import run
-from gpuwheel.binary.elf import MACHINES
-from gpuwheel.binary.stub import stub_library
 from gpuwheel.errors import PlatformError, ToolchainError
 from gpuwheel.index.ranges import SparseFile
 from gpuwheel.index.unpack import unpack
@@ -135,19 +130,6 @@ def test_a_cross_compiler_in_cxx_decides_for_which_machine(tmp_path: Path) -> No
     assert target_machine({"CXX": str(program), "PATH": "/bin"}) == "aarch64"
     assert target_machine({"PATH": "/bin"}) == platform.machine()
     assert target_machine({"CXX": "no-such-compiler", "PATH": "/bin"}) == platform.machine(), "the build will tell"
-
-
-@pytest.mark.parametrize(("machine", "code"), [("x86_64", "EM_X86_64"), ("aarch64", "EM_AARCH64")])
-def test_a_stub_is_a_library_with_a_name_and_nothing_else(machine: str, code: str) -> None:
-    elf = ELFFile(io.BytesIO(stub_library("libtorch.so", machine)))
-    assert machine in MACHINES
-    assert (elf["e_type"], elf["e_machine"]) == ("ET_DYN", code)
-    dynamic = elf.get_section_by_name(".dynamic")
-    assert isinstance(dynamic, DynamicSection)
-    assert [tag.soname for tag in dynamic.iter_tags("DT_SONAME")] == ["libtorch.so"]
-    assert list(dynamic.iter_tags("DT_NEEDED")) == []
-    assert elf.get_section_by_name(".dynsym").num_symbols() == 1
-    assert {segment["p_type"] for segment in elf.iter_segments()} == {"PT_LOAD", "PT_DYNAMIC"}
 
 
 def test_a_wheel_cannot_write_outside(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Reading cubins: three made by NVRTC (`data/kernels.cu`), and damaged ones."""
+"""Reading cubins: three made by NVRTC (`cubins/kernels.cu`), and damaged ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gpuwheel.binary.cubin import read_cubin
 from gpuwheel.errors import CompileError
 from gpuwheel.model.kernels import Parameter
 
-DATA = Path(__file__).parent / "data"
+CUBINS = Path(__file__).parent / "cubins"
 
 
 # Expected values: cuobjdump -res-usage of the same files.
@@ -22,7 +22,7 @@ DATA = Path(__file__).parent / "data"
     [("sm_75", 7, 26, (10, 256)), ("sm_90", 7, 28, (10, 1280)), ("sm_100", 8, 27, (10, 1280))],
 )
 def test_kernels_of_both_abi_versions(arch: str, abi: int, framed: int, reverse: tuple[int, int]) -> None:
-    data = (DATA / f"kernels.{arch}.cubin").read_bytes()
+    data = (CUBINS / f"kernels.{arch}.cubin").read_bytes()
     assert data[8] == abi
     with_shared, with_frame = read_cubin(data, "the image")
     assert with_frame.symbol == "framed"
@@ -46,7 +46,7 @@ def test_what_is_not_a_cubin_is_refused(data: bytes) -> None:
 @settings(deadline=None)  # other work may share the machine
 @given(st.data())
 def test_a_damaged_cubin_is_refused_or_read_never_a_crash(data: st.DataObject) -> None:
-    content = bytearray((DATA / "kernels.sm_90.cubin").read_bytes())
+    content = bytearray((CUBINS / "kernels.sm_90.cubin").read_bytes())
     if data.draw(st.booleans(), "cut"):
         del content[data.draw(st.integers(0, len(content) - 1)) :]
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
 import sysconfig
 import time
@@ -13,11 +14,18 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from hostile import elf_library
 
-from gpuwheel.binary.elf import ElfFile, read_elf
+from gpuwheel.binary.elf import Elf, ElfFile, read_elf
 from gpuwheel.errors import AuditError
 
 FOLDERS = [Path(sysconfig.get_paths()["platstdlib"]) / "lib-dynload", Path(sysconfig.get_paths()["platlib"])]
 LIBRARIES = sorted({path for folder in FOLDERS for path in folder.glob("**/*.so*") if path.stat().st_size < 5_000_000})
+
+SYSTEM = [
+    path
+    for path in sorted({Path(line.split()[-1]) for line in Path("/proc/self/maps").read_text().splitlines()})
+    if path.name.startswith(("libc.so", "libm.so", "libm-"))
+]
+"""Libraries with versions of their own that this Python is linked with."""
 
 
 def _facts(library: ElfFile) -> dict[str, Any]:
@@ -60,6 +68,38 @@ def _expected(path: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("path", LIBRARIES[:40], ids=lambda path: path.name)
 def test_it_reads_what_pyelftools_reads(path: Path) -> None:
     assert _facts(read_elf(path.read_bytes(), path.name)) == _expected(path)
+
+
+@pytest.mark.parametrize("path", SYSTEM, ids=lambda path: path.name)
+def test_the_versions_that_a_library_of_the_system_defines(path: Path) -> None:
+    with path.open("rb") as file:
+        sections = {section.name: section for section in ELFFile(file).iter_sections()}
+        numbers = [row["ndx"] for row in sections[".gnu.version"].iter_symbols()]
+        symbols = list(sections[".dynsym"].iter_symbols())
+        definitions = sections[".gnu.version_d"].iter_versions()
+        expected = [(next(names).name, definition["vd_ndx"]) for definition, names in definitions]
+    hidden = {number for number in numbers if isinstance(number, int) and number & 0x8000}
+    elf = Elf(path.read_bytes())
+    assert list(elf.version_definitions()) == expected
+    found = list(elf.symbols(".dynsym"))
+    assert [(it.name, it.size) for it in found] == [(it.name, it["st_size"]) for it in symbols if it.name]
+    assert {it.versym for it in found if not it.default} == hidden
+
+
+def test_versions_without_an_end_are_bounded() -> None:
+    """A chain of definitions that leads forward through the whole file."""
+    definitions = struct.pack("<HHHHIII", 1, 0, 2, 1, 0, 8, 20) * 40_000
+    elf = Elf(elf_library({}, sections={".gnu.version_d": definitions}))
+    with pytest.raises(ValueError, match="elf-versions"):
+        list(elf.version_definitions())
+
+
+def test_a_mapped_file_is_read_as_its_bytes_are(tmp_path: Path) -> None:
+    path = tmp_path / "lib.so"
+    path.write_bytes(elf_library({"memcpy": ("libc.so.6", "GLIBC_2.14")}))
+    with path.open("rb") as file:
+        view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    assert read_elf(view, "lib.so") == read_elf(path.read_bytes(), "lib.so")
 
 
 def test_a_library_made_by_hand(tmp_path: Path) -> None:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+import time
+
 import pytest
 
-from gpuwheel.binary.mangled import Signature, TemplateArgument, foreign_names, parse_signature, template_argument
+from gpuwheel.binary.mangled import (
+    Signature,
+    TemplateArgument,
+    demangle_foreign,
+    foreign_names,
+    function_name,
+    parse_signature,
+    template_argument,
+)
 from gpuwheel.errors import CompileError
 
 
@@ -103,3 +114,37 @@ def test_a_symbol_that_cannot_be_read_is_refused() -> None:
 def test_foreign_names() -> None:
     types = ("Config", "float const*", "ns::Vector<ns::Half, 4u>*", "unsigned long")
     assert foreign_names(types) == ("Config", "ns::Vector", "ns::Half")
+
+
+@pytest.mark.parametrize(
+    ("symbol", "name"),
+    [
+        ("_ZN5fused5scaleIfLi4EEEvPT_PKS1_lf", "fused::scale<float, 4>"),
+        ("_ZN12_GLOBAL__N_11kIiEEvT_", "(anonymous namespace)::k<int>"),
+        ("_Z1kILln4EEvSt5arrayIPcLm1EE", "k<-4l>"),
+        ("_Z1kIZ1fvEUlfE_EvT_", "k<f()::{lambda(float)#1}>"),
+        ("f", "f"),  # not the type float
+        ("_Z1kIUlvE_EvT_", "_Z1kIUlvE_EvT_"),
+    ],
+)
+def test_names_of_functions_that_others_wrote(symbol: str, name: str) -> None:
+    assert function_name(symbol) == name
+
+
+@pytest.mark.skipif(shutil.which("c++filt") is None, reason="no c++filt")
+def test_names_from_other_files() -> None:
+    assert demangle_foreign(["_ZN2at5emptyEv", "memcpy"]) == ["at::empty()", "memcpy"]
+
+
+@pytest.mark.parametrize("depth", [15, 24])
+def test_a_short_name_that_stands_for_a_long_text_stays_as_it_is(depth: int) -> None:
+    """Each parameter is a function that takes the one before it twice: a megabyte, and half a gigabyte."""
+    places = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    parts = ["_Z1f1X"]
+    for index in range(depth):
+        number = 2 * index - 1  # a function and the pointer to it have a number each
+        before = "S_" if index == 0 else f"S{(number > 35) * '1'}{places[number % 36]}_"
+        parts.append(f"PFv{before}{before}E")
+    start = time.monotonic()
+    assert demangle_foreign(["_Z1gv", "".join(parts)])[1] == "".join(parts)
+    assert time.monotonic() - start < 6

@@ -2,7 +2,7 @@
 # requires-python = ">=3.10"
 # dependencies = ["cuda-bindings==12.9.10", "nvidia-cuda-nvrtc-cu12==12.9.86", "nvidia-nvfatbin-cu12==12.9.82"]
 # ///
-"""Make the fatbins beside this file: `uv run tests/unit/audit/fatbins/make.py`.
+"""Make the fatbins beside this file: `uv run tests/unit/binary/fatbins/make.py`.
 
 One kernel for sm_75, sm_90a, sm_100f, sm_120 and as PTX for compute_100, compressed in each way that gpuwheel uses.
 """

@@ -3,72 +3,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from gpuwheel.audit import Image, library_images, read_fatbin
+from gpuwheel.audit import Image
 from gpuwheel.audit.device_code import DeclaredCode, check_device_code, size_by_arch
-from gpuwheel.errors import AuditError
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.findings import Severity
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from gpuwheel.audit import ElfFile
     from gpuwheel.compatibility import Tables
-
-TARGETS = ["sm_75", "sm_90a", "sm_100f", "sm_120", "compute_100"]
-
-
-@pytest.mark.parametrize(
-    ("name", "codec", "targets"),
-    [
-        ("none.fatbin", "none", ["sm_75", "compute_100"]),
-        ("lz4.fatbin", "LZ4", TARGETS),
-        ("zstd.fatbin", "zstd", TARGETS),
-    ],
-)
-def test_images_are_read(fatbin: Callable[[str], bytes], name: str, codec: str, targets: list[str]) -> None:
-    data = fatbin(name)
-    images = read_fatbin(data, name)
-    assert [str(image) for image in images] == targets
-    assert {image.codec for image in images} == {codec}
-    assert [image.isa for image in images] == [*[None] * (len(targets) - 1), MinorVersion(8, 8)]
-    assert 0 < sum(image.size for image in images) < len(data)
-    assert all((image.raw_size > image.size) == (codec != "none") for image in images)
-
-
-def test_sizes_before_compression_agree(fatbin: Callable[[str], bytes]) -> None:
-    lz4, zstd = (read_fatbin(fatbin(name), name) for name in ("lz4.fatbin", "zstd.fatbin"))
-    assert [image.raw_size for image in lz4] == [image.raw_size for image in zstd]
-
-
-def test_containers_of_several_groups_lie_between_zeros(
-    fatbin: Callable[[str], bytes], elf: Callable[..., ElfFile]
-) -> None:
-    one = fatbin("none.fatbin")
-    section = one + bytes(24) + one + bytes(8)
-    library = elf(sections={".nv_fatbin": memoryview(section), ".text": memoryview(b"x")})
-    assert library_images(library) == read_fatbin(one, "one") * 2
-    assert library_images(elf(sections={})) == ()
-
-
-@settings(deadline=None)  # a busy machine is not a slow function
-@given(data=st.data())
-def test_a_damaged_fatbin_is_an_error_or_other_images_but_never_a_crash(data: st.DataObject) -> None:
-    header = b"\x50\xed\x55\xba\x01\x00\x10\x00" + data.draw(st.binary(min_size=8, max_size=8))
-    try:
-        read_fatbin(header + data.draw(st.binary(max_size=200)), "x")
-    except AuditError as error:
-        assert error.message.startswith("x is not a readable fatbin")  # noqa: PT017 (images would be right as well)
-
-
-@pytest.mark.parametrize("cut", [1, 15, 17, 100, 4000])
-def test_a_cut_fatbin_is_refused(fatbin: Callable[[str], bytes], cut: int) -> None:
-    with pytest.raises(AuditError, match="not a readable fatbin"):
-        read_fatbin(fatbin("lz4.fatbin")[:cut], "cut")
 
 
 def _image(kind: str, arch: str, codec: str = "LZ4", isa: MinorVersion | None = None) -> Image:
