@@ -44,7 +44,7 @@ MAY_TOUCH = {
     "adopt/setup_worker/": "a process of its own",
     "compile/device/nvrtc_worker.py": "a process of its own",
     "compile/tiles/cutile_worker.py": "a process of its own",
-    "audit/providers.py": "c++filt only makes names readable",
+    "binary/mangled.py": "c++filt only makes names readable",
 }
 
 # A folder that belongs to one machine or one person, not to the project; examples may speak of "somebody".
