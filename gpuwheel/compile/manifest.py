@@ -3,66 +3,78 @@
 from __future__ import annotations
 
 import json
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gpuwheel._files import write_if_changed
-from gpuwheel.model.kernels import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from gpuwheel.model.kernels import CompiledGroup
+    from gpuwheel.model.libraries import NvccLibrary
     from gpuwheel.model.versions import DriverVersion, MinorVersion
 
-__all__ = ["build_manifest", "manifest_bytes", "write_manifest"]
+__all__ = ["MANIFEST", "group_entry", "library_entry", "manifests", "write_manifests"]
+
+MANIFEST = "_kernels.json"
+
+Entry = dict[str, Any]
 
 
-def build_manifest(
-    groups: Iterable[CompiledGroup],
-    *,
-    toolkit: MinorVersion,
-    driver_floor: DriverVersion,
-    further: Mapping[str, MinorVersion] = MappingProxyType({}),
-) -> Manifest:
-    """The manifest of one package: costs as the cubins record them, without paths and times.
+def group_entry(group: CompiledGroup, toolkit: MinorVersion | None = None) -> Entry:
+    """What a manifest says of a kernel group: costs as the cubins record them, without paths and times.
 
     Args:
-        groups: the kernel groups.
+        group: the kernel group.
+        toolkit: what compiled it, where that is not what the manifest names.
+    """
+    return {
+        **({"toolkit": str(toolkit)} if toolkit else {}),
+        "archs": [arch.sm for arch in group.cubin_archs],
+        "ptx": [arch.compute for arch in group.ptx_archs],
+        "kernels": {
+            name: {
+                arch: {"bytes": cost.bytes, "registers": cost.registers, "shared": cost.shared, "local": cost.local}
+                for arch, cost in costs.items()
+            }
+            for name, costs in group.kernels.items()
+        },
+    }
+
+
+def library_entry(library: NvccLibrary) -> Entry:
+    """What a manifest says of a library of mode `nvcc`. nvcc does not tell what its kernels cost."""
+    return {
+        "archs": [arch.sm for arch in sorted(library.cubins)],
+        "ptx": [arch.compute for arch in sorted(library.ptx)],
+        "kernels": {},
+    }
+
+
+def manifests(
+    entries: Iterable[tuple[str, str, Entry]], *, toolkit: MinorVersion, driver_floor: DriverVersion
+) -> dict[str, bytes]:
+    """The manifest of each package, by the folder of the wheel that it lies in.
+
+    Args:
+        entries: package folder, name of a kernel group or library in it, and what is to be said of that.
         toolkit: what compiled them.
         driver_floor: oldest driver that the package promises.
-        further: groups that `toolkit` does not compile -> what compiled them.
     """
-    content = {
-        group.name: {
-            **({"toolkit": str(further[group.name])} if group.name in further else {}),
-            "archs": [arch.sm for arch in group.cubin_archs],
-            "ptx": [arch.compute for arch in group.ptx_archs],
-            "kernels": {
-                name: {
-                    arch: {
-                        "bytes": cost.bytes,
-                        "registers": cost.registers,
-                        "shared": cost.shared,
-                        "local": cost.local,
-                    }
-                    for arch, cost in costs.items()
-                }
-                for name, costs in group.kernels.items()
-            },
-        }
-        for group in groups
+    groups: dict[str, dict[str, Entry]] = {}
+    for package, name, entry in entries:
+        groups.setdefault(package, {})[name] = entry
+    head = {"schema": 1, "toolkit": str(toolkit), "driver_floor": str(driver_floor)}
+    return {
+        package: (json.dumps({**head, "groups": found}, indent=1, sort_keys=True) + "\n").encode()
+        for package, found in sorted(groups.items())
     }
-    return Manifest(toolkit=str(toolkit), driver_floor=str(driver_floor), groups=content)
 
 
-def write_manifest(manifest: Manifest, path: Path) -> Path:
-    """Write `manifest` to `path`, atomically, unless that is what is there."""
-    write_if_changed(path, manifest_bytes(manifest))
-    return path
-
-
-def manifest_bytes(manifest: Manifest) -> bytes:
-    """The text of the file."""
-    return (json.dumps(manifest.as_json(), indent=1, sort_keys=True) + "\n").encode()
+def write_manifests(contents: Mapping[str, bytes], out: Path) -> dict[str, Path]:
+    """Write each manifest to a file of its own below `out`, atomically, unless that is what is there."""
+    files = {package: out / str(index) / MANIFEST for index, package in enumerate(contents)}
+    for package, file in files.items():
+        write_if_changed(file, contents[package])
+    return files

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from gpuwheel.config.files.globs import resolve_folders, resolve_sources
 from gpuwheel.config.files.products import product_patterns
-from gpuwheel.config.files.resolved import host_libraries, kernel_groups, requirements
-from gpuwheel.config.laws.nvcc_extensions import nvcc_libraries
+from gpuwheel.config.files.resolved import compiled_tables, project_files, requirements
 from gpuwheel.config.model import LoadedConfig
 from gpuwheel.config.reading.reader import load_config
 
 __all__ = [
     "LoadedConfig",
-    "host_libraries",
-    "kernel_groups",
+    "compiled_tables",
     "load_config",
-    "nvcc_libraries",
     "product_patterns",
+    "project_files",
     "requirements",
     "resolve_folders",
     "resolve_sources",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -208,6 +209,10 @@ class Settings:
     """What the finished file must be."""
     locked: bool = False
     """Refuse to build with anything but what `pylock.gpuwheel.toml` names, which `gpuwheel lock` writes."""
+
+    def tables_about(self, path: str) -> list[str]:
+        """The tables of `sources` that cover a file of the project, in their order: "a [1].cu" is that file, too."""
+        return [pattern for pattern in self.sources if pattern == path or fnmatchcase(path, pattern)]
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,6 @@ __all__ = [
     "KernelCost",
     "KernelFacts",
     "KernelGroup",
-    "Manifest",
     "Parameter",
     "TileArray",
     "TileConstant",
@@ -186,16 +185,3 @@ class BuiltGroup(CompiledGroup):
     """The generated `NAME.kernels.h`."""
     assembly: Path
     """`NAME.S`, which puts the fatbin into section `.nv_fatbin`."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """`_kernels.json`, schema 1 (`data/kernels.schema.json`)."""
-
-    toolkit: str
-    driver_floor: str
-    groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        """The document; sorted by whoever writes it."""
-        return {"schema": 1, "toolkit": self.toolkit, "driver_floor": self.driver_floor, "groups": dict(self.groups)}

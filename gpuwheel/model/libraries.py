@@ -12,25 +12,23 @@ if TYPE_CHECKING:
 
     from gpuwheel.model.archs import ArchTarget
     from gpuwheel.model.choices import PythonAbi, TorchAbi
+    from gpuwheel.model.versions import MinorVersion
 
-__all__ = ["HostLibrary", "NarrowLine", "NvccLibrary", "NvccSource"]
+__all__ = ["HostLibrary", "LauncherPackage", "NarrowLine", "NvccLibrary", "NvccSource"]
 
 
 @dataclass(frozen=True)
-class HostLibrary:
-    """`[tool.gpuwheel.extensions."package.name"]`, resolved: real files, absolute paths."""
+class _Library:
+    """What any shared library has."""
 
     import_path: str
     """For example "fused_ops._C": the library lands at `fused_ops/_C.so`."""
-    sources: tuple[Path, ...]
     include_dirs: tuple[Path, ...]
     defines: tuple[str, ...]
     flags: tuple[str, ...]
     link_flags: tuple[str, ...]
     std: str
     """"c++17" or "c++20"."""
-    kernels: tuple[str, ...]
-    """Names of the kernel groups whose image goes inside."""
 
     @property
     def package(self) -> str:
@@ -41,6 +39,15 @@ class HostLibrary:
     def name(self) -> str:
         """The last part of the import path, which the entry point of a Python module carries: "_C"."""
         return self.import_path.rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class HostLibrary(_Library):
+    """`[tool.gpuwheel.extensions."package.name"]`, resolved: real files, absolute paths."""
+
+    sources: tuple[Path, ...]
+    kernels: tuple[str, ...]
+    """Names of the kernel groups whose image goes inside."""
 
     @property
     def file(self) -> str:
@@ -61,18 +68,11 @@ class NvccSource:
 
 
 @dataclass(frozen=True)
-class NvccLibrary:
+class NvccLibrary(_Library):
     """`[tool.gpuwheel.extensions."package.name"]` in mode `nvcc`, resolved: real files, absolute paths."""
 
-    import_path: str
     sources: tuple[NvccSource, ...]
-    include_dirs: tuple[Path, ...]
-    defines: tuple[str, ...]
-    flags: tuple[str, ...]
     nvcc_flags: tuple[str, ...]
-    link_flags: tuple[str, ...]
-    std: str
-    """"c++17" or "c++20"."""
     rdc: bool
     """Whether device code of one source calls that of another."""
     torch: TorchAbi
@@ -84,16 +84,6 @@ class NvccLibrary:
     exports: tuple[str, ...]
     declared: frozenset[ArchTarget] = frozenset()
     """What the user's own CMake project compiles it for, which names the sources."""
-
-    @property
-    def package(self) -> str:
-        """The folder of the wheel that the library lands in: "fused_ops"."""
-        return "/".join(self.import_path.split(".")[:-1])
-
-    @property
-    def name(self) -> str:
-        """The last part of the import path, which a Python module's entry point carries: "_C"."""
-        return self.import_path.rpartition(".")[2]
 
     @property
     def targets(self) -> frozenset[ArchTarget]:
@@ -110,6 +100,22 @@ class NvccLibrary:
     def ptx(self) -> frozenset[Arch]:
         """Architectures that some source has PTX for."""
         return frozenset(target.arch for target in self.targets if target.ptx)
+
+
+@dataclass(frozen=True)
+class LauncherPackage:
+    """`[tool.gpuwheel.extensions."package.name"]` in mode `kernels`, resolved: Python modules beside images."""
+
+    import_path: str
+    kernels: tuple[str, ...]
+    """Names of the kernel groups that it launches."""
+    toolkits: frozenset[MinorVersion]
+    """Those whose images it may have: of the cell, and the further ones that it names."""
+
+    @property
+    def package(self) -> str:
+        """The folder of the wheel that holds its own: "fused_ops"; its own where no other does."""
+        return (self.import_path.rpartition(".")[0] or self.import_path).replace(".", "/")
 
 
 @dataclass(frozen=True)

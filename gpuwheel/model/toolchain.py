@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.versions import MinorVersion
 
 __all__ = [
+    "AnyToolchain",
     "CudaLibrary",
     "CudaToolchain",
     "DeviceCompiler",
@@ -238,3 +239,6 @@ class NvccToolchain:
     def pins(self) -> tuple[str, ...]:
         """`name==version` of what device code was compiled with."""
         return self.cuda.pins
+
+
+AnyToolchain: TypeAlias = Toolchain | KernelsToolchain | NvccToolchain

@@ -11,7 +11,7 @@ from gpuwheel._environment import tool_variables
 from gpuwheel._files import atomic_file
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile.cmake import inner
-from gpuwheel.config import load_config, requirements
+from gpuwheel.config import load_config, project_files, requirements
 from gpuwheel.config.reading.variables import epoch_of
 from gpuwheel.errors import ConfigError
 from gpuwheel.lock.check import check_inputs, check_installed, locked_requirements
@@ -21,11 +21,19 @@ from gpuwheel.model.findings import Severity
 from gpuwheel.pipeline.installed_torch import compare_torch
 from gpuwheel.pipeline.modes import compiling_build, host_code_build, mode_build
 from gpuwheel.pipeline.session import Session
-from gpuwheel.plan import choose, linked_requirements, plan
+from gpuwheel.plan import choose, linked_requirements, plan, resolve_job
 from gpuwheel.toolchain import check_platform, probe_platform
 from gpuwheel.toolchain.build_constraints import Excluded, excluded_pins
 from gpuwheel.toolchain.host import target_machine
-from gpuwheel.wheel import SBOM_FILE, WheelEdits, add_requirements, rewrite_sdist, rewrite_wheel, with_lock
+from gpuwheel.wheel import (
+    SBOM_FILE,
+    WheelEdits,
+    add_requirements,
+    rewrite_sdist,
+    rewrite_wheel,
+    toolchain_sbom,
+    with_lock,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +45,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.cells import Cell, Decision
     from gpuwheel.model.findings import Finding
     from gpuwheel.model.reporter import Reporter
+    from gpuwheel.model.toolchain import AnyToolchain
     from gpuwheel.pipeline.dev import DevBuild
     from gpuwheel.pipeline.session import ModeBuild
     from gpuwheel.toolchain import Context
@@ -88,7 +97,9 @@ class Build:
 
     @cached_property
     def _session(self) -> Session:
-        return Session(self.config, self.cell, self._environ, self._reporter)
+        config = self.config
+        job = resolve_job(self.cell, config.settings, project_files(config), load_tables())
+        return Session(config, job, self._environ, self._reporter)
 
     @cached_property
     def _mode(self) -> ModeBuild:
@@ -208,7 +219,7 @@ class Build:
             edits = WheelEdits(
                 platform=report.tag,
                 requirements=self._requirements,
-                files={SBOM_FILE: compiled.sbom if self._lock is None else with_lock(compiled.sbom, self._lock.digest)},
+                files={SBOM_FILE: self._sbom(compiled.toolchain)},
                 generator=f"gpuwheel {__version__}",
                 epoch=self._session.epoch,
             )
@@ -219,6 +230,12 @@ class Build:
                 size = _place(wheel.path, out)
         self._reporter.step(f"{wheel.path.name}  {size / 1000:.0f} kB  sha256 {wheel.sha256}")
         return wheel.path.name
+
+    def _sbom(self, toolchain: AnyToolchain) -> bytes:
+        """What went into the wheel and is in no Requires-Dist."""
+        session = self._session
+        sbom = toolchain_sbom(toolchain, self.config.project.name, session.epoch, session.job.pins)
+        return sbom if self._lock is None else with_lock(sbom, self._lock.digest)
 
     def editable(self, out: Path) -> str:
         """Compile and pack an editable wheel, with compiled files beside the sources; return its name."""

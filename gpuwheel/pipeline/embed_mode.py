@@ -13,22 +13,19 @@ from gpuwheel.compile.cmake.keys import Given, host_recipe
 from gpuwheel.compile.cmake.own_cmake import write_embed_setup
 from gpuwheel.compile.device.kernel_group import compile_group
 from gpuwheel.compile.includes import toolkit_includes
-from gpuwheel.compile.manifest import build_manifest, write_manifest
-from gpuwheel.config import host_libraries, kernel_groups
+from gpuwheel.compile.manifest import group_entry, write_manifests
 from gpuwheel.lock.check import BuildInputs
 from gpuwheel.model.toolchain import Toolchain
 from gpuwheel.pipeline.linking import Linked, link_once
 from gpuwheel.pipeline.session import Compiled
-from gpuwheel.toolchain import find_device_compiler, find_host_compiler, find_torch_sdk
+from gpuwheel.toolchain import find_device_compiler, find_host_compiler
 from gpuwheel.toolchain.one_program import as_one_program
-from gpuwheel.wheel import toolchain_sbom
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from gpuwheel.model.kernels import BuiltGroup
-    from gpuwheel.model.libraries import HostLibrary
     from gpuwheel.model.pins import Pin
     from gpuwheel.pipeline.session import Session
 
@@ -46,7 +43,7 @@ class EmbedBuild:
         self._cache = session.cache
         self._environ = session.environ
         self._jobs = session.jobs
-        self._epoch = session.epoch
+        self._groups = session.job.groups[session.cell.cuda]
 
     def requires(self) -> tuple[Pin, ...]:
         """The pins of NVRTC and of the CUDA headers."""
@@ -75,9 +72,8 @@ class EmbedBuild:
             project = self._project(toolchain, work)
             with self._cache.scratch() as out:
                 save: Callable[[], None] = lambda: None  # noqa: E731 (mypy wants its type)
-                if config.settings.cmake is not None:
-                    wheel = self._build_own(project, toolchain, work, out, editable=editable)
-                elif editable or "build-dir" in config.inner:  # what the user keeps, Ninja keeps up to date
+                # What the user keeps, Ninja keeps up to date.
+                if self._session.job.own_cmake is not None or editable or "build-dir" in config.inner:
                     wheel = self._link(project, toolchain, work, out, editable=editable)
                 else:
                     wheel, save = self._link_once(project, toolchain, work, out)
@@ -87,29 +83,25 @@ class EmbedBuild:
                     build_folders=[str(work), str(config.project.root)],
                     platform=toolchain.stubs.platform if toolchain.stubs else None,
                 )
-                yield Compiled(wheel, expected, self._sbom(toolchain), save)
+                yield Compiled(wheel, expected, toolchain, save)
 
     def cmake_settings(self) -> inner.ConfigSettings:
         """Settings of the project's own CMake; the images they name are those of the kernels as they are now."""
         toolchain = self._toolchain()
         with self._cache.workspace(f"presets {self._config.project.root}") as work:
-            return self._own_settings(self._project(toolchain, work), toolchain, work)
+            return self._configured(self._project(toolchain, work), toolchain, work)
 
     @contextmanager
     def prepared(self, work: Path) -> Iterator[inner.ConfigSettings]:
         """What CMake is configured with in `work`, where its project is written and the kernels are compiled."""
         toolchain = self._toolchain()
-        project = self._project(toolchain, work)
-        if self._config.settings.cmake is not None:
-            yield self._own_settings(project, toolchain, work)
-        else:
-            write_project(project, work / "project")
-            yield self._settings(toolchain, work)
+        yield self._configured(self._project(toolchain, work), toolchain, work)
 
     def _project(self, toolchain: Toolchain, work: Path) -> HostProject:
         """What CMake is to make, with the kernels compiled."""
         groups = self._compile_kernels(toolchain, work / "kernels")
-        libraries = host_libraries(self._config)
+        libraries = self._session.job.libraries
+        entries = ((each.package, name, group_entry(groups[name])) for each in libraries for name in each.kernels)
         return HostProject(
             root=self._config.project.root,
             libraries=libraries,
@@ -118,24 +110,19 @@ class EmbedBuild:
             sdk=toolchain.torch,
             stubs=toolchain.stubs,
             torch_floor=self._cell.torch_floor,
-            manifests=self._write_manifests(groups, libraries, work / "manifests"),
+            manifests=write_manifests(self._session.manifests(entries), work / "manifests"),
         )
 
-    def _build_own(self, project: HostProject, toolchain: Toolchain, work: Path, out: Path, *, editable: bool) -> Path:
-        """The wheel of the inner backend, from the user's own CMake project."""
-        self._reporter.step(f"compiling host code with {toolchain.host.identity}")
-        wheel = inner.build_wheel(
-            self._session.inside, out, self._own_settings(project, toolchain, work), editable=editable
-        )
-        self._cache.check_handed_out()
-        return wheel
-
-    def _own_settings(self, project: HostProject, toolchain: Toolchain, work: Path) -> inner.ConfigSettings:
-        folder = (self._config.project.root / str(self._config.settings.cmake)).parent
+    def _configured(self, project: HostProject, toolchain: Toolchain, work: Path) -> inner.ConfigSettings:
+        """Settings of the CMake project, the user's own or the one that is written here."""
+        folder = self._session.job.own_cmake or work / "project"
         settings = inner.host_settings(
             self._config.inner, project=folder, build=work / "build", host=toolchain.host, jobs=self._jobs
         )
-        return inner.own_cmake_settings(settings, setup=write_embed_setup(project, work / "project"))
+        if self._session.job.own_cmake is not None:
+            return inner.own_cmake_settings(settings, setup=write_embed_setup(project, work / "project"))
+        write_project(project, folder)
+        return settings
 
     def _link(
         self, project: HostProject, toolchain: Toolchain, work: Path, out: Path, *, editable: bool = False
@@ -143,20 +130,13 @@ class EmbedBuild:
         """The inner backend's wheel, with what CMake compiled and linked in `work`."""
         host = toolchain.host
         count, every = len(project.objects), sum(len(library.sources) for library in project.libraries)
-        doing = "linking host code, which did not change," if count == every else "compiling host code"
+        doing = "linking host code, which did not change," if 0 < count == every else "compiling host code"
         kept = f"; {count} object{'s are' if count > 1 else ' is'} taken from the cache" if 0 < count < every else ""
         self._reporter.step(f"{doing} with {host.identity}{kept}")
-        write_project(project, work / "project")
-        settings = self._settings(toolchain, work)
+        settings = self._configured(project, toolchain, work)
         wheel = inner.build_wheel(self._session.inside, out, settings, editable=editable)
         self._cache.check_handed_out()
         return wheel
-
-    def _settings(self, toolchain: Toolchain, work: Path) -> inner.ConfigSettings:
-        """Those of the generated project."""
-        return inner.host_settings(
-            self._config.inner, project=work / "project", build=work / "build", host=toolchain.host, jobs=self._jobs
-        )
 
     def _link_once(
         self, project: HostProject, toolchain: Toolchain, work: Path, out: Path
@@ -176,32 +156,22 @@ class EmbedBuild:
         )
 
     def _toolkit_includes(self) -> frozenset[str]:
-        return toolkit_includes(kernel_groups(self._config, self._cell))
+        return toolkit_includes(self._groups)
 
     def _toolchain(self, search_path: Sequence[str] | None = None) -> Toolchain:
         """Find or fetch every compiler, and say where each came from."""
         self._reporter.step("finding the toolchain")
-        tables = load_tables()
-        context = self._session.context
+        tables, session = load_tables(), self._session
         host = as_one_program(find_host_compiler(self._environ), self._cache)
         toolkit, includes = tables.cuda[self._cell.cuda], self._toolkit_includes()
-        device = find_device_compiler(toolkit, context=context, includes=includes, search_path=search_path)
-        torch = find_torch_sdk(tables.torch_sdk, context=context, machine=host.machine)
-        self._reporter.info(f"device  NVRTC of CUDA {device.cuda} ({device.found_via})")
-        self._reporter.info(
-            f"torch   headers of {torch.version} for torch {self._cell.torch_floor} ({torch.found_via})"
-        )
-        self._reporter.info(f"host    {host.identity} ({host.found_via})")
-        return Toolchain(device, torch, host, self._session.link_stubs(host))
-
-    def _sbom(self, toolchain: Toolchain) -> bytes:
-        toolkit = load_tables().cuda[self._cell.cuda]
-        pins = (*toolkit.components, *toolkit.headers)
-        return toolchain_sbom(toolchain, self._config.project.name, self._epoch, pins)
+        device = find_device_compiler(toolkit, context=session.context, includes=includes, search_path=search_path)
+        torch = session.torch_sdk(tables.torch_sdk, host)
+        stubs = session.found(f"device  NVRTC of CUDA {device.cuda} ({device.found_via})", torch, host)
+        return Toolchain(device, torch, host, stubs)
 
     def _compile_kernels(self, toolchain: Toolchain, out: Path) -> dict[str, BuiltGroup]:
         built = {}
-        for group in kernel_groups(self._config, self._cell):
+        for group in self._groups:
             targets = " ".join([*(a.sm for a in group.cubin_archs), *(a.compute for a in group.ptx_archs)])
             self._reporter.step(f"compiling kernels {group.name!r} for {targets}")
             built[group.name] = self._session.judged(
@@ -215,22 +185,3 @@ class EmbedBuild:
                 )
             )
         return built
-
-    def _write_manifests(
-        self, groups: Mapping[str, BuiltGroup], libraries: Sequence[HostLibrary], out: Path
-    ) -> dict[str, Path]:
-        """`_kernels.json` for each package that has a library with kernels."""
-        by_package: dict[str, set[str]] = {}
-        for library in libraries:
-            by_package.setdefault(library.package, set()).update(library.kernels)
-        manifests = {}
-        for index, (package, names) in enumerate(sorted(by_package.items())):
-            if not names:
-                continue
-            manifest = build_manifest(
-                [groups[name] for name in sorted(names)],
-                toolkit=self._cell.cuda,
-                driver_floor=self._cell.driver_floor,
-            )
-            manifests[package] = write_manifest(manifest, out / str(index) / "_kernels.json")
-        return manifests

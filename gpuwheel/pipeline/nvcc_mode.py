@@ -6,16 +6,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gpuwheel.compatibility import load_tables, nvcc_compression
+from gpuwheel.compatibility import load_tables
 from gpuwheel.compile.cmake import inner
 from gpuwheel.compile.cmake.embed_project import shipped_headers
 from gpuwheel.compile.cmake.keys import Given, nvcc_recipe
 from gpuwheel.compile.cmake.memory import available_memory, kept_pool, nvcc_jobs
-from gpuwheel.compile.cmake.nvcc_project import NvccProject, library_file, nvcc_manifest, write_nvcc_project
+from gpuwheel.compile.cmake.nvcc_project import NvccProject, library_file, write_nvcc_project
 from gpuwheel.compile.cmake.own_cmake import write_setup
 from gpuwheel.compile.includes import IncludeScanner
-from gpuwheel.compile.manifest import write_manifest
-from gpuwheel.config import nvcc_libraries
+from gpuwheel.compile.manifest import library_entry, write_manifests
 from gpuwheel.lock.check import BuildInputs, pin_digests
 from gpuwheel.model.choices import PythonAbi, TorchAbi
 from gpuwheel.model.toolchain import NvccToolchain
@@ -29,8 +28,6 @@ from gpuwheel.toolchain.cuda.toolkit import find_cuda_toolkit, machine_toolkit
 from gpuwheel.toolchain.header_packages import find_package_folders
 from gpuwheel.toolchain.one_program import as_one_program
 from gpuwheel.toolchain.python_headers import find_python_headers
-from gpuwheel.toolchain.torch_sdk import find_torch_sdk
-from gpuwheel.wheel import toolchain_sbom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,8 +36,8 @@ if TYPE_CHECKING:
 
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.libraries import NvccLibrary
-    from gpuwheel.model.pins import HeadersPin, Pin
-    from gpuwheel.model.toolchain import HostCompiler, TorchSdk
+    from gpuwheel.model.pins import Pin
+    from gpuwheel.model.toolchain import HostCompiler
     from gpuwheel.pipeline.session import Session
 
 __all__ = ["NvccBuild"]
@@ -61,7 +58,7 @@ class NvccBuild:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._tables: Tables = load_tables()
-        self._libraries = nvcc_libraries(session.config, session.cell)
+        self._libraries = session.job.nvcc_libraries
 
     def requires(self) -> tuple[Pin, ...]:
         """Nothing: nvcc is kept unpacked in the cache, where its path stays the same from build to build."""
@@ -71,15 +68,14 @@ class NvccBuild:
         """The pinned nvcc or that of the machine, libraries to link, the headers of torch, and the C++ compiler."""
         session, toolkit = self._session, self._tables.cuda[self._session.cell.cuda]
         host = self._host()
-        torch = self._torch_headers()
-        headers: tuple[HeadersPin, ...] = () if torch is None else (torch,)
+        headers = () if session.job.torch_headers is None else (session.job.torch_headers,)
         own = machine_toolkit(toolkit, session.environ)
         if own is not None:
             own = toolkit_for(own, toolkit, host.machine, context=session.context)
-            apart = needed_libraries(toolkit, self._linked, self._includes, apart=True)
+            apart = needed_libraries(toolkit, self._session.job.linked, self._includes, apart=True)
             own_digest = {f"parts of CUDA toolkit {own.version}": own.digest}
             return BuildInputs((), (*headers, *apart), host, own_digest | session.link_digests(host))
-        libraries = needed_libraries(toolkit, self._linked, self._includes)
+        libraries = needed_libraries(toolkit, self._session.job.linked, self._includes)
         digests = pin_digests(toolkit.nvcc) | session.link_digests(host)
         return BuildInputs((), (*headers, *libraries), host, digests)
 
@@ -98,7 +94,7 @@ class NvccBuild:
         with session.workspace(keep=editable or keep) as work, session.cache.scratch() as out:
             project = self._project(toolchain, work)
             save: Callable[[], None] = lambda: None  # noqa: E731 (mypy wants its type)
-            if config.settings.cmake is not None or editable or "build-dir" in config.inner:
+            if session.job.own_cmake is not None or editable or "build-dir" in config.inner:
                 wheel = self._build(project, work, out, editable=editable)
             else:
                 wheel, save = self._build_once(project, work, out)
@@ -109,7 +105,7 @@ class NvccBuild:
                 platform=toolchain.stubs.platform if toolchain.stubs else None,
                 claims=Claims(cell.torch, cell.python_tag != "py3-none", self._provided(toolchain)),
             )
-            yield Compiled(wheel, expected, self._sbom(toolchain), save)
+            yield Compiled(wheel, expected, toolchain, save)
 
     def _build_once(self, project: NvccProject, work: Path, out: Path) -> tuple[Path, Callable[[], None]]:
         """The same wheel, with libraries or objects from the cache if the same ones were made before."""
@@ -131,12 +127,12 @@ class NvccBuild:
 
     def _build(self, project: NvccProject, work: Path, out: Path, *, editable: bool = False) -> Path:
         """The wheel of the inner backend, from a generated CMake project or from the user's own."""
-        session, config, toolchain = self._session, self._session.config, project.toolchain
+        session, toolchain = self._session, project.toolchain
         count = len(project.objects)
         kept = f"; {count} object{'s are' if count > 1 else ' is'} taken from the cache" if count else ""
         doing = f"compiling with nvcc of CUDA {toolchain.cuda.version} and {toolchain.host.identity}"
         session.reporter.step(doing + kept)
-        if config.settings.cmake is not None:
+        if session.job.own_cmake is not None:
             with self._kernel_trees(toolchain) as trees:
                 wheel = inner.build_wheel(
                     session.inside, out, self._own_settings(project, work, trees), editable=editable
@@ -166,7 +162,7 @@ class NvccBuild:
         # How many of nvcc there is memory for changes from hour to hour, and CMake would configure anew each time.
         pool = kept_pool(work / "pool", project.pool)
         project = replace(project, pool=pool)
-        if self._session.config.settings.cmake is not None:
+        if self._session.job.own_cmake is not None:
             with self._kernel_trees(toolchain) as trees:
                 yield self._own_settings(project, work, trees)
         else:
@@ -174,8 +170,7 @@ class NvccBuild:
             yield self._settings(work / "project", toolchain, work)
 
     def _own_settings(self, project: NvccProject, work: Path, trees: Path) -> inner.ConfigSettings:
-        config = self._session.config
-        folder = (config.project.root / str(config.settings.cmake)).parent
+        folder = self._session.job.own_cmake or project.root
         setup = write_setup(project, self._session.cell.archs, work / "project", trees)
         return inner.own_cmake_settings(self._settings(folder, project.toolchain, work), setup=setup)
 
@@ -196,7 +191,7 @@ class NvccBuild:
 
     def _provided(self, toolchain: NvccToolchain) -> frozenset[str]:
         """SONAMEs that packages of Requires-Dist have."""
-        return frozenset(found.soname for found in toolchain.cuda.libraries if found.name in self._linked)
+        return frozenset(found.soname for found in toolchain.cuda.libraries if found.name in self._session.job.linked)
 
     def _toolchain(self) -> NvccToolchain:
         """Find or fetch every compiler, and say where each came from."""
@@ -210,14 +205,12 @@ class NvccBuild:
         limited = not any(library.python is PythonAbi.VERSION for library in self._libraries)
         python = find_python_headers(host.machine, limited=limited) if needs_python else None
         cuda = find_cuda_toolkit(
-            toolkit, context=context, libraries=self._linked, includes=includes, machine=host.machine
+            toolkit, context=context, libraries=self._session.job.linked, includes=includes, machine=host.machine
         )
-        torch = self._torch_sdk(host.machine)
-        session.reporter.info(f"nvcc    CUDA {cuda.version} ({cuda.found_via})")
-        if torch is not None:
-            session.reporter.info(f"torch   headers of {torch.version} ({torch.found_via})")
-        session.reporter.info(f"host    {host.identity} ({host.found_via})")
-        return NvccToolchain(cuda, host, torch, python, session.link_stubs(host))
+        headers = session.job.torch_headers
+        torch = None if headers is None else session.torch_sdk(headers, host)
+        stubs = session.found(f"nvcc    CUDA {cuda.version} ({cuda.found_via})", torch, host)
+        return NvccToolchain(cuda, host, torch, python, stubs)
 
     def _host(self) -> HostCompiler:
         """The C++ compiler, as one program."""
@@ -228,36 +221,15 @@ class NvccBuild:
     @property
     def _includes(self) -> frozenset[str]:
         """Names of headers that sources take from elsewhere; those of the user's own CMake project are not known."""
-        if self._session.config.settings.cmake is not None and self._session.cell.torch is TorchAbi.EXACT:
+        if self._session.job.own_cmake is not None and self._session.cell.torch is TorchAbi.EXACT:
             return frozenset({_WIDEST_TORCH_HEADER})
         return _foreign_includes(self._libraries)
-
-    @property
-    def _linked(self) -> frozenset[str]:
-        """Names of the toolkit's libraries, as after `-l`."""
-        return frozenset(name for library in self._libraries for name in library.libraries)
-
-    def _torch_headers(self) -> HeadersPin | None:
-        match self._session.cell.torch:
-            case TorchAbi.EXACT:
-                machine = self._session.cell.platform.removeprefix("linux_")
-                return self._tables.torch[self._session.cell.torch_floor].headers[machine]
-            case TorchAbi.STABLE:
-                return self._tables.torch_sdk
-            case _:
-                return None
-
-    def _torch_sdk(self, machine: str) -> TorchSdk | None:
-        headers, cell = self._torch_headers(), self._session.cell
-        if headers is None:
-            return None
-        classic = cell.torch is TorchAbi.EXACT
-        return find_torch_sdk(headers, context=self._session.context, classic=classic, machine=machine)
 
     def _project(self, toolchain: NvccToolchain, work: Path) -> NvccProject:
         session, tables = self._session, self._tables
         cell, config = session.cell, session.config
         exact = cell.torch is TorchAbi.EXACT
+        entries = ((each.package, each.import_path, library_entry(each)) for each in self._libraries if each.cubins)
         python, _, abi = cell.python_tag.partition("-")
         return NvccProject(
             root=config.project.root,
@@ -266,32 +238,14 @@ class NvccBuild:
             package_dirs=find_package_folders({name for lib in self._libraries for name in lib.include_packages}),
             headers=shipped_headers(session.cache),
             torch_floor=cell.torch_floor,
-            cxx_standard=tables.torch[cell.torch_floor].cxx_standard if exact else 0,
+            cxx_standard=session.job.cxx_standard,
             limited_api=MinorVersion(int(python[2]), int(python[3:])) if abi == "abi3" else None,
             weak_symbols=tuple(name for name, shim in tables.shims.items() if shim.library == "libtorch_cuda.so"),
-            compression=nvcc_compression(tables, cell.driver_floor, cell.cuda),
-            manifests=self._write_manifests(work / "manifests"),
+            compression=session.job.nvcc_compression,
+            manifests=write_manifests(session.manifests(entries), work / "manifests"),
             jobs=session.jobs,
             pool=nvcc_jobs(session.jobs, _LARGE if exact else _SMALL, available_memory()),
         )
-
-    def _write_manifests(self, out: Path) -> dict[str, Path]:
-        """`_kernels.json` for each package that has a library with kernels."""
-        cell = self._session.cell
-        by_package: dict[str, list[NvccLibrary]] = {}
-        for library in self._libraries:
-            if library.cubins:
-                by_package.setdefault(library.package, []).append(library)
-        manifests = {}
-        for index, (package, libraries) in enumerate(sorted(by_package.items())):
-            manifest = nvcc_manifest(libraries, toolkit=cell.cuda, driver_floor=cell.driver_floor)
-            manifests[package] = write_manifest(manifest, out / str(index) / "_kernels.json")
-        return manifests
-
-    def _sbom(self, toolchain: NvccToolchain) -> bytes:
-        toolkit = self._tables.cuda[self._session.cell.cuda]
-        pins = (*toolkit.nvcc, *toolkit.libraries)
-        return toolchain_sbom(toolchain, self._session.config.project.name, self._session.epoch, pins)
 
 
 def _foreign_includes(libraries: Sequence[NvccLibrary]) -> frozenset[str]:

@@ -10,7 +10,6 @@ from gpuwheel.compile.cmake import inner
 from gpuwheel.lock.check import BuildInputs
 from gpuwheel.model.toolchain import KernelsToolchain
 from gpuwheel.pipeline.session import Compiled
-from gpuwheel.wheel import toolchain_sbom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,8 +46,4 @@ class PythonBuild:
             settings = inner.pure_settings(session.config.inner)
             wheel = inner.build_wheel(session.inside, out, settings, editable=editable)
             expected = Expected(torch_floor=session.cell.torch_floor, with_kernels=(), build_folders=())
-            yield Compiled(wheel, expected, self._sbom())
-
-    def _sbom(self) -> bytes:
-        """No compiler took part."""
-        return toolchain_sbom(KernelsToolchain(()), self._session.config.project.name, self._session.epoch)
+            yield Compiled(wheel, expected, KernelsToolchain(()))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuwheel.compile.includes import IncludeScanner
-from gpuwheel.config import resolve_folders, resolve_sources
+from gpuwheel.config import compiled_tables, resolve_sources
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def check_sdist(sdist: Path, config: LoadedConfig, reporter: Reporter) -> None:
     root = config.project.root
     with tarfile.open(sdist) as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
-    machine = [name for _, _, folders in _listed(config) for name in folders if Path(name).is_absolute()]
+    named = (folder for _, _, content in compiled_tables(config.settings) for folder in content.include_dirs)
+    machine = [name for name in named if Path(name).is_absolute()]
     for folder in dict.fromkeys(name for name in machine if not Path(name).is_relative_to(root)):
         reporter.warn(f"include-dirs names {folder}, a folder of this machine: who builds the sdist needs one too")
     outside, missing = [], []
@@ -52,24 +53,13 @@ def _first(names: Sequence[str]) -> str:
     return f"{names[0]} is" if len(names) == 1 else f"{names[0]} and {len(names) - 1} more are"
 
 
-def _listed(config: LoadedConfig) -> Iterator[tuple[str, Sequence[str], Sequence[str]]]:
-    """Key, patterns of sources, and folders of includes, of all that is compiled."""
-    settings = config.settings
-    used = {name for extension in settings.extensions.values() for name in extension.kernels}
-    for name, group in settings.kernels.items():
-        if name in used:
-            yield f"kernels.{name}", group.sources, group.include_dirs
-    for name, extension in settings.extensions.items():
-        yield f'extensions."{name}"', extension.sources, extension.include_dirs
-
-
 def _read(config: LoadedConfig) -> Iterator[Path]:
     """Every file of the user's that a build reads, but for headers in folders of the machine."""
     root = config.project.root
     if config.settings.cmake is not None:
         yield root / config.settings.cmake
-    for key, patterns, folders in _listed(config):
-        own = [folder for folder in folders if not Path(folder).is_absolute()]
-        scanner = IncludeScanner(resolve_folders(root, own, f"{key}.include-dirs"))
-        for source in resolve_sources(root, patterns, f"{key}.sources"):
+    for table, name, content in compiled_tables(config.settings):
+        own = (root / folder for folder in content.include_dirs if not Path(folder).is_absolute())
+        scanner = IncludeScanner(tuple(own))
+        for source in resolve_sources(root, content.sources, f"{table}.{name}.sources"):
             yield from (file.path for file in scanner.closure(source))

@@ -12,24 +12,28 @@ from gpuwheel._cache import Cache
 from gpuwheel._environment import ToolEnvironment, tool_environment
 from gpuwheel.compile.cmake import inner
 from gpuwheel.compile.device.costs import check_budget, summary
+from gpuwheel.compile.manifest import manifests
 from gpuwheel.config.reading.variables import epoch_of
 from gpuwheel.errors import ToolchainError
+from gpuwheel.model.choices import Mode, TorchAbi
 from gpuwheel.model.kernels import CompiledGroup
-from gpuwheel.toolchain import Context
+from gpuwheel.toolchain import Context, find_torch_sdk
 from gpuwheel.toolchain.linking.link_stubs import find_link_stubs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from gpuwheel.audit.built import Expected
+    from gpuwheel.compile.manifest import Entry
     from gpuwheel.config import LoadedConfig
     from gpuwheel.lock.check import BuildInputs
     from gpuwheel.model.cells import Cell
-    from gpuwheel.model.pins import Pin
+    from gpuwheel.model.jobs import Job
+    from gpuwheel.model.pins import HeadersPin, Pin
     from gpuwheel.model.reporter import Reporter
-    from gpuwheel.model.toolchain import HostCompiler, LinkStubs
+    from gpuwheel.model.toolchain import AnyToolchain, HostCompiler, LinkStubs, TorchSdk
 
 __all__ = ["Compiled", "ModeBuild", "Session"]
 
@@ -43,8 +47,8 @@ class Compiled:
     wheel: Path
     """As the inner backend made it, with the platform's plain tag."""
     expected: Expected
-    sbom: bytes
-    """What went into it and is in no Requires-Dist."""
+    toolchain: AnyToolchain
+    """What compiled it."""
     save: Callable[[], None] = lambda: None
     """Keeps what was compiled for other builds; called when the wheel was checked."""
 
@@ -75,9 +79,14 @@ class Session:
     """One build of one cell."""
 
     config: LoadedConfig
-    cell: Cell
+    job: Job
     environ: Mapping[str, str]
     reporter: Reporter
+
+    @property
+    def cell(self) -> Cell:
+        """Which wheel is built."""
+        return self.job.cell
 
     @cached_property
     def cache(self) -> Cache:
@@ -110,6 +119,24 @@ class Session:
         text = self.environ.get("MAX_JOBS", "")
         stated = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0  # noqa: PLR2004
         return stated or len(os.sched_getaffinity(0))
+
+    def torch_sdk(self, headers: HeadersPin, host: HostCompiler) -> TorchSdk:
+        """The headers of torch and what stands in for its libraries when linking."""
+        classic = self.cell.torch is TorchAbi.EXACT
+        return find_torch_sdk(headers, context=self.context, classic=classic, machine=host.machine)
+
+    def found(self, device: str, torch: TorchSdk | None, host: HostCompiler) -> LinkStubs | None:
+        """Say what a toolchain with host code consists of, and find what to link against for the wheel's platform."""
+        self.reporter.info(device)
+        if torch is not None:
+            floor = f" for torch {self.cell.torch_floor}" if self.cell.mode is Mode.EMBED else ""
+            self.reporter.info(f"torch   headers of {torch.version}{floor} ({torch.found_via})")
+        self.reporter.info(f"host    {host.identity} ({host.found_via})")
+        return self.link_stubs(host)
+
+    def manifests(self, entries: Iterable[tuple[str, str, Entry]]) -> dict[str, bytes]:
+        """`_kernels.json` of each package that holds kernels, by the package's folder in the wheel."""
+        return manifests(entries, toolkit=self.cell.cuda, driver_floor=self.cell.driver_floor)
 
     def link_stubs(self, host: HostCompiler) -> LinkStubs | None:
         """What to link against for the wheel's platform; `None`: the libraries of the machine that builds.

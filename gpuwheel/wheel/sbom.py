@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gpuwheel.model.pins import Pin
-    from gpuwheel.model.toolchain import KernelsToolchain, NvccToolchain, Toolchain
+    from gpuwheel.model.toolchain import AnyToolchain
 
 __all__ = ["SBOM_FILE", "toolchain_sbom", "with_lock"]
 
@@ -27,7 +27,7 @@ SBOM_FILE = "sboms/gpuwheel.cdx.json"
 
 
 def toolchain_sbom(
-    toolchain: Toolchain | NvccToolchain | KernelsToolchain,
+    toolchain: AnyToolchain,
     name: str,
     epoch: int | None = None,
     pins: Sequence[Pin] = (),

@@ -12,12 +12,12 @@ from gpuwheel._cache import check_programs
 from gpuwheel.cli.inspection.doctor_report import Check, State
 from gpuwheel.compatibility import serves
 from gpuwheel.compile.includes import toolkit_includes
-from gpuwheel.config import host_libraries, kernel_groups, load_config, nvcc_libraries
+from gpuwheel.config import load_config, project_files
 from gpuwheel.errors import CacheError, ConfigError, GpuwheelError, LockError
 from gpuwheel.model.choices import Mode, TorchAbi
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
-from gpuwheel.plan import plan
+from gpuwheel.plan import plan, resolve_job
 from gpuwheel.toolchain.build_constraints import excluded_pins
 from gpuwheel.toolchain.cuda.device_compiler import present_device_compiler
 from gpuwheel.toolchain.cuda.host_versions import find_nvcc_host_compiler
@@ -29,13 +29,14 @@ from gpuwheel.toolchain.host import target_machine
 from gpuwheel.toolchain.probes.programs import installed_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from gpuwheel._cache import Cache
     from gpuwheel.compatibility import CudaToolkit, Tables
     from gpuwheel.config import LoadedConfig
     from gpuwheel.model.cells import Cell
+    from gpuwheel.model.jobs import Job
     from gpuwheel.model.pins import HeadersPin, Pin
     from gpuwheel.toolchain.probes.driver import Driver
 
@@ -88,7 +89,7 @@ def project_report(
             report.add(f"environment-{number}", "environment", State.NOTE, note)
         cell = _plan(config, machine, report)
         if cell is not None and cell.mode is not Mode.PYTHON:
-            _toolchain(config, cell, machine, report)
+            _toolchain(resolve_job(cell, config.settings, project_files(config), machine.tables), machine, report)
         if cell is not None and config.settings.locked:
             _lock(root, settings, machine, report)
     except GpuwheelError as error:
@@ -113,28 +114,22 @@ def _plan(config: LoadedConfig, machine: Machine, report: ProjectReport) -> Cell
     return accepted[0] if accepted else None
 
 
-def _toolchain(config: LoadedConfig, cell: Cell, machine: Machine, report: ProjectReport) -> None:
+def _toolchain(job: Job, machine: Machine, report: ProjectReport) -> None:
     """What compiles the device code, and the headers it needs."""
-    toolkit = machine.tables.cuda[cell.cuda]
-    if cell.mode is Mode.NVCC:
-        nvcc_libraries(config, cell)  # their sources exist
+    toolkit = machine.tables.cuda[job.cell.cuda]
+    if job.cell.mode is Mode.NVCC:
         _nvcc(toolkit, machine, report)
-        classic = machine.tables.torch[cell.torch_floor].headers.get(cell.platform.removeprefix("linux_"))
-        torch = {TorchAbi.EXACT: classic, TorchAbi.STABLE: machine.tables.torch_sdk}.get(cell.torch)
     else:
-        groups = kernel_groups(config, cell)
-        cuda_groups = [group for group in groups if not group.uses_cutile]
-        if cuda_groups or cell.mode is Mode.EMBED:
+        cuda_groups = [group for groups in job.groups.values() for group in groups if not group.uses_cutile]
+        if cuda_groups or job.cell.mode is Mode.EMBED:
             _nvrtc(toolkit, machine, report)
-        if len(cuda_groups) < len(groups):
-            _cutile(config, cell, machine, report)
-        torch = machine.tables.torch_sdk if cell.mode is Mode.EMBED and host_libraries(config) else None
+        _cutile(job.toolkits(cutile=True), machine, report)
         includes = toolkit_includes(cuda_groups)
         for pin in toolkit.headers:
             if pin.is_needed_for(includes):
                 _headers(f"{pin.name}-headers", "toolkit headers", pin, machine.cache, report)
-    if torch is not None:
-        _headers("torch-headers", "torch headers", torch, machine.cache, report)
+    if job.torch_headers is not None:
+        _headers("torch-headers", "torch headers", job.torch_headers, machine.cache, report)
 
 
 def _nvrtc(toolkit: CudaToolkit, machine: Machine, report: ProjectReport) -> None:
@@ -148,16 +143,13 @@ def _nvrtc(toolkit: CudaToolkit, machine: Machine, report: ProjectReport) -> Non
         _runs_in_cache(name, machine.cache, report, State.WARNING)
 
 
-def _cutile(config: LoadedConfig, cell: Cell, machine: Machine, report: ProjectReport) -> None:
+def _cutile(versions: Iterable[MinorVersion], machine: Machine, report: ProjectReport) -> None:
     """What compiles cuTile sources, of the project's toolkit or of a further one."""
-    extensions = config.settings.extensions.values()
-    versions = sorted({cell.cuda, *(version for extension in extensions for version in extension.toolkits)})
     for toolkit in (machine.tables.cuda[version] for version in versions):
-        if toolkit.cutile:
-            tile = cached_tile_compiler(toolkit, machine.cache)
-            name = f"cuTile of CUDA {toolkit.version}"
-            _compiler(name, tile.found_via if tile else None, toolkit.cutile, report)
-            _runs_in_cache(name, machine.cache, report, State.ERROR)
+        tile = cached_tile_compiler(toolkit, machine.cache)
+        name = f"cuTile of CUDA {toolkit.version}"
+        _compiler(name, tile.found_via if tile else None, toolkit.cutile, report)
+        _runs_in_cache(name, machine.cache, report, State.ERROR)
 
 
 def _nvcc(toolkit: CudaToolkit, machine: Machine, report: ProjectReport) -> None:

@@ -23,7 +23,6 @@ from gpuwheel.compile.cmake.user_words import (
 )
 from gpuwheel.model.archs import machine_code
 from gpuwheel.model.choices import PythonAbi, TorchAbi
-from gpuwheel.model.kernels import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.archs import ArchTarget
     from gpuwheel.model.libraries import NvccLibrary, NvccSource
     from gpuwheel.model.toolchain import CudaLibrary, NvccToolchain
-    from gpuwheel.model.versions import DriverVersion, MinorVersion
+    from gpuwheel.model.versions import MinorVersion
 
 __all__ = [
     "NvccProject",
@@ -41,7 +40,6 @@ __all__ = [
     "generate_code",
     "library_arguments",
     "library_file",
-    "nvcc_manifest",
     "nvcc_text",
     "script_texts",
     "source_target",
@@ -102,20 +100,6 @@ def library_file(library: NvccLibrary, toolchain: NvccToolchain) -> str:
     """The member of the wheel: "fused_ops/_C.abi3.so"."""
     suffix = {PythonAbi.ABI3: ".abi3.so", PythonAbi.VERSION: toolchain.python.suffix if toolchain.python else ".so"}
     return "/".join(library.import_path.split(".")) + suffix.get(library.python, ".so")
-
-
-def nvcc_manifest(libraries: Iterable[NvccLibrary], *, toolkit: MinorVersion, driver_floor: DriverVersion) -> Manifest:
-    """The manifest of one package: a group per library. nvcc does not tell what its kernels cost."""
-    groups = {
-        library.import_path: {
-            "archs": [arch.sm for arch in sorted(library.cubins)],
-            "ptx": [arch.compute for arch in sorted(library.ptx)],
-            "kernels": {},
-        }
-        for library in libraries
-        if library.cubins
-    }
-    return Manifest(toolkit=str(toolkit), driver_floor=str(driver_floor), groups=groups)
 
 
 def write_nvcc_project(project: NvccProject, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What was asked for, with real files: globs expanded, paths absolute, defaults of the project filled in."""
+"""What was asked for, with real files: globs expanded, paths absolute."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from gpuwheel.config.files.globs import resolve_folders, resolve_sources
 from gpuwheel.config.laws.kernel_packages import launch_requirements
 from gpuwheel.config.laws.nvcc_extensions import uses_torch
 from gpuwheel.config.reading.extras import extra_requirements
-from gpuwheel.model.kernels import KernelGroup
-from gpuwheel.model.libraries import HostLibrary
+from gpuwheel.config.reading.mistakes import dotted
+from gpuwheel.model.jobs import Files, ProjectFiles
 
 if TYPE_CHECKING:
-    from gpuwheel.config.model import LoadedConfig
-    from gpuwheel.model.cells import Cell
+    from collections.abc import Iterator
 
-__all__ = ["host_libraries", "kernel_groups", "requirements"]
+    from gpuwheel.config.model import Extension, Kernels, LoadedConfig, Settings
+
+__all__ = ["compiled_tables", "project_files", "requirements"]
 
 
 def requirements(config: LoadedConfig) -> tuple[str, ...]:
@@ -27,54 +28,25 @@ def requirements(config: LoadedConfig) -> tuple[str, ...]:
     return (*own, *extra_requirements(settings))
 
 
-def kernel_groups(config: LoadedConfig, cell: Cell) -> tuple[KernelGroup, ...]:
-    """The kernel groups that some extension embeds, in the order of the configuration.
+def compiled_tables(settings: Settings) -> Iterator[tuple[str, str, Kernels | Extension]]:
+    """Table, name and content of all that is compiled: kernel groups that some extension uses, and extensions."""
+    used = {name for extension in settings.extensions.values() for name in extension.kernels}
+    yield from (("kernels", name, group) for name, group in settings.kernels.items() if name in used)
+    yield from (("extensions", name, extension) for name, extension in settings.extensions.items())
+
+
+def project_files(config: LoadedConfig) -> ProjectFiles:
+    """The files and folders that the patterns of the project name.
 
     Raises:
         ConfigError: a glob matches nothing, or a folder does not exist.
     """
     root = config.project.root
-    used = {name for extension in config.settings.extensions.values() for name in extension.kernels}
-    groups = []
-    for name, kernels in config.settings.kernels.items():
-        if name not in used:
-            continue
-        targets = cell.archs if kernels.archs is None else kernels.archs
-        groups.append(
-            KernelGroup(
-                name=name,
-                sources=resolve_sources(root, kernels.sources, f"kernels.{name}.sources"),
-                include_dirs=resolve_folders(root, kernels.include_dirs, f"kernels.{name}.include-dirs"),
-                defines=kernels.defines,
-                flags=kernels.flags,
-                std=kernels.std,
-                cubin_archs=tuple(target.arch for target in targets),
-                ptx_archs=tuple(target.arch for target in targets if target.ptx),
-                lineinfo=kernels.lineinfo,
-                compression=cell.compression,
-                root=root,
-            )
+    found: dict[str, dict[str, Files]] = {"kernels": {}, "extensions": {}}
+    for table, name, content in compiled_tables(config.settings):
+        key = dotted((table, name))
+        found[table][name] = Files(
+            resolve_sources(root, content.sources, f"{key}.sources"),
+            resolve_folders(root, content.include_dirs, f"{key}.include-dirs"),
         )
-    return tuple(groups)
-
-
-def host_libraries(config: LoadedConfig) -> tuple[HostLibrary, ...]:
-    """The extensions of the project, in the order of the configuration.
-
-    Raises:
-        ConfigError: a glob matches nothing, or a folder does not exist.
-    """
-    root = config.project.root
-    return tuple(
-        HostLibrary(
-            import_path=name,
-            sources=resolve_sources(root, extension.sources, f'extensions."{name}".sources'),
-            include_dirs=resolve_folders(root, extension.include_dirs, f'extensions."{name}".include-dirs'),
-            defines=extension.defines,
-            flags=extension.flags,
-            link_flags=extension.link_flags,
-            std=extension.std,
-            kernels=extension.kernels,
-        )
-        for name, extension in config.settings.extensions.items()
-    )
+    return ProjectFiles(root, **found)

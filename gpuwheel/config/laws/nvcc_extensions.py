@@ -1,32 +1,27 @@
-"""What mode `nvcc` adds to the configuration: laws between its keys, and its extensions with real files."""
+"""What mode `nvcc` adds to the configuration: laws between its keys, and the tag of the wheel."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import sys
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from gpuwheel.config.files.globs import resolve_folders, resolve_sources
+from gpuwheel.config.files.globs import resolve_sources
 from gpuwheel.config.model import Extension
 from gpuwheel.config.reading.defaults import oldest_python
 from gpuwheel.config.reading.mistakes import dotted
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.choices import Mode, PythonAbi, TorchAbi
-from gpuwheel.model.libraries import NvccLibrary, NvccSource
 from gpuwheel.model.versions import MinorVersion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from gpuwheel.config.model import LoadedConfig, Settings
-    from gpuwheel.model.cells import Cell
+    from gpuwheel.config.model import Settings
 
-__all__ = ["check_nvcc", "nvcc_libraries", "python_tag", "uses_torch"]
+__all__ = ["check_nvcc", "python_tag", "uses_torch"]
 
-_CUDA_SUFFIX = ".cu"
 _CMAKE_FILE = "CMakeLists.txt"
 _OWN_KEYS = ("abi", "python", "nvcc_flags", "rdc", "libraries", "include_packages", "exports")
 _OTHER_KEYS = ("kernels",)
@@ -100,62 +95,13 @@ def _check_source_tables(settings: Settings, root: Path, origins: Mapping[str, s
         if extension.mode is Mode.NVCC
         for path in resolve_sources(root, extension.sources, dotted(("extensions", name, "sources")))
     }
+    about = {pattern for path in known for pattern in settings.tables_about(path)}
     for pattern in settings.sources:
-        if not any(_covers(pattern, path) for path in known):
+        if pattern not in about:
             shown = dotted(("sources", pattern))
             msg = f"{shown} in {origins.get(shown, 'pyproject.toml')} matches no source of an extension in mode 'nvcc'"
             hint = f"sources are {', '.join(sorted(known)[:8])}" if known else "remove it: no extension has that mode"
             raise ConfigError(msg, hint=hint)
-
-
-def _covers(pattern: str, path: str) -> bool:
-    """Whether a table of `sources` is about a file: "a [1].cu" is that file, too."""
-    return pattern == path or fnmatchcase(path, pattern)
-
-
-def nvcc_libraries(config: LoadedConfig, cell: Cell) -> tuple[NvccLibrary, ...]:
-    """The extensions of the project in mode `nvcc`, in the order of the configuration.
-
-    Raises:
-        ConfigError: a glob matches nothing, or a folder does not exist.
-    """
-    return tuple(
-        _library(name, extension, config, cell)
-        for name, extension in config.settings.extensions.items()
-        if extension.mode is Mode.NVCC
-    )
-
-
-def _library(name: str, extension: Extension, config: LoadedConfig, cell: Cell) -> NvccLibrary:
-    root = config.project.root
-    key = dotted(("extensions", name))
-    paths = resolve_sources(root, extension.sources, f"{key}.sources")
-    given = {
-        field.name: getattr(extension, field.name) for field in dataclasses.fields(NvccLibrary) if field.name in _PLAIN
-    }
-    return NvccLibrary(
-        import_path=name,
-        sources=tuple(_source(path, config, cell) for path in paths),
-        include_dirs=resolve_folders(root, extension.include_dirs, f"{key}.include-dirs"),
-        torch=extension.abi,
-        python=extension.python,
-        declared=frozenset(cell.archs if config.settings.cmake is not None else ()),
-        **given,
-    )
-
-
-_PLAIN = (*("defines", "flags", "nvcc_flags", "link_flags", "std", "rdc", "libraries", "include_packages", "exports"),)
-
-
-def _source(path: Path, config: LoadedConfig, cell: Cell) -> NvccSource:
-    relative = path.relative_to(config.project.root).as_posix()
-    targets = cell.archs
-    flags: tuple[str, ...] = ()
-    for pattern, own in config.settings.sources.items():
-        if _covers(pattern, relative):
-            targets = targets if own.archs is None else tuple(sorted(own.archs))
-            flags = (*flags, *own.flags)
-    return NvccSource(path, cuda=path.suffix == _CUDA_SUFFIX, targets=targets, flags=flags)
 
 
 def python_tag(settings: Settings, requires_python: str | None) -> str:

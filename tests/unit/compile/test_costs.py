@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import pytest
 
 from gpuwheel._resources import resource
 from gpuwheel.compile.device.costs import check_budget, summary
-from gpuwheel.compile.manifest import build_manifest, write_manifest
+from gpuwheel.compile.manifest import group_entry, manifests, write_manifests
 from gpuwheel.errors import CompileError
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.kernels import CompiledGroup, KernelCost
@@ -63,8 +62,8 @@ def test_a_budget_names_the_worst_kernel_first(built: CompiledGroup) -> None:
 
 
 def test_the_manifest_is_valid_sorted_and_left_alone_when_equal(built: CompiledGroup, tmp_path: Path) -> None:
-    manifest = build_manifest([built], toolkit=MinorVersion(12, 9), driver_floor=DriverVersion((525,)))
-    path = write_manifest(manifest, tmp_path / "package" / "_kernels.json")
+    contents = _manifests(built)
+    path = write_manifests(contents, tmp_path / "package")["ops"]
     document = json.loads(path.read_bytes())
     jsonschema.validate(document, _schema())
     assert document["groups"]["fused"]["kernels"]["ops::k<float, 4>"]["sm_90a"] == {
@@ -72,7 +71,7 @@ def test_the_manifest_is_valid_sorted_and_left_alone_when_equal(built: CompiledG
     }  # fmt: skip
     assert json.dumps(document, indent=1, sort_keys=True) + "\n" == path.read_text(encoding="utf-8")
     before = path.stat().st_mtime_ns
-    write_manifest(manifest, path)
+    write_manifests(contents, tmp_path / "package")
     assert path.stat().st_mtime_ns == before
 
 
@@ -89,11 +88,15 @@ def test_the_manifest_is_valid_sorted_and_left_alone_when_equal(built: CompiledG
     ],
 )
 def test_the_schema_refuses(built: CompiledGroup, spoil: Callable[[dict[str, Any]], object]) -> None:
-    good = build_manifest([built], toolkit=MinorVersion(12, 9), driver_floor=DriverVersion((525,))).as_json()
-    document = copy.deepcopy(json.loads(json.dumps(good)))
+    document = json.loads(_manifests(built)["ops"])
     spoil(document)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(document, _schema())
+
+
+def _manifests(built: CompiledGroup) -> dict[str, bytes]:
+    entries = [("ops", built.name, group_entry(built))]
+    return manifests(entries, toolkit=MinorVersion(12, 9), driver_floor=DriverVersion((525,)))
 
 
 def _schema() -> dict[str, Any]:

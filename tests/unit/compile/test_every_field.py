@@ -134,7 +134,7 @@ class World:
             images=(),
         )
         self.library = HostLibrary(
-            "ops._C", (self._file("project/ops.cpp", "int one;\n"),), (), ("A=1",), ("-O2",), (), "c++17", ("k",)
+            "ops._C", (), ("A=1",), ("-O2",), (), "c++17", (self._file("project/ops.cpp", "int one;\n"),), ("k",)
         )
         self.embed = HostProject(
             root=root / "project",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel.compatibility import load_tables
-from gpuwheel.config import kernel_groups
+from gpuwheel.config import project_files
 from gpuwheel.errors import ConfigError
-from gpuwheel.plan import plan
+from gpuwheel.plan import plan, resolve_job
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -54,7 +54,8 @@ def test_a_group_of_cutile_sources(tiles: Project) -> None:
     (decision,) = plan(config, load_tables())
     assert decision.accepted, decision.reason
     assert decision.cell.identifier == "kernels-cu13.4-torch2.10-any"
-    (group,) = kernel_groups(config, decision.cell)
+    job = resolve_job(decision.cell, config.settings, project_files(config), load_tables())
+    (group,) = job.groups[decision.cell.cuda]
     assert (group.uses_cutile, [arch.sm for arch in group.cubin_archs]) == (True, ["sm_80", "sm_90a"])
 
 

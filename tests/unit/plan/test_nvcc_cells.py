@@ -9,11 +9,11 @@ import pytest
 
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile.cmake.nvcc_project import generate_code
-from gpuwheel.config import load_config, nvcc_libraries
+from gpuwheel.config import load_config, project_files
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.archs import ArchTarget
 from gpuwheel.model.versions import MinorVersion
-from gpuwheel.plan import choose, linked_requirements, plan
+from gpuwheel.plan import choose, linked_requirements, plan, resolve_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.config import LoadedConfig
     from gpuwheel.model.cells import Decision
+    from gpuwheel.model.libraries import NvccLibrary
 
 TABLES = load_tables()
 HERE = f"cp{sys.version_info.major}{sys.version_info.minor}"
@@ -60,6 +61,10 @@ def load(tmp_path: Path) -> Callable[..., LoadedConfig]:
 def decide(config: LoadedConfig) -> Decision:
     (decision,) = plan(config, TABLES)
     return decision
+
+
+def libraries(config: LoadedConfig) -> tuple[NvccLibrary, ...]:
+    return resolve_job(decide(config).cell, config.settings, project_files(config), TABLES).nvcc_libraries
 
 
 def test_the_stable_abi_is_the_default_and_the_toolkit_sets_the_driver(load: Callable[..., LoadedConfig]) -> None:
@@ -165,7 +170,7 @@ def test_plain_code_gives_way_to_that_of_its_family(load: Callable[..., LoadedCo
     decision = decide(config)
     note = 'sources."csrc/*.cu".archs: no code but PTX for 12.0: nvcc makes one, and 12.0f runs on the same GPUs'
     assert note in decision.notes
-    (library,) = nvcc_libraries(config, decision.cell)
+    (library,) = libraries(config)
     (source,) = (source for source in library.sources if source.cuda)
     assert generate_code(source.targets) == ["arch=compute_120,code=[compute_120]", "arch=compute_120f,code=[sm_120f]"]
     assert ({arch.sm for arch in library.cubins}, {arch.compute for arch in library.ptx}) == (
@@ -221,7 +226,7 @@ def test_a_toolkit_that_has_to_be_on_the_machine(load: Callable[..., LoadedConfi
 
 def test_archs_and_flags_of_some_sources(load: Callable[..., LoadedConfig]) -> None:
     config = load(settings='[tool.gpuwheel.sources."csrc/*.cu"]\narchs = ["9.0a"]\nflags = ["-DX"]')
-    (library,) = nvcc_libraries(config, decide(config).cell)
+    (library,) = libraries(config)
     (source,) = (source for source in library.sources if source.cuda)
     assert ([str(target) for target in source.targets], source.flags) == (["9.0a"], ("-DX",))
     assert {arch.sm for arch in library.cubins} == {"sm_90a"}
@@ -252,7 +257,7 @@ def test_mistakes(load: Callable[..., LoadedConfig], extension: str, settings: s
 
 def test_an_own_cmake_project_names_the_sources(load: Callable[..., LoadedConfig]) -> None:
     config = load(settings='cmake = "CMakeLists.txt"', sources="")
-    (library,) = nvcc_libraries(config, decide(config).cell)
+    (library,) = libraries(config)
     assert library.sources == ()
     assert {arch.sm for arch in library.cubins} == {"sm_80", "sm_90"}
 
