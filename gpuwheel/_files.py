@@ -1,4 +1,4 @@
-"""The only writer: files appear under their name when they are complete, or not at all."""
+"""The only writer, whose files appear under their name when they are complete, or not at all; digests of files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import FileIO
     from pathlib import Path
 
-__all__ = ["HashedFile", "atomic_file", "write_if_changed"]
+__all__ = ["HashedFile", "atomic_file", "sha256_of", "write_if_changed"]
+
+_BLOCK = 1 << 20
 
 
 class HashedFile:
@@ -31,6 +34,18 @@ class HashedFile:
     def sha256(self) -> str:
         """Hexadecimal digest of everything written."""
         return self._digest.hexdigest()
+
+
+def sha256_of(file: BinaryIO | FileIO) -> str:
+    """The hexadecimal digest of what is left of an open file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()  # Python 3.11 has hashlib.file_digest
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 @contextmanager

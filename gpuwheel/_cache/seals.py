@@ -1,10 +1,9 @@
 """What a published folder holds, noted in it when it was whole, so that damage shows on use.
 
 The seal is a file in the folder: its own sha256, a newline, and JSON with every file (sha256, and whether it is a
-program), link (its target) and folder. In front of the digests stands a cheap index: size, inode, and times of
-modification and of change (`stat(2)`); a file that is as the index says is not read again. A file that was changed
-within the last two seconds before it was read has no place in the index: it could change once more in the same tick
-of the file system's clock. A copy of the folder has other inodes: it is read whole once, and indexed again.
+program), link (its target) and folder. Behind a file's digest stands a cheap index, what `stat` said of it: a file
+that is as its index says is not read again. What may change without showing (`file_state`) has none. A copy of the
+folder has other inodes: it is read whole once, and indexed again.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel._files import atomic_file
+from gpuwheel._cache.file_state import is_settled, opened, state_in
+from gpuwheel._files import atomic_file, sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +29,6 @@ __all__ = ["SEAL", "content_problem", "index_problem", "seal", "sealed_digests"]
 SEAL = ".gpuwheel-seal"
 _BYTECODE = "__pycache__"
 """Python writes it beside modules that it imports, and checks it against them."""
-_BLOCK = 1 << 20
-_YOUNG = 2_000_000_000  # ns
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def _other_content(
     renewed: dict[str, list[Any]] = {}
     for name, status in files.items():
         note = sealed["files"][name]
-        if trusting and note[2:] == _index(status):
+        if trusting and note[2:] == [*state_in(status)]:
             continue
         fresh = _noted(root, name, status)
         if fresh[:2] != note[:2]:
@@ -145,19 +143,12 @@ def _other_names(sealed: dict[str, Any], found: _Folder) -> str | None:
 def _noted(root: Path, name: str, status: os.stat_result) -> list[Any]:
     """The digest of a file, whether it is a program, and its index, if that can be trusted later."""
     now = time.time_ns()
-    digest = hashlib.sha256()
-    descriptor = os.open(root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 (of a descriptor)
-        while block := file.read(_BLOCK):
-            digest.update(block)
-        after = os.fstat(descriptor)
-    is_old = max(status.st_mtime_ns, status.st_ctime_ns) < now - _YOUNG
-    index = _index(status) if is_old and _index(after) == _index(status) else []
-    return [digest.hexdigest(), bool(status.st_mode & stat.S_IXUSR), *index]
-
-
-def _index(status: os.stat_result) -> list[int]:
-    return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+    with opened(root / name, os.O_NOFOLLOW) as file:
+        digest = sha256_of(file)
+        after = state_in(os.fstat(file.fileno()))
+    state = state_in(status)
+    index = state if is_settled(state, now) and after == state else ()
+    return [digest, bool(status.st_mode & stat.S_IXUSR), *index]
 
 
 def _load(root: Path) -> dict[str, Any] | None:

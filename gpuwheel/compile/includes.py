@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gpuwheel._cache.file_state import state_of
 from gpuwheel.compile.reuse.comments import without_comments
-from gpuwheel.compile.reuse.index import state_of
 from gpuwheel.compile.reuse.tokens import clock, unseen
 from gpuwheel.compile.source_files import source_bytes
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from gpuwheel.compile.reuse.index import State
+    from gpuwheel._cache.file_state import State
     from gpuwheel.model.kernels import KernelGroup
 
 __all__ = [

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import stat
 from typing import TYPE_CHECKING, BinaryIO
 
 from gpuwheel._endings import because, cut
+from gpuwheel._files import sha256_of
 from gpuwheel._limits import DOWNLOAD
 from gpuwheel.errors import NetworkError
 from gpuwheel.index.transport import InterruptedTransferError, local_path
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from gpuwheel.model.reporter import Reporter
 
 __all__ = ["download"]
-
-_BLOCK = 1 << 20
 
 
 def download(found: FoundFile, folder: Path, *, transport: Transport, reporter: Reporter) -> Path:
@@ -120,8 +118,5 @@ def _check(found: FoundFile, path: Path) -> None:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return sha256_of(file)

@@ -358,7 +358,7 @@ def test_an_account_without_a_home_gets_an_error_in_the_words_of_doctor(
         monkeypatch.setenv("HOME", home)
 
     def work() -> str:
-        cache = Cache.from_environment({})
+        cache = Cache.from_environment(os.environ)
         expected = refusal(cache.root)
         said = []
         for attempt in (

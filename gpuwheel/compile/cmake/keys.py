@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpuwheel._cache.file_state import state_of
 from gpuwheel._resources import resource
 from gpuwheel.compile.cmake.embed_project import compiled_once, host_library_arguments, project_text
 from gpuwheel.compile.cmake.embed_project import source_target as host_source_target
@@ -16,8 +17,9 @@ from gpuwheel.compile.cmake.nvcc_project import nvcc_text, script_texts, source_
 from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.reuse.drivers import Driver, build_tools, toolkit_tools
 from gpuwheel.compile.reuse.epoch import EPOCH, follows_epoch
+from gpuwheel.compile.reuse.evidence import Setting
 from gpuwheel.compile.reuse.facts import FORMAT, Places
-from gpuwheel.compile.reuse.index import FileIndex, state_of
+from gpuwheel.compile.reuse.index import FileIndex
 from gpuwheel.compile.reuse.linked import Recipe, Unit
 from gpuwheel.compile.reuse.named_files import (
     NATIVE,
@@ -35,10 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from gpuwheel._cache import Cache
+    from gpuwheel._cache.file_state import State
     from gpuwheel._environment import ToolEnvironment
     from gpuwheel.compile.cmake.embed_project import HostProject
     from gpuwheel.compile.cmake.nvcc_project import NvccProject
-    from gpuwheel.compile.reuse.index import State
     from gpuwheel.model.libraries import HostLibrary, NvccLibrary
     from gpuwheel.model.toolchain import HostCompiler
 
@@ -226,9 +228,7 @@ class _Maker:
         given = self._given
         compilers = {"CMAKE_CUDA_COMPILER": str(given.toolkit / "bin" / "nvcc")} if given.toolkit is not None else {}
         name = hashlib.sha256(str(self._root).encode(errors="surrogateescape")).hexdigest()[:16]
-        return Recipe(
-            units=units,
-            linked=linked,
+        setting = Setting(
             root=self._root,
             places=places,
             host=given.host.command,
@@ -237,6 +237,12 @@ class _Maker:
             environ=given.tools.variables,
             before=given.before,
             start=given.start,
+            sealed=f"{given.cache.root}{os.sep}",
+        )
+        return Recipe(
+            units=units,
+            linked=linked,
+            setting=setting,
             index=FileIndex(given.cache, name),
             compilers=compilers,
             names_link_inputs=self._driver.names_link_inputs,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gpuwheel._cache.file_state import state_of
 from gpuwheel._resources import resource
 from gpuwheel.compile.device.command_line import Target, VirtualPaths, command_line, shipped_include_dirs
 from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.reuse.comments import comments_count
 from gpuwheel.compile.reuse.device_options import DeviceOptions
-from gpuwheel.compile.reuse.index import state_of
 from gpuwheel.compile.reuse.store import content_key, tree_digest
 from gpuwheel.compile.reuse.tokens import clock
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from gpuwheel.compile.reuse.index import State
+    from gpuwheel._cache.file_state import State
     from gpuwheel.model.kernels import KernelGroup
     from gpuwheel.model.toolchain import DeviceCompiler
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpuwheel._cache.file_state import YOUNG, state_of
 from gpuwheel._process import environment
 from gpuwheel.compile.includes import joined_lines
 from gpuwheel.compile.reuse.asked import Asked, probes
 from gpuwheel.compile.reuse.comments import comments_count, judges_by_comments
 from gpuwheel.compile.reuse.epoch import EPOCH, follows_epoch
 from gpuwheel.compile.reuse.facts import Facts
-from gpuwheel.compile.reuse.index import YOUNG, state_of
 from gpuwheel.compile.reuse.named_files import folders_in, named_paths, refusal, with_response_files
 from gpuwheel.compile.reuse.search import SearchFolders, missing_part
 from gpuwheel.compile.reuse.tokens import FIXED
@@ -26,9 +26,10 @@ from gpuwheel.compile.reuse.tokens import FIXED
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from gpuwheel._cache.file_state import State
     from gpuwheel.compile.reuse.asked import Probe
     from gpuwheel.compile.reuse.facts import Places
-    from gpuwheel.compile.reuse.index import FileIndex, State
+    from gpuwheel.compile.reuse.index import FileIndex
     from gpuwheel.compile.reuse.made import Made
 
 __all__ = ["Evidence", "NotKeptError", "Setting"]
@@ -48,8 +49,6 @@ class Setting:
 
     root: Path
     """The project."""
-    work: Path
-    """All of it was made by the build, from what keys hold."""
     places: Places
     host: tuple[str, ...]
     """The command that starts the C++ compiler."""
@@ -59,11 +58,11 @@ class Setting:
     """Where the driver has the linker look by itself."""
     environ: Mapping[str, str]
     before: Mapping[str, State | None]
-    """Files that were known to matter, as they were."""
+    """Files that are known to matter, such as those whose content went into the keys, as they were before the build."""
     start: int
     """When they were looked at, in ns since 1970."""
     sealed: str
-    """The cache: folders of it that a build uses are looked over before anything is kept."""
+    """The cache, ending in a separator: folders of it that a build uses are looked over before anything is kept."""
 
 
 class Evidence:
@@ -82,6 +81,7 @@ class Evidence:
         self._included: set[str] | None = None
         self._judged = False
         self._cwd = str(made.build)
+        self._work = f"{made.build.parent}{os.sep}"  # all of it was made by the build, from what keys hold
 
     def look(self, targets: Collection[str]) -> None:
         """Read what was read for these targets, all at once: a macro of one file may be used in another."""
@@ -196,8 +196,7 @@ class Evidence:
         return epoch
 
     def _is_own(self, path: str) -> bool:
-        work = str(self._setting.work) + os.sep
-        return path.startswith(work) and (".." not in path or os.path.realpath(path).startswith(work))
+        return path.startswith(self._work) and (".." not in path or os.path.realpath(path).startswith(self._work))
 
     def _options(self, words: list[str], read: set[str], absent: set[str]) -> None:
         """Add what options name."""

@@ -6,13 +6,12 @@ The index is an entry of the cache like any other: a damaged one is as good as n
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 import time
 from contextlib import suppress
-from io import FileIO
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from gpuwheel._cache.file_state import is_settled, opened, state_of
+from gpuwheel._files import sha256_of
 from gpuwheel.compile.reuse.comments import without_comments
 from gpuwheel.compile.reuse.store import ContentStore, Stored
 from gpuwheel.errors import CacheError
@@ -20,31 +19,14 @@ from gpuwheel.errors import CacheError
 if TYPE_CHECKING:
     from gpuwheel._cache import Cache
 
-__all__ = ["YOUNG", "FileIndex", "State", "state_of"]
+__all__ = ["FileIndex"]
 
-State: TypeAlias = "tuple[int, int, int, int]"
-"""Size in bytes, inode, time of modification and time of change in ns (stat(2)). The last one nobody can set back."""
-
-YOUNG = 2_000_000_000
-"""ns. What changed less than this before its digest may change once more within one tick of its file system's clock."""
 _SECOND = 1_000_000_000
 """ns. File systems with whole seconds alone (FAT, images such as squashfs) make up the time of change from another."""
 _MOST = 20_000
 """Files of one index: about 3 MB."""
-_BLOCK = 1 << 20
 _EMPTIED = "\0without comments"
 """After a path: a row of the file's text with its comments emptied."""
-
-
-def state_of(path: str) -> State | None:
-    """What `stat` says of a regular file; `None` if there is none at `path`."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 (thousands of files: Path objects would take most of the time)
-    except (OSError, ValueError):
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        return None
-    return (found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
 
 
 class FileIndex:
@@ -97,30 +79,23 @@ class FileIndex:
         now = time.time_ns()
         digest = _sha256(path) if comments else _sha256_emptied(path)
         tells_changes = state[3] % _SECOND != 0
-        if digest is not None and tells_changes and max(state[2:]) < now - YOUNG and state_of(path) == state:
+        if digest is not None and tells_changes and is_settled(state, now) and state_of(path) == state:
             self._used[name] = self._known[name] = [*state, digest]
             self._is_new = True
         return digest
 
 
 def _sha256(path: str) -> str | None:
-    digest = hashlib.sha256()
     try:
-        with _opened(path) as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
+        with opened(path) as file:
+            return sha256_of(file)
     except OSError:
         return None
-    return digest.hexdigest()
 
 
 def _sha256_emptied(path: str) -> str | None:
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             return hashlib.sha256(without_comments(file.read())).hexdigest()
     except OSError:
         return None
-
-
-def _opened(path: str) -> FileIO:
-    return FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gpuwheel._cache.file_state import YOUNG, state_of
 from gpuwheel.compile.reuse.epoch import EPOCH
 from gpuwheel.compile.reuse.evidence import Evidence, NotKeptError, Setting
 from gpuwheel.compile.reuse.facts import Facts
-from gpuwheel.compile.reuse.index import YOUNG, state_of
 from gpuwheel.compile.reuse.made import Made, Output
 from gpuwheel.compile.reuse.store import ContentStore, Stored
 
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gpuwheel._cache import Cache
-    from gpuwheel.compile.reuse.facts import Places
-    from gpuwheel.compile.reuse.index import FileIndex, State
+    from gpuwheel.compile.reuse.index import FileIndex
 
 __all__ = ["LibraryStore", "LinkedFile", "Output", "Recipe", "Unit"]
 
@@ -52,20 +51,7 @@ class Recipe:
     units: tuple[Unit, ...]
     linked: str
     """The key of its libraries."""
-    root: Path
-    """The project."""
-    places: Places
-    host: tuple[str, ...]
-    """The command that starts the C++ compiler."""
-    toolkit: Path | None
-    """Of nvcc."""
-    library_dirs: tuple[str, ...]
-    """Where the compiler has the linker look by itself."""
-    environ: Mapping[str, str]
-    before: Mapping[str, State | None]
-    """Files whose content went into the keys, before they were read."""
-    start: int
-    """When that was, in ns since 1970."""
+    setting: Setting
     index: FileIndex
     compilers: Mapping[str, str]
     """Variable of CMake -> the program it has to name: those that the keys hold."""
@@ -89,11 +75,10 @@ class LibraryStore:
     """What one project became before, and becomes now."""
 
     def __init__(self, cache: Cache, recipe: Recipe) -> None:
-        self._cache = cache
         self._store = ContentStore(cache, "libraries")
         self._recipe = recipe
         self._found: dict[str, Stored] = {}
-        self._before = dict(recipe.before)
+        self._before = dict(recipe.setting.before)
         self._clock = _clock()
 
     def linked(self) -> list[LinkedFile] | None:
@@ -133,11 +118,13 @@ class LibraryStore:
             return []
         if _clock() < self._clock - YOUNG // 2:
             return ["the clock was set back while the build ran, so times of change say nothing"]
-        made = Made.of(build, self._recipe.environ)
+        made = Made.of(build, self._recipe.setting.environ)
         if made is None:
             return ["it was not made by Ninja, which notes what compilers read"]
         self._recipe.index.forget()
-        evidence = Evidence(made, self._setting(build), self._recipe.index)
+        # What older entries were made from is known by now too.
+        setting = replace(self._recipe.setting, before=self._before)
+        evidence = Evidence(made, setting, self._recipe.index)
         try:
             self._check_compilers(made)
             reasons = list(self._save(files, made, evidence))
@@ -172,27 +159,13 @@ class LibraryStore:
         stored = self._store.load(key) if self._recipe.refusal is None else None
         if stored is None:
             return None
-        facts, places = Facts.of(stored.facts), self._recipe.places
-        if facts.holds(places, str(self._recipe.root), self._recipe.index, self._recipe.environ.get(EPOCH)):
+        facts, setting = Facts.of(stored.facts), self._recipe.setting
+        places = setting.places
+        if facts.holds(places, str(setting.root), self._recipe.index, setting.environ.get(EPOCH)):
             return stored
         for path in (*map(places.real, facts.read), *filter(os.path.lexists, map(places.real, facts.absent))):
             self._before.setdefault(path, state_of(path))
         return None
-
-    def _setting(self, build: Path) -> Setting:
-        recipe = self._recipe
-        return Setting(
-            root=recipe.root,
-            work=build.parent,
-            places=recipe.places,
-            host=recipe.host,
-            toolkit=recipe.toolkit,
-            library_dirs=recipe.library_dirs,
-            environ=recipe.environ,
-            before=self._before,
-            start=recipe.start,
-            sealed=f"{self._cache.root}{os.sep}",
-        )
 
     def _check_compilers(self, made: Made) -> None:
         """See that CMake took the compilers that the keys hold."""

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from gpuwheel._cache import Cache
+from gpuwheel._cache.file_state import YOUNG, state_of
 from gpuwheel.compile.reuse.facts import FORMAT, Facts, Places
-from gpuwheel.compile.reuse.index import YOUNG, FileIndex, state_of
+from gpuwheel.compile.reuse.index import FileIndex
 
 TEXT = "#define A 1\n"
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel._cache import Cache
+from gpuwheel._cache.file_state import YOUNG, state_of
 from gpuwheel.compile.reuse.evidence import Evidence, NotKeptError, Setting
 from gpuwheel.compile.reuse.facts import Places
-from gpuwheel.compile.reuse.index import YOUNG, FileIndex, state_of
+from gpuwheel.compile.reuse.index import FileIndex
 from gpuwheel.compile.reuse.made import Made
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ class Build:
         )
         self.setting = Setting(
             root=self.root,
-            work=self.work,
             places=Places.of({str(self.root): "."}),
             host=("false",),
             toolkit=None,

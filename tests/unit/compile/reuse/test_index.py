@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 from gpuwheel._cache import Cache
+from gpuwheel._cache.file_state import YOUNG, state_of
 from gpuwheel.compile.reuse import index as module
 from gpuwheel.compile.reuse.facts import Facts, Places
-from gpuwheel.compile.reuse.index import FileIndex, state_of
+from gpuwheel.compile.reuse.index import FileIndex
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ def _settled(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Write a file, and let the time go by after which its digest may be remembered."""
     path.write_text(text, encoding="utf-8")
     now = time.time_ns()
-    monkeypatch.setattr(module.time, "time_ns", lambda: now + 2 * module.YOUNG)
+    monkeypatch.setattr(module.time, "time_ns", lambda: now + 2 * YOUNG)
     return str(path)
 
 
