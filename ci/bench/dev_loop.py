@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from layouts import edit_kernel
 from machine import describe
+from page import add_options, keep
 
 from gpuwheel._run import run
 from gpuwheel.model.reporter import SilentReporter
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OUT = Path(__file__).resolve().parent / "results" / "dev-loop.json"
-PAGE = ROOT / "docs" / "explanation" / "performance.md"
-BEGIN, END = "<!-- begin: python ci/bench/dev_loop.py --write-docs -->", "<!-- end -->"
 GPUWHEEL = Path(sys.executable).with_name("gpuwheel")
 ARCH = "8.0"
 NO_OP_S, RATIO = 0.4, 2.0
@@ -228,20 +227,11 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def write_docs(result: dict[str, Any]) -> None:
-    """Put the table between the page's markers."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{table(result)}\n\n{END}{after}", encoding="utf-8")
-    print(f"wrote {PAGE.relative_to(ROOT)}")
-
-
 def main() -> None:
     """Measure both projects."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=5, help="of each kind (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=OUT, help="file for the figures (default: %(default)s)")
-    parser.add_argument("--write-docs", action="store_true", help="write the table into the page")
+    add_options(parser, OUT)
     options = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="gpuwheel-dev-loop-") as name:
@@ -261,10 +251,7 @@ def main() -> None:
         "load": [load, os.getloadavg()[0]],
         "measurements": measurements,
     }
-    options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(f"wrote {options.out}")
-    if options.write_docs:
-        write_docs(result)
+    keep(result, options, table)
 
 
 if __name__ == "__main__":

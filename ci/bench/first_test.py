@@ -17,7 +17,6 @@ pip's is as it is, for downloads take time, not CPU.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -27,6 +26,7 @@ from typing import Any
 
 from machine import describe
 from measure import measure
+from page import add_options, keep
 
 from gpuwheel._run import run
 
@@ -36,8 +36,6 @@ from interpreters import find_interpreter  # noqa: E402  (shared with the tests,
 from torch_environments import environment_with, layer_on, release_that_pip_finds  # noqa: E402
 
 OUT = Path(__file__).resolve().parent / "results" / "first-test.json"
-PAGE = ROOT / "docs" / "explanation" / "performance.md"
-BEGIN, END = "<!-- begin: python ci/bench/first_test.py --write-docs -->", "<!-- end -->"
 TORCH, PYTHON = "2.13.0", "3.11"
 PROJECT = "fused-ops"
 TARGET_S = 60
@@ -101,20 +99,11 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def write_docs(result: dict[str, Any]) -> None:
-    """Put the table between the page's markers."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{table(result)}\n\n{END}{after}", encoding="utf-8")
-    print(f"wrote {PAGE.relative_to(ROOT)}")
-
-
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--templates", default="embed,kernels", metavar="A,B", help="default: %(default)s")
-    parser.add_argument("--out", type=Path, default=OUT, help="file for the figures (default: %(default)s)")
-    parser.add_argument("--write-docs", action="store_true", help="write the table into the page")
+    add_options(parser, OUT)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gpuwheel-first-test-") as name:
         work = Path(name)
@@ -129,10 +118,7 @@ def main() -> None:
         "machine": describe(),
         "measurements": measurements,
     }
-    options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(f"wrote {options.out}")
-    if options.write_docs:
-        write_docs(result)
+    keep(result, options, table)
 
 
 if __name__ == "__main__":

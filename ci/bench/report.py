@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from page import write_part
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["read_results", "tables", "write_docs"]
 
-_PAGE = Path("docs") / "explanation" / "performance.md"
-_BEGIN = "<!-- begin: python ci/bench/run.py --write-docs -->"
-_BEGIN_NVCC = (
-    "<!-- begin: python ci/bench/run.py --torch 2.14 --only classic,stable,nvcc-classic,nvcc-stable --write-docs -->"
-)
-_END = "<!-- end -->"
+_COMMAND = "python ci/bench/run.py --write-docs"
+_COMMAND_NVCC = "python ci/bench/run.py --torch 2.14 --only classic,stable,nvcc-classic,nvcc-stable --write-docs"
 _NVCC = "nvcc-"
 _LAYOUTS = ("classic", "stable", "split")
 _COLUMNS = ("gpuwheel", "classic", "nvcc-classic", "stable", "nvcc-stable", "split")
@@ -29,22 +29,13 @@ def read_results(path: Path) -> Results:
     return results
 
 
-def write_docs(root: Path, results: Results) -> None:
+def write_docs(results: Results) -> None:
     """Put the tables between the page's markers.
 
     Raises:
         SystemExit: the page has no markers.
     """
-    page = root / _PAGE
-    text = page.read_text(encoding="utf-8")
-    marker = _BEGIN_NVCC if _of_nvcc(results) else _BEGIN
-    before, begin, rest = text.partition(marker)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        message = f"{_PAGE} has no markers {marker} and {_END}"
-        raise SystemExit(message)
-    page.write_text(f"{before}{begin}\n\n{tables(results)}\n\n{end}{after}", encoding="utf-8")
-    print(f"wrote {_PAGE}")
+    write_part(_COMMAND_NVCC if _of_nvcc(results) else _COMMAND, tables(results))
 
 
 def _of_nvcc(results: Results) -> bool:

@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run what is asked for."""
     options = _parser().parse_args(argv)
     if options.docs_only is not None:
-        write_docs(ROOT, read_results(options.docs_only))
+        write_docs(read_results(options.docs_only))
         return 0
     operators = tuple(options.operators.split(",")) if options.operators else ()
     if options.fresh:
@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
     out.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     print(f"wrote {out}")
     if options.write_docs:
-        write_docs(ROOT, read_results(out))
+        write_docs(read_results(out))
     return 0
 
 
