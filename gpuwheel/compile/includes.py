@@ -7,16 +7,20 @@ What cannot be followed is named: nothing that depends on it may be kept.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gpuwheel._cache.file_state import state_of
+from gpuwheel._endings import because, cut
+from gpuwheel._limits import SOURCE_FILE
 from gpuwheel.compile.reuse.comments import without_comments
 from gpuwheel.compile.reuse.tokens import clock, unseen
-from gpuwheel.compile.source_files import source_bytes
+from gpuwheel.errors import CompileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -53,6 +57,8 @@ _DEFINITION = rb"\b(?:\([ \t]*(?P<parameter>\w*)[ \t]*\))?(?P<value>[^\n]*)"
 _HEADER_NAME = re.compile(rb'(?:"(?P<quoted>[^"]+)"|<(?P<angled>[^>]+)>)(?:[ \t]*//.*)?')
 _CONTINUATION = re.compile(rb"\\[ \t]*\r?\n")
 _TRIGRAPHS = ((b"??=", b"#"), (b"??/", b"\\"))
+_HINT = "correct the #include"
+_NEVER_THERE = {errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES}
 
 
 def toolkit_includes(groups: Iterable[KernelGroup]) -> frozenset[str]:
@@ -190,7 +196,7 @@ class IncludeScanner:
     def _scan(self, path: Path) -> ScannedFile | None:
         if path not in self._files:
             state = state_of(os.fspath(path))
-            content = source_bytes(path)
+            content = _source_bytes(path)
             self._files[path] = None if content is None else _scanned(path, content, state)
         return self._files[path]
 
@@ -241,6 +247,32 @@ def has_includes(text: bytes) -> Iterator[tuple[IncludeName | None, bytes, bytes
     for match in _HAS_INCLUDE.finditer(text):
         line = text[text.rfind(b"\n", 0, match.start()) + 1 : match.start()]
         yield (None if match["macro"] is not None else _named(match)), match["macro"] or b"", line
+
+
+def _source_bytes(path: Path) -> bytes | None:
+    """What a source file holds; `None` where there is no file.
+
+    Raises:
+        CompileError: it is a device or a pipe, is larger than the limit, or has no name that a disk takes.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno not in _NEVER_THERE:
+            return None
+        msg = f"{cut(ascii(str(path)))} is included and cannot be read ({because(error)}, expected a source file)"
+        raise CompileError(msg, hint=_HINT) from error
+    if stat.S_ISDIR(status.st_mode):
+        return None
+    is_file = stat.S_ISREG(status.st_mode)
+    if not is_file or status.st_size > SOURCE_FILE.value:
+        found = SOURCE_FILE.passed(f"{status.st_size:,}") if is_file else "found a device or a pipe, expected a file"
+        msg = f"{cut(path)} is not a source file ({found})"
+        raise CompileError(msg, hint=_HINT)
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):  # gone meanwhile
+        return None
 
 
 def _scanned(path: Path, content: bytes, state: State | None) -> ScannedFile:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import platform
+import re
+import shutil
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +17,6 @@ from packaging.utils import canonicalize_name, is_normalized_name
 from gpuwheel._toml import read_toml
 from gpuwheel.errors import ScaffoldError
 from gpuwheel.scaffold.git import Git, users_environment
-from gpuwheel.scaffold.leftovers import clear_leftovers, leftover_prefix
 from gpuwheel.scaffold.rendering import Rendering, ask, render
 from gpuwheel.scaffold.repository import open_repository
 from gpuwheel.scaffold.template_questions import check_answers, need_copier, refuse_unasked
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["NewProject", "Wanted", "make_project"]
 
 _GIT_FOLDER = ".git"
+_SCRATCH = re.compile(r"\.gpuwheel-new-(?P<host>[0-9a-f]+)-(?P<process>\d+)-[a-z0-9_]+")
 
 
 @dataclass(frozen=True)
@@ -141,8 +144,8 @@ def _staged(target: Path, *, write: bool) -> Iterator[Path]:
     """
     beside = _existing(target) if write else None
     if beside is not None:
-        clear_leftovers(beside)
-    with TemporaryDirectory(prefix=leftover_prefix(), dir=beside) as scratch:
+        _clear_leftovers(beside)
+    with TemporaryDirectory(prefix=_scratch_prefix(), dir=beside) as scratch:
         folder = Path(scratch, target.name)
         folder.mkdir()
         yield folder
@@ -167,3 +170,34 @@ def _move_contents(source: Path, target: Path) -> None:
             if not os.path.lexists(source / name):
                 (target / name).rename(source / name)
         raise
+
+
+def _scratch_prefix() -> str:
+    """How names of folders to render in begin, which say whose they are; short, whatever the project is called."""
+    return f".gpuwheel-new-{_host()}-{os.getpid()}-"
+
+
+def _clear_leftovers(parent: Path) -> None:
+    """Delete folders to render in whose process, on this machine, is not there any more: it was killed."""
+    try:
+        names = os.listdir(parent)  # noqa: PTH208 (names)
+    except OSError:
+        return
+    for name in names:
+        match = _SCRATCH.fullmatch(name)
+        if match and match["host"] == _host() and not _runs(int(match["process"])):
+            shutil.rmtree(parent / name, ignore_errors=True)
+
+
+def _host() -> str:
+    """This machine's name, in characters for a file: on a network disk other machines' folders lie beside ours."""
+    return platform.node().encode().hex()[:24] or "0"
+
+
+def _runs(process: int) -> bool:
+    with suppress(PermissionError, OverflowError):  # somebody else's process has the number
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return False
+    return True

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gpuwheel.compile.device.keys import DeviceOptions
 from gpuwheel.compile.includes import joined_lines
 from gpuwheel.compile.reuse.asked import Asked, Probe, probes
-from gpuwheel.compile.reuse.device_options import DeviceOptions
 from gpuwheel.compile.reuse.named_files import (
     NATIVE,
     folders_in,
