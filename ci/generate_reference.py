@@ -1,5 +1,5 @@
 """Write what is generated: from the configuration's dataclasses the JSON schema and the reference page, from the tables
-of `gpuwheel/data` the compatibility page.
+of `gpuwheel/data` the compatibility page, from the registered rules the page of the audit.
 
 python ci/generate_reference.py            # write
 python ci/generate_reference.py --check    # exit 1 with a diff where a stored file differs
@@ -15,6 +15,8 @@ from pathlib import Path
 
 from gpuwheel._environment.reference import environment_page
 from gpuwheel._limits import LIMITS
+from gpuwheel.audit.reference import rules_page
+from gpuwheel.audit.rules import RULES
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compatibility.reference import compatibility_page
 from gpuwheel.config.documents.reference import reference_page
@@ -44,6 +46,7 @@ def generated() -> dict[str, str]:
     """Path below the repository -> text."""
     return {
         "gpuwheel/data/gpuwheel.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
+        "docs/reference/audit-rules.md": rules_page(RULES),
         "docs/reference/compatibility.md": compatibility_page(load_tables()),
         "docs/reference/configuration.md": reference_page(),
         "docs/reference/environment.md": environment_page(),

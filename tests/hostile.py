@@ -90,8 +90,13 @@ def _count_needs(data: bytes) -> int:
     return count
 
 
-def _sections(machine: int, sections: Sequence[tuple[str, int, bytes, int]], segments: Sequence[int] = ()) -> bytes:
-    """A file of these sections: name, kind, content, link. Number 0 is added before, the names behind."""
+def _sections(
+    machine: int, sections: Sequence[tuple[str, int, bytes, int]], segments: Sequence[tuple[int, int]] = ()
+) -> bytes:
+    """A file of these sections: name, kind, content, link. Number 0 is added before, the names behind.
+
+    Segments are kinds and flags.
+    """
     names = _Strings()
     places = [names.add(name) for name, *_ in sections]
     own = names.add(".shstrtab")
@@ -104,8 +109,8 @@ def _sections(machine: int, sections: Sequence[tuple[str, int, bytes, int]], seg
             "<IIQQQQIIQQ", place, kind, 0, 0, len(body), len(data), link, info, 8, _ENTRY_SIZES.get(kind, 0)
         )
         body += data
-    for index, kind in enumerate(segments):
-        struct.pack_into("<IIQQQQQQ", body, 64 + 56 * index, kind, 6, 0, 0, 0, 0, 0, 8)
+    for index, (kind, flags) in enumerate(segments):
+        struct.pack_into("<IIQQQQQQ", body, 64 + 56 * index, kind, flags, 0, 0, 0, 0, 0, 8)
     counts = (64, 56, len(segments), 64, len(content) + 1, len(content))
     identification = b"\x7fELF\2\1\1" + bytes(9)
     struct.pack_into(
@@ -120,6 +125,8 @@ def elf_library(
     needed: Sequence[str] = ("libc.so.6",),
     exports: Sequence[str] = (),
     sections: Mapping[str, bytes] | None = None,
+    search_path: str = "$ORIGIN",
+    executable_stack: bool = False,
 ) -> bytes:
     """A shared library: symbol -> (library, version) or `None`; `sections` are further ones."""
     strings = _Strings()
@@ -144,7 +151,8 @@ def elf_library(
             further = 0 if place == len(versions) else 16
             needs += struct.pack("<IHHII", 0, 0, number[library, version], strings.add(version), further)
     dynamic = [(1, strings.add(library)) for library in needed]
-    dynamic += [(14, strings.add("lib.so")), (29, strings.add("$ORIGIN")), (27, 16), (0, 0)]
+    dynamic += [(14, strings.add("lib.so")), (27, 16)]
+    dynamic += [(29, strings.add(search_path)), (0, 0)] if search_path else [(0, 0)]
     return _sections(
         62,
         [
@@ -155,7 +163,7 @@ def elf_library(
             (".dynstr", 3, bytes(strings.data), 0),
             *((name, 1, data, 0) for name, data in (sections or {}).items()),
         ],
-        segments=(2, 0x6474E551),
+        segments=((2, 6), (0x6474E551, 7 if executable_stack else 6)),
     )
 
 

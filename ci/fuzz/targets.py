@@ -17,9 +17,12 @@ sys.path.insert(0, str(ROOT / "tests"))
 from hostile import container, cubin, deflated, elf_library, entry, raw_zip  # noqa: E402  (shared with the tests)
 
 from gpuwheel._archives import Archive  # noqa: E402
-from gpuwheel.audit import audit_wheel, read_elf, read_fatbin  # noqa: E402
-from gpuwheel.audit.library import check_library  # noqa: E402
+from gpuwheel.audit import audit_wheel  # noqa: E402
+from gpuwheel.audit.cases import LibraryCase  # noqa: E402
+from gpuwheel.audit.rules import LIBRARY_RULES  # noqa: E402
 from gpuwheel.binary.cubin import read_cubin  # noqa: E402
+from gpuwheel.binary.elf import read_elf  # noqa: E402
+from gpuwheel.binary.fatbin import read_fatbin  # noqa: E402
 from gpuwheel.binary.stub import stub_library  # noqa: E402
 from gpuwheel.compatibility import load_tables  # noqa: E402
 from gpuwheel.config import load_config  # noqa: E402
@@ -27,6 +30,7 @@ from gpuwheel.errors import NetworkError  # noqa: E402
 from gpuwheel.index.pages import html_links, json_links  # noqa: E402
 from gpuwheel.index.ranges import SparseFile, member_spans  # noqa: E402
 from gpuwheel.lock.file import parse_lock  # noqa: E402
+from gpuwheel.model.promises import Claims  # noqa: E402
 from gpuwheel.model.symbols import LibrarySymbol, SymbolKind  # noqa: E402
 from gpuwheel.toolchain.linking.system_libraries import exported_symbols  # noqa: E402
 from gpuwheel.wheel import read_members  # noqa: E402
@@ -178,8 +182,8 @@ def _metadata(data: bytes) -> object:
 
 
 def _elf(data: bytes) -> object:
-    library = read_elf(data, "a.so")
-    return check_library(library, "a.so", _tables().torch_floor, _tables())
+    case = LibraryCase(read_elf(data, "a.so"), Claims(_tables().torch_floor), _tables())
+    return [finding for rule in LIBRARY_RULES for finding in rule.findings(case)]
 
 
 def _manifest(data: bytes) -> object:

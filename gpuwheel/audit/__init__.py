@@ -1,21 +1,47 @@
 """Looking at finished libraries and wheels: does each hold what it claims?"""
 
-from gpuwheel.audit.library import check_build_paths, check_library
-from gpuwheel.audit.platform import PlatformVerdict, check_platform, platform_tag
-from gpuwheel.audit.wheel_audit import audit_wheel
-from gpuwheel.binary.elf import ElfFile, read_elf
-from gpuwheel.binary.fatbin import Image, library_images, read_fatbin
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gpuwheel.audit.cases import WheelCase
+from gpuwheel.audit.inspection import Code, Inspection, inspect, opened
+from gpuwheel.audit.platform import PlatformVerdict, check_platform, full_tag, platform_tag
+from gpuwheel.audit.rules import RULES, UNREADABLE, judge
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gpuwheel.compatibility import Tables
+    from gpuwheel.model.findings import Finding
 
 __all__ = [
-    "ElfFile",
-    "Image",
+    "RULES",
+    "UNREADABLE",
+    "Code",
+    "Inspection",
     "PlatformVerdict",
+    "WheelCase",
     "audit_wheel",
-    "check_build_paths",
-    "check_library",
     "check_platform",
-    "library_images",
+    "full_tag",
+    "inspect",
+    "judge",
+    "opened",
     "platform_tag",
-    "read_elf",
-    "read_fatbin",
 ]
+
+
+def audit_wheel(path: Path, tables: Tables, *, max_size: int | None = None) -> tuple[Finding, ...]:
+    """What is wrong with a wheel file, errors first; empty for one that holds what it claims.
+
+    Args:
+        path: The wheel.
+        tables: What the world allows.
+        max_size: Largest size of the file in bytes.
+
+    Raises:
+        AuditError: the file is not a wheel, or what is in it cannot be read.
+    """
+    with opened(path) as wheel:
+        return judge(WheelCase(wheel, tables, max_size=max_size))

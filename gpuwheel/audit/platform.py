@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gpuwheel.audit.library import system_libraries
 from gpuwheel.audit.providers import shown
 from gpuwheel.compatibility import oldest_platform
 from gpuwheel.errors import AuditError
-from gpuwheel.model.findings import Finding, Severity
+from gpuwheel.model.findings import Found
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +16,10 @@ if TYPE_CHECKING:
     from gpuwheel.binary.elf import ElfFile
     from gpuwheel.compatibility import Tables
 
-__all__ = ["Demand", "PlatformVerdict", "check_platform", "full_tag", "platform_tag"]
+__all__ = ["Demand", "PlatformVerdict", "check_platform", "full_tag", "platform_tag", "system_libraries"]
+
+_LOADERS = frozenset({"ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"})
+"""The dynamic loader: on every machine, and in no policy's list."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class PlatformVerdict:
     """What the next older policy lacks; for "linux", what the newest one lacks."""
 
 
+def system_libraries(tables: Tables, machine: str) -> frozenset[str]:
+    """SONAMEs that some platform tag promises on `machine`, and the loader."""
+    return _LOADERS.union(*(policy.libraries for policy in tables.platforms if policy.machine == machine))
+
+
 def platform_tag(libraries: Sequence[ElfFile], tables: Tables) -> PlatformVerdict:
     """The oldest policy that allows every symbol version and system library that the libraries need.
 
@@ -66,7 +73,7 @@ def platform_tag(libraries: Sequence[ElfFile], tables: Tables) -> PlatformVerdic
     return PlatformVerdict(tag, _demands(libraries, verdict.reasons))
 
 
-def check_platform(libraries: Sequence[ElfFile], requested: str, tables: Tables) -> list[Finding]:
+def check_platform(libraries: Sequence[ElfFile], requested: str, tables: Tables) -> list[Found]:
     """What forbids the libraries to carry a platform tag; empty for an honest one.
 
     Args:
@@ -93,9 +100,9 @@ def check_platform(libraries: Sequence[ElfFile], requested: str, tables: Tables)
             msg = f"{tag!r} is not a known platform tag for {machine} (known: {', '.join(p.name for p in policies)})"
             raise AuditError(msg, hint="set `platform` in [tool.gpuwheel.wheel] to one of them")
         findings += [
-            Finding(
-                *("platform-tag", Severity.ERROR, demand.library),
-                problem=f"{str(demand).removeprefix(demand.library).strip()} (found, expected what {policy.name} has)",
+            Found(
+                demand.library,
+                f"{str(demand).removeprefix(demand.library).strip()} (found, expected what {policy.name} has)",
                 why=f"the wheel would be installed on systems of {policy.name}, and fail to load there",
                 fix=f'build on an older system, or set `platform = "{verdict.tag.removesuffix(f"_{machine}")}"`',
             )

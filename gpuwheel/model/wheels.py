@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["BuiltWheel", "WheelTag"]
+__all__ = ["WheelTag"]
 
 
 @dataclass(frozen=True)
@@ -21,12 +17,3 @@ class WheelTag:
 
     def __str__(self) -> str:
         return f"{self.python}-{self.abi}-{self.platform}"
-
-
-@dataclass(frozen=True)
-class BuiltWheel:
-    """A wheel on disk and what is known of it."""
-
-    path: Path
-    tag: WheelTag
-    sha256: str

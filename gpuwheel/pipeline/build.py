@@ -17,7 +17,6 @@ from gpuwheel.errors import ConfigError
 from gpuwheel.lock.check import check_inputs, check_installed, locked_requirements
 from gpuwheel.lock.file import LOCK_FILE, read_lock
 from gpuwheel.model.choices import Mode
-from gpuwheel.model.findings import Severity
 from gpuwheel.pipeline.installed_torch import compare_torch
 from gpuwheel.pipeline.modes import compiling_build, host_code_build, mode_build
 from gpuwheel.pipeline.session import Session
@@ -25,25 +24,16 @@ from gpuwheel.plan import choose, linked_requirements, plan, resolve_job
 from gpuwheel.toolchain import check_platform, probe_platform
 from gpuwheel.toolchain.build_constraints import Excluded, excluded_pins
 from gpuwheel.toolchain.host import target_machine
-from gpuwheel.wheel import (
-    SBOM_FILE,
-    WheelEdits,
-    add_requirements,
-    rewrite_sdist,
-    rewrite_wheel,
-    toolchain_sbom,
-    with_lock,
-)
+from gpuwheel.wheel import SBOM_FILE, WheelEdits, add_requirements, rewrite_sdist, toolchain_sbom, with_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gpuwheel.config import LoadedConfig
     from gpuwheel.lock.check import BuildInputs
     from gpuwheel.lock.file import Lock
     from gpuwheel.model.cells import Cell, Decision
-    from gpuwheel.model.findings import Finding
     from gpuwheel.model.reporter import Reporter
     from gpuwheel.model.toolchain import AnyToolchain
     from gpuwheel.pipeline.dev import DevBuild
@@ -205,8 +195,7 @@ class Build:
 
     def wheel(self, out: Path) -> str:
         """Compile, check and pack the wheel; return its name."""
-        from gpuwheel.audit import audit_wheel  # noqa: PLC0415 (gpuwheel dev does without)
-        from gpuwheel.audit.built import check_built  # noqa: PLC0415
+        from gpuwheel.pipeline.finishing import finish  # noqa: PLC0415 (gpuwheel dev does without)
 
         self._check_platform()
         self._hold_to_lock()
@@ -214,22 +203,13 @@ class Build:
         compare_torch(self.cell, self._reporter)
         with self._mode.compiled(editable=False) as compiled:
             self._reporter.step("checking what was linked")
-            report = check_built(compiled.wheel, compiled.expected, load_tables())
-            self._judge(report.findings)
-            edits = WheelEdits(
-                platform=report.tag,
-                requirements=self._requirements,
-                files={SBOM_FILE: self._sbom(compiled.toolchain)},
-                generator=f"gpuwheel {__version__}",
-                epoch=self._session.epoch,
-            )
-            with self._session.cache.scratch() as scratch:
-                wheel = rewrite_wheel(compiled.wheel, scratch, edits)
-                self._judge(audit_wheel(wheel.path, load_tables(), max_size=self.config.settings.wheel.max_size))
-                compiled.save()
-                size = _place(wheel.path, out)
-        self._reporter.step(f"{wheel.path.name}  {size / 1000:.0f} kB  sha256 {wheel.sha256}")
-        return wheel.path.name
+            files = {SBOM_FILE: self._sbom(compiled.toolchain)}
+            edits = WheelEdits(self._requirements, files=files, generator=f"gpuwheel {__version__}")
+            name, packed = finish(self._session, compiled, edits)
+            compiled.save()
+            sha256 = packed.write(out / name)
+        self._reporter.step(f"{name}  {packed.size / 1000:.0f} kB  sha256 {sha256}")
+        return name
 
     def _sbom(self, toolchain: AnyToolchain) -> bytes:
         """What went into the wheel and is in no Requires-Dist."""
@@ -270,15 +250,6 @@ class Build:
         if self._lock is not None:
             check_installed(self._lock, without=self.inputs.pins)
             self._reporter.info(f"locked: everything is as {LOCK_FILE} names it")
-
-    def _judge(self, findings: Sequence[Finding]) -> None:
-        """Refuse errors, tell the rest."""
-        from gpuwheel.audit.built import refuse  # noqa: PLC0415 (gpuwheel dev does without)
-
-        refuse(findings)
-        for finding in findings:
-            say = self._reporter.info if finding.severity is Severity.NOTE else self._reporter.warn
-            say(f"{finding.subject} {finding.problem}")
 
     @property
     def _requirements(self) -> tuple[str, ...]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from gpuwheel.compatibility import load_tables
 from gpuwheel.compile.cmake import inner
 from gpuwheel.config import product_patterns
 from gpuwheel.errors import GpuwheelError
 from gpuwheel.model.choices import Mode
 from gpuwheel.pipeline.in_place import EditableParts, Places, divide, search_folders, stubs_of, tell_git, write_members
-from gpuwheel.wheel import Member, WheelEdits, read_members, rewrite_wheel, write_wheel
+from gpuwheel.wheel import Member, Wheel, WheelEdits, add_members, edit_wheel, pack_wheel, read_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,27 +29,33 @@ def build_editable(session: Session, mode: ModeBuild, out: Path, requirements: t
     compiled files are in the wheel, as scikit-build-core makes it.
     """
     config = session.config
-    edits = WheelEdits(requirements=requirements, epoch=session.epoch)
+    edits = WheelEdits(requirements)
     rebuilds = inner.rebuilds_on_import(config.inner, config.inner_table, session.environ)
     with session.cache.scratch() as scratch:
         if not rebuilds:
-            bare = bare_editable(session, scratch)
+            bare = read_wheel(bare_editable(session, scratch))
             with mode.compiled(editable=False, keep=True) as compiled:
-                _keep_if_right(compiled, session)
+                _keep_if_right(compiled, session, edits)
                 parts = _placed(session, compiled.wheel, bare)
             if parts is not None:
-                write_wheel(bare, parts.wheel)
-                return rewrite_wheel(bare, out, edits).path.name
+                return _shipped(add_members(Wheel(bare.name, {}), parts.wheel), edits, session, out)
         with mode.compiled(editable=True) as compiled:
-            return rewrite_wheel(compiled.wheel, out, edits).path.name
+            return _shipped(compiled.wheel, edits, session, out)
 
 
-def _keep_if_right(compiled: Compiled, session: Session) -> None:
+def _shipped(wheel: Wheel, edits: WheelEdits, session: Session, out: Path) -> str:
+    """The name of the file in `out`."""
+    edited = edit_wheel(wheel, edits)
+    pack_wheel(edited.members.values(), epoch=session.epoch).write(out / str(edited.name))
+    return str(edited.name)
+
+
+def _keep_if_right(compiled: Compiled, session: Session, edits: WheelEdits) -> None:
     """Keep what was compiled for other builds, unless a wheel of it would be refused; then say so."""
-    from gpuwheel.audit.built import check_built, refuse  # noqa: PLC0415 (gpuwheel dev does without)
+    from gpuwheel.pipeline.finishing import check  # noqa: PLC0415 (gpuwheel dev does without)
 
     try:
-        refuse(check_built(compiled.wheel, compiled.expected, load_tables()).findings)
+        check(compiled, edits)
     except GpuwheelError as error:
         session.reporter.warn(f"a wheel of this would be refused: {error.message}")
     else:
@@ -72,11 +77,11 @@ def own_products(session: Session, paths: Iterable[Path]) -> Iterator[Path]:
     return (path for path in paths if any(PurePosixPath(path.as_posix()).match(pattern) for pattern in patterns))
 
 
-def _placed(session: Session, built: Path, bare: Path) -> EditableParts | None:
+def _placed(session: Session, built: Wheel, bare: Wheel) -> EditableParts | None:
     """What goes into the wheel, with the rest written beside the sources; `None` if that has no place there."""
-    root, members = session.config.project.root, read_members(bare)
+    root, members = session.config.project.root, bare.members
     places = Places(root, search_folders(members))
-    parts = divide(read_members(built), members, places)
+    parts = divide(built.members, members, places)
     if parts is None:
         session.reporter.info("compiled files go to site-packages: their package is in no writable folder of its name")
         return None
@@ -87,5 +92,5 @@ def _placed(session: Session, built: Path, bare: Path) -> EditableParts | None:
     tell_git(session, changed)
     if places.folders or not any(path.parent == root for path in files):
         return parts
-    name = f"_gpuwheel_{bare.name.partition('-')[0]}.pth"
+    name = f"_gpuwheel_{bare.name.distribution}.pth"
     return EditableParts((*parts.wheel, Member(name, f"{root}\n".encode())), parts.sources)

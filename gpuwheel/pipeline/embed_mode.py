@@ -15,11 +15,13 @@ from gpuwheel.compile.device.kernel_group import compile_group
 from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.compile.manifest import group_entry, write_manifests
 from gpuwheel.lock.check import BuildInputs
+from gpuwheel.model.promises import Claims, Expected
 from gpuwheel.model.toolchain import Toolchain
 from gpuwheel.pipeline.linking import Linked, link_once
 from gpuwheel.pipeline.session import Compiled
 from gpuwheel.toolchain import find_device_compiler, find_host_compiler
 from gpuwheel.toolchain.one_program import as_one_program
+from gpuwheel.wheel import read_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.kernels import BuiltGroup
     from gpuwheel.model.pins import Pin
     from gpuwheel.pipeline.session import Session
+    from gpuwheel.wheel import Wheel
 
 __all__ = ["EmbedBuild"]
 
@@ -64,9 +67,7 @@ class EmbedBuild:
 
     @contextmanager
     def compiled(self, *, editable: bool, keep: bool = False) -> Iterator[Compiled]:
-        """The inner backend's wheel, which is gone afterwards."""
-        from gpuwheel.audit.built import Expected  # noqa: PLC0415 (gpuwheel dev does without)
-
+        """The inner backend's wheel."""
         config, toolchain = self._config, self._toolchain()
         with self._session.workspace(keep=editable or keep) as work:
             project = self._project(toolchain, work)
@@ -74,11 +75,11 @@ class EmbedBuild:
                 save: Callable[[], None] = lambda: None  # noqa: E731 (mypy wants its type)
                 # What the user keeps, Ninja keeps up to date.
                 if self._session.job.own_cmake is not None or editable or "build-dir" in config.inner:
-                    wheel = self._link(project, toolchain, work, out, editable=editable)
+                    wheel = read_wheel(self._link(project, toolchain, work, out, editable=editable))
                 else:
                     wheel, save = self._link_once(project, toolchain, work, out)
                 expected = Expected(
-                    torch_floor=self._cell.torch_floor,
+                    Claims(self._cell.torch_floor),
                     with_kernels={library.file: library.kernels for library in project.libraries if library.kernels},
                     build_folders=[str(work), str(config.project.root)],
                     platform=toolchain.stubs.platform if toolchain.stubs else None,
@@ -140,7 +141,7 @@ class EmbedBuild:
 
     def _link_once(
         self, project: HostProject, toolchain: Toolchain, work: Path, out: Path
-    ) -> tuple[Path, Callable[[], None]]:
+    ) -> tuple[Wheel, Callable[[], None]]:
         """The same wheel, with libraries or objects from the cache if the same ones were made before."""
         settings = {**self._config.inner_table, **self._config.inner}
         recipe = host_recipe(project, Given(self._cache, toolchain.host, settings, self._session.tools))

@@ -13,10 +13,11 @@ from gpuwheel.compile.launchers.kernel_package import launcher_files, write_inst
 from gpuwheel.compile.manifest import MANIFEST, group_entry
 from gpuwheel.compile.tiles.tile_group import compile_tile_group
 from gpuwheel.lock.check import BuildInputs, pin_digests
+from gpuwheel.model.promises import Claims, Expected
 from gpuwheel.model.toolchain import KernelsToolchain
 from gpuwheel.pipeline.session import Compiled
 from gpuwheel.toolchain import find_device_compiler, find_tile_compiler
-from gpuwheel.wheel import Member, append_members
+from gpuwheel.wheel import Member, add_members, read_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,9 +59,7 @@ class KernelsBuild:
 
     @contextmanager
     def compiled(self, *, editable: bool, keep: bool = False) -> Iterator[Compiled]:
-        """The inner backend's wheel, which is gone afterwards."""
-        from gpuwheel.audit.built import Expected  # noqa: PLC0415 (gpuwheel dev does without)
-
+        """The inner backend's wheel."""
         session, config = self._session, self._session.config
         toolchain = self._toolchain()
         with session.workspace(keep=editable or keep) as work, session.cache.scratch() as out:
@@ -68,13 +67,12 @@ class KernelsBuild:
             if editable:  # CMake only installs: the finder of an editable install knows what it installed
                 write_install_project(files, work / "project")
                 settings = inner.install_settings(config.inner, project=work / "project", build=work / "build")
-                wheel = inner.build_wheel(session.inside, out, settings, editable=True)
+                wheel = read_wheel(inner.build_wheel(session.inside, out, settings, editable=True))
             else:
                 settings = inner.pure_settings(config.inner)
-                wheel = inner.build_wheel(session.inside, out, settings, editable=False)
-                append_members(wheel, [Member(name, data) for name, data in files.items()])
-            expected = Expected(torch_floor=session.cell.torch_floor, with_kernels=(), build_folders=())
-            yield Compiled(wheel, expected, toolchain)
+                wheel = read_wheel(inner.build_wheel(session.inside, out, settings, editable=False))
+                wheel = add_members(wheel, (Member(name, data) for name, data in files.items()))
+            yield Compiled(wheel, Expected(Claims(session.cell.torch_floor)), toolchain)
 
     def files(self, work: Path) -> dict[str, bytes]:
         """What the wheel holds beside Python files of the project's, by path; compiled in `work`."""

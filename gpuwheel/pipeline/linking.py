@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.compile.cmake import inner
 from gpuwheel.compile.reuse.linked import LibraryStore, LinkedFile
-from gpuwheel.wheel import Member, append_members, parse_wheel_name, read_members
+from gpuwheel.wheel import Member, add_members, read_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.compile.reuse.linked import Output, Recipe
     from gpuwheel.pipeline.session import Session
+    from gpuwheel.wheel import Wheel
 
 __all__ = ["Linked", "link_once"]
 
@@ -38,11 +39,12 @@ def link_once(
     wanted: Linked,
     work: Path,
     out: Path,
-) -> tuple[Path, Callable[[], None]]:
+) -> tuple[Wheel, Callable[[], None]]:
     """The wheel that `link` makes in the CMake folder `work/build`, given the objects that need not be compiled.
 
-    Where all of its libraries were linked before, CMake does not run, and the wheel is the same file. The second value
-    keeps what was compiled and linked for other builds: to be called when the wheel was checked, before `work` goes.
+    Where all of its libraries were linked before, CMake does not run, and the wheel holds the same files. The second
+    value keeps what was compiled and linked for other builds: to be called when the wheel was checked, before `work`
+    goes.
 
     Args:
         session: whose wheel.
@@ -50,7 +52,7 @@ def link_once(
         link: runs CMake, and returns a wheel in `out`.
         wanted: what that has to hold.
         work: holds the CMake folder.
-        out: where to write the wheel.
+        out: where the inner backend writes its wheel.
     """
     if recipe.refusal is not None:
         session.reporter.info(f"nothing is taken from other builds, or kept for them: {recipe.refusal}")
@@ -59,17 +61,16 @@ def link_once(
     if found is not None:
         session.reporter.step("compiled code did not change: linked libraries are taken from the cache")
         settings = inner.plain_settings(session.config.inner, session.cell.python_tag)
-        wheel = inner.build_wheel(session.inside, out, settings, editable=False)
-        name = parse_wheel_name(wheel.name)
-        folder = f"{name.distribution}-{name.version}.dist-info"
+        wheel = read_wheel(inner.build_wheel(session.inside, out, settings, editable=False))
+        folder = f"{wheel.name.distribution}-{wheel.name.version}.dist-info"
         named = {f"{package or folder}/{manifest.name}": manifest for package, manifest in wanted.manifests.items()}
         libraries = (Member(file.name, file.data, file.executable) for file in found)
-        append_members(wheel, [*libraries, *(Member(name, file.read_bytes()) for name, file in named.items())])
-        return wheel, _nothing
+        manifests = (Member(name, file.read_bytes()) for name, file in named.items())
+        return add_members(wheel, [*libraries, *manifests]), _nothing
     # What is kept under the recipe's keys is made from nothing that was there.
     shutil.rmtree(work / "build", ignore_errors=True)
-    wheel = link(store.objects(work / "objects"))
-    members = read_members(wheel)
+    wheel = read_wheel(link(store.objects(work / "objects")))
+    members = wheel.members
     if not members.keys() >= wanted.files:  # the user's own settings may leave files out
         return wheel, _nothing
     linked = [LinkedFile(name, members[name].data, members[name].executable) for name in sorted(wanted.files)]

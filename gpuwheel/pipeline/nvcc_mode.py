@@ -17,6 +17,7 @@ from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.manifest import library_entry, write_manifests
 from gpuwheel.lock.check import BuildInputs, pin_digests
 from gpuwheel.model.choices import PythonAbi, TorchAbi
+from gpuwheel.model.promises import Claims, Expected
 from gpuwheel.model.toolchain import NvccToolchain
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.pipeline.linking import Linked, link_once
@@ -28,6 +29,7 @@ from gpuwheel.toolchain.cuda.toolkit import find_cuda_toolkit, machine_toolkit
 from gpuwheel.toolchain.header_packages import find_package_folders
 from gpuwheel.toolchain.one_program import as_one_program
 from gpuwheel.toolchain.python_headers import find_python_headers
+from gpuwheel.wheel import read_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.pins import Pin
     from gpuwheel.model.toolchain import HostCompiler
     from gpuwheel.pipeline.session import Session
+    from gpuwheel.wheel import Wheel
 
 __all__ = ["NvccBuild"]
 
@@ -85,29 +88,25 @@ class NvccBuild:
 
     @contextmanager
     def compiled(self, *, editable: bool, keep: bool = False) -> Iterator[Compiled]:
-        """The inner backend's wheel, which is gone afterwards."""
-        from gpuwheel.audit.built import Expected  # noqa: PLC0415 (gpuwheel dev does without)
-        from gpuwheel.audit.library import Claims  # noqa: PLC0415
-
+        """The inner backend's wheel."""
         session, cell, config = self._session, self._session.cell, self._session.config
         toolchain = self._toolchain()
         with session.workspace(keep=editable or keep) as work, session.cache.scratch() as out:
             project = self._project(toolchain, work)
             save: Callable[[], None] = lambda: None  # noqa: E731 (mypy wants its type)
             if session.job.own_cmake is not None or editable or "build-dir" in config.inner:
-                wheel = self._build(project, work, out, editable=editable)
+                wheel = read_wheel(self._build(project, work, out, editable=editable))
             else:
                 wheel, save = self._build_once(project, work, out)
             expected = Expected(
-                torch_floor=cell.torch_floor,
-                with_kernels={library_file(library, toolchain) for library in self._libraries if library.cubins},
+                Claims(cell.torch_floor, cell.torch, cell.python_tag != "py3-none", self._provided(toolchain)),
+                with_kernels={library_file(library, toolchain): () for library in self._libraries if library.cubins},
                 build_folders=[str(work), str(config.project.root)],
                 platform=toolchain.stubs.platform if toolchain.stubs else None,
-                claims=Claims(cell.torch, cell.python_tag != "py3-none", self._provided(toolchain)),
             )
             yield Compiled(wheel, expected, toolchain, save)
 
-    def _build_once(self, project: NvccProject, work: Path, out: Path) -> tuple[Path, Callable[[], None]]:
+    def _build_once(self, project: NvccProject, work: Path, out: Path) -> tuple[Wheel, Callable[[], None]]:
         """The same wheel, with libraries or objects from the cache if the same ones were made before."""
         session = self._session
         settings = {**session.config.inner_table, **session.config.inner}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gpuwheel.audit.built import Expected
 from gpuwheel.compile.cmake import inner
 from gpuwheel.lock.check import BuildInputs
+from gpuwheel.model.promises import Claims, Expected
 from gpuwheel.model.toolchain import KernelsToolchain
 from gpuwheel.pipeline.session import Compiled
+from gpuwheel.wheel import read_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,11 +40,10 @@ class PythonBuild:
 
     @contextmanager
     def compiled(self, *, editable: bool, keep: bool = False) -> Iterator[Compiled]:
-        """The inner backend's wheel, which is gone afterwards."""
+        """The inner backend's wheel."""
         del keep  # nothing is compiled
         session = self._session
         with session.cache.scratch() as out:
             settings = inner.pure_settings(session.config.inner)
-            wheel = inner.build_wheel(session.inside, out, settings, editable=editable)
-            expected = Expected(torch_floor=session.cell.torch_floor, with_kernels=(), build_folders=())
-            yield Compiled(wheel, expected, KernelsToolchain(()))
+            wheel = read_wheel(inner.build_wheel(session.inside, out, settings, editable=editable))
+        yield Compiled(wheel, Expected(Claims(session.cell.torch_floor)), KernelsToolchain(()))

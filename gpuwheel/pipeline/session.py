@@ -25,15 +25,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from gpuwheel.audit.built import Expected
     from gpuwheel.compile.manifest import Entry
     from gpuwheel.config import LoadedConfig
     from gpuwheel.lock.check import BuildInputs
     from gpuwheel.model.cells import Cell
     from gpuwheel.model.jobs import Job
     from gpuwheel.model.pins import HeadersPin, Pin
+    from gpuwheel.model.promises import Expected
     from gpuwheel.model.reporter import Reporter
     from gpuwheel.model.toolchain import AnyToolchain, HostCompiler, LinkStubs, TorchSdk
+    from gpuwheel.wheel import Wheel
 
 __all__ = ["Compiled", "ModeBuild", "Session"]
 
@@ -44,7 +45,7 @@ Group = TypeVar("Group", bound=CompiledGroup)
 class Compiled:
     """A wheel before checking and packing."""
 
-    wheel: Path
+    wheel: Wheel
     """As the inner backend made it, with the platform's plain tag."""
     expected: Expected
     toolchain: AnyToolchain
@@ -66,7 +67,7 @@ class ModeBuild(Protocol):
         """Bring what the build downloads into the cache."""
 
     def compiled(self, *, editable: bool, keep: bool = False) -> AbstractContextManager[Compiled]:
-        """Find the toolchain, compile, and give the inner backend's wheel, which is gone afterwards.
+        """Find the toolchain, compile, and give the inner backend's wheel.
 
         Args:
             editable: the wheel leaves the Python files where they are.

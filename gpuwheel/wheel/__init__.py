@@ -1,25 +1,30 @@
 """Reading and writing wheels and sdists: a library below the stages."""
 
-from gpuwheel.wheel.archive import Member, Packing, append_members, read_members, write_wheel
+from gpuwheel.wheel.archive import Content, Member, PackedWheel, Packing, pack_wheel, read_members, write_wheel
 from gpuwheel.wheel.metadata import add_requirements, requirements
 from gpuwheel.wheel.naming import WheelName, parse_sdist_name, parse_wheel_name, sdist_name
-from gpuwheel.wheel.rewrite import WheelEdits, rewrite_sdist, rewrite_wheel
+from gpuwheel.wheel.rewrite import Wheel, WheelEdits, add_members, edit_wheel, read_wheel, rewrite_sdist
 from gpuwheel.wheel.sbom import SBOM_FILE, toolchain_sbom, with_lock
 
 __all__ = [
     "SBOM_FILE",
+    "Content",
     "Member",
+    "PackedWheel",
     "Packing",
+    "Wheel",
     "WheelEdits",
     "WheelName",
+    "add_members",
     "add_requirements",
-    "append_members",
+    "edit_wheel",
+    "pack_wheel",
     "parse_sdist_name",
     "parse_wheel_name",
     "read_members",
+    "read_wheel",
     "requirements",
     "rewrite_sdist",
-    "rewrite_wheel",
     "sdist_name",
     "toolchain_sbom",
     "with_lock",

@@ -10,11 +10,12 @@ import base64
 import csv
 import hashlib
 import io
-import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 from gpuwheel._archives import Archive, clashing_names, is_safe_name
 from gpuwheel._endings import because, cut
@@ -24,18 +25,23 @@ from gpuwheel.errors import AuditError
 from gpuwheel.wheel.zip_writer import Entry, deflate, write_zip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    import zipfile
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = [
     "DEFAULT_EPOCH",
+    "Content",
     "Member",
+    "PackedWheel",
     "Packing",
-    "append_members",
     "check_record",
     "dist_info_folder",
+    "pack_wheel",
     "read_members",
     "record_digest",
+    "sealed_members",
+    "stored_members",
     "write_wheel",
 ]
 
@@ -50,9 +56,32 @@ _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 """Signatures of RECORD: not listed in it, and void once it changes."""
 
 
+class Content(Protocol):
+    """One file of a wheel, in memory or in an archive that is open."""
+
+    @property
+    def name(self) -> str:
+        """Path inside the archive, with forward slashes."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+
+    @property
+    def data(self) -> bytes:
+        """What it holds: read anew each time where it is in an archive."""
+
+    @property
+    def digest(self) -> str:
+        """As RECORD writes it."""
+
+    def starts_with(self, head: bytes) -> bool:
+        """Whether these are its first bytes."""
+
+
 @dataclass(frozen=True)
 class Member:
-    """One file of an archive."""
+    """One file of a wheel, in memory."""
 
     name: str
     """Path inside the archive, with forward slashes."""
@@ -60,6 +89,52 @@ class Member:
     executable: bool = False
     packed: Entry | None = None
     """As the source archive holds it; `None` for a file that is new or changed."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.data)
+
+    @cached_property
+    def digest(self) -> str:
+        """As RECORD writes it."""
+        return record_digest(self.data)
+
+    def starts_with(self, head: bytes) -> bool:
+        """Whether these are its first bytes."""
+        return self.data.startswith(head)
+
+
+class _Stored:
+    """One file of a wheel on disk: read when it is asked for, and let go."""
+
+    def __init__(self, archive: Archive, info: zipfile.ZipInfo) -> None:
+        self._archive, self._info = archive, info
+        self.name, self.size = info.filename, info.file_size
+
+    @property
+    def data(self) -> bytes:
+        """What it holds.
+
+        Raises:
+            AuditError: it is damaged.
+        """
+        data = self._archive.read(self._info)
+        if "digest" not in self.__dict__:  # spares who checks RECORD a second reading
+            self.digest = record_digest(data)
+        return data
+
+    @cached_property
+    def digest(self) -> str:
+        """As RECORD writes it, a block at a time; raises what `data` raises."""
+        sha256 = hashlib.sha256()
+        for block in self._archive.open(self._info):
+            sha256.update(block)
+        return _as_recorded(sha256.digest())
+
+    def starts_with(self, head: bytes) -> bool:
+        """Whether these are its first bytes."""
+        return next(self._archive.open(self._info), b"").startswith(head)
 
 
 @dataclass(frozen=True)
@@ -81,6 +156,23 @@ def read_members(path: Path) -> dict[str, Member]:
     Raises:
         AuditError: not a ZIP archive, a damaged member, a name that is unsafe or occurs twice, or a bound is passed.
     """
+    with _archive(path) as archive:
+        return {info.filename: _read_member(archive, info) for info in archive.members}
+
+
+@contextmanager
+def stored_members(path: Path) -> Iterator[dict[str, Content]]:
+    """Every file of a wheel by name, in the order of its central directory: to be read while the wheel is open.
+
+    Raises:
+        AuditError: what `read_members` raises; for a damaged member, when that is read.
+    """
+    with _archive(path) as archive:
+        yield {info.filename: _Stored(archive, info) for info in archive.members}
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[Archive]:
     hint = "download or build the file again"
     if not path.is_file():  # reading a pipe or a device may never end
         problem = "is not a regular file" if path.exists() else "does not exist"
@@ -88,12 +180,13 @@ def read_members(path: Path) -> dict[str, Member]:
         raise AuditError(msg, hint=hint)
     with path.open("rb") as raw:
         archive = Archive(raw, path.name, path.stat().st_size, error=AuditError, hint=hint)
-        return {member.filename: _read_member(archive, member) for member in archive.members}
+        for info in archive.members:
+            if info.filename.partition("/")[0].endswith(".dist-info") and info.filename.rpartition("/")[2] in _TEXTS:
+                _check_size(archive, info)
+        yield archive
 
 
 def _read_member(archive: Archive, info: zipfile.ZipInfo) -> Member:
-    if info.filename.partition("/")[0].endswith(".dist-info") and info.filename.rpartition("/")[2] in _TEXTS:
-        _check_size(archive, info)
     data, stream = archive.read_both(info)
     executable = bool(info.external_attr >> 16 & 0o111)
     mode = _mode(executable=executable)
@@ -106,13 +199,6 @@ def _check_size(archive: Archive, info: zipfile.ZipInfo) -> None:
         found = METADATA_FILE.passed(f"{info.file_size:,} bytes")
         msg = f"holds a {cut(info.filename)} that is too large ({found})"
         raise archive.refuse(msg)
-
-
-def _check_name(archive: Path, name: str) -> None:
-    if not is_safe_name(name):
-        problem = f"would hold a member with an unsafe name ({cut(ascii(name))}, expected a path inside the wheel)"
-        msg = f"{archive.name} {problem}"
-        raise AuditError(msg, hint="rename the file")
 
 
 def dist_info_folder(names: Iterable[str], source: str) -> str:
@@ -130,18 +216,22 @@ def dist_info_folder(names: Iterable[str], source: str) -> str:
 
 def record_digest(data: bytes) -> str:
     """`sha256=...` as RECORD writes it: URL-safe base64 without padding."""
-    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+    return _as_recorded(hashlib.sha256(data).digest())
+
+
+def _as_recorded(digest: bytes) -> str:
+    return "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _record(members: Sequence[Member], name: str) -> bytes:
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
-    writer.writerows((member.name, record_digest(member.data), len(member.data)) for member in members)
+    writer.writerows((member.name, member.digest, member.size) for member in members)
     writer.writerow((name, "", ""))
     return rows.getvalue().encode()
 
 
-def check_record(members: Mapping[str, Member]) -> list[str]:
+def check_record(members: Mapping[str, Content]) -> list[str]:
     """Each way in which RECORD differs from the members, as a sentence; empty when it is right.
 
     The first ones, and a last sentence with the number of the others.
@@ -164,7 +254,7 @@ def check_record(members: Mapping[str, Member]) -> list[str]:
     for member in members.values():
         if member.name in exempt:
             continue
-        found = (record_digest(member.data), str(len(member.data)))
+        found = (member.digest, str(member.size))
         if member.name not in listed:
             problems.append(f"{member.name} is not listed")
         elif listed[member.name] != found:
@@ -174,13 +264,78 @@ def check_record(members: Mapping[str, Member]) -> list[str]:
     return problems if len(problems) <= shown else [*problems[:shown], f"{len(problems) - shown} more differences"]
 
 
-def append_members(path: Path, members: Iterable[Member]) -> None:
-    """Put further files into a wheel that is about to be written anew: stored as they are, and not in its RECORD."""
-    with zipfile.ZipFile(path, "a") as archive:
-        for member in members:
-            info = zipfile.ZipInfo(member.name)
-            info.external_attr = _mode(executable=member.executable) << 16
-            archive.writestr(info, member.data)
+@dataclass(frozen=True)
+class PackedWheel:
+    """A wheel as its file will be, in memory."""
+
+    chunks: Sequence[bytes]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return sum(map(len, self.chunks))
+
+    def write(self, path: Path) -> str:
+        """Write the file, whose folder exists, and return its sha256 in hexadecimal.
+
+        Raises:
+            OSError: it cannot be written; nothing is left behind.
+        """
+        with atomic_file(path) as out:
+            for chunk in self.chunks:
+                out.write(chunk)
+        return out.sha256
+
+
+class _Chunks(list[bytes]):
+    write = list.append
+
+
+def sealed_members(members: Iterable[Member], source: str) -> dict[str, Member]:
+    """The files of a wheel in the order of its archive, with a fresh RECORD, and without signatures of an old one.
+
+    Args:
+        members: Files in any order.
+        source: The wheel, for messages.
+
+    Raises:
+        AuditError: a name is unsafe or occurs twice, or there is not exactly one `.dist-info` folder.
+    """
+    given = list(members)
+    folder = dist_info_folder((member.name for member in given), source)
+    void = {f"{folder}/{name}" for name in ("RECORD", *_SIGNATURES)}
+    sealed: dict[str, Member] = {}
+    for member in sorted(given, key=lambda m: (m.name.startswith(f"{folder}/"), m.name)):
+        if member.name in void:
+            continue
+        if not is_safe_name(member.name):
+            shown = cut(ascii(member.name))
+            msg = f"{source} would hold a member with an unsafe name ({shown}, expected a path inside the wheel)"
+            raise AuditError(msg, hint="rename the file")
+        if member.name in sealed:
+            msg = f"{source} would hold {member.name} twice (each name must occur once)"
+            raise AuditError(msg, hint="rename one of the two files")
+        sealed[member.name] = member
+    if clash := clashing_names(sealed):
+        msg = f"{source} would hold {clash} as a file and as a folder (expected one of them)"
+        raise AuditError(msg, hint="rename one of the two")
+    record = f"{folder}/RECORD"
+    return {**sealed, record: Member(record, _record(list(sealed.values()), record))}
+
+
+def pack_wheel(members: Iterable[Member], *, epoch: int | None = None, packing: Packing | None = None) -> PackedWheel:
+    """The archive of members that are sealed (`sealed_members`).
+
+    Args:
+        members: Files in the archive's order.
+        epoch: Timestamp of all members, seconds since 1970 (SOURCE_DATE_EPOCH); 1980-01-01 when not given.
+        packing: How members are compressed.
+    """
+    packing, chunks = packing or Packing(), _Chunks()
+    with ThreadPoolExecutor(max(1, packing.threads)) as pool:
+        entries = pool.map(lambda member: _pack(member, packing), members)
+        write_zip(chunks, entries, epoch=DEFAULT_EPOCH if epoch is None else epoch)
+    return PackedWheel(chunks)
 
 
 def write_wheel(
@@ -191,33 +346,14 @@ def write_wheel(
     Args:
         path: The finished file; its folder exists.
         members: Files in any order. RECORD and signatures of it are replaced.
-        epoch: Timestamp of all members, seconds since 1970 (SOURCE_DATE_EPOCH); 1980-01-01 when not given.
-        packing: How members are compressed.
+        epoch: As `pack_wheel` takes it.
+        packing: As `pack_wheel` takes it.
 
     Raises:
-        AuditError: a name is unsafe or occurs twice, or there is not exactly one `.dist-info` folder.
+        AuditError: what `sealed_members` raises.
         OSError: the file cannot be written; nothing is left behind.
     """
-    packing = packing or Packing()
-    given = list(members)
-    folder = dist_info_folder((member.name for member in given), path.name)
-    void = {f"{folder}/{name}" for name in ("RECORD", *_SIGNATURES)}
-    kept = sorted((m for m in given if m.name not in void), key=lambda m: (m.name.startswith(f"{folder}/"), m.name))
-    seen: set[str] = set()
-    for member in kept:
-        _check_name(path, member.name)
-        if member.name in seen:
-            msg = f"{path.name} would hold {member.name} twice (each name must occur once)"
-            raise AuditError(msg, hint="rename one of the two files")
-        seen.add(member.name)
-    if clash := clashing_names(seen):
-        msg = f"{path.name} would hold {clash} as a file and as a folder (expected one of them)"
-        raise AuditError(msg, hint="rename one of the two")
-    kept.append(Member(f"{folder}/RECORD", _record(kept, f"{folder}/RECORD")))
-    with ThreadPoolExecutor(max(1, packing.threads)) as pool, atomic_file(path) as out:
-        entries = pool.map(lambda member: _pack(member, packing), kept)
-        write_zip(out, entries, epoch=DEFAULT_EPOCH if epoch is None else epoch)
-    return out.sha256
+    return pack_wheel(sealed_members(members, path.name).values(), epoch=epoch, packing=packing).write(path)
 
 
 def _pack(member: Member, packing: Packing) -> Entry:

@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from gpuwheel._endings import cut
 from gpuwheel._files import atomic_file
 from gpuwheel.errors import AuditError
-from gpuwheel.model.wheels import BuiltWheel
-from gpuwheel.wheel.archive import DEFAULT_EPOCH, Member, Packing, dist_info_folder, read_members, write_wheel
+from gpuwheel.wheel.archive import DEFAULT_EPOCH, Member, dist_info_folder, read_members, sealed_members
 from gpuwheel.wheel.metadata import add_requirements, field_values, set_field
 from gpuwheel.wheel.naming import WheelName, expand_tag, parse_wheel_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["WheelEdits", "rewrite_sdist", "rewrite_wheel"]
+__all__ = ["Wheel", "WheelEdits", "add_members", "edit_wheel", "read_wheel", "rewrite_sdist"]
 
 _GZIP_LEVEL = 9
 _GZIP_LAST = 0xFFFFFFFF
@@ -31,33 +31,61 @@ _GZIP_LAST = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class WheelEdits:
-    """What to change in a wheel; the default changes nothing but the archive's form."""
+    """What to change in a wheel; the default changes nothing but RECORD, and drops `Dynamic: Requires-Dist`."""
 
-    platform: str | None = None
-    """New platform tag, for example "manylinux_2_34_x86_64"; dots join several."""
     requirements: tuple[str, ...] = ()
     """Requires-Dist values to add."""
+    platform: str | None = None
+    """New platform tag, for example "manylinux_2_34_x86_64"; dots join several."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Further files, by path inside the `.dist-info` folder, for example "sboms/gpuwheel.cdx.json"."""
     generator: str | None = None
     """A further Generator line of WHEEL, for example "gpuwheel 0.1.0"."""
-    epoch: int | None = None
-    """SOURCE_DATE_EPOCH: seconds since 1970 of all members; 1980-01-01 when not given."""
-    packing: Packing = field(default_factory=Packing)
 
 
-def rewrite_wheel(source: Path, out_dir: Path, edits: WheelEdits) -> BuiltWheel:
-    """Write an edited copy of a wheel into a folder. The source is not touched, unless the copy has its very path.
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel in memory."""
+
+    name: WheelName
+    members: Mapping[str, Member]
+    """Every file in it, by name."""
+
+
+def read_wheel(path: Path) -> Wheel:
+    """A whole wheel file.
 
     Raises:
-        AuditError: the source is not a valid wheel, a requirement is invalid, or a new file is already there.
-        OSError: the copy cannot be written; nothing is left behind.
+        AuditError: it is not one, or damaged.
     """
-    name = parse_wheel_name(source.name)
+    return Wheel(parse_wheel_name(path.name), read_members(path))
+
+
+def add_members(wheel: Wheel, members: Iterable[Member]) -> Wheel:
+    """The wheel with further files, and a RECORD that does not know them.
+
+    Raises:
+        AuditError: a name occurs twice.
+    """
+    together = dict(wheel.members)
+    for member in members:
+        if member.name in together:
+            msg = f"{wheel.name} holds {cut(member.name)} twice (each name must occur once)"
+            raise AuditError(msg, hint="rename one of the two files")
+        together[member.name] = member
+    return Wheel(wheel.name, together)
+
+
+def edit_wheel(wheel: Wheel, edits: WheelEdits) -> Wheel:
+    """The edited wheel, with a RECORD that says so.
+
+    Raises:
+        AuditError: it is not a valid wheel, a requirement is invalid, or a new file is already there.
+    """
+    name, source, members = wheel.name, str(wheel.name), dict(wheel.members)
     if edits.platform is not None:
         name = name.with_platform(edits.platform)
-    members = read_members(source)
-    folder = dist_info_folder(members, source.name)
+    folder = dist_info_folder(members, source)
     metadata, wheel_file = (_required(members, f"{folder}/{file}", source) for file in ("METADATA", "WHEEL"))
     for member, data in (
         (metadata, add_requirements(metadata.data, edits.requirements)),
@@ -67,17 +95,15 @@ def rewrite_wheel(source: Path, out_dir: Path, edits: WheelEdits) -> BuiltWheel:
     for relative, data in edits.files.items():
         path = f"{folder}/{relative}"
         if path in members and members[path].data != data:
-            msg = f"{source.name} already holds another {path} (gpuwheel writes this file itself)"
+            msg = f"{source} already holds another {path} (gpuwheel writes this file itself)"
             raise AuditError(msg, hint=f"remove {relative} from the project")
         members[path] = members.get(path, Member(path, data))
-    target = out_dir / str(name)
-    digest = write_wheel(target, members.values(), epoch=edits.epoch, packing=edits.packing)
-    return BuiltWheel(target, name.tag, digest)
+    return Wheel(name, sealed_members(members.values(), str(name)))
 
 
-def _required(members: Mapping[str, Member], name: str, source: Path) -> Member:
+def _required(members: Mapping[str, Member], name: str, source: str) -> Member:
     if name not in members:
-        msg = f"{source.name} is not a wheel ({name} is missing)"
+        msg = f"{source} is not a wheel ({name} is missing)"
         raise AuditError(msg, hint="build the wheel again")
     return members[name]
 

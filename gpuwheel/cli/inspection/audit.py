@@ -11,24 +11,27 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpuwheel._endings import as_ours
-from gpuwheel.audit import audit_wheel
+from gpuwheel.audit import RULES, UNREADABLE, audit_wheel
+from gpuwheel.audit.reference import rules_document
 from gpuwheel.cli import parameters
 from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import AuditError, BugError
-from gpuwheel.model.findings import Finding, Severity
+from gpuwheel.model.findings import Found, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gpuwheel.compatibility import Tables
+    from gpuwheel.model.findings import Finding
 
 __all__ = ["audit_command"]
 
 
 @click.command("audit")
-@click.argument("wheels", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("wheels", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--list-rules", is_flag=True, help="Print the rules and what each finds; no wheel is looked at.")
 @parameters.as_json
-def audit_command(wheels: tuple[Path, ...], *, as_json: bool) -> None:
+def audit_command(wheels: tuple[Path, ...], *, list_rules: bool, as_json: bool) -> None:
     """Check from the bytes what each of WHEELS claims: device code, torch range, libraries, platform tag.
 
     The exit code is 9 if a wheel does not hold what it claims.
@@ -37,7 +40,14 @@ def audit_command(wheels: tuple[Path, ...], *, as_json: bool) -> None:
     Examples:
       gpuwheel audit dist/*.whl
       gpuwheel audit --json dist/*.whl > audit.json
+      gpuwheel audit --list-rules
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
+    if bool(wheels) == list_rules:
+        msg = "--list-rules looks at no wheel (expected it alone)" if wheels else "Missing argument 'WHEELS...'."
+        raise click.UsageError(msg)
+    if list_rules:
+        _list_rules(as_json=as_json)
+        return
     tables = load_tables()
     found = {wheel: _audited(wheel, tables) for wheel in wheels}
     if as_json:
@@ -52,6 +62,15 @@ def audit_command(wheels: tuple[Path, ...], *, as_json: bool) -> None:
         sys.exit(AuditError.exit_code)
 
 
+def _list_rules(*, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(rules_document(RULES), indent=2))
+        return
+    width = max(len(rule.id) for rule in RULES)
+    for rule in RULES:
+        click.echo(f"{rule.id:{width}}  {rule.severity.value:7}  {rule.summary}")
+
+
 def _audited(wheel: Path, tables: Tables) -> tuple[Finding, ...]:
     """The findings; of a file that cannot be read the one that says so, and the other wheels have their turn."""
     try:
@@ -60,8 +79,8 @@ def _audited(wheel: Path, tables: Tables) -> tuple[Finding, ...]:
         ours = as_ours(error)
         if isinstance(ours, BugError):
             raise
-        why, fix = "nothing that it claims can be checked", ours.hint or "download or build the file again"
-        return (Finding("unreadable", Severity.ERROR, wheel.name, f"cannot be checked: {ours.message}", why, fix),)
+        found = Found(wheel.name, f"cannot be checked: {ours.message}", fix=ours.hint)
+        return (UNREADABLE.finding(found),)
 
 
 def _verdict(findings: Sequence[Finding]) -> str:

@@ -8,11 +8,15 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
+from audited import library_findings
 
 from gpuwheel._run import run
-from gpuwheel.audit import check_build_paths, check_library, library_images, platform_tag, read_elf, read_fatbin
+from gpuwheel.audit import platform_tag
+from gpuwheel.binary.elf import read_elf
+from gpuwheel.binary.fatbin import library_images, read_fatbin
 from gpuwheel.errors import AuditError
 from gpuwheel.model.findings import Severity
+from gpuwheel.model.promises import Claims
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.wheel import Member, write_wheel
 
@@ -28,16 +32,16 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.compiler
 
-FLOOR = MinorVersion(2, 10)
+CLAIMS = Claims(MinorVersion(2, 10))
 
 
 def _rules(library: Path, tables: Tables) -> list[str]:
-    return [f.rule for f in check_library(library.read_bytes(), library.name, FLOOR, tables, kernels=True)]
+    return [f.rule for f in library_findings(library, tables, CLAIMS, kernels=())]
 
 
 def test_the_clean_library_is_clean(clean: Path, tables: Tables) -> None:
     data = clean.read_bytes()
-    assert check_library(data, clean.name, FLOOR, tables, kernels=True) == []
+    assert library_findings(clean, tables, CLAIMS, kernels=()) == []
     elf = read_elf(data, clean.name)
     assert elf.machine in {"x86_64", "aarch64"}
     assert elf.needed[0] == "libtorch.so"
@@ -85,7 +89,7 @@ def test_exported_symbols_are_a_warning(compiler: Compiler, tables: Tables) -> N
     run(["cc", "-shared", "-fPIC", "-o", library, compiler.folder / "exported.c", compiler.folder / "exported.S",
          "-fvisibility=hidden", *compiler.stub("libtorch.so")])  # fmt: skip
     assert made == library
-    (finding,) = check_library(library.read_bytes(), library.name, FLOOR, tables)
+    (finding,) = library_findings(library, tables, CLAIMS)
     assert (finding.rule, finding.severity) == ("exported-symbol", Severity.WARNING)
     assert "(shown, expected none)" in finding.problem
 
@@ -93,7 +97,7 @@ def test_exported_symbols_are_a_warning(compiler: Compiler, tables: Tables) -> N
 def test_unstable_symbols_are_shown_as_people_write_them(compiler: Compiler, tables: Tables) -> None:
     source = "namespace c10 { struct Error { Error(int); }; } static c10::Error error{1};\n"
     library = compiler.library("cpp_unstable", source, fatbin=None)
-    findings = check_library(library.read_bytes(), library.name, FLOOR, tables)
+    findings = library_findings(library, tables, CLAIMS)
     assert [finding.rule for finding in findings] == ["torch-unstable-abi"]
     assert "c10::Error::Error(int)" in findings[0].problem
 
@@ -101,10 +105,10 @@ def test_unstable_symbols_are_shown_as_people_write_them(compiler: Compiler, tab
 def test_a_shim_newer_than_the_floor_names_both_versions(compiler: Compiler, tables: Tables) -> None:
     shim = max((s for s in tables.shims.values() if s.library == "libtorch_cpu.so"), key=lambda shim: shim.since)
     library = compiler.library("newer", CLEAN + CALL.format(shim.name))
-    (finding,) = check_library(library.read_bytes(), library.name, FLOOR, tables)
+    (finding,) = library_findings(library, tables, CLAIMS)
     assert finding.rule == "torch-floor"
     assert all(word in finding.problem for word in (shim.name, str(shim.since), "2.10"))
-    assert check_library(library.read_bytes(), library.name, shim.since, tables) == []
+    assert library_findings(library, tables, Claims(shim.since)) == []
 
 
 @pytest.mark.parametrize("soname", ["libcuda.so.1", "libcudart.so.13", "libtorch_cpu.so", "libother.so.2"])
@@ -118,17 +122,17 @@ def test_torch_must_be_in_dt_needed(compiler: Compiler, tables: Tables) -> None:
     source.write_text(CLEAN.replace("image, strlen", "stream, strlen"), encoding="utf-8")
     library = compiler.folder / "alone.so"
     run(["cc", "-shared", "-fPIC", "-o", library, source, *compiler.local()])
-    findings = check_library(library.read_bytes(), library.name, FLOOR, tables)
+    findings = library_findings(library, tables, CLAIMS)
     assert [finding.rule for finding in findings] == ["torch-not-needed"]
 
 
-def test_a_folder_of_the_build_is_found(compiler: Compiler) -> None:
+def test_a_folder_of_the_build_is_found(compiler: Compiler, tables: Tables) -> None:
     source = CLEAN + "const char* volatile file = __FILE__;\n"
     library = compiler.library("path", source)
-    (finding,) = check_build_paths(library.read_bytes(), library.name, [str(compiler.folder)])
+    (finding,) = library_findings(library, tables, CLAIMS, folders=[str(compiler.folder)])
     assert finding.rule == "build-path"
     mapped = compiler.library("mapped", source, [f"-ffile-prefix-map={compiler.folder}=."])
-    assert check_build_paths(mapped.read_bytes(), mapped.name, [str(compiler.folder)]) == []
+    assert library_findings(mapped, tables, CLAIMS, folders=[str(compiler.folder)]) == []
 
 
 def test_a_library_without_section_headers_is_refused(clean: Path) -> None:

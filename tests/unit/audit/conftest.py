@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gpuwheel.audit import ElfFile
-from gpuwheel.binary.elf import Import
+from gpuwheel.binary.elf import ElfFile, Import
 from gpuwheel.compatibility import load_tables
 
 if TYPE_CHECKING:

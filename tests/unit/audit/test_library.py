@@ -3,19 +3,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from audited import library_findings
 
-from gpuwheel.audit import check_build_paths, check_library, read_elf
-from gpuwheel.audit.library import Claims
-from gpuwheel.binary.elf import Import
+from gpuwheel.binary.elf import Import, read_elf
 from gpuwheel.errors import AuditError
 from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.findings import Finding, Severity
+from gpuwheel.model.promises import Claims
 from gpuwheel.model.versions import MinorVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gpuwheel.audit import ElfFile
+    from gpuwheel.binary.elf import ElfFile
     from gpuwheel.compatibility import Tables
 
     Library = Callable[..., ElfFile]
@@ -24,7 +24,7 @@ FLOOR = MinorVersion(2, 10)
 
 
 def _check(library: ElfFile, tables: Tables, floor: MinorVersion = FLOOR) -> list[Finding]:
-    return check_library(library, "fused_ops/_C.so", floor, tables, kernels=True)
+    return library_findings(library, tables, Claims(floor), kernels=())
 
 
 def test_a_good_library_has_no_findings(elf: Library, tables: Tables) -> None:
@@ -69,7 +69,7 @@ def test_only_a_wheel_of_one_torch_may_import_its_cpp_symbols(
     elf: Library, tables: Tables, claim: TorchAbi, rules: list[str]
 ) -> None:
     library = elf(Import("_ZNK2at10TensorBase8data_ptrEv", weak=False), needed=("libc.so.6",))
-    found = check_library(library, "ops/_C.so", FLOOR, tables, claims=Claims(torch=claim))
+    found = library_findings(library, tables, Claims(FLOOR, claim))
     assert [finding.rule for finding in found if finding.rule != "torch-not-needed"] == rules
 
 
@@ -132,14 +132,6 @@ def test_layout_rules(elf: Library, tables: Tables, changes: dict[str, object], 
 def test_a_long_list_of_symbols_is_cut(elf: Library, tables: Tables) -> None:
     (finding,) = _check(elf(*(Import(f"missing_{number}", weak=False) for number in range(9))), tables)
     assert "missing_4 and 4 more" in finding.problem
-
-
-def test_folders_of_the_build_are_found() -> None:
-    data = b"...\0/home/somebody/build/ops.cpp\0..."
-    assert check_build_paths(data, "x.so", ["/tmp/other"]) == []  # noqa: S108 (a string to look for)
-    (finding,) = check_build_paths(data, "x.so", ["/home/somebody/build"])
-    assert finding.rule == "build-path"
-    assert "/home/somebody/build" in finding.problem
 
 
 @pytest.mark.parametrize("data", [b"", b"text", b"\x7fELF", b"\x7fELF\x02\x01\x01" + bytes(40)])

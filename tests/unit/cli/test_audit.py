@@ -62,6 +62,24 @@ def test_the_document_follows_its_schema(good: Path, bad: Path) -> None:
     assert edited["findings"][0]["severity"] == "error"
 
 
+def test_the_rules_are_listed_for_people_and_for_machines() -> None:
+    listed = CliRunner().invoke(main, ["audit", "--list-rules"])
+    document = json.loads(CliRunner().invoke(main, ["audit", "--list-rules", "--json"]).stdout)
+    schema = json.loads(resource("data", "audit-rules.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, schema)
+    assert [line.split()[:2] for line in listed.stdout.splitlines()] == [
+        [rule["id"], rule["severity"]] for rule in document["rules"]
+    ]
+    assert {"record", "torch-floor", "size-budget"} <= {rule["id"] for rule in document["rules"]}
+
+
+def test_rules_or_wheels_are_asked_for_and_not_both(good: Path) -> None:
+    for words in ([], ["--list-rules", str(good)]):
+        result = CliRunner().invoke(main, ["audit", *words])
+        assert result.exit_code == 2
+        assert "Usage:" in result.output
+
+
 def test_a_file_that_is_no_wheel(tmp_path: Path) -> None:
     path = tmp_path / "ops-1-py3-none-any.whl"
     path.write_bytes(b"no archive")

@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpuwheel.errors import AuditError
-from gpuwheel.model.wheels import WheelTag
-from gpuwheel.wheel import WheelEdits, add_requirements, read_members, rewrite_sdist, rewrite_wheel
+from gpuwheel.wheel import (
+    Wheel,
+    WheelEdits,
+    add_members,
+    add_requirements,
+    edit_wheel,
+    pack_wheel,
+    read_members,
+    read_wheel,
+    rewrite_sdist,
+)
 from gpuwheel.wheel.archive import Member, check_record, write_wheel
 from gpuwheel.wheel.metadata import field_values, requirements
 
@@ -24,17 +33,22 @@ EDITS = WheelEdits(
     requirements=("torch>=2.10",),
     files={"sboms/gpuwheel.cdx.json": b"{}"},
     generator="gpuwheel 0.1.0",
-    epoch=1763776800,
 )
+
+
+def _rewritten(source: Path, out: Path, edits: WheelEdits) -> tuple[Path, str]:
+    """The edited copy, and its digest."""
+    wheel = edit_wheel(read_wheel(source), edits)
+    path = out / str(wheel.name)
+    return path, pack_wheel(wheel.members.values(), epoch=1763776800).write(path)
 
 
 def test_every_edit_is_made_and_the_rest_is_kept(wheel: Path, tmp_path: Path) -> None:
     before = read_members(wheel)
     (tmp_path / "out").mkdir()
-    built = rewrite_wheel(wheel, tmp_path / "out", EDITS)
-    assert built.path == tmp_path / "out" / "fused_ops-1.0-py3-none-manylinux_2_34_x86_64.whl"
-    assert built.tag == WheelTag("py3", "none", "manylinux_2_34_x86_64")
-    members = read_members(built.path)
+    path, _ = _rewritten(wheel, tmp_path / "out", EDITS)
+    assert path == tmp_path / "out" / "fused_ops-1.0-py3-none-manylinux_2_34_x86_64.whl"
+    members = read_members(path)
     assert check_record(members) == []
     wheel_file = members[f"{INFO}/WHEEL"].data
     assert field_values(wheel_file, "Generator") == ("scikit-build-core 1.1.2", "gpuwheel 0.1.0")
@@ -47,15 +61,15 @@ def test_every_edit_is_made_and_the_rest_is_kept(wheel: Path, tmp_path: Path) ->
 
 
 def test_rewriting_the_result_again_changes_nothing(wheel: Path) -> None:
-    first = rewrite_wheel(wheel, wheel.parent, EDITS)
-    content = first.path.read_bytes()
-    assert rewrite_wheel(first.path, wheel.parent, EDITS) == first
-    assert first.path.read_bytes() == content
+    first = _rewritten(wheel, wheel.parent, EDITS)
+    content = first[0].read_bytes()
+    assert _rewritten(first[0], wheel.parent, EDITS) == first
+    assert first[0].read_bytes() == content
 
 
 def test_no_edit_keeps_name_and_metadata(wheel: Path) -> None:
     before = wheel.read_bytes()
-    assert rewrite_wheel(wheel, wheel.parent, WheelEdits()).path == wheel
+    assert _rewritten(wheel, wheel.parent, WheelEdits())[0] == wheel
     members = read_members(wheel)
     assert requirements(members[f"{INFO}/METADATA"].data) == ("numpy>=1.26",)
     assert len(wheel.read_bytes()) < len(before), "Dynamic: Requires-Dist is gone: what a wheel says is final"
@@ -65,7 +79,16 @@ def test_a_file_of_the_project_is_not_replaced(tmp_path: Path, members: list[Mem
     path = tmp_path / "fused_ops-1.0-py3-none-any.whl"
     write_wheel(path, [*members, Member(f"{INFO}/sboms/gpuwheel.cdx.json", b"theirs")])
     with pytest.raises(AuditError, match=r"already holds another .*gpuwheel\.cdx\.json"):
-        rewrite_wheel(path, tmp_path, EDITS)
+        edit_wheel(read_wheel(path), EDITS)
+
+
+def test_what_the_inner_backend_packed_is_not_replaced(wheel: Path) -> None:
+    inner = read_wheel(wheel)
+    assert add_members(inner, [Member("fused_ops/new.py", b"")]).members.keys() - inner.members == {"fused_ops/new.py"}
+    with pytest.raises(AuditError, match=r"holds fused_ops/_C\.so twice"):
+        add_members(inner, [Member("fused_ops/_C.so", b"")])
+    with pytest.raises(AuditError, match="twice"):
+        add_members(Wheel(inner.name, {}), [Member("a", b""), Member("a", b"")])
 
 
 @pytest.mark.parametrize("missing", ["METADATA", "WHEEL"])
@@ -73,7 +96,7 @@ def test_a_wheel_without_its_own_files_is_refused(tmp_path: Path, members: list[
     path = tmp_path / "fused_ops-1.0-py3-none-any.whl"
     write_wheel(path, [member for member in members if not member.name.endswith(missing)])
     with pytest.raises(AuditError, match=f"{missing} is missing"):
-        rewrite_wheel(path, tmp_path, EDITS)
+        edit_wheel(read_wheel(path), EDITS)
 
 
 def _sdist(path: Path, extra: list[tarfile.TarInfo] | None = None) -> Path:

@@ -1,0 +1,183 @@
+"""What rules are asked about: a whole wheel, one library of it, one set of its images."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from gpuwheel.audit.kernel_manifests import TOOLKIT_FILE, DeclaredCode
+from gpuwheel.audit.providers import provider
+from gpuwheel.model.choices import TorchAbi
+from gpuwheel.model.findings import Found, Judged, Part, Rule, Severity
+from gpuwheel.model.promises import Claims, Expected
+from gpuwheel.model.versions import MinorVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from gpuwheel.audit.inspection import Inspection
+    from gpuwheel.audit.providers import Provider
+    from gpuwheel.binary.elf import ElfFile, Import
+    from gpuwheel.binary.fatbin import Image
+    from gpuwheel.compatibility import Tables
+    from gpuwheel.wheel import Content
+
+__all__ = ["CodeCase", "LibraryCase", "WheelCase", "code_cases", "library_cases", "rule", "torch_floor", "uses_torch"]
+
+Subject = TypeVar("Subject", bound=Judged)
+
+_RUNTIME = "nvidia-cuda-runtime"
+_FLOORS = {">=", "==", "~=", ">"}
+_LATER = frozenset(Part) - {Part.BUILD, Part.SIZE}
+"""What is known of any wheel."""
+
+
+def rule(
+    identifier: str, *, needs: Collection[Part], why: str, fix: str, source: str, severity: Severity = Severity.ERROR
+) -> Callable[[Callable[[Subject], Iterable[Found]]], Rule[Subject]]:
+    """Make a check a rule; the check's documentation, one sentence, is the rule's summary."""
+
+    def made(check: Callable[[Subject], Iterable[Found]]) -> Rule[Subject]:
+        return Rule(identifier, (check.__doc__ or "").strip(), why, fix, source, frozenset(needs), check, severity)
+
+    return made
+
+
+@dataclass(frozen=True)
+class WheelCase:
+    """A wheel, and what it is held to."""
+
+    wheel: Inspection
+    tables: Tables
+    """What the world allows."""
+    expected: Expected | None = None
+    """What a build set out to make, while it lasts."""
+    max_size: int | None = None
+    """Largest size of the file in bytes."""
+
+    @property
+    def parts(self) -> frozenset[Part]:
+        """What is known of it."""
+        unknown = {Part.SIZE: self.wheel.size is None, Part.BUILD: self.expected is None}
+        return frozenset(part for part in Part if not unknown.get(part))
+
+
+@dataclass(frozen=True)
+class LibraryCase:
+    """One library, and what it is held to."""
+
+    library: ElfFile
+    claims: Claims
+    """What the wheel says of it."""
+    tables: Tables
+    expected: Expected | None = None
+    content: Content | None = None
+    """The whole file, for who looks at more than the dynamic facts."""
+
+    @property
+    def parts(self) -> frozenset[Part]:
+        """What is known of it."""
+        return _LATER if self.expected is None or self.content is None else _LATER | {Part.BUILD}
+
+    @cached_property
+    def imports(self) -> Mapping[Provider, Sequence[Import]]:
+        """Undefined symbols by who provides them."""
+        groups: dict[Provider, list[Import]] = defaultdict(list)
+        for symbol in self.library.imports:
+            groups[provider(symbol, self.tables.shims)].append(symbol)
+        return groups
+
+
+@dataclass(frozen=True)
+class CodeCase:
+    """Images that are loaded together, and what was declared of them."""
+
+    images: Sequence[Image]
+    subject: str
+    """What to call them in messages."""
+    declared: DeclaredCode
+    tables: Tables
+
+    @property
+    def parts(self) -> frozenset[Part]:
+        """What is known of them."""
+        return _LATER
+
+    def targets(self, kind: str) -> set[str]:
+        """What the images of a kind ("cubin", "ptx") are for: "sm_80", "compute_100"."""
+        return {str(image) for image in self.images if image.kind == kind}
+
+
+def library_cases(case: WheelCase) -> Iterator[LibraryCase]:
+    """Every library, held to what the build set out to make, and to what the wheel itself says."""
+    wheel, tables, expected = case.wheel, case.tables, case.expected
+    own = _own_claims(wheel, tables) if wheel.libraries else None
+    if expected is not None:
+        for library in wheel.libraries:
+            yield LibraryCase(library, expected.claims, tables, expected, wheel.members[library.name])
+    if own is not None and (expected is None or expected.claims != own):
+        yield from (LibraryCase(library, own, tables) for library in wheel.libraries)
+
+
+def code_cases(case: WheelCase) -> Iterator[CodeCase]:
+    """All images that every driver loads as one set; those by each further CUDA toolkit as one of their own."""
+    wheel, tables, manifests = case.wheel, case.tables, case.wheel.manifests
+    if isinstance(manifests, ValueError) or not manifests:
+        return  # rules of their own
+    groups = [code for manifest in manifests for code in manifest.groups.values()]
+    whole = DeclaredCode(
+        cubins=frozenset().union(*(code.cubins for code in groups)),
+        ptx=frozenset().union(*(code.ptx for code in groups)),
+        driver=min(manifest.driver for manifest in manifests),
+    )
+    further: dict[str, DeclaredCode] = {}
+    for name in wheel.images_of:
+        match = TOOLKIT_FILE.fullmatch(name)
+        toolkit = tables.cuda.get(MinorVersion.parse(match["toolkit"])) if match else None
+        if match and toolkit is not None and all(manifest.toolkit != toolkit.version for manifest in manifests):
+            code = next((m.groups[match["group"]] for m in manifests if match["group"] in m.groups), whole)
+            # Older drivers never load the file.
+            further[name] = replace(code, driver=max(whole.driver, toolkit.driver_floor))
+    images = [image for name, images in wheel.images_of.items() if name not in further for image in images]
+    yield CodeCase(images, wheel.name, whole, tables)
+    for name, declared in further.items():
+        yield CodeCase(wheel.images_of[name], name, declared, tables)
+
+
+def torch_floor(wheel: Inspection) -> MinorVersion | None:
+    """The oldest torch that METADATA allows."""
+    floors = [
+        Version(specifier.version.removesuffix(".*"))
+        for requirement in wheel.requirements
+        if requirement.name.lower() == "torch"
+        for specifier in requirement.specifier
+        if specifier.operator in _FLOORS
+    ]
+    return max((MinorVersion(floor.major, floor.minor) for floor in floors), default=None)
+
+
+def uses_torch(wheel: Inspection, tables: Tables) -> bool:
+    """Whether a library imports a symbol of torch's stable ABI."""
+    return any(symbol.name in tables.shims for library in wheel.libraries for symbol in library.imports)
+
+
+def _own_claims(wheel: Inspection, tables: Tables) -> Claims:
+    """What the tag and METADATA say of the libraries."""
+    torch = [found for found in wheel.requirements if found.name.lower() == "torch"]
+    exact = any(specifier.operator == "==" for found in torch for specifier in found.specifier)
+    names = {canonicalize_name(found.name) for found in wheel.requirements}
+    stable = bool(torch) or uses_torch(wheel, tables)  # a missing requirement is a finding of its own
+    pins = [pin for toolkit in tables.cuda.values() for pin in toolkit.libraries if pin.name in names]
+    provided = {soname for pin in pins for _, soname in pin.sonames}
+    provided |= {f"libcudart.so.{row.version.major}" for row in tables.cuda.values() if _RUNTIME in names}
+    return Claims(
+        torch_floor=torch_floor(wheel) or tables.torch_floor,
+        torch=TorchAbi.EXACT if exact else TorchAbi.STABLE if stable else TorchAbi.NONE,
+        python=(wheel.tag.python, wheel.tag.abi) != ("py3", "none"),
+        provided=frozenset(provided),
+    )

@@ -1,0 +1,166 @@
+"""A wheel, opened once: the value that every rule looks at.
+
+`opened` takes a wheel file, whose members are read one at a time and let go, so that a wheel of gigabytes takes the
+memory of its largest file; `inspect` takes a wheel in memory, before it is written. Each part is read when a rule first
+asks for it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from gpuwheel.audit.kernel_manifests import MANIFEST, read_manifest
+from gpuwheel.binary.elf import MAGIC, read_elf
+from gpuwheel.binary.fatbin import library_images, read_fatbin
+from gpuwheel.wheel.archive import dist_info_folder, stored_members
+from gpuwheel.wheel.metadata import field_values, parsed_requirements
+from gpuwheel.wheel.naming import parse_wheel_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from packaging.requirements import Requirement
+
+    from gpuwheel.audit.kernel_manifests import KernelManifest
+    from gpuwheel.binary.elf import ElfFile
+    from gpuwheel.binary.fatbin import Image
+    from gpuwheel.model.wheels import WheelTag
+    from gpuwheel.wheel import Content, Wheel
+
+__all__ = ["Code", "Inspection", "inspect", "opened"]
+
+_FATBIN = ".fatbin"
+
+
+@dataclass(frozen=True)
+class Code:
+    """The machine code in a wheel, and the device code."""
+
+    members: Mapping[str, Content]
+
+    @cached_property
+    def libraries(self) -> tuple[ElfFile, ...]:
+        """Every ELF file, whatever its name; without what its sections hold, which may be gigabytes.
+
+        Raises:
+            AuditError: one is damaged, or its device code is.
+        """
+        return tuple(library for library, _ in self._libraries)
+
+    @cached_property
+    def images_of(self) -> Mapping[str, tuple[Image, ...]]:
+        """Device code by the member that holds it: a library, or a file of its own.
+
+        Raises:
+            AuditError: one is damaged.
+        """
+        files = (member for name, member in self.members.items() if name.endswith(_FATBIN))
+        return {
+            **{library.name: images for library, images in self._libraries},
+            **{member.name: read_fatbin(member.data, member.name) for member in files},
+        }
+
+    @cached_property
+    def _libraries(self) -> tuple[tuple[ElfFile, tuple[Image, ...]], ...]:
+        found = []
+        for member in self.members.values():
+            if member.starts_with(MAGIC):
+                library = read_elf(member.data, member.name)
+                images = library_images(library)
+                # The views would keep the whole file in memory; that a section is there is all that rules ask.
+                bare = dict.fromkeys(library.sections, memoryview(b""))
+                found.append((replace(library, sections=bare), images))
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """One wheel."""
+
+    name: str
+    """Of the file."""
+    members: Mapping[str, Content]
+    """Every file in it, by name."""
+    code: Code
+    """Of the same members."""
+    size: int | None = None
+    """Bytes of the file; `None`: it is not yet written."""
+
+    @cached_property
+    def tag(self) -> WheelTag:
+        """The tag in the name, which may stand for several.
+
+        Raises:
+            AuditError: the name is not that of a wheel.
+        """
+        return parse_wheel_name(self.name).tag
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """Tags as WHEEL lists them."""
+        return field_values(self._text("WHEEL"), "Tag")
+
+    @cached_property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """Requires-Dist, without those of extras, which promise nothing.
+
+        Raises:
+            AuditError: one of them is not valid (PEP 508), or there are too many.
+        """
+        found = parsed_requirements(self._text("METADATA"))
+        return tuple(requirement for requirement in found if "extra" not in str(requirement.marker))
+
+    @property
+    def libraries(self) -> tuple[ElfFile, ...]:
+        """Every ELF file, in the order of the members; what `Code.libraries` raises."""
+        return self.code.libraries
+
+    @property
+    def images_of(self) -> Mapping[str, tuple[Image, ...]]:
+        """Device code by the member that holds it; what `Code.images_of` raises."""
+        return self.code.images_of
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """Every piece of device code."""
+        return tuple(image for images in self.images_of.values() for image in images)
+
+    @cached_property
+    def manifests(self) -> tuple[KernelManifest, ...] | ValueError:
+        """The kernel manifests; what is wrong with one of them, where something is."""
+        try:
+            return tuple(
+                read_manifest(member) for name, member in self.members.items() if name.rpartition("/")[2] == MANIFEST
+            )
+        except ValueError as error:
+            return error
+
+    def _text(self, name: str) -> bytes:
+        """A file of `.dist-info`; empty where there is none.
+
+        Raises:
+            AuditError: there is not exactly one such folder.
+        """
+        member = self.members.get(f"{dist_info_folder(self.members, self.name)}/{name}")
+        return member.data if member else b""
+
+
+def inspect(wheel: Wheel, *, code: Code | None = None) -> Inspection:
+    """A wheel in memory; `code` is what was read of the same libraries before, if it was."""
+    return Inspection(str(wheel.name), wheel.members, code or Code(wheel.members))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Inspection]:
+    """A wheel file, to be looked at while it is open.
+
+    Raises:
+        AuditError: not a ZIP archive, a name that is unsafe or occurs twice, or a bound is passed. A damaged member is
+            found when it is read.
+    """
+    with stored_members(path) as members:
+        yield Inspection(path.name, members, Code(members), path.stat().st_size)

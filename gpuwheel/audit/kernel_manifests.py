@@ -1,0 +1,79 @@
+"""Kernel manifests in a wheel (`data/kernels.schema.json`): the device code that it declares."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gpuwheel._endings import DAMAGE, because, cut
+from gpuwheel._limits import MANIFEST_FILE
+from gpuwheel.model.archs import Arch
+from gpuwheel.model.versions import DriverVersion, MinorVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gpuwheel.wheel import Content
+
+__all__ = ["MANIFEST", "TOOLKIT_FILE", "DeclaredCode", "KernelManifest", "read_manifest"]
+
+MANIFEST = "_kernels.json"
+"""Its name inside a package."""
+TOOLKIT_FILE = re.compile(r"(?:.*/)?(?P<group>\w+)\.cu(?P<toolkit>\d+\.\d+)\.fatbin")
+"""Images by a further CUDA toolkit, in a file of their own."""
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class DeclaredCode:
+    """What a manifest promises of a kernel group."""
+
+    cubins: frozenset[Arch]
+    ptx: frozenset[Arch]
+    driver: DriverVersion
+    """Oldest driver."""
+
+
+@dataclass(frozen=True)
+class KernelManifest:
+    """What one package declares."""
+
+    toolkit: MinorVersion
+    driver: DriverVersion
+    """Oldest driver."""
+    groups: Mapping[str, DeclaredCode]
+
+
+def read_manifest(member: Content) -> KernelManifest:
+    """What a file named `_kernels.json` declares.
+
+    Raises:
+        ValueError: it is not a kernel manifest, or too large for one.
+    """
+    if member.size > MANIFEST_FILE.value:
+        msg = f"{member.name}: {MANIFEST_FILE.passed(f'{member.size:,}')}"
+        raise ValueError(msg)
+    try:
+        document = json.loads(member.data)
+        driver = DriverVersion.parse(document["driver_floor"])
+        manifest = KernelManifest(
+            toolkit=MinorVersion.parse(document["toolkit"]),
+            driver=driver,
+            groups={
+                name: DeclaredCode(
+                    cubins=frozenset(Arch.parse(arch) for arch in group["archs"]),
+                    ptx=frozenset(Arch.parse(arch) for arch in group["ptx"]),
+                    driver=driver,
+                )
+                for name, group in document["groups"].items()
+            },
+        )
+    except DAMAGE as error:
+        msg = f"{member.name}: {type(error).__name__}: {because(error)}"
+        raise ValueError(msg) from error
+    if document.get("schema") != _SCHEMA:
+        msg = f"{member.name}: schema {cut(document.get('schema'))}"
+        raise ValueError(msg)
+    return manifest

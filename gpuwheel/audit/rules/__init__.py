@@ -1,0 +1,59 @@
+"""Every rule, in the order in which findings are told: the one place that registers them.
+
+A new rule is a check under `rule(...)` in the module of its subject, and its name in that module's tuple.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gpuwheel.audit.cases import code_cases, library_cases
+from gpuwheel.audit.rules.device_code import DEVICE_CODE_RULES
+from gpuwheel.audit.rules.imported_symbols import IMPORTED_SYMBOL_RULES
+from gpuwheel.audit.rules.library_files import LIBRARY_FILE_RULES
+from gpuwheel.audit.rules.wheel_files import CLAIM_RULES, MANIFEST_RULES, SIZE_RULES, UNREADABLE
+from gpuwheel.model.findings import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from gpuwheel.audit.cases import LibraryCase, WheelCase
+    from gpuwheel.model.findings import Finding, Rule
+
+__all__ = ["DEVICE_CODE_RULES", "LIBRARY_RULES", "RULES", "UNREADABLE", "judge"]
+
+LIBRARY_RULES: tuple[Rule[LibraryCase], ...] = (*IMPORTED_SYMBOL_RULES, *LIBRARY_FILE_RULES)
+"""About one library."""
+
+
+def _whole(case: WheelCase) -> tuple[WheelCase]:
+    return (case,)
+
+
+_GROUPS: tuple[tuple[Callable[[WheelCase], Iterable[Any]], tuple[Rule[Any], ...]], ...] = (
+    (_whole, CLAIM_RULES),
+    (library_cases, LIBRARY_RULES),
+    (_whole, MANIFEST_RULES),
+    (code_cases, DEVICE_CODE_RULES),
+    (_whole, SIZE_RULES),
+)
+"""What rules are asked about, and those rules: each library meets all of its rules before the next one does."""
+
+RULES: tuple[Rule[Any], ...] = tuple(rule for _, rules in _GROUPS for rule in rules)
+
+
+def judge(case: WheelCase) -> tuple[Finding, ...]:
+    """What is wrong with a wheel, errors first; empty for one that holds what it claims.
+
+    Raises:
+        AuditError: the file is not a wheel, or what is in it cannot be read.
+    """
+    found = dict.fromkeys(  # what is wrong by two promises is told once
+        finding
+        for subjects, rules in _GROUPS
+        for subject in subjects(case)
+        for rule in rules
+        for finding in rule.findings(subject)
+    )
+    order = list(Severity)
+    return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))

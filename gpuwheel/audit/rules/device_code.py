@@ -1,0 +1,118 @@
+"""Whether device code is what was declared, and what its drivers can load."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gpuwheel.audit.cases import rule
+from gpuwheel.model.findings import Found, Part, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gpuwheel.audit.cases import CodeCase
+    from gpuwheel.compatibility import Tables
+    from gpuwheel.model.versions import DriverVersion, MinorVersion
+
+__all__ = ["DEVICE_CODE_RULES"]
+
+_NEEDS = {Part.IMAGES, Part.MANIFESTS}
+
+
+def _targets(case: CodeCase) -> Iterator[tuple[set[str], set[str], str]]:
+    """`(declared, found, both for a message)` of cubins, then of PTX."""
+    declared = ({arch.sm for arch in case.declared.cubins}, {arch.compute for arch in case.declared.ptx})
+    for wanted, found in zip(declared, (case.targets("cubin"), case.targets("ptx")), strict=True):
+        listed = f"found {', '.join(sorted(found)) or 'none'}, expected {', '.join(sorted(wanted)) or 'none'}"
+        yield wanted, found, listed
+
+
+@rule(
+    "arch-missing",
+    needs=_NEEDS,
+    why="on GPUs that only this code serves, every kernel call would fail",
+    fix="remove the build folder and build again",
+    source="CUDA C++ Programming Guide, Binary Compatibility",
+)
+def _arch_missing(case: CodeCase) -> Iterator[Found]:
+    """The wheel lacks device code that its manifest declares."""
+    for declared, found, listed in _targets(case):
+        if missing := sorted(declared - found):
+            problem = f"lacks device code that the manifest declares: {', '.join(missing)} ({listed})"
+            yield Found(case.subject, problem)
+
+
+@rule(
+    "arch-undeclared",
+    needs=_NEEDS,
+    why="tools and people read the manifest to learn where the wheel runs",
+    fix="declare it in `archs`, or remove the build folder and build again",
+    source="the manifest's schema, `gpuwheel/data/kernels.schema.json`",
+)
+def _arch_undeclared(case: CodeCase) -> Iterator[Found]:
+    """The wheel holds device code that its manifest does not declare."""
+    for declared, found, listed in _targets(case):
+        if extra := sorted(found - declared):
+            problem = f"holds device code that the manifest does not declare: {', '.join(extra)} ({listed})"
+            yield Found(case.subject, problem)
+
+
+@rule(
+    "compression-driver",
+    needs=_NEEDS,
+    why="older drivers reject the whole image: every kernel call would fail there",
+    fix='set `driver = ">=..."` to the first that reads it, or build without own -compress flags',
+    source="`compression` in `gpuwheel/data/cuda.toml`, with where each row was read",
+)
+def _compression_driver(case: CodeCase) -> Iterator[Found]:
+    """Device code is compressed in a way that the oldest promised driver does not read."""
+    floor = case.declared.driver
+    readable_from = {row.codec: row.driver for row in reversed(case.tables.compression)}
+    for codec in sorted({image.codec for image in case.images} - {"none"}):
+        driver = readable_from.get(codec)
+        if driver is not None and driver <= floor:
+            continue
+        needs = "no known driver reads it" if driver is None else f"read by drivers from {driver} on"
+        yield Found(
+            case.subject,
+            f"holds device code compressed with {codec} ({needs}, expected one that driver {floor} reads)",
+            fix="build again without own -compress flags" if driver is None else f'set `driver = ">={driver}"`',
+        )
+
+
+@rule(
+    "ptx-driver",
+    needs=_NEEDS,
+    why="an older driver cannot compile it",
+    fix="add a cubin for these GPUs to `archs`, or raise `driver`; beside a cubin there is nothing to do",
+    source="PTX ISA, Release Notes: the driver of each version; `gpuwheel/data/cuda.toml`",
+)
+def _ptx_driver(case: CodeCase) -> Iterator[Found]:
+    """PTX is newer than the oldest promised driver compiles (a note where cubins serve the same GPUs)."""
+    floor = case.declared.driver
+    cubins = [image.arch for image in case.images if image.kind == "cubin"]
+    # Each source file of a group brings its own PTX; one finding for each target is enough.
+    for image in {(image.arch, image.isa): image for image in case.images if image.kind == "ptx"}.values():
+        needed = None if image.isa is None else _driver_of(image.isa, case.tables)
+        # A floor of 575 means that branch, whichever its first release was.
+        if needed is None or needed.parts[: len(floor.parts)] <= floor.parts:
+            continue
+        problem = f"holds {image} as PTX ISA {image.isa} (compiled by drivers from {needed} on, floor {floor})"
+        why = "an older driver cannot compile it"
+        # Beside a cubin for the same GPUs the PTX only serves newer ones, whose drivers are newer too.
+        if any(cubin.cubin_runs_on(image.arch) for cubin in cubins):
+            why += ": GPUs without a cubin need the newer driver"
+            fix = "nothing to do while no promise is made for those GPUs"
+            yield Found(case.subject, problem, why, fix, Severity.NOTE)
+        else:
+            fix = f'add the cubin: archs = ["{image.arch}+PTX"], or set `driver = ">={needed}"`'
+            yield Found(case.subject, problem, f"{why}, and no cubin serves these GPUs", fix)
+
+
+def _driver_of(isa: MinorVersion, tables: Tables) -> DriverVersion | None:
+    """Driver of the first toolkit that writes this PTX ISA."""
+    return next((toolkit.driver for toolkit in tables.cuda.values() if toolkit.ptx_isa >= isa), None)
+
+
+DEVICE_CODE_RULES = (_arch_missing, _arch_undeclared, _compression_driver, _ptx_driver)
+"""About one set of images (`CodeCase`)."""

@@ -1,0 +1,185 @@
+"""What a library may need, show and hold. Each check looks at its bytes, not at how it was built."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from gpuwheel.audit.cases import rule
+from gpuwheel.audit.platform import system_libraries
+from gpuwheel.audit.providers import shown
+from gpuwheel.audit.rules.imported_symbols import TORCH
+from gpuwheel.binary.fatbin import CODE_SECTIONS
+from gpuwheel.model.choices import TorchAbi
+from gpuwheel.model.findings import Found, Part, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gpuwheel.audit.cases import LibraryCase
+
+__all__ = ["LIBRARY_FILE_RULES"]
+
+_TORCH_CPP = frozenset({"libtorch_python.so", "libtorch_cpu.so", "libtorch_cuda.so", "libc10.so", "libc10_cuda.so"})
+"""What libraries on torch's C++ ABI may need beside `libtorch.so`."""
+_ENTRY_POINT = "PyInit_"
+_CLAIMS = {Part.LIBRARIES, Part.METADATA, Part.NAME}
+_NEEDED_WHY: tuple[tuple[str, str, str], ...] = (
+    (
+        r"libcuda\.so.*",
+        "it comes with the NVIDIA driver: on a machine without one the library would not load at all",
+        "drop -lcuda; libraries = [\"cuda\"] of mode 'nvcc' and gpuwheel/launch.h look the functions up at run time",
+    ),
+    (
+        r"libcudart\.so.*",
+        "it ties the file to one CUDA major, and a CPU build of torch does not bring it",
+        "launch through gpuwheel/launch.h, which needs no CUDA runtime, and drop -lcudart",
+    ),
+    (
+        r"lib(torch_\w+|c10\w*|torch_python)\.so.*",
+        "CUDA and CPU builds of torch hold different libraries; libtorch.so is in both and brings the others",
+        "link libtorch.so alone (GpuWheel::torch_stable)",
+    ),
+    (
+        r"libpython.*",
+        "it ties the file to one version of Python, and many Pythons do not ship it as a library",
+        "register operators with STABLE_TORCH_LIBRARY instead of a Python module",
+    ),
+)
+
+
+@rule(
+    "needed-library",
+    needs=_CLAIMS,
+    why="nothing promises that this library is on the machine that installs the wheel",
+    fix="link it statically, or drop it from `link-flags`",
+    source="PEP 600: what a platform may promise; `gpuwheel/data/platforms.toml` has each policy's libraries",
+)
+def _needed_library(case: LibraryCase) -> Iterator[Found]:
+    """A library needs another that neither the platform nor the wheel's requirements promise."""
+    torch = {TorchAbi.STABLE: {TORCH}, TorchAbi.EXACT: {TORCH, *_TORCH_CPP}}.get(case.claims.torch, set())
+    allowed = system_libraries(case.tables, case.library.machine) | torch | case.claims.provided
+    for needed in case.library.needed:
+        if needed not in allowed:
+            reasons = ((why, fix) for pattern, why, fix in _NEEDED_WHY if re.fullmatch(pattern, needed))
+            problem = f"needs {needed} (DT_NEEDED, expected {TORCH} and system libraries)"
+            yield Found(case.library.name, problem, *next(reasons, ()))
+
+
+@rule(
+    "torch-not-needed",
+    needs={Part.LIBRARIES},
+    why="Python loads torch's libraries out of sight of others: the symbols would not be found",
+    fix=f"link {TORCH} after -Wl,--no-as-needed (GpuWheel::torch_stable)",
+    source="dlopen(3): RTLD_LOCAL, which Python's import uses",
+)
+def _torch_not_needed(case: LibraryCase) -> Iterator[Found]:
+    """A library uses torch's symbols without asking for torch."""
+    library = case.library
+    if TORCH not in library.needed and any(symbol.name in case.tables.shims for symbol in library.imports):
+        problem = f"uses torch's symbols without asking for it ({TORCH} is not in DT_NEEDED, expected there)"
+        yield Found(library.name, problem)
+
+
+@rule(
+    "executable-stack",
+    needs={Part.LIBRARIES},
+    why="glibc 2.41 and newer refuse to load it (dlopen: cannot enable executable stack)",
+    fix='end assembly files with .section .note.GNU-stack,"",@progbits',
+    source="glibc 2.41, NEWS",
+)
+def _executable_stack(case: LibraryCase) -> Iterator[Found]:
+    """A library asks for an executable stack."""
+    if case.library.executable_stack:
+        problem = "asks for an executable stack (PT_GNU_STACK is missing or has the X flag, expected RW)"
+        yield Found(case.library.name, problem)
+
+
+@rule(
+    "search-path",
+    needs=_CLAIMS,
+    why="that folder is on the machine that built the wheel: elsewhere it is missing, or somebody else's",
+    fix="drop -Wl,-rpath from `link-flags`, and build with CMAKE_SKIP_RPATH=ON",
+    source="System V ABI, Shared Object Dependencies; ld.so(8): $ORIGIN",
+)
+def _search_path(case: LibraryCase) -> Iterator[Found]:
+    """A library has a search path of its own (a warning where it begins with $ORIGIN and has nothing to find)."""
+    library = case.library
+    absolute = [path for path in library.search_path if not path.startswith(("$ORIGIN", "${ORIGIN}"))]
+    if absolute:
+        yield Found(library.name, f"searches libraries in {', '.join(absolute)} (DT_RUNPATH, expected none)")
+    elif library.search_path and not case.claims.provided:
+        yield Found(
+            library.name,
+            f"searches libraries in {', '.join(library.search_path)} (DT_RUNPATH, expected none)",
+            "torch is loaded before the library, so there is nothing to search for",
+            "drop -Wl,-rpath from `link-flags`",
+            Severity.WARNING,
+        )
+
+
+@rule(
+    "exported-symbol",
+    needs=_CLAIMS,
+    why="two packages that export one name in one process may call each other's function",
+    fix="build with -fvisibility=hidden and link with a version script that makes all symbols local",
+    source="System V ABI, Shared Object Dependencies: symbols are looked up by name alone; ld manual, VERSION command",
+    severity=Severity.WARNING,
+)
+def _exported_symbol(case: LibraryCase) -> Iterator[Found]:
+    """A library shows symbols to others that only itself uses."""
+    claims = case.claims
+    exports = [name for name in case.library.exports if not (claims.python and name.startswith(_ENTRY_POINT))]
+    if exports and claims.torch is not TorchAbi.NONE:  # without torch, what it exports is all it is for
+        yield Found(case.library.name, f"exports symbols ({shown(exports)}, expected none)")
+
+
+@rule(
+    "missing-device-code",
+    needs={Part.LIBRARIES, Part.BUILD},
+    why="every CUDA call would fail with 'kernel not found'",
+    fix="check that its sources have kernels which something launches, and that the link keeps the section",
+    source="CUDA Binary Utilities: device code of a host binary is in its section .nv_fatbin",
+)
+def _missing_device_code(case: LibraryCase) -> Iterator[Found]:
+    """A library that was to hold kernels holds no device code."""
+    name = case.library.name
+    groups = case.expected.with_kernels.get(name) if case.expected else None
+    if groups is None or any(section in case.library.sections for section in CODE_SECTIONS):
+        return
+    if not groups:
+        expected, why, fix = "that of its .cu sources", None, None
+    else:
+        headers = " or ".join(f"{group}.kernels.h" for group in groups)
+        expected = f"that of kernel group{'s' if len(groups) > 1 else ''} {', '.join(f'{group!r}' for group in groups)}"
+        why = f"nothing in its sources uses {headers}, so that the linker left the images out"
+        fix = f"launch a kernel of {headers} in `sources`, or drop the group from `kernels` of the extension until then"
+    yield Found(name, f"has no device code (no section {CODE_SECTIONS[0]}, expected {expected})", why, fix)
+
+
+@rule(
+    "build-path",
+    needs={Part.LIBRARIES, Part.BUILD},
+    why="the same sources would give other bytes in another folder, and the wheel tells where it was built",
+    fix="compile with -ffile-prefix-map=FOLDER=.; leave -lineinfo and -g of nvcc to gpuwheel dev",
+    source="reproducible-builds.org, Build path; GCC manual, -ffile-prefix-map",
+)
+def _build_path(case: LibraryCase) -> Iterator[Found]:
+    """A library contains a folder of the machine that built it."""
+    if case.expected is None or case.content is None:
+        return
+    data = case.content.data
+    if leaked := [folder for folder in case.expected.build_folders if folder.encode() in data]:
+        yield Found(case.library.name, f"contains a folder of the build ({', '.join(leaked)}, expected none)")
+
+
+LIBRARY_FILE_RULES = (
+    _needed_library,
+    _torch_not_needed,
+    _executable_stack,
+    _search_path,
+    _exported_symbol,
+    _missing_device_code,
+    _build_path,
+)
+"""About one library (`LibraryCase`)."""

@@ -1,0 +1,220 @@
+"""What a wheel says of itself: its name, RECORD, WHEEL, METADATA and kernel manifests."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from gpuwheel._endings import cut
+from gpuwheel.audit.cases import rule, torch_floor, uses_torch
+from gpuwheel.audit.kernel_manifests import MANIFEST
+from gpuwheel.audit.platform import check_platform
+from gpuwheel.binary.elf import read_elf
+from gpuwheel.model.findings import Found, Part, Severity
+from gpuwheel.wheel.archive import check_record
+from gpuwheel.wheel.naming import expand_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gpuwheel.audit.cases import WheelCase
+
+__all__ = ["CLAIM_RULES", "MANIFEST_RULES", "SIZE_RULES", "UNREADABLE", "size_by_target"]
+
+_DRIVER_LIBRARY = re.compile(r"lib(cuda|nvidia-[\w-]+|nvcuvid)(-[0-9a-f]{8})?\.so(\.\d+)*")
+_FORMAT = "Binary distribution format"
+_MANIFEST_SCHEMA = "`gpuwheel/data/kernels.schema.json`"
+
+
+@rule(
+    "unreadable",
+    needs=frozenset(Part) - {Part.SIZE, Part.BUILD},
+    why="nothing that it claims can be checked",
+    fix="download or build the file again",
+    source=f"{_FORMAT}; `gpuwheel/_limits.py` has each limit",
+)
+def _unreadable(case: WheelCase) -> Iterator[Found]:
+    """The wheel, a file in it, or what such a file holds is damaged, or passes a limit."""
+    # What reads the parts says so itself (`AuditError`), and nothing else can be asked then.
+    _ = case.wheel.tag, case.wheel.requirements, case.wheel.images_of
+    for member in case.wheel.members.values():
+        _ = member.digest
+        if case.expected is not None and member.name.endswith(".so"):  # which others may call what they like
+            read_elf(member.data, member.name)
+    yield from ()
+
+
+UNREADABLE = _unreadable
+
+
+@rule(
+    "record",
+    needs={Part.MEMBERS},
+    why="installers compare RECORD with the files, and refuse or corrupt the installation",
+    fix="build the wheel again; do not edit it by hand",
+    source=f"{_FORMAT}; Recording installed projects",
+)
+def _record(case: WheelCase) -> Iterator[Found]:
+    """RECORD differs from the files in the wheel."""
+    yield from (Found(case.wheel.name, problem) for problem in check_record(case.wheel.members))
+
+
+@rule(
+    "tag-mismatch",
+    needs={Part.NAME, Part.METADATA},
+    why="installers trust the name, other tools the file: they would not agree on where the wheel runs",
+    fix="do not rename wheels; `wheel tags` changes both",
+    source=f"{_FORMAT}: the Tag lines of WHEEL; Platform compatibility tags",
+)
+def _tag_mismatch(case: WheelCase) -> Iterator[Found]:
+    """WHEEL has other tags than the wheel's name."""
+    wheel = case.wheel
+    named = sorted(str(tag) for tag in expand_tag(wheel.tag))
+    if named != sorted(wheel.tags):
+        yield Found(
+            wheel.name,
+            f"has other tags in WHEEL than in its name ({cut(' '.join(wheel.tags)) or 'none'}, "
+            f"expected {cut(' '.join(named))})",
+        )
+
+
+@rule(
+    "platform-tag",
+    needs={Part.NAME, Part.LIBRARIES},
+    why="the wheel would be installed where its libraries cannot be loaded, or nowhere",
+    fix="build with gpuwheel.backend, which sets the platform tag",
+    source="PEP 600; `gpuwheel/data/platforms.toml` has each policy",
+)
+def _platform_tag(case: WheelCase) -> Iterator[Found]:
+    """Libraries ask for more than the platform tag promises, or are for another machine."""
+    wheel = case.wheel
+    machines = _machines(case)
+    if wrong := _foreign_platforms(case):
+        problem = f"holds libraries for {' and '.join(machines)} under another tag ({' '.join(wrong)}, expected theirs)"
+        yield Found(wheel.name, problem)
+    else:
+        yield from check_platform(wheel.libraries, wheel.tag.platform, case.tables)
+
+
+@rule(
+    "platform-local",
+    needs={Part.NAME, Part.LIBRARIES},
+    why="package indexes refuse such wheels",
+    fix="build on a system whose C library is known to gpuwheel",
+    source="PEP 513, Platform Tags in the Wheel file: PyPI takes no linux_* wheels",
+    severity=Severity.WARNING,
+)
+def _platform_local(case: WheelCase) -> Iterator[Found]:
+    """The platform tag is that of a local build."""
+    local = any(platform.startswith("linux_") for platform in case.wheel.tag.platform.split("."))
+    if local and not _foreign_platforms(case):
+        yield Found(case.wheel.name, "has the platform tag of a local build (linux_*, expected manylinux_*)")
+
+
+def _machines(case: WheelCase) -> tuple[str, ...]:
+    return tuple(sorted({library.machine for library in case.wheel.libraries}))
+
+
+def _foreign_platforms(case: WheelCase) -> list[str]:
+    """Platform tags of other machines than the libraries are for."""
+    machines, platforms = _machines(case), case.wheel.tag.platform.split(".")
+    return [platform for platform in platforms if machines and not platform.endswith(machines)]
+
+
+@rule(
+    "vendored-driver",
+    needs={Part.MEMBERS},
+    why="it must match the kernel module of each machine",
+    fix="exclude it from the wheel (auditwheel repair --exclude)",
+    source="CUDA Compatibility: libcuda.so is installed by the driver, with its kernel module",
+)
+def _vendored_driver(case: WheelCase) -> Iterator[Found]:
+    """The wheel holds a library of the NVIDIA driver."""
+    for name in case.wheel.members:
+        if _DRIVER_LIBRARY.fullmatch(name.rsplit("/", 1)[-1]):
+            yield Found(name, "is a part of the NVIDIA driver (found in the wheel, expected on the machine only)")
+
+
+@rule(
+    "torch-requirement",
+    needs={Part.METADATA, Part.LIBRARIES},
+    why="pip would install it beside a torch in which it does not load",
+    fix="""build with gpuwheel.backend and `torch = ">=2.10"`, which writes the floor""",
+    source="Core metadata, Requires-Dist; PyTorch documentation, LibTorch Stable ABI",
+)
+def _torch_requirement(case: WheelCase) -> Iterator[Found]:
+    """Libraries use torch, and no dependency says from which version on."""
+    if torch_floor(case.wheel) is None and uses_torch(case.wheel, case.tables):
+        problem = "uses torch without a floor in its dependencies (no Requires-Dist 'torch>=X', expected one)"
+        yield Found(case.wheel.name, problem)
+
+
+@rule(
+    "manifest-missing",
+    needs={Part.IMAGES, Part.MANIFESTS},
+    why="nothing says which GPUs and drivers it is for",
+    fix="build with gpuwheel.backend",
+    source=_MANIFEST_SCHEMA,
+    severity=Severity.WARNING,
+)
+def _manifest_missing(case: WheelCase) -> Iterator[Found]:
+    """The wheel holds device code, and no kernel manifest."""
+    if case.wheel.manifests == () and case.wheel.images:
+        problem = f"holds device code and no kernel manifest (no {MANIFEST}, expected one)"
+        yield Found(case.wheel.name, problem)
+
+
+@rule(
+    "manifest",
+    needs={Part.MANIFESTS},
+    why="tools and people read it to learn where the wheel runs",
+    fix="build the wheel again; do not edit it by hand",
+    source=_MANIFEST_SCHEMA,
+)
+def _manifest(case: WheelCase) -> Iterator[Found]:
+    """A file has the name of a kernel manifest, and is none."""
+    if isinstance(case.wheel.manifests, ValueError):
+        problem = f"holds a file that is not a kernel manifest ({case.wheel.manifests}, expected schema 1)"
+        yield Found(case.wheel.name, problem)
+
+
+@rule(
+    "size-budget",
+    needs={Part.SIZE, Part.IMAGES},
+    why="package indexes refuse files above their limit, and every user downloads every architecture",
+    fix="drop an architecture from `archs`, or raise `max-size` in [tool.gpuwheel.wheel]",
+    source="the project's own `max-size`; PyPI, Storage limits: 100 MB a file unless raised",
+)
+def _size_budget(case: WheelCase) -> Iterator[Found]:
+    """The wheel is larger than `max-size` in [tool.gpuwheel.wheel]."""
+    size, limit = case.wheel.size, case.max_size
+    if size is not None and limit is not None and size > limit:
+        shares = ", ".join(f"{target} {_megabytes(count)}" for target, count in size_by_target(case).items())
+        expected = f"expected {_megabytes(limit)} or less; device code: {shares or 'none'}"
+        yield Found(case.wheel.name, f"is too large ({_megabytes(size)}, {expected})")
+
+
+def size_by_target(case: WheelCase) -> dict[str, int]:
+    """Bytes of device code in the file per target ("sm_80", "compute_100"), largest first."""
+    sizes: dict[str, int] = {}
+    for image in case.wheel.images:
+        sizes[str(image)] = sizes.get(str(image), 0) + image.size
+    return dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.2f} MB"
+
+
+CLAIM_RULES = (
+    _unreadable,
+    _record,
+    _tag_mismatch,
+    _platform_tag,
+    _platform_local,
+    _vendored_driver,
+    _torch_requirement,
+)
+MANIFEST_RULES = (_manifest_missing, _manifest)
+SIZE_RULES = (_size_budget,)
+"""About a whole wheel (`WheelCase`)."""
