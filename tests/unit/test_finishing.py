@@ -13,6 +13,7 @@ from gpuwheel.compatibility import load_tables
 from gpuwheel.config import load_config
 from gpuwheel.errors import AuditError
 from gpuwheel.model.reporter import SilentReporter
+from gpuwheel.model.toolchain import KernelsToolchain
 from gpuwheel.pipeline.finishing import check, finish
 from gpuwheel.pipeline.session import Compiled, Session
 from gpuwheel.plan import plan
@@ -62,7 +63,7 @@ def session(root: Path, heard: Heard, more: str = "") -> Session:
 def compiled(wheel: Made, platform: str | None = None) -> Compiled:
     """As the inner backend leaves it: with the platform tag of this machine."""
     plain = replace(wheel, tag="py3-none-linux_x86_64")
-    return Compiled(plain.wheel(), replace(BUILT, platform=platform), b"{}")
+    return Compiled(plain.wheel(), replace(BUILT, platform=platform), KernelsToolchain(()))
 
 
 @pytest.mark.parametrize(
