@@ -4,6 +4,7 @@ One table, `data/environment.toml`, says of each variable what becomes of it. Wh
 the environment made here, and whoever keeps a result puts `reaching()` into its key.
 """
 
+from gpuwheel._environment.anchored import anchored
 from gpuwheel._environment.table import Does, Variable, launchers, load_variables
 from gpuwheel._environment.tools import (
     ToolEnvironment,
@@ -18,6 +19,7 @@ __all__ = [
     "Does",
     "ToolEnvironment",
     "Variable",
+    "anchored",
     "device_environment",
     "launchers",
     "load_variables",

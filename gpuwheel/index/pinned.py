@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._endings import because
 from gpuwheel._limits import INDEX_PAGE
+from gpuwheel._process import environment
 from gpuwheel.errors import NetworkError
 from gpuwheel.index.pages import Link, html_links, json_links, without_credentials
 from gpuwheel.index.transport import NotOnServerError, local_path
@@ -107,7 +108,8 @@ class PackageIndex:
     def _places(self, project: str) -> Iterator[tuple[str, str, bool]]:
         """How to name a place, its URL, and whether it is an index page (or else a place for all projects)."""
         for link in self._settings.find_links:
-            url = link if "://" in link or link.startswith("file:") else Path(link).expanduser().absolute().as_uri()
+            with environment(self._settings.environ):
+                url = link if "://" in link or link.startswith("file:") else Path(link).expanduser().absolute().as_uri()
             url = without_credentials(url)
             yield url, url, False
         for index in self._settings.indexes:

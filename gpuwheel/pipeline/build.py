@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel import __version__
 from gpuwheel._cache import Cache
-from gpuwheel._environment import tool_variables
+from gpuwheel._environment import anchored, tool_variables
 from gpuwheel._files import atomic_file
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile.cmake import inner
@@ -62,7 +62,7 @@ class Build:
         reporter: Reporter,
     ) -> None:
         self._root = root.absolute()
-        self._environ = environ
+        self._environ = anchored(environ, self._root)
         self._config_settings = config_settings
         self._reporter = reporter
 

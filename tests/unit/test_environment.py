@@ -9,6 +9,7 @@ import pytest
 
 from gpuwheel._environment import (
     Does,
+    anchored,
     device_environment,
     load_variables,
     reaching,
@@ -21,6 +22,7 @@ from gpuwheel.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 CONDA = "/opt/conda"
 # As activate-gcc.sh, activate-g++.sh and activate.sh of cuda-nvcc set them on x86_64, for the prefix above.
@@ -238,3 +240,31 @@ def test_the_device_compilers_see_nothing_that_could_reach_an_image() -> None:
         "LD_LIBRARY_PATH": "/l",
     }
     assert device_environment(given) == {"HOME": "/h", "LD_LIBRARY_PATH": "/l", "LC_ALL": "C.UTF-8"}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "meant"),
+    [
+        ("GPUWHEEL_CACHE_DIR", "cache", "{root}/cache"),
+        ("GPUWHEEL_CACHE_DIR", "~/cache", "~/cache"),
+        ("CUDA_HOME", "/usr/local/cuda", "/usr/local/cuda"),
+        ("PATH", "bin:/usr/bin::tools/bin", "{root}/bin:/usr/bin:{root}/:{root}/tools/bin"),
+        ("PIP_CONSTRAINT", "held.txt  https://host/c.txt absent.txt", "{root}/held.txt  https://host/c.txt absent.txt"),
+        ("UV_FIND_LINKS", "wheels,/opt/wheels", "{root}/wheels,/opt/wheels"),
+        ("CXX", "ccache ./tools/g++ -Itools", "ccache {root}/tools/g++ -Itools"),
+        ("CXX", "my tools/g++", "{root}/my tools/g++"),
+        ("CXX", "g++ -DVAL=7", "g++ -DVAL=7"),
+        ("CMAKE_CXX_COMPILER_LAUNCHER", "tools/g++;--flag", "{root}/tools/g++;--flag"),
+        ("CXXFLAGS", "-Itools", "-Itools"),
+        ("CUDA_HOME", "", ""),
+    ],
+)
+def test_a_relative_path_means_a_file_of_the_project(name: str, given: str, meant: str, tmp_path: Path) -> None:
+    for folder in ("tools", "my tools", "wheels"):
+        (tmp_path / folder).mkdir()
+    for file in ("tools/g++", "my tools/g++", "held.txt", "g++"):
+        (tmp_path / file).touch()
+    once = anchored({name: given, "OTHER": "tools/g++"}, tmp_path)
+    assert once[name].replace("/./", "/").replace(f"{tmp_path}:", f"{tmp_path}/:") == meant.format(root=tmp_path)
+    assert once["OTHER"] == "tools/g++"
+    assert anchored(once, tmp_path / "tools") == once

@@ -14,6 +14,7 @@ import click
 
 from gpuwheel import __version__
 from gpuwheel._cache import Cache
+from gpuwheel._environment import anchored
 from gpuwheel.cli import parameters
 from gpuwheel.cli.inspection import machine_checks
 from gpuwheel.cli.inspection.doctor_report import Check, State
@@ -57,7 +58,8 @@ def doctor_command(project: Path, settings: tuple[str, ...], *, as_json: bool, n
       gpuwheel doctor sample_extension --no-network
       gpuwheel doctor --json | jq '.checks[] | select(.state == "error")'
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
-    checks = _diagnose(project.resolve(), dict(os.environ), parameters.config_settings(settings), network=network)
+    root = project.resolve()
+    checks = _diagnose(root, anchored(os.environ, root), parameters.config_settings(settings), network=network)
     stopped = any(check.state is State.ERROR for check in checks)
     if as_json:
         click.echo(json.dumps(_document(checks, stopped=stopped), indent=2))

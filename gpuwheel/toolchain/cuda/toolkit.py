@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpuwheel._process import environment
 from gpuwheel.errors import ToolchainError
 from gpuwheel.model.toolchain import CudaToolchain
 from gpuwheel.toolchain.cuda.linked_libraries import find_libraries
@@ -87,7 +88,8 @@ def _named(environ: Mapping[str, str]) -> tuple[Path, str] | None:
     """The folder that the environment names, and the variable that does."""
     for variable in _ROOT_VARIABLES:
         if environ.get(variable):
-            return Path(environ[variable]).expanduser().absolute(), variable
+            with environment(environ):
+                return Path(environ[variable]).expanduser().absolute(), variable
     compiler = environ.get(_COMPILER_VARIABLE)
     if not compiler:
         return None
