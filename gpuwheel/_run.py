@@ -17,6 +17,7 @@ from gpuwheel.errors import GpuwheelError
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import IO
 
 __all__ = ["Completed", "ProcessFailedError", "run", "run_each", "running"]
 
@@ -63,18 +64,7 @@ def run(  # one keyword per property of a process, all optional
         ProcessFailedError: it ended with a non-zero status and `check` is set.
     """
     words = tuple(os.fspath(word) for word in argv)
-    with subprocess.Popen(
-        words,
-        cwd=cwd,
-        env=None if env is None else dict(env),
-        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    ) as process:
+    with _start(words, env, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE, cwd=cwd) as process:
         try:
             stdout, stderr = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired as error:
@@ -105,17 +95,7 @@ def running(
     words = tuple(os.fspath(word) for word in argv)
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
-        subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=None if env is None else dict(env),
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        ) as process,
+        _start(words, env, stdin=subprocess.PIPE, stderr=errors) as process,
     ):
         assert process.stdin is not None  # noqa: S101  (for mypy: both are pipes)
         assert process.stdout is not None  # noqa: S101
@@ -151,17 +131,7 @@ def run_each(
         with lock:
             if is_over:
                 return Completed(words, -signal.SIGKILL, "", "")
-            process = subprocess.Popen(
-                words,
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                start_new_session=True,
-            )
+            process = _start(words, env, stdin=subprocess.DEVNULL)
             started.append(process)
         with process:
             stdout, stderr = process.communicate()
@@ -180,6 +150,29 @@ def run_each(
                 for process in started:
                     if process.poll() is None:
                         _kill(process)
+
+
+def _start(
+    words: tuple[str, ...],
+    env: Mapping[str, str] | None,
+    *,
+    stdin: int,
+    stderr: int | IO[str] = subprocess.PIPE,
+    cwd: Path | None = None,
+) -> subprocess.Popen[str]:
+    """A program whose output is text, whatever its bytes, in a process group of its own."""
+    return subprocess.Popen(
+        words,
+        cwd=cwd,
+        env=None if env is None else dict(env),
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

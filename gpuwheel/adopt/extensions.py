@@ -82,9 +82,7 @@ def adopt_extension(
         limited_api=bool(extension.attributes.get("py_limited_api")) or _asks_limited_api(words, extension),
     )
     table = {
-        "mode": Mode.NVCC.value,
-        "abi": interface.torch.value if interface.torch is not TorchAbi.STABLE else None,
-        "python": interface.python.value if interface.python is not PythonAbi.NONE else None,
+        **_interface_keys(interface),
         "sources": [glob.escape(path) for path in sources],
         "include-dirs": include_dirs,
         "include-packages": list(dict.fromkeys(paths.packages)),
@@ -112,14 +110,18 @@ def cmake_extension(
     if name is None:
         paths.leave(extension.name, _NAMED)
         return None, paths.left
-    interface = project.interface
-    table = {
-        "mode": Mode.NVCC.value,
-        "abi": interface.torch.value if interface.torch is not TorchAbi.STABLE else None,
-        "python": interface.python.value if interface.python is not PythonAbi.NONE else None,
-    }
-    kept = {key: value for key, value in table.items() if value}
-    return AdoptedExtension(name, kept, interface, (), {}, extension.everywhere, ()), paths.left
+    table = _interface_keys(project.interface)
+    return AdoptedExtension(name, table, project.interface, (), {}, extension.everywhere, ()), paths.left
+
+
+def _interface_keys(interface: Interface) -> dict[str, str]:
+    """The keys that say how a module meets torch and Python, where that is not the default."""
+    table = {"mode": Mode.NVCC.value}
+    if interface.torch is not TorchAbi.STABLE:
+        table["abi"] = interface.torch.value
+    if interface.python is not PythonAbi.NONE:
+        table["python"] = interface.python.value
+    return table
 
 
 def _import_path(record: SetupRecord, extension: RecordedExtension) -> str | None:

@@ -17,11 +17,11 @@ from gpuwheel.model.archs import Arch
 from gpuwheel.model.versions import MinorVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from gpuwheel.binary.elf import ElfFile
 
-__all__ = ["CODE_SECTIONS", "Image", "library_images", "read_fatbin"]
+__all__ = ["CODE_SECTIONS", "Image", "in_a_row", "library_images", "read_fatbin"]
 
 CODE_SECTIONS = (".nv_fatbin", "__nv_relfatbin")
 """Where CUDA's tools look for device code in a library; the second holds relocatable code."""
@@ -39,6 +39,8 @@ _KINDS = {1: "ptx", 2: "cubin", 8: "lto"}
 _CODECS = {0x2000: "LZ4", 0x8000: "zstd"}
 _CODEC_MASK = 0xE000
 _BLOCK = 1 << 16
+_ALIGNMENT = 64
+"""Of each container in a file of several."""
 _ARCH_SPECIFIC, _FAMILY_SPECIFIC = 0x100000, 0x200000
 
 
@@ -60,6 +62,18 @@ class Image:
 
     def __str__(self) -> str:
         return self.arch.compute if self.kind == "ptx" else self.arch.sm
+
+
+def in_a_row(fatbins: Iterable[bytes]) -> tuple[bytes, tuple[int, ...]]:
+    """One file of several fatbins, and the byte at which each begins.
+
+    One for each program, since a driver takes a single best match out of a fatbin: two in one would hide each other.
+    """
+    row, offsets = bytearray(), []
+    for fatbin in fatbins:
+        offsets.append(len(row))
+        row += fatbin + bytes(-len(fatbin) % _ALIGNMENT)
+    return bytes(row), tuple(offsets)
 
 
 def library_images(library: ElfFile) -> tuple[Image, ...]:

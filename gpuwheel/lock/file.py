@@ -144,12 +144,8 @@ def render_lock(lock: Lock) -> str:
 
 def _package(package: Package) -> Iterator[str]:
     yield from ("", "[[packages]]", f"name = {_text(package.name)}")
-    if package.version is not None:
-        yield f"version = {_text(str(package.version))}"
-    if package.marker is not None:
-        yield f"marker = {_text(str(package.marker))}"
-    if package.requires_python is not None:
-        yield f"requires-python = {_text(str(package.requires_python))}"
+    stated = {"version": package.version, "marker": package.marker, "requires-python": package.requires_python}
+    yield from (f"{key} = {_text(str(value))}" for key, value in stated.items() if value is not None)
     yield "wheels = ["
     for wheel in sorted(package.wheels or (), key=lambda wheel: wheel.filename):
         yield f"    {{ {', '.join(_wheel(wheel))} }},"
@@ -158,10 +154,7 @@ def _package(package: Package) -> Iterator[str]:
 
 def _wheel(wheel: PackageWheel) -> Iterator[str]:
     yield f"name = {_text(wheel.filename)}"
-    if wheel.url is not None:
-        yield f"url = {_text(wheel.url)}"
-    if wheel.path is not None:
-        yield f"path = {_text(wheel.path)}"
+    yield from (f"{key} = {_text(it)}" for key, it in (("url", wheel.url), ("path", wheel.path)) if it is not None)
     if wheel.size is not None:
         yield f"size = {wheel.size}"
     hashes = (f"{name} = {_text(value)}" for name, value in sorted(wheel.hashes.items()))

@@ -23,14 +23,8 @@ def files_for(pins: Iterable[Pin], hint: str) -> dict[Pin, PinnedFile]:
     Raises:
         ToolchainError: with `hint`, a pin has no file for this Python and machine.
     """
-    files, tags = {}, tuple(sys_tags())
-    for pin in pins:
-        file = pin.file_for(tags)
-        if file is None:
-            msg = f"{pin.requirement} has no file for this Python and machine (found {tags[0]})"
-            raise ToolchainError(msg, hint=hint)
-        files[pin] = file
-    return files
+    tags = tuple(sys_tags())
+    return {pin: _present(pin.file_for(tags), pin, f"this Python and machine (found {tags[0]})", hint) for pin in pins}
 
 
 def files_on(machine: str, pins: Iterable[Pin], hint: str) -> dict[Pin, PinnedFile]:
@@ -39,14 +33,15 @@ def files_on(machine: str, pins: Iterable[Pin], hint: str) -> dict[Pin, PinnedFi
     Raises:
         ToolchainError: with `hint`, a pin has no file for it.
     """
-    files = {}
-    for pin in pins:
-        file = pin.file_on(machine)
-        if file is None:
-            msg = f"{pin.requirement} has no file for {machine} (found {', '.join(it.filename for it in pin.files)})"
-            raise ToolchainError(msg, hint=hint)
-        files[pin] = file
-    return files
+    found = {pin: ", ".join(file.filename for file in pin.files) for pin in pins}
+    return {pin: _present(pin.file_on(machine), pin, f"{machine} (found {found[pin]})", hint) for pin in found}
+
+
+def _present(file: PinnedFile | None, pin: Pin, place: str, hint: str) -> PinnedFile:
+    if file is None:
+        msg = f"{pin.requirement} has no file for {place}"
+        raise ToolchainError(msg, hint=hint)
+    return file
 
 
 def tree_key(files: Mapping[Pin, PinnedFile], layout: str) -> str:

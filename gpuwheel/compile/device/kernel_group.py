@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel._files import write_if_changed
+from gpuwheel.binary.fatbin import in_a_row
 from gpuwheel.binary.mangled import parse_signature
 from gpuwheel.compile.device.header import EmbeddedImage, Launchable, assembly_text, header_text, image_identifiers
 from gpuwheel.compile.device.keys import plan_group
@@ -14,7 +15,7 @@ from gpuwheel.errors import CompileError
 from gpuwheel.model.kernels import BuiltGroup, BuiltImage, BuiltKernel, KernelCost, Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from gpuwheel._cache import Cache
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from gpuwheel.model.toolchain import DeviceCompiler
 
 __all__ = ["compile_group"]
-
-_ALIGNMENT = 64
 
 
 def compile_group(
@@ -84,7 +83,8 @@ def _finish(plan: GroupPlan, images: Mapping[Program, Stored]) -> Stored:
         raise CompileError(msg, hint=hint)
     warnings = [*_warnings(plan, sources)]
     warnings += (f"{name} has no kernel and is left out of the image" for name in sources if name not in with_kernels)
-    embedded = list(_embedded(group.name, with_kernels))
+    content, offsets = in_a_row(stored.content for stored in with_kernels.values())
+    embedded = list(_embedded(group.name, with_kernels, offsets))
     targets = [arch.sm for arch in group.cubin_archs] + [arch.compute for arch in group.ptx_archs]
     facts = {
         "header": header_text(group.name, embedded, targets),
@@ -93,8 +93,7 @@ def _finish(plan: GroupPlan, images: Mapping[Program, Stored]) -> Stored:
         "images": [asdict(_built_image(image)) for image in embedded],
         "warnings": warnings,
     }
-    fatbins = (stored.content for stored in with_kernels.values())
-    return Stored(facts, b"".join(fatbin.ljust(_padded(len(fatbin)), b"\0") for fatbin in fatbins))
+    return Stored(facts, content)
 
 
 def _warnings(plan: GroupPlan, sources: Mapping[str, Stored]) -> Iterator[str]:
@@ -146,17 +145,11 @@ def _kernels(stored: Stored) -> Iterator[tuple[str, dict[str, Any]]]:
             yield target, kernel
 
 
-def _padded(size: int) -> int:
-    return -(-size // _ALIGNMENT) * _ALIGNMENT
-
-
-def _embedded(group: str, sources: Mapping[str, Stored]) -> Iterator[EmbeddedImage]:
-    offset = 0
+def _embedded(group: str, sources: Mapping[str, Stored], offsets: Iterable[int]) -> Iterator[EmbeddedImage]:
     names = image_identifiers(group, list(sources))
-    for (source, stored), (identifier, title) in zip(sources.items(), names, strict=True):
+    for (source, stored), (identifier, title), offset in zip(sources.items(), names, offsets, strict=True):
         size = len(stored.content)
         yield EmbeddedImage(source, identifier, title, offset, size, tuple(_launchables(source, stored)))
-        offset += _padded(size)
 
 
 def _launchables(source: str, stored: Stored) -> Iterator[Launchable]:

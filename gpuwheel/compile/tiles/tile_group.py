@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from gpuwheel._files import write_if_changed
 from gpuwheel._run import run, run_each
 from gpuwheel.binary.cubin import read_cubin
+from gpuwheel.binary.fatbin import in_a_row
 from gpuwheel.compile.reuse.store import ContentStore, Stored, content_key
 from gpuwheel.compile.tiles.exports import read_exports, shown, tile_target
 from gpuwheel.errors import CompileError
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 __all__ = ["compile_tile_group"]
 
 _FACTS = 1  # version of the facts beside an image; part of every key
-_ALIGNMENT = 64
 _POINTER = 8
 _SIZES = {
     "bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "float16": 2, "bfloat16": 2,
@@ -78,6 +78,7 @@ def compile_tile_group(
         images = build.images(exports, reporter, jobs)
         fatbins = [build.fatbin([images[export.symbol, arch] for arch in group.cubin_archs]) for export in exports]
     firsts = [images[export.symbol, group.cubin_archs[0]] for export in exports]
+    content, offsets = in_a_row(fatbins)
     built = CompiledGroup(
         name=group.name,
         fatbin=out / f"{group.name}.fatbin",
@@ -89,9 +90,12 @@ def compile_tile_group(
         },
         cubin_archs=group.cubin_archs,
         ptx_archs=(),
-        images=tuple(_placed(exports, zip(fatbins, firsts, strict=True))),
+        images=tuple(
+            BuiltImage(export.source, offset, len(fatbin), (_built_kernel(export, first),))
+            for export, offset, fatbin, first in zip(exports, offsets, fatbins, firsts, strict=True)
+        ),
     )
-    write_if_changed(built.fatbin, b"".join(fatbin.ljust(_padded(len(fatbin)), b"\0") for fatbin in fatbins))
+    write_if_changed(built.fatbin, content)
     return built
 
 
@@ -209,15 +213,6 @@ def _failure(export: TileExport, arch: Arch, done: Completed) -> CompileError:
     return CompileError(f"{place} does not compile for {arch.sm} ({what})", hint=hint, detail=output or None)
 
 
-def _placed(exports: Iterable[TileExport], linked: Iterable[tuple[bytes, Stored]]) -> Iterator[BuiltImage]:
-    """Each kernel's fatbin is an image of its own: a driver takes a single best match out of a fatbin."""
-    offset = 0
-    for export, (fatbin, image) in zip(exports, linked, strict=True):
-        parameters = tuple(Parameter(*pair) for pair in image.facts["parameters"])
-        kernel = BuiltKernel(export.symbol, parameters, export.function)
-        yield BuiltImage(export.source, offset, len(fatbin), (kernel,))
-        offset += _padded(len(fatbin))
-
-
-def _padded(size: int) -> int:
-    return -(-size // _ALIGNMENT) * _ALIGNMENT
+def _built_kernel(export: TileExport, image: Stored) -> BuiltKernel:
+    parameters = tuple(Parameter(*pair) for pair in image.facts["parameters"])
+    return BuiltKernel(export.symbol, parameters, export.function)
