@@ -1,4 +1,4 @@
-"""Importing what stays until the process ends."""
+"""Importing modules that stay until the process ends, unseen by the garbage collector."""
 
 from __future__ import annotations
 

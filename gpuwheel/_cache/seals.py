@@ -88,7 +88,7 @@ def content_problem(root: Path) -> str | None:
 
 
 def index_problem(root: Path) -> str | None:
-    """The same, but files are read only where their index differs; the index is renewed after that."""
+    """What in a sealed folder is not as it was; only files whose index differs are read, and indexed again."""
     return _problem(root, trusting=True)
 
 
@@ -164,7 +164,7 @@ def _load(root: Path) -> dict[str, Any] | None:
 
 @lru_cache(maxsize=64)
 def _parse(body: bytes) -> dict[str, Any]:
-    """Its content, which nobody changes: a build looks over a folder before and after, and decodes one text once."""
+    """What a seal says, which nobody changes: a build looks over a folder before and after, and decodes it once."""
     sealed: dict[str, Any] = json.loads(body)
     return sealed
 

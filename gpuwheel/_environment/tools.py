@@ -118,7 +118,7 @@ class _Making:
 
 
 def tool_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """What a compiler or linker sees of `environ`; of what was made so, the same."""
+    """What a compiler or linker sees of `environ`; `environ` itself where it was made so."""
     return dict(tool_environment(environ).variables)
 
 

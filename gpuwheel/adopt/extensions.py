@@ -51,7 +51,7 @@ class AdoptedExtension:
 
     @property
     def cuda_sources(self) -> tuple[str, ...]:
-        """Those that nvcc compiles."""
+        """The sources that nvcc compiles."""
         return tuple(path for path in self.sources if path.endswith(_CUDA_SUFFIX))
 
 

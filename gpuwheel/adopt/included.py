@@ -31,7 +31,7 @@ class Interface:
 
 
 def interface_of(sources: Iterable[Path], include_dirs: Sequence[Path], *, limited_api: bool) -> Interface:
-    """From the sources and the project's own headers that they include, whatever condition stands around.
+    """What an extension asks of torch and Python: its sources and their own headers include it, under any condition.
 
     Args:
         sources: files that are compiled.

@@ -26,7 +26,7 @@ _COMPILED = {".cc", ".cpp", ".cu", ".cxx"}
 
 @dataclass
 class ExtensionPaths:
-    """Those of one extension; notes on the way what is not carried over."""
+    """The paths of one extension; notes on the way what is not carried over."""
 
     record: SetupRecord
     extension: RecordedExtension

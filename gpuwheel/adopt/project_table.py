@@ -183,7 +183,7 @@ class _Facts:
         return version.public
 
     def requires_python(self, asked: object) -> str:
-        """As asked, from the oldest Python on that gpuwheel builds for."""
+        """`requires-python` as asked, from the oldest Python on that gpuwheel builds for."""
         oldest = Version(oldest_python())
         try:
             parts = list(SpecifierSet(str(asked or "")))

@@ -68,7 +68,7 @@ def default_toolkit() -> MinorVersion:
 def fitting_torches(
     tables: Tables, toolkit: MinorVersion, allowed: SpecifierSet | None = None
 ) -> tuple[MinorVersion, ...]:
-    """Those whose C++ headers gpuwheel pins and that were built with `toolkit`, newest first."""
+    """The torch releases whose C++ headers gpuwheel pins and that were built with `toolkit`, newest first."""
     fitting = [
         version
         for version, build in tables.torch.items()
@@ -80,7 +80,7 @@ def fitting_torches(
 
 
 def propose(record: SetupRecord, pyproject: Mapping[str, Any], tables: Tables) -> Proposal:
-    """From what setup.py said to what pyproject.toml is to say.
+    """What pyproject.toml is to say, by what setup.py said.
 
     Args:
         record: what setup.py said.

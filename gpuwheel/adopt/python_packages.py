@@ -66,7 +66,7 @@ def _folders(given: Mapping[str, Any], root: Path) -> dict[str, str]:
 
 
 def _discovered(root: Path) -> tuple[PurePosixPath, list[str]]:
-    """As setuptools finds packages of a project that names none."""
+    """The packages that setuptools finds in a project that names none."""
     for base in (PurePosixPath("src"), PurePosixPath()):
         found = sorted(path.parent.name for path in (root / base).glob("*/__init__.py"))
         tops = [top for top in found if top not in _NO_PACKAGES]

@@ -1,4 +1,4 @@
-"""What every part of the toolchain needs from its caller."""
+"""What everything that may download gets from its caller."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class _Session(requests.Session):
         self._environ = environ
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
-        """With what .netrc says."""
+        """Let a request say what .netrc says for its host."""
         with environment(self._environ):
             return super().prepare_request(request)
 

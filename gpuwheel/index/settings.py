@@ -186,7 +186,7 @@ def _pip_origin(option: str, environ: Mapping[str, str]) -> str:
 
 
 def _pip_files(environ: Mapping[str, str], root: Path) -> Iterator[Path]:
-    """In rising precedence, as pip reads them."""
+    """Configuration files of pip, in rising precedence, as pip reads them."""
     chosen = environ.get("PIP_CONFIG_FILE")
     if chosen == os.devnull:
         return
@@ -264,7 +264,7 @@ def _uv_layer(environ: Mapping[str, str], root: Path) -> _Layer:
 
 
 def _uv_files(environ: Mapping[str, str], root: Path) -> Iterator[Path]:
-    """In rising precedence."""
+    """Configuration files of uv, in rising precedence."""
     if environ.get("UV_NO_CONFIG", "").lower() not in _FALSE:
         return
     chosen = environ.get("UV_CONFIG_FILE")

@@ -128,7 +128,7 @@ def _index_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _kept(found: Pylock, machines: Collection[str], *, whole: bool) -> Pylock:
-    """The same lock as gpuwheel writes it: no sdists, which run code to build, and no wheels for other systems."""
+    """A resolver's lock as gpuwheel writes it: no sdists, which run code to build, and no wheels for other systems."""
     here = default_environment()
     facts = {
         "python_full_version": here["python_full_version"],

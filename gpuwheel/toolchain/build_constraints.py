@@ -44,7 +44,7 @@ class Excluded:
 
 
 def excluded_pins(pins: Iterable[Pin], environ: Mapping[str, str], root: Path = Path("/")) -> list[Excluded]:
-    """Those of `pins` that the constraints of pip or uv exclude.
+    """The pins among `pins` that the constraints of pip or uv exclude.
 
     Args:
         pins: exact pins.

@@ -22,7 +22,7 @@ _EXECUTABLE = 0o755
 
 
 def as_one_program(host: HostCompiler, cache: Cache) -> HostCompiler:
-    """The same compiler with a script in the cache, under a name that its content decides.
+    """A compiler that is a command, with a script in the cache that starts it, under a name that its content decides.
 
     The compiler for C beside it gets one, too. The script names the state of the program, so that ccache and the like
     see another compiler where that changed.

@@ -216,7 +216,7 @@ def _record(root: Path, told: Mapping[str, Mapping[str, Any]], absent: Sequence[
 
 
 def _extensions(told: Mapping[str, Mapping[str, Any]]) -> tuple[RecordedExtension, ...]:
-    """Those of every run, by name, each with what it is in the others."""
+    """The extensions of every run, by name, each with what it is in the others."""
     found: dict[str, dict[str, RecordedExtension]] = {}
     for device, answer in told.items():
         for index, row in enumerate(answer["extensions"]):

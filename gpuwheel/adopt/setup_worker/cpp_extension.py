@@ -40,7 +40,7 @@ class _Options(Command):
 
     @classmethod
     def with_options(cls, **options: object) -> type[_Options]:
-        """The same, with its options to be read."""
+        """This build command, with its options to be read."""
         names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "with_options_given": options}
         return type(cls.__name__, (cls,), names)
 

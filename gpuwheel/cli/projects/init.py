@@ -52,7 +52,7 @@ class _WithArguments(click.Command):
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """With the words for setup.py."""
+        """The usage line, with the words for setup.py."""
         return [*super().collect_usage_pieces(ctx), "[-- ARGUMENTS]"]
 
 

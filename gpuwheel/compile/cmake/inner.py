@@ -95,7 +95,7 @@ def pure_settings(inner: Mapping[str, str | list[str]]) -> ConfigSettings:
 
 
 def install_settings(inner: Mapping[str, str | list[str]], *, project: Path, build: Path) -> ConfigSettings:
-    """The config-settings of such a wheel where CMake puts files of ours into it; it compiles nothing."""
+    """The config-settings of a wheel that compiles nothing, and into which CMake puts files of ours."""
     return {"build-dir": str(build), **inner, **_FIXED, **_PURE, "cmake.source-dir": str(project)}
 
 
@@ -113,7 +113,7 @@ def nvcc_settings(
 
 
 def _launched(language: str, programs: Sequence[str]) -> dict[str, str]:
-    """By what CMake starts the compilers of a language."""
+    """The launcher by which CMake starts the compilers of a language."""
     return {f"cmake.define.CMAKE_{language}_COMPILER_LAUNCHER": ";".join(programs)} if programs else {}
 
 

@@ -70,7 +70,7 @@ def _leaves(error: BaseException) -> Iterator[str]:
 
 
 def _version(name: str, environ: Mapping[str, str]) -> str | None:
-    """For example "3.25.1 at /usr/bin/cmake"."""
+    """A program's version and place, for example "3.25.1 at /usr/bin/cmake"."""
     program = shutil.which(name, path=environ.get("PATH", os.defpath))
     if program is None:
         return None

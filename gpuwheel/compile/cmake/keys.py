@@ -124,7 +124,7 @@ class Given:
 
 
 def host_recipe(project: HostProject, given: Given) -> Recipe:
-    """Of a project in mode `embed`, whose objects are kept one by one."""
+    """The recipe of a project in mode `embed`, whose objects are kept one by one."""
     places = _places(
         {
             str(project.headers): "include",
@@ -162,7 +162,7 @@ def host_recipe(project: HostProject, given: Given) -> Recipe:
 
 
 def nvcc_recipe(project: NvccProject, given: Given) -> Recipe:
-    """Of a project in mode `nvcc`, whose objects are kept one by one; `given` as for `host_recipe`."""
+    """The recipe of a project in mode `nvcc`, whose objects are kept one by one."""
     toolchain = project.toolchain
     torch = toolchain.torch
     given.toolkit = toolchain.cuda.root
@@ -224,7 +224,7 @@ class _Maker:
         tools.save()
 
     def recipe(self, units: tuple[Unit, ...], linked: str, places: Places) -> Recipe:
-        """With the keys that were made."""
+        """The recipe with the keys that were made of its units and of what is linked."""
         given = self._given
         compilers = {"CMAKE_CUDA_COMPILER": str(given.toolkit / "bin" / "nvcc")} if given.toolkit is not None else {}
         name = hashlib.sha256(str(self._root).encode(errors="surrogateescape")).hexdigest()[:16]

@@ -81,7 +81,7 @@ def write_setup(project: NvccProject, targets: Iterable[ArchTarget], folder: Pat
 
 
 def write_embed_setup(project: HostProject, folder: Path) -> Path:
-    """The same for extensions in mode `embed`, whose kernels are compiled already."""
+    """Write what `find_package(GpuWheel)` finds of extensions in mode `embed`, whose kernels are compiled already."""
     write_host_words(project, folder)
     names = " ".join(quoted(library.import_path) for library in project.libraries)
     text = _HEAD + "set(GPUWHEEL_MODE embed)\n" + linked_first(project.stubs) + f"set(GPUWHEEL_EXTENSIONS {names})\n"

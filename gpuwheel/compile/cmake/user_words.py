@@ -335,12 +335,12 @@ def _quoted(word: str) -> str:
 
 
 def _quoted_for_nvcc(word: str) -> str:
-    """As nvcc takes it on the command line, where a quote is the same with and without a backslash."""
+    """A word as nvcc takes it on the command line, where a quote is the same with and without a backslash."""
     return _quoted(re.sub(r'\\?"', '\\\\"', word))
 
 
 def _is_file(path: Path) -> bool:
-    """As `Path.is_file()`; a word may be longer than any name."""
+    """Whether a word names a file; unlike for `Path.is_file()`, it may be longer than any name."""
     return os.path.isfile(path)  # noqa: PTH113
 
 

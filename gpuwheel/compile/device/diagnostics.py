@@ -70,7 +70,7 @@ def read_log(log: str) -> CompilerLog:
 
 
 def by_message(logs: Iterable[tuple[str, Sequence[str]]]) -> dict[str, list[str]]:
-    """From (target, messages) pairs: each message once, with the targets it appeared on."""
+    """Each message of (target, messages) pairs once, with the targets it appeared on."""
     found: dict[str, list[str]] = {}
     for target, messages in logs:
         for message in messages:

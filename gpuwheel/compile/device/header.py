@@ -51,7 +51,7 @@ class EmbeddedImage:
 
     @property
     def symbol(self) -> str:
-        """Of the image's first byte; no other image in a library has it, of whichever group."""
+        """The symbol of the image's first byte; no other image in a library has it, of whichever group."""
         return _distinct(f"gpuwheel_image_{self.identifier}", self.title, plain=self.title == self.identifier)
 
 

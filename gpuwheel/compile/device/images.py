@@ -144,5 +144,5 @@ class ImageBuild:
 
 
 def _in_order(program: Program, failed: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """By target as declared: threads finish in any order."""
+    """What threads finish in any order, by target as declared."""
     return {str(target): failed[str(target)] for target in program.image_keys if str(target) in failed}

@@ -88,7 +88,7 @@ class Message:
 
     @property
     def whole(self) -> str:
-        """All of it."""
+        """The whole text of the message."""
         return "\n".join((*self.ahead, self.text, *self.rest))
 
     def trail(self) -> Iterator[Position]:

@@ -40,7 +40,7 @@ class Kept:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """All that was printed and kept."""
         return b"".join(self._pieces).decode("utf-8", "replace")
 
 

@@ -45,7 +45,7 @@ class Asked:
 
     @classmethod
     def of(cls, text: bytes) -> Asked:
-        """Of a file's text, lines joined."""
+        """What a file asks for, by its text with lines joined."""
         includes = list(included_names(text))
         embedded, assembled = list(_names(_EMBED, text, b"embed")), list(_names(_INCBIN, text, b"incbin"))
         other = unseen(text)

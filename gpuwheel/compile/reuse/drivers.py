@@ -159,7 +159,7 @@ def _wrapped(command: Sequence[str], path: str) -> Iterator[str]:
 
 
 def _search_dirs(text: str) -> dict[str, list[str]]:
-    """From `-print-search-dirs`: "programs: =/a:/b"."""
+    """The folders that `-print-search-dirs` names: "programs: =/a:/b"."""
     found: dict[str, list[str]] = {"install": [], "programs": [], "libraries": []}
     for line in text.splitlines():
         name, _, folders = line.partition(": ")

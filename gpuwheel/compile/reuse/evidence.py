@@ -45,7 +45,7 @@ class NotKeptError(Exception):
 
 @dataclass(frozen=True)
 class Setting:
-    """In what a build took place."""
+    """What a build took place in, and what was known of it before."""
 
     root: Path
     """The project."""
@@ -66,7 +66,7 @@ class Setting:
 
 
 class Evidence:
-    """Of one build."""
+    """What one finished build says of its objects and libraries."""
 
     def __init__(self, made: Made, setting: Setting, index: FileIndex) -> None:
         self._made = made
@@ -307,7 +307,7 @@ class Evidence:
         root: str | None = None,
         sources: Collection[str] = frozenset(),
     ) -> Facts:
-        """Of files in `read`, comments do not count in those that are `sources`."""
+        """The facts of what was read and was not there; in files that are `sources`, comments do not count."""
         setting, named = self._setting, self._setting.places.named
         digests: dict[str, str] = {}
         emptied: dict[str, str] = {}

@@ -26,7 +26,7 @@ class Places:
 
     @classmethod
     def of(cls, folders: Mapping[str, str]) -> Places:
-        """In any order."""
+        """The places of folders in any order."""
         return cls(dict(sorted(folders.items(), key=lambda place: -len(place[0]))))
 
     def named(self, path: str) -> str:
@@ -78,7 +78,7 @@ class Facts:
         return all(index.digest(real(name), comments=False) == digest for name, digest in self.sources.items())
 
     def stored(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The facts as JSON has them."""
         return {
             "read": dict(self.read),
             "sources": dict(self.sources),
@@ -89,7 +89,7 @@ class Facts:
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Facts:
-        """From what `stored` gave."""
+        """The facts behind what `stored` gave."""
         absent = frozenset(stored["absent"])
         return cls(stored["read"], absent, stored["root"], stored["epoch"], stored["sources"])
 

@@ -1,8 +1,8 @@
 """What was compiled and linked, in the cache: what did not change is not configured, compiled or linked again.
 
 Two things are kept: linked libraries, and objects of their sources, which serve where others changed. A key holds all
-that gpuwheel gives the compilers, by content (`recipes`). What they read by themselves, wherever it lies, is noted with
-its digest, and what they looked for and did not find with its name: both have to be as they were (`reuse`).
+that gpuwheel gives the compilers, by content (`cmake.keys`). What they read by themselves, wherever it lies, is noted
+with its digest, and what they looked for and did not find with its name: both have to be as they were (`facts`).
 """
 
 from __future__ import annotations

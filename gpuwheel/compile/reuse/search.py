@@ -38,7 +38,7 @@ def missing_part(folder: str, name: str, known: dict[str, bool]) -> str | None:
 
 
 class SearchFolders:
-    """Of the commands of one build; a driver is asked once for each set of options."""
+    """The folders that the commands of one build search; a driver is asked once for each set of options."""
 
     def __init__(self, host: Sequence[str], toolkit: Path | None, environ: Mapping[str, str]) -> None:
         self._host = host

@@ -1,4 +1,4 @@
-"""Read the cuTile kernels of one Python module, in a process of its own. Started by `cutile_exports`, by file name.
+"""Read the cuTile kernels of one Python module, in a process of its own. Started by `exports`, by file name.
 
 Run as `python -I -S cutile_worker.py`: nothing of gpuwheel and nothing of the surrounding environment is importable,
 only the standard library, the pinned cuda.tile, and modules beside the source and in its include folders. Standard

@@ -97,7 +97,7 @@ def _program_release(path: Path) -> MinorVersion | None:
 
 
 def _macro_release(path: Path, macro: str) -> MinorVersion | None:
-    """From `#define CUDA_VERSION 13000`: 1000 times the major and 10 times the minor."""
+    """The release that `#define CUDA_VERSION 13000` says: 1000 times the major and 10 times the minor."""
     if not path.is_file():
         return None
     match = re.search(rf"#define\s+{macro}\s+(\d+)", path.read_text(encoding="utf-8", errors="replace"))

@@ -68,5 +68,5 @@ def probe_driver(environ: Mapping[str, str]) -> Driver:
 
 
 def _cuda_version(number: int | None) -> MinorVersion | None:
-    """From 12090, as `cuDriverGetVersion` and `CUDA_VERSION` write 12.9."""
+    """The version behind a number: 12090, as `cuDriverGetVersion` and `CUDA_VERSION` write it, is 12.9."""
     return None if number is None else MinorVersion(number // 1000, number % 1000 // 10)
