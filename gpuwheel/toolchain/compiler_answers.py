@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel._cache import Cache
+from gpuwheel._cache.file_state import state_in
 from gpuwheel._environment import reaching
 from gpuwheel._environment.compilers import is_compiler
 from gpuwheel._run import run
@@ -114,9 +115,8 @@ def _read(cache: Cache) -> dict[str, Any]:
 
 
 def _state(path: str) -> list[int] | None:
-    """Size in bytes, times in ns and inode of a file or folder; `None`: there is none."""
+    """What `stat` says of a file or folder, as JSON has it; `None`: there is none."""
     try:
-        found = os.stat(path)  # noqa: PTH116
+        return [*state_in(os.stat(path))]  # noqa: PTH116
     except OSError:
         return None
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]

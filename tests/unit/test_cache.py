@@ -172,6 +172,16 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "v1/tmp").iterdir()) == []
 
 
+def test_a_folder_that_a_build_is_in_is_not_discarded(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    with cache.workspace("/project") as folder:
+        (entry,) = cache.entries()
+        assert not cache.discard(entry)
+        assert folder.is_dir()
+    assert cache.discard(entry)
+    assert not folder.exists()
+
+
 def test_a_refused_write_is_the_caches_and_another_refusal_is_not(tmp_path: Path) -> None:
     def refuse(folder: Path) -> None:
         raise PermissionError(13, "Permission denied", str(folder))

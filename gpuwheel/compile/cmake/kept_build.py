@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpuwheel._cache.file_state import state_in
 from gpuwheel._run import ProcessFailedError, run, running
 from gpuwheel.compile.cmake import inner
 from gpuwheel.errors import CompileError
@@ -44,8 +45,9 @@ class KeptBuild:
         self._settings = {**settings, "build-dir": str(self.folder)}
         self._stamp = work / "configured"
         said = {name: value for name, value in self._settings.items() if name not in _ANYWHERE}
-        programs = [_state(Path(str(settings[name])).resolve()) for name in _PROGRAMS if name in settings]
-        key = [said, sorted(variables.items()), programs, os.path.realpath(sys.prefix), sys.version]
+        programs = [Path(str(settings[name])).resolve() for name in _PROGRAMS if name in settings]
+        states = [[str(path), *state_in(path.stat())] for path in programs]
+        key = [said, sorted(variables.items()), states, os.path.realpath(sys.prefix), sys.version]
         self._key = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
     def update(self, out: Path, reporter: Reporter) -> bool:
@@ -143,9 +145,3 @@ def _without_commands(lines: Iterable[str]) -> Iterator[str]:
         skipping = line.startswith("FAILED:")
         if not skipping:
             yield line
-
-
-def _state(path: Path) -> list[object]:
-    """What tells a program from another: path, size, times and inode."""
-    found = path.stat()
-    return [str(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
