@@ -1,4 +1,4 @@
-"""Break the code of keys, audit and cache in small ways, one at a time; a test has to notice each.
+"""Break the code of keys, audit, cache and binary readers in small ways, one at a time; a test has to notice each.
 
 A mutant is one text of one file, replaced. The tests named beside it run on a copy of the package; if they pass,
 it *survives*: nobody would notice that mistake. All tests named here are a part of what `nox -s tests` runs.

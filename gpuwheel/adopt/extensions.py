@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["AdoptedExtension", "adopt_extension", "cmake_extension"]
 
 _CUDA_SUFFIX = ".cu"
-_NAMED = "an extension is named by its import path, for example my_ops._C"
 _UNUSED = {
     "runtime_library_dirs": "gpuwheel writes the search path of CUDA's libraries; other folders are of one machine",
     "extra_objects": "gpuwheel compiles sources: add what the object was compiled from",
@@ -60,9 +59,8 @@ def adopt_extension(
 ) -> tuple[AdoptedExtension | None, list[Leftover]]:
     """The table of one extension, and what is left of it; no table where there is nothing to compile."""
     paths = ExtensionPaths(record, extension)
-    name = _import_path(record, extension)
+    name = _import_path(record, extension, paths)
     if name is None:
-        paths.leave(extension.name, _NAMED)
         return None, paths.left
     sources = paths.sources()
     if not sources:
@@ -106,9 +104,8 @@ def cmake_extension(
 ) -> tuple[AdoptedExtension | None, list[Leftover]]:
     """The table of an extension whose sources a `CMakeLists.txt` names."""
     paths = ExtensionPaths(record, extension)
-    name = _import_path(record, extension)
+    name = _import_path(record, extension, paths)
     if name is None:
-        paths.leave(extension.name, _NAMED)
         return None, paths.left
     table = _interface_keys(project.interface)
     return AdoptedExtension(name, table, project.interface, (), {}, extension.everywhere, ()), paths.left
@@ -124,11 +121,14 @@ def _interface_keys(interface: Interface) -> dict[str, str]:
     return table
 
 
-def _import_path(record: SetupRecord, extension: RecordedExtension) -> str | None:
-    """An import path, "package._C"; `None` where its name is none."""
+def _import_path(record: SetupRecord, extension: RecordedExtension, paths: ExtensionPaths) -> str | None:
+    """An import path, "package._C"; `None`, which `paths` notes, where its name is none."""
     prefix = record.keywords.get("ext_package")
     name = f"{prefix}.{extension.name}" if prefix else extension.name
-    return name if all(part.isidentifier() for part in name.split(".")) else None
+    if all(part.isidentifier() for part in name.split(".")):
+        return name
+    paths.leave(extension.name, "an extension is named by its import path, for example my_ops._C")
+    return None
 
 
 def _targets(extension: RecordedExtension) -> dict[str, tuple[ArchTarget, ...]]:

@@ -136,3 +136,53 @@ def test_names_that_are_not_short_take_no_longer_than_they_are() -> None:
     start = time.process_time()
     assert len(read_elf(data, "a.so").imports) == 50_001
     assert time.process_time() - start < 1
+
+
+SYMBOLS_AT, SECOND_SEGMENT = 64 + 2 * 56, 64 + 56
+"""Of a library made by hand: its table of dynamic symbols is the first section."""
+
+
+@pytest.mark.parametrize(
+    ("at", "field", "shown"),
+    [
+        (4, b"\x10", ("shown",)),
+        (5, b"\2", ()),  # hidden
+        (5, b"\3", ("shown",)),  # protected
+        (4, b"\0", ()),  # local
+        (6, b"\xf1\xff", ()),  # absolute
+    ],
+)
+def test_only_what_others_can_bind_to_is_exported(at: int, field: bytes, shown: tuple[str, ...]) -> None:
+    data = bytearray(elf_library({}, exports=["shown"]))
+    data[SYMBOLS_AT + 24 + at : SYMBOLS_AT + 24 + at + len(field)] = field
+    assert read_elf(bytes(data), "a.so").exports == shown
+
+
+@pytest.mark.parametrize(("kind", "flags", "executable"), [(0x6474E551, 6, False), (0x6474E551, 7, True), (1, 6, True)])
+def test_a_stack_is_executable_where_no_header_says_otherwise(kind: int, flags: int, *, executable: bool) -> None:
+    data = bytearray(elf_library({}))
+    struct.pack_into("<II", data, SECOND_SEGMENT, kind, flags)
+    assert read_elf(bytes(data), "a.so").executable_stack == executable
+
+
+def test_only_dynamic_symbols_have_versions() -> None:
+    """Names of one length, exchanged: the same rows as another table."""
+    data = elf_library({"memcpy": ("libc.so.6", "GLIBC_2.14")})
+    assert [it.version for it in Elf(data).symbols(".dynsym")] == [2]
+    assert [it.version for it in Elf(data.replace(b".dynsym\0", b".symtab\0")).symbols(".symtab")] == [1]
+
+
+def test_a_section_that_ends_behind_the_file_is_refused() -> None:
+    data = bytearray(elf_library({}))
+    (headers,) = struct.unpack_from("<Q", data, 40)
+    struct.pack_into("<Q", data, headers + 64 + 32, len(data))
+    with pytest.raises(AuditError, match="a section ends at byte"):
+        read_elf(bytes(data), "a.so")
+
+
+def test_rows_that_share_one_long_name_are_bounded() -> None:
+    data = bytearray(elf_library({"a" * 900_000: None, **dict.fromkeys(map(str, range(150)))}))
+    for row in range(150):
+        data[SYMBOLS_AT + 24 * (2 + row) : SYMBOLS_AT + 24 * (2 + row) + 4] = data[SYMBOLS_AT + 24 : SYMBOLS_AT + 28]
+    with pytest.raises(AuditError, match="elf-strings"):
+        read_elf(bytes(data), "a.so")
