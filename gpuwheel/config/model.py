@@ -18,6 +18,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from gpuwheel.model.archs import ArchTarget
+from gpuwheel.model.cells import CellName
 from gpuwheel.model.choices import Mode, PythonAbi, TorchAbi
 from gpuwheel.model.libraries import NarrowLine
 from gpuwheel.model.versions import DriverVersion, MinorVersion
@@ -35,15 +36,18 @@ __all__ = [
     "Kernels",
     "LibraryName",
     "LoadedConfig",
+    "Machine",
     "PackageFolder",
     "PlatformTag",
     "ProjectFacts",
+    "PythonVersion",
     "ReleaseFloor",
     "Requirement",
     "Settings",
     "SourceSettings",
     "Toolkits",
-    "TorchFloor",
+    "TorchRange",
+    "TorchRanges",
     "WheelSettings",
 ]
 
@@ -56,12 +60,15 @@ Glob = Annotated[str, "glob"]
 GroupName = Annotated[str, "group name"]
 ImportPath = Annotated[str, "import path"]
 LibraryName = Annotated[str, "library name"]
+Machine = Annotated[str, "machine"]
 PackageFolder = Annotated[str, "folder of a package"]
 PlatformTag = Annotated[str, "platform tag"]
 ReleaseFloor = Annotated[SpecifierSet, "floor of a release"]
 Requirement = Annotated[str, "requirement"]
+PythonVersion = Annotated[MinorVersion, "Python"]
 Toolkits = Annotated[tuple[MinorVersion, ...], "one or more"]
-TorchFloor = Annotated[SpecifierSet, "floor"]
+TorchRange = Annotated[SpecifierSet, "range of torch"]
+TorchRanges = Annotated[tuple[TorchRange, ...], "one or more"]
 
 
 @dataclass(frozen=True)
@@ -178,15 +185,23 @@ class Settings:
     """Version of gpuwheel that this project was written for: defaults stay as they were in it, and an older gpuwheel
     refuses the project."""
     cuda: Toolkits
-    """CUDA toolkit that compiles the device code. In mode `nvcc` a list makes one wheel for each; a build makes the
-    first of them, or the one that `-C gpuwheel.cuda` names. Unset, mode `nvcc` takes `13.0`: the index has no older."""
+    """CUDA toolkit that compiles the device code. In mode `nvcc` a list makes one wheel for each, in other modes the
+    first serves for all. Unset, mode `nvcc` takes `13.0`: the index has no older."""
     driver: DriverVersion
     """Oldest NVIDIA driver the wheel runs on. Unset in mode `nvcc`: the oldest that the toolkit supports."""
     archs: tuple[ArchTarget, ...]
     """Compute capabilities to compile for; `+PTX` adds code that the driver compiles for newer GPUs."""
-    torch: TorchFloor
-    """Versions of torch the wheel runs on: a floor, or one minor (`==2.13.*`) for extensions with `abi = "exact"`.
-    Written into the wheel's dependencies."""
+    torch: TorchRanges
+    """Versions of torch the wheel runs on: a floor, or one minor (`==2.13.*`) for extensions with `abi = "exact"`, of
+    which a list makes one wheel for each. Written into the wheel's dependencies."""
+    pythons: tuple[PythonVersion, ...] | None = None
+    """Pythons to make wheels for, where an extension has `python = "version"`; elsewhere one wheel serves all of them.
+    Unset: those that `requires-python` admits and that torch has wheels for."""
+    machines: tuple[Machine, ...] | None = None
+    """CPU architectures to make wheels for, where there is host code. Unset: the one that the C++ compiler is for."""
+    only: CellName | None = None
+    """Which wheel a build makes, where the project has several: the identifier that `gpuwheel plan` gives it. Unset:
+    the first that this Python and this C++ compiler make. Meant for `-C gpuwheel.only=ID`."""
     dependencies: tuple[Requirement, ...] = ()
     """Further run-time dependencies (PEP 508); torch is added by gpuwheel."""
     nvmath: ReleaseFloor | None = None
@@ -240,9 +255,9 @@ class LoadedConfig:
     """`[tool.scikit-build]` as it stands; scikit-build-core reads it by itself."""
     warnings: tuple[str, ...]
     """Lines for the user: what was honoured from other tools' variables, and what is not used."""
+    oldest_python: MinorVersion
+    """That the project admits, and gpuwheel builds for."""
     notes: tuple[str, ...] = ()
     """Lines about variables that reach the compilers and CMake."""
-    python_tag: str = "py3-none"
-    """The widest that holds for every extension: "py3-none", "cp310-abi3", "cp311-cp311"."""
     narrow: tuple[NarrowLine, ...] = ()
     """Lines of the sources that tie the wheel to one torch or one Python."""

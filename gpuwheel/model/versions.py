@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
 
 __all__ = ["DriverVersion", "MinorVersion"]
 
@@ -30,6 +34,10 @@ class MinorVersion:
             msg = f"{text!r} is not a major.minor version (expected for example '12.9')"
             raise ValueError(msg)
         return cls(int(match[1]), int(match[2]))
+
+    def is_admitted_by(self, wanted: SpecifierSet) -> bool:
+        """Whether some release of it is: a floor such as >=3.10.4 admits later ones of 3.10."""
+        return any(wanted.contains(f"{self}.{patch}") for patch in range(100))
 
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}"

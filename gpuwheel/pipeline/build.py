@@ -20,10 +20,11 @@ from gpuwheel.model.choices import Mode
 from gpuwheel.pipeline.installed_torch import compare_torch
 from gpuwheel.pipeline.modes import compiling_build, host_code_build, mode_build
 from gpuwheel.pipeline.session import Session
-from gpuwheel.plan import choose, linked_requirements, plan, resolve_job
+from gpuwheel.plan import Here, choose, linked_requirements, plan, resolve_job
 from gpuwheel.toolchain import check_platform, probe_platform
 from gpuwheel.toolchain.build_constraints import Excluded, excluded_pins
 from gpuwheel.toolchain.host import target_machine
+from gpuwheel.toolchain.python_headers import running_python
 from gpuwheel.wheel import SBOM_FILE, WheelEdits, add_requirements, rewrite_sdist, toolchain_sbom, with_lock
 
 if TYPE_CHECKING:
@@ -81,9 +82,10 @@ class Build:
         """The one wheel that this call builds.
 
         Raises:
-            PlanError: none can be built; every candidate is named with its reason.
+            PlanError: none can be built here; every candidate is named with its reason.
         """
-        return choose(self.plan(), self._reporter)
+        here = Here(running_python(), target_machine(self._environ))
+        return choose(self.plan(), self._reporter, here, self.config.settings.only)
 
     @cached_property
     def _session(self) -> Session:
@@ -182,14 +184,20 @@ class Build:
         return self.cell.mode is not Mode.PYTHON and (editable or self.cell.mode is not Mode.KERNELS)
 
     def sdist(self, out: Path) -> str:
-        """Collect an sdist whose PKG-INFO says what the wheel will say, and return its name."""
+        """Collect an sdist whose PKG-INFO says what the wheel will say, and return its name.
+
+        Where wheels differ in what they require, PKG-INFO leaves it to them (`Dynamic`, PEP 643).
+        """
         from gpuwheel.pipeline.sdist_contents import check_sdist  # noqa: PLC0415 (a wheel does without)
 
         with Cache.from_environment(self._environ).scratch() as scratch:
             inside = inner.Inside(self._root, tool_variables(self._environ))
             made = inner.build_sdist(inside, scratch, self.config.inner)
             check_sdist(made, self.config, self._reporter)
-            rewrite_sdist(made, lambda text: add_requirements(text, self._requirements), epoch=epoch_of(self._environ))
+            cells = [decision.cell for decision in self.plan() if decision.accepted] or [self.cell]
+            first, *others = {self._requirements_of(cell): cell for cell in cells}
+            epoch = epoch_of(self._environ)
+            rewrite_sdist(made, lambda text: text if others else add_requirements(text, first), epoch=epoch)
             _place(made, out)
             return made.name
 
@@ -253,11 +261,14 @@ class Build:
 
     @property
     def _requirements(self) -> tuple[str, ...]:
+        return self._requirements_of(self.cell)
+
+    def _requirements_of(self, cell: Cell) -> tuple[str, ...]:
         """What gpuwheel adds to Requires-Dist; the project's own statement of its dependencies stands as it is."""
         names = {name for extension in self.config.settings.extensions.values() for name in extension.libraries}
         stated = self.config.project.dependencies is not None
-        linked = () if stated or not names else linked_requirements(self.cell, names, load_tables())
-        return (*requirements(self.config), *linked)
+        linked = () if stated or not names else linked_requirements(cell, names, load_tables())
+        return (*requirements(self.config, cell.torch_range), *linked)
 
     @staticmethod
     def _check_platform() -> None:

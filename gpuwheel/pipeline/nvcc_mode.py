@@ -19,7 +19,6 @@ from gpuwheel.lock.check import BuildInputs, pin_digests
 from gpuwheel.model.choices import PythonAbi, TorchAbi
 from gpuwheel.model.promises import Claims, Expected
 from gpuwheel.model.toolchain import NvccToolchain
-from gpuwheel.model.versions import MinorVersion
 from gpuwheel.pipeline.linking import Linked, link_once
 from gpuwheel.pipeline.session import Compiled
 from gpuwheel.toolchain.cuda.host_versions import find_nvcc_host_compiler
@@ -229,7 +228,6 @@ class NvccBuild:
         cell, config = session.cell, session.config
         exact = cell.torch is TorchAbi.EXACT
         entries = ((each.package, each.import_path, library_entry(each)) for each in self._libraries if each.cubins)
-        python, _, abi = cell.python_tag.partition("-")
         return NvccProject(
             root=config.project.root,
             libraries=self._libraries,
@@ -238,7 +236,7 @@ class NvccBuild:
             headers=shipped_headers(session.cache),
             torch_floor=cell.torch_floor,
             cxx_standard=session.job.cxx_standard,
-            limited_api=MinorVersion(int(python[2]), int(python[3:])) if abi == "abi3" else None,
+            limited_api=cell.python if cell.python_abi is PythonAbi.ABI3 else None,
             weak_symbols=tuple(name for name, shim in tables.shims.items() if shim.library == "libtorch_cuda.so"),
             compression=session.job.nvcc_compression,
             manifests=write_manifests(session.manifests(entries), work / "manifests"),

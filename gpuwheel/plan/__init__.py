@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpuwheel.plan.accepted import resolve_job
 from gpuwheel.plan.cells import plan
-from gpuwheel.plan.explain import choose, explain
+from gpuwheel.plan.explain import Here, choose, explain, select
 from gpuwheel.plan.nvcc_cells import linked_requirements
 
-__all__ = ["choose", "explain", "linked_requirements", "plan", "resolve_job"]
+__all__ = ["Here", "choose", "explain", "linked_requirements", "plan", "resolve_job", "select"]

@@ -118,7 +118,7 @@ def _torch_headers(cell: Cell, tables: Tables) -> HeadersPin | None:
         return None
     if cell.torch is TorchAbi.STABLE:
         return tables.torch_sdk
-    return tables.torch[cell.torch_floor].headers[cell.platform.removeprefix("linux_")]
+    return tables.torch[cell.torch_floor].headers[cell.machine or ""]
 
 
 def _pins(cell: Cell, toolkit: CudaToolkit) -> tuple[Pin, ...]:

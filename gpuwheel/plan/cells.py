@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gpuwheel.compatibility import compression_for, coverage
 from gpuwheel.model.cells import Cell, Coverage, Decision
-from gpuwheel.model.choices import Mode, TorchAbi
-from gpuwheel.model.versions import MinorVersion
+from gpuwheel.model.choices import Mode, PythonAbi, TorchAbi
+from gpuwheel.plan.axes import candidates, floor_of, widest_abis
 from gpuwheel.plan.checks import problems
 from gpuwheel.plan.kernels_cells import kernels_problems
 from gpuwheel.plan.linked_libraries import library_problems
@@ -17,106 +17,64 @@ from gpuwheel.plan.nvcc_cells import nvcc_notes, nvcc_problems
 from gpuwheel.plan.nvmath import nvmath_notes, nvmath_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from packaging.specifiers import SpecifierSet
+    from collections.abc import Iterator
 
     from gpuwheel.compatibility import Tables
-    from gpuwheel.config.model import LoadedConfig, Settings
+    from gpuwheel.config.model import LoadedConfig
     from gpuwheel.model.versions import DriverVersion
+    from gpuwheel.plan.axes import Candidate
     from gpuwheel.plan.checks import Problem
 
 __all__ = ["plan"]
 
-_NO_HOST_CODE = "any"
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """One way to build the project that its configuration allows."""
-
-    mode: Mode
-    cuda: MinorVersion
-    machine: str
-    """CPU architecture of host code."""
-
 
 def plan(config: LoadedConfig, tables: Tables, *, machine: str = "x86_64") -> tuple[Decision, ...]:
-    """Every candidate for a machine with its verdict, the preferred one first.
+    """Every candidate with its verdict, in the order of the configuration.
 
-    Identifiers read `MODE-cuCUDA-torchFLOOR-PLATFORM`, with `cp311` before the platform where Python matters, and
-    without `cuCUDA` where nothing is compiled.
-    A rejected candidate says all that is wrong with it, and never
-    raises: `choose` does, where nothing is left to build.
+    A rejected candidate says all that is wrong with it, and never raises: `choose` does, where nothing is left to
+    build.
+
+    Args:
+        config: what the project asks for.
+        tables: what the world allows.
+        machine: the CPU architecture to build for where the project names none.
     """
-    if not config.settings.extensions:
-        return (_without_extensions(config, tables),)
-    return tuple(_decide(candidate, config, tables) for candidate in _candidates(config.settings, machine))
+    return tuple(_decide(candidate, config, tables) for candidate in candidates(config, tables, machine))
 
 
-def _candidates(settings: Settings, machine: str) -> Iterator[_Candidate]:
-    used = {extension.mode for extension in settings.extensions.values()}
-    for mode in Mode:
-        if mode in used:
-            match mode:
-                case Mode.EMBED | Mode.KERNELS:  # one toolkit serves every CUDA that its driver floor allows
-                    yield _Candidate(mode, settings.cuda[0], machine)
-                case Mode.NVCC:
-                    yield from (_Candidate(mode, cuda, machine) for cuda in settings.cuda)
-
-
-def _without_extensions(config: LoadedConfig, tables: Tables) -> Decision:
-    """The one wheel of a project in Python alone, whose operators call libraries that its extras install."""
-    settings = config.settings
-    floor = _floor(settings.torch)
-    cell = Cell(
-        identifier=f"{Mode.PYTHON.value}-torch{floor}-{_NO_HOST_CODE}",
-        mode=Mode.PYTHON,
-        cuda=settings.cuda[0],
-        archs=(),
-        torch_floor=floor,
-        driver_floor=settings.driver,
-        compression=(),
-        platform=_NO_HOST_CODE,
-    )
-    found = (*problems(cell, config, tables), *nvmath_problems(settings, tables))
-    if found:
-        return _rejected(cell, found)
-    served = f"one wheel serves {_served(cell)}; it holds no device code"
-    return Decision(cell, accepted=True, reason=served, notes=nvmath_notes(settings, tables))
-
-
-def _rejected(cell: Cell, found: Sequence[Problem]) -> Decision:
-    return Decision(
-        cell,
-        accepted=False,
-        reason="; ".join(problem.reason for problem in found),
-        hint=next((problem.hint for problem in found if problem.hint), None),
-    )
-
-
-def _decide(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Decision:
+def _decide(candidate: Candidate, config: LoadedConfig, tables: Tables) -> Decision:
+    # What is judged asks for one value on each axis: the candidate's.
+    settings = replace(config.settings, cuda=(candidate.cuda,), torch=(candidate.torch,))
+    config = replace(config, settings=settings)
     cell = _cell(candidate, config, tables)
-    own = _own_problems(candidate.mode, cell, config, tables)
-    found = (*problems(cell, config, tables), *own, *nvmath_problems(config.settings, tables))
+    found = (
+        *problems(cell, config, tables),
+        *_own_problems(cell, config, tables),
+        *nvmath_problems(settings, tables),
+    )
     if found:
-        return _rejected(cell, found)
-    served = coverage(tables, cell.archs)
+        return Decision(
+            cell,
+            accepted=False,
+            reason="; ".join(problem.reason for problem in found),
+            hint=next((problem.hint for problem in found if problem.hint), None),
+            collapsed=candidate.collapsed,
+        )
+    compiled = cell.mode is not Mode.PYTHON
+    runs_on = f" and drivers >={cell.driver_floor}" if compiled else "; it holds no device code"
+    served = coverage(tables, cell.archs) if compiled else {}
     return Decision(
         cell,
         accepted=True,
-        reason=f"one wheel serves {_served(cell)} and drivers >={cell.driver_floor}",
+        reason=f"one wheel serves {_served(cell)}{runs_on}",
         coverage=tuple(Coverage(device, by) for device, by in served.items()),
-        notes=(
-            *notes(cell, config.settings, tables),
-            *(nvcc_notes(cell, config, tables) if candidate.mode is Mode.NVCC else ()),
-            *nvmath_notes(config.settings, tables),
-        ),
+        notes=(*_notes(cell, config, tables), *nvmath_notes(settings, tables)),
+        collapsed=candidate.collapsed,
     )
 
 
-def _own_problems(mode: Mode, cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem, ...]:
-    match mode:
+def _own_problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem, ...]:
+    match cell.mode:
         case Mode.EMBED:
             return tuple(library_problems(config, tables))
         case Mode.KERNELS:
@@ -127,54 +85,43 @@ def _own_problems(mode: Mode, cell: Cell, config: LoadedConfig, tables: Tables) 
             return ()
 
 
+def _notes(cell: Cell, config: LoadedConfig, tables: Tables) -> Iterator[str]:
+    if cell.mode is not Mode.PYTHON:
+        yield from notes(cell, config.settings, tables)
+    if cell.mode is Mode.NVCC:
+        yield from nvcc_notes(cell, config, tables)
+
+
 def _served(cell: Cell) -> str:
     """Which Pythons and torches, for people."""
-    python, _, abi = cell.python_tag.partition("-")
-    version = f"{python[2:3]}.{python[3:]}"
-    pythons = {"none": "every Python", "abi3": f"Python {version} and newer"}.get(abi, f"Python {version}")
-    torches = {TorchAbi.NONE: "", TorchAbi.EXACT: f", torch {cell.torch_floor}"}.get(
-        cell.torch, f", torch >={cell.torch_floor}"
-    )
-    return f"{pythons}{torches}"
+    pythons = {PythonAbi.NONE: "every Python", PythonAbi.ABI3: f"Python {cell.python} and newer"}
+    torches = {TorchAbi.NONE: "", TorchAbi.EXACT: f", torch {cell.torch_floor}"}
+    torch = torches.get(cell.torch, f", torch >={cell.torch_floor}")
+    return f"{pythons.get(cell.python_abi, f'Python {cell.python}')}{torch}"
 
 
-def _cell(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> Cell:
-    settings = config.settings
-    floor = _floor(settings.torch)
-    abis = {extension.abi for extension in settings.extensions.values()}
-    abi = next(abi for abi in (TorchAbi.EXACT, TorchAbi.STABLE, TorchAbi.NONE) if abi in abis)
-    platform = _NO_HOST_CODE if candidate.mode is Mode.KERNELS else f"linux_{candidate.machine}"
-    parts = [
-        f"{candidate.mode.value}-cu{candidate.cuda}",
-        *([] if abi is TorchAbi.NONE else [f"torch{floor}"]),
-        *([] if config.python_tag == "py3-none" else [config.python_tag.partition("-")[0]]),
-        platform,
-    ]
+def _cell(candidate: Candidate, config: LoadedConfig, tables: Tables) -> Cell:
+    settings, compiled = config.settings, candidate.mode is not Mode.PYTHON
+    torch, python = widest_abis(settings)
     return Cell(
-        identifier="-".join(parts),
         mode=candidate.mode,
         cuda=candidate.cuda,
-        archs=tuple(sorted(settings.archs)),
-        torch_floor=floor,
+        archs=tuple(sorted(settings.archs)) if compiled else (),
+        torch_floor=floor_of(candidate.torch),
         driver_floor=_driver_floor(candidate, config, tables),
-        compression=_compression(tables, settings.driver),
-        platform=platform,
-        python_tag=config.python_tag,
-        torch=abi,
+        compression=_compression(tables, settings.driver) if compiled else (),
+        machine=candidate.machine,
+        torch=torch,
+        python=candidate.python,
+        python_abi=python,
     )
 
 
-def _driver_floor(candidate: _Candidate, config: LoadedConfig, tables: Tables) -> DriverVersion:
+def _driver_floor(candidate: Candidate, config: LoadedConfig, tables: Tables) -> DriverVersion:
     """What the project promises; where it says nothing, a toolkit of mode `nvcc` decides."""
     if candidate.mode is Mode.NVCC and "driver" not in config.origins and candidate.cuda in tables.cuda:
         return tables.cuda[candidate.cuda].driver_floor
     return config.settings.driver
-
-
-def _floor(torch: SpecifierSet) -> MinorVersion:
-    """The version in `>=X.Y` and in `==X.Y.*`, the only forms that the configuration takes."""
-    (specifier,) = torch
-    return MinorVersion.parse(specifier.version)
 
 
 def _compression(tables: Tables, driver: DriverVersion) -> tuple[str, ...]:

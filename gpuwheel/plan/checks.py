@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 
 from gpuwheel.compatibility import toolkits_for
-from gpuwheel.model.choices import Mode, TorchAbi
+from gpuwheel.model.choices import Mode, PythonAbi, TorchAbi
 from gpuwheel.model.versions import MinorVersion
+from gpuwheel.plan.axes import pythons_of_torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -52,9 +53,6 @@ def arch_lists(settings: Settings, *, cutile: bool = True) -> dict[str, tuple[Ar
 
 
 def _toolkit(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem]:
-    if len(settings.cuda) > 1 and cell.mode is not Mode.NVCC:
-        reason = f"cuda names {_listed(settings.cuda)}, and mode {cell.mode.value!r} takes one toolkit"
-        yield Problem(f"{reason}: its images run on newer drivers too", f'cuda = "{cell.cuda}"')
     pinned = [version for version, toolkit in tables.cuda.items() if toolkit.components]
     hint = f'cuda = "{pinned[0]}"' if pinned else None  # the one that most drivers load
     toolkit = tables.cuda.get(cell.cuda)
@@ -142,30 +140,34 @@ def _torch(cell: Cell, tables: Tables) -> Iterator[Problem]:
 
 
 def _python(cell: Cell, config: LoadedConfig, tables: Tables) -> Iterator[Problem]:
-    """Some Python must have both the package and a torch."""
-    wanted = SpecifierSet(config.project.requires_python or "")
-    floor = cell.torch_floor
+    """Some Python must have both the package and a torch; the one that the cell is for, if it is for one."""
     if cell.torch is TorchAbi.NONE:
         return
-    offered = {python for version, row in tables.torch.items() if version >= floor for python in row.pythons}
-    # "3.14t" is the free-threaded build of 3.14: to requires-python they are one version.
-    plain = sorted({MinorVersion.parse(python.rstrip("t")) for python in offered})
-    # A floor such as >=3.10.4 admits later patch releases of 3.10.
-    if plain and not any(wanted.contains(f"{python}.{patch}") for python in plain for patch in range(100)):
+    wanted, offered = SpecifierSet(config.project.requires_python or ""), pythons_of_torch(cell.torch_range, tables)
+    if offered and not any(python.is_admitted_by(wanted) for python in offered):
         yield Problem(
-            f"requires-python {str(wanted)!r} admits no Python that torch >={floor} has a wheel for "
-            f"(it has {_listed(plain)})",
-            f'requires-python = ">={plain[0]}"',
+            f"requires-python {str(wanted)!r} admits no Python that torch {cell.torch_range} has a wheel for "
+            f"(it has {_listed(offered)})",
+            f'requires-python = ">={offered[0]}"',
+        )
+    elif offered and cell.python_abi is PythonAbi.VERSION and cell.python not in offered:
+        yield Problem(
+            f"torch {cell.torch_range} has no wheel for Python {cell.python} (it has {_listed(offered)})",
+            f"take {cell.python} out of pythons",
         )
 
 
 def _platform(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem]:
-    if cell.platform == "any":  # no host code
+    if cell.machine is None:  # no host code
         return
-    machine = cell.platform.removeprefix("linux_")
-    known = [policy.name for policy in tables.platforms if policy.machine == machine]
+    known = [policy.name for policy in tables.platforms if policy.machine == cell.machine]
     asked = settings.wheel.platform
-    if asked not in {"system", *known}:
+    if not known:
+        machines = list(dict.fromkeys(policy.machine for policy in tables.platforms))
+        close = difflib.get_close_matches(cell.machine, machines, n=1)
+        reason = f"machine {cell.machine!r} is not one that gpuwheel builds for (known: {_listed(machines)})"
+        yield Problem(reason, f"did you mean {close[0]!r}?" if close else None)
+    elif asked not in {"system", *known}:
         close = difflib.get_close_matches(asked, known, n=1)
         yield Problem(
             f"wheel.platform {asked!r} is not one whose symbols gpuwheel knows (known: {', '.join(known)})",

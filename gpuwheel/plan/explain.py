@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel.errors import PlanError
+from gpuwheel.model.choices import PythonAbi
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from gpuwheel.model.cells import Cell, Coverage, Decision
+    from gpuwheel.model.cells import Cell, CellName, Coverage, Decision
     from gpuwheel.model.reporter import Reporter
 
-__all__ = ["choose", "explain"]
+__all__ = ["Here", "choose", "explain", "select"]
 
 _NOTHING = "nothing"
 
@@ -22,34 +25,96 @@ def explain(decisions: Sequence[Decision]) -> str:
     return "\n".join(line for decision in decisions for line in _block(decision))
 
 
-def choose(decisions: Sequence[Decision], reporter: Reporter) -> Cell:
-    """The first accepted cell, which a build frontend that wants one wheel gets; its notes go to the reporter.
+@dataclass(frozen=True)
+class Here:
+    """What builds: it makes one cell of several."""
+
+    python: str
+    """For example "3.11", "3.14t" (free-threaded) or "pypy3.11"."""
+    machine: str
+    """CPU architecture that the C++ compiler is for."""
+
+    def makes(self, cell: Cell) -> bool:
+        """Whether a build by this Python and this C++ compiler can be of `cell`."""
+        own = cell.python_abi is not PythonAbi.VERSION or str(cell.python) == self.python
+        return own and cell.machine in {None, self.machine}
+
+    def __str__(self) -> str:
+        return f"Python {self.python} and C++ for {self.machine}"
+
+
+def choose(
+    decisions: Sequence[Decision], reporter: Reporter, here: Here | None = None, only: CellName | None = None
+) -> Cell:
+    """The cell that a build makes, of which a build frontend wants one; its notes go to the reporter.
+
+    Args:
+        decisions: the whole plan.
+        reporter: hears what the other wheels are, and what may surprise.
+        here: what builds; unset, it makes any.
+        only: the cell to build; unset, the first accepted one that `here` makes.
 
     Raises:
-        PlanError: every candidate is rejected; with several, `detail` is the whole plan.
+        PlanError: every candidate is rejected, `here` makes none of the others, or `only` is none of them; with
+            several, `detail` is the whole plan.
     """
-    accepted = next((decision for decision in decisions if decision.accepted), None)
-    if accepted is None:
-        raise _nothing_to_build(decisions)
-    others = [decision.cell for decision in decisions if decision.accepted and decision is not accepted]
-    if others:
-        listed = ", ".join(f"-C gpuwheel.cuda={cell.cuda}" for cell in others)
-        reporter.warn(f"building {accepted.cell.identifier} of {len(others) + 1} wheels; the others: {listed}")
-    for note in accepted.notes:
+    named = decisions if only is None else [select(decisions, only)]
+    made = [decision for decision in named if here is None or here.makes(decision.cell)]
+    accepted = [decision for decision in made if decision.accepted]
+    if not accepted:
+        raise _nothing_to_build(named, made, here)
+    chosen = accepted[0]
+    if only is None:
+        _name_others(chosen, [decision for decision in decisions if decision.accepted], accepted, reporter)
+    for note in chosen.notes:
         reporter.info(note)
-    unserved = _served_by(accepted.coverage).get(_NOTHING)
+    unserved = _served_by(chosen.coverage).get(_NOTHING)
     if unserved:
         reporter.warn(f"no image serves compute capability {', '.join(unserved)}: add them or a +PTX to archs")
-    return accepted.cell
+    return chosen.cell
 
 
-def _nothing_to_build(decisions: Sequence[Decision]) -> PlanError:
-    if len(decisions) == 1:
-        return PlanError(
-            f"{decisions[0].cell.identifier} cannot be built: {decisions[0].reason}", hint=decisions[0].hint
-        )
-    hint = next((decision.hint for decision in decisions if decision.hint), None)
-    return PlanError(f"none of {len(decisions)} candidates can be built", hint=hint, detail=explain(decisions))
+def select(decisions: Sequence[Decision], only: CellName) -> Decision:
+    """The candidate of that name.
+
+    Raises:
+        PlanError: there is none.
+    """
+    found = next((decision for decision in decisions if decision.cell.name == only), None)
+    if found is None:
+        names = [decision.cell.identifier for decision in decisions]
+        close = difflib.get_close_matches(str(only), names, n=1)
+        msg = f"only names no wheel of this project (found {str(only)!r}, expected {_listed(names)})"
+        raise PlanError(msg, hint=f"did you mean {close[0]!r}?" if close else "gpuwheel plan lists them")
+    return found
+
+
+def _name_others(chosen: Decision, every: Sequence[Decision], makable: Sequence[Decision], reporter: Reporter) -> None:
+    """Which wheels a build of one leaves out: those that this machine makes too, and those that it does not."""
+    head = f"building {chosen.cell.identifier} of {len(every)} wheels"
+    here = [decision.cell.identifier for decision in makable if decision is not chosen]
+    if here:
+        reporter.warn(f"{head}; the others: {', '.join(f'-C gpuwheel.only={name}' for name in here)}")
+    elsewhere = [decision.cell.identifier for decision in every if decision not in makable]
+    if elsewhere:
+        reporter.info(f"{head}; by another Python, or for another machine: {_listed(elsewhere)}")
+
+
+def _nothing_to_build(named: Sequence[Decision], made: Sequence[Decision], here: Here | None) -> PlanError:
+    elsewhere = [decision.cell for decision in named if decision.accepted]
+    if elsewhere and here is not None:
+        names = _listed(cell.identifier for cell in elsewhere)
+        machines = sorted({str(cell.machine) for cell in elsewhere if cell.machine})
+        pythons = sorted({str(cell.python) for cell in elsewhere if cell.python_abi is PythonAbi.VERSION})
+        hint = f"build with Python {_listed(pythons)}"
+        if machines and here.machine not in machines:
+            hint = f"set CXX to a compiler for {_listed(machines)}, or build on such a machine"
+        return PlanError(f"{here} make no wheel of this project (expected what makes {names})", hint=hint)
+    rejected = made if len(made) == 1 else named
+    if len(rejected) == 1:
+        return PlanError(f"{rejected[0].cell.identifier} cannot be built: {rejected[0].reason}", hint=rejected[0].hint)
+    first = next((decision.hint for decision in rejected if decision.hint), None)
+    return PlanError(f"none of {len(rejected)} candidates can be built", hint=first, detail=explain(rejected))
 
 
 def _block(decision: Decision) -> Iterator[str]:
@@ -58,6 +123,9 @@ def _block(decision: Decision) -> Iterator[str]:
     width = max(map(len, rows), default=0)
     for image, devices in rows.items():
         yield f"  {image:<{width}}  {' '.join(devices)}"
+    for axis in decision.collapsed:
+        if axis.values:
+            yield f"  one for all: {axis.axis} {_listed(axis.values)} has no wheel of its own: {axis.reason}"
     for note in decision.notes:
         yield f"  note: {note}"
     if decision.hint:
@@ -70,3 +138,7 @@ def _served_by(coverage: Sequence[Coverage]) -> dict[str, list[str]]:
     for row in sorted(coverage, key=lambda row: (row.served_by is None, row.device)):
         rows.setdefault(row.served_by or _NOTHING, []).append(str(row.device))
     return rows
+
+
+def _listed(items: Iterable[object]) -> str:
+    return ", ".join(map(str, items))

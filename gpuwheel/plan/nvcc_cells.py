@@ -79,7 +79,7 @@ def _exact_torch(cell: Cell, tables: Tables) -> Iterator[Problem]:
     if cell.torch is not TorchAbi.EXACT:
         return
     build = tables.torch.get(cell.torch_floor)
-    machine = cell.platform.removeprefix("linux_")
+    machine = cell.machine or ""
     pinned = [version for version, row in tables.torch.items() if machine in row.headers]
     if build is None or machine not in build.headers:
         known = ", ".join(map(str, pinned)) or "none"
@@ -133,6 +133,6 @@ def _narrowness(cell: Cell, config: LoadedConfig) -> Iterator[str]:
     if torch is not None and cell.torch is TorchAbi.EXACT:
         yield f"{torch.place} includes {torch.header}: one wheel for each torch minor"
     python = next((line for line in config.narrow if line.python), None)
-    if python is not None and cell.python_tag != "py3-none":
-        each = "one wheel for each Python" if "abi3" not in cell.python_tag else "no wheel for older Pythons"
+    if python is not None and cell.python is not None:
+        each = "one wheel for each Python" if cell.python_abi is PythonAbi.VERSION else "no wheel for older Pythons"
         yield f"{python.place} includes {python.header}: {each}"

@@ -54,7 +54,7 @@ def nvmath_notes(settings: Settings, tables: Tables, nvmath: NvmathTable | None 
         if not builds:
             lines.append(
                 f"extra {extra} is for builds of torch with CUDA {major} from PyTorch's own index: the package index "
-                f"has none of torch {settings.torch}, so their pins were not checked"
+                f"has none of torch {_torch(settings)}, so their pins were not checked"
             )
         lines += [
             f"extra {extra} does not fit torch {build.release}: {_named(build, extra, floor, table)}"
@@ -89,7 +89,7 @@ def _conflicts(settings: Settings, floor: SpecifierSet, tables: Tables, table: N
         newest = builds[-1]
         older = _newest_fitting(newest, extra, table)
         yield Problem(
-            f"{nvmath_requirement(extra, floor)} fits beside no torch {settings.torch} with CUDA {major}: "
+            f"{nvmath_requirement(extra, floor)} fits beside no torch {_torch(settings)} with CUDA {major}: "
             f"{_named(newest, extra, floor, table)}",
             f'nvmath = ">={older.major}.{older.minor}"' if older else "leave nvmath out, or raise torch",
         )
@@ -98,8 +98,14 @@ def _conflicts(settings: Settings, floor: SpecifierSet, tables: Tables, table: N
 def _builds(settings: Settings, major: int, tables: Tables) -> tuple[TorchBuild, ...]:
     """The releases of torch that the project allows and the package index has for a major of CUDA, oldest first."""
     return tuple(
-        row for row in tables.torch.values() if row.cuda.major == major and settings.torch.contains(row.release)
+        row for row in tables.torch.values() if row.cuda.major == major and _torch(settings).contains(row.release)
     )
+
+
+def _torch(settings: Settings) -> SpecifierSet:
+    """What the one cell that is judged asks of torch."""
+    (torch,) = settings.torch
+    return torch
 
 
 def _torch_pins(build: TorchBuild) -> list[Requirement]:

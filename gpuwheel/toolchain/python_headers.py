@@ -11,7 +11,14 @@ from gpuwheel.errors import ToolchainError
 from gpuwheel.model.toolchain import PythonHeaders
 from gpuwheel.model.versions import MinorVersion
 
-__all__ = ["find_python_headers"]
+__all__ = ["find_python_headers", "running_python"]
+
+
+def running_python() -> str:
+    """The Python that modules in the full API are compiled for: "3.11", "3.14t" (free-threaded), "pypy3.11"."""
+    name = "" if sys.implementation.name == "cpython" else sys.implementation.name
+    free_threaded = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+    return f"{name}{sys.version_info.major}.{sys.version_info.minor}{free_threaded}"
 
 
 def find_python_headers(machine: str, *, limited: bool) -> PythonHeaders:

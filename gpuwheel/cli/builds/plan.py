@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,9 +14,9 @@ from packaging.utils import canonicalize_name
 
 from gpuwheel.cli import parameters
 from gpuwheel.errors import PlanError
-from gpuwheel.model.choices import Mode, TorchAbi
+from gpuwheel.model.choices import Mode
 from gpuwheel.pipeline import Build
-from gpuwheel.plan import explain
+from gpuwheel.plan import explain, select
 from gpuwheel.ui import Terminal, wrapped
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ _INDENT = 4
 @click.command("plan")
 @parameters.project
 @parameters.settings
+@click.option("--only", metavar="ID", help="Only the wheel of this identifier, as -C gpuwheel.only=ID.")
 @parameters.as_json
-def plan_command(project: Path, settings: tuple[str, ...], *, as_json: bool) -> None:
+def plan_command(project: Path, settings: tuple[str, ...], only: str | None, *, as_json: bool) -> None:
     """Say which wheels PROJECT gives, on what they run, and why not others. Builds nothing.
 
     \b
@@ -42,9 +44,13 @@ def plan_command(project: Path, settings: tuple[str, ...], *, as_json: bool) -> 
       gpuwheel plan
       gpuwheel plan sample_extension -C "gpuwheel.archs=8.0;9.0+PTX"
       gpuwheel plan --json | jq '.cells[].identifier'
+      gpuwheel plan --only embed-cu12.9-torch2.10-linux_x86_64
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
-    build = Build(project.resolve(), dict(os.environ), parameters.config_settings(settings), Terminal())
-    decisions = build.plan()
+    given = parameters.config_settings(settings) | ({"gpuwheel.only": only} if only is not None else {})
+    build = Build(project.resolve(), dict(os.environ), given, Terminal())
+    decisions, named = build.plan(), build.config.settings.only
+    if named is not None:
+        decisions = (select(decisions, named),)
     if as_json:
         click.echo(json.dumps(_plan_document(decisions, build.config), indent=2))
     else:
@@ -75,6 +81,8 @@ def _plan_document(decisions: tuple[Decision, ...], config: LoadedConfig) -> dic
                 "requires_python": config.project.requires_python,
                 "driver": f">={decision.cell.driver_floor}" if decision.cell.mode is not Mode.PYTHON else None,
                 "platform": decision.cell.platform,
+                "platform_tag": _platform_tag(decision.cell, config),
+                "collapsed": [asdict(axis) | {"values": list(axis.values)} for axis in decision.collapsed],
                 "coverage": [{"device": str(row.device), "served_by": row.served_by} for row in decision.coverage],
             }
             for decision in decisions
@@ -88,4 +96,12 @@ def _torch(cell: Cell, config: LoadedConfig) -> str | None:
     found = [one for one in stated if canonicalize_name(one.name) == "torch"]
     if found:
         return str(found[0].specifier)
-    return None if cell.torch is TorchAbi.NONE else str(config.settings.torch)
+    return None if cell.torch_range is None else str(cell.torch_range)
+
+
+def _platform_tag(cell: Cell, config: LoadedConfig) -> str | None:
+    """The last part of the wheel's name; `None` where what is linked decides."""
+    platform = config.settings.wheel.platform
+    if cell.machine is None:
+        return cell.platform
+    return None if platform == "system" else f"{platform}_{cell.machine}"

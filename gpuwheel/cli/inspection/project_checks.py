@@ -13,11 +13,11 @@ from gpuwheel.cli.inspection.doctor_report import Check, State
 from gpuwheel.compatibility import serves
 from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.config import load_config, project_files
-from gpuwheel.errors import CacheError, ConfigError, GpuwheelError, LockError
+from gpuwheel.errors import CacheError, ConfigError, GpuwheelError, LockError, PlanError
 from gpuwheel.model.choices import Mode, TorchAbi
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
-from gpuwheel.plan import plan, resolve_job
+from gpuwheel.plan import Here, choose, plan, resolve_job
 from gpuwheel.toolchain.build_constraints import excluded_pins
 from gpuwheel.toolchain.cuda.device_compiler import present_device_compiler
 from gpuwheel.toolchain.cuda.host_versions import find_nvcc_host_compiler
@@ -27,6 +27,7 @@ from gpuwheel.toolchain.cuda.tile_compiler import cached_tile_compiler
 from gpuwheel.toolchain.cuda.toolkit import machine_toolkit
 from gpuwheel.toolchain.host import target_machine
 from gpuwheel.toolchain.probes.programs import installed_version
+from gpuwheel.toolchain.python_headers import running_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -100,18 +101,26 @@ def project_report(
 
 
 def _plan(config: LoadedConfig, machine: Machine, report: ProjectReport) -> Cell | None:
-    """The first accepted cell, which a frontend gets; a rejected one is an error only where none is accepted."""
-    decisions = plan(config, machine.tables, machine=target_machine(machine.environ))
-    accepted = [decision.cell for decision in decisions if decision.accepted]
-    for number, decision in enumerate(decisions):
+    """The cell that a frontend gets here; a rejected one is an error only where there is none."""
+    here = Here(running_python(), target_machine(machine.environ))
+    decisions = plan(config, machine.tables, machine=here.machine)
+    cell, problem = None, None
+    try:
+        cell = choose(decisions, SilentReporter(), here, config.settings.only)
+    except PlanError as error:
+        problem = error
+    made = [decision for decision in decisions if here.makes(decision.cell)]
+    for number, decision in enumerate(made):
         name = f"wheel-{number}"
         if decision.accepted:
             report.add(name, "wheel", State.OK, decision.reason, where=decision.cell.identifier)
         else:
             found = f"{decision.cell.identifier} cannot be built: {decision.reason}"
-            state = State.NOTE if accepted else State.ERROR
+            state = State.ERROR if cell is None else State.NOTE
             report.problem(name, "wheel", state, found, fix=decision.hint)
-    return accepted[0] if accepted else None
+    if problem is not None and all(decision.accepted for decision in made):
+        report.problem("wheel", "wheel", State.ERROR, problem.message, fix=problem.hint)
+    return cell
 
 
 def _toolchain(job: Job, machine: Machine, report: ProjectReport) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.config.files.globs import resolve_folders, resolve_sources
 from gpuwheel.config.laws.kernel_packages import launch_requirements
-from gpuwheel.config.laws.nvcc_extensions import uses_torch
 from gpuwheel.config.reading.extras import extra_requirements
 from gpuwheel.config.reading.mistakes import dotted
 from gpuwheel.model.jobs import Files, ProjectFiles
@@ -14,16 +13,22 @@ from gpuwheel.model.jobs import Files, ProjectFiles
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from packaging.specifiers import SpecifierSet
+
     from gpuwheel.config.model import Extension, Kernels, LoadedConfig, Settings
 
 __all__ = ["compiled_tables", "project_files", "requirements"]
 
 
-def requirements(config: LoadedConfig) -> tuple[str, ...]:
-    """What gpuwheel adds to Requires-Dist: torch unless the project states its dependencies itself, and extras."""
+def requirements(config: LoadedConfig, torch: SpecifierSet | None) -> tuple[str, ...]:
+    """What gpuwheel adds to Requires-Dist: unless the project states its dependencies itself, those; and extras.
+
+    Args:
+        config: what the project asks for.
+        torch: versions of torch that the wheel is for; `None`: it does without.
+    """
     settings = config.settings
-    torch = (f"torch{settings.torch}",) if uses_torch(settings) else ()
-    written = (*torch, *settings.dependencies, *launch_requirements(settings))
+    written = (*(() if torch is None else (f"torch{torch}",)), *settings.dependencies, *launch_requirements(settings))
     own = written if config.project.dependencies is None else ()
     return (*own, *extra_requirements(settings))
 

@@ -1,18 +1,14 @@
-"""What mode `nvcc` adds to the configuration: laws between its keys, and the tag of the wheel."""
+"""What mode `nvcc` adds to the configuration: laws between its keys."""
 
 from __future__ import annotations
 
-import re
-import sys
 from typing import TYPE_CHECKING
 
 from gpuwheel.config.files.globs import resolve_sources
 from gpuwheel.config.model import Extension
-from gpuwheel.config.reading.defaults import oldest_python
 from gpuwheel.config.reading.mistakes import dotted
 from gpuwheel.errors import ConfigError
-from gpuwheel.model.choices import Mode, PythonAbi, TorchAbi
-from gpuwheel.model.versions import MinorVersion
+from gpuwheel.model.choices import Mode, TorchAbi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +16,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.config.model import Settings
 
-__all__ = ["check_nvcc", "python_tag", "uses_torch"]
+__all__ = ["check_nvcc", "uses_torch"]
 
 _CMAKE_FILE = "CMakeLists.txt"
 _OWN_KEYS = ("abi", "python", "nvcc_flags", "rdc", "libraries", "include_packages", "exports")
@@ -76,14 +72,14 @@ def _check_own_cmake(settings: Settings, root: Path, origins: Mapping[str, str])
 def _check_torch(settings: Settings, origins: Mapping[str, str]) -> None:
     where = f"torch in {origins.get('torch', 'defaults')}"
     exact = [name for name, extension in settings.extensions.items() if extension.abi is TorchAbi.EXACT]
-    (specifier,) = settings.torch
-    if exact and specifier.operator != "==":
-        msg = f"{where} is a floor and {exact[0]!r} is built for one torch (found {settings.torch}, expected ==X.Y.*)"
-        raise ConfigError(msg, hint=f'torch = "=={specifier.version}.*", or abi = "stable"')
-    if not exact and specifier.operator == "==":
-        msg = f"{where} is one minor and no extension needs that (found {settings.torch}, expected a floor)"
-        floor = specifier.version.removesuffix(".*")
-        raise ConfigError(msg, hint=f'torch = ">={floor}": one wheel serves every torch from the floor on')
+    for (specifier,) in settings.torch:
+        if exact and specifier.operator != "==":
+            msg = f"{where} is a floor and {exact[0]!r} is built for one torch (found {specifier}, expected ==X.Y.*)"
+            raise ConfigError(msg, hint=f'torch = "=={specifier.version}.*", or abi = "stable"')
+        if not exact and specifier.operator == "==":
+            msg = f"{where} is one minor and no extension needs that (found {specifier}, expected a floor)"
+            floor = specifier.version.removesuffix(".*")
+            raise ConfigError(msg, hint=f'torch = ">={floor}": one wheel serves every torch from the floor on')
 
 
 def _check_source_tables(settings: Settings, root: Path, origins: Mapping[str, str]) -> None:
@@ -102,20 +98,3 @@ def _check_source_tables(settings: Settings, root: Path, origins: Mapping[str, s
             msg = f"{shown} in {origins.get(shown, 'pyproject.toml')} matches no source of an extension in mode 'nvcc'"
             hint = f"sources are {', '.join(sorted(known)[:8])}" if known else "remove it: no extension has that mode"
             raise ConfigError(msg, hint=hint)
-
-
-def python_tag(settings: Settings, requires_python: str | None) -> str:
-    """The widest tag that holds for every extension: "py3-none", "cp310-abi3" or "cp311-cp311".
-
-    A module in the limited API is compiled for the oldest Python that the project admits, one in the full API for the
-    Python that runs the build.
-    """
-    asked = {extension.python for extension in settings.extensions.values()}
-    if PythonAbi.VERSION in asked:
-        number = f"cp{sys.version_info.major}{sys.version_info.minor}"
-        return f"{number}-{number}"
-    if PythonAbi.ABI3 in asked:
-        floors = re.findall(r"(?:>=|~=|==)\s*(\d+\.\d+)", requires_python or "")
-        oldest = max(MinorVersion.parse(text) for text in (oldest_python(), *floors))
-        return f"cp{oldest.major}{oldest.minor}-abi3"
-    return "py3-none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -27,6 +28,8 @@ __all__ = [
     "check_dependencies",
     "check_inner_settings",
     "check_python",
+    "check_pythons",
+    "floor_of_pythons",
     "inner_defaults",
     "inner_table",
     "names_packages",
@@ -92,6 +95,12 @@ def project_facts(root: Path, document: Mapping[str, Any]) -> ProjectFacts:
     )
 
 
+def floor_of_pythons(project: ProjectFacts) -> MinorVersion:
+    """The oldest Python that the project admits, and gpuwheel builds for."""
+    floors = re.findall(r"(?:>=|~=|==)\s*(\d+\.\d+)", project.requires_python or "")
+    return max(MinorVersion.parse(text) for text in (oldest_python(), *floors))
+
+
 def check_python(project: ProjectFacts) -> tuple[str, ...]:
     """A warning where `requires-python` is missing.
 
@@ -123,6 +132,20 @@ def check_python(project: ProjectFacts) -> tuple[str, ...]:
     return ()
 
 
+def check_pythons(project: ProjectFacts, settings: Settings, origins: Mapping[str, str]) -> None:
+    """What `pythons` names, `requires-python` has to admit: nobody could install such a wheel.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    wanted = SpecifierSet(project.requires_python or f">={oldest_python()}")
+    for python in settings.pythons or ():
+        if not python.is_admitted_by(wanted):
+            where = f"pythons in {origins.get('pythons', 'pyproject.toml')}"
+            msg = f"{where} names one that requires-python does not admit (found {python}, expected {wanted})"
+            raise ConfigError(msg, hint=f"take {python} out of pythons, or widen requires-python")
+
+
 def check_dependencies(project: ProjectFacts, settings: Settings) -> None:
     """The wheel's requirements must be stated once, and hold the torch floor.
 
@@ -134,7 +157,7 @@ def check_dependencies(project: ProjectFacts, settings: Settings) -> None:
     for text in settings.dependencies:
         if canonicalize_name(Requirement(text).name) == "torch":
             msg = f"dependencies of [tool.gpuwheel] names torch (found {text!r}, expected the key torch)"
-            raise ConfigError(msg, hint=f'torch = "{settings.torch}"')
+            raise ConfigError(msg, hint=f'torch = "{settings.torch[0]}"')
     if project.dependencies is None:
         return
     if settings.dependencies:
@@ -143,12 +166,13 @@ def check_dependencies(project: ProjectFacts, settings: Settings) -> None:
     if not uses_torch(settings):
         return
     found = [text for text in project.dependencies if canonicalize_name(_requirement(text).name) == "torch"]
-    if not any(_floor_of(_requirement(text), settings.torch) for text in found):
-        msg = (
-            f"project.dependencies in pyproject.toml has no torch floor of at least the configured one "
-            f"(found {found or 'no torch'}, expected 'torch{settings.torch}')"
-        )
-        raise ConfigError(msg, hint=hint)
+    for torch in settings.torch:
+        if not any(_floor_of(_requirement(text), torch) for text in found):
+            msg = (
+                f"project.dependencies in pyproject.toml has no torch floor of at least the configured one "
+                f"(found {found or 'no torch'}, expected 'torch{torch}')"
+            )
+            raise ConfigError(msg, hint=hint)
 
 
 def check_inner_settings(

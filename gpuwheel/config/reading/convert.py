@@ -22,13 +22,16 @@ from gpuwheel.config.model import (
     GroupName,
     ImportPath,
     LibraryName,
+    Machine,
     PackageFolder,
     PlatformTag,
+    PythonVersion,
     ReleaseFloor,
     Requirement,
-    TorchFloor,
+    TorchRange,
 )
 from gpuwheel.model.archs import ArchTarget
+from gpuwheel.model.cells import CellName
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 if TYPE_CHECKING:
@@ -230,6 +233,7 @@ def _reads(parse: Callable[[str], object], text: str) -> bool:
 _GROUP = r"[A-Za-z_][A-Za-z0-9_]*"
 _EXTRA = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _LIBRARY = r"[A-Za-z][A-Za-z0-9_+-]*"
+_MACHINE = r"[a-z][a-z0-9_]*"
 _PLATFORM = r"(manylinux_2_[1-9]\d*|system)"
 
 _CONVERTERS: dict[object, Converter] = {
@@ -251,15 +255,36 @@ _CONVERTERS: dict[object, Converter] = {
         filled=True,
         distinct=True,
     ),
+    PythonVersion: Converter(
+        "a Python as a string such as '3.12'",
+        parse=_toolkit,
+        schema={"pattern": r"^3\.[1-9]\d*$"},
+        filled=True,
+        distinct=True,
+    ),
+    Machine: Converter(
+        "a CPU architecture such as 'x86_64'",
+        parse=_matching(_MACHINE),
+        schema={"pattern": f"^{_MACHINE}$"},
+        filled=True,
+        distinct=True,
+    ),
+    CellName: Converter(
+        "the identifier of a wheel as `gpuwheel plan` gives it, such as 'nvcc-cu13.0-torch2.13-linux_x86_64'",
+        parse=CellName.parse,
+        schema={"pattern": r"^[a-z]+(-cu\d+\.\d+)?(-torch\d+\.\d+)?(-cp\d+)?-[a-z0-9_]+$"},
+    ),
     DriverVersion: Converter(
         "a floor such as '>=525'", parse=_driver_floor, schema={"pattern": r"^>=\s*\d+(\.\d+){0,2}$"}
     ),
     Version: Converter("a version such as '0.1'", parse=_version, schema={"pattern": r"^v?\d+(\.\d+)*([a-z].*)?$"}),
-    TorchFloor: Converter(
+    TorchRange: Converter(
         "a floor such as '>=2.10', or one minor such as '==2.13.*'",
         parse=_torch_range,
         schema={"pattern": r"^(>=\s*\d+\.\d+|==\s*\d+\.\d+\.\*)$"},
         hint="one wheel serves every torch from the floor on; bounds and exclusions belong to the installing side",
+        filled=True,
+        distinct=True,
     ),
     ReleaseFloor: Converter(
         "a floor such as '>=1.0'", parse=_release_floor, schema={"pattern": r"^>=\s*\d+\.\d+(\.\d+)?$"}

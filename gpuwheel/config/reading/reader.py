@@ -10,12 +10,13 @@ from gpuwheel.config.files.python_packages import packages_beside_default
 from gpuwheel.config.laws.every import check_minimum_version, check_settings
 from gpuwheel.config.laws.kernel_packages import check_launcher
 from gpuwheel.config.laws.narrow import narrow_lines
-from gpuwheel.config.laws.nvcc_extensions import python_tag
 from gpuwheel.config.model import LoadedConfig, Settings
 from gpuwheel.config.project.project_table import (
     check_dependencies,
     check_inner_settings,
     check_python,
+    check_pythons,
+    floor_of_pythons,
     inner_defaults,
     inner_table,
     names_packages,
@@ -95,6 +96,7 @@ def _load(
         *_arch_list_notes(torch_archs, given, settings),
         *tools.warnings,
     )
+    check_pythons(project, settings, origins)
     check_dependencies(project, settings)
     check_extras(document, settings)
     check_launcher(project, settings)
@@ -111,8 +113,8 @@ def _load(
         inner_defaults(table) | found | inner | excluded_products(products, table, environ, inner),
         table,
         warnings,
+        floor_of_pythons(project),
         tools.notes,
-        python_tag(settings, project.requires_python),
         narrow_lines(settings, root),
     )
 

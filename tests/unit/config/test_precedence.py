@@ -27,7 +27,7 @@ def test_a_minimal_project_gets_the_defaults(project: Project) -> None:
     settings = config.settings
     assert settings.cuda == (MinorVersion(12, 9),)
     assert settings.driver == DriverVersion((525,))
-    assert settings.torch == SpecifierSet(">=2.10")
+    assert settings.torch == (SpecifierSet(">=2.10"),)
     assert settings.archs == archs("7.5 8.0 9.0 10.0+PTX 12.0")
     assert settings.kernels == {"fused": Kernels(sources=("csrc/kernels/*.cu",))}
     assert settings.extensions == {
@@ -71,7 +71,7 @@ def test_every_key_of_pyproject_is_read(project: Project) -> None:
     assert settings.cuda == (MinorVersion(12, 8),)
     assert settings.driver == DriverVersion((550, 54))
     assert settings.archs == archs("9.0a 10.0+PTX")
-    assert settings.torch == SpecifierSet(">=2.11")
+    assert settings.torch == (SpecifierSet(">=2.11"),)
     assert settings.dependencies == ("numpy>=1.26",)
     assert (settings.wheel.platform, settings.wheel.max_size) == ("manylinux_2_28", 100_000_000)
     assert settings.kernels["fused"] == Kernels(

@@ -33,7 +33,7 @@ def settings(nvmath: str | None = ">=1.0", torch: str = ">=2.10") -> Settings:
         cuda=(MinorVersion(12, 9),),
         driver=DriverVersion((525,)),
         archs=(ArchTarget.parse("9.0"),),
-        torch=SpecifierSet(torch),
+        torch=(SpecifierSet(torch),),
         nvmath=SpecifierSet(nvmath) if nvmath else None,
         extensions={"fused_ops._C": Extension(sources=("ops.cpp",))},
     )
@@ -131,7 +131,15 @@ def test_a_floor_after_the_newest_release_is_rejected() -> None:
 
 def test_a_problem_rejects_the_cell(tmp_path: Path) -> None:
     project = ProjectFacts(root=tmp_path, name="fused-ops", requires_python=">=3.10", dependencies=None)
-    config = LoadedConfig(settings(nvmath=">=0.6"), project, origins={}, inner={}, inner_table={}, warnings=())
+    config = LoadedConfig(
+        settings(nvmath=">=0.6"),
+        project,
+        origins={},
+        inner={},
+        inner_table={},
+        warnings=(),
+        oldest_python=MinorVersion(3, 10),
+    )
     (decision,) = plan(config, TABLES)
     assert not decision.accepted
     assert "in silence" in decision.reason
