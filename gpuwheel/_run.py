@@ -93,6 +93,7 @@ def running(
         ProcessFailedError: it ended with a non-zero status.
     """
     words = tuple(os.fspath(word) for word in argv)
+    # Errors go to a file: a pipe that nobody reads while lines are handed out fills up, and stops the program.
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
         _start(words, env, stdin=subprocess.PIPE, stderr=errors) as process,
@@ -128,7 +129,7 @@ def run_each(
     is_over = False
 
     def one(words: tuple[str, ...]) -> Completed:
-        with lock:
+        with lock:  # else a program could start after those that run were killed
             if is_over:
                 return Completed(words, -signal.SIGKILL, "", "")
             process = _start(words, env, stdin=subprocess.DEVNULL)

@@ -12,7 +12,6 @@ import hashlib
 import os
 import re
 import shutil
-import stat
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import platformdirs
 
+from gpuwheel._cache.file_state import content_of
 from gpuwheel._cache.folders import SCRATCH, STAYS, is_locked, kept_folder, locked, named_folder, scratch_folder
 from gpuwheel._cache.refusals import named_errors
 from gpuwheel._cache.seals import content_problem, seal
@@ -86,14 +86,7 @@ class Cache:
     def read(self, kind: Kind, key: str) -> bytes | None:
         """The bytes that were published under `key`; `None` if there are none that can be read."""
         path = self._path(kind, key)
-        if not _touch(path):
-            return None
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe makes nobody wait
-            with open(descriptor, "rb") as file:  # noqa: PTH123 (of a descriptor)
-                return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
-        except OSError:  # deleted meanwhile: the cache may go at any time
-            return None
+        return content_of(path) if _touch(path) else None
 
     def publish_bytes(self, kind: Kind, key: str, data: bytes) -> Path:
         """Store `data` under `key`, replacing what was there, and return the file.
@@ -286,7 +279,7 @@ class Cache:
 
     @contextmanager
     def _handing_out(self, folder: Path) -> Iterator[None]:
-        self._handed_out[folder] = lambda _: None
+        self._handed_out[folder] = lambda _: None  # a build changes what is in it; only that it goes away is damage
         try:
             yield
         finally:

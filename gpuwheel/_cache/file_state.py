@@ -1,7 +1,7 @@
-"""What `stat` says of a file, and whether it may be believed later: a file that is as it was then is not read again.
+"""What `stat` says of a file, whether that may be believed later, and reading files that may be anything by now.
 
-A file that changed less than `YOUNG` before it was read is not believed: it could change once more within the same
-tick of its file system's clock, and `stat` would say the same.
+A file that is as it was is not read again. One that changed less than `YOUNG` before it was read is not believed: it
+could change once more within the same tick of its file system's clock, and `stat` would say the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["YOUNG", "State", "is_settled", "opened", "state_in", "state_of"]
+__all__ = ["YOUNG", "State", "content_of", "is_settled", "opened", "state_in", "state_of"]
 
 State: TypeAlias = "tuple[int, int, int, int]"
 """Size in bytes, inode, time of modification and time of change in ns (stat(2)). The last one nobody can set back."""
@@ -48,3 +48,12 @@ def opened(path: Path | str, flags: int = 0) -> FileIO:
         OSError: it cannot be opened.
     """
     return FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags))
+
+
+def content_of(path: Path) -> bytes | None:
+    """What a regular file holds; `None` if there is none that can be read, for it may be deleted at any time."""
+    try:
+        with opened(path) as file:
+            return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    except OSError:
+        return None

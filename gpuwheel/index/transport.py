@@ -157,7 +157,7 @@ class Transport:
                 for piece in self._chunks(response):
                     pieces.append(piece)
                     left -= len(piece)
-                    if left < 0:
+                    if left < 0:  # whoever sends more than was asked for may never end
                         break
                 if left:
                     found = "more" if left < 0 else f"{stop - start - left} bytes"
@@ -269,7 +269,7 @@ def _unpacked(pieces: Iterator[bytes], encoding: str, url: str) -> Iterator[byte
         if encoding.strip().lower() not in {"gzip", "x-gzip", "deflate"}:
             msg = f"Content-Encoding {cut(encoding)}"
             raise ValueError(msg)
-        engine = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        engine = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: by its header, gzip's or zlib's
         for piece in pieces:
             data = piece
             while data:

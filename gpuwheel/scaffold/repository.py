@@ -28,6 +28,7 @@ SOURCE = "gpuwheel://templates.git"
 """What projects call it. It ends in `.git`, by which copier knows a repository."""
 
 _LAYOUT = "1"
+# No person and no time: the same templates are the same commit on every machine.
 _WHEN = "2000-01-01T00:00:00+00:00"
 _SOMEBODY = {
     f"GIT_{role}_{what}": value

@@ -172,7 +172,7 @@ class _Copy:
         conflicts = set(_names(self._run("diff", "--name-only", "--diff-filter=U", "-z")))
         others = _names(self._run("ls-files", "--others", "-z"))
         conflicts |= {name.removesuffix(_REJECTED) for name in others if name.endswith(_REJECTED)}
-        self._run("add", "--all", "--force", ".")
+        self._run("add", "--all", "--force", ".")  # also what .gitignore names: a template may bring it
         difference = ("diff", "--cached", "--no-renames", self.base)
         self._run(*difference, "--binary", "--full-index", f"--output={patch}")
         words = self._run(*difference, "--name-status", "-z").split("\0")

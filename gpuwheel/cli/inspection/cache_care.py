@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gpuwheel._cache import Entry, content_problem
+from gpuwheel._cache.file_state import content_of
 from gpuwheel.compile.reuse.store import is_whole
 from gpuwheel.toolchain.headers import headers_problem
 
@@ -62,7 +62,7 @@ def damage(entry: Entry) -> str | None:
     if entry.kind == "builds" and entry.path.suffix != ".lock":
         return None if entry.path.is_dir() else "it is not a folder"
     if entry.kind in _BYTES:
-        content = _content(entry.path)
+        content = content_of(entry.path)
         if content is None:
             return "it is not a file that can be read"
         return "" if is_whole(content) else "its content is not what was stored"
@@ -89,15 +89,6 @@ def delete_damaged(cache: Cache, entry: Entry) -> bool:
         _delete(entry.path)
         return not os.path.lexists(entry.path)
     return cache.discard(entry, only_if=lambda path: damage(replace(entry, path=path)))
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe makes nobody wait
-        with open(descriptor, "rb") as file:  # noqa: PTH123 (of a descriptor)
-            return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
-    except OSError:
-        return None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gpuwheel._files import write_if_changed
 from gpuwheel._resources import resource
 from gpuwheel.compile.cmake.text import install_manifests, keyword, languages, quoted
 from gpuwheel.compile.cmake.user_words import HostWords, host_words, link_words, write_link_words, write_words
@@ -126,6 +127,7 @@ def source_target(index: int, library: HostLibrary, source: Path) -> str:
 
 def compiled_once(library: HostLibrary) -> str:
     """How sources are compiled apart from each other."""
+    # By all sources, not those that are compiled now: an object is the same whichever others are kept already.
     precompile = "  PRECOMPILE\n" if len(library.sources) > _SOURCES_PARSED_EACH else ""
     return f"  SEPARATE\n{precompile}"
 
@@ -197,10 +199,7 @@ def project_text(project: HostProject, folder: Path) -> str:
 
 def write_project(project: HostProject, folder: Path) -> Path:
     """Write `CMakeLists.txt` into `folder`, only if it changed (so that nothing is built again for it)."""
-    text = project_text(project, folder)
-    folder.mkdir(parents=True, exist_ok=True)
     write_host_words(project, folder)
     target = folder / "CMakeLists.txt"
-    if not target.is_file() or target.read_text(encoding="utf-8") != text:
-        target.write_text(text, encoding="utf-8")
+    write_if_changed(target, project_text(project, folder).encode())
     return target

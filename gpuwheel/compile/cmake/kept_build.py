@@ -62,7 +62,7 @@ class KeptBuild:
         """
         ninja = self._variables().get("CMAKE_MAKE_PROGRAM", "")
         if not self._is_configured() or not (self.folder / "build.ninja").is_file():
-            self._stamp.unlink(missing_ok=True)
+            self._stamp.unlink(missing_ok=True)  # a folder that is configured in part must not pass for a whole one
             shutil.rmtree(self.folder, ignore_errors=True)
             inner.build_wheel(self._inside, out, self._settings, editable=False)
             self._stamp.write_text(self._key, encoding="utf-8")

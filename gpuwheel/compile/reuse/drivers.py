@@ -66,6 +66,7 @@ class Driver:
         plan: list[str] = []
         parts = {"driver": 2, "facts": FORMAT, "command": list(command), "steering": steering}
         parts["environment"] = _asked(environ)
+        # Of GCC its programs and specs say it all; wrappers and Clang take words from files of anybody's (`_plan`).
         if not is_compiler(command[0]) or "clang" in Path(command[0]).resolve().name:
             parts["plan"] = plan = [_plan([*command, *steering], environ)]
         key = content_key(parts)

@@ -151,6 +151,7 @@ class Evidence:
             names |= {f"lib{name}.so" for name in _libraries(every)}
             self._options(every, read, absent)
         libraries = {name.partition(".so")[0].removesuffix(".a") for name in names if name.startswith("lib")}
+        # Of two folders the first that has either counts.
         names |= {name + end for name in libraries for end in (".so", ".a")}
         for folder in {os.path.realpath(folder): folder.rstrip("/") for folder in folders}.values():
             for name in names:
@@ -188,6 +189,7 @@ class Evidence:
         """SOURCE_DATE_EPOCH, if the time that some files ask for is that one; `clocks`: file -> macro."""
         if not clocks:
             return None
+        # One that no epoch fixes decides, whatever others there are.
         path, macro = min(clocks.items(), key=lambda clock: clock[1] in FIXED)
         epoch = self._setting.environ.get(EPOCH)
         if epoch is None or macro not in FIXED or not follows_epoch(self._setting.host, self._setting.environ):
