@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gpuwheel._endings import StoppedError, stopped_by_signals
 from gpuwheel._process import environment, lent
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ def state() -> dict[str, Any]:
         "temporary": tempfile.tempdir,
         "log": (list(logger.handlers), logger.level),
         "warnings": list(warnings.filters),
+        "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
         "modules": {name for name in sys.modules if name.startswith("provider")},
     }
 
@@ -84,6 +87,18 @@ def test_the_process_comes_back_as_it_was(project: Path, error: type[BaseExcepti
     else:
         with pytest.raises(error):
             work()
+    assert state() == before
+
+
+def test_a_signal_leaves_the_process_as_it_was(project: Path) -> None:
+    def work() -> None:
+        with stopped_by_signals(), lent(project, {"GIVEN": "1", "PATH": os.environ["PATH"]}, PACKAGE):
+            _bend(project)
+            signal.raise_signal(signal.SIGTERM)
+
+    before = state()
+    with pytest.raises(StoppedError, match="SIGTERM"):
+        work()
     assert state() == before
 
 
