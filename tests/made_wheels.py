@@ -15,11 +15,11 @@ from gpuwheel.wheel import Member, Wheel, parse_wheel_name
 from gpuwheel.wheel.archive import sealed_members
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gpuwheel.compatibility import Tables
 
-__all__ = ["BUILT", "FOLDER", "IMPORTS", "NEEDED", "Made", "importing", "made"]
+__all__ = ["BUILT", "FOLDER", "IMPORTS", "INFO", "NEEDED", "Made", "importing", "made", "manifest"]
 
 INFO = "ops-1.dist-info"
 METADATA = "Metadata-Version: 2.2\nName: ops\nVersion: 1\n"
@@ -32,6 +32,12 @@ IMPORTS: dict[str, tuple[str, str] | None] = {
 }
 NEEDED = ("libtorch.so", "libc.so.6")
 BUILT = Expected(Claims(MinorVersion(2, 10)), {"ops/_C.so": ["fused"]}, [FOLDER])
+
+
+def manifest(*, archs: Sequence[str] = (), ptx: Sequence[str] = (), driver: str = "525", schema: int = 1) -> bytes:
+    """What a package declares."""
+    groups = {"fused": {"archs": archs, "ptx": ptx}}
+    return json.dumps({"schema": schema, "toolkit": "12.9", "driver_floor": driver, "groups": groups}).encode()
 
 
 @dataclass(frozen=True)
@@ -60,12 +66,10 @@ class Made:
         sections = {".nv_fatbin": self.code} if self.code else {}
         given: dict[str, Any] = {"imports": IMPORTS, "needed": NEEDED, "search_path": "", **self.library}
         given["sections"] = sections | given.get("sections", {})
-        group = {"archs": self.archs, "ptx": self.ptx}
-        manifest = {"schema": 1, "toolkit": "12.9", "driver_floor": "525", "groups": {"fused": group}}
         files = {
             "ops/__init__.py": b"",
             "ops/_C.so": elf_library(**given),
-            "ops/_kernels.json": json.dumps(manifest).encode(),
+            "ops/_kernels.json": manifest(archs=self.archs, ptx=self.ptx),
             f"{INFO}/METADATA": f"{METADATA}Requires-Dist: {self.requires}\n".encode(),
             f"{INFO}/WHEEL": f"Wheel-Version: 1.0\nGenerator: x\nTag: {self.told or self.tag}\n".encode(),
         }

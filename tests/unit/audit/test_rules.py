@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hostile import container, elf_library, entry
-from made_wheels import BUILT, FOLDER, IMPORTS, NEEDED, Made, importing, made
+from made_wheels import BUILT, FOLDER, IMPORTS, INFO, NEEDED, Made, importing, made, manifest
 
 from gpuwheel.audit import RULES, WheelCase, audit_wheel, judge, opened
 from gpuwheel.audit.cases import code_cases, library_cases
@@ -18,7 +18,8 @@ from gpuwheel.audit.reference import rules_page
 from gpuwheel.audit.rules import DEVICE_CODE_RULES, LIBRARY_RULES
 from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import AuditError
-from gpuwheel.model.findings import Part
+from gpuwheel.model.findings import Found, Part, Rule, Severity
+from gpuwheel.model.promises import Claims
 from gpuwheel.wheel import write_wheel
 
 if TYPE_CHECKING:
@@ -97,6 +98,48 @@ def test_a_rule_is_broken_alone(tables: Tables, rule: str) -> None:
     assert found[0].fix
 
 
+@pytest.mark.parametrize(
+    ("wheel", "rule"),
+    [
+        (made(requires="numpy"), "torch-requirement"),
+        (made(requires="torch<3"), "torch-requirement"),
+        (made(requires="torch>=2.10; extra == 'gpu'"), "torch-requirement"),
+        (made(requires="torch>=2.9"), "torch-floor"),
+        (made(requires="torch>=2.11,!=2.12.0"), None),
+        (made(requires="torch==2.13.*"), None),
+        (made(requires="Torch~=2.12"), None),
+        (made(tag="py3-none-manylinux_2_28_s390x"), "platform-tag"),
+        (made(tag="py3-none-manylinux_2_40"), "platform-tag"),
+        (made(tag="py3-none-any"), "platform-tag"),
+        (made(tag="cp310-abi3-manylinux_2_17_x86_64", library={"imports": {**IMPORTS, "PyErr_Clear": None}}), None),
+        (made(files={"ops.libs/libcuda-0123abcd.so.1": b""}), "vendored-driver"),
+        (made(files={"ops/late.py": b""}, resealed=False), "record"),
+        (made(files={f"{INFO}/RECORD": b"remove"}, resealed=False), "record"),
+        (made(files={"ops/_kernels.json": b"[]"}), "manifest"),
+        (made(files={"other/_kernels.json": manifest(driver="x")}), "manifest"),
+        (made(files={"other/_kernels.json": manifest(schema=2)}), "manifest"),
+        (made(files={"other/_kernels.json": manifest(driver="575")}, code=ZSTD), "compression-driver"),
+        (made(files={"ops/_kernels.json": manifest(driver="575", archs=["sm_75"])}, code=ZSTD), None),
+        (made(code=PTX), "arch-undeclared"),
+        (made(ptx=("compute_75",)), "arch-missing"),
+        (made(library={"search_path": "$ORIGIN/../torch/lib"}), "search-path"),
+    ],
+)
+def test_further_ways_to_break_a_rule_or_none(tables: Tables, wheel: Made, rule: str | None) -> None:
+    case = replace(wheel.case(tables), expected=None)
+    found = [finding.rule for finding in judge(case) if finding.severity is not Severity.NOTE]
+    assert sorted(set(found) - {"ptx-driver"}) == ([rule] if rule else [])
+
+
+def test_errors_come_before_warnings(tables: Tables) -> None:
+    wheel = made(tag="py3-none-linux_x86_64", files={"ops/_kernels.json": b"remove"}, requires="numpy")
+    assert [(finding.rule, finding.severity.value) for finding in judge(wheel.case(tables))] == [
+        ("torch-requirement", "error"),
+        ("platform-local", "warning"),
+        ("manifest-missing", "warning"),
+    ]
+
+
 @pytest.mark.parametrize("case", UNREADABLE)
 def test_what_cannot_be_read_is_said_by_the_reader(tables: Tables, case: str) -> None:
     with pytest.raises(AuditError, match=r"is not a (readable (ELF file|fatbin)|requirement)"):
@@ -158,6 +201,13 @@ def test_a_rule_looks_at_nothing_that_it_does_not_need(tables: Tables, rule: Any
 
 
 def test_what_a_rule_needs_and_nobody_knows_leaves_it_out(tables: Tables) -> None:
+    def noticed(case: WheelCase) -> list[Found]:
+        return [Found(case.wheel.name, "is there")]
+
+    case = made().case(tables)
+    eager = Rule("x", "", "", "", "", frozenset({Part.BUILD, Part.NAME}), noticed)
+    assert [finding.problem for finding in eager.findings(case)] == ["is there"]
+    assert list(eager.findings(replace(case, expected=None))) == []
     case = BROKEN["build-path"].case(tables)
     assert judge(replace(case, expected=None)) == ()
     case = BROKEN["size-budget"].case(tables)
@@ -171,9 +221,12 @@ def test_one_fault_by_two_promises_is_told_once(tables: Tables) -> None:
 
 
 def test_a_promise_of_the_build_counts_as_much_as_the_wheels_own(tables: Tables) -> None:
-    wheel = replace(importing(NEWEST.name), requires=f"torch>={NEWEST.since}")
-    assert [finding.rule for finding in judge(wheel.case(tables))] == ["torch-floor"]
-    assert judge(replace(wheel.case(tables), expected=None)) == ()
+    case = replace(importing(NEWEST.name), requires=f"torch>={NEWEST.since}").case(tables)
+    assert [finding.rule for finding in judge(case)] == ["torch-floor"]
+    assert judge(replace(case, expected=None)) == ()
+    newer = replace(BUILT, claims=Claims(NEWEST.since))
+    case = importing(NEWEST.name).case(tables)
+    assert [finding.rule for finding in judge(replace(case, expected=newer))] == ["torch-floor"]
 
 
 def test_what_takes_the_space_is_named(tables: Tables) -> None:
