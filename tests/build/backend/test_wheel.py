@@ -60,6 +60,26 @@ def test_one_wheel_for_every_python_with_its_kernels_and_their_manifest(project:
     assert "nvidia-cuda-nvcc-cu12" not in components
 
 
+LISTENING = """\
+import os, sys
+def hear(event, arguments):
+    if event == "open" and str(arguments[0]).endswith(".whl") and str(arguments[1]).startswith("r"):
+        with open(os.environ["HEARD"], "a") as log:
+            log.write(os.path.basename(arguments[0]) + "\\n")
+sys.addaudithook(hear)
+"""
+
+
+def test_a_build_reads_the_inner_backends_wheel_once_and_its_own_never(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/sitecustomize.py").write_text(LISTENING, encoding="utf-8")
+    for turn in ("linked", "from the cache"):
+        log = tmp_path / f"{turn}.txt"
+        project.wheel(tmp_path / turn, PYTHONPATH=str(tmp_path / "site"), HEARD=str(log))
+        opened = [name for name in log.read_text(encoding="utf-8").splitlines() if name.startswith("tiny_ops")]
+        assert [name.rpartition("-")[2] for name in opened] == [f"linux_{os.uname().machine}.whl"], turn
+
+
 WMMA = """\
 #include <mma.h>
 using namespace nvcuda;
