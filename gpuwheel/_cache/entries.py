@@ -22,7 +22,7 @@ import platformdirs
 
 from gpuwheel._cache.file_state import content_of
 from gpuwheel._cache.folders import SCRATCH, STAYS, is_locked, kept_folder, locked, named_folder, scratch_folder
-from gpuwheel._cache.refusals import named_errors
+from gpuwheel._cache.refusals import AGAIN, named_errors
 from gpuwheel._cache.seals import content_problem, seal
 from gpuwheel._files import atomic_file
 from gpuwheel._process import environment
@@ -240,8 +240,7 @@ class Cache:
             problem = check(path) if path.exists() else "it was deleted"
             if problem is not None:
                 msg = f"the cache folder {self.root} was changed while a build was using it ({path}: {problem})"
-                hint = "build again, and leave the cache alone meanwhile (gpuwheel cache prune is safe beside builds)"
-                return CacheError(msg, hint=hint)
+                return CacheError(msg, hint=AGAIN)
         return None
 
     @contextmanager

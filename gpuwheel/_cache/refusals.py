@@ -13,10 +13,10 @@ from gpuwheel.errors import CacheError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_programs", "named_errors", "refusal"]
+__all__ = ["AGAIN", "check_programs", "named_errors", "refusal"]
 
 _ELSEWHERE = "set GPUWHEEL_CACHE_DIR to a writable folder with some space; a few hundred MB are enough"
-_AGAIN = "build again, and leave the cache alone meanwhile (gpuwheel cache prune is safe beside builds)"
+AGAIN = "build again, and leave the cache alone meanwhile (gpuwheel cache prune is safe beside builds)"
 _MEND = "gpuwheel cache verify --fix"
 _REASONS = {
     errno.EACCES: ("is not writable", _ELSEWHERE),
@@ -28,7 +28,7 @@ _REASONS = {
     errno.EIO: ("is on a disk with errors", _ELSEWHERE),
     errno.ENOTDIR: ("is not a folder", _ELSEWHERE),
     errno.EEXIST: ("is not a folder", _ELSEWHERE),
-    errno.ENOENT: ("was deleted while in use", _AGAIN),
+    errno.ENOENT: ("was deleted while in use", AGAIN),
     errno.ENOTEMPTY: ("has something else in the place of an entry", _MEND),
     errno.EISDIR: ("has a folder in the place of a file", _MEND),
 }

@@ -57,6 +57,8 @@ extern "C" __attribute__((visibility("hidden"), used)) void* gpuwheel_driver_fin
 
 # A slot holds the function once it is known. Arguments are kept while it is looked for: System V ABI, AMD64 (3.2.3),
 # and procedure call standard for the Arm 64-bit architecture (6.1). Threads that do so at once all find the same.
+# Seven words are pushed on x86_64: with the return address 64 bytes, so the stack is aligned to 16 for the call.
+# `endbr64` and `hint 34` (BTI c) mark where an indirect call may land.
 _JUMPS = r"""
 #if defined(__x86_64__)
 #define GPUWHEEL_JUMP(name)                                      \
