@@ -25,9 +25,8 @@ from gpuwheel.toolchain.cuda.host_versions import find_nvcc_host_compiler
 from gpuwheel.toolchain.cuda.linked_libraries import needed_libraries
 from gpuwheel.toolchain.cuda.target import toolkit_for
 from gpuwheel.toolchain.cuda.toolkit import find_cuda_toolkit, machine_toolkit
-from gpuwheel.toolchain.header_packages import find_package_folders
 from gpuwheel.toolchain.one_program import as_one_program
-from gpuwheel.toolchain.python_headers import find_python_headers
+from gpuwheel.toolchain.python_headers import find_package_folders, find_python_headers
 from gpuwheel.wheel import read_wheel
 
 if TYPE_CHECKING:

@@ -1,17 +1,22 @@
-"""The headers of the Python that runs the build, for extensions that are Python modules."""
+"""Headers that the Python which runs the build brings: its own, and those of packages such as CUTLASS and pybind11."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import platform
 import sys
 import sysconfig
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gpuwheel.errors import ToolchainError
 from gpuwheel.model.toolchain import PythonHeaders
 from gpuwheel.model.versions import MinorVersion
 
-__all__ = ["find_python_headers", "running_python"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["find_package_folders", "find_python_headers", "running_python"]
 
 
 def running_python() -> str:
@@ -41,3 +46,26 @@ def find_python_headers(machine: str, *, limited: bool) -> PythonHeaders:
         msg = f"the headers of Python {version} are not installed ({include / 'Python.h'} is missing)"
         raise ToolchainError(msg, hint=f"apt install python{version}-dev, or dnf install python{version}-devel")
     return PythonHeaders(include, version, str(sysconfig.get_config_var("EXT_SUFFIX")))
+
+
+def find_package_folders(names: Iterable[str]) -> dict[str, Path]:
+    """`DISTRIBUTION/FOLDER` -> where it is installed.
+
+    Raises:
+        ToolchainError: the distribution is not installed, or has no such folder.
+    """
+    return {name: _folder(name) for name in sorted(names)}
+
+
+def _folder(name: str) -> Path:
+    project, _, inside = name.partition("/")
+    try:
+        distribution = importlib.metadata.distribution(project)
+    except importlib.metadata.PackageNotFoundError as error:
+        msg = f"include-packages names {project}, which is not installed where this build runs"
+        raise ToolchainError(msg, hint=f'add "{project}" to requires of [build-system]') from error
+    folder = Path(str(distribution.locate_file(inside))).absolute()
+    if not folder.is_dir():
+        msg = f"{project} {distribution.version} has no folder {inside} (looked for {folder})"
+        raise ToolchainError(msg, hint=f"python -m pip show --files {project} lists what it has")
+    return folder
