@@ -8,6 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gpuwheel.compile.reuse.linked import pieces
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -56,8 +58,4 @@ def _pieces(facts: dict[str, object], content: bytes) -> list[bytes]:
     sizes = facts.get("sizes") or [size for _, size, _ in facts.get("files", [])]  # type: ignore[attr-defined]
     if not isinstance(sizes, list) or not sizes:
         return [content]
-    pieces, offset = [], 0
-    for size in sizes:
-        pieces.append(content[offset : offset + size])
-        offset += size
-    return pieces
+    return pieces(content, sizes)

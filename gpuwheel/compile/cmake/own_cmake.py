@@ -16,7 +16,7 @@ from gpuwheel.compile.cmake.text import install_manifests, quoted
 from gpuwheel.model.choices import TorchAbi
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from gpuwheel.compile.cmake.embed_project import HostProject
@@ -72,12 +72,11 @@ def write_setup(project: NvccProject, targets: Iterable[ArchTarget], folder: Pat
     text += f"set(CUDAToolkit_ROOT {quoted(str(cuda.root))})\n"
     for name, items in values.items():
         text += f"set(GPUWHEEL_{name} {' '.join(quoted(str(item)) for item in items)})\n"
-    for library, script in zip(project.libraries, scripts, strict=True):
-        arguments = library_arguments(library, project, folder, script)
-        text += f"set(GPUWHEEL_EXTENSION_{library.import_path}\n{arguments})\n"
-    setup = folder / "setup.cmake"
-    write_if_changed(setup, (text + install_manifests(project.manifests)).encode())
-    return setup
+    arguments = {
+        library.import_path: library_arguments(library, project, folder, script)
+        for library, script in zip(project.libraries, scripts, strict=True)
+    }
+    return _write(folder, text, arguments, project.manifests)
 
 
 def write_embed_setup(project: HostProject, folder: Path) -> Path:
@@ -85,9 +84,12 @@ def write_embed_setup(project: HostProject, folder: Path) -> Path:
     write_host_words(project, folder)
     names = " ".join(quoted(library.import_path) for library in project.libraries)
     text = _HEAD + "set(GPUWHEEL_MODE embed)\n" + linked_first(project.stubs) + f"set(GPUWHEEL_EXTENSIONS {names})\n"
-    for library in project.libraries:
-        arguments = host_library_arguments(library, project, folder)
-        text += f"set(GPUWHEEL_EXTENSION_{library.import_path}\n{arguments})\n"
+    arguments = {library.import_path: host_library_arguments(library, project, folder) for library in project.libraries}
+    return _write(folder, text, arguments, project.manifests)
+
+
+def _write(folder: Path, text: str, arguments: Mapping[str, str], manifests: Mapping[str, Path]) -> Path:
+    text += "".join(f"set(GPUWHEEL_EXTENSION_{name}\n{told})\n" for name, told in arguments.items())
     setup = folder / "setup.cmake"
-    write_if_changed(setup, (text + install_manifests(project.manifests)).encode())
+    write_if_changed(setup, (text + install_manifests(manifests)).encode())
     return setup

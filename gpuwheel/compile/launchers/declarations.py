@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Declaration", "find_declaration", "usable_names"]
+__all__ = ["Declaration", "comma_separated", "find_declaration", "usable_names"]
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _NAME_AT_END = re.compile(r"(?P<type>.*?)\b(?P<name>[A-Za-z_]\w*)(?:\s*\[\s*\])?\s*$", re.DOTALL)
@@ -60,15 +60,22 @@ def _closing(text: str, start: int) -> int:
 
 
 def _split(text: str) -> list[str]:
-    """At the commas outside brackets."""
+    """The parameters of a list, without their default values."""
+    return [part.partition("=")[0] for part in comma_separated(text) if part != "void"]
+
+
+def comma_separated(text: str, end: str = "") -> list[str]:
+    """The entries of a list of C++, at the commas outside brackets, up to the bracket `end` that closes it."""
     parts, depth = [""], 0
     for character in text:
+        if depth == 0 and character == end:
+            break
         depth += (character in "(<[{") - (character in ")>]}")
         if character == "," and depth == 0:
             parts.append("")
         else:
             parts[-1] += character
-    return [part.partition("=")[0] for part in parts if part.strip() and part.strip() != "void"]
+    return [part.strip() for part in parts if part.strip()]
 
 
 def usable_names(names: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gpuwheel.compile.launchers.declarations import find_declaration
+from gpuwheel.compile.launchers.declarations import comma_separated, find_declaration
 from gpuwheel.compile.messages.where import position_of
 
 if TYPE_CHECKING:
@@ -127,17 +127,8 @@ def _wrong(error: Message) -> tuple[int, str, str] | None:
 
 
 def _list(text: str, end: str) -> list[str]:
-    """The entries of a list that ends with `end`, at the commas outside brackets."""
-    parts, depth = [""], 0
-    for character in text:
-        if depth == 0 and character == end:
-            break
-        depth += (character in "(<[{") - (character in ")>]}")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [short(part.strip()) for part in parts if part.strip()]
+    """The types of a list that ends with `end`, in short."""
+    return [short(part) for part in comma_separated(text, end)]
 
 
 def _bare(type_: str) -> str:

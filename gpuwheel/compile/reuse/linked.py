@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gpuwheel._cache import Cache
     from gpuwheel.compile.reuse.index import FileIndex
 
-__all__ = ["LibraryStore", "LinkedFile", "Output", "Recipe", "Unit"]
+__all__ = ["LibraryStore", "LinkedFile", "Output", "Recipe", "Unit", "pieces"]
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ class LibraryStore:
         self._recipe.index.save()
         if stored is None:
             return None
-        pieces = _pieces(stored.content, [size for _, size, _ in stored.facts["files"]])
-        files = zip(stored.facts["files"], pieces, strict=True)
+        contents = pieces(stored.content, [size for _, size, _ in stored.facts["files"]])
+        files = zip(stored.facts["files"], contents, strict=True)
         return [LinkedFile(name, data, executable) for (name, _, executable), data in files]
 
     def objects(self, folder: Path) -> dict[Output, Path]:
@@ -100,7 +100,7 @@ class LibraryStore:
                 continue
             self._found[unit.key] = stored
             folder.mkdir(parents=True, exist_ok=True)
-            for output, data in zip(unit.outputs, _pieces(stored.content, stored.facts["sizes"]), strict=True):
+            for output, data in zip(unit.outputs, pieces(stored.content, stored.facts["sizes"]), strict=True):
                 found[output] = folder / f"{len(found)}.o"
                 found[output].write_bytes(data)
         return found
@@ -198,10 +198,10 @@ def _compiled(unit: Unit, made: Made, evidence: Evidence) -> Stored:
     return Stored({**facts, "sizes": [len(content) for content in contents]}, b"".join(contents))
 
 
-def _pieces(content: bytes, sizes: Iterable[int]) -> list[bytes]:
+def pieces(content: bytes, sizes: Iterable[int]) -> list[bytes]:
     """`content` cut into parts of these sizes."""
-    pieces, offset = [], 0
+    parts, offset = [], 0
     for size in sizes:
-        pieces.append(content[offset : offset + size])
+        parts.append(content[offset : offset + size])
         offset += size
-    return pieces
+    return parts
