@@ -25,7 +25,15 @@ from gpuwheel.toolchain import check_platform, probe_platform
 from gpuwheel.toolchain.build_constraints import Excluded, excluded_pins
 from gpuwheel.toolchain.host import target_machine
 from gpuwheel.toolchain.python_headers import running_python
-from gpuwheel.wheel import SBOM_FILE, WheelEdits, add_requirements, rewrite_sdist, toolchain_sbom, with_lock
+from gpuwheel.wheel import (
+    SBOM_FILE,
+    WheelEdits,
+    add_requirements,
+    leave_requirements,
+    rewrite_sdist,
+    toolchain_sbom,
+    with_lock,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -197,7 +205,9 @@ class Build:
             cells = [decision.cell for decision in self.plan() if decision.accepted] or [self.cell]
             first, *others = {self._requirements_of(cell): cell for cell in cells}
             epoch = epoch_of(self._environ)
-            rewrite_sdist(made, lambda text: text if others else add_requirements(text, first), epoch=epoch)
+            rewrite_sdist(
+                made, lambda text: leave_requirements(text) if others else add_requirements(text, first), epoch=epoch
+            )
             _place(made, out)
             return made.name
 

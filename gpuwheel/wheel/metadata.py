@@ -19,7 +19,7 @@ from gpuwheel.errors import AuditError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["add_requirements", "field_values", "parsed_requirements", "requirements", "set_field"]
+__all__ = ["add_requirements", "field_values", "leave_requirements", "parsed_requirements", "requirements", "set_field"]
 
 _END_OF_HEADERS = re.compile(rb"\r?\n(?=\r?\n)")
 _FIELD = re.compile(rb"(?P<name>[!-9;-~]+):[ \t]*(?P<value>.*)", re.DOTALL)
@@ -141,6 +141,12 @@ def add_requirements(metadata: bytes, requirements: Sequence[str]) -> bytes:
                 new.append(f"Provides-Extra: {extra}".encode())
         new.append(f"Requires-Dist: {requirement}".encode())
     return newline.join([*kept[:place], *new, *kept[place:]]) + newline + rest
+
+
+def leave_requirements(metadata: bytes) -> bytes:
+    """Core metadata of an sdist that leaves Requires-Dist to its wheels, which differ in it (`Dynamic`, PEP 643)."""
+    others = [name for name in field_values(metadata, "Dynamic") if name.lower() != "requires-dist"]
+    return set_field(metadata, "Dynamic", [*others, "Requires-Dist"])
 
 
 def _extras(requirement: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from gpuwheel.cli import parameters
@@ -64,6 +65,7 @@ def plan_command(project: Path, settings: tuple[str, ...], only: str | None, *, 
 
 def _plan_document(decisions: tuple[Decision, ...], config: LoadedConfig) -> dict[str, Any]:
     """The plan for machines, schema 1 (`data/plan.schema.json`)."""
+    pythons = config.project.requires_python
     return {
         "schema": 1,
         "cells": [
@@ -78,7 +80,7 @@ def _plan_document(decisions: tuple[Decision, ...], config: LoadedConfig) -> dic
                 "archs": [str(target) for target in decision.cell.archs],
                 "torch": _torch(decision.cell, config),
                 "python_tag": decision.cell.python_tag,
-                "requires_python": config.project.requires_python,
+                "requires_python": None if pythons is None else str(SpecifierSet(pythons)),
                 "driver": f">={decision.cell.driver_floor}" if decision.cell.mode is not Mode.PYTHON else None,
                 "platform": decision.cell.platform,
                 "platform_tag": _platform_tag(decision.cell, config),
