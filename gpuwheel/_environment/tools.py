@@ -128,7 +128,7 @@ def reaching(environ: Mapping[str, str], mode: str | None = None) -> dict[str, s
 
 
 def uncovered(environ: Mapping[str, str], mode: str | None = None) -> tuple[str, ...]:
-    """Variables that can name files or programs which `reaching()` does not cover: nothing is kept of such a build."""
+    """Variables that can name files or programs which `reaching()` does not cover: builds with one keep nothing."""
     return tool_environment(environ, mode).uncovered
 
 

@@ -44,7 +44,7 @@ class AdoptedExtension:
     targets: Mapping[str, tuple[ArchTarget, ...]]
     """Architectures that its options name, by the compute capability of the GPU that setup.py was told of."""
     everywhere: bool
-    """Whether there is such an extension for every GPU."""
+    """Whether setup.py makes the extension for every GPU."""
     packages: tuple[str, ...]
     """Distributions with headers that it includes."""
 

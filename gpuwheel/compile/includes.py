@@ -304,7 +304,7 @@ def _includes(text: bytes) -> tuple[tuple[IncludeName, ...], tuple[_Macro, ...]]
 
 
 def _is_parameter(macro: bytes, line: bytes) -> bool:
-    """Whether `line` begins the definition of a macro with such a parameter."""
+    """Whether `line` begins the definition of a macro that has `macro` as a parameter."""
     head = _PARAMETERS.match(line)
     return head is not None and macro in {one.strip() for one in head["parameters"].split(b",")}
 

@@ -111,7 +111,7 @@ def _unique(items: Iterable[str]) -> tuple[str, ...]:
 
 
 def _urls(items: Iterable[str]) -> tuple[str, ...]:
-    """Each once, and such that it can be taken apart."""
+    """Each URL once; refuses what cannot be taken apart."""
     urls = _unique(items)
     bad = next((url for url in urls if not _is_url(url)), None)
     if bad is not None:

@@ -86,7 +86,7 @@ class RecordedExtension:
     variants: Mapping[str, RecordedExtension] = field(default_factory=dict)
     """What it is on a machine with another GPU, by compute capability; empty where setup.py asks for none."""
     everywhere: bool = True
-    """Whether there is such an extension for every GPU."""
+    """Whether setup.py makes the extension for every GPU."""
 
     def texts(self, key: str) -> list[str]:
         """A list of strings among its attributes; empty if unset."""

@@ -92,7 +92,7 @@ class Words:
     text: str = ""
 
     def arguments(self, folder: Path) -> list[str]:
-        """What CMake is given, with such a file in `folder`."""
+        """What CMake is given, where the file with the options, if there is one, stands in `folder`."""
         return [f"{self.option}{folder / self.name}"] if self.name else list(self.given)
 
 

@@ -117,7 +117,7 @@ def _follow(wrappers: set[bytes], texts: Mapping[str, bytes], found: set[Probe],
 
 
 def _follow_objects(objects: Mapping[bytes, str], texts: Mapping[str, bytes], found: set[Probe]) -> dict[str, str]:
-    """Add what macros without parameters name; those of which that cannot be told are returned."""
+    """Add what macros without parameters name; macros of which that cannot be told are returned."""
     unknown = {}
     values: dict[bytes, list[IncludeName | None]] = {macro: [] for macro in objects}
     for text in texts.values() if objects else ():

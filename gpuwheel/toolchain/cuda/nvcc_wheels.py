@@ -63,7 +63,7 @@ def find_target_libraries(toolkit: CudaToolkit, machine: str, *, context: Contex
 
 
 def cached_target_libraries(toolkit: CudaToolkit, machine: str, cache: Cache) -> Path | None:
-    """The folder of those libraries, if the cache has it; nothing is downloaded.
+    """The folder that `find_target_libraries` gives, if the cache has it; nothing is downloaded.
 
     Raises:
         ToolchainError: no file of a pin is for the CPU architecture.
