@@ -81,7 +81,7 @@ def adopt_extension(
     )
     table = {
         **_interface_keys(interface),
-        "sources": [glob.escape(path) for path in sources],
+        "sources": [glob.escape(path) for path in sources],  # they are patterns there, and names here
         "include-dirs": include_dirs,
         "include-packages": list(dict.fromkeys(paths.packages)),
         **_flags(extension, options, interface, cuda=any(path.endswith(_CUDA_SUFFIX) for path in sources)),
@@ -159,6 +159,7 @@ def _option_words(extension: RecordedExtension) -> dict[Compiler, list[str]]:
         listed = value if isinstance(value, list) else [value]
         return [*undefined, *(str(word) for word in listed if not isinstance(word, dict))]
 
+    # Given by torch to nvcc, unasked (COMMON_NVCC_FLAGS of torch.utils.cpp_extension).
     torchs = ["--expt-relaxed-constexpr"] if extension.kind == "CUDAExtension" else []
     libraries = [f"-l{name}" for name in extension.texts("libraries")]
     return {

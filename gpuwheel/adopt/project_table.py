@@ -203,6 +203,7 @@ class _Facts:
         file = text.removeprefix("file:").partition(",")[0].strip()
         if text.startswith("file:") and (self.record.root / file).is_file():
             return file
+        # setup.py has read the file: what it holds is all that tells which one it was.
         for path in sorted(self.record.root.glob("README*")):
             if path.is_file() and path.read_text(encoding="utf-8", errors="replace").strip() == text.strip():
                 return path.name

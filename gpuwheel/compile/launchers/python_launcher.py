@@ -263,6 +263,7 @@ def _docstring(function: _Function) -> str:
         "    cluster: Blocks of a cluster.",
         "    cooperative: Whether all blocks have to be resident at once.",
     ]
+    # A comment of the source must not end the docstring that it becomes a part of.
     escaped = (line.replace("\\", "\\\\").replace('"""', "'''") for line in lines)
     first, *rest = (f"    {line}".rstrip() for line in escaped)
     return "\n".join([f'    """{first.strip()}', *rest, '    """', ""])
