@@ -12,13 +12,14 @@ import hashlib
 import os
 import re
 import stat
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gpuwheel._cache.file_state import state_of
 from gpuwheel._endings import because, cut
 from gpuwheel._limits import SOURCE_FILE
-from gpuwheel.compile.reuse.comments import without_comments
+from gpuwheel.compile.reuse.comments import is_once_only, without_comments
 from gpuwheel.compile.reuse.tokens import clock, unseen
 from gpuwheel.errors import CompileError
 
@@ -37,6 +38,7 @@ __all__ = [
     "included_names",
     "joined_lines",
     "toolkit_includes",
+    "without_remarks",
 ]
 
 # A comment may be matched in one way only: else a file full of them takes exponential time.
@@ -95,6 +97,8 @@ class ScannedFile:
     sha256: str
     tokens: str
     """The sha256 of its text with the comments emptied."""
+    is_once_only: bool
+    """Whether it is left out where a file of the same bytes was included, as GCC understands `#pragma once`."""
     includes: tuple[IncludeName, ...]
     macros: tuple[_Macro, ...]
     state: State | None = None
@@ -226,6 +230,13 @@ class IncludeScanner:
         return self._shadowing
 
 
+def without_remarks(files: Sequence[ScannedFile]) -> Iterator[tuple[Path, str]]:
+    """(path, sha256 with the comments emptied) of each file; of the whole file where comments alone tell it apart."""
+    alike = Counter(file.tokens for file in files)
+    for file in files:
+        yield file.path, file.sha256 if file.is_once_only and alike[file.tokens] > 1 else file.tokens
+
+
 def joined_lines(content: bytes) -> bytes:
     """`content` with continued lines in one; where it has trigraphs, which old dialects read, both readings of it."""
     text = _CONTINUATION.sub(b"", content)
@@ -278,7 +289,8 @@ def _source_bytes(path: Path) -> bytes | None:
 def _scanned(path: Path, content: bytes, state: State | None) -> ScannedFile:
     text = joined_lines(content)
     whole, tokens = (hashlib.sha256(one).hexdigest() for one in (content, without_comments(content)))
-    return ScannedFile(path, whole, tokens, *_includes(text), state, clock(text) or unseen(text))
+    once = is_once_only(text)
+    return ScannedFile(path, whole, tokens, once, *_includes(text), state, clock(text) or unseen(text))
 
 
 def _directives(text: bytes) -> Iterator[re.Match[bytes]]:

@@ -14,8 +14,8 @@ from gpuwheel._resources import resource
 from gpuwheel.compile.cmake.embed_project import compiled_once, host_library_arguments, project_text
 from gpuwheel.compile.cmake.embed_project import source_target as host_source_target
 from gpuwheel.compile.cmake.nvcc_project import nvcc_text, script_texts, source_target, source_text
-from gpuwheel.compile.includes import IncludeScanner
-from gpuwheel.compile.reuse.drivers import Driver, build_tools, toolkit_tools
+from gpuwheel.compile.includes import IncludeScanner, without_remarks
+from gpuwheel.compile.reuse.drivers import Driver, build_tools, toolkit_adds_options, toolkit_tools
 from gpuwheel.compile.reuse.epoch import EPOCH, follows_epoch
 from gpuwheel.compile.reuse.evidence import Setting
 from gpuwheel.compile.reuse.facts import FORMAT, Places
@@ -235,6 +235,8 @@ class _Maker:
             toolkit=given.toolkit,
             library_dirs=self._driver.library_dirs,
             environ=given.tools.variables,
+            adds_options=self._driver.adds_options
+            or (given.toolkit is not None and toolkit_adds_options(given.toolkit)),
             before=given.before,
             start=given.start,
             sealed=f"{given.cache.root}{os.sep}",
@@ -296,9 +298,9 @@ def _closure(scanner: IncludeScanner, source: Path, given: Given) -> Iterator[st
 
     Where comments count, facts beside the objects have the digest of the whole file.
     """
-    for file in scanner.closure(source):
-        given.before[str(file.path)] = file.state
-        yield f"{file.path} {file.tokens}"
+    files = scanner.closure(source)
+    given.before |= {str(file.path): file.state for file in files}
+    yield from (f"{path} {digest}" for path, digest in without_remarks(files))
 
 
 def _digest(path: Path) -> str:

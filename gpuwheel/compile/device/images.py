@@ -76,7 +76,7 @@ class ImageBuild:
         jobs = []
         for target, key in program.image_keys.items():
             stored = None if program.refusal else self._store.load(key)
-            if stored is None:
+            if stored is None or not program.is_told_by(stored.facts):
                 output = str(self._scratch / key)
                 job = CompileJob(
                     key, str(program.source), program.name, program.options[target], ptx=target.ptx, output=output
@@ -106,7 +106,7 @@ class ImageBuild:
             raise CompileError(msg, hint="build again")
         image = (self._scratch / event.id).read_bytes()
         log = read_log(event.log)
-        facts: dict[str, Any] = {"messages": list(log.messages), "kernels": []}
+        facts: dict[str, Any] = {"messages": list(log.messages), "texts": program.texts, "kernels": []}
         if not target.ptx:
             for kernel in read_cubin(image, f"the image of {program.shown} for {target}"):
                 cost = asdict(kernel.cost) | {"spill": log.spills.get(kernel.symbol, 0)}

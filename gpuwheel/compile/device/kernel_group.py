@@ -62,7 +62,11 @@ def compile_group(
 def _images(plan: GroupPlan, store: ContentStore, cache: Cache, reporter: Reporter, jobs: int) -> dict[Program, Stored]:
     """The fatbin of each program: from the store, or compiled."""
     found = {program: None if program.refusal else store.load(program.key) for program in plan.programs}
-    images = {program: stored for program, stored in found.items() if stored is not None}
+    images = {
+        program: stored
+        for program, stored in found.items()
+        if stored is not None and all(map(program.is_told_by, stored.facts.values()))
+    }
     missing = [program for program in plan.programs if program not in images]
     if missing:
         from gpuwheel.compile.device.images import ImageBuild  # noqa: PLC0415 (a kept build does without)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gpuwheel._cache.file_state import state_of
 from gpuwheel._resources import resource
 from gpuwheel.compile.device.command_line import Target, VirtualPaths, command_line, shipped_include_dirs
-from gpuwheel.compile.includes import IncludeScanner
+from gpuwheel.compile.includes import IncludeScanner, without_remarks
 from gpuwheel.compile.reuse.comments import comments_count
 from gpuwheel.compile.reuse.store import content_key, tree_digest
 from gpuwheel.compile.reuse.tokens import clock
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DeviceOptions", "GroupPlan", "Program", "plan_group"]
 
-_FACTS = 1
+_FACTS = 2
 """Version of the facts beside an image; part of every key."""
 _PRE_INCLUDES = ("--pre-include", "-include")
 _FOLDERS = ("--include-path", "-I")
@@ -94,6 +94,10 @@ class Program:
     def __hash__(self) -> int:
         return hash(self.key)
 
+    def is_told_by(self, image: Mapping[str, Any]) -> bool:
+        """Whether the facts of an image are of this very text: what the compiler said quotes lines, comments too."""
+        return not image["messages"] or image["texts"] == self.texts
+
 
 @dataclass(frozen=True)
 class GroupPlan:
@@ -160,8 +164,9 @@ class _Keys:
         files = self._scanner.closure(source)
         options = {target: command_line(self._group, source, target, self._paths) for target in self._targets}
         texts = sorted((self._paths.name(file.path), file.sha256) for file in files)
+        tokens = sorted((self._paths.name(path), digest) for path, digest in without_remarks(files))
         only_tokens = not any(map(comments_count, options.values()))
-        closure = sorted((self._paths.name(file.path), file.tokens) for file in files) if only_tokens else texts
+        closure = tokens if only_tokens else texts
         program = content_key({**self._toolchain, "name": name, "closure": closure})
         image_keys = {target: content_key({"program": program, "options": line}) for target, line in options.items()}
         fatbin = {**self._toolchain, "images": list(image_keys.values()), "fatbin": self._group.compression}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gpuwheel._cache import Cache
     from gpuwheel.compile.reuse.index import FileIndex
 
-__all__ = ["Driver", "build_tools", "toolkit_tools"]
+__all__ = ["Driver", "build_tools", "toolkit_adds_options", "toolkit_tools"]
 
 # GCC manual, "Environment Variables" and "Spec Files"; GCC internals, "Collect2", "LTO". Clang is its own compiler and
 # assembler, and answers with the bare name.
@@ -41,6 +41,7 @@ _ANYWHERE = Places({})
 _TEMPORARY = re.compile(r"/[^\s\"]*/(?:cc\w{6}|null-\w{6,})\.\w+")
 # nvcc.profile of the toolkit; nvcc manual, "CUDA Compilation Trajectory".
 _TOOLKIT_PROGRAMS = ("nvcc", "nvcc.profile", "cudafe++", "cicc", "ptxas", "fatbinary", "nvlink", "bin2c")
+_PROFILE_OPTION = re.compile(r'(?:^|[\s"=])-(?!I|L|isystem\b)', re.MULTILINE)
 _BUILD_PROGRAMS = {"cmake": ("cmake", "cmake3"), "ninja": ("ninja-build", "ninja", "samu")}
 _TOOLKIT_LIBRARIES = ("libcudadevrt.a", "libcudart_static.a")
 
@@ -55,6 +56,11 @@ class Driver:
     """Where it has the linker look."""
     names_link_inputs: bool
     """Whether the linker writes down what it read (`--dependency-file`: binutils 2.35, lld, mold)."""
+
+    @property
+    def adds_options(self) -> bool:
+        """Whether it may add options that no command shows: a wrapper, Clang's configuration, a file of specs."""
+        return not {"plan", "specs"}.isdisjoint(self.tools)
 
     @classmethod
     def of(
@@ -186,6 +192,14 @@ def toolkit_tools(root: Path, index: FileIndex) -> dict[str, str]:
     places += [f"{folder}/{path.name}" for folder in folders for path in sorted((root / folder).glob("*"))]
     digests = {place: index.digest(str(root / place)) for place in places}
     return {place: digest for place, digest in digests.items() if digest is not None}
+
+
+def toolkit_adds_options(root: Path) -> bool:
+    """Whether the nvcc.profile of a CUDA toolkit has options that name no folder."""
+    profile = root / "bin" / "nvcc.profile"
+    return (
+        profile.is_file() and _PROFILE_OPTION.search(profile.read_text(encoding="utf-8", errors="replace")) is not None
+    )
 
 
 def build_tools(environ: Mapping[str, str], index: FileIndex) -> dict[str, list[str | None]]:

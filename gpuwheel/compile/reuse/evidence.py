@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from gpuwheel.compile.reuse.comments import comments_count, judges_by_comments
 from gpuwheel.compile.reuse.epoch import EPOCH, follows_epoch
 from gpuwheel.compile.reuse.facts import Facts
 from gpuwheel.compile.reuse.named_files import folders_in, named_paths, refusal, with_response_files
-from gpuwheel.compile.reuse.search import SearchFolders, missing_part
+from gpuwheel.compile.reuse.search import SearchFolders, missing_part, ordinary_words
 from gpuwheel.compile.reuse.tokens import FIXED
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ __all__ = ["Evidence", "NotKeptError", "Setting"]
 
 _DEBUG_LINES = b"debug_line"
 """In the name of a section with line tables, which may have sums of the sources: DWARF 5, 6.2.4.1."""
+_NVCC_FLAGS = ("NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS")
+"""Variables with options of nvcc that no command shows (nvcc manual, "NVCC Environment Variables")."""
 
 
 class NotKeptError(Exception):
@@ -57,6 +60,8 @@ class Setting:
     library_dirs: tuple[str, ...]
     """Where the driver has the linker look by itself."""
     environ: Mapping[str, str]
+    adds_options: bool
+    """Whether the compilers' drivers may add options that no command shows: wrappers, specs, Clang's configuration."""
     before: Mapping[str, State | None]
     """Files that are known to matter, such as those whose content went into the keys, as they were before the build."""
     start: int
@@ -161,13 +166,20 @@ class Evidence:
 
     def _sources(self, read: Iterable[str], targets: Iterable[str]) -> set[str]:
         """Files of the project, read by compilers that make the same of them whatever their comments say."""
-        for target in targets:
-            if self._judged or any(map(comments_count, self._made.commands.get(target, ()))):
-                return set()
-            objects = (path for (owner, _), path in self._made.objects.items() if owner == target)
-            if any(_DEBUG_LINES in path.read_bytes() for path in objects):  # asked for by a driver's own settings
-                return set()
+        if self._judged or self._setting.adds_options or any(map(self._may_tell_comments, targets)):
+            return set()
         return {path for path in read if path.startswith(f"{self._setting.root}{os.sep}")}
+
+    def _may_tell_comments(self, target: str) -> bool:
+        """Whether what comments say may be in an object of a target, or may end its compilation."""
+        commands = self._made.commands.get(target, ())
+        flags = [word for name in _NVCC_FLAGS for word in ordinary_words(self._setting.environ.get(name, ""))]
+        for words in commands:
+            every = with_response_files([*words, *flags], [self._cwd, str(self._setting.root)])
+            if comments_count(dropwhile(lambda word: not word.startswith("-"), every)):  # programs come first
+                return True
+        objects = (path for (owner, _), path in self._made.objects.items() if owner == target)
+        return not commands or any(_DEBUG_LINES in path.read_bytes() for path in objects)
 
     def _embedded_by(self, path: str, folders: Iterable[str]) -> set[str]:
         """Files of which a source takes every byte."""

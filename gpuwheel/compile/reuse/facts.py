@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "Facts", "Places"]
 
-FORMAT = 4
+FORMAT = 5
 """Version of what `Facts.stored` gives; in the key of everything that facts stand beside."""
 
 

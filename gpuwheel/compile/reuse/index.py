@@ -25,7 +25,7 @@ _SECOND = 1_000_000_000
 """ns. File systems with whole seconds alone (FAT, images such as squashfs) make up the time of change from another."""
 _MOST = 20_000
 """Files of one index: about 3 MB."""
-_EMPTIED = "\0without comments"
+_EMPTIED = "\0without comments 2"
 """After a path: a row of the file's text with its comments emptied."""
 
 

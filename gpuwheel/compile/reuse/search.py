@@ -14,7 +14,7 @@ from gpuwheel.compile.reuse.named_files import folders_in
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["SearchFolders", "missing_part"]
+__all__ = ["SearchFolders", "missing_part", "ordinary_words"]
 
 _MISSING = re.compile(r'^ignoring nonexistent directory "(.+)"', re.MULTILINE)
 _LISTED = re.compile(r"search starts here:\n((?: .*\n|#include.*\n)*)")

@@ -27,7 +27,22 @@ pytestmark = [pytest.mark.compiler]
 PIECES = (
     *("//", "/*", "*/", "/", "*", '"', "'", "\\", "\n", "\n", "\\\n", "\\ \n", "\r\n", " ", "\t", 'R"(', ')"', "??/\n"),
     *("#define A ", "#include <", ">", "#if 0\n", "\n#endif\n", "A", "x", "u8", "L", "R", "1", "1'0", "'a'", "'\"'"),
-    *('"b"', "/* c */", "// d\n", "int e;\n", "__LINE__", ";", "+", "é", "$", "<f//g>", "\n#include <f//g>\n", "\f"),
+    *(
+        '"b"',
+        "/* c */",
+        "// d\n",
+        "int e;\n",
+        "__LINE__",
+        ";",
+        "+",
+        "é",
+        "$",
+        "<f//g>",
+        "\n#include <f//g>\n",
+        "\f",
+        " \\\n",
+        "1e+",
+    ),
 )
 COUNT = int(os.environ.get("GPUWHEEL_TEST_COMMENTS", "400"))
 COMPILERS = {"g++": (), "clang++": ("--cuda-path=/nonexistent",)}  # else it looks for a toolkit of the machine

@@ -475,6 +475,16 @@ def test_what_comments_say_changes_no_key_of_what_is_compiled(tmp_path: Path) ->
     assert one[3] != two[3], "debug information may have sums of the sources"
 
 
+def test_what_comments_say_counts_in_headers_that_are_one_but_for_it(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    for folder in "ab":
+        (world.root / "project" / f"{folder}.h").write_text("#pragma once  // one\n", encoding="utf-8")
+    (world.root / "project/ops.cpp").write_text('#include "a.h"\n#include "b.h"\n', encoding="utf-8")
+    before = world.key_of_embed(world.embed)
+    (world.root / "project/b.h").write_text("#pragma once  // two\n", encoding="utf-8")
+    assert world.key_of_embed(world.embed) != before, "GCC takes files of the same bytes for one"
+
+
 def test_settings_of_the_inner_backend_change_the_key(world: World) -> None:
     assert world.key_of_embed(world.embed, settings={"strip": "false"}) != world.key_of_embed(world.embed)
 

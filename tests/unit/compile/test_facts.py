@@ -136,4 +136,4 @@ def test_names_say_what_a_folder_is_and_not_where() -> None:
 
 def test_another_shape_of_facts_is_another_format() -> None:
     """Facts that an older gpuwheel wrote are in the cache: whoever changes these names raises the number."""
-    assert (FORMAT, sorted(Facts().stored())) == (4, ["absent", "epoch", "read", "root", "sources"])
+    assert (FORMAT, sorted(Facts().stored())) == (5, ["absent", "epoch", "read", "root", "sources"])

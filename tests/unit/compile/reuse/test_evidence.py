@@ -49,6 +49,7 @@ class Build:
             toolkit=None,
             library_dirs=(),
             environ=dict(os.environ),
+            adds_options=False,
             before={},
             start=time.time_ns() + 2 * YOUNG,  # what the test wrote is old by then
             sealed=str(tmp_path / "cache") + os.sep,
@@ -259,3 +260,20 @@ def test_where_an_object_has_lines_of_its_sources_all_of_them_counts(build: Buil
     assert _of_sources(build) == set()
     build.write(build.work / "a.o", "no such section")
     assert _of_sources(build) == {"<.>/a.cpp"}
+
+
+def test_options_in_files_and_variables_count_as_others(build: Build, tmp_path: Path) -> None:
+    build.reads(build.write(build.root / "a.cpp"))
+    named = build.write(tmp_path / "words", "-Wall -Werror")
+    build.made.commands["target"][0].append(f"@{named}")
+    assert _of_sources(build) == set()
+    build.write(tmp_path / "words", "-Wall")
+    assert _of_sources(build) == {"<.>/a.cpp"}
+    build.setting = replace(build.setting, environ={**build.setting.environ, "NVCC_APPEND_FLAGS": "-lineinfo"})
+    assert _of_sources(build) == set()
+
+
+def test_where_a_driver_may_add_options_all_of_it_counts(build: Build) -> None:
+    build.reads(build.write(build.root / "a.cpp"))
+    build.setting = replace(build.setting, adds_options=True)
+    assert _of_sources(build) == set()
