@@ -6,6 +6,7 @@ overlap, methods, and how much a member may become before it is known to be wron
 
 from __future__ import annotations
 
+import io
 import struct
 import zipfile
 import zlib
@@ -69,13 +70,14 @@ class Archive:
 
     def read(self, member: zipfile.ZipInfo) -> bytes:
         """What a member holds; raises what `open` raises."""
-        return b"".join(self.open(member))
+        return _joined(self.open(member))
 
     def read_both(self, member: zipfile.ZipInfo) -> tuple[bytes, bytes]:
         """What a member holds, and that as it is compressed in the archive; raises what `open` raises."""
         with self._reading():
-            stream = b"".join(self._stream(member))
-            return b"".join(_checked(member, [stream])), stream
+            # In blocks: zlib copies what it has not yet taken of a piece, time and again.
+            stream = list(self._stream(member))
+            return _joined(_checked(member, stream)), b"".join(stream)
 
     def refuse(self, problem: str) -> GpuwheelError:
         """The error for an archive that is one, and not fit for use."""
@@ -142,6 +144,13 @@ class Archive:
                 raise self.refuse(msg)
             # Name and extra field of a local header may be others, so this is the least that a member takes.
             end, before = member.header_offset + _LOCAL.size + member.compress_size, member.filename
+
+
+def _joined(blocks: Iterable[bytes]) -> bytes:
+    """Their bytes, without a second copy at any time: `b"".join` would hold the blocks and the whole."""
+    held = io.BytesIO()
+    held.writelines(blocks)
+    return held.getvalue()
 
 
 def _checked(member: zipfile.ZipInfo, stream: Iterable[bytes]) -> Iterator[bytes]:
