@@ -9,7 +9,7 @@ from gpuwheel._endings import cut
 from gpuwheel.audit.cases import rule, torch_floor, uses_torch
 from gpuwheel.audit.kernel_manifests import MANIFEST
 from gpuwheel.audit.platform import check_platform
-from gpuwheel.binary.elf import read_elf
+from gpuwheel.binary.elf import MAGIC, read_elf
 from gpuwheel.model.findings import Found, Part, Severity
 from gpuwheel.wheel.archive import check_record
 from gpuwheel.wheel.naming import expand_tag
@@ -39,8 +39,9 @@ def _unreadable(case: WheelCase) -> Iterator[Found]:
     _ = case.wheel.tag, case.wheel.requirements, case.wheel.images_of
     for member in case.wheel.members.values():
         _ = member.digest
-        if case.expected is not None and member.name.endswith(".so"):  # which others may call what they like
-            read_elf(member.data, member.name)
+        # In anybody's wheel ".so" may end the name of a text; what a build calls so, it means to load.
+        if case.expected is not None and member.name.endswith(".so") and not member.starts_with(MAGIC):
+            read_elf(member.data, member.name)  # which says what it lacks
     yield from ()
 
 
