@@ -42,6 +42,7 @@ def read_cubin(data: bytes, subject: str) -> tuple[KernelFacts, ...]:
     Raises:
         CompileError: it is not a cubin, or it is cut short.
     """
+    # We wrote this file ourselves, moments ago or into the cache: nobody else can be at fault.
     hint = "delete gpuwheel's cache folder and build again; if it stays, report it"
     with reading(f"{subject} is not a readable cubin", "code of one GPU architecture", error=CompileError, hint=hint):
         return _read(data)
@@ -56,6 +57,7 @@ def _read(data: bytes) -> tuple[KernelFacts, ...]:
     names = [name.removeprefix(f"{_INFO}.") for name in sections if name.startswith(f"{_INFO}.")]
     per_kernel: dict[int, dict[str, int]] = {_REGCOUNT: {}, _FRAME_SIZE: {}}
     if names:
+        # Attributes of `.nv.info` name a function by its row in the symbol table.
         symbols = {symbol.place: symbol.name for symbol in elf.symbols(".symtab")}
         for attribute, value in _attributes(sections[_INFO].data):
             if attribute in per_kernel:
@@ -68,6 +70,7 @@ def _read(data: bytes) -> tuple[KernelFacts, ...]:
             cost=KernelCost(
                 bytes=sections[f".text.{name}"].size,
                 registers=per_kernel[_REGCOUNT][name],
+                # SHT_NOBITS: its size is in the header alone.
                 shared=sections.get(f".nv.shared.{name}", NOTHING).size,
                 local=per_kernel[_FRAME_SIZE].get(name, 0),
             ),

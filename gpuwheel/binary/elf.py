@@ -31,9 +31,14 @@ MAGIC = b"\x7fELF"
 MACHINES = {"x86_64": 62, "aarch64": 183}
 """`platform.machine()` -> e_machine (EM_X86_64, EM_AARCH64)."""
 
+# gABI chapter 4, "ELF Header": e_ident, e_type, e_machine, e_version, e_entry, e_phoff, e_shoff, e_flags, e_ehsize,
+# e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx.
 _FILE = struct.Struct("<16sHHIQQQIHHHHHH")
+# "Sections": sh_name, sh_type, sh_flags, sh_addr, sh_offset, sh_size, sh_link, sh_info, sh_addralign, sh_entsize.
 _SECTION = struct.Struct("<IIQQQQIIQQ")
+# Chapter 5, "Program Header": p_type, p_flags, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align.
 _SEGMENT = struct.Struct("<IIQQQQQQ")
+# Chapter 4, "Symbol Table": st_name, st_info, st_other, st_shndx, st_value, st_size.
 _SYMBOL = struct.Struct("<IBBHQQ")
 _DYNAMIC = struct.Struct("<qQ")
 _VERSYM = struct.Struct("<H")
@@ -55,8 +60,10 @@ _UNDEFINED, _ABSOLUTE = 0, 0xFFF1
 """SHN_UNDEF, SHN_ABS."""
 _LOCAL, _WEAK = 0, 2
 """STB_LOCAL, STB_WEAK."""
+# STV_INTERNAL (1) and STV_HIDDEN (2) stay inside of their library ("Symbol Visibility").
 _VISIBLE = {0, 3}
 """STV_DEFAULT, STV_PROTECTED."""
+# Bit 15 of a row of .gnu.version: only references that name the version bind to it (LSB, "Symbol Version Table").
 _HIDDEN_VERSION = 0x8000
 _UNVERSIONED, _FIRST_NAMED_VERSION = 1, 2
 """0 is local, 1 is global without a version."""
@@ -155,6 +162,8 @@ class Elf:
         fields = _FILE.unpack_from(self._view)
         self.machine: int = fields[2]
         segments_at, sections_at = fields[5], fields[6]
+        # 0xff00 sections or more are said elsewhere, and a 0 here (gABI, e_shnum): no library has them, and one that
+        # did would be refused as if its section headers were stripped.
         segment_size, segment_count, section_size, section_count, names_index = fields[9:14]
         self._segments = segments_at, segment_size, segment_count
         headers = list(self._table(_SECTION, sections_at, section_size, section_count))
@@ -166,6 +175,7 @@ class Elf:
 
     def at(self, index: int) -> Section:
         """The section of a number."""
+        # Section 0 is the undefined one: a file without section headers still refers to it.
         if index >= len(self._numbered):
             if index == 0:
                 return NOTHING
@@ -199,6 +209,7 @@ class Elf:
         """DT_* -> values, in their order."""
         data = self.sections.get(".dynamic", NOTHING).data
         found: dict[int, list[int]] = defaultdict(list)
+        # The section may be longer than what the loader reads: linkers leave room, which ends in DT_NULL.
         for tag, value in _DYNAMIC.iter_unpack(data[: len(data) // _DYNAMIC.size * _DYNAMIC.size]):
             if tag == _DT_NULL:
                 break
@@ -208,6 +219,7 @@ class Elf:
     def symbols(self, name: str) -> Iterator[Symbol]:
         """The symbols of one table (".dynsym", ".symtab"), local ones included, in its order."""
         table = self.sections.get(name, NOTHING)
+        # .gnu.version goes with .dynsym, row by row; .symtab has no versions.
         versions = self.sections.get(".gnu.version", NOTHING).data if name == ".dynsym" else b""
         strings, count = self.at(table.link), len(table.data) // _SYMBOL.size
         _hold(ELF_SYMBOLS, count)
@@ -216,6 +228,7 @@ class Elf:
             text = self.string(strings, name_at) if name_at else ""
             if text:
                 versym = _VERSYM.unpack_from(versions, 2 * index)[0] if versions else _UNVERSIONED
+                # st_info holds type and binding, the low two bits of st_other the visibility.
                 yield Symbol(index, text, info & 0xF, info >> 4, other & 3, home, size, versym)
 
     def version_needs(self) -> Iterator[tuple[str, str, int]]:
@@ -257,6 +270,8 @@ class Elf:
 
     def _table(self, entry: struct.Struct, at: int, stated: int, count: int) -> Iterator[tuple[int, ...]]:
         """The headers of segments or sections, which lie one after the other."""
+        # A format may grow its entries; none has in thirty years, and a reader that trusts another size can be led
+        # anywhere.
         if count and stated != entry.size:
             msg = f"headers of {stated} bytes"
             raise ValueError(msg)
@@ -327,6 +342,8 @@ def read_elf(
         AuditError, or what `error` says: `data` is not ELF, damaged, or passes a bound.
     """
     with reading(f"{name} is not a readable ELF file", "a shared library", error=error, hint=hint):
+        # Names are shown and compared, never opened: one that is no UTF-8 is no reason to refuse a library that
+        # loads.
         return _dynamic_facts(Elf(data, errors="replace"), name)
 
 
@@ -343,6 +360,7 @@ def _dynamic_facts(elf: Elf, name: str) -> ElfFile:
     }
     per_library: dict[str, list[str]] = defaultdict(list)
     numbered: dict[int, tuple[str, str]] = {}
+    # Numbers are the file's own: they link rows of .gnu.version to names of versions.
     for library, version, number in elf.version_needs():
         per_library[library].append(version)
         if number >= _FIRST_NAMED_VERSION:
@@ -350,6 +368,7 @@ def _dynamic_facts(elf: Elf, name: str) -> ElfFile:
     imports: list[Import] = []
     exports: list[str] = []
     for symbol in elf.symbols(".dynsym"):
+        # Absolute: older linkers list each version as a symbol of its own ("GLIBC_2.34", SHN_ABS).
         if symbol.local or symbol.absolute:
             continue
         if symbol.undefined:

@@ -35,6 +35,7 @@ _ENTRY = struct.Struct("<HHIQIIHHIIIQQQ")
 """Kind, version, header size, padded image size, compressed size, offset of the options, ISA minor, ISA major, arch,
 offset and length of the name, flags, reserved, size before compression."""
 
+# Other kinds are named by their number and kept: a newer tool's file is not damaged for what it adds.
 _KINDS = {1: "ptx", 2: "cubin", 8: "lto"}
 _CODECS = {0x2000: "LZ4", 0x8000: "zstd"}
 _CODEC_MASK = 0xE000
@@ -118,6 +119,7 @@ def _containers(view: memoryview) -> Iterator[memoryview]:
     while (offset := _skip_zeros(view, offset)) < len(view):
         magic, version, header_size, size = _CONTAINER.unpack_from(view, offset)
         end = offset + header_size + size
+        # A header that claims less than it is would let `end` stand still, and the walk never end.
         if header_size < _CONTAINER.size:
             msg = f"a container's header of {header_size} bytes"
             raise ValueError(msg)
@@ -137,6 +139,7 @@ def _containers(view: memoryview) -> Iterator[memoryview]:
 def _skip_zeros(view: memoryview, offset: int) -> int:
     """Containers are aligned: zeros lie between them, and may end the section."""
     while offset < len(view) and not view[offset]:
+        # By blocks: a file that is all zeros would keep a loop over bytes busy for minutes.
         block = bytes(view[offset : offset + _BLOCK])
         rest = block.lstrip(b"\0")
         offset += len(block) - len(rest)
@@ -154,6 +157,8 @@ def _entries(view: memoryview) -> Iterator[Image]:
             msg = f"an entry of {header_size} + {padded} bytes does not fit"
             raise ValueError(msg)
         offset += header_size + padded
+        # An unknown codec is for a rule of the audit to judge, which says which drivers read it; the sizes are right
+        # without.
         codec = _CODECS.get(flags & _CODEC_MASK, "none" if not flags & _CODEC_MASK else f"codec {flags:#x}")
         suffix = "a" if flags & _ARCH_SPECIFIC else "f" if flags & _FAMILY_SPECIFIC else ""
         name = _KINDS.get(kind, f"kind {kind}")

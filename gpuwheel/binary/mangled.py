@@ -32,11 +32,14 @@ __all__ = [
 ]
 
 _OPEN, _CLOSE = "(<[{", ")>]}"
+# How the demangler writes literals (Itanium C++ ABI, 5.1.6 expr-primary): 4, 4u, 4ul; other types get a cast.
 _INTEGER_SUFFIXES = {"": "int", "u": "unsigned", "l": "long", "ul": "unsigned long", "ll": "long long",
                      "ull": "unsigned long long"}  # fmt: skip
 _INTEGER = re.compile(r"(-?\d+)([a-z]*)")
 _CAST = re.compile(r"\((?P<type>[\w: ]+)\)(?P<value>-?\d+)")
+# The spellings of GNU's demangler and of LLVM's.
 _NAMELESS = re.compile(r"\(anonymous (?:namespace|class)\)|\{lambda|\{unnamed|'lambda|'unnamed|\bunnamed\b")
+# What follows a list of parameters is local to that function: "f(int)::Local".
 _LOCAL = re.compile(r"\)(?: const)?::")
 _BUILTIN = frozenset(
     "void bool char short int long float double signed unsigned const volatile true false".split()  # noqa: SIM905
@@ -84,6 +87,7 @@ def demangle_foreign(symbols: Sequence[str]) -> list[str]:
         ).stdout.splitlines()
     except (FileNotFoundError, TimeoutError):
         return list(symbols)
+    # A name that holds a newline: which line belongs to whom cannot be said any more.
     if len(plain) != len(symbols):
         return list(symbols)
     return [name if len(name) <= SHOWN_NAME.value else symbol for symbol, name in zip(symbols, plain, strict=True)]
@@ -160,6 +164,7 @@ def parse_signature(symbol: str) -> Signature:
     arguments: tuple[str, ...] = ()
     if head.endswith(">"):
         start = _matching_open(head, len(head) - 1)
+        # From the right: the namespace may be a template's too, and the kernel's own arguments come last.
         arguments, head = _split(head[start + 1 : -1]), head[:start]
     namespace, _, base = head.rpartition("::")
     return Signature(namespace, base, arguments, tuple(p for p in _split(parameters) if p != "void"))
@@ -215,6 +220,7 @@ def _matching_open(text: str, closing: int) -> int:
     """The index of the bracket that `text[closing]` closes."""
     depth = 0
     for index in range(closing, -1, -1):
+        # The arrow of a dependent type (`decltype (x->y)`) closes nothing.
         if text[index] in _CLOSE and text[index - 1 : index + 1] != "->":
             depth += 1
         elif text[index] in _OPEN:

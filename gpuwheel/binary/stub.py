@@ -82,11 +82,13 @@ def stub_library(soname: str, machine: str, symbols: Iterable[LibrarySymbol] = (
         KeyError: `machine` is not in `elf.MACHINES`.
     """
     code = MACHINES[machine]
+    # The order is the file's alone: the bytes become a key of caches and a digest in lock files.
     ordered = sorted(symbols, key=lambda symbol: (symbol.name, symbol.version or ""))
     sections = _sections(soname, ordered)
     by_name = {section.name: section for section in sections}
     strings = by_name[".dynstr"]
 
+    # Offsets and addresses are the same number: one segment, loaded at 0, needs no two.
     end = _HEADER + 2 * _SEGMENT
     for section in sections[1:]:
         section.offset = _aligned(end)
@@ -96,6 +98,7 @@ def stub_library(soname: str, machine: str, symbols: Iterable[LibrarySymbol] = (
     dynamic = by_name[".dynamic"]
     dynamic.data = _dynamic(by_name, soname_at=bytes(strings.data).index(b"\0" + soname.encode() + b"\0") + 1)
 
+    # The last section with data, outside of the segment: only readers of section headers want it.
     names = by_name[".shstrtab"]
     at_sections = _aligned(names.offset + len(names.data))
     identification = MAGIC + bytes((2, 1, 1)) + bytes(9)  # 64 bits, little endian, version 1, System V

@@ -54,6 +54,8 @@ __all__ = ["Build"]
 
 def _place(made: Path, out: Path) -> int:
     """Copy a finished file to where the frontend wants it, whole or not at all; its size in bytes."""
+    # Not renamed: it was made in the cache, often on another file system than `out`, where rename(2) fails with
+    # EXDEV.
     data = made.read_bytes()
     with atomic_file(out / made.name) as file:
         file.write(data)
@@ -70,6 +72,7 @@ class Build:
         config_settings: Mapping[str, str | list[str]],
         reporter: Reporter,
     ) -> None:
+        # Another part of the process may change the current folder later: from here on, nothing is relative to it.
         self._root = root.absolute()
         self._environ = anchored(environ, self._root)
         self._config_settings = config_settings
@@ -79,6 +82,7 @@ class Build:
     def config(self) -> LoadedConfig:
         """What the project asks for."""
         config = load_config(self._root, environ=self._environ, config_settings=self._config_settings)
+        # Told here and not where a hook begins: the value is cached, so each is told once, whoever asks first.
         for warning in config.warnings:
             self._reporter.warn(warning)
         for note in config.notes:
@@ -92,6 +96,7 @@ class Build:
         Raises:
             PlanError: none can be built here; every candidate is named with its reason.
         """
+        # The machine that CXX compiles for, not the one that runs: the two differ in a cross build.
         here = Here(running_python(), target_machine(self._environ))
         return choose(self.plan(), self._reporter, here, self.config.settings.only)
 
@@ -144,6 +149,8 @@ class Build:
         from gpuwheel._files import write_if_changed  # noqa: PLC0415 (a wheel does without)
         from gpuwheel.compile.cmake.user_presets import PRESETS_FILE, presets_document  # noqa: PLC0415
 
+        # CMake reads the file beside the CMakeLists.txt alone (cmake-presets(7)): a generated project is not kept for
+        # people.
         if self.config.settings.cmake is None:
             msg = f"{self.config.project.name} has no CMake project of its own (found no key cmake, expected one)"
             raise ConfigError(
@@ -151,6 +158,7 @@ class Build:
             )
         self._check_platform()
         self.check_lock()
+        # A project with its own CMake always has host code: modes without any have nothing for CMake to compile.
         settings = host_code_build(self._session).cmake_settings()
         path = (self._root / self.config.settings.cmake).with_name(PRESETS_FILE)
         existing = path.read_bytes() if path.is_file() else None
@@ -162,6 +170,7 @@ class Build:
         self._check_platform()
         self.check_lock()
         if self._lock is not None:
+            # The lock has everything that the environment is made of, what runs CMake included.
             return locked_requirements(self._lock)
         with_cmake = self._runs_cmake(editable=editable)
         tools = inner.requires(self._session.inside, self.config.inner, editable=editable, with_cmake=with_cmake)
@@ -179,6 +188,7 @@ class Build:
 
     def prepare(self, out: Path, *, editable: bool) -> str:
         """Write `.dist-info` and return its name."""
+        # As in the build that follows: the wheel's metadata has to match what is written here (PEP 517).
         settings = inner.cmake_settings if self._runs_cmake(editable=editable) else inner.plain_settings
         info = inner.prepare(
             self._session.inside, out, settings(self.config.inner, self.cell.python_tag), editable=editable
@@ -189,6 +199,8 @@ class Build:
 
     def _runs_cmake(self, *, editable: bool) -> bool:
         """Whether the build does; where it does not, the build environment has no CMake."""
+        # An editable wheel of mode `kernels` has CMake install its files: the import finder of scikit-build-core
+        # knows no others.
         return self.cell.mode is not Mode.PYTHON and (editable or self.cell.mode is not Mode.KERNELS)
 
     def sdist(self, out: Path) -> str:
@@ -201,8 +213,11 @@ class Build:
         with Cache.from_environment(self._environ).scratch() as scratch:
             inside = inner.Inside(self._root, tool_variables(self._environ))
             made = inner.build_sdist(inside, scratch, self.config.inner)
+            # Before it is placed: an sdist that cannot be built is not left where somebody uploads it.
             check_sdist(made, self.config, self._reporter)
+            # Asked for where nothing is accepted, `self.cell` raises with every reason.
             cells = [decision.cell for decision in self.plan() if decision.accepted] or [self.cell]
+            # A dictionary, for its order: cells that require the same count once.
             first, *others = {self._requirements_of(cell): cell for cell in cells}
             epoch = epoch_of(self._environ)
             rewrite_sdist(
@@ -224,6 +239,7 @@ class Build:
             files = {SBOM_FILE: self._sbom(compiled.toolchain)}
             edits = WheelEdits(self._requirements, files=files, generator=f"gpuwheel {__version__}")
             name, packed = finish(self._session, compiled, edits)
+            # Only now: what a refused wheel was linked from, no other build may take.
             compiled.save()
             sha256 = packed.write(out / name)
         self._reporter.step(f"{name}  {packed.size / 1000:.0f} kB  sha256 {sha256}")
@@ -233,6 +249,7 @@ class Build:
         """What went into the wheel and is in no Requires-Dist."""
         session = self._session
         sbom = toolchain_sbom(toolchain, self.config.project.name, session.epoch, session.job.pins)
+        # Which lock held the build is a fact about the wheel: who has the same file can build the same bytes.
         return sbom if self._lock is None else with_lock(sbom, self._lock.digest)
 
     def editable(self, out: Path) -> str:

@@ -66,6 +66,8 @@ def build_in_place(session: Session, mode: EmbedBuild | NvccBuild | KernelsBuild
         else:
             with mode.prepared(work) as settings:
                 kept = KeptBuild(session.inside, work, settings, _variables(session))
+                # Before Ninja runs. A turn that ends between Ninja and the writing leaves objects that are up to date
+                # and files that are not: the next one must not take "nothing to do" for "all in place".
                 begun = record.begin()
                 if not kept.update(scratch, session.reporter) and not begun and record.holds():
                     record.end()
@@ -74,9 +76,11 @@ def build_in_place(session: Session, mode: EmbedBuild | NvccBuild | KernelsBuild
                 made = {name: Member(name, file.read_bytes(), os.access(file, os.X_OK)) for name, file in installed}
             _link_commands(root, kept.commands, session)
         placed = _placed(session, work, scratch, made)
+        # What an earlier turn wrote is ours too, even if the configuration no longer names it.
         known = (*own_products(session, placed), *record.files)
         changed = write_members(placed, ours=known, root=root)
         gone = record.replaced_by(placed)
+        # Of the others an earlier turn told, and turns follow each other by the minute.
         tell_git(session, [path for path in changed if path not in record.files])
         record.write(placed)
         record.end()
@@ -115,11 +119,13 @@ def _folders(session: Session, work: Path, scratch: Path, made: Iterable[str]) -
     """What holds the packages, as scikit-build-core finds them; asked again where a file of `made` has no place."""
     config, kept = session.config, work / "folders.json"
     words = [(config.project.root / "pyproject.toml").read_bytes().hex(), dict(config.inner)]
+    # scikit-build-core takes settings from these variables too.
     words.append({name: value for name, value in session.environ.items() if name.startswith("SKBUILD_")})
     key = hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
     with suppress(OSError, ValueError, KeyError):
         document = json.loads(kept.read_bytes())
         noted = Places(config.project.root, tuple(map(Path, document["folders"])))
+        # The key does not see folders that come and go, hence the second question.
         if document["key"] == key and all(noted.of(name) for name in made):
             return noted.folders
     found = search_folders(read_members(bare_editable(session, scratch)))
@@ -181,6 +187,7 @@ class _Record:
         """Delete those that are not among `files` any more and untouched; return which."""
         gone = []
         for path in set(self.files) - set(files):
+            # One that somebody has changed since is theirs.
             if _state(path) == self._states[str(path)]:
                 path.unlink()
                 gone.append(path)
@@ -197,4 +204,5 @@ def _state(path: Path) -> list[int] | None:
         found = path.stat()
     except OSError:
         return None
+    # The inode too: an atomic replacement may keep size and time, and never keeps that.
     return [found.st_size, found.st_mtime_ns, found.st_ino]

@@ -44,6 +44,8 @@ def chosen_settings(config: LoadedConfig, present: Present) -> Chosen:
         reason = f"{why}: the lowest of archs, unless --arch names another"
     settings = {_ARCHS: _setting(_narrowed(declared, devices) or [ArchTarget(device) for device in devices])}
     for name, group in config.settings.kernels.items():
+        # A group whose own list says nothing for the device keeps that list: what it is compiled for may run there
+        # all the same (PTX, an older minor).
         own = _narrowed(group.archs or (), devices)
         if own:
             settings[f"gpuwheel.kernels.{name}.archs"] = _setting(own)

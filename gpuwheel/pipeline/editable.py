@@ -34,6 +34,8 @@ def build_editable(session: Session, mode: ModeBuild, out: Path, requirements: t
     with session.cache.scratch() as scratch:
         if not rebuilds:
             bare = read_wheel(bare_editable(session, scratch))
+            # Compiled as for a wheel, so that the keys are those of wheels: each takes the objects and libraries that
+            # the other made.
             with mode.compiled(editable=False, keep=True) as compiled:
                 _keep_if_right(compiled, session, edits)
                 parts = _placed(session, compiled.wheel, bare)
@@ -65,6 +67,7 @@ def _keep_if_right(compiled: Compiled, session: Session, edits: WheelEdits) -> N
 def bare_editable(session: Session, out: Path) -> Path:
     """The editable wheel of the project without anything compiled, written into `out`."""
     config, cell = session.config, session.cell
+    # Modes whose wheel is py3-none-any.
     pure = cell.mode in {Mode.PYTHON, Mode.KERNELS}
     settings = inner.pure_settings(config.inner) if pure else inner.plain_settings(config.inner, cell.python_tag)
     return inner.build_wheel(session.inside, out, settings, editable=True)
@@ -90,6 +93,8 @@ def _placed(session: Session, built: Wheel, bare: Wheel) -> EditableParts | None
     for path in changed:
         session.reporter.info(f"in place  {path.relative_to(root) if path.is_relative_to(root) else path}")
     tell_git(session, changed)
+    # A module in no package lies in the project's folder itself, and no package has put that on sys.path: a line of
+    # our own does.
     if places.folders or not any(path.parent == root for path in files):
         return parts
     name = f"_gpuwheel_{bare.name.distribution}.pth"

@@ -72,6 +72,7 @@ class EmbedBuild:
         with self._session.workspace(keep=editable or keep) as work:
             project = self._project(toolchain, work)
             with self._cache.scratch() as out:
+                # The user's own CMake may read anything: no key of ours covers what it makes.
                 save: Callable[[], None] = lambda: None  # noqa: E731 (mypy wants its type)
                 # What the user keeps, Ninja keeps up to date.
                 if self._session.job.own_cmake is not None or editable or "build-dir" in config.inner:
@@ -136,6 +137,7 @@ class EmbedBuild:
         self._reporter.step(f"{doing} with {host.identity}{kept}")
         settings = self._configured(project, toolchain, work)
         wheel = inner.build_wheel(self._session.inside, out, settings, editable=editable)
+        # CMake and Ninja ran for minutes with paths into the cache: an entry that changed meanwhile is in the result.
         self._cache.check_handed_out()
         return wheel
 

@@ -31,6 +31,7 @@ def finish(session: Session, compiled: Compiled, edits: WheelEdits) -> tuple[str
         AuditError: it is not fit to ship, or something in it cannot be read.
     """
     wheel, inspection = _edited(compiled, edits)
+    # Packed before it is judged: its size is one of the things that are.
     packed = pack_wheel(wheel.members.values(), epoch=session.epoch)
     case = WheelCase(replace(inspection, size=packed.size), load_tables(), compiled.expected)
     findings = judge(replace(case, max_size=session.config.settings.wheel.max_size))

@@ -53,6 +53,8 @@ class EditableParts:
 
 def search_folders(members: Mapping[str, Member]) -> tuple[Path, ...]:
     """What an editable wheel adds to `sys.path` (the `.pth` files of `site`)."""
+    # `site` reads .pth files at the top of site-packages alone, and runs lines that begin with "import" (Python's
+    # docs, `site`).
     lines = (
         line
         for name, member in members.items()
@@ -75,6 +77,7 @@ def divide(built: Mapping[str, Member], editable: Mapping[str, Member], places: 
     for name, member in built.items():
         if name in editable:
             continue
+        # Installers move these elsewhere (binary distribution format): beside the sources they would mean nothing.
         if name.partition("/")[0].endswith((".dist-info", ".data")):
             inside[name] = member
             continue
@@ -111,9 +114,11 @@ def write_members(files: Mapping[Path, Member], *, ours: Iterable[Path], root: P
     """
     known, changed = frozenset(ours), []
     for path, member in files.items():
+        # Not touched: tools that compare times would take it for new.
         if path.is_file() and path.read_bytes() == member.data:
             continue
         shown = path.relative_to(root) if path.is_relative_to(root) else path
+        # lexists: a link that leads nowhere is in the way as well.
         if os.path.lexists(path) and path not in known:
             msg = f"{shown} is a file of the project, and the build makes another (expected nothing of that name)"
             raise ConfigError(msg, hint=f"delete {shown} if an earlier build left it, or rename one of the two")
@@ -137,6 +142,7 @@ def tell_git(session: Session, files: Sequence[Path]) -> None:
     if not inside:
         return
     try:
+        # By standard input, with NUL between: any name, and more of them than a command line holds.
         words, names = ["git", "check-ignore", "--stdin", "-z"], "\0".join(inside)
         asked = run(words, cwd=root, env=session.environ, stdin=names, check=False)
     except (OSError, ProcessFailedError):

@@ -25,10 +25,13 @@ def compare_torch(cell: Cell, reporter: Reporter) -> None:
     if cell.torch is TorchAbi.NONE:
         return
     try:
+        # Its metadata, and not `import torch`: that takes seconds, and runs code. Damaged metadata has no version
+        # (None: TypeError).
         found = Version(importlib.metadata.version("torch"))
     except (importlib.metadata.PackageNotFoundError, InvalidVersion, TypeError):
         return
     floor, minor = (cell.torch_floor.major, cell.torch_floor.minor), (found.major, found.minor)
+    # torch's C++ ABI may change with each minor, and stays within one.
     if cell.torch is TorchAbi.EXACT and minor != floor:
         served, instead = f"torch {cell.torch_floor} alone", f"=={found.major}.{found.minor}.*"
     elif minor < floor:

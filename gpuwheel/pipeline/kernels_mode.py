@@ -41,6 +41,7 @@ class KernelsBuild:
 
     def requires(self) -> tuple[Pin, ...]:
         """The pins of the cell's NVRTC and CUDA headers; those of other compilers do not fit beside them."""
+        # Two toolkits of one major are two versions of the same distributions: an environment holds one.
         own = [toolkit for toolkit in self._toolkits(cutile=False) if toolkit.version == self._session.cell.cuda]
         return tuple(pin for toolkit in own for pin in toolkit.components)
 
@@ -114,6 +115,7 @@ class KernelsBuild:
             for group in groups:
                 targets = " ".join([*(a.sm for a in group.cubin_archs), *(a.compute for a in group.ptx_archs)])
                 report.step(f"compiling kernels {group.name!r} for {targets} with CUDA {cuda}")
+                # A folder for each: a group has one name in all of them.
                 folder = out / str(cuda)
                 built[cuda][group.name] = self._session.judged(
                     compile_tile_group(group, tiles[cuda], cache=cache, out=folder, reporter=report, jobs=jobs)
@@ -125,6 +127,7 @@ class KernelsBuild:
     def _files(self, built: Mapping[MinorVersion, Mapping[str, CompiledGroup]]) -> dict[str, bytes]:
         """Launchers, images and manifests, by their path in the wheel."""
         own, files, entries = self._session.cell.cuda, {}, []
+        # Reversed, so that the first toolkit of a group is written last, and wins.
         first = {name: (cuda, group) for cuda in reversed(list(built)) for name, group in built[cuda].items()}
         for package in self._job.launchers:
             chosen = [

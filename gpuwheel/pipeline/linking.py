@@ -60,11 +60,13 @@ def link_once(
     found = store.linked()
     if found is not None:
         session.reporter.step("compiled code did not change: linked libraries are taken from the cache")
+        # Without CMake, yet with the tag that a wheel with machine code has.
         settings = inner.plain_settings(session.config.inner, session.cell.python_tag)
         wheel = read_wheel(inner.build_wheel(session.inside, out, settings, editable=False))
         folder = f"{wheel.name.distribution}-{wheel.name.version}.dist-info"
         named = {f"{package or folder}/{manifest.name}": manifest for package, manifest in wanted.manifests.items()}
         libraries = (Member(file.name, file.data, file.executable) for file in found)
+        # Not kept with the libraries: they say what the configuration says today.
         manifests = (Member(name, file.read_bytes()) for name, file in named.items())
         return add_members(wheel, [*libraries, *manifests]), _nothing
     # What is kept under the recipe's keys is made from nothing that was there.

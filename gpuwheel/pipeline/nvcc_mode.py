@@ -70,6 +70,7 @@ class NvccBuild:
         session, toolkit = self._session, self._tables.cuda[self._session.cell.cuda]
         host = self._host()
         headers = () if session.job.torch_headers is None else (session.job.torch_headers,)
+        # A toolkit of the machine has no pins: a lock holds the digest of its parts instead.
         own = machine_toolkit(toolkit, session.environ)
         if own is not None:
             own = toolkit_for(own, toolkit, host.machine, context=session.context)
@@ -198,6 +199,7 @@ class NvccBuild:
         host = self._host()
         includes = self._includes
         exact = session.cell.torch is TorchAbi.EXACT
+        # torch/extension.h includes Python.h, whether or not the library is a Python module.
         needs_python = exact or any(library.python is not PythonAbi.NONE for library in self._libraries)
         limited = not any(library.python is PythonAbi.VERSION for library in self._libraries)
         python = find_python_headers(host.machine, limited=limited) if needs_python else None
@@ -236,6 +238,7 @@ class NvccBuild:
             torch_floor=cell.torch_floor,
             cxx_standard=session.job.cxx_standard,
             limited_api=cell.python if cell.python_abi is PythonAbi.ABI3 else None,
+            # CPU builds of torch have no libtorch_cuda.so: a library that refers to these weakly loads there too.
             weak_symbols=tuple(name for name, shim in tables.shims.items() if shim.library == "libtorch_cuda.so"),
             compression=session.job.nvcc_compression,
             manifests=write_manifests(session.manifests(entries), work / "manifests"),

@@ -46,4 +46,5 @@ class PythonBuild:
         with session.cache.scratch() as out:
             settings = inner.pure_settings(session.config.inner)
             wheel = read_wheel(inner.build_wheel(session.inside, out, settings, editable=editable))
+        # The toolchain of nothing: its bill of materials is empty, as it should be.
         yield Compiled(wheel, Expected(Claims(session.cell.torch_floor)), KernelsToolchain(()))

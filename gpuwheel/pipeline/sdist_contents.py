@@ -28,12 +28,14 @@ def check_sdist(sdist: Path, config: LoadedConfig, reporter: Reporter) -> None:
     """
     root = config.project.root
     with tarfile.open(sdist) as archive:
+        # Without the top folder NAME-VERSION, which every sdist has (PEP 625).
         held = {name.partition("/")[2] for name in archive.getnames()}
     named = (folder for _, _, content in compiled_tables(config.settings) for folder in content.include_dirs)
     machine = [name for name in named if Path(name).is_absolute()]
     for folder in dict.fromkeys(name for name in machine if not Path(name).is_relative_to(root)):
         reporter.warn(f"include-dirs names {folder}, a folder of this machine: who builds the sdist needs one too")
     outside, missing = [], []
+    # By the include lines of the sources, and not by git: what the wheel needs is what the compiler reads.
     for file in dict.fromkeys(_read(config)):
         name = os.path.relpath(file, root)
         if name.startswith(os.pardir + os.sep):

@@ -118,6 +118,7 @@ class Session:
     def jobs(self) -> int:
         """MAX_JOBS, as torch's own builds read it, else the cores this process may use."""
         text = self.environ.get("MAX_JOBS", "")
+        # isascii: isdigit is true of superscripts too, which int() refuses. Five digits are no number of jobs.
         stated = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0  # noqa: PLR2004
         return stated or len(os.sched_getaffinity(0))
 
@@ -154,6 +155,7 @@ class Session:
         try:
             stubs = find_link_stubs(platform, host, context=self.context)
         except ToolchainError as error:
+            # Somebody who named a platform wants that or nothing; the default is a kindness, and steps back.
             if "wheel.platform" in self.config.origins:
                 raise
             self.reporter.warn(f"linking for this machine alone: {error.message}; {error.hint}")
@@ -187,6 +189,7 @@ class Session:
         shared by an editable install and a wheel, which configure it differently.
         """
         stays = keep or "build-dir" in self.config.inner
+        # NUL is in no path: two projects cannot meet in one name.
         name = "\0".join([str(self.config.project.root), self.cell.identifier, "editable" if keep else "wheel"])
 
         def on_wait() -> None:
