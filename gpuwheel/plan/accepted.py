@@ -48,6 +48,7 @@ def resolve_job(cell: Cell, settings: Settings, files: ProjectFiles, tables: Tab
         ),
         own_cmake=None if settings.cmake is None else (files.root / settings.cmake).parent,
         torch_headers=_torch_headers(cell, tables),
+        # The stable ABI's headers ask for C++17, which is the least that `std` can be.
         cxx_standard=tables.torch[cell.torch_floor].cxx_standard if exact else 0,
         nvcc_compression=nvcc_compression(tables, cell.driver_floor, cell.cuda),
         pins=tuple(pin for version in groups for pin in _pins(cell, tables.cuda[version])),
@@ -90,6 +91,7 @@ def _nvcc_library(name: str, files: Files, cell: Cell, settings: Settings, root:
         "import_path": name,
         "sources": tuple(_nvcc_source(path, cell, settings, root) for path in files.sources),
         "torch": asked.abi,
+        # The project's own CMake names the sources: gpuwheel has none to ask, and takes what the project declares.
         "declared": frozenset(() if settings.cmake is None else cell.archs),
     }
     return NvccLibrary(**_asked(NvccLibrary, asked, files) | chosen)
@@ -116,6 +118,7 @@ def _nvcc_source(path: Path, cell: Cell, settings: Settings, root: Path) -> Nvcc
 def _torch_headers(cell: Cell, tables: Tables) -> HeadersPin | None:
     if cell.mode not in {Mode.EMBED, Mode.NVCC} or cell.torch is TorchAbi.NONE:
         return None
+    # One tree of headers for every floor: gpuwheel/torch.h bounds what is used by TORCH_TARGET_VERSION.
     if cell.torch is TorchAbi.STABLE:
         return tables.torch_sdk
     return tables.torch[cell.torch_floor].headers[cell.machine or ""]

@@ -80,6 +80,7 @@ def pythons_of_torch(torch: SpecifierSet | None, tables: Tables) -> tuple[MinorV
 
 def _machines(mode: Mode, settings: Settings, here: str) -> tuple[tuple[str | None, ...], Collapsed | None]:
     if mode in {Mode.EMBED, Mode.NVCC}:
+        # Host code is machine code: this axis never collapses.
         return settings.machines or (here,), None
     return (None,), _collapsed("machine", settings.machines or (), "the wheel has no host code")
 
@@ -88,6 +89,7 @@ def _cudas(mode: Mode, settings: Settings) -> tuple[tuple[MinorVersion, ...], Co
     first, *others = settings.cuda
     match mode:
         case Mode.NVCC:
+            # The toolkit's headers and runtime are compiled in, and tie the library to a major.
             return settings.cuda, None
         case Mode.PYTHON:
             return (first,), _collapsed("cuda", others, "nothing is compiled")
@@ -100,6 +102,7 @@ def _torchs(settings: Settings) -> tuple[tuple[SpecifierSet, ...], Collapsed | N
     lowest, *others = sorted(settings.torch, key=floor_of)
     match abi:
         case TorchAbi.EXACT:
+            # C++ symbols of torch carry no versions and change with any minor.
             return settings.torch, None
         case TorchAbi.STABLE:
             reason = f"the stable ABI serves every torch from {floor_of(lowest)} on"
@@ -116,6 +119,7 @@ def _pythons(
     match abi:
         case PythonAbi.NONE:
             return (None,), _collapsed("python", named, "no extension is a Python module")
+        # PEP 384: what is compiled in the limited API of one version loads in all later ones.
         case PythonAbi.ABI3:
             oldest = named[0] if named else config.oldest_python
             reason = f"the limited API of {oldest} serves newer Pythons"

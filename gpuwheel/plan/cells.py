@@ -47,6 +47,7 @@ def _decide(candidate: Candidate, config: LoadedConfig, tables: Tables) -> Decis
     settings = replace(config.settings, cuda=(candidate.cuda,), torch=(candidate.torch,))
     config = replace(config, settings=settings)
     cell = _cell(candidate, config, tables)
+    # All of them, so that somebody mends everything in one go.
     found = (
         *problems(cell, config, tables),
         *_own_problems(cell, config, tables),

@@ -71,6 +71,8 @@ def _toolkit(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem
         strange = [target.arch for target in targets if target.arch not in toolkit.archs]
         if strange:
             yield _strange_archs(key, strange, cell, tables)
+    # CUDA Compatibility, "Minor Version Compatibility": cubins of a toolkit run from the first driver of its major
+    # on.
     if cell.driver_floor < toolkit.driver_floor:
         reason = f"driver {cell.driver_floor} cannot load images of cuda {cell.cuda}"
         yield Problem(f"{reason} (expected {toolkit.driver_floor} or newer)", f'driver = ">={toolkit.driver_floor}"')
@@ -114,6 +116,8 @@ def _nearest_arch(arch: Arch, toolkit: CudaToolkit, tables: Tables) -> str | Non
     names = {**tables.renamed, **{new: old for old, new in tables.renamed.items()}}
     if names.get(arch) in toolkit.archs:
         return f"cuda {toolkit.version} knows {arch} as '{names[arch]}'"
+    # Plain ones: arch-specific PTX is not compiled for newer devices (CUDA C++ Programming Guide, "Feature Set
+    # Compiler Targets").
     older = [known for known in toolkit.archs if not known.suffix and known < arch]
     if toolkits_for(tables.cuda, arch) and older:
         return f"'{older[-1]}+PTX' in place of '{arch}' lets drivers compile for it"
@@ -144,6 +148,7 @@ def _python(cell: Cell, config: LoadedConfig, tables: Tables) -> Iterator[Proble
     if cell.torch is TorchAbi.NONE:
         return
     wanted, offered = SpecifierSet(config.project.requires_python or ""), pythons_of_torch(cell.torch_range, tables)
+    # Nothing is said where the tables know no torch in the range: a floor in the future is another check's.
     if offered and not any(python.is_admitted_by(wanted) for python in offered):
         yield Problem(
             f"requires-python {str(wanted)!r} admits no Python that torch {cell.torch_range} has a wheel for "
@@ -167,6 +172,7 @@ def _platform(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Proble
         close = difflib.get_close_matches(cell.machine, machines, n=1)
         reason = f"machine {cell.machine!r} is not one that gpuwheel builds for (known: {_listed(machines)})"
         yield Problem(reason, f"did you mean {close[0]!r}?" if close else None)
+    # A newer glibc than the tables know may well exist; what its symbols are, nobody could check.
     elif asked not in {"system", *known}:
         close = difflib.get_close_matches(asked, known, n=1)
         yield Problem(

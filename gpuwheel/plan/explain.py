@@ -36,6 +36,7 @@ class Here:
 
     def makes(self, cell: Cell) -> bool:
         """Whether a build by this Python and this C++ compiler can be of `cell`."""
+        # The headers are those of the Python that runs; any of them serves for the limited API of an older one.
         own = cell.python_abi is not PythonAbi.VERSION or str(cell.python) == self.python
         return own and cell.machine in {None, self.machine}
 
@@ -59,6 +60,7 @@ def choose(
             several, `detail` is the whole plan.
     """
     named = decisions if only is None else [select(decisions, only)]
+    # A frontend asks for one wheel and takes one (PEP 517): of several, the one that can be made here.
     made = [decision for decision in named if here is None or here.makes(decision.cell)]
     accepted = [decision for decision in made if decision.accepted]
     if not accepted:

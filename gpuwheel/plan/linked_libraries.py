@@ -17,6 +17,7 @@ __all__ = ["library_problems"]
 
 _DRIVER = "cuda"
 _RUNTIMES = ("cudart", "cudart_static")
+# What lies in torch/lib of its wheels.
 _TORCHS = ("c10", "c10_cuda", "torch", "torch_cpu", "torch_cuda", "torch_python", "caffe2", "shm")
 
 
@@ -47,6 +48,7 @@ def _named(key: str, library: str) -> Problem | None:
 
 
 def _linked(key: str, word: str, extension: Extension, known: set[str]) -> Problem | None:
+    # By commas too: "-Wl,-lcublas" names a library as well.
     library = next((part[2:] for part in word.split(",") if part.startswith("-l")), "")
     if library in _TORCHS:
         return Problem(f"{key}.link-flags links torch (found {word!r})", "remove it: gpuwheel links torch by itself")

@@ -33,6 +33,7 @@ def notes(cell: Cell, settings: Settings, tables: Tables) -> tuple[str, ...]:
 
 def _ptx(cell: Cell, toolkit: CudaToolkit, targets: Iterable[ArchTarget]) -> Iterator[str]:
     """A driver loads PTX only of the CUDA version it supports or older ("PTX exception" of minor compatibility)."""
+    # https://docs.nvidia.com/deploy/cuda-compatibility/ has the exception.
     if any(target.ptx for target in targets) and toolkit.driver and cell.driver_floor < toolkit.driver:
         yield (
             f"PTX of cuda {cell.cuda} (ISA {toolkit.ptx_isa}) loads on drivers >={toolkit.driver}; "

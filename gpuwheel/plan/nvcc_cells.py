@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["linked_requirements", "nvcc_notes", "nvcc_problems"]
 
+# pybind11 reads inside of type objects, which the limited API hides; nanobind has a way to do without.
 _NO_LIMITED_API = "pybind11/"
 _RUNTIME = "nvidia-cuda-runtime"
 
@@ -51,6 +52,7 @@ def _modes(config: LoadedConfig) -> Iterator[Problem]:
 
 def _promises(config: LoadedConfig) -> Iterator[Problem]:
     """A source that includes what its extension says it does without."""
+    # Below an #if, who knows: only the preprocessor could tell, and a wrong refusal cannot be worked around.
     for line in (line for line in config.narrow if not line.conditional):
         extension = config.settings.extensions[line.extension]
         problem = _broken_promise(line, extension)
@@ -88,6 +90,8 @@ def _exact_torch(cell: Cell, tables: Tables) -> Iterator[Problem]:
             f'torch = "=={pinned[-1]}.*"' if pinned else None,
         )
         return
+    # Minors of one major share SONAMEs and a process (CUDA Compatibility, "Minor Version Compatibility"); two majors
+    # would put two of each library into it.
     if build.cuda.major != cell.cuda.major:
         fits = next((row.version for row in tables.cuda.values() if row.version.major == build.cuda.major), None)
         yield Problem(
@@ -102,6 +106,7 @@ def _linked_code(config: LoadedConfig) -> Iterator[Problem]:
     if not relocatable or config.settings.cmake is not None:
         return
     lists = arch_lists(config.settings)
+    # nvlink sees the device code of all sources at once, so what they are compiled for is looked at together.
     made = frozenset[Arch]().union(*map(machine_code, lists.values()))
     for arch in sorted(made - machine_code(map(ArchTarget, made))):
         where = [key for key, targets in lists.items() if arch in machine_code(targets)]

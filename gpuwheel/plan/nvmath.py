@@ -120,8 +120,11 @@ def _fits(build: TorchBuild, extra: str, floor: SpecifierSet, table: NvmathTable
 
 def _named(build: TorchBuild, extra: str, floor: SpecifierSet, table: NvmathTable) -> str:
     """The minimal conflict: the least that torch and the newest nvmath-python ask for and nothing meets."""
+    # The newest: what an author can still do something about.
     release = next(version for version in table.packages[NVMATH] if floor.contains(version))
     theirs = _unfolded(release, frozenset({extra}), table)
+    # First torch's side, with all of theirs; then theirs, with what is left of torch's: what both name is short
+    # enough to read.
     pins = minimal_conflict(theirs, _torch_pins(build), table)
     needs = minimal_conflict(pins, theirs, table)
     return f"torch {build.release} needs {_listed(pins)}, {NVMATH} {release} needs {_listed(needs)}"
@@ -130,6 +133,7 @@ def _named(build: TorchBuild, extra: str, floor: SpecifierSet, table: NvmathTabl
 def _unfolded(release: Version, extras: frozenset[str], table: NvmathTable) -> tuple[Requirement, ...]:
     """What one release of nvmath-python requires with these extras and those that they name in turn."""
     row = table.packages[NVMATH][release]
+    # Extras name each other ("nvmath-python[cu13]" asks for "nvmath-python[sysctk13]") until none is new.
     while True:
         found = row.requirements(extras)
         further = {extra for one in found if one.name == NVMATH for extra in one.extras} - extras

@@ -39,6 +39,7 @@ def minimal_conflict(
         table: the index.
     """
     needed = list(others)
+    # By deletion: whatever can be left out while there is still no solution had no part in it. One search for each.
     for requirement in others:
         without = [other for other in needed if other is not requirement]
         if solve([*kept, *without], table) is None:
@@ -68,6 +69,7 @@ class _State:
         while waiting:
             requirement = waiting.pop()
             name = requirement.name
+            # Never an empty tuple: `take` ends before it would keep one.
             known = self._left.get(name) or self._table.known(name)
             if known is None:
                 continue
@@ -85,6 +87,7 @@ class _State:
         """Choose a release for one more package, and so on."""
         name = self._next()
         if name is None:
+            # What asks for nothing itself can take its newest without another look.
             return {package: versions[0] for package, versions in self._left.items()} | self._chosen
         for version in self._left[name]:
             branch = _State(self._table, self._left, self._extras, {**self._chosen, name: version})
@@ -97,4 +100,5 @@ class _State:
     def _next(self) -> str | None:
         """The package with requirements of its own that has the fewest releases left."""
         open_ones = [name for name in self._left if name in self._table.packages and name not in self._chosen]
+        # Fewest first: a dead end shows before much was tried.
         return min(open_ones, key=lambda name: len(self._left[name]), default=None)

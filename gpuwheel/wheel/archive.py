@@ -51,6 +51,7 @@ DEFAULT_EPOCH = 315532800
 _COLUMNS = ("path", "hash", "size")
 """Of RECORD."""
 
+# Read whole, and taken apart, by everybody who opens a wheel.
 _TEXTS = frozenset({"METADATA", "RECORD", "WHEEL"})
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 """Signatures of RECORD: not listed in it, and void once it changes."""
@@ -134,6 +135,7 @@ class _Stored:
 
     def starts_with(self, head: bytes) -> bool:
         """Whether these are its first bytes."""
+        # The first block is enough: nothing behind it is inflated.
         return next(self._archive.open(self._info), b"").startswith(head)
 
 
@@ -188,6 +190,8 @@ def _archive(path: Path) -> Iterator[Archive]:
 
 def _read_member(archive: Archive, info: zipfile.ZipInfo) -> Member:
     data, stream = archive.read_both(info)
+    # The upper half holds the mode of Unix (APPNOTE 4.4.15, as Info-ZIP uses it); of it, installers keep whether the
+    # file is executable.
     executable = bool(info.external_attr >> 16 & 0o111)
     mode = _mode(executable=executable)
     packed = Entry(info.filename, mode, info.compress_type, info.CRC, info.file_size, stream)
@@ -220,13 +224,16 @@ def record_digest(data: bytes) -> str:
 
 
 def _as_recorded(digest: bytes) -> str:
+    # Binary distribution format, "Signed wheel files": urlsafe-b64encode-nopad.
     return "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _record(members: Sequence[Member], name: str) -> bytes:
     rows = io.StringIO()
+    # csv ends lines with CRLF unless told.
     writer = csv.writer(rows, lineterminator="\n")
     writer.writerows((member.name, member.digest, member.size) for member in members)
+    # RECORD cannot hold its own digest (binary distribution format, "The .dist-info directory").
     writer.writerow((name, "", ""))
     return rows.getvalue().encode()
 
@@ -240,6 +247,7 @@ def check_record(members: Mapping[str, Content]) -> list[str]:
     if name not in members:
         return [f"{name} is missing"]
     try:
+        # newline="": the csv module wants line ends as they are, for a name may hold one.
         rows = list(csv.reader(io.StringIO(members[name].data.decode(), newline="")))
     except (csv.Error, UnicodeDecodeError) as error:
         return [f"RECORD cannot be read ({because(error)}, expected lines of {','.join(_COLUMNS)} in UTF-8)"]
@@ -287,6 +295,7 @@ class PackedWheel:
         return out.sha256
 
 
+# A list that `write_zip` can write to: an io.BytesIO would copy gigabytes while it grows.
 class _Chunks(list[bytes]):
     write = list.append
 
@@ -305,6 +314,8 @@ def sealed_members(members: Iterable[Member], source: str) -> dict[str, Member]:
     folder = dist_info_folder((member.name for member in given), source)
     void = {f"{folder}/{name}" for name in ("RECORD", *_SIGNATURES)}
     sealed: dict[str, Member] = {}
+    # .dist-info at the end, as PEP 427 asks of archivers ("Recommended archiver features"): it can be changed without
+    # moving the rest.
     for member in sorted(given, key=lambda m: (m.name.startswith(f"{folder}/"), m.name)):
         if member.name in void:
             continue
@@ -333,6 +344,7 @@ def pack_wheel(members: Iterable[Member], *, epoch: int | None = None, packing: 
     """
     packing, chunks = packing or Packing(), _Chunks()
     with ThreadPoolExecutor(max(1, packing.threads)) as pool:
+        # map keeps the order, whichever thread is done first.
         entries = pool.map(lambda member: _pack(member, packing), members)
         write_zip(chunks, entries, epoch=DEFAULT_EPOCH if epoch is None else epoch)
     return PackedWheel(chunks)

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["add_requirements", "field_values", "leave_requirements", "parsed_requirements", "requirements", "set_field"]
 
 _END_OF_HEADERS = re.compile(rb"\r?\n(?=\r?\n)")
+# Printable ASCII but for the colon: RFC 5322, section 2.2, which core metadata follows.
 _FIELD = re.compile(rb"(?P<name>[!-9;-~]+):[ \t]*(?P<value>.*)", re.DOTALL)
 _REQUIRES = b"requires-dist"
 _PROVIDES = b"provides-extra"
+# `packaging` has no public way into a marker; its text is in one spelling, with extras normalised.
 _EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
 
 
@@ -64,6 +66,7 @@ def _parse(requirement: str) -> Requirement:
 def _key(requirement: str) -> str:
     """One spelling per requirement: two texts with the same key ask for the same."""
     parsed = _parse(requirement)
+    # str() keeps the name as it is written, and two spellings are one project (PEP 503).
     parsed.name = canonicalize_name(parsed.name)
     return str(parsed)
 
@@ -118,6 +121,7 @@ def add_requirements(metadata: bytes, requirements: Sequence[str]) -> bytes:
     kept: list[bytes] = []
     place = None
     for field in fields:
+        # An sdist that still says Dynamic would make installers build it to learn what it requires (PEP 643).
         if _name(field) == b"dynamic" and _value(field).lower().encode() in {_REQUIRES, _PROVIDES}:
             continue
         if _name(field) == _REQUIRES:
@@ -129,6 +133,7 @@ def add_requirements(metadata: bytes, requirements: Sequence[str]) -> bytes:
             place = len(kept)
         else:
             kept.append(field)
+    # Behind the last requirement that is there, and else at the end of the headers.
     place = len(kept) if place is None else place
     new: list[bytes] = []
     for requirement in requirements:

@@ -31,6 +31,7 @@ class WheelName:
     @classmethod
     def compose(cls, distribution: str, version: Version, tag: WheelTag) -> WheelName:
         """From a project's name in any spelling."""
+        # Binary distribution format, "Escaping and Unicode": a dash only ever divides the parts of the name.
         return cls(_escape(distribution), str(version).replace("-", "_"), tag)
 
     def with_platform(self, platform: str) -> WheelName:

@@ -91,9 +91,11 @@ def edit_wheel(wheel: Wheel, edits: WheelEdits) -> Wheel:
         (metadata, add_requirements(metadata.data, edits.requirements)),
         (wheel_file, _edit_wheel_file(wheel_file.data, name, edits)),
     ):
+        # A member that stays the same keeps its compressed stream.
         members[member.name] = member if data == member.data else Member(member.name, data, member.executable)
     for relative, data in edits.files.items():
         path = f"{folder}/{relative}"
+        # The same file again is no clash: editing a wheel twice changes nothing.
         if path in members and members[path].data != data:
             msg = f"{source} already holds another {path} (gpuwheel writes this file itself)"
             raise AuditError(msg, hint=f"remove {relative} from the project")
@@ -110,6 +112,7 @@ def _required(members: Mapping[str, Member], name: str, source: str) -> Member:
 
 def _edit_wheel_file(text: bytes, name: WheelName, edits: WheelEdits) -> bytes:
     if edits.generator is not None:
+        # The inner backend keeps its line: who looks for the cause of a wheel's oddity wants both.
         generators = dict.fromkeys([*field_values(text, "Generator"), edits.generator])
         text = set_field(text, "Generator", list(generators))
     if edits.platform is not None:
@@ -166,12 +169,16 @@ def _check_sdist_member(path: Path, info: tarfile.TarInfo) -> None:
 def _pack_sdist(members: Mapping[str, tuple[tarfile.TarInfo, bytes]], stamp: int) -> bytes:
     packed = io.BytesIO()
     with (
+        # No name: the header would carry that of the temporary file.
         gzip.GzipFile("", "wb", _GZIP_LEVEL, packed, min(stamp, _GZIP_LAST)) as compressed,
+        # PEP 517, "Source distributions": the pax format, which says UTF-8 of names.
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         for name in sorted(members):
             info, data = members[name]
+            # A new one has owner 0 and no names; the one that was read has those of whoever built the sdist.
             normal = tarfile.TarInfo(name)
+            # Which of two names of one file is the link depends on the order in which the disk gave them.
             normal.type = tarfile.REGTYPE if info.islnk() else info.type
             normal.linkname = info.linkname if info.issym() else ""
             normal.mode = 0o755 if info.isdir() or info.mode & 0o111 else 0o644

@@ -44,6 +44,7 @@ def toolchain_sbom(
     components = [_pinned(text, files.get(text)) for text in toolchain.pins]
     if toolchain.torch is not None:
         torch = _component("torch", toolchain.torch.version)
+        # No digest of a file of torch: the headers are cut out of one, and any of its wheels has the same.
         torch["description"] = "headers of the stable ABI, compiled in"
         torch["properties"] = [{"name": "gpuwheel:tree-sha256", "value": toolchain.torch.digest}]
         components.append(torch)
@@ -58,8 +59,10 @@ def toolchain_sbom(
     document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
+        # Of this document, not of CycloneDX: a wheel has one.
         "version": 1,
         "metadata": metadata,
+        # Sorted, for the same bytes: the order of pins is that of a table.
         "components": sorted(components, key=lambda component: str(component["bom-ref"])),
         "dependencies": [
             {"ref": "wheel", "dependsOn": sorted(str(component["bom-ref"]) for component in components)},
@@ -98,6 +101,8 @@ def _pinned(requirement: str, pin: Pin | None) -> dict[str, Any]:
                 "comment": file.filename,
                 "hashes": [{"alg": "SHA-256", "content": file.sha256}],
             }
+            # Every file of the pin: which of them served is a matter of the machine, and the bill would differ with
+            # it.
             for file in sorted(pin.files, key=lambda file: file.filename)
         ]
     return component

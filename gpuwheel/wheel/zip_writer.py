@@ -21,8 +21,11 @@ STORED = 0
 DEFLATED = 8
 
 _MAX_16, _MAX_32 = 0xFFFF, 0xFFFFFFFF
+# APPNOTE 4.4.3.2: 2.0 for DEFLATE, 4.5 for ZIP64.
 _VERSION, _VERSION_ZIP64 = 20, 45
+# 4.4.2: so that readers take a mode out of the external attributes.
 _MADE_BY_UNIX = 3 << 8
+# General purpose bit 11 (4.4.4): else names are in code page 437.
 _UTF8_NAME = 0x800
 _REGULAR_FILE = 0o100000
 _FIRST_TIME, _LAST_TIME = 315532800, 4354819198
@@ -52,6 +55,7 @@ class Entry:
 
 def deflate(data: bytes, level: int) -> tuple[int, bytes]:
     """`(method, stream)` of `data`: raw DEFLATE, or stored where that is not smaller."""
+    # Negative: the bare stream, without the header and checksum of zlib, as ZIP holds it.
     compressor = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
     stream = compressor.compress(data) + compressor.flush()
     return (DEFLATED, stream) if len(stream) < len(data) else (STORED, data)
@@ -82,6 +86,7 @@ def write_zip(out: Sink, entries: Iterable[Entry], *, epoch: int) -> None:
 
 def _dos_time(epoch: int) -> tuple[int, int]:
     moment = time.gmtime(min(max(epoch, _FIRST_TIME), _LAST_TIME))
+    # MS-DOS counts two seconds at a time, and years from 1980 (4.4.6).
     clock = moment.tm_hour << 11 | moment.tm_min << 5 | moment.tm_sec // 2
     return clock, (moment.tm_year - 1980) << 9 | moment.tm_mon << 5 | moment.tm_mday
 
@@ -98,6 +103,7 @@ def _name(entry: Entry) -> tuple[bytes, int]:
 def _local_header(entry: Entry, stamp: tuple[int, int]) -> bytes:
     name, flags = _name(entry)
     sizes = len(entry.stream), entry.size
+    # >=: the largest number itself means "look into the ZIP64 field" (4.4.8).
     wide = max(sizes) >= _MAX_32
     # A local header that needs ZIP64 must give both sizes there (APPNOTE 4.5.3).
     extra = _zip64_extra(entry.size, len(entry.stream)) if wide else b""
@@ -129,7 +135,9 @@ def _end(count: int, size: int, offset: int) -> bytes:
         return short
     wide = struct.pack(
         "<IQHHIIQQQQ",
+        # 44: the size of the record from behind this field on (4.3.14.1).
         *(0x06064B50, 44, _MADE_BY_UNIX | _VERSION_ZIP64, _VERSION_ZIP64, 0, 0, count, count, size, offset),
     )
     locator = struct.pack("<IIQI", 0x07064B50, 0, offset + size, 1)
+    # The short record stays last in any case: readers look for it from the end.
     return wide + locator + short
