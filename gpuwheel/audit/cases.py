@@ -32,6 +32,7 @@ __all__ = ["CodeCase", "LibraryCase", "WheelCase", "code_cases", "library_cases"
 Subject = TypeVar("Subject", bound=Judged)
 
 _RUNTIME = "nvidia-cuda-runtime"
+# Operators that keep older versions out (PEP 440, "Version specifiers").
 _FLOORS = {">=", "==", "~=", ">"}
 _LATER = frozenset(Part) - {Part.BUILD, Part.SIZE}
 """What is known of any wheel."""
@@ -43,6 +44,7 @@ def rule(
     """Make a check a rule; the check's documentation, one sentence, is the rule's summary."""
 
     def made(check: Callable[[Subject], Iterable[Found]]) -> Rule[Subject]:
+        # One text for readers of the code, of the page and of the JSON: three would drift apart.
         return Rule(identifier, (check.__doc__ or "").strip(), why, fix, source, frozenset(needs), check, severity)
 
     return made
@@ -117,6 +119,7 @@ def library_cases(case: WheelCase) -> Iterator[LibraryCase]:
     """Every library, held to what the build set out to make, and to what the wheel itself says."""
     wheel, tables, expected = case.wheel, case.tables, case.expected
     own = _own_claims(wheel, tables) if wheel.libraries else None
+    # By both: a build may set out to make less than METADATA then says, and the installer believes METADATA.
     if expected is not None:
         for library in wheel.libraries:
             yield LibraryCase(library, expected.claims, tables, expected, wheel.members[library.name])
@@ -140,6 +143,7 @@ def code_cases(case: WheelCase) -> Iterator[CodeCase]:
         match = TOOLKIT_FILE.fullmatch(name)
         toolkit = tables.cuda.get(MinorVersion.parse(match["toolkit"])) if match else None
         if match and toolkit is not None and all(manifest.toolkit != toolkit.version for manifest in manifests):
+            # The file's name has no package: of two groups of one name in two packages, the first is taken.
             code = next((m.groups[match["group"]] for m in manifests if match["group"] in m.groups), whole)
             # Older drivers never load the file.
             further[name] = replace(code, driver=max(whole.driver, toolkit.driver_floor))
@@ -169,6 +173,7 @@ def uses_torch(wheel: Inspection, tables: Tables) -> bool:
 def _own_claims(wheel: Inspection, tables: Tables) -> Claims:
     """What the tag and METADATA say of the libraries."""
     torch = [found for found in wheel.requirements if found.name.lower() == "torch"]
+    # "==2.13.*": one minor, so its C++ ABI may be used.
     exact = any(specifier.operator == "==" for found in torch for specifier in found.specifier)
     names = {canonicalize_name(found.name) for found in wheel.requirements}
     stable = bool(torch) or uses_torch(wheel, tables)  # a missing requirement is a finding of its own

@@ -68,6 +68,7 @@ class Code:
     def _libraries(self) -> tuple[tuple[ElfFile, tuple[Image, ...]], ...]:
         found = []
         for member in self.members.values():
+            # By content: executables and libraries come under any name, and ".so" is none of ELF's business.
             if member.starts_with(MAGIC):
                 library = read_elf(member.data, member.name)
                 images = library_images(library)
@@ -136,6 +137,7 @@ class Inspection:
             return tuple(
                 read_manifest(member) for name, member in self.members.items() if name.rpartition("/")[2] == MANIFEST
             )
+        # Kept as a value, for a rule to tell: other rules go on without manifests.
         except ValueError as error:
             return error
 

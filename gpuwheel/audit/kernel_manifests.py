@@ -73,6 +73,8 @@ def read_manifest(member: Content) -> KernelManifest:
     except DAMAGE as error:
         msg = f"{member.name}: {type(error).__name__}: {because(error)}"
         raise ValueError(msg) from error
+    # After the rest was read: a later schema that this reader cannot take is refused as damaged, one that it can by
+    # its number.
     if document.get("schema") != _SCHEMA:
         msg = f"{member.name}: schema {cut(document.get('schema'))}"
         raise ValueError(msg)

@@ -69,6 +69,7 @@ def platform_tag(libraries: Sequence[ElfFile], tables: Tables) -> PlatformVerdic
     machine = _machine(libraries, tables)
     versions, system = _wanted(libraries, machine, tables)
     verdict = oldest_platform(tables.platforms, machine, versions, system)
+    # Still a wheel for this machine (PEP 425); indexes take none, which is a rule's to say.
     tag = f"linux_{machine}" if verdict.policy is None else verdict.policy.tag
     return PlatformVerdict(tag, _demands(libraries, verdict.reasons))
 

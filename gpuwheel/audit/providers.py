@@ -19,10 +19,12 @@ __all__ = ["Provider", "provider", "shown"]
 _SHOWN = 5
 """Symbols named in one message."""
 
+# The C API's prefix, reserved by Python's documentation ("Include Files").
 _PYTHON = re.compile(r"_?Py[A-Z_].*")
 _TORCH_C = re.compile(r"(?:aoti_)?torch_.*")
 # Itanium C++ ABI 5.1.2: a nested name is N, qualifiers, then length-prefixed parts.
 _TORCH_CPP = re.compile(r"_Z.*?N[rVK]*[RO]?(?:2at|3c10|5torch|6caffe2)[0-9A-Za-z]")
+# Driver (cuLaunchKernel), runtime (cudaMalloc), and what nvcc generates (__cudaRegisterFunction).
 _CUDA = re.compile(r"cu(?:da)?[A-Z]\w*|__cuda\w+")
 
 
@@ -40,6 +42,7 @@ class Provider(Enum):
 
 def provider(symbol: Import, shims: Mapping[str, Shim]) -> Provider:
     """Who provides a symbol, judged by its name and version."""
+    # Before any look at the name: torch and Python give their symbols no versions, glibc and libstdc++ do.
     if symbol.version is not None:
         return Provider.SYSTEM
     if symbol.name in shims:

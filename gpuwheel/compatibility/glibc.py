@@ -49,6 +49,7 @@ def glibc_libraries(machine: str, newest: tuple[int, int]) -> dict[str, tuple[Li
 
 def _up_to(newest: tuple[int, int], versions: Mapping[tuple[int, ...], tuple[_Word, ...]]) -> Iterator[LibrarySymbol]:
     seen: set[str] = set()
+    # Newest first: the first version of a name that is met is its default (`name@@version`).
     for version, words in sorted(versions.items(), reverse=True):
         if version[:2] > newest:
             continue

@@ -31,6 +31,7 @@ def toolkits_say_what_they_drop(tables: Tables) -> Iterator[str]:
         gone = {arch for arch in older.archs if not arch.suffix} - set(newer.archs)
         if gone != set(newer.dropped):
             yield f"cuda {newer.version} drops {_names(gone)} (its row says {_names(newer.dropped)})"
+        # NVIDIA drops architectures with a new major alone: a row that says otherwise was read wrongly.
         if gone and older.version.major == newer.version.major:
             yield f"cuda {newer.version} drops {_names(gone)} (within major {newer.version.major}, expected none)"
 
@@ -125,6 +126,7 @@ def pins_fit_every_python(tables: Tables) -> Iterator[str]:
         for pin in (*toolkit.components, *toolkit.nvcc):
             tags = {tag for file in pin.files for tag in file.tags if tag.platform.endswith(("x86_64", "any"))}
             abis = {(tag.interpreter, tag.abi) for tag in tags}
+            # A pin without a file for a Python would fail there, in a resolver, with a message about somebody else.
             for python in sorted(pythons):
                 number = f"cp{python.replace('.', '')}"
                 if not abis & {(number, number), ("py3", "none")}:
@@ -207,6 +209,7 @@ def check_laws(tables: Tables) -> None:
     Raises:
         DataError: One is broken; `detail` lists every breach.
     """
+    # At each load, and not in tests alone: tables are edited by people and scripts.
     breaches = [breach for law in LAWS for breach in law(tables)]
     if breaches:
         raise DataError(breaches[0], hint="reinstall gpuwheel", detail="\n".join(breaches))

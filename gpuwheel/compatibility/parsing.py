@@ -30,12 +30,14 @@ class Reader:
     def __init__(self, where: str, table: dict[str, object]) -> None:
         self._where = where
         self._table = table
+        # A key that is misspelled would else be a default, in silence.
         self._left = set(table)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        # While another error is on its way, keys that nobody came to are no finding.
         if error is None and self._left:
             self.fail(f"has keys nobody reads ({', '.join(sorted(self._left))}, expected none)")
 
@@ -124,6 +126,7 @@ class Reader:
         return self._check(key, self._table[key], kind)
 
     def _check(self, key: str, value: object, kind: type[T]) -> T:
+        # To Python a bool is an int; to TOML it is not.
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             self.fail(f"has a wrong {key} ({value!r}, expected {kind.__name__})")
         return value

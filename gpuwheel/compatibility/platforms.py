@@ -71,6 +71,7 @@ def glibc_of(policy: str) -> tuple[int, int]:
 
 def allows(policy: PlatformPolicy, version: str) -> bool:
     """Whether a platform has a symbol version such as "GLIBC_2.17"."""
+    # Versions without a number ("CXXABI_FLOAT128") have no order: they are listed one by one.
     if version in policy.also:
         return True
     namespace, _, number = version.partition("_")
@@ -83,4 +84,5 @@ def allows(policy: PlatformPolicy, version: str) -> bool:
 
 
 def _is_loader(soname: str) -> bool:
+    # No policy lists the loader: whatever starts a program has it.
     return soname.startswith("ld-linux")

@@ -56,6 +56,7 @@ def serves(targets: Iterable[ArchTarget], device: Arch) -> str | None:
     targets = tuple(targets)
     cubins = [target.arch for target in targets if target.arch.cubin_runs_on(device)]
     if cubins:
+        # Of several cubins that run there, the driver takes the nearest below the device.
         return max(cubins).sm
     ptx = [target.arch for target in targets if target.ptx and target.arch.ptx_runs_on(device)]
     return max(ptx).compute if ptx else None

@@ -185,6 +185,7 @@ def _toolkit(version: MinorVersion, reader: Reader, sources: Mapping[str, str], 
             cutile=pins.cutile.get(version, ()),
             cutile_archs=row.words("cutile-archs", Arch.parse),
             libraries=pins.libraries.get(version, ()),
+            # Each row was measured with an nvcc of its own: the shared text of a source names it by this word.
             sources={key: text.replace("{nvcc}", measured) for key, text in row.sources(sources).items()},
         )
 
@@ -259,6 +260,7 @@ def _platforms_file() -> tuple[PlatformPolicy, ...]:
     with read_table("platforms.toml") as file:
         file.text("source")
         aliases = file.table("aliases").strings()
+        # What a platform has, each later one has too (PEP 600): the table only says what is new.
         libraries = file.table("libraries").mapping(glibc_of, _words)
         return tuple(
             _policy(machine, name, versions, aliases, libraries)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["Arch", "ArchTarget", "machine_code"]
 
 _TARGET = re.compile(r"(?P<major>\d{1,2})\.(?P<minor>\d)(?P<suffix>[af]?)(?P<ptx>\+PTX)?")
+# The last digit is the minor: "120" is 12.0, as compilers write it.
 _NUMBER = re.compile(r"(?P<major>\d{1,2})(?P<minor>\d)(?P<suffix>[af]?)")
 
 
@@ -61,12 +62,14 @@ class Arch:
         Same major and an equal or higher minor; `a` on exactly that capability; `f` within the family, which is
         the same major at an equal or higher minor.
         """
+        # CUDA C++ Programming Guide, "Feature Set Compiler Targets"; nvcc manual, "GPU Feature List".
         if self.suffix == "a":
             return (self.major, self.minor) == (device.major, device.minor)
         return self.major == device.major and self.minor <= device.minor
 
     def ptx_runs_on(self, device: Arch) -> bool:
         """Whether PTX for this target can be compiled by the driver for `device`."""
+        # PTX of an arch- or family-specific target is no promise about newer architectures, unlike plain PTX.
         if self.suffix:
             return self.cubin_runs_on(device)
         return (self.major, self.minor) <= (device.major, device.minor)

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Cell", "CellName", "Collapsed", "Coverage", "Decision"]
 
+# One spelling for each number, no leading zeros: a name that reads back differently would select nothing.
 _VERSION = r"(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)"
 _NAME = re.compile(
     rf"(?P<mode>{'|'.join(mode.value for mode in Mode)})(?:-cu(?P<cuda>{_VERSION}))?(?:-torch(?P<torch>{_VERSION}))?"
+    # One digit for the major, as in wheel tags (PEP 425): "310" is 3.10.
     r"(?:-cp(?P<major>[1-9])(?P<minor>0|[1-9]\d*))?-(?:any|linux_(?P<machine>[a-z0-9_]+))",
     re.ASCII,
 )
@@ -92,6 +94,7 @@ class Cell:
     @property
     def name(self) -> CellName:
         """What tells it from other cells."""
+        # An axis along which no file differs is not in its name.
         cuda = None if self.mode is Mode.PYTHON else self.cuda
         torch = None if self.torch is TorchAbi.NONE else self.torch_floor
         return CellName(self.mode, cuda, torch, self.python, self.machine)

@@ -101,6 +101,8 @@ class Rule(Generic[Subject]):
 
     def findings(self, subject: Subject) -> Iterator[Finding]:
         """What is wrong with `subject`; nothing where the rule cannot tell."""
+        # A rule that cannot see what it asks about stays silent: a guess would be a false finding, or a false "all is
+        # well".
         if self.needs <= subject.parts:
             yield from map(self.finding, self.check(subject))
 

@@ -83,6 +83,7 @@ class KernelGroup:
     @property
     def uses_cutile(self) -> bool:
         """Whether the sources are Python modules with cuTile kernels, not CUDA C++. All are of one sort."""
+        # `config.laws` refuses a group that mixes them.
         return self.sources[0].suffix == ".py"
 
 

@@ -54,6 +54,7 @@ class Pin:
     def run_time_requirement(self) -> str:
         """What a wheel asks for that links a library of this: the minor it was compiled with or a newer one."""
         major, minor = self.version.split(".")[:2]
+        # NVIDIA's libraries keep their SONAME and their symbols within a major, and add to them with a minor.
         return f"{self.name}>={major}.{minor},<{int(major) + 1}"
 
     def file_for(self, tags: Iterable[Tag]) -> PinnedFile | None:
@@ -91,6 +92,7 @@ class HeadersPin(Pin):
 
     def path_of(self, member: str) -> str | None:
         """Where a member of the wheel lies in the cut tree, relative to the include folder; `None` if not part."""
+        # The names are a ZIP archive's: ".." would lead out of the folder (CWE-22).
         if not member.startswith(self.prefix) or member.endswith("/") or ".." in member.split("/"):
             return None
         path = member[len(self.prefix) :]
@@ -118,6 +120,7 @@ def tree_digest(digests: Mapping[str, str]) -> str:
     Args:
         digests: POSIX path relative to the folder -> lower-case hex sha256 of that file's bytes.
     """
+    # NUL ends a path, which holds none, and digests have one length: two folders cannot give one text.
     lines = (f"{path}\0{digest}\n".encode() for path, digest in sorted(digests.items()))
     return hashlib.sha256(b"".join(lines)).hexdigest()
 

@@ -37,6 +37,8 @@ class MinorVersion:
 
     def is_admitted_by(self, wanted: SpecifierSet) -> bool:
         """Whether some release of it is: a floor such as >=3.10.4 admits later ones of 3.10."""
+        # Specifiers cannot be intersected (packaging has no such question), and no minor of Python ever had a hundred
+        # releases.
         return any(wanted.contains(f"{self}.{patch}") for patch in range(100))
 
     def __str__(self) -> str:
@@ -63,4 +65,5 @@ class DriverVersion:
 
     def __str__(self) -> str:
         head, *rest = self.parts
+        # NVIDIA pads the parts behind the first: 575.51.03.
         return ".".join([str(head), *(f"{part:02d}" for part in rest)])

@@ -28,6 +28,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
+    # PEP 562.
     home = _HOMES.get(name)
     if home is None:
         msg = f"module {__name__!r} has no attribute {name!r}"

@@ -85,11 +85,13 @@ def fake_gpu_environment(
         CacheError: the cache cannot be written.
     """
     libraries = torch_libraries(site_packages) if site_packages is not None else ()
+    # Whatever the libraries are made from: gpuwheel's C sources, how they are compiled, and what torch asks for.
     digest = hashlib.sha256(__version__.encode())
     for source in sorted([*resource("testing", "native").iterdir(), *resource("testing").glob("*.py")]):
         digest.update(source.read_bytes())
     for library in libraries:
         facts = library.stat()
+        # Not their bytes: torch's libraries have gigabytes, and an installed one does not change in place.
         digest.update(f"{library.name} {facts.st_size} {facts.st_mtime_ns}\n".encode())
 
     def fill(folder: Path) -> None:
@@ -132,6 +134,7 @@ def _build_fake_runtime(stub: Stub, major: int, folder: Path, compiler: str) -> 
     defined = {symbol.name for symbol in symbols if not symbol.local and not symbol.weak and not symbol.undefined}
     others = sorted(set().union(*stub.names.values()) - defined)
     extra, script = folder / "others.c", folder / "cudart.map"
+    # torch does not load unless every name that it links against is there, called or not.
     extra.write_text("".join(f"long {name}(void) {{ return 0; }}\n" for name in others))
     names: dict[str | None, frozenset[str]] = {stub.soname: frozenset(defined | set(others))}
     script.write_text(version_script(names))

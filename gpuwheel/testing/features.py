@@ -21,5 +21,6 @@ def require(feature: str, reason: str, *, environ: Mapping[str, str] | None = No
     """
     listed = (os.environ if environ is None else environ).get("GPUWHEEL_REQUIRE", "")
     if feature in {word.strip() for word in listed.split(",")}:
+        # A skip is green: on the machine that was set up for it, nobody would see that it no longer runs.
         pytest.fail(f"{feature} is required by GPUWHEEL_REQUIRE={listed} but missing: {reason}", pytrace=False)
     pytest.skip(f"{feature} is missing: {reason}")

@@ -100,6 +100,7 @@ class FakeGpu:
             library = ctypes.CDLL("libcuda.so.1")
         except OSError as error:
             raise _not_there() from error
+        # A real driver answers to the same SONAME; only the fake has this function.
         if not hasattr(library, _MARK):
             raise _not_there()
         library.gpuwheel_fake_launch.restype = ctypes.POINTER(_Launch)
@@ -156,6 +157,7 @@ class FakeGpu:
                 self._failures.append(error)
 
         callback = _Implementation(call)
+        # ctypes does not hold its callbacks: a collected one would be called all the same, and end the process.
         self._kept_alive.append(callback)
         self._library.gpuwheel_fake_implement(part_of_name.encode(), callback)
 
@@ -173,6 +175,7 @@ class FakeGpu:
         if self.device_of(pointer) is None:
             msg = f"{pointer:#x} is not device memory"
             raise ValueError(msg)
+        # from_address copies nothing: what a test writes, the next kernel reads.
         return memoryview((ctypes.c_ubyte * size).from_address(pointer)).cast("B")
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fake_gpu", "pytest_addoption", "pytest_load_initial_conftests", "pytest_report_header"]
 
+# Not imported from `environment`: this file is loaded into every run of pytest.
 _VARIABLE = "GPUWHEEL_FAKE_GPU"
 
 
@@ -34,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
     """Start this pytest again with the pretend GPU, before any conftest may import torch."""
     options = early_config.known_args_namespace
+    # The variable is set in the process that was started again: it goes on from here.
     if options.fake_gpu and _VARIABLE not in os.environ:
         _start_again(early_config)
     yield
@@ -44,6 +46,7 @@ def _start_again(config: pytest.Config) -> NoReturn:
     from gpuwheel.errors import GpuwheelError  # noqa: PLC0415
     from gpuwheel.testing.environment import FakeSettings, fake_gpu_environment, find_torch  # noqa: PLC0415
 
+    # pytest.main() in a program: started again, that program would do everything else twice.
     if list(config.invocation_params.args) != sys.argv[1:]:
         msg = "--fake-gpu needs a pytest that was started from the command line (it starts the command again)"
         raise pytest.UsageError(msg)
@@ -56,6 +59,7 @@ def _start_again(config: pytest.Config) -> NoReturn:
     except GpuwheelError as error:
         msg = f"--fake-gpu: {error.message}" + (f"\nhint: {error.hint}" if error.hint else "")
         raise pytest.UsageError(msg) from error
+    # execve throws away what Python still holds in its buffers.
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)  # noqa: S606 - this program, again

@@ -105,6 +105,7 @@ def _loose_names(objects: Collection[ElfFile]) -> list[str]:
         symbol.name for found in objects for symbol in found.imports if symbol.version is None and not symbol.weak
     }
     defined = {name for found in objects for name in found.exports}
+    # Those of Python are the interpreter's own, which exports them.
     return sorted(name for name in undefined - defined if not name.startswith(("Py", "_Py")))
 
 
@@ -129,6 +130,8 @@ def write_stub(stub: Stub, folder: Path, compiler: str) -> Path:
     source, script = folder / f"{stub.soname}.c", folder / f"{stub.soname}.map"
     every = sorted(set().union(*stub.names.values()))
     source.write_text("".join(map(_definition, every)))
+    # Names such as `cosf` are built into compilers with other signatures: -fno-builtin lets them be functions like
+    # others, -w keeps silent about it.
     options = ["-w", "-fno-builtin", "-O0", f"-Wl,-soname,{stub.soname}", "-nostdlib"]
     versions = version_script(stub.names)
     if versions:

@@ -73,4 +73,5 @@ def _make(folder: Path, version: str, python: str, environ: Mapping[str, str]) -
         run([f"python{python}", "-m", "venv", folder], env=environ)
         install = [program, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run([*install, *_COMPANIONS], env=environ)
+    # --no-deps: its pins are the gigabytes of NVIDIA's wheels that the stubs stand in for.
     run([*install, "--no-deps", f"torch=={version}"], env=environ)

@@ -55,5 +55,6 @@ def judge(case: WheelCase) -> tuple[Finding, ...]:
         for rule in rules
         for finding in rule.findings(subject)
     )
+    # sorted() is stable: within a severity, findings stay in the order of the rules.
     order = list(Severity)
     return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))

@@ -67,6 +67,7 @@ def _arch_undeclared(case: CodeCase) -> Iterator[Found]:
 def _compression_driver(case: CodeCase) -> Iterator[Found]:
     """Device code is compressed in a way that the oldest promised driver does not read."""
     floor = case.declared.driver
+    # Reversed, so that of two rows with one codec the oldest driver is kept.
     readable_from = {row.codec: row.driver for row in reversed(case.tables.compression)}
     for codec in sorted({image.codec for image in case.images} - {"none"}):
         driver = readable_from.get(codec)

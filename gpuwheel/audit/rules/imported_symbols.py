@@ -55,6 +55,7 @@ def _torch_floor(case: LibraryCase) -> Iterator[Found]:
     newer: dict[MinorVersion, list[Import]] = defaultdict(list)
     floor, shims = case.claims.torch_floor, case.tables.shims
     for symbol in case.imports.get(Provider.SHIM, ()):
+        # A weak one is null where it is missing, and code can ask for that.
         if shims[symbol.name].since > floor and not symbol.weak:
             newer[shims[symbol.name].since].append(symbol)
     for since, too_new in sorted(newer.items()):

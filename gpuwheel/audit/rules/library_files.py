@@ -108,6 +108,7 @@ def _search_path(case: LibraryCase) -> Iterator[Found]:
     absolute = [path for path in library.search_path if not path.startswith(("$ORIGIN", "${ORIGIN}"))]
     if absolute:
         yield Found(library.name, f"searches libraries in {', '.join(absolute)} (DT_RUNPATH, expected none)")
+    # $ORIGIN leads to libraries of packages in Requires-Dist, which lie at a known distance in site-packages.
     elif library.search_path and not case.claims.provided:
         yield Found(
             library.name,
@@ -169,6 +170,7 @@ def _build_path(case: LibraryCase) -> Iterator[Found]:
     if case.expected is None or case.content is None:
         return
     data = case.content.data
+    # Anywhere in the file: line tables, assertions (__FILE__) and search paths all hold folders.
     if leaked := [folder for folder in case.expected.build_folders if folder.encode() in data]:
         yield Found(case.library.name, f"contains a folder of the build ({', '.join(leaked)}, expected none)")
 

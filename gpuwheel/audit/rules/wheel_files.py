@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CLAIM_RULES", "MANIFEST_RULES", "SIZE_RULES", "UNREADABLE", "size_by_target"]
 
+# The eight digits are those that auditwheel puts into names of what it copies.
 _DRIVER_LIBRARY = re.compile(r"lib(cuda|nvidia-[\w-]+|nvcuvid)(-[0-9a-f]{8})?\.so(\.\d+)*")
 _FORMAT = "Binary distribution format"
 _MANIFEST_SCHEMA = "`gpuwheel/data/kernels.schema.json`"
