@@ -29,6 +29,7 @@ __all__ = ["Excluded", "excluded_pins"]
 
 _DEPTH = 8  # files that name files
 _COMMENT = re.compile(r"(^|\s+)#.*$")
+# What may follow a requirement on its line: --hash and its like (pip, "Requirements File Format").
 _OPTIONS = re.compile(r"\s--?[a-z].*$")
 _NESTED = re.compile(r"(?:-c|-r|--constraint|--requirement)[ =]?\s*(?P<path>\S+)")
 
@@ -74,6 +75,8 @@ def _constraints(environ: Mapping[str, str], root: Path) -> Iterator[tuple[str, 
 def _lines(place: str, depth: int) -> Iterator[str]:
     """The lines of a constraints file and of those that it names; of one at a URL, or that cannot be read, none."""
     path = Path(place.removeprefix("file://"))
+    # Not fetched: a constraint that nobody could read is the resolver's to tell, and a build hook makes no request of
+    # its own for it.
     if "://" in place.removeprefix("file://") or depth == 0 or not path.is_file():
         return
     try:
@@ -81,6 +84,7 @@ def _lines(place: str, depth: int) -> Iterator[str]:
             text = file.read(CONFIG_FILE.value).decode(errors="replace")
     except OSError:
         return
+    # A backslash at the end goes on with the line, before comments are looked for.
     for raw in text.replace("\\\n", " ").splitlines():
         line = _COMMENT.sub("", raw).strip()
         if nested := _NESTED.match(line):

@@ -69,6 +69,7 @@ def ask_about_headers(command: Sequence[str], options: Sequence[str], environ: M
     def look() -> tuple[str, list[str]]:
         done = run([*command, *options, "-H"], env=environ)  # -H: names of headers, on standard error
         headers = [line.partition(" ")[2].strip() for line in done.stderr.splitlines() if line.startswith(".")]
+        # Folders too: a header that appears in one of them later may be found first.
         return done.stdout, [*headers, *{os.path.dirname(header) for header in headers}]  # noqa: PTH120
 
     return _remembered(command, options, environ, look)
@@ -77,6 +78,7 @@ def ask_about_headers(command: Sequence[str], options: Sequence[str], environ: M
 def _remembered(command: Sequence[str], options: Sequence[str], environ: Mapping[str, str], look: Any) -> str:  # noqa: ANN401
     """The answer that was kept, else that of `look`, which is kept with what it came from."""
     program = _program(command)
+    # A script or a launcher: nothing of its own file says what it would answer next time.
     if program is None:
         text: str = look()[0]
         return text
@@ -94,6 +96,7 @@ def _remembered(command: Sequence[str], options: Sequence[str], environ: Mapping
     if _program(command) == program:  # and was not replaced meanwhile
         kept = _read(cache)
         kept.pop(key, None)
+        # The oldest go first: dictionaries keep their order in JSON, too.
         kept = dict(list(kept.items())[1 - _MOST :])
         kept[key] = {"text": text, "from": states}
         cache.keep_note(_NOTE, json.dumps(kept).encode())
@@ -102,6 +105,7 @@ def _remembered(command: Sequence[str], options: Sequence[str], environ: Mapping
 
 def _program(command: Sequence[str]) -> list[object] | None:
     """What tells the compiler from another; `None`: it is not one by its name and its first bytes."""
+    # /usr/bin/c++ is a chain of links (update-alternatives): what changes is where it ends.
     path = os.path.realpath(command[0])
     return [path, *(_state(path) or ())] if len(command) == 1 and is_compiler(path) else None
 

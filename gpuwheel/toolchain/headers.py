@@ -68,6 +68,7 @@ def find_headers(pin: HeadersPin, *, context: Context, installed: Path | None = 
 def _contents(pin: HeadersPin, context: Context, installed: Path | None) -> tuple[dict[str, bytes], str]:
     if installed is not None:
         contents = _installed_contents(pin, installed)
+        # An installed copy may be another build of that version, or patched: else the index is asked.
         if contents_digest(contents) == pin.digest:
             return contents, "build environment"
     # HTTP and its libraries are loaded here, and not by a build that finds everything in place.
@@ -92,6 +93,7 @@ def headers_problem(root: Path) -> str | None:
     found = tree_digest(
         {name.removeprefix(inside): digest for name, digest in digests.items() if name.startswith(inside)}
     )
+    # Files of the cache that are whole may still be wrong: the digest of a tree is its pin, not a checksum of ours.
     return None if found == root.name else f"its headers have the digest {found}"
 
 

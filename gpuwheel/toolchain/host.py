@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["find_host_compiler", "target_machine"]
 
+# The order in which CMake looks (CMakeDetermineCXXCompiler), of the names of GCC and Clang.
 _NAMES = ("c++", "g++", "clang++")
 _HINT = "install one (apt install g++, or dnf install gcc-c++), or set {variable} to the compiler to use"
 _LAUNCHER_VARIABLES = ("CMAKE_CXX_COMPILER_LAUNCHER", "CMAKE_CUDA_COMPILER_LAUNCHER", "CMAKE_C_COMPILER_LAUNCHER")
@@ -42,6 +43,7 @@ def find_host_compiler(environ: Mapping[str, str], variable: str = "CXX") -> Hos
         ConfigError: it is given an argument with which no wheel can be made.
     """
     path = environ.get("PATH", os.defpath)
+    # CMake reads these itself; one that is absent would end in Ninja, with a message about a shell.
     for name in _LAUNCHER_VARIABLES:
         _found_launchers([word for word in environ.get(name, "").split(";")[:1] if word], path, name)
     chosen = environ.get(variable, "").strip()
@@ -62,6 +64,8 @@ def find_host_compiler(environ: Mapping[str, str], variable: str = "CXX") -> Hos
     for name in _NAMES:
         found = shutil.which(name, path=path)
         if found is not None:
+            # absolute() and not resolve(): a compiler may go by the name it is called by (clang++ is a link to
+            # clang).
             return _probe(HostCompiler(Path(found).absolute(), "", "", "PATH"), environ)
     msg = f"no C++ compiler is found (looked for {', '.join(_NAMES)} on PATH)"
     raise ToolchainError(msg, hint=_HINT.format(variable=variable))
@@ -106,6 +110,7 @@ def _probe(host: HostCompiler, environ: Mapping[str, str]) -> HostCompiler:
     env = tool_variables(environ)
     command = host.command
     try:
+        # Without its launcher: ccache hands such questions on, others may not.
         version = ask(command, ["--version"], env)
         target = ask(command, ["-dumpmachine"], env).strip()
     except (ProcessFailedError, OSError) as error:

@@ -55,7 +55,9 @@ def as_one_program(host: HostCompiler, cache: Cache) -> HostCompiler:
 
 def _script(program: Path, host: HostCompiler) -> str:
     first, last = compiler_words(host.found_via, host.arguments)
+    # In the text, so that the script is another file when the compiler is: ccache looks at what it starts.
     state = program.resolve().stat()
+    # Some have to come last: `compiler_words` knows which.
     words = " ".join(filter(None, (shlex.join([str(program), *first]), '"$@"', shlex.join(last))))
     return (
         f"#!/bin/sh\n# {host.identity}, {host.target}, {state.st_size} bytes, of {state.st_mtime_ns} ns\nexec {words}\n"

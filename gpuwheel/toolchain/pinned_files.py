@@ -23,6 +23,7 @@ def files_for(pins: Iterable[Pin], hint: str) -> dict[Pin, PinnedFile]:
     Raises:
         ToolchainError: with `hint`, a pin has no file for this Python and machine.
     """
+    # Made once: the list has hundreds.
     tags = tuple(sys_tags())
     return {pin: _present(pin.file_for(tags), pin, f"this Python and machine (found {tags[0]})", hint) for pin in pins}
 

@@ -48,6 +48,7 @@ def provision_wheels(
         NetworkError: a file cannot be had, or is not the pinned one.
         CacheError: the cache cannot be written.
     """
+    # Beside and not inside: what lies in the folder is what the cache will keep.
     downloads = folder.with_name(f"{folder.name}.downloads")
     downloads.mkdir(exist_ok=True)
     with _index(context) as (index, transport):
@@ -68,10 +69,12 @@ def provision_headers(pin: HeadersPin, context: Context) -> tuple[dict[str, byte
     reporter = context.reporter
     with _index(context) as (index, transport):
         found = index.find(pin.name, pin.files)
+        # Of a file on the disk, ranges are simply reads.
         if local_path(found.url) is None:
             reporter.info(f"cutting the headers of {pin.requirement} out of its wheel")
             try:
                 return _cut_by_ranges(found, pin, transport), f"{found.index}, by ranges"
+            # Mirrors and proxies often answer 200 with everything (RFC 9110, 14.2: a server may ignore Range).
             except RangesUnsupportedError as error:
                 reporter.warn(f"{error.message}: downloading the whole wheel, {found.file.size / 1e6:.0f} MB")
         with context.cache.scratch() as scratch:
@@ -100,6 +103,7 @@ def _cut(file: IO[bytes], found: FoundFile, pin: HeadersPin) -> dict[str, bytes]
     archive = Archive(file, subject, found.file.size, error=NetworkError, hint=hint)
     members = {info: path for info in archive.members if (path := pin.path_of(info.filename))}
     if isinstance(file, SparseFile):
+        # Thousands of headers in a few requests: neighbours lie next to each other in the archive.
         file.prefetch(member_spans(archive.members, members, archive.directory_at))
     contents = {path: archive.read(info) for info, path in members.items()}
     digest = contents_digest(contents)

@@ -22,6 +22,7 @@ __all__ = ["find_package_folders", "find_python_headers", "running_python"]
 def running_python() -> str:
     """The Python that modules in the full API are compiled for: "3.11", "3.14t" (free-threaded), "pypy3.11"."""
     name = "" if sys.implementation.name == "cpython" else sys.implementation.name
+    # Its ABI is another one (PEP 703): objects are laid out differently.
     free_threaded = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
     return f"{name}{sys.version_info.major}.{sys.version_info.minor}{free_threaded}"
 
@@ -64,6 +65,7 @@ def _folder(name: str) -> Path:
     except importlib.metadata.PackageNotFoundError as error:
         msg = f"include-packages names {project}, which is not installed where this build runs"
         raise ToolchainError(msg, hint=f'add "{project}" to requires of [build-system]') from error
+    # By metadata and not by import: under build isolation, imports may lead elsewhere, and headers need none.
     folder = Path(str(distribution.locate_file(inside))).absolute()
     if not folder.is_dir():
         msg = f"{project} {distribution.version} has no folder {inside} (looked for {folder})"

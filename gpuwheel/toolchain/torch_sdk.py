@@ -34,6 +34,7 @@ def find_torch_sdk(pin: HeadersPin, *, context: Context, classic: bool = False, 
         CacheError: the cache cannot be written.
     """
     sonames = (_SONAME, _PYTHON_SONAME) if classic else (_SONAME,)
+    # For every machine at once: a folder of a few kilobytes, with one key.
     stubs = {f"lib/{machine}/{name}": stub_library(name, machine) for machine in MACHINES for name in sonames}
     headers = find_headers(pin, context=context)
     folder = keep_stubs(stubs, context) / "lib" / (machine or probe_platform().machine)

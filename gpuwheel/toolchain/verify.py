@@ -52,6 +52,7 @@ class UnpackedWheels:
             NetworkError: a file has to be downloaded and cannot.
             CacheError: the cache cannot be written, or programs in it cannot be started.
         """
+        # A cache on a file system mounted noexec would fail with "permission denied", minutes later.
         if self.runs:
             check_programs(context.cache.root, self.what)
         found_via = "cache"

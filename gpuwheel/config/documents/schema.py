@@ -34,6 +34,7 @@ def json_schema() -> dict[str, Any]:
 def _object(fields: type, defaults: Mapping[str, object]) -> dict[str, Any]:
     """A table; `defaults` by the names of its keys, those of tables in it with dots."""
     keys = keys_of(fields).values()
+    # A key without a default in the code may have one in `defaults.toml`: to a project it is optional.
     required = [key.name for key in keys if key.required and key.name not in defaults]
     return {
         "type": "object",
@@ -58,6 +59,7 @@ def _property(key: Key, defaults: Mapping[str, object]) -> dict[str, Any]:
             }
             described |= _object(fields, inner)
         case Tables(name, fields):
+            # Names of tables are free: JSON schema knows such keys by a pattern alone.
             pattern = name.schema["pattern"]
             described |= {
                 "type": "object",
@@ -66,6 +68,7 @@ def _property(key: Key, defaults: Mapping[str, object]) -> dict[str, Any]:
             }
     if key.name in defaults:
         described["default"] = defaults[key.name]
+    # What is frozen by `minimum-version` stands in `defaults`; this is for keys whose default is in the code.
     elif isinstance(key.default, bool | int | str):
         described["default"] = key.default
     elif isinstance(key.default, Enum):

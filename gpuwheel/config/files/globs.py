@@ -41,10 +41,13 @@ def resolve_sources(root: Path, patterns: Sequence[str], key: str) -> tuple[Path
             msg = f"{key} holds a pattern that matches no file (found {pattern!r}, expected files below the project)"
             raise ConfigError(msg, hint=_closest_file(root, pattern))
         found |= matches
+    # Sorted by bytes of the path, and not as the disk lists it: the order of sources is the order of objects, and of
+    # what a linker takes first.
     return tuple(sorted(found, key=lambda path: path.relative_to(root).as_posix()))
 
 
 def _matches(root: Path, pattern: str) -> set[Path]:
+    # A folder may be called "csrc.cu"; compilers read files.
     return {path for path in root.glob(pattern) if path.is_file()}
 
 
@@ -68,7 +71,9 @@ def _check_length(path: str, key: str) -> None:
     for limit, found in (
         (PATTERN_PARTS, len(parts)),
         (PATH_NAME, len(path)),
+        # In bytes: NAME_MAX counts those, and a letter may have four.
         (FILE_NAME, max(len(os.fsencode(part)) for part in parts)),
+        # Each "**" multiplies the folders that are walked.
         (PATTERN_DEPTHS, parts.count("**")),
     ):
         if found > limit.value:

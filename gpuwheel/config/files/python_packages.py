@@ -20,6 +20,7 @@ def packages_beside_default(root: Path, project: str, import_paths: Iterable[str
     By itself it finds the package that has the project's name. A wheel of `fused-ops` with the extension `fused._C`
     would hold that library and not a line of `src/fused`. Without extensions, all packages in `src` are the project's.
     """
+    # As scikit-build-core spells it: a name with dots may be a folder in folders.
     default = _find(root, project.replace("-", "_").replace(".", "_")) or _find(root, project.replace(".", "/"))
     names = sorted({path.partition(".")[0] for path in import_paths if "." in path})
     if not names and default is None and (root / "src").is_dir():

@@ -29,6 +29,7 @@ def requirements(config: LoadedConfig, torch: SpecifierSet | None) -> tuple[str,
     """
     settings = config.settings
     written = (*(() if torch is None else (f"torch{torch}",)), *settings.dependencies, *launch_requirements(settings))
+    # PEP 621: a field that is static has one writer, the author.
     own = written if config.project.dependencies is None else ()
     return (*own, *extra_requirements(settings))
 

@@ -33,7 +33,9 @@ _NOT_FOR_NVCC = frozenset("$`")
 _SPOKEN = {"\n": "a newline", "\r": "a carriage return", "\t": "a tab", "\0": "NUL", "\x7f": "DEL"}
 _CUDA = ".cu"
 _OPENMP = ("-fopenmp", "-lgomp")
+# A macro's name, parameters if it has some, and its value: what -D takes (GCC manual, "Preprocessor Options").
 _DEFINE = re.compile(r"(?P<name>[A-Za-z_$][\w$]*)(?:\([\w$ \t,.]*\))?(?:=.*)?", re.ASCII | re.DOTALL)
+# Characters of symbols, and of globs in version scripts (ld manual, "VERSION Command").
 _EXPORT = re.compile(r"[\w.$@?*\[\]^!-]+", re.ASCII)
 
 
@@ -69,6 +71,7 @@ def _check_extension(key: str, extension: Extension, root: Path, origins: Mappin
     _check_options(_where(f"{key}.flags", origins), extension.flags)
     _check_options(_where(f"{key}.nvcc-flags", origins), extension.nvcc_flags, _NOT_FOR_NVCC)
     _check_options(_where(f"{key}.link-flags", origins), extension.link_flags)
+    # "-Wl,--whole-archive,lib.a": each part may be a file, whose name the linker and Ninja see.
     for part in (part for word in extension.link_flags for part in word.split(",")):
         if part and os.path.isfile(root / part):  # noqa: PTH113 (a word may be longer than any name)
             _check_path(_where(f"{key}.link-flags", origins), part, _NOT_IN_PATHS)

@@ -56,6 +56,7 @@ def check_settings(settings: Settings, root: Path, origins: Mapping[str, str]) -
     if not settings.extensions and (settings.nvmath is None or settings.kernels or settings.cmake is not None):
         msg = "tool.gpuwheel in pyproject.toml has no extension (found none, expected one or more)"
         raise ConfigError(msg, hint='add [tool.gpuwheel.extensions."package._C"] with sources = ["csrc/*.cpp"]')
+    # In the order in which somebody would read the file: the first mistake is the one that is told.
     _check_archs(settings.archs, "archs", origins)
     _check_collisions(settings)
     _check_groups(settings, root, origins)
@@ -80,8 +81,10 @@ def _check_archs(archs: tuple[ArchTarget, ...], key: str, origins: Mapping[str, 
 
 def _check_collisions(settings: Settings) -> None:
     for one, other in combinations(sorted(settings.extensions), 2):
+        # `ops.so` and the folder `ops` beside it: which of them `import ops` gives is the interpreter's choice.
         if other.startswith(f"{one}."):
             why = f"{one!r} would be both a library and a package"
+        # Some file systems have one case, and in names that are made of import paths a dot becomes an underscore.
         elif one.casefold().replace(".", "_") == other.casefold().replace(".", "_"):
             why = "the names differ only in case, '.' or '_'"
         else:

@@ -24,7 +24,9 @@ _DIRECTIVE = re.compile(
     rb"|(?:include|include_next)[ \t]*(?:<(?P<angled>[^>\n]+)>|\"(?P<quoted>[^\"\n]+)\"))",
     re.MULTILINE,
 )
+# The guard of a header is no condition: its #ifndef holds for the first reading, which is the one that counts.
 _GUARD = re.compile(rb"\s*(?:/\*.*?\*/\s*|//[^\n]*\n\s*)*\#\s*ifndef\s+(\w+)[^\n]*\n\s*\#\s*define\s+\1\b", re.DOTALL)
+# Headers of the C++ ABI. torch/csrc/stable and torch/headeronly, which tie to nothing, are not among them.
 _TORCH_HEADERS = (
     "ATen/",
     "c10/",
@@ -87,6 +89,7 @@ class _Reader:
 
     def lines(self, extension: str, sources: Iterable[Path], folders: list[Path]) -> Iterator[NarrowLine]:
         sources = tuple(sources)
+        # Each file once, by the shortest way: breadth first, level by level.
         seen = set(sources)
         waiting = [(path, _Chain()) for path in sources]
         while waiting:
@@ -103,6 +106,7 @@ class _Reader:
             waiting = following
 
     def _find(self, include: _Include, path: Path, folders: list[Path]) -> Path | None:
+        # The folder of the including file first for quotes alone (GCC manual, "Search Path").
         for folder in (path.parent, *folders) if include.quoted else folders:
             candidate = folder / include.name
             if self._of(candidate) is not None:
@@ -127,9 +131,11 @@ class _Reader:
 
 def _scan(text: bytes) -> Iterator[_Include]:
     guard = _GUARD.match(text)
+    # So that everything between #ifndef of the guard and its #endif is at 0.
     depth = -1 if guard else 0
     number, position = 1, 0
     for match in _DIRECTIVE.finditer(text):
+        # Counted on from the last match: from the start each time would be quadratic.
         number += text.count(b"\n", position, match.start())
         position = match.start()
         if match["word"]:

@@ -97,6 +97,7 @@ def project_facts(root: Path, document: Mapping[str, Any]) -> ProjectFacts:
 
 def floor_of_pythons(project: ProjectFacts) -> MinorVersion:
     """The oldest Python that the project admits, and gpuwheel builds for."""
+    # Lower bounds of any spelling; "!=" and upper bounds make no Python older.
     floors = re.findall(r"(?:>=|~=|==)\s*(\d+\.\d+)", project.requires_python or "")
     return max(MinorVersion.parse(text) for text in (oldest_python(), *floors))
 
@@ -119,6 +120,7 @@ def check_python(project: ProjectFacts) -> tuple[str, ...]:
         msg = f"project.requires-python in pyproject.toml is not a specifier (found {project.requires_python!r})"
         raise ConfigError(msg, hint=hint) from None
     floor = MinorVersion.parse(oldest)
+    # Specifiers have no lower end to ask for (packaging): first and last releases of each older minor are tried.
     too_old = {"2.7", *(f"{floor.major}.{minor}.{patch}" for minor in range(floor.minor) for patch in (0, 99))}
     # A release between the samples is only admitted alone where the specifier names it.
     named = {part.version.removesuffix(".*") for part in specifier if part.operator != "==="}
@@ -185,6 +187,8 @@ def check_inner_settings(
     """
     for key, instead in _OWNED.items():
         sections = key.split(".")
+        # scikit-build-core takes each setting from three places; in any of them it would win over, or fight with,
+        # ours.
         variable = "SKBUILD_" + key.upper().replace(".", "_").replace("-", "_")
         where = [
             *(place for place, table in _scikit_build_tables(document) if _holds(table, sections)),
@@ -244,6 +248,7 @@ def _holds(table: Mapping[str, Any], sections: list[str]) -> bool:
 
 def _static_dependencies(project: Mapping[str, Any]) -> tuple[str, ...] | None:
     listed = project.get("dynamic", [])
+    # PEP 621: exactly one of the two; scikit-build-core says so, but only after everything is compiled.
     static, dynamic = "dependencies" in project, isinstance(listed, list) and "dependencies" in listed
     if static and dynamic:
         msg = "project.dependencies in pyproject.toml is both static and dynamic (expected one, PEP 621)"
@@ -270,6 +275,7 @@ def _requirement(text: str) -> Requirement:
 
 def _floor_of(requirement: Requirement, configured: SpecifierSet) -> bool:
     """Whether a requirement for every environment keeps every torch below the configured floor out."""
+    # Under a marker the floor does not hold everywhere.
     if requirement.marker is not None:
         return False
     floors = [part.version for part in requirement.specifier if part.operator in {">=", "==", "~=", ">"}]

@@ -34,12 +34,14 @@ def check_standard(root: Path, document: Mapping[str, Any]) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # fields of later versions; the build shows them
+            # The library that scikit-build-core has a copy of: what passes here passes there.
             StandardMetadata.from_pyproject(document, root, all_errors=True)
     except OSError as error:
         problems = [f"{cut(error.filename)} cannot be read, {because(error)}"]
     except DAMAGE as error:
         problems = [because(error)]
     except Exception as error:
+        # all_errors gives an ExceptionGroup, which Python has from 3.11 on and the library brings its own of before.
         inside = list(getattr(error, "exceptions", ()))
         if not inside:
             raise

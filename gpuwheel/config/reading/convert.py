@@ -81,6 +81,7 @@ class Converter:
         Raises:
             ValueError: another TOML type, or text that `parse` refuses.
         """
+        # Not isinstance: to Python True is an int, and TOML keeps them apart.
         if type(value) is not self.native:
             raise ValueError(value)
         return self.parse(str(value))
@@ -97,6 +98,7 @@ def parse_size(text: str) -> int:
     if match is None:
         raise ValueError(msg)
     whole, _, fraction = match["number"].partition(".")
+    # In whole numbers: 0.1 MB as a float is not a whole number of bytes.
     divisor: int = 10 ** len(fraction)
     scaled, rest = divmod(int(whole + fraction) * _UNITS[match["unit"]], divisor)
     if rest or scaled == 0:
@@ -152,6 +154,7 @@ def _driver_floor(text: str) -> DriverVersion:
 
 def _toolkit(text: str) -> MinorVersion:
     version = MinorVersion.parse(text)
+    # "12.9.1" and "012.9" parse, and name no row of the tables.
     if str(version) != text:
         raise ValueError(text)
     return version
@@ -174,6 +177,8 @@ def _requirement(text: str) -> str:
 
 def _glob(text: str) -> str:
     path = PurePosixPath(text)
+    # Outside of the project nothing goes into an sdist; a backslash is a folder's end on one system and a letter on
+    # others.
     if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in text:
         raise ValueError(text)
     return text
@@ -187,6 +192,7 @@ def _package_folder(text: str) -> str:
 
 def _import_path(text: str) -> str:
     parts = text.split(".")
+    # It becomes a file name, a CMake target and a C function (PyInit_NAME), where only ASCII is the same for all.
     if not all(part.isidentifier() and part.isascii() and not keyword.iskeyword(part) for part in parts):
         raise ValueError(text)
     return text

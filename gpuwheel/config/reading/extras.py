@@ -39,6 +39,7 @@ def check_extras(document: Mapping[str, Any], settings: Settings) -> None:
         )
         hint = f'add "{_FIELD}" to dynamic of [project]; an extra of yours moves to [tool.gpuwheel.extras.NAME]'
         raise ConfigError(msg, hint=hint)
+    # Installers and pyproject_metadata refuse a field that appears in the wheel and was not announced (PEP 621).
     if _FIELD not in project.get("dynamic", []):
         msg = (
             f"project.dynamic in pyproject.toml lacks '{_FIELD}' (expected, for {asking} of [tool.gpuwheel] makes "
@@ -63,5 +64,6 @@ def extra_requirements(settings: Settings) -> tuple[str, ...]:
 def _within(text: str, extra: str) -> str:
     requirement = Requirement(text)
     condition = f'extra == "{extra}"'
+    # Parentheses: `or` binds weaker than `and` (PEP 508).
     requirement.marker = Marker(f"({requirement.marker}) and {condition}" if requirement.marker else condition)
     return str(requirement)

@@ -58,5 +58,6 @@ def _shown(found: object) -> str:
     if isinstance(found, str):
         return repr(found)
     kinds = {bool: "boolean", int: "number", float: "number", list: "list", dict: "table"}
+    # As TOML writes it.
     shown = str(found).lower() if isinstance(found, bool) else found
     return f"the {kinds.get(type(found), type(found).__name__)} {shown}"

@@ -61,10 +61,12 @@ def load_config(
     Raises:
         ConfigError: anything in them is unknown, of the wrong form, or contradicts something else.
     """
+    # Paths of sources are compared with the root, and both have to have one spelling where links lead to the project.
     root = root.resolve()
     document = read_pyproject(root)
     try:
         return _load(root, document, environ, config_settings or {})
+    # TOML has no bound on nesting, and Python's parser recurses.
     except RecursionError as error:
         msg = "pyproject.toml holds tables or lists that are nested too deeply (expected a few levels)"
         raise ConfigError(msg, hint="see docs/reference/configuration.md for its form") from error
@@ -82,9 +84,11 @@ def _load(
 
     table = _own_table(document)
     above = from_environ(environ, other_variables()) | from_config_settings(own)
+    # Before all other keys are read: one that only a newer gpuwheel knows should be told as that.
     minimum = _minimum_version(table, above)
     torch_archs = arch_list(environ)
     given = from_toml(table, _PYPROJECT) | torch_archs | above
+    # Defaults last: which they are depends on two of the values given.
     settings = cast("Settings", _build(Settings, defaults_for(minimum, _mode(given)) | given))
     origins = {dotted(path): value.origin for path, value in given.items()}
 
@@ -110,6 +114,7 @@ def _load(
         settings,
         project,
         origins,
+        # Later ones win: what the user gives by -C beats what is found, and products stay out whatever is given.
         inner_defaults(table) | found | inner | excluded_products(products, table, environ, inner),
         table,
         warnings,

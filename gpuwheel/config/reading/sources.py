@@ -94,6 +94,7 @@ def from_environ(environ: Mapping[str, str], others: Iterable[str]) -> dict[KeyP
     """
     names = variable_names()
     given = {}
+    # Sorted: which of two mistakes is told does not depend on the order of an environment.
     for variable in sorted(environ):
         if not variable.startswith(_VARIABLE_PREFIX) or variable in others:
             continue
@@ -105,6 +106,7 @@ def from_environ(environ: Mapping[str, str], others: Iterable[str]) -> dict[KeyP
                 hint="keys of kernel groups and extensions are set by -C gpuwheel.kernels.NAME.KEY=VALUE",
                 prefix=_VARIABLE_PREFIX,
             )
+        # CI systems set variables that they have no value for to the empty string.
         if environ[variable]:
             path = names[variable]
             origin = f"environment {variable}"
@@ -149,6 +151,8 @@ def _path_of(name: str) -> KeyPath:
         raise unknown(first, keys, subject=f"{origin} is not a setting of gpuwheel")
     match keys[first].value:
         case Tables(converter, fields) if len(rest) > 1:
+            # Only the first and the last word are sure: a table's own name may hold dots, and a shell may leave its
+            # quotes.
             entry = ".".join(rest[:-1]).strip('"')
             _check_name((first,), origin, entry, converter)
             path: KeyPath = (first, entry, rest[-1])
@@ -182,6 +186,7 @@ def _from_text(path: KeyPath, origin: str, texts: Sequence[str]) -> object:
     """A value from text; a list may be given in several pieces, anything else once."""
     match _key_at(path).value:
         case Array(item):
+            # `;`, as CMake and TORCH_CUDA_ARCH_LIST divide lists: a comma stands inside of options (-Wl,x).
             parts = [part.strip() for text in texts for part in text.split(";")]
             return _checked_list(path, origin, [_parsed(path, origin, part, item) for part in parts if part], item)
         case Scalar(converter) if len(texts) == 1:

@@ -124,6 +124,7 @@ def _locate(toolkit: CudaToolkit, search_path: Sequence[str] | None, found_via: 
             return None
         distributions.append(distribution)
     major = toolkit.version.major
+    # Of every file that is used: a pin that is installed in part is none.
     wanted = (f"libnvrtc.so.{major}", f"libnvfatbin.so.{major}", _RUNTIME_HEADER, _CCCL_HEADER)
     places = _places(distributions, wanted)
     if len(places) != len(wanted):
@@ -136,7 +137,9 @@ def _locate(toolkit: CudaToolkit, search_path: Sequence[str] | None, found_via: 
         python_path=tuple(dict.fromkeys(_root(distribution) for distribution in distributions)),
         nvrtc=nvrtc,
         nvfatbin=nvfatbin,
+        # From the folder that "cub/cub.cuh" is relative to.
         include_dirs=(runtime.parent, cccl.parent.parent),
+        # Of the pins: no index lets a file change under its name, so the same pins are the same bytes.
         digest=hashlib.sha256("\n".join(pins).encode()).hexdigest(),
         found_via=found_via,
     )
@@ -144,6 +147,7 @@ def _locate(toolkit: CudaToolkit, search_path: Sequence[str] | None, found_via: 
 
 def _distribution(name: str, search_path: Sequence[str] | None) -> importlib.metadata.Distribution | None:
     path = sys.path if search_path is None else list(search_path)
+    # The first on the path, as an import would take.
     return next(iter(importlib.metadata.distributions(name=name, path=path)), None)
 
 

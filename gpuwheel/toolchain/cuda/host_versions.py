@@ -50,6 +50,7 @@ def _check(
     toolkit: CudaToolkit,
     all_toolkits: Mapping[MinorVersion, CudaToolkit],
 ) -> None:
+    # First: clang defines __GNUC__ too, as 4.
     clang = macros.get("__clang_major__")
     gcc = macros.get("__GNUC__")
     if clang is not None:
@@ -75,6 +76,8 @@ def _check(
 
 def _macros(host: HostCompiler, environ: Mapping[str, str]) -> dict[str, int]:
     try:
+        # Macros, and not the text of --version, which distributions word as they like. nvcc's own check
+        # (crt/host_config.h) reads the same ones.
         text = ask(host.command, ["-dM", "-E", "-x", "c++", "-"], tool_variables(environ), stdin="")
     except (ProcessFailedError, OSError) as error:
         detail = error.detail if isinstance(error, ProcessFailedError) else str(error)

@@ -55,6 +55,7 @@ def find_libraries(
     names = set(names) - {_DRIVER}  # of no toolkit: functions of the driver are looked up at run time
     found: list[CudaLibrary] = []
     if not cuda.pins:
+        # A toolkit of the machine brings its own libraries, yet never cuDNN and its like.
         apart = needed_libraries(toolkit, names, includes, apart=True)
         elsewhere = {name for pin in apart for name, _ in pin.sonames}
         found += [_of_machine(cuda, toolkit, name) for name in sorted(names - elsewhere)]
@@ -96,6 +97,7 @@ def _from_pin(pin: LibraryPin, machine: str, context: Context) -> Iterator[CudaL
     context.reporter.info(f"headers of {pin.requirement} ({headers.found_via})")
     for name, soname in pin.sonames:
         path = kept / places[name][machine]
+        # NVIDIA's wheels have their libraries in lib beside include.
         installed = f"{pin.prefix.removesuffix('include/')}lib"
         yield CudaLibrary(name, soname, path, headers.include_dir, pin.run_time_requirement, installed)
 
@@ -122,5 +124,6 @@ def _sonames(link: Path) -> Iterator[str]:
     """`libcublas.so` links to `libcublas.so.13`, which links to the file."""
     while link.is_symlink():
         link = link.parent / link.readlink()
+        # The name with the major alone is the SONAME; the one behind it has the whole version.
         if _SONAME.fullmatch(link.name):
             yield link.name

@@ -97,6 +97,7 @@ def _complete(root: Path) -> None:
     for folder in _PROGRAMS:
         for program in (root / folder).iterdir():
             if program.is_file():
+                # `unpack` writes files as data: whatever permissions an archive names, programs are chosen here.
                 program.chmod(0o755)
     _name_libraries(root)
 

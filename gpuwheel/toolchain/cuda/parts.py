@@ -64,6 +64,7 @@ def toolkit_digest(root: Path) -> str:
     """What identifies a toolkit of the machine: its place, and size and time of its compilers."""
     lines = [str(root)]
     for path in _PROGRAMS.values():
+        # Size and time, and not bytes: the compilers of a toolkit have hundreds of megabytes.
         status = (root / path).stat()
         lines.append(f"{path} {status.st_size} {status.st_mtime_ns}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -90,6 +91,7 @@ def _program_release(path: Path) -> MinorVersion | None:
     if not path.is_file() or path.stat().st_size == 0:
         return None
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        # Not run: programs of another machine would not, and reading costs less than starting.
         at = data.find(_BANNER)
         start = at + len(_BANNER)
         match = _RELEASE.match(data[start : start + _LONGEST_RELEASE]) if at >= 0 else None

@@ -52,12 +52,14 @@ def toolkit_for(cuda: CudaToolchain, toolkit: CudaToolkit, machine: str, *, cont
         libraries, state = find_target_libraries(toolkit, machine, context=context)
     else:
         libraries = target_libraries(cuda, machine)
+        # They become a part of extensions, and a package manager may replace them in place.
         state = " ".join(f"{name} {_size_and_time(libraries / name)}" for name in _NEEDED)
     links = {
         "nvvm": cuda.root / "nvvm",
         "include": include,
         "lib": libraries,
         "lib64": libraries,
+        # Each program by a link of its own: nvcc finds its toolkit from the folder that it was started in.
         **{f"bin/{path.name}": path for path in sorted((cuda.root / "bin").iterdir())},
     }
     text = "\n".join([_LAYOUT, cuda.digest, machine, state, *(f"{name} {path}" for name, path in links.items())])

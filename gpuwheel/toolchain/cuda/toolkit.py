@@ -78,6 +78,7 @@ def machine_toolkit(
     Raises:
         ToolchainError: the environment names a toolkit that is not whole or of another release; nobody has one.
     """
+    # Who names a toolkit means that one: a pinned one in its place would be a surprise.
     named = _named(environ)
     if named is not None:
         return _examined(*named, toolkit.version)
@@ -97,6 +98,7 @@ def _named(environ: Mapping[str, str]) -> tuple[Path, str] | None:
     if found is None:
         msg = f"{_COMPILER_VARIABLE} names a compiler that is not found ({compiler})"
         raise ToolchainError(msg, hint=f"correct {_COMPILER_VARIABLE}, or unset it to use the pinned toolkit")
+    # Through links: /usr/bin/nvcc often leads to bin of a toolkit.
     return Path(found).resolve().parent.parent, _COMPILER_VARIABLE
 
 
@@ -120,6 +122,7 @@ def _examined(root: Path, found_via: str, wanted: MinorVersion) -> CudaToolchain
 def _on_machine(toolkit: CudaToolkit, environ: Mapping[str, str], system_roots: Sequence[str]) -> CudaToolchain:
     seen = []
     for root, found_via in _machine_roots(toolkit.version, environ, system_roots):
+        # Looked at before it is examined: a toolkit of another release is no mistake here, only not the one.
         release = read_parts(root).get("nvcc")
         if release == toolkit.version:
             return _examined(root, found_via, toolkit.version)

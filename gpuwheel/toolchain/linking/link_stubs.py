@@ -189,6 +189,7 @@ def _fill(folder: Path, wanted: _Wanted) -> None:
     libraries = dict(glibc_libraries(machine, wanted.glibc))
     for soname, data in wanted.libraries.items():
         older = as_older(exported_symbols(data, soname), lambda version: allows(wanted.policy, version))
+        # A library none of whose versions the platform has does not exist there: no file, no stub.
         if older:
             libraries[soname] = older
     for soname, symbols in libraries.items():
@@ -235,9 +236,13 @@ def _compile(group: str, wanted: _Wanted, folder: Path) -> None:
     try:
         for source in sorted(resource("polyfills", group).glob("*.c")):
             objects.append(folder / f"{source.stem}.o")
+            # -fno-builtin: a compiler that knows what a function does may turn its body into a call of itself.
+            # -fno-lto: objects for any linker. -ffunction-sections: what is not called stays out.
             options = ["-std=gnu11", "-O2", "-fPIC", "-fno-builtin", "-fno-lto", "-ffunction-sections", "-c"]
             run([*host.command, "-x", "c", *options, source, "-o", objects[-1]], env=environ)
+        # The compiler's own: a cross compiler has an ar for its target.
         archiver = run([*host.command, "-print-prog-name=ar"], env=environ).stdout.strip()
+        # D: no times and owners in the archive (ar(1), deterministic mode).
         run([archiver, "rcsD", folder / f"libgpuwheel_{group}.a", *objects], env=environ)
     except (ProcessFailedError, FileNotFoundError) as error:
         msg = f"{host.path} does not compile the functions that {wanted.policy.name} lacks"

@@ -27,6 +27,7 @@ def exported_symbols(data: bytes, name: str) -> tuple[LibrarySymbol, ...]:
     hint = "install the C++ compiler again"
     with reading(f"{name} is not a readable shared library", "one of the system", error=ToolchainError, hint=hint):
         elf = Elf(data)
+        # Numbers are the file's own, and mean nothing in another.
         versions = {number: version for version, number in elf.version_definitions()}
         if not versions:
             msg = "no versions"
@@ -36,6 +37,8 @@ def exported_symbols(data: bytes, name: str) -> tuple[LibrarySymbol, ...]:
                 name=symbol.name,
                 version=versions.get(symbol.version),
                 kind=(kind := _KINDS.get(symbol.kind, SymbolKind.FUNCTION)),
+                # Of objects the linker needs it, for copy relocations; of functions it changes with every build of
+                # the library.
                 size=0 if kind is SymbolKind.FUNCTION else symbol.size,
                 default=symbol.default,
                 weak=symbol.weak,

@@ -51,6 +51,7 @@ def present_archs(environ: Mapping[str, str], cache: Cache) -> Present:
         tuple(sorted({device.arch for device in driver.devices})),
         driver.problem,
     )
+    # Only what was found is kept: a driver that did not answer may do so the next minute.
     if found.archs and state is not None:
         document = {"state": state, "names": found.names, "archs": list(map(str, found.archs))}
         cache.keep_note(_NOTE, json.dumps(document).encode())

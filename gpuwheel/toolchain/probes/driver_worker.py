@@ -24,10 +24,12 @@ _KERNEL_MODULE = (Path("/sys/module/nvidia/version"), Path("/proc/driver/nvidia/
 def report() -> dict[str, Any]:
     """`library` (null: none), `release`, `kernel`, `cuda` (as 13000), `devices`, `problem` (null: none)."""
     found: dict[str, Any] = {"library": None, "release": None, "cuda": None, "devices": [], "problem": None}
+    # Whatever the library says: in a container the two may be of different releases, which is then the problem.
     found["kernel"] = _kernel_release()
     try:
         cuda = ctypes.CDLL(_LIBRARY)
     except OSError as error:
+        # dlopen has no code for "not there": a library that is there and broken has another text.
         missing = f"{_LIBRARY}: cannot open shared object file" in str(error)
         found["problem"] = None if missing else str(error)
         return found
@@ -62,6 +64,7 @@ def _device(cuda: ctypes.CDLL, index: int) -> dict[str, Any]:
     name = ctypes.create_string_buffer(_NAME_LENGTH)
     _check(cuda, cuda.cuDeviceGetName(name, _NAME_LENGTH, device))
     memory = ctypes.c_size_t()
+    # _v2: the plain name in the library is the old one with 32 bits; cuda.h renames it.
     _check(cuda, cuda.cuDeviceTotalMem_v2(ctypes.byref(memory), device))
     major, minor = (_integer(cuda, "cuDeviceGetAttribute", attribute, device) for attribute in (_MAJOR, _MINOR))
     return {"name": name.value.decode(errors="replace"), "arch": f"{major}.{minor}", "memory": memory.value}

@@ -45,6 +45,7 @@ def probe_platform() -> PlatformFacts:
             libc, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
         except (ValueError, OSError):  # musl has no such name
             libc = ""
+        # musl has no way to ask; what Python was compiled for says so.
         if not libc and "musl" in str(sysconfig.get_config_var("HOST_GNU_TYPE") or sysconfig.get_config_var("SOABI")):
             libc = "musl"
     return PlatformFacts(sys.platform, platform.machine(), libc, version)

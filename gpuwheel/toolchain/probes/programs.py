@@ -32,6 +32,7 @@ class FoundTool:
 
 def probe_tool(name: str, environ: Mapping[str, str]) -> FoundTool | None:
     """The program of that name beside this interpreter, else on PATH, as a build in this environment takes it."""
+    # First the one of this environment, as a build does that has cmake and ninja installed.
     beside = Path(sys.executable).with_name(name)
     version = installed_version(name)
     if version is not None and beside.is_file():

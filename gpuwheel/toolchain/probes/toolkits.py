@@ -42,6 +42,7 @@ def probe_toolkits(environ: Mapping[str, str], *, root: Path = Path("/")) -> tup
     ways: dict[Path, list[str]] = {}
     for folder, way in _candidates(environ, root):
         if folder.is_dir():
+            # /usr/local/cuda is a link to one of its neighbours: told once, with both ways.
             ways.setdefault(folder.resolve(), []).append(way)
     found = (FoundToolkit(folder, _version(folder), _has_nvcc(folder), tuple(way)) for folder, way in ways.items())
     return tuple(toolkit for toolkit in found if toolkit.nvcc or toolkit.version)
