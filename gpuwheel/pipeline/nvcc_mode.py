@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile.cmake import inner
 from gpuwheel.compile.cmake.embed_project import shipped_headers
-from gpuwheel.compile.cmake.keys import Given, nvcc_recipe
+from gpuwheel.compile.cmake.keys import nvcc_recipe
 from gpuwheel.compile.cmake.memory import available_memory, kept_pool, nvcc_jobs
 from gpuwheel.compile.cmake.nvcc_project import NvccProject, library_file, write_nvcc_project
 from gpuwheel.compile.cmake.own_cmake import write_setup
@@ -17,29 +17,28 @@ from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.manifest import library_entry, write_manifests
 from gpuwheel.lock.check import BuildInputs, pin_digests
 from gpuwheel.model.choices import PythonAbi, TorchAbi
-from gpuwheel.model.promises import Claims, Expected
+from gpuwheel.model.promises import Claims
 from gpuwheel.model.toolchain import NvccToolchain
-from gpuwheel.pipeline.linking import Linked, link_once
-from gpuwheel.pipeline.session import Compiled
+from gpuwheel.pipeline.host_code import HostCodeBuild
 from gpuwheel.toolchain.cuda.host_versions import find_nvcc_host_compiler
 from gpuwheel.toolchain.cuda.linked_libraries import needed_libraries
 from gpuwheel.toolchain.cuda.target import toolkit_for
 from gpuwheel.toolchain.cuda.toolkit import find_cuda_toolkit, machine_toolkit
 from gpuwheel.toolchain.one_program import as_one_program
 from gpuwheel.toolchain.python_headers import find_package_folders, find_python_headers
-from gpuwheel.wheel import read_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from gpuwheel.compatibility import Tables
+    from gpuwheel.compile.cmake.keys import Given
+    from gpuwheel.compile.reuse.linked import Recipe
     from gpuwheel.model.libraries import NvccLibrary
     from gpuwheel.model.pins import Pin
     from gpuwheel.model.toolchain import HostCompiler
     from gpuwheel.pipeline.session import Session
-    from gpuwheel.wheel import Wheel
 
 __all__ = ["NvccBuild"]
 
@@ -53,11 +52,11 @@ one with torch/extension.h.
 """
 
 
-class NvccBuild:
+class NvccBuild(HostCodeBuild["NvccToolchain", "NvccProject"]):
     """Builds one cell."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        super().__init__(session)
         self._tables: Tables = load_tables()
         self._libraries = session.job.nvcc_libraries
 
@@ -69,108 +68,28 @@ class NvccBuild:
         """The pinned nvcc or that of the machine, libraries to link, the headers of torch, and the C++ compiler."""
         session, toolkit = self._session, self._tables.cuda[self._session.cell.cuda]
         host = self._host()
-        headers = () if session.job.torch_headers is None else (session.job.torch_headers,)
+        headers = () if self._job.torch_headers is None else (self._job.torch_headers,)
         # A toolkit of the machine has no pins: a lock holds the digest of its parts instead.
         own = machine_toolkit(toolkit, session.environ)
         if own is not None:
             own = toolkit_for(own, toolkit, host.machine, context=session.context)
-            apart = needed_libraries(toolkit, self._session.job.linked, self._includes, apart=True)
+            apart = needed_libraries(toolkit, self._job.linked, self._includes, apart=True)
             own_digest = {f"parts of CUDA toolkit {own.version}": own.digest}
             return BuildInputs((), (*headers, *apart), host, own_digest | session.link_digests(host))
-        libraries = needed_libraries(toolkit, self._session.job.linked, self._includes)
+        libraries = needed_libraries(toolkit, self._job.linked, self._includes)
         digests = pin_digests(toolkit.nvcc) | session.link_digests(host)
         return BuildInputs((), (*headers, *libraries), host, digests)
 
-    def fetch(self) -> None:
-        """Everything that is not of this machine."""
-        self._toolchain()
-
     @contextmanager
-    def compiled(self, *, editable: bool, keep: bool = False) -> Iterator[Compiled]:
-        """The inner backend's wheel."""
-        session, cell, config = self._session, self._session.cell, self._session.config
-        toolchain = self._toolchain()
-        with session.workspace(keep=editable or keep) as work, session.cache.scratch() as out:
-            project = self._project(toolchain, work)
-            save: Callable[[], None] = lambda: None  # noqa: E731 (mypy wants its type)
-            if session.job.own_cmake is not None or editable or "build-dir" in config.inner:
-                wheel = read_wheel(self._build(project, work, out, editable=editable))
-            else:
-                wheel, save = self._build_once(project, work, out)
-            expected = Expected(
-                Claims(cell.torch_floor, cell.torch, cell.python_tag != "py3-none", self._provided(toolchain)),
-                with_kernels={library_file(library, toolchain): () for library in self._libraries if library.cubins},
-                build_folders=[str(work), str(config.project.root)],
-                platform=toolchain.stubs.platform if toolchain.stubs else None,
-            )
-            yield Compiled(wheel, expected, toolchain, save)
-
-    def _build_once(self, project: NvccProject, work: Path, out: Path) -> tuple[Wheel, Callable[[], None]]:
-        """The same wheel, with libraries or objects from the cache if the same ones were made before."""
-        session = self._session
-        settings = {**session.config.inner_table, **session.config.inner}
-        recipe = nvcc_recipe(project, Given(session.cache, project.toolchain.host, settings, session.tools))
-        project = replace(project, names_link_inputs=recipe.names_link_inputs)
-        wanted = Linked(
-            frozenset(library_file(library, project.toolchain) for library in project.libraries), project.manifests
-        )
-        return link_once(
-            session,
-            recipe,
-            lambda objects: self._build(replace(project, objects=objects), work, out),
-            wanted=wanted,
-            work=work,
-            out=out,
-        )
-
-    def _build(self, project: NvccProject, work: Path, out: Path, *, editable: bool = False) -> Path:
-        """The wheel of the inner backend, from a generated CMake project or from the user's own."""
-        session, toolchain = self._session, project.toolchain
-        count = len(project.objects)
-        kept = f"; {count} object{'s are' if count > 1 else ' is'} taken from the cache" if count else ""
-        doing = f"compiling with nvcc of CUDA {toolchain.cuda.version} and {toolchain.host.identity}"
-        session.reporter.step(doing + kept)
-        if session.job.own_cmake is not None:
+    def _configured(self, project: NvccProject, toolchain: NvccToolchain, work: Path) -> Iterator[inner.ConfigSettings]:
+        own = self._job.own_cmake
+        if own is not None:
             with self._kernel_trees(toolchain) as trees:
-                wheel = inner.build_wheel(
-                    session.inside, out, self._own_settings(project, work, trees), editable=editable
-                )
-        else:
-            write_nvcc_project(project, work / "project")
-            wheel = inner.build_wheel(
-                session.inside, out, self._settings(work / "project", toolchain, work), editable=editable
-            )
-        session.cache.check_handed_out()
-        return wheel
-
-    def cmake_settings(self) -> inner.ConfigSettings:
-        """Settings of the project's own CMake, with compilers and headers where they stay."""
-        toolchain, root = self._toolchain(), self._session.config.project.root
-        with (
-            self._session.cache.workspace(f"presets {root}") as work,
-            self._kernel_trees(toolchain) as trees,
-        ):
-            return self._own_settings(self._project(toolchain, work), work, trees)
-
-    @contextmanager
-    def prepared(self, work: Path) -> Iterator[inner.ConfigSettings]:
-        """What CMake is configured with in `work`, where its project is written."""
-        toolchain = self._toolchain()
-        project = self._project(toolchain, work)
-        # How many of nvcc there is memory for changes from hour to hour, and CMake would configure anew each time.
-        pool = kept_pool(work / "pool", project.pool)
-        project = replace(project, pool=pool)
-        if self._session.job.own_cmake is not None:
-            with self._kernel_trees(toolchain) as trees:
-                yield self._own_settings(project, work, trees)
+                setup = write_setup(project, self._job.cell.archs, work / "project", trees)
+                yield inner.own_cmake_settings(self._settings(own, toolchain, work), setup=setup)
         else:
             write_nvcc_project(project, work / "project")
             yield self._settings(work / "project", toolchain, work)
-
-    def _own_settings(self, project: NvccProject, work: Path, trees: Path) -> inner.ConfigSettings:
-        folder = self._session.job.own_cmake or project.root
-        setup = write_setup(project, self._session.cell.archs, work / "project", trees)
-        return inner.own_cmake_settings(self._settings(folder, project.toolchain, work), setup=setup)
 
     def _settings(self, folder: Path, toolchain: NvccToolchain, work: Path) -> inner.ConfigSettings:
         session = self._session
@@ -181,18 +100,34 @@ class NvccBuild:
             settings, cuda=toolchain.cuda, host=toolchain.host, python_tag=session.cell.python_tag
         )
 
+    def _lasting(self, project: NvccProject, work: Path) -> NvccProject:
+        """How many of nvcc there is memory for is as it was: CMake would configure anew each time."""
+        return replace(project, pool=kept_pool(work / "pool", project.pool))
+
+    def _recipe(self, project: NvccProject, given: Given) -> Recipe:
+        return nvcc_recipe(project, given)
+
+    def _files(self, toolchain: NvccToolchain) -> Mapping[str, Collection[str] | None]:
+        return {library_file(library, toolchain): () if library.cubins else None for library in self._libraries}
+
+    def _claims(self, toolchain: NvccToolchain) -> Claims:
+        cell, linked = self._job.cell, self._job.linked
+        provided = frozenset(found.soname for found in toolchain.cuda.libraries if found.name in linked)
+        return Claims(cell.torch_floor, cell.torch, cell.python is not None, provided)
+
+    def _doing(self, project: NvccProject, toolchain: NvccToolchain) -> str:
+        count = len(project.objects)
+        kept = f"; {count} object{'s are' if count > 1 else ' is'} taken from the cache" if count else ""
+        return f"compiling with nvcc of CUDA {toolchain.cuda.version} and {toolchain.host.identity}{kept}"
+
     def _kernel_trees(self, toolchain: NvccToolchain) -> AbstractContextManager[Path]:
         """Where kernels of the user's own CMake project are compiled: kept for each toolkit and host compiler."""
         root = self._session.config.project.root
         name = f"kernels {root} {toolchain.cuda.digest} {toolchain.host.identity}"
         return self._session.cache.workspace(name)
 
-    def _provided(self, toolchain: NvccToolchain) -> frozenset[str]:
-        """SONAMEs that packages of Requires-Dist have."""
-        return frozenset(found.soname for found in toolchain.cuda.libraries if found.name in self._session.job.linked)
-
-    def _toolchain(self) -> NvccToolchain:
-        """Find or fetch every compiler, and say where each came from."""
+    def _toolchain(self, search_path: Sequence[str] | None = None) -> NvccToolchain:
+        del search_path  # nvcc is never taken from the environment's packages
         session, tables = self._session, self._tables
         session.reporter.step("finding the toolchain")
         context, toolkit = session.context, tables.cuda[session.cell.cuda]
@@ -204,9 +139,9 @@ class NvccBuild:
         limited = not any(library.python is PythonAbi.VERSION for library in self._libraries)
         python = find_python_headers(host.machine, limited=limited) if needs_python else None
         cuda = find_cuda_toolkit(
-            toolkit, context=context, libraries=self._session.job.linked, includes=includes, machine=host.machine
+            toolkit, context=context, libraries=self._job.linked, includes=includes, machine=host.machine
         )
-        headers = session.job.torch_headers
+        headers = self._job.torch_headers
         torch = None if headers is None else session.torch_sdk(headers, host)
         stubs = session.found(f"nvcc    CUDA {cuda.version} ({cuda.found_via})", torch, host)
         return NvccToolchain(cuda, host, torch, python, stubs)
@@ -220,7 +155,7 @@ class NvccBuild:
     @property
     def _includes(self) -> frozenset[str]:
         """Names of headers that sources take from elsewhere; those of the user's own CMake project are not known."""
-        if self._session.job.own_cmake is not None and self._session.cell.torch is TorchAbi.EXACT:
+        if self._job.own_cmake is not None and self._session.cell.torch is TorchAbi.EXACT:
             return frozenset({_WIDEST_TORCH_HEADER})
         return _foreign_includes(self._libraries)
 
@@ -236,11 +171,11 @@ class NvccBuild:
             package_dirs=find_package_folders({name for lib in self._libraries for name in lib.include_packages}),
             headers=shipped_headers(session.cache),
             torch_floor=cell.torch_floor,
-            cxx_standard=session.job.cxx_standard,
+            cxx_standard=self._job.cxx_standard,
             limited_api=cell.python if cell.python_abi is PythonAbi.ABI3 else None,
             # CPU builds of torch have no libtorch_cuda.so: a library that refers to these weakly loads there too.
             weak_symbols=tuple(name for name, shim in tables.shims.items() if shim.library == "libtorch_cuda.so"),
-            compression=session.job.nvcc_compression,
+            compression=self._job.nvcc_compression,
             manifests=write_manifests(session.manifests(entries), work / "manifests"),
             jobs=session.jobs,
             pool=nvcc_jobs(session.jobs, _LARGE if exact else _SMALL, available_memory()),
