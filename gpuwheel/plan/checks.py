@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.archs import Arch, ArchTarget
     from gpuwheel.model.cells import Cell
 
-__all__ = ["Problem", "arch_lists", "problems"]
+__all__ = ["Problem", "arch_lists", "listed", "problems"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _toolkit(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem
         return
     if not toolkit.components and cell.mode is Mode.EMBED:
         yield Problem(
-            f"cuda {cell.cuda} has no device compiler that gpuwheel pins (expected {_listed(pinned)})",
+            f"cuda {cell.cuda} has no device compiler that gpuwheel pins (expected {listed(pinned)})",
             hint,
         )
     for key, targets in arch_lists(settings, cutile=False).items():
@@ -83,9 +83,9 @@ def _strange_archs(key: str, strange: Sequence[Arch], cell: Cell, tables: Tables
     toolkit = tables.cuda[cell.cuda]
     # Arch- and family-specific targets only clutter the list for somebody who asked for plain ones.
     suffixes = {arch.suffix for arch in strange} | {""}
-    known = _listed(arch for arch in toolkit.archs if arch.suffix in suffixes)
+    known = listed(arch for arch in toolkit.archs if arch.suffix in suffixes)
     elsewhere = "".join(f"; {arch}: {_known_by(arch, tables)}" for arch in strange)
-    reason = f"{key} names {_listed(strange)}, which cuda {toolkit.version} does not compile for"
+    reason = f"{key} names {listed(strange)}, which cuda {toolkit.version} does not compile for"
     return Problem(
         f"{reason} (it knows {known}{elsewhere})",
         _too_old(strange[0], cell, tables) or _nearest_arch(strange[0], toolkit, tables),
@@ -97,7 +97,7 @@ def _known_by(arch: Arch, tables: Tables) -> str:
     if not knowing:
         return "no toolkit"
     newer = len(knowing) > 1 and knowing[-1] == max(tables.cuda)
-    return f"cuda {knowing[0]} and newer" if newer else f"cuda {_listed(knowing)}"
+    return f"cuda {knowing[0]} and newer" if newer else f"cuda {listed(knowing)}"
 
 
 def _too_old(arch: Arch, cell: Cell, tables: Tables) -> str | None:
@@ -152,12 +152,12 @@ def _python(cell: Cell, config: LoadedConfig, tables: Tables) -> Iterator[Proble
     if offered and not any(python.is_admitted_by(wanted) for python in offered):
         yield Problem(
             f"requires-python {str(wanted)!r} admits no Python that torch {cell.torch_range} has a wheel for "
-            f"(it has {_listed(offered)})",
+            f"(it has {listed(offered)})",
             f'requires-python = ">={offered[0]}"',
         )
     elif offered and cell.python_abi is PythonAbi.VERSION and cell.python not in offered:
         yield Problem(
-            f"torch {cell.torch_range} has no wheel for Python {cell.python} (it has {_listed(offered)})",
+            f"torch {cell.torch_range} has no wheel for Python {cell.python} (it has {listed(offered)})",
             f"take {cell.python} out of pythons",
         )
 
@@ -170,7 +170,7 @@ def _platform(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Proble
     if not known:
         machines = list(dict.fromkeys(policy.machine for policy in tables.platforms))
         close = difflib.get_close_matches(cell.machine, machines, n=1)
-        reason = f"machine {cell.machine!r} is not one that gpuwheel builds for (known: {_listed(machines)})"
+        reason = f"machine {cell.machine!r} is not one that gpuwheel builds for (known: {listed(machines)})"
         yield Problem(reason, f"did you mean {close[0]!r}?" if close else None)
     # A newer glibc than the tables know may well exist; what its symbols are, nobody could check.
     elif asked not in {"system", *known}:
@@ -181,5 +181,6 @@ def _platform(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Proble
         )
 
 
-def _listed(items: Iterable[object]) -> str:
+def listed(items: Iterable[object]) -> str:
+    """For a message: "12.9, 13.0"."""
     return ", ".join(map(str, items)) or "none"

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.errors import PlanError
 from gpuwheel.model.choices import PythonAbi
+from gpuwheel.plan.checks import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from gpuwheel.model.cells import Cell, CellName, Coverage, Decision
     from gpuwheel.model.reporter import Reporter
@@ -86,7 +87,7 @@ def select(decisions: Sequence[Decision], only: CellName) -> Decision:
     if found is None:
         names = [decision.cell.identifier for decision in decisions]
         close = difflib.get_close_matches(str(only), names, n=1)
-        msg = f"only names no wheel of this project (found {str(only)!r}, expected {_listed(names)})"
+        msg = f"only names no wheel of this project (found {str(only)!r}, expected {listed(names)})"
         raise PlanError(msg, hint=f"did you mean {close[0]!r}?" if close else "gpuwheel plan lists them")
     return found
 
@@ -99,18 +100,18 @@ def _name_others(chosen: Decision, every: Sequence[Decision], makable: Sequence[
         reporter.warn(f"{head}; the others: {', '.join(f'-C gpuwheel.only={name}' for name in here)}")
     elsewhere = [decision.cell.identifier for decision in every if decision not in makable]
     if elsewhere:
-        reporter.info(f"{head}; by another Python, or for another machine: {_listed(elsewhere)}")
+        reporter.info(f"{head}; by another Python, or for another machine: {listed(elsewhere)}")
 
 
 def _nothing_to_build(named: Sequence[Decision], made: Sequence[Decision], here: Here | None) -> PlanError:
     elsewhere = [decision.cell for decision in named if decision.accepted]
     if elsewhere and here is not None:
-        names = _listed(cell.identifier for cell in elsewhere)
+        names = listed(cell.identifier for cell in elsewhere)
         machines = sorted({str(cell.machine) for cell in elsewhere if cell.machine})
         pythons = sorted({str(cell.python) for cell in elsewhere if cell.python_abi is PythonAbi.VERSION})
-        hint = f"build with Python {_listed(pythons)}"
+        hint = f"build with Python {listed(pythons)}"
         if machines and here.machine not in machines:
-            hint = f"set CXX to a compiler for {_listed(machines)}, or build on such a machine"
+            hint = f"set CXX to a compiler for {listed(machines)}, or build on such a machine"
         return PlanError(f"{here} make no wheel of this project (expected what makes {names})", hint=hint)
     rejected = made if len(made) == 1 else named
     if len(rejected) == 1:
@@ -127,7 +128,7 @@ def _block(decision: Decision) -> Iterator[str]:
         yield f"  {image:<{width}}  {' '.join(devices)}"
     for axis in decision.collapsed:
         if axis.values:
-            yield f"  one for all: {axis.axis} {_listed(axis.values)} has no wheel of its own: {axis.reason}"
+            yield f"  one for all: {axis.axis} {listed(axis.values)} has no wheel of its own: {axis.reason}"
     for note in decision.notes:
         yield f"  note: {note}"
     if decision.hint:
@@ -140,7 +141,3 @@ def _served_by(coverage: Sequence[Coverage]) -> dict[str, list[str]]:
     for row in sorted(coverage, key=lambda row: (row.served_by is None, row.device)):
         rows.setdefault(row.served_by or _NOTHING, []).append(str(row.device))
     return rows
-
-
-def _listed(items: Iterable[object]) -> str:
-    return ", ".join(map(str, items))

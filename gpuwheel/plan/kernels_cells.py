@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gpuwheel.plan.checks import Problem, arch_lists
+from gpuwheel.plan.checks import Problem, arch_lists, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -79,7 +79,7 @@ def _own_toolkit(cell: Cell, groups: list[_Group], tables: Tables) -> Iterator[P
     if cell.cuda in tables.cuda and cell.cuda not in pinned:
         sources = " and ".join(sorted({group.sources for group in groups}))
         reason = f"cuda {cell.cuda} has no device compiler that gpuwheel pins for {sources}"
-        yield Problem(f"{reason} (expected {_listed(pinned)})", f'cuda = "{pinned[0]}"')
+        yield Problem(f"{reason} (expected {listed(pinned)})", f'cuda = "{pinned[0]}"')
 
 
 def _further_toolkit(
@@ -89,7 +89,7 @@ def _further_toolkit(
     if version not in pinned:
         yield Problem(
             f"toolkits names cuda {version}, which has no device compiler that gpuwheel pins "
-            f"(expected {_listed(pinned)})",
+            f"(expected {listed(pinned)})",
             f'toolkits = ["{pinned[-1]}"]',
         )
         return
@@ -109,9 +109,9 @@ def _group(group: _Group, cell: Cell, tables: Tables, idle: AbstractSet[MinorVer
     pinned = _pinned([group], tables)
     if not compilers:
         if idle.isdisjoint(group.toolkits):  # else the toolkit was named already
-            reason = f"kernels.{group.name} has {group.sources}, which cuda {_listed(group.toolkits)} does not compile"
+            reason = f"kernels.{group.name} has {group.sources}, which cuda {listed(group.toolkits)} does not compile"
             hint = f'toolkits = ["{pinned[-1]}"] in the extensions that have it, or cuda = "{pinned[-1]}"'
-            yield Problem(f"{reason} (expected {_listed(pinned)})", hint)
+            yield Problem(f"{reason} (expected {listed(pinned)})", hint)
         return
     if cell.cuda not in {toolkit.version for toolkit in compilers}:
         floor = min(toolkit.driver_floor for toolkit in compilers)
@@ -132,20 +132,16 @@ def _cutile_targets(group: _Group, toolkit: CudaToolkit) -> Iterator[Problem]:
     hint = f"archs = [{written}] in [tool.gpuwheel.kernels.{group.name}]" if written else None
     if strange:
         reason = (
-            f"{group.archs_key} names {_listed(strange)}, which cuTile of cuda {toolkit.version} does not compile for"
+            f"{group.archs_key} names {listed(strange)}, which cuTile of cuda {toolkit.version} does not compile for"
         )
-        yield Problem(f"{reason} (it knows {_listed(known)})", hint)
+        yield Problem(f"{reason} (it knows {listed(known)})", hint)
     with_ptx = [target for target in group.targets if target.ptx]
     if with_ptx:
         reason = f"{group.archs_key} asks for PTX of kernels.{group.name}, and cuTile makes none"
-        yield Problem(f"{reason} (found {_listed(with_ptx)})", hint)
+        yield Problem(f"{reason} (found {listed(with_ptx)})", hint)
 
 
 def _exact(arch: Arch, known: tuple[Arch, ...]) -> Arch | None:
     """What cuTile calls the device of a target."""
     plain = replace(arch, suffix="")
     return next((one for one in known if replace(one, suffix="") == plain), None)
-
-
-def _listed(items: Iterable[object]) -> str:
-    return ", ".join(map(str, items)) or "none"

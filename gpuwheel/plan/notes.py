@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gpuwheel.compatibility import serves
-from gpuwheel.plan.checks import arch_lists
+from gpuwheel.plan.checks import arch_lists, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gpuwheel.compatibility import CudaToolkit, Tables
     from gpuwheel.config.model import Settings
-    from gpuwheel.model.archs import Arch, ArchTarget
+    from gpuwheel.model.archs import ArchTarget
     from gpuwheel.model.cells import Cell
 
 __all__ = ["notes"]
@@ -44,7 +44,7 @@ def _ptx(cell: Cell, toolkit: CudaToolkit, targets: Iterable[ArchTarget]) -> Ite
 def _deprecated(toolkit: CudaToolkit, targets: Iterable[ArchTarget]) -> Iterator[str]:
     leaving = sorted({target.arch for target in targets} & set(toolkit.nvrtc_deprecated or ()))
     if leaving:
-        yield f"NVRTC {toolkit.version} calls {_listed(leaving)} deprecated: a later toolkit drops support"
+        yield f"NVRTC {toolkit.version} calls {listed(leaving)} deprecated: a later toolkit drops support"
 
 
 def _renamed(tables: Tables, targets: Iterable[ArchTarget]) -> Iterator[str]:
@@ -57,8 +57,4 @@ def _group_gaps(cell: Cell, lists: dict[str, tuple[ArchTarget, ...]], tables: Ta
     for key, targets in lists.items():
         gaps = [device for device in tables.devices if serves(cell.archs, device) and not serves(targets, device)]
         if gaps:
-            yield f"{key} has no image for {_listed(gaps)}, which archs of the project serve"
-
-
-def _listed(archs: Iterable[Arch]) -> str:
-    return ", ".join(map(str, archs))
+            yield f"{key} has no image for {listed(gaps)}, which archs of the project serve"
