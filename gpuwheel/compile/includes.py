@@ -60,6 +60,7 @@ _HEADER_NAME = re.compile(rb'(?:"(?P<quoted>[^"]+)"|<(?P<angled>[^>]+)>)(?:[ \t]
 _CONTINUATION = re.compile(rb"\\[ \t]*\r?\n")
 _TRIGRAPHS = ((b"??=", b"#"), (b"??/", b"\\"))
 _HINT = "correct the #include"
+# Answers that say nothing of whether a file is there: an absent one is looked for elsewhere, these are not.
 _NEVER_THERE = {errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES}
 
 
@@ -130,6 +131,7 @@ class IncludeScanner:
         search = (source.parent, *self.include_dirs)
         found: dict[Path, ScannedFile] = {}
         expanded: set[tuple[_Macro, Path]] = set()
+        # A header of the toolkit may include a name that the user's folders have too, and those come first.
         waiting = [source, *self._shadowing_files()]
         for here, name in self.first:
             waiting.extend(self._resolve(IncludeName(name, quoted=True, next=False), here, search))
@@ -175,6 +177,7 @@ class IncludeScanner:
         """The files a macro may name: by its definitions, if all are plain header names, else any."""
         includes = self._expansions(macro, found)
         known = [include for include in includes if include is not None]
+        # -D may define it as well, with a value that only a preprocessor would expand.
         if known and len(known) == len(includes) and macro.name.decode() not in self.command_line:
             for include in known:
                 yield from self._resolve(include, here, search)
@@ -210,6 +213,7 @@ class IncludeScanner:
             path = _normal(folder / include.name)
             if self._scan(path) is not None:
                 yield path
+                # #include_next goes on behind the folder that has the file: any of those further on may be the one.
                 if not include.next:
                     return
 
@@ -341,6 +345,7 @@ def _expanded(macro: _Macro, parameter: bytes, value: bytes) -> IncludeName | No
 
 def _normal(path: Path) -> Path:
     """Without `.` and `..`; by resolving, because a folder before `..` may be a link."""
+    # Only then: resolving asks the disk for each part, and would turn names that tools show into others.
     return path.resolve() if ".." in path.parts else path
 
 

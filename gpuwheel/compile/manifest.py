@@ -67,6 +67,7 @@ def manifests(
         groups.setdefault(package, {})[name] = entry
     head = {"schema": 1, "toolkit": str(toolkit), "driver_floor": str(driver_floor)}
     return {
+        # Indented: reviewers and diffs read it, and a ZIP compresses blanks away.
         package: (json.dumps({**head, "groups": found}, indent=1, sort_keys=True) + "\n").encode()
         for package, found in sorted(groups.items())
     }
@@ -74,6 +75,7 @@ def manifests(
 
 def write_manifests(contents: Mapping[str, bytes], out: Path) -> dict[str, Path]:
     """Write each manifest to a file of its own below `out`, atomically, unless that is what is there."""
+    # Numbered folders: packages may contain each other, and CMake wants the files to have their final name.
     files = {package: out / str(index) / MANIFEST for index, package in enumerate(contents)}
     for package, file in files.items():
         write_if_changed(file, contents[package])

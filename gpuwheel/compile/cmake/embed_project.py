@@ -94,6 +94,7 @@ def linked_first(stubs: LinkStubs | None) -> str:
     """CMake code, after `project()`, by which the linker finds the stubs ahead of anything in LDFLAGS."""
     if stubs is None:
         return ""
+    # Ahead of what CMake takes from LDFLAGS, which often has -L of the system.
     option = f'-L"{stubs.folder}" '
     return f"string(PREPEND CMAKE_MODULE_LINKER_FLAGS {quoted(option)})\n"
 

@@ -65,11 +65,15 @@ def host_settings(
     inner: Mapping[str, str | list[str]], *, project: Path, build: Path, host: HostCompiler, jobs: int
 ) -> ConfigSettings:
     """The config-settings of one build: the user's, then what gpuwheel owns."""
+    # CMake compiles for another machine only where it is told so (cmake-toolchains(7)); it would run what it builds
+    # to test it.
     cross = {"SYSTEM_NAME": "Linux", "SYSTEM_PROCESSOR": host.machine} if host.machine != platform.machine() else {}
     return {
         **{f"cmake.define.CMAKE_{name}": value for name, value in cross.items()},
         "build-dir": str(build),
         "build.tool-args": f"-j{jobs}",
+        # Behind ours, ahead of what gpuwheel owns: the user may change the former, and `check_inner_settings` refuses
+        # the latter.
         **inner,
         **_FIXED,
         "cmake.source-dir": str(project),
@@ -132,6 +136,7 @@ def rebuilds_on_import(inner: Mapping[str, object], table: Mapping[str, Any], en
     stated: dict[str, object] = dict(section) if isinstance(section, dict) else {}
     for key in ("rebuild", "rebuild-dir"):
         variable = f"SKBUILD_EDITABLE_{key.upper().replace('-', '_')}"
+        # In the order of scikit-build-core, where the last one wins.
         for place, name in ((environ, variable), (inner, f"skbuild.editable.{key}"), (inner, f"editable.{key}")):
             if name in place:
                 stated[key] = place[name]
@@ -142,6 +147,7 @@ def rebuilds_on_import(inner: Mapping[str, object], table: Mapping[str, Any], en
 def _tagged(python_tag: str) -> ConfigSettings:
     """What scikit-build-core is told for "py3-none", "cp310-abi3" or "cp311-cp311" (the Python that runs the build)."""
     python, _, abi = python_tag.partition("-")
+    # Empty: the tag of the Python that runs the build.
     return {"wheel.py-api": python if abi in {"none", "abi3"} else ""}
 
 

@@ -51,6 +51,7 @@ def inner_error(error: Exception, required: Mapping[str, str], environ: Mapping[
         inside = list(getattr(error, "exceptions", ())) or [error]
         msg = f"scikit-build-core refuses the project ({'; '.join(cut(one) for one in inside)})"
         return ConfigError(msg, hint="see [project] and [tool.scikit-build] in pyproject.toml")
+    # Plain ValueErrors and TypeErrors come out of its settings: where they were raised tells them from bugs.
     frames = (str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__))
     if any(name.startswith(_SETTINGS) for name in frames):
         found = "; ".join(_leaves(error))

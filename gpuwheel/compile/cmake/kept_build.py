@@ -47,6 +47,7 @@ class KeptBuild:
         said = {name: value for name, value in self._settings.items() if name not in _ANYWHERE}
         programs = [Path(str(settings[name])).resolve() for name in _PROGRAMS if name in settings]
         states = [[str(path), *state_in(path.stat())] for path in programs]
+        # The environment too: CMake noted where its Python, and what packages brought, are.
         key = [said, sorted(variables.items()), states, os.path.realpath(sys.prefix), sys.version]
         self._key = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
@@ -65,6 +66,7 @@ class KeptBuild:
             self._stamp.unlink(missing_ok=True)  # a folder that is configured in part must not pass for a whole one
             shutil.rmtree(self.folder, ignore_errors=True)
             inner.build_wheel(self._inside, out, self._settings, editable=False)
+            # Last: the stamp says that all before it is done.
             self._stamp.write_text(self._key, encoding="utf-8")
             return True
         arguments = self._settings.get("build.tool-args", [])
@@ -82,6 +84,7 @@ class KeptBuild:
         top = stage / variables.get("SKBUILD_PLATLIB_DIR", prefix).lstrip("/")
         words = [variables["CMAKE_COMMAND"], "--install", str(self.folder), "--prefix", prefix]
         try:
+            # DESTDIR: absolute destinations land in the stage, too.
             run(words, cwd=self.folder, env={**self._inside.environ, "DESTDIR": str(stage)})
         except ProcessFailedError as error:
             msg = "CMake does not install what it built (cmake --install failed)"

@@ -153,6 +153,7 @@ def host_recipe(project: HostProject, given: Given) -> Recipe:
             output = (host_source_target(index, library, source), str(source))
             units.append(Unit(content_key({**common, **parts}), (output,)))
     whole = {
+        # Keys of objects and not their bytes: the whole's key is known before anything is compiled.
         "project": places.masked(project_text(replace(project, objects={}), _ANYWHERE)),
         "options": [list(_options(library)) for library in project.libraries],
         "images": {name: [_digest(group.fatbin), _digest(group.assembly)] for name, group in project.groups.items()},

@@ -17,6 +17,7 @@ def available_memory() -> int | None:
     """Bytes that this process may still use: what the machine has left, within the limit of its cgroup."""
     free = []
     if _MEMINFO.is_file():
+        # Not MemFree, which leaves out what the kernel would give back (proc_meminfo(5)).
         match = re.search(r"^MemAvailable:\s+(\d+) kB", _MEMINFO.read_text(encoding="ascii"), re.MULTILINE)
         if match:
             free.append(int(match[1]) * 1024)
@@ -46,4 +47,5 @@ def _number(path: Path) -> int | None:
         text = path.read_text(encoding="ascii").strip()
     except OSError:
         return None
+    # "max": no limit.
     return int(text) if text.isdigit() else None

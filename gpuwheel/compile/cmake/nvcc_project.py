@@ -137,6 +137,7 @@ def source_target(index: int, library: NvccLibrary, source: NvccSource) -> str:
 
 
 def _ordered(library: NvccLibrary) -> list[NvccSource]:
+    # CUDA first, as `_library` gives them to CMake, whose targets are numbered in that order.
     return sorted(library.sources, key=lambda source: not source.cuda)
 
 
@@ -173,6 +174,8 @@ def _source(source: NvccSource, project: NvccProject, folder: Path) -> str:
     archs = generate_code(source.targets) if source.cuda else []
     if source.cuda:
         waiting = sum(other.cuda for library in project.libraries for other in library.sources)
+        # nvcc compiles for several architectures at once by itself: where there are fewer sources than places, they
+        # are filled so.
         threads = max(1, min(len(archs), project.pool // max(1, waiting)))
         flags = [f"--threads={threads}", *project.compression, *flags]
     arguments = keyword("ARCHS", archs) + keyword("FLAGS", flags)
@@ -284,12 +287,14 @@ def _python(library: NvccLibrary, project: NvccProject) -> Uses:
         return Uses()
     floor = project.limited_api
     limited = library.python is PythonAbi.ABI3 and floor is not None
+    # Python/C API, "Stable ABI": PY_VERSION_HEX of the oldest version.
     defines = (f"Py_LIMITED_API=0x{floor.major:02x}{floor.minor:02x}0000",) if limited and floor is not None else ()
     return Uses((found.include_dir,), defines)
 
 
 def _standard(library: NvccLibrary, project: NvccProject) -> int:
     asked = int(library.std.removeprefix("c++"))
+    # torch's headers refuse an older dialect with an #error of theirs.
     return max(asked, project.cxx_standard) if library.torch is TorchAbi.EXACT else asked
 
 
@@ -317,6 +322,7 @@ def _version_script(library: NvccLibrary) -> str:
 
 def _search_path(library: NvccLibrary, linked: Iterable[CudaLibrary]) -> list[str]:
     """Where wheels of CUDA 13 put these libraries, from the folder of this one."""
+    # From the folder of the library up to site-packages.
     up = "/".join([".."] * library.import_path.count("."))
     return [f"$ORIGIN/{up}/{folder}" for folder in dict.fromkeys(found.installed for found in linked)]
 

@@ -46,6 +46,7 @@ def write_setup(project: NvccProject, targets: Iterable[ArchTarget], folder: Pat
     values: dict[str, list[object]] = {
         "POOL": [project.pool],
         "CODE": list(generate_code(targets)),
+        # How many sources there are, the user's CMake knows alone: each nvcc stays with one thread.
         "NVCC_FLAGS": ["--threads=1", *project.compression],
         "CUDA_LIBRARIES": [cuda.root / "lib64"],
         "LIBRARIES": [found.name for found in cuda.libraries],

@@ -18,6 +18,7 @@ _LANGUAGES = {".c": "C", ".s": "ASM", ".asm": "ASM"}
 def quoted(text: str) -> str:
     """A CMake bracket argument: taken literally, whatever is in it."""
     equals = "="
+    # More equals signs than any bracket inside (cmake-language(7), "Bracket Argument"); a "]" at the end counts.
     while f"]{equals}]" in f"{text}]":
         equals += "="
     first = "\n" if text.startswith("\n") else ""  # the one after the bracket does not count

@@ -47,6 +47,7 @@ def presets_document(existing: bytes | None, settings: Mapping[str, str | list[s
     }
     build = {"name": PRESET_NAME, "configurePreset": PRESET_NAME}
     for key, preset in (("configurePresets", configure), ("buildPresets", build)):
+        # Presets of the user's stay, and so does their order.
         others = [it for it in document.get(key, []) if not (isinstance(it, dict) and it.get("name") == PRESET_NAME)]
         document[key] = [*others, preset]
     return (json.dumps(document, indent=2) + "\n").encode()

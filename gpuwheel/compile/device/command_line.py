@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Target", "VirtualPaths", "command_line", "shipped_include_dirs"]
 
+# Far above those that the worker has open, and fixed: numbers are in the options, and so in every key.
 _SHIPPED, _TOOLKIT, _OUTSIDE = 100, 110, 120  # first file descriptors of each sort of folder
 _PROJECT = "/proc/self/cwd"
 _DESCRIPTOR = re.compile(r"/proc/self/fd/(\d+)")
@@ -99,6 +100,7 @@ def command_line(group: KernelGroup, source: Path, target: Target, paths: Virtua
         f"--gpu-architecture={target}",
         f"--std={group.std}",
         f"--frandom-seed={paths.name(source)}",  # else names in an unnamed namespace differ from run to run
+        # The user's first, as any compiler searches the folders of -I ahead of its own.
         *(f"--include-path={folder}" for folder in dict.fromkeys((*user, *shipped_and_toolkit))),
         *(f"--define-macro={define}" for define in group.defines),
         *(["--generate-line-info"] if group.lineinfo else []),

@@ -66,6 +66,7 @@ def _cell(cost: KernelCost | None) -> str:
 
 def _common_namespace(names: Iterable[str]) -> str:
     """What every name starts with, as whole namespaces: "pkg::kernels::"."""
+    # Ahead of "<": template arguments have namespaces of their own.
     scopes = [name.partition("<")[0].split("::")[:-1] for name in names]
     shared = takewhile(lambda parts: len(set(parts)) == 1, zip(*scopes, strict=False))
     return "".join(f"{parts[0]}::" for parts in shared)

@@ -65,6 +65,7 @@ def read_log(log: str) -> CompilerLog:
         if _DIAGNOSTIC.match(line) or not messages:
             messages.append([])
         messages[-1].append(line.rstrip())
+    # The same words may come once for each instantiation.
     texts = list(dict.fromkeys("\n".join(lines) for lines in messages))
     return CompilerLog(spills, tuple(sorted(texts, key=lambda text: " error" not in text.partition("\n")[0])))
 
@@ -124,5 +125,6 @@ def _readable(text: str) -> str:
 
 def launch_lines(text: str) -> list[int]:
     """The lines (from 1) with a kernel launch `<<<`, outside comments and strings."""
+    # Newlines stay, or every line number behind would be wrong.
     blanked = _IGNORED.sub(lambda match: "\n" * match[0].count("\n"), text)
     return [number for number, line in enumerate(blanked.splitlines(), 1) if "<<<" in line]

@@ -154,6 +154,7 @@ def _host(text: str) -> str:
 
 def _parameter_types(kernel: Launchable) -> tuple[str, ...]:
     if kernel.signature.parameters is None:
+        # The symbol has no types: what host code passes is held to the size alone.
         return tuple(f"gpuwheel::Bytes<{parameter.size}>" for parameter in kernel.parameters)
     return tuple(_host(text) for text in kernel.signature.parameters)
 
@@ -232,6 +233,7 @@ def _size_checks(kernels: Iterable[Launchable]) -> str:
 
 def _declaration(image: EmbeddedImage, kernel: Launchable, space: str) -> str:
     types = _parameter_types(kernel)
+    # Two sources for one fact, the symbol and the cubin: where they differ, our reading of one is wrong.
     if len(types) != len(kernel.parameters):
         msg = (
             f"kernel {kernel.signature.name} has {len(kernel.parameters)} parameters in the image ({len(types)} named)"

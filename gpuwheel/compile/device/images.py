@@ -66,6 +66,7 @@ class ImageBuild:
                     program, target, _ = compiling[event.id]
                     self._compiled(program, target, event)
                     progress.advance(1)
+        # Also where something failed: what did compile need not be compiled again.
         self._store.flush()
         if self._failed:
             raise self._failure()

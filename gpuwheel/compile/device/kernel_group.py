@@ -49,11 +49,13 @@ def compile_group(
     store = ContentStore(cache, "images")
     if plan.refusal is not None:
         reporter.info(f"kernel group {group.name} is not kept for other builds: {plan.paths.real(plan.refusal)}")
+    # One look for the whole group, where nothing changed; images are looked for one by one only then.
     finished = None if plan.refusal else store.load(plan.key)
     if finished is None:
         finished = _finish(plan, _images(plan, store, cache, reporter, jobs))
         if plan.refusal is None:
             store.save(plan.key, finished)
+    # From the store as well: a warning that is told once and never again is forgotten.
     for warning in finished.facts["warnings"]:
         reporter.warn(plan.paths.real(warning))
     return _write(group, finished, out)
@@ -161,6 +163,7 @@ def _launchables(source: str, stored: Stored) -> Iterator[Launchable]:
     seen: dict[str, tuple[str, list[list[int]]]] = {}
     for target, kernel in _kernels(stored):
         other, parameters = seen.setdefault(kernel["symbol"], (target, kernel["parameters"]))
+        # Host code is compiled once, and launches whichever image the device has.
         if parameters != kernel["parameters"]:
             msg = f"kernel {kernel['symbol']} of {source} has other parameters on {target} than on {other}"
             raise CompileError(msg, hint="declare parameters, and the types in them, the same for every __CUDA_ARCH__")

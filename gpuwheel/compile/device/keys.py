@@ -92,6 +92,7 @@ class Program:
     """Why nothing of it may be kept, if so: it depends on what no key can hold."""
 
     def __hash__(self) -> int:
+        # Of the fields, mappings have no hash.
         return hash(self.key)
 
     def is_told_by(self, image: Mapping[str, Any]) -> bool:
@@ -122,6 +123,7 @@ class GroupPlan:
         """
         if any(state_of(str(path)) != state for path, state in program.states.items()):
             return False
+        # New, without anything remembered: the files are read again.
         keys = _Keys(self.group, self.compiler, self.paths)
         return keys.program(program.source).key == program.key
 
@@ -155,6 +157,7 @@ class _Keys:
             " ".join((*group.defines, *group.flags)),
             tuple((group.root, name) for name in self._options.first),
         )
+        # __DATE__, __TIME__ and __TIMESTAMP__: the same files would give other bytes tomorrow.
         time = clock("\n".join((*group.defines, *group.flags)).encode(errors="replace"))
         self._unseen = self._options.unseen or (f"a macro has {time}" if time else None)
         self._toolchain = {"facts": _FACTS, "compiler": compiler.digest, "headers": tree_digest(shipped[0])}

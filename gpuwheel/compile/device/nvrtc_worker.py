@@ -69,6 +69,7 @@ def _compile(nvrtc: Any, job: dict[str, Any]) -> tuple[bool, str]:  # noqa: ANN4
     program = call("nvrtcCreateProgram", source, job["name"].encode(), 0, [], [])
     try:
         options = [option.encode() for option in job["options"]]
+        # Not by `call`: a failure here is the user's, and its log has to be read.
         (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
         # The log is read as text of unknown origin: identifiers may be in any encoding.
         log = read("ProgramLog", program).rstrip(b"\0 ").decode(errors="replace")
@@ -99,6 +100,7 @@ def _link(nvfatbin: Any, job: dict[str, Any]) -> None:  # noqa: ANN401
 
 def _claim_standard_output() -> Callable[[dict[str, Any]], None]:
     """A function that writes one JSON line; whatever a library prints goes to standard error from now on."""
+    # A line that a library prints (cuda.bindings, a sanitizer) among the JSON would end the build.
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
@@ -112,6 +114,7 @@ def _claim_standard_output() -> Callable[[dict[str, Any]], None]:
 def _end_with(parent: int) -> None:
     """Have the kernel end this process when the build ends, however it does: a compile may go on for minutes."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # The build may have ended before prctl took effect; then nobody would end this process.
     if os.getppid() != parent:
         sys.exit("the build has ended")
 
@@ -124,10 +127,12 @@ def main() -> None:
     os.chdir(request["root"])
     for number, folder in request["folders"].items():
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        # dup2 also clears close-on-exec; the numbers are those of the command lines.
         os.dup2(descriptor, int(number))
         os.close(descriptor)
 
     nvrtc_file, nvfatbin_file = Path(request["nvrtc"]), Path(request["nvfatbin"])
+    # libnvrtc opens its builtins by their bare name: those loaded before are taken.
     for library in (*sorted(nvrtc_file.parent.glob("libnvrtc-builtins.so.*")), nvrtc_file, nvfatbin_file):
         _load(library)
     sys.path[:0] = request["python_path"]
@@ -141,6 +146,7 @@ def main() -> None:
 
     threading.stack_size(_STACK)
     succeeded = True
+    # Threads are enough: cuda.bindings lets go of the GIL while NVRTC compiles.
     with ThreadPoolExecutor(request["threads"]) as pool:
         futures = {pool.submit(_compile, nvrtc, job): job["id"] for job in request["compile"]}
         for future in as_completed(futures):

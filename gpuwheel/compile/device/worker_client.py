@@ -95,6 +95,7 @@ def run_worker(compiler: DeviceCompiler, request: Request) -> Iterator[Iterator[
     # -I -S: neither PYTHON* variables nor site-packages of the running interpreter are seen.
     argv = [sys.executable, "-I", "-S", "-X", "utf8", str(resource("compile", "device", "nvrtc_worker.py"))]
     try:
+        # By standard input: thousands of options may be more than a command line holds.
         with running(argv, stdin=json.dumps(document), env=device_environment(compiler.environ)) as lines:
             yield (Event(**json.loads(line)) for line in lines)
     except ProcessFailedError as error:

@@ -37,11 +37,13 @@ class Declaration:
 
 def find_declaration(source: str, kernel: str, count: int) -> Declaration | None:
     """The definition of `kernel` (its bare name) with `count` parameters, if the source shows it."""
+    # Blanks in place of comments: positions stay those of the source.
     blank = _COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), source)
     for match in re.finditer(rf"\b__global__\b[^;{{}}]*?\b{re.escape(kernel)}\s*\(", blank):
         end = _closing(blank, match.end())
         parameters = _split(blank[match.end() : end])
         split = [_NAME_AT_END.fullmatch(parameter) for parameter in parameters]
+        # An overload, or a macro among the parameters: no names are better than wrong ones.
         if len(parameters) != count or not all(part and part["type"].strip() for part in split):
             continue
         names = usable_names([part["name"] for part in split if part])

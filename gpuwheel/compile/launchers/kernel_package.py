@@ -45,12 +45,14 @@ def launcher_files(
         OSError: a fatbin cannot be read.
     """
     folder = import_path.replace(".", "/")
+    # Copied and not imported from gpuwheel: users of the wheel need not have it.
     files = {f"{folder}/_runtime.py": resource("launcher", "runtime.py").read_bytes()}
     compiled = [built for group in groups for built in group.values()]
     if any(kernel.tile for built in compiled for image in built.images for kernel in image.kernels):
         files[f"{folder}/_tiles.py"] = resource("launcher", "tiles.py").read_bytes()
     variants = []
     for group in groups:
+        # The launcher takes the first that the driver loads.
         newest_first = sorted(group.items(), reverse=True)
         images = [
             ToolkitImages(

@@ -83,6 +83,7 @@ def python_type(cpp: str, size: int, kernel: str) -> PythonType:
     number = number_type(dtype)
     if number is not None:
         return number
+    # Unknown by name, yet passed in a register like a number: an enumeration, or an alias.
     if size in _BY_SIZE:
         note = f"its {size} bytes as an integer"
         return PythonType("int", f"_r.{_BY_SIZE[size]}", "", is_pointer=False, note=note)

@@ -189,6 +189,7 @@ def _identifier(signature: Signature, *, namespace: bool) -> str:
     text = "_".join([*parts, signature.base, *signature.template_arguments])
     for device, short in (("__nv_bfloat16", "bfloat16"), ("__half", "half")):
         text = text.replace(device, short)
+    # They would both become "_": f<-1> and f<1> need two names.
     text = text.replace("*", " pointer").replace("-", " minus ")
     name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")
     return f"{name}_" if keyword.iskeyword(name) else name

@@ -22,6 +22,7 @@ __all__ = ["Cause", "read_causes"]
 GIVEN = frozenset({"source", "groups"})
 """Fields that every text of the table may have: the user's file, and the kernel groups that are compiled."""
 _NUMBER = re.compile(r"0x[0-9a-f]+")
+# A template error may have megabytes, and some patterns look far.
 _MOST = 20_000  # characters of a message that are searched
 
 
@@ -68,6 +69,7 @@ class Cause:
                 return None
             for name, value in (found.groupdict() if found else {}).items():
                 if value is not None:
+                    # Alternatives of one pattern cannot share the name of a group: the second is called NAME2.
                     fields.setdefault(name.rstrip("2"), _readable(name, value))
         return fields if self.needs <= fields.keys() else None
 

@@ -62,6 +62,8 @@ def known_cause(errors: Sequence[Message], place: Place) -> tuple[Message, Cause
     positions = [(error, position_of(error, place)) for error in errors[:_MOST_ERRORS]]
     lines = [(error, place.line(position) if position else "") for error, position in positions]
     for cause in read_causes():
+        # Most causes explain the first error alone: later ones are often its consequences. Those that lead are worth
+        # looking for in all.
         for error, line in lines if cause.leads else lines[:1]:
             fields = cause.explain(error, line, place.build)
             if fields is not None:

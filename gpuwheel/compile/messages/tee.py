@@ -57,9 +57,11 @@ def teed() -> Iterator[Kept]:
 
 @contextmanager
 def _watched(number: int, stream: object, kept: Kept) -> Iterator[None]:
+    # What stood there before: output goes on to it, and it is put back at the end.
     shown = os.dup(number)
     reading, writing = _channel(shown)
     is_over = threading.Event()
+    # A thread, as a pipe holds 64 KiB: whoever writes more waits until somebody reads.
     reader = threading.Thread(target=_pass_on, args=(reading, shown, kept, is_over), daemon=True)
     _flush(stream)
     os.dup2(writing, number)
@@ -78,6 +80,7 @@ def _watched(number: int, stream: object, kept: Kept) -> Iterator[None]:
 
 def _channel(shown: int) -> tuple[int, int]:
     """Both ends of what stands for `shown`."""
+    # Compilers colour, and Ninja overwrites its line, only for a terminal.
     if os.isatty(shown):
         with suppress(OSError, ImportError):
             return _terminal(shown)
@@ -93,6 +96,7 @@ def _terminal(shown: int) -> tuple[int, int]:
     try:
         tty.setraw(writing)  # what is written arrives as it is
         attributes = termios.tcgetattr(writing)
+        # No OPOST here: the real terminal turns "\n" into "\r\n" by itself.
         attributes[1] = termios.tcgetattr(shown)[1] & ~termios.OPOST
         termios.tcsetattr(writing, termios.TCSANOW, attributes)
         fcntl.ioctl(writing, termios.TIOCSWINSZ, fcntl.ioctl(shown, termios.TIOCGWINSZ, bytes(8)))

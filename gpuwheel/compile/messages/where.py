@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Place", "include_line", "kernel_line", "position_of"]
 
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.MULTILINE)
+# An environment inside of the project (.venv) is not its source.
 _INSTALLED = {"site-packages", "dist-packages", ".git", "node_modules"}
 _SOURCES = (".cu", ".cpp", ".cc", ".cxx", ".c", ".C", ".c++")
 _MOST_FILES = 4000  # that are opened to find out how a header was reached
@@ -50,6 +51,7 @@ class Place:
 
     @property
     def _roots(self) -> tuple[str, ...]:
+        # Compilers name files as they were given, or by their real path.
         return tuple(dict.fromkeys((str(self.root), os.path.realpath(self.root))))
 
     def _below(self, path: str, root: str) -> str | None:
@@ -91,6 +93,7 @@ def position_of(message: Message, place: Place) -> Position | None:
 
 def _compiled(command: str, place: Place) -> str:
     """The user's source that a command compiles."""
+    # From the end, where CMake puts the source.
     for word in reversed(command.replace("\\ ", " ").split()):
         own = place.own(word.strip("\"'")) if word.strip("\"'").endswith(_SOURCES) else None
         if own is not None:
@@ -103,6 +106,7 @@ def include_line(source: str, header: str, place: Place) -> Position | None:
     target = os.path.realpath(place.root / header)
     start = place.root / source
     reached: dict[Path, tuple[Path, int] | None] = {start: None}
+    # Breadth first: the shortest way is the one that its author sees.
     waiting, path = [start], start
     while waiting and len(reached) < _MOST_FILES:
         path = waiting.pop(0)

@@ -109,6 +109,7 @@ def _plan(command: Sequence[str], environ: Mapping[str, str]) -> str:
     A script or another wrapper (mpicxx, that of Spack) takes them from variables and files of its own, and Clang from
     its configuration files, wherever those are.
     """
+    # -###: say what would be started, and start nothing (GCC manual, "Overall Options"; Clang has it too).
     words = [*command, "-###", "-shared", "-x", "c++", os.devnull, "-o", os.devnull]
     said = run(words, env={**environ, "LC_ALL": "C"}, cwd=Path("/"), check=False).output
     return hashlib.sha256(_TEMPORARY.sub("", said).encode()).hexdigest()
@@ -140,6 +141,7 @@ def _ask(command: Sequence[str], path: str, environ: Mapping[str, str], index: F
         if not os.path.lexists(candidate := os.path.join(folder, name))  # noqa: PTH118
     }
     read = dict(tools.values())
+    # Asked by its help and not by its version: four linkers have four ways to count.
     helps = run([*command, "-Wl,--help"], env=environ, check=False).output
     return Stored(
         {
@@ -161,6 +163,7 @@ def _wrapped(command: Sequence[str], path: str) -> Iterator[str]:
     name = os.path.basename(command[0])  # noqa: PTH119
     for folder in filter(None, path.split(os.pathsep)):
         candidate = os.path.join(folder, name)  # noqa: PTH118
+        # The first behind it is what it will start.
         if os.access(candidate, os.X_OK) and os.path.realpath(candidate) != real:
             yield candidate
 
@@ -179,6 +182,7 @@ def _shortest(paths: set[str]) -> Iterator[str]:
     """Each path that is not there, up to its first missing folder."""
     for path in paths:
         missing = path
+        # One folder that is not there stands for all names in it: an entry has a few paths and not thousands.
         while (parent := os.path.dirname(missing)) not in {missing, ""} and not os.path.lexists(parent):  # noqa: PTH120
             missing = parent
         yield missing
@@ -214,6 +218,7 @@ def build_tools(environ: Mapping[str, str], index: FileIndex) -> dict[str, list[
 
 def _bundled(package: str) -> Iterator[str]:
     """What a package of the package index brings, without importing it: its version, and the program."""
+    # The packages cmake and ninja have programs inside, which scikit-build-core may take.
     spec = importlib.util.find_spec(package)
     for folder in spec.submodule_search_locations or () if spec is not None else ():
         yield os.path.join(folder, "_version.py")  # noqa: PTH118

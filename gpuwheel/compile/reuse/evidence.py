@@ -158,6 +158,7 @@ class Evidence:
         libraries = {name.partition(".so")[0].removesuffix(".a") for name in names if name.startswith("lib")}
         # Of two folders the first that has either counts.
         names |= {name + end for name in libraries for end in (".so", ".a")}
+        # /lib is a link to /usr/lib: one folder is looked through once.
         for folder in {os.path.realpath(folder): folder.rstrip("/") for folder in folders}.values():
             for name in names:
                 self._look_for(folder, name, read, absent)
@@ -331,6 +332,7 @@ class Evidence:
                 if state != setting.before[path]:
                     msg = f"{path} changed while the build ran"
                     raise NotKeptError(msg)
+            # By the time of change (ctime), which no program sets: that of modification can be put back.
             elif state is not None and state[3] >= setting.start - YOUNG and not path.startswith(setting.sealed):
                 msg = f"{path} changed while the build ran, or just before"
                 raise NotKeptError(msg)

@@ -41,6 +41,7 @@ class Places:
         if not name.startswith("<"):
             return name
         label, _, rest = name[1:].partition(">")
+        # Where a build has no such folder, no file can be what it was: the entry then does not hold.
         folder = next((folder for folder, known in self.folders.items() if known == label), "/nonexistent/gpuwheel")
         return folder + rest
 
@@ -71,6 +72,7 @@ class Facts:
         if self.root not in {None, root} or self.epoch not in {None, epoch}:
             return False
         real = places.real
+        # Asked first: it takes a stat each, and no reading.
         if any(os.path.lexists(real(name)) for name in self.absent):
             return False
         if any(index.digest(real(name)) != digest for name, digest in self.read.items()):

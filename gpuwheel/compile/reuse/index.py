@@ -62,6 +62,7 @@ class FileIndex:
         if not self._is_new:
             return
         rest = {path: row for path, row in self._known.items() if path not in self._used}
+        # What this build used comes first: the rest is what is cut off.
         rows = [*self._used.items(), *rest.items()][:_MOST]
         with suppress(CacheError):
             self._store.save(self._key, Stored({"files": dict(rows)}, b""))
@@ -78,6 +79,7 @@ class FileIndex:
             return str(row[4])
         now = time.time_ns()
         digest = _sha256(path) if comments else _sha256_emptied(path)
+        # A time with a fraction is of a file system that has them; one without, even by chance, is read again.
         tells_changes = state[3] % _SECOND != 0
         if digest is not None and tells_changes and is_settled(state, now) and state_of(path) == state:
             self._used[name] = self._known[name] = [*state, digest]

@@ -95,6 +95,7 @@ class LibraryStore:
         """The objects that were compiled before, written into `folder`."""
         found: dict[Output, Path] = {}
         for unit in self._recipe.units:
+            # Relocatable device code has to be linked by CMake from sources that it knows.
             stored = self._load(unit.key) if unit.linkable else None
             if stored is None:
                 continue

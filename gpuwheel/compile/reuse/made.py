@@ -80,6 +80,7 @@ class Made:
 def _read(ninja: str, build: Path, environ: Mapping[str, str]) -> dict[str, set[str]]:
     read: dict[str, set[str]] = {}
     target = ""
+    # Ninja's log of dependencies, and not the depfiles, which it deletes once they are read.
     for line in run([ninja, "-C", build, "-t", "deps"], env=environ).stdout.splitlines():
         if not line.startswith(" "):
             target = _target(line)
@@ -133,5 +134,6 @@ def _scripts(build: Path, cmake: str) -> set[str]:
     text = (build / "build.ninja").read_text(encoding="utf-8", errors="surrogateescape")
     match = _REGENERATES.search(text)
     paths = (re.sub(r"\$(.)", r"\1", path) for path in _PATH.findall(match[1].replace("$\n", " ") if match else ""))
+    # CMake's own modules go with its program, whose digest is in the key.
     own = (f"{cmake}{os.sep}",)
     return {path for path in (os.path.join(build, one) for one in paths) if not path.startswith(own)}  # noqa: PTH118

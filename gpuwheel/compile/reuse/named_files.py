@@ -31,6 +31,7 @@ _NATIVE_GPU = re.compile(r"(?<![a-z])(?:arch|--gpu-architecture)[= ](?:native|al
 _SPLIT = re.compile(r"[,;=:\s]+")
 _JOINED = re.compile(r"^-(?:[ILBT]|isystem|iquote|idirafter|include|imacros)(?=.)")
 _MODULES = re.compile(r"-f(?:modules|module-|prebuilt-module|implicit-module)")
+# x86 ("vendor_id", "flags") and Arm ("Features", "CPU part"): proc_cpuinfo(5).
 _CPU = re.compile(
     r"^(vendor_id|cpu family|model|model name|stepping|cache size|flags|Features|CPU \w+)\s*:\s*(.*)$", re.MULTILINE
 )
@@ -97,6 +98,7 @@ def named_paths(words: Sequence[str], folders: Sequence[str]) -> tuple[set[str],
             paths = [os.path.join(folder, text) for folder in folders]  # noqa: PTH118 (a Path would drop `..`)
             there = [path for path in paths if os.path.lexists(path)]
             files.update(path for path in there if os.path.isfile(path))  # noqa: PTH113
+            # A bare word is a file only if it is there: else every option would be a path that is not.
             if os.sep not in text:
                 continue
             if any(map(os.path.isdir, there)) and unknown is None and not _is_known(word, before):

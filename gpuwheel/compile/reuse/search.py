@@ -43,6 +43,7 @@ class SearchFolders:
     def __init__(self, host: Sequence[str], toolkit: Path | None, environ: Mapping[str, str]) -> None:
         self._host = host
         self._toolkit = toolkit
+        # "search starts here" is translated.
         self._environ = {**environ, "LC_ALL": "C"}
         self._driven: dict[tuple[str, ...], list[str]] = {}
 
@@ -69,7 +70,11 @@ class SearchFolders:
         key = tuple(command)
         if key not in self._driven:
             said = run(
-                [*command, "-E", "-v", "-x", "c++", os.devnull], cwd=Path(cwd), env=self._environ, check=False
+                # -v lists what is searched, and what would be if it were there: both decide which header is found.
+                [*command, "-E", "-v", "-x", "c++", os.devnull],
+                cwd=Path(cwd),
+                env=self._environ,
+                check=False,
             ).stderr
             listed = [line.strip() for part in _LISTED.findall(said) for line in part.splitlines()]
             folders = _MISSING.findall(said) + [line for line in listed if not line.startswith("#")]

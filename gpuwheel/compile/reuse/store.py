@@ -47,6 +47,7 @@ class ContentStore:
             return None
         head = len(_MAGIC) + _DIGEST_LENGTH + 1
         body = entry[head:]
+        # As good as none, and no error: what can be made again need not be explained.
         if entry[:head] != _head(body):
             return None
         facts, _, content = body.partition(b"\n")
@@ -65,6 +66,7 @@ class ContentStore:
     def flush(self) -> None:
         """Publish what waits; raises as `save_soon` does."""
         if self._waiting:
+            # Before anything is published: an entry says that the compilers and headers which its key names made it.
             self._cache.check_handed_out()
         while self._waiting:
             self._publish(*self._waiting.popitem())
@@ -96,6 +98,7 @@ def _head(body: bytes) -> bytes:
 
 def content_key(parts: Mapping[str, Any]) -> str:
     """The sha256 of `parts` as canonical JSON."""
+    # JSON, as it quotes: ["ab"] and ["a", "b"] cannot become one text.
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

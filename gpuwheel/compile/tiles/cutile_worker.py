@@ -39,6 +39,7 @@ def _load(source: str) -> Any:  # noqa: ANN401  (a module of somebody else)
     assert spec is not None  # noqa: S101  (for mypy: the name ends in .py)
     assert spec.loader is not None  # noqa: S101
     module = importlib.util.module_from_spec(spec)
+    # Before it runs, as import does: dataclasses and inspect look a class's module up there.
     sys.modules[module.__name__] = module
     try:
         spec.loader.exec_module(module)
@@ -91,6 +92,7 @@ def _function(kernel: Any) -> Any:  # noqa: ANN401
 def _line(kernel: Any) -> int:  # noqa: ANN401
     """Where a kernel is defined."""
     function = _function(kernel)
+    # It begins with the decorators; people look for the `def`.
     lines, first = inspect.getsourcelines(function)
     return first + next((index for index, line in enumerate(lines) if line.lstrip().startswith("def ")), 0)
 
@@ -198,6 +200,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Serve the one request on standard input."""
+    # The answer goes into a file: the module that is imported may print what it likes.
     request = json.load(sys.stdin)
     Path(request["answer"]).write_text(json.dumps(_answer(request)), encoding="utf-8")
 

@@ -127,6 +127,7 @@ def _failure(source: str, refused: Mapping[str, Any]) -> CompileError:
 
 def _export(source: str, facts: Mapping[str, Any]) -> TileExport:
     symbol = facts["symbol"]
+    # Names with "_" in front are those of the generated module itself.
     if not symbol.isidentifier() or symbol.startswith("_"):
         msg = f"{source}:{facts['line']} exports a kernel under a name that Python cannot use (found {symbol!r})"
         raise CompileError(msg, hint="the symbol of a KernelSignature becomes the name of its launcher")
