@@ -215,8 +215,11 @@ class Build:
             made = inner.build_sdist(inside, scratch, self.config.inner)
             # Before it is placed: an sdist that cannot be built is not left where somebody uploads it.
             check_sdist(made, self.config, self._reporter)
-            # Asked for where nothing is accepted, `self.cell` raises with every reason.
-            cells = [decision.cell for decision in self.plan() if decision.accepted] or [self.cell]
+            decisions = self.plan()
+            cells = [decision.cell for decision in decisions if decision.accepted]
+            # An sdist is made by any Python: nobody asks which of several wheels this one builds. `choose` says what
+            # may surprise in the only one, and raises with every reason where there is none.
+            cells = cells if len(cells) > 1 else [choose(decisions, self._reporter)]
             # A dictionary, for its order: cells that require the same count once.
             first, *others = {self._requirements_of(cell): cell for cell in cells}
             epoch = epoch_of(self._environ)

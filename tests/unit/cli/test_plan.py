@@ -113,6 +113,24 @@ def test_the_document_says_what_the_wheel_will_say(
     assert (cell["torch"], cell["python_tag"], cell["requires_python"]) == (asked, tag, ">=3.10")
 
 
+def test_one_wheel_is_shown_by_its_name(project: Path) -> None:
+    text = PYPROJECT.replace('[tool.gpuwheel.kernels.k]\nsources = ["k.cu"]\n', "").replace('kernels = ["k"]\n', "")
+    settings = '[tool.gpuwheel]\ncuda = ["13.0", "13.5"]'
+    text = text.replace("[tool.gpuwheel]", settings) + NVCC.format(abi="none", python="none")
+    (project / "pyproject.toml").write_text(text, encoding="utf-8")
+    shown = CliRunner().invoke(main, ["plan", str(project), "--only", "nvcc-cu13.5-linux_x86_64"])
+    assert shown.exit_code == 0
+    assert "nvcc-cu13.5-linux_x86_64  build" in shown.stdout
+    assert "cu13.0" not in shown.stdout
+    by_variable = CliRunner().invoke(main, ["plan", str(project)], env={"GPUWHEEL_ONLY": "nvcc-cu13.0-linux_x86_64"})
+    assert "cu13.5" not in by_variable.stdout
+    unknown = CliRunner().invoke(main, ["plan", str(project), "--only", "nvcc-cu13.6-linux_x86_64"])
+    assert unknown.exit_code == 4
+    assert "expected nvcc-cu13.0-linux_x86_64, nvcc-cu13.5-linux_x86_64" in unknown.stderr
+    wrong = CliRunner().invoke(main, ["plan", str(project), "--only", "cu13.5"])
+    assert wrong.exit_code == 3
+
+
 def test_dependencies_that_the_project_states_are_what_the_wheel_says(project: Path) -> None:
     stated = PYPROJECT.replace('dynamic = ["dependencies"]', 'dependencies = ["Torch>=2.10,<3"]')
     (project / "pyproject.toml").write_text(stated, encoding="utf-8")
