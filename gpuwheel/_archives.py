@@ -123,6 +123,7 @@ class Archive:
                 problem = f"holds a member with an unsafe name ({cut(ascii(name))}, expected a path inside the wheel)"
                 msg = f"{self._name} {problem}"
                 raise self._error(msg, hint="do not install this file")
+            # Readers differ in which of two they take: what was checked might not be what is installed.
             if name in seen:
                 msg = f"holds {cut(name)} twice (each name must occur once)"
                 raise self.refuse(msg)
@@ -139,6 +140,8 @@ class Archive:
             raise self.refuse(msg)
         end, before = 0, ""
         for member in sorted(self.members, key=lambda member: member.header_offset):
+            # Members that share bytes are how a small archive unpacks to petabytes (David Fifield, "A better zip
+            # bomb").
             if member.header_offset < end:
                 msg = f"holds members that overlap ({cut(before)} and {cut(member.filename)})"
                 raise self.refuse(msg)
@@ -173,6 +176,7 @@ def is_safe_name(name: str) -> bool:
         or ".." in path.parts
         or str(path) != name
         or "\\" in name
+        # "C:" is a drive elsewhere; "\" divides folders there.
         or ":" in path.parts[0]
         or not name.isprintable()
         or len(name) > PATH_NAME.value

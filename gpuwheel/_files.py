@@ -67,6 +67,7 @@ def atomic_file(
     prefix = path.name if path.name.startswith(".") else f".{path.name}"
     temporary = (folder or path.parent) / f"{prefix}.{secrets.token_hex(8)}.part"
     try:
+        # x: made anew, never through a link that somebody put there.
         with temporary.open("xb") as file:
             yield HashedFile(file)
             file.flush()
@@ -74,6 +75,7 @@ def atomic_file(
                 os.fsync(file.fileno())
         if mode is not None:
             temporary.chmod(mode)
+        # rename(2) is atomic within one file system: readers see the old file or the new one.
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)

@@ -172,6 +172,7 @@ def _start(
         text=True,
         encoding="utf-8",
         errors="replace",
+        # A group of its own: killpg reaches compilers that the program started, and Ctrl-C is ours to pass on.
         start_new_session=True,
     )
 

@@ -45,6 +45,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
+        # One byte more than is allowed, so that a file which is too long shows, whatever its size on disk says.
         return parse_toml(file.read(CONFIG_FILE.value + 1))
 
 

@@ -49,6 +49,7 @@ def _project(config_settings: _Settings, *, talks: bool = True) -> Iterator[Buil
             yield Build(Path.cwd(), dict(os.environ), config_settings or {}, terminal if talks else SilentReporter())
     except Exception as error:  # noqa: BLE001  # this is where everything ends
         sys.stdout.flush()
+        # pip and uv show a hook's traceback in full: an exit status says as much, and our words stand last.
         raise SystemExit(terminal.ending(error)) from None
     except StoppedError as stop:
         raise SystemExit(stop.exit_code) from None
@@ -61,6 +62,7 @@ def _folder(name: str) -> Path:
         OSError: it does not.
     """
     try:
+        # By trying: permission bits say nothing of read-only mounts and quotas.
         with tempfile.TemporaryFile(dir=name):
             return Path(name)
     except OSError as error:

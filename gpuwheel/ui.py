@@ -110,6 +110,7 @@ class Terminal:
         self._paint = Painter(self._stream, self._environ).paint
 
     def _line(self, text: str) -> None:
+        # Flushed: pip shows a hook's output line by line, and compilers write to the same stream.
         print(text, file=self._stream, flush=True)
 
     def step(self, text: str) -> None:

@@ -29,6 +29,7 @@ def anchored(environ: Mapping[str, str], root: Path) -> dict[str, str]:
         for name in document()["relative"][kind]:
             value = environ.get(name)
             if value:
+                # With a group, re.split keeps what stands between: the value is put together as it was.
                 pieces = re.split(between, value) if between and not _names_program(kind, value, root) else [value]
                 made[name] = "".join(piece if i % 2 else _absolute(kind, piece, root) for i, piece in enumerate(pieces))
     return made

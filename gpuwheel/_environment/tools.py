@@ -43,6 +43,7 @@ def tool_environment(environ: Mapping[str, str], mode: str | None = None) -> Too
         ConfigError: a variable is set with which nothing can be built, or has a word that nobody can read.
     """
     making = _Making()
+    # Sorted: words that go to the end of nvcc's line come in the same order each time.
     for name, value in sorted(environ.items()):
         rule = find_variable(name)
         if rule is None:
@@ -53,6 +54,7 @@ def tool_environment(environ: Mapping[str, str], mode: str | None = None) -> Too
             making.read(name, value, rule)
     making.search_last(folders(environ.get("CPATH", "")))
     making.end_with_last()
+    # Last: what is fixed (a locale, for one) holds whatever the user has.
     variables = making.variables | document()["fixed"]
     return ToolEnvironment(variables, making.key, tuple(making.notes), tuple(making.warnings), tuple(making.uncovered))
 

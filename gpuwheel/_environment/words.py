@@ -44,6 +44,7 @@ def rewrite_value(name: str, value: str, rewrite: str) -> Rewritten:
     words = _split(name, value)
     found = Rewritten(value)
     kept = list(_cmake(name, words, found)) if rewrite == "cmake" else _filtered(name, words, rewrite, found)
+    # Text that nothing has to leave stays as its author quoted it: keys and logs show what they set.
     if kept != words:
         found.value = shlex.join(kept)
     return found
@@ -53,6 +54,7 @@ def folders(value: str) -> list[str]:
     """The folders of a search path but for those that every compiler searches anyway; an empty part is no folder."""
     standard = set(document()["folders"]["standard"])
     parts = (part.rstrip("/") or "/" for part in value.split(":") if part)
+    # GCC would move a standard folder out of its place in the search, and break #include_next in the C++ headers.
     return [part for part in dict.fromkeys(parts) if part not in standard]
 
 

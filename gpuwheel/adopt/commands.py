@@ -81,6 +81,7 @@ def _kind(call: ast.Call) -> str | None:
             return "writes" if writes else None
         case ast.Attribute(attr=attribute, value=value):
             if attribute in _RUNS and isinstance(value, ast.Name) and value.id in _RUNNERS:
+                # `self.run()` of a command is the command itself.
                 return None if (value.id, attribute) in {("self", "run"), ("self", "call")} else "runs programs"
             return "writes" if attribute in _WRITES and not isinstance(value, ast.Constant) else None
         case _:

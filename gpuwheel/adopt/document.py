@@ -51,6 +51,7 @@ def render_pyproject(text: str, proposal: Proposal) -> str:
     project = {**change.values, **({"dynamic": list(change.dynamic)} if change.dynamic else {})}
     before, after = [], []
     if "build-system" in document:
+        # backend-path leads to a backend inside of the project, which gpuwheel is not (PEP 517).
         _change(document["build-system"], build_system, ("backend-path",))
     else:
         before.append(_table("build-system", build_system))
@@ -61,6 +62,7 @@ def render_pyproject(text: str, proposal: Proposal) -> str:
     parts = [*before, document.as_string().strip("\r\n"), *after, *_own_tables(proposal)]
     new = "\n\n".join(part for part in parts if part) + "\n"
     parse_toml(new.encode())  # a mistake of ours must not reach the disk
+    # A file with Windows' line ends keeps them: else git shows every line as changed.
     return new.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in text else new
 
 

@@ -19,6 +19,7 @@ _STABLE_TORCH = ("torch/csrc/stable/", "torch/headeronly/", "torch/csrc/inductor
 _TORCH = ("torch/", "ATen/", "c10/", "caffe2/")
 _PYTHON = ("Python.h", "pybind11/", "nanobind/")
 _FULL_PYTHON = ("pybind11/", "torch/extension.h", "torch/python.h", "torch/csrc/utils/pybind.h")
+# Entry points of pybind11, nanobind and the C API; "PyInit_##" is one that a macro puts together.
 _MODULE = re.compile(rb"\b(?:PYBIND11_MODULE|NB_MODULE|PyMODINIT_FUNC|PyInit_\w+)\b|\bPyInit_##")
 
 

@@ -189,6 +189,7 @@ class _Facts:
             parts = list(SpecifierSet(str(asked or "")))
         except InvalidSpecifier:
             parts = []
+        # Bounds below the oldest say nothing any more, once that is the floor.
         kept = [part for part in parts if Version(part.version.removesuffix(".*")) >= oldest]
         floor = any(part.operator in {">=", ">", "~=", "=="} for part in kept)
         if asked and not floor:

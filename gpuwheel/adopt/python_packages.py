@@ -34,6 +34,7 @@ def wheel_table(given: Mapping[str, Any], name: str, root: Path, import_paths: S
     folders = {target: folder for target, folder in _folders(given, root).items() if _keeps_name(target, folder)}
     table: dict[str, Any] = {}
     if list(folders.values()) != _default(name, root):
+        # scikit-build-core takes a list for folders at the top, and a table where the place in the wheel is another.
         nested = any("/" in target for target in folders)
         table["packages"] = folders if nested else list(folders.values())
     shipped = shipped_files(_packages(given, root), given, root)

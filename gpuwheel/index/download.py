@@ -34,10 +34,13 @@ def download(found: FoundFile, folder: Path, *, transport: Transport, reporter: 
     if local is not None:
         _check_regular(found, local)
         _check(found, local)
+        # Used where it lies: a folder of wheels may have gigabytes.
         return local
     path = folder / found.file.filename
+    # By digest: what an earlier call left under that name counts only if it is the pinned file.
     if path.is_file() and _sha256(path) == found.file.sha256:
         return path
+    # The digest is in the name: a pin that changed must not go on with bytes of the old file.
     part = path.with_name(f"{path.name}.{found.file.sha256[:16]}.part")
     try:
         _fetch(found, part, transport, reporter)
@@ -67,6 +70,7 @@ def _fetch(found: FoundFile, path: Path, transport: Transport, reporter: Reporte
         def transfer() -> None:
             done = file.tell()
             with transport.body(found.url, start=done) as body:
+                # The server sent everything, although asked for the rest (RFC 9110, 14.2).
                 if body.start != done:
                     progress.advance(-done)
                     _empty(file)

@@ -103,6 +103,7 @@ def _html_links(text: str, base: str) -> Iterator[Link]:
     for match in _TAG.finditer(visible):
         target = _target(match["rest"])
         if match["tag"].lower() == "base":
+            # The first <base> counts (HTML standard, "The base element").
             if target and not has_base:
                 base, has_base = _joined(base, target) or base, True
         elif target:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "FoundFile", "PackageIndex"]
 
 _JSON = "application/vnd.pypi.simple.v1+json"
+# PEP 691, "Version + Format Selection": JSON first, for it has digests and no guesses.
 _ACCEPT = f"{_JSON}, application/vnd.pypi.simple.v1+html; q=0.2, text/html; q=0.1"
 
 
@@ -69,12 +70,14 @@ class PackageIndex:
             except NotOnServerError:
                 continue
             except NetworkError as error:
+                # Kept, and told only if nobody has the file: one broken index must not hide a working one.
                 failure = failure or error
                 continue
             for link in links:
                 file = wanted.get(link.filename)
                 if file is None:
                     continue
+                # None: a folder, or an old index; then the digest of what comes decides.
                 if link.sha256 not in {None, file.sha256}:
                     failure = failure or _wrong_digest(file.filename, shown, str(link.sha256), file.sha256)
                     continue

@@ -85,6 +85,7 @@ def read_index_settings(environ: Mapping[str, str], *, root: Path = Path("/")) -
     """
     pip = _pip_options(environ, root)
     own = environ.get("GPUWHEEL_INDEX_URL")
+    # GPUWHEEL_INDEX_URL alone decides: who names one index wants no other to be asked.
     layers = [_Layer(index=own)] if own else [_uv_layer(environ, root), _pip_layer(pip)]
     index = next((layer.index for layer in layers if layer.index), DEFAULT_INDEX)
     extra = (url for layer in layers for url in layer.extra)
@@ -122,6 +123,7 @@ def _urls(items: Iterable[str]) -> tuple[str, ...]:
 
 def _is_url(text: object) -> bool:
     try:
+        # `port` is where urlsplit looks at it, and raises.
         return isinstance(text, str) and urlsplit(text).port != 0
     except ValueError:
         return False
@@ -193,6 +195,7 @@ def _pip_files(environ: Mapping[str, str], root: Path) -> Iterator[Path]:
     folders = environ.get("XDG_CONFIG_DIRS") or str(root / "etc/xdg")
     yield from (Path(folder) / "pip/pip.conf" for folder in reversed(folders.split(os.pathsep)) if folder)
     yield root / "etc/pip.conf"
+    # pip reads no file of the user's where PIP_CONFIG_FILE names one that exists.
     if chosen is None or not Path(chosen).exists():
         yield _home(environ) / ".pip/pip.conf"
         yield _user_config(environ) / "pip/pip.conf"
@@ -205,6 +208,7 @@ def _pip_options(environ: Mapping[str, str], root: Path) -> dict[str, str]:
     """Option name without dashes in front -> text; lists are separated by white space."""
     options: dict[str, str] = {}
     parsers = [_read_ini(path) for path in _pip_files(environ, root)]
+    # The section of the command beats the general one, whichever file it is in (pip, "Configuration").
     for section in ("global", "install"):
         for parser in parsers:
             if parser.has_section(section):
@@ -220,6 +224,7 @@ def _option_name(key: str) -> str:
 
 
 def _read_ini(path: Path) -> configparser.RawConfigParser:
+    # Raw, as in pip: a "%" in a password is no interpolation.
     parser = configparser.RawConfigParser()
     try:
         parser.read(path, encoding="utf-8")
@@ -247,6 +252,7 @@ def _uv_layer(environ: Mapping[str, str], root: Path) -> _Layer:
     table: dict[str, Any] = {}
     for path in _uv_files(environ, root):
         table.update(_read_toml(path))
+    # An explicit index serves only packages that a project assigns to it (uv, "Pinning a package to an index").
     entries = [entry for entry in table.get("index", []) if isinstance(entry, dict) and not entry.get("explicit")]
     default = next((str(entry["url"]) for entry in entries if entry.get("default")), table.get("index-url"))
     extra = [str(entry["url"]) for entry in entries if not entry.get("default")]

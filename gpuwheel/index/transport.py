@@ -117,6 +117,7 @@ class Transport:
         """
 
         def read() -> Page:
+            # Pages are text, and shrink; wheels, below, are compressed already, and parts of them count bytes as they lie.
             with self._get(url, {"Accept": accept, "Accept-Encoding": "gzip"}) as response:
                 content = b"".join(self._bounded(response, INDEX_PAGE.value, INDEX_PAGE))
                 return Page(response.url, response.headers.get("Content-Type", "text/html"), content)
@@ -177,6 +178,7 @@ class Transport:
             try:
                 return transfer()
             except InterruptedTransferError as error:  # noqa: PERF203  # a transfer takes longer than that
+                # What the server asks for, if that is longer: else it is asked in vain.
                 wait = max(error.wait, min(BACKOFF * 2.0 ** min(attempt, 10), RETRY_WAIT.value))
                 if wait >= _WORTH_A_LINE:
                     self._say(f"{error.message}: trying again in {wait:.0f} s")
@@ -220,6 +222,7 @@ class Transport:
                 timeout=self._settings.timeout,
                 verify=False if trusted else self._settings.ca_bundle or True,
                 proxies={"http": proxy, "https": proxy} if proxy else None,
+                # By host: a redirect to another one (a storage service) must not be given the index's password.
                 auth=self._credentials.get(parts.netloc),
             )
 
@@ -338,6 +341,7 @@ def _check_partial(response: requests.Response, start: int, stop: int, size: int
 def _reason(error: BaseException) -> str:
     """What went wrong at the bottom of a chain of wrapped errors."""
     seen = error
+    # requests wraps urllib3, which wraps socket: the innermost says "connection refused".
     while (inner := seen.__cause__ or seen.__context__) is not None:
         seen = inner
     if isinstance(seen, OSError) and seen.strerror:

@@ -35,6 +35,7 @@ def unpack(wheel: Path, folder: Path, *, leave_out: Sequence[str]) -> None:
             path = PurePosixPath(info.filename)
             if any(fnmatchcase(path.name, pattern) for pattern in leave_out):
                 continue
+            # Safe: `Archive` has refused names that lead out of the folder.
             target = folder.joinpath(*path.parts)
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:

@@ -149,6 +149,7 @@ def selected(lock: Lock) -> list[tuple[Package, PackageWheel]]:
 
 
 def _input_differences(lock: Lock, inputs: BuildInputs) -> Iterator[str]:
+    # gpuwheel's own code and headers go into the wheel: another version makes another one.
     if lock.version != __version__:
         yield f"gpuwheel is {__version__} (the lock says {lock.version})"
     yield from _pin_differences(lock, inputs.pins)

@@ -147,6 +147,7 @@ def _package(package: Package) -> Iterator[str]:
     stated = {"version": package.version, "marker": package.marker, "requires-python": package.requires_python}
     yield from (f"{key} = {_text(str(value))}" for key, value in stated.items() if value is not None)
     yield "wheels = ["
+    # Sorted, a line each: a lock is read in reviews, as a diff.
     for wheel in sorted(package.wheels or (), key=lambda wheel: wheel.filename):
         yield f"    {{ {', '.join(_wheel(wheel))} }},"
     yield "]"
@@ -163,4 +164,5 @@ def _wheel(wheel: PackageWheel) -> Iterator[str]:
 
 def _text(value: Any) -> str:  # noqa: ANN401  # whatever has a text
     """A TOML basic string; JSON's escapes are a part of TOML's."""
+    # TOML forbids DEL in strings, and JSON does not escape it.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -85,7 +85,9 @@ def _command(wanted: Path, out: Path, oldest_python: str, environ: Mapping[str, 
     beside = Path(sys.executable).with_name("uv")
     uv = str(beside) if beside.is_file() else shutil.which("uv", path=environ.get("PATH", ""))
     if uv is not None:
+        # One lock for every Python and machine; markers say which packages are for which.
         target = ["--universal", f"--python-version={oldest_python}", f"--python={sys.executable}"]
+        # To resolve an sdist is to run its code.
         options = ["--quiet", "--only-binary=:all:", "--format=pylock.toml", f"--output-file={out}"]
         return [uv, "pip", "compile", *target, *options, str(wanted)], True
     pip = installed_version("pip")
@@ -99,6 +101,8 @@ def _command(wanted: Path, out: Path, oldest_python: str, environ: Mapping[str, 
 def _index_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The user's index, told to uv and to pip in the same words, in place of what each would read by itself."""
     settings = read_index_settings(environ)
+    # Anything of these may change what is found (prereleases, constraints, exclude-newer): a lock depends on the
+    # index alone.
     own = {name: value for name, value in environ.items() if not name.startswith(("PIP_", "UV_"))}
     kept = {name: environ[name] for name in ("UV_CACHE_DIR", "PIP_CACHE_DIR") if name in environ}
     own |= kept | {

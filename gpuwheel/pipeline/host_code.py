@@ -133,7 +133,7 @@ class HostCodeBuild(ABC, Generic[T, P]):
         return wheel
 
     def _built_once(self, project: P, toolchain: T, work: Path, out: Path) -> tuple[Wheel, Callable[[], None]]:
-        """The same wheel, with libraries or objects from the cache if the same ones were made before.
+        """The inner backend's wheel, with libraries or objects from the cache if the same ones were made before.
 
         Where all libraries were linked before, CMake does not run, and the wheel holds the same files. The second
         value keeps what was compiled and linked for other builds: to be called when the wheel was checked, before

@@ -35,7 +35,7 @@ class WheelName:
         return cls(_escape(distribution), str(version).replace("-", "_"), tag)
 
     def with_platform(self, platform: str) -> WheelName:
-        """The same wheel for another platform tag."""
+        """The name of a wheel for another platform tag, and else as this one."""
         return replace(self, tag=replace(self.tag, platform=platform))
 
     def __str__(self) -> str:

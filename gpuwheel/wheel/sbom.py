@@ -72,7 +72,7 @@ def toolchain_sbom(
 
 
 def with_lock(sbom: bytes, digest: str) -> bytes:
-    """The same bill of materials, saying that the build was held to the lock file with this sha256."""
+    """A bill of materials that also says that the build was held to the lock file with this sha256."""
     document: dict[str, Any] = json.loads(sbom)
     properties = document["metadata"].setdefault("properties", [])
     properties.append({"name": "gpuwheel:lock-sha256", "value": digest})
