@@ -133,6 +133,7 @@ class Cache:
             CacheError: the cache cannot be written.
         """
         path = self._path(kind, key)
+        # Looked at without the lock first: almost always the folder is there, and whole.
         if not _touch(path) or check(path) is not None:
             with named_errors(self.root):
                 self._fill(path, kind, fill, (check, on_wait, on_damage))
@@ -203,6 +204,7 @@ class Cache:
 
     def _take_away(self, path: Path) -> None:
         with self.scratch() as scratch, named_errors(self.root), suppress(FileNotFoundError):
+            # Out of the way by one rename, and deleted there: a reader never sees half of an entry.
             path.rename(scratch / path.name)
 
     @contextmanager
@@ -266,6 +268,7 @@ class Cache:
         Raises:
             CacheError: the cache cannot be written.
         """
+        # Short: compilers put the path into commands, and 64 bits are enough for the projects of one user.
         key = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:16]
         if not keep:
             with named_folder(self._temporary, f"{_NAMED}{key}", self.root) as folder, self._handing_out(folder):
@@ -342,6 +345,7 @@ class Cache:
         return self._temporary / f"{kind}-{key}.lock"
 
     def _path(self, kind: Kind, key: str) -> Path:
+        # Keys become file names: none may lead out of the folder.
         if _KEY.fullmatch(key) is None:
             msg = f"{key!r} is not a cache key"
             raise ValueError(msg)
@@ -354,6 +358,7 @@ def _touch(path: Path) -> bool:
         used = path.stat().st_mtime
     except OSError:
         return False
+    # To the hour: a write for each read would wear disks, and fail for all but the owner of a shared cache.
     if used < time.time() - _HOUR:
         with suppress(OSError):  # read-only
             os.utime(path)

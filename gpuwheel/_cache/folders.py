@@ -36,6 +36,7 @@ def locked(path: Path, root: Path, on_wait: Callable[[], None] | None) -> Iterat
     """
     lock = filelock.FileLock(path)
     try:
+        # Most waits are for a rename: not worth a line.
         lock.acquire(timeout=_WAIT_BEFORE_SAYING_SO)
     except filelock.Timeout:
         if on_wait is not None:

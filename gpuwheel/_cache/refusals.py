@@ -78,6 +78,7 @@ def check_programs(root: Path, what: str) -> None:
     Raises:
         CacheError: its file system is mounted `noexec` (`mount(8)`); `what` would have to run from there.
     """
+    # The cache may not be made yet: it will be on the file system of the nearest folder above.
     existing = next(folder for folder in (root, *root.parents) if folder.exists())
     if os.statvfs(existing).f_flag & os.ST_NOEXEC:
         msg = f"the cache folder {root} is on a file system that starts no programs (mounted noexec; {what} runs there)"

@@ -143,6 +143,7 @@ def _other_names(sealed: dict[str, Any], found: _Folder) -> str | None:
 def _noted(root: Path, name: str, status: os.stat_result) -> list[Any]:
     """The digest of a file, whether it is a program, and its index, if that can be trusted later."""
     now = time.time_ns()
+    # It was a regular file a moment ago: a link that took its place leads out of the folder.
     with opened(root / name, os.O_NOFOLLOW) as file:
         digest = sha256_of(file)
         after = state_in(os.fstat(file.fileno()))

@@ -120,4 +120,5 @@ def main(*, debug: bool) -> None:
     Shell completion: eval "$(_GPUWHEEL_COMPLETE=bash_source gpuwheel)" (or zsh_source, fish_source).
     """
     if debug:
+        # The variable, so that processes which a command starts hear of it too.
         os.environ["GPUWHEEL_DEBUG"] = "1"

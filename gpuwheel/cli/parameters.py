@@ -44,4 +44,5 @@ def config_settings(words: tuple[str, ...]) -> dict[str, str | list[str]]:
         if not equals:
             msg = f"-C {key} has no value (expected KEY=VALUE)"
             raise click.UsageError(msg)
+    # Of a key that comes twice the last one counts.
     return {key: value for key, _, value in pairs}

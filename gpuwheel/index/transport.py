@@ -117,7 +117,8 @@ class Transport:
         """
 
         def read() -> Page:
-            # Pages are text, and shrink; wheels, below, are compressed already, and parts of them count bytes as they lie.
+            # Pages are text, and shrink; wheels, below, are compressed already, and parts of them count bytes as they
+            # lie.
             with self._get(url, {"Accept": accept, "Accept-Encoding": "gzip"}) as response:
                 content = b"".join(self._bounded(response, INDEX_PAGE.value, INDEX_PAGE))
                 return Page(response.url, response.headers.get("Content-Type", "text/html"), content)

@@ -77,6 +77,7 @@ def make_project(wanted: Wanted, *, cache: Cache, environ: Mapping[str, str]) ->
     defaults = {}
     if not wanted.asks or is_normalized_name(canonicalize_name(wanted.target.name)):
         defaults["project_name"] = wanted.target.name
+    # In the folder above: a conditional include of git may choose the name by it (git-config(1), "includeIf").
     if author := git.tried("config", "--get", "user.name", cwd=parent).stdout.strip():
         defaults["author"] = author
     answers = ask(wanted.target, given, defaults) if wanted.asks else given
@@ -197,6 +198,7 @@ def _host() -> str:
 def _runs(process: int) -> bool:
     with suppress(PermissionError, OverflowError):  # somebody else's process has the number
         try:
+            # Signal 0 only asks whether there is such a process (kill(2)).
             os.kill(process, 0)
         except ProcessLookupError:
             return False

@@ -87,6 +87,7 @@ def render(rendering: Rendering, repository: Repository, environ: Mapping[str, s
         }
         worker = resource("scaffold", "copier_worker.py")
         done = run([sys.executable, str(worker)], env=surroundings, stdin=json.dumps(request))
+    # The last line: copier may print before it.
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     if "error" in result:
         raise _translated(result["error"])

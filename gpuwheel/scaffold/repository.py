@@ -101,6 +101,7 @@ def _store(git: Git, folder: Path, tree: Mapping[str, Path]) -> str:
     with TemporaryDirectory() as scratch:
         write_tree(tree, Path(scratch, "tree"))
         places = {"GIT_DIR": str(folder), "GIT_WORK_TREE": f"{scratch}/tree", "GIT_INDEX_FILE": f"{scratch}/index"}
+        # --force: a .gitignore among the templates must leave none of them out.
         git("add", "--all", "--force", ".", cwd=Path(scratch, "tree"), **places)
         return git("write-tree", cwd=folder, **places)
 

@@ -126,6 +126,7 @@ def refuse_unasked(given: Mapping[str, object], asked: Mapping[str, object]) -> 
 
 def _checked(question: Question, value: object) -> str | bool:
     if question.is_bool:
+        # --data gives text, an answers file YAML's own booleans.
         boolean = _BOOLEANS.get(str(value).lower())
         if boolean is None:
             msg = f"answer {question.name} has the wrong type (found {value!r}, expected true or false)"

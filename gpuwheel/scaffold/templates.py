@@ -49,6 +49,7 @@ def current_tree(templates: Path | None = None) -> dict[str, Path]:
     for template in template_names(folder):
         files: dict[str, tuple[str, Path]] = {}
         for source in (folder / _SHARED, folder / template):
+            # By the rendered name: a plain file of a template replaces a shared one with .jinja, too.
             files |= {name.removesuffix(_SUFFIX): (name, path) for name, path in _files(source)}
         tree |= {f"{template}/{name}": path for name, path in files.values()}
     return dict(sorted(tree.items()))
@@ -59,6 +60,7 @@ def digest(tree: Mapping[str, Path]) -> str:
     total = hashlib.sha256()
     for name, path in tree.items():
         content = hashlib.sha256(path.read_bytes()).hexdigest()
+        # Of the mode only whether it is a program: the rest is the umask's of whoever checked it out.
         total.update(f"{name}\0{_is_program(path)}\0{content}\n".encode())
     return total.hexdigest()
 

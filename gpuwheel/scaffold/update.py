@@ -102,6 +102,7 @@ def _refuse_unclean(git: Git, project: Path) -> None:
     if git.tried("rev-parse", "--verify", "--quiet", "HEAD", cwd=project).returncode != 0:
         msg = f"{project} has no commit yet (an update merges with the last one)"
         raise ScaffoldError(msg, hint="git add --all && git commit")
+    # Of the project alone: it may be one of several in a repository.
     lines = git("status", "--porcelain", "--", ".", cwd=project).splitlines()
     if lines:
         more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""

@@ -162,6 +162,7 @@ def _watch(turns: _Turns, root: Path, answer: Any, *, as_json: bool) -> None:  #
         watched.look()
         try:
             turn = turns.run()
+            # What the build put beside the sources would else start the next one.
             watched.know(turn.built.changed)
             _say(turn, root, answer, as_json=as_json)
         except GpuwheelError as error:
@@ -208,6 +209,7 @@ def _talk_on_stderr() -> Iterator[Any]:
     """The stream for answers, while CMake and all that prints to standard output speaks on standard error."""
     sys.stdout.flush()
     kept = os.dup(1)
+    # The descriptor and not sys.stdout: CMake and compilers write there without asking Python.
     os.dup2(2, 1)
     try:
         with os.fdopen(os.dup(kept), "w", encoding="utf-8") as answer:

@@ -59,6 +59,7 @@ def plan_command(project: Path, settings: tuple[str, ...], only: str | None, *, 
             text = line.lstrip()
             fits = wrapped(text, indent=_INDENT, stream=sys.stdout)
             click.echo("\n".join([line.removesuffix(text) + fits[0], *fits[1:]]))
+    # Printed all the same: the reasons are what somebody asked for.
     if not any(decision.accepted for decision in decisions):
         sys.exit(PlanError.exit_code)
 

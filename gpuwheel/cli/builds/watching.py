@@ -55,6 +55,7 @@ class Watched:
     def _states(self) -> dict[str, tuple[int, int]]:
         states: dict[str, tuple[int, int]] = {}
         for parent, folders, names in os.walk(self._root):
+            # In place: os.walk then stays out of them.
             folders[:] = [name for name in folders if name not in _NOT_OURS and not name.startswith(".")]
             for name in names:
                 path = os.path.join(parent, name)  # noqa: PTH118  # Path objects would take most of the time

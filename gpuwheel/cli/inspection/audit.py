@@ -77,6 +77,7 @@ def _audited(wheel: Path, tables: Tables) -> tuple[Finding, ...]:
         return audit_wheel(wheel, tables)
     except Exception as error:
         ours = as_ours(error)
+        # A bug of ours is no finding about somebody's wheel.
         if isinstance(ours, BugError):
             raise
         found = Found(wheel.name, f"cannot be checked: {ours.message}", fix=ours.hint)

@@ -134,6 +134,7 @@ def prune(cache: Cache, chosen: Sequence[Entry], sizes: dict[Entry, int], *, dry
     Raises:
         CacheError: the cache cannot be written.
     """
+    # Times of use are kept to the hour, and a build may hold a folder for hours without touching it again.
     newest = time.time() - (_DAY if cache.busy() else _HOUR)
     free = [entry for entry in chosen if entry.used < newest]
     leftovers = {path: size(path) or 0 for path in cache.leftovers()}
@@ -145,6 +146,7 @@ def prune(cache: Cache, chosen: Sequence[Entry], sizes: dict[Entry, int], *, dry
 
 
 def _delete(path: Path) -> None:
+    # A link is taken away, and not what it leads to.
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -77,6 +77,7 @@ def _diagnose(
     """Every row. What waits for another process or the network runs meanwhile in threads."""
     cache = Cache.from_environment(environ)
     with ThreadPoolExecutor() as pool:
+        # The slowest first: a driver may take seconds to answer.
         driver = pool.submit(probe_driver, environ)
         host = pool.submit(find_host_compiler, environ)
         tools = {name: pool.submit(probe_tool, name, environ) for name in _TOOLS}

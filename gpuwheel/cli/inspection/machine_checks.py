@@ -155,6 +155,7 @@ def cache_check(cache: Cache) -> Check:
 
 def index_checks(answers: Sequence[Answer], to_fetch: Sequence[str]) -> Iterator[Check]:
     """Each index; if none of them that is not a folder answers, a build stops that has something to fetch."""
+    # A folder of wheels always answers, and seldom has everything.
     remote = [answer for answer in answers if not answer.place.startswith("file:")] or answers
     nobody = all(answer.problem for answer in remote)
     for number, answer in enumerate(answers):

@@ -45,6 +45,7 @@ class _WithArguments(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Keep the words behind the first `--` for setup.py."""
         if "--" in args:
+            # Before click sees them: it would take "--cuda_ext" for an option of ours.
             place = args.index("--")
             ctx.obj, args = args[place + 1 :], args[:place]
         else:
@@ -89,6 +90,7 @@ def init_command(arguments: list[str], project: Path, *, dry_run: bool, as_json:
         machines = [Machine.of(tables, toolkit, torch) for torch in fitting_torches(tables, toolkit)]
         record = read_setup(project, machines, dict(os.environ), arguments)
     proposal = propose(record, pyproject, tables)
+    # Before anything is written: what cannot be rendered leaves the file as it is.
     new = render_pyproject(text, proposal)
     if not dry_run:
         with atomic_file(path) as file:

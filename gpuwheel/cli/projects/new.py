@@ -85,6 +85,7 @@ def new_command(  # noqa: PLR0913 (its options)
     if template == _EXISTING:
         msg = f"template {_EXISTING} is {_ABOUT_EXISTING}"
         raise ScaffoldError(msg, hint=f"gpuwheel init {shlex.quote(str(path))}")
+    # A menu needs both; a script that waits for an answer would hang.
     if not defaults and not (asks and sys.stdin.isatty() and sys.stdout.isatty()):
         msg = "nobody can be asked here (expected a terminal, or --defaults)"
         raise ScaffoldError(msg, hint="add --defaults, and --data KEY=VALUE for what should not have its default")

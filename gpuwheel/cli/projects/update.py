@@ -62,6 +62,7 @@ def update_command(
         verb = "would have" if dry_run else "has" if count == 1 else "have"
         msg = f"{count} file{'s' * (count > 1)} {verb} conflicts (found in {', '.join(update.conflicts)})"
         where = "between <<<<<<< and >>>>>>>" if conflict == "inline" else "from each FILE.rej"
+        # An exit status of its own: CI may update by itself, and has to know when a person is needed.
         raise MergeConflictError(msg, hint=None if dry_run else f"choose {where}, then git add and git commit")
 
 
