@@ -182,6 +182,16 @@ def test_a_folder_that_a_build_is_in_is_not_discarded(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+def test_what_a_killed_process_left_in_a_folder_is_not_found_there(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    with cache.workspace("/project", keep=False) as folder:
+        pass
+    folder.mkdir()
+    (folder / "left").touch()
+    with cache.workspace("/project", keep=False) as again:
+        assert (again, list(again.iterdir())) == (folder, [])
+
+
 def test_a_refused_write_is_the_caches_and_another_refusal_is_not(tmp_path: Path) -> None:
     def refuse(folder: Path) -> None:
         raise PermissionError(13, "Permission denied", str(folder))
