@@ -171,6 +171,7 @@ def _sections(soname: str, symbols: Sequence[LibrarySymbol]) -> list[_Section]:
     ]
     entries = 7 + (3 if versions else 0)
     sections.append(_Section(".dynamic", _SHT_DYNAMIC, _ALLOC, bytes(16 * entries), 6, 0, 8, 16))
+    # The first name is empty, as string tables begin (gABI, "String Table").
     names = "\0".join([*(section.name for section in sections), ".shstrtab", ""])
     return [*sections, _Section(".shstrtab", _SHT_STRTAB, 0, names.encode("ascii"))]
 

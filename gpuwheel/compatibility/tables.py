@@ -147,6 +147,7 @@ def _cuda_file(pins: _Pins) -> _Cuda:
             version: _toolkit(version, row, sources, pins)
             for version, row in file.named_tables("toolkits", MinorVersion.parse)
         }
+        # A pin without its row would never be found, and nobody would miss it.
         pinned = {**pins.components, **pins.headers, **pins.nvcc, **pins.cutile, **pins.libraries}
         unknown = [str(version) for version in pinned if version not in toolkits]
         if unknown:

@@ -142,6 +142,8 @@ def _build_fake_runtime(stub: Stub, major: int, folder: Path, compiler: str) -> 
         compiler,
         [compiled, extra, folder / "libcuda.so.1"],
         folder / stub.soname,
+        # $ORIGIN: the fake runtime finds the fake driver beside it. -w: declarations made of names alone contradict
+        # what compilers know of some.
         ["-w", f"-Wl,-soname,{stub.soname}", f"-Wl,--version-script={script}", "-Wl,-rpath,$ORIGIN", "-lpthread"],
     )
     for intermediate in (compiled, extra, script):

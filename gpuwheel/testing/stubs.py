@@ -96,6 +96,7 @@ def plan_stubs(libraries: Iterable[Path]) -> tuple[Stub, ...]:
 def _read(path: Path) -> ElfFile:
     """A library of torch has up to half a gigabyte: mapped, so that only its tables are read."""
     with path.open("rb") as file:
+        # It stays mapped as long as a view of it does, and the file may be closed.
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return read_elf(memoryview(data), path.name, error=ToolchainError, hint="install torch again")
 

@@ -34,6 +34,7 @@ def _split(document: bytes) -> tuple[list[bytes], bytes, bytes]:
     """`(fields, line ending, rest)`: fields keep their continuation lines; the rest starts with the blank line."""
     end = _END_OF_HEADERS.search(document)
     head, rest = (document[: end.start()], document[end.end() :]) if end else (document.rstrip(b"\r\n"), b"")
+    # Whichever the file has: both are read, and a mixture would be a change.
     newline = b"\r\n" if b"\r\n" in head else b"\n"
     fields: list[list[bytes]] = []  # pieces, joined once: a field may have a million continuation lines
     for line in head.split(newline):

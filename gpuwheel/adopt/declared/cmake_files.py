@@ -22,6 +22,7 @@ CMAKE_FILE = "CMakeLists.txt"
 _COMMENT = re.compile(r"#\[\[.*?\]\]|#[^\n]*", re.DOTALL)
 _COMMAND = re.compile(r"(?P<name>[A-Za-z_]\w*)[ \t]*\((?P<words>[^()]*(?:\([^()]*\)[^()]*)*)\)")
 _WORD = re.compile(r'"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s"]+)')
+# Functions of pybind11, nanobind, CMake itself, vLLM and others that make modules.
 _MODULES = {
     *("pybind11_add_module", "nanobind_add_module", "python_add_library", "python3_add_library"),
     *("define_gpu_extension_target", "define_extension_target", "torch_library", "add_python_module"),
@@ -131,9 +132,11 @@ def _project(root: Path, path: Path) -> CMakeProject:
 
 
 def _commands(text: str) -> Iterator[_Command]:
+    # Newlines stay, for the lines that are told.
     text = _COMMENT.sub(lambda match: "\n" * match[0].count("\n"), text)
     for match in _COMMAND.finditer(text):
         words = tuple(word["plain"] or word["quoted"] or "" for word in _WORD.finditer(match["words"]))
+        # Names of commands do not distinguish upper and lower case (cmake-language(7)).
         yield _Command(match["name"].lower(), words, text.count("\n", 0, match.start()) + 1)
 
 

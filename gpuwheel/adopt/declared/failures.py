@@ -16,6 +16,7 @@ __all__ = ["empty_submodules", "failure_of", "is_foreign", "repository_of", "swi
 _SUBMODULE = re.compile(r"^\s*path\s*=\s*(\S.*?)\s*$", re.MULTILINE)
 _SWITCH = re.compile(r"""["'](--[\w-]+=?)["']\s*(?:not\s+)?in\s+(?:sys\.)?argv""")
 _VARIABLE = re.compile(r"""(?:environ(?:\.get)?\s*[\[(]|getenv\s*\()\s*f?["']([A-Z][A-Z0-9_]+)["']""")
+# Variables that nearly every build looks at: they switch no extension on.
 _OTHERS = {
     "PATH",
     "HOME",

@@ -190,6 +190,7 @@ def _answers(
         with tempfile.TemporaryDirectory(prefix="gpuwheel-init-", ignore_cleanup_errors=True) as folder:
             run_of = _Run(root, Path(folder).resolve(), machine, environ, arguments)
             answers[".".join(map(str, device))] = answer = run_of.answer(device, absent)
+        # Who does not ask for the GPU says the same of each.
         if not any(note["kind"] == "asks" for note in answer["notes"]):
             break
     return answers
@@ -302,10 +303,12 @@ class _Run:
             "from setup_worker.__main__ import child; child()",
         }
         (self.scratch / "request.json").write_text(json.dumps(request), encoding="utf-8")
+        # What stands there is of this shell; what is to be learned is what the project says by itself.
         surroundings = {name: value for name, value in self.environ.items() if name != "TORCH_CUDA_ARCH_LIST"}
         surroundings |= {"CUDA_HOME": str(cuda), "CUDA_PATH": str(cuda), "TMPDIR": str(self.scratch / "tmp")}
         surroundings["PATH"] = f"{cuda / 'bin'}:{self.environ.get('PATH', '')}"
         argv = [sys.executable, "-B", "-X", "utf8", "-m", "setup_worker", str(request["file"])]
+        # One of an earlier run must not pass for that of a run which ends Python early.
         answer.unlink(missing_ok=True)
         try:
             done = run(argv, cwd=resource("adopt"), env=surroundings, timeout=_SECONDS)

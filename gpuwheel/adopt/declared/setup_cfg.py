@@ -32,6 +32,7 @@ def read_setup_cfg(root: Path) -> dict[str, Any]:
         ConfigError: it cannot be parsed.
     """
     path = root / "setup.cfg"
+    # As setuptools reads it: a "%" is a character like others.
     parser = ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # names of scripts keep their case
     try:

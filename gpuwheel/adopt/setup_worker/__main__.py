@@ -30,6 +30,7 @@ def _plain(value: object, depth: int = 0) -> Any:  # noqa: ANN401 (whatever JSON
     if isinstance(value, dict) and depth <= _DEPTH:
         return {str(key): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)) and depth <= _DEPTH:
+        # Sets have another order in each process, and the document should not.
         items = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
         return [_plain(item, depth + 1) for item in items]
     if depth > _DEPTH or type(value).__str__ is object.__str__ or isinstance(value, Unknown):
@@ -97,6 +98,7 @@ def _failure(error: BaseException, root: str) -> dict[str, Any]:
 
 def _run(request: dict[str, Any], notes: Notes) -> dict[str, Any]:
     root = request["root"]
+    # As `python setup.py` has it: projects import modules beside it.
     sys.path[0] = root
     sys.argv = ["setup.py", "bdist_wheel", *request["arguments"]]  # as build frontends have it called
     os.chdir(root)

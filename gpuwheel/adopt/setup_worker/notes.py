@@ -26,6 +26,7 @@ class Notes:
 
     def __init__(self, root: str) -> None:
         self._root = root + os.sep
+        # A dictionary, for a set that keeps its order.
         self.all: dict[Note, None] = {}
 
     def add(self, kind: str, what: str) -> None:

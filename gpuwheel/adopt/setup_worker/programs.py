@@ -106,6 +106,7 @@ class Programs:
         try:
             first = self._command(parts[0])
         except FileNotFoundError:
+            # What a shell says of a program that is not there (POSIX, 2.8.2).
             return ["sh", "-c", "exit 127"]
         if len(parts) == 1:
             return first
@@ -113,6 +114,7 @@ class Programs:
 
     def _command(self, words: list[str]) -> list[str]:
         name = os.path.basename(words[0]) if words else ""
+        # What only starts another program is left away: sudo would ask for a password.
         if name in {"env", "nice", "sudo"} and len(words) > 1 and "=" not in words[1] and words[1][:1] != "-":
             return self._command(words[1:])
         if name == "git":
@@ -204,6 +206,7 @@ class Programs:
         path = os.path.join(self._request["scratch"], "answers", f"{os.getpid()}-{self._answers}")
         with open(path, "w", encoding="utf-8") as file:
             file.write(answer.text)
+        # By a real process: setup.py may read its pipe, its status or its lines as it likes.
         return ["cat", path] if answer.status == 0 else ["sh", "-c", f"exit {answer.status}"]
 
 

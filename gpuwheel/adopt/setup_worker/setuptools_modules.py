@@ -254,4 +254,5 @@ def install_setuptools(notes: Notes, site: str) -> None:
     }
     for name in [name for name in sys.modules if name.partition(".")[0] in _STAND_INS]:
         del sys.modules[name]  # a .pth file of the environment may have loaded them
+    # Ahead of the finders of Python: installed packages of these names are not loaded.
     sys.meta_path.insert(0, _Finder(names))

@@ -43,6 +43,7 @@ class Unknown:
         return Unknown(f"{self._name}()")
 
     def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
+        # PEP 560: by which a class may inherit from what is no class.
         return (type(self._name.rpartition(".")[2], (), {}),)
 
     def __getitem__(self, _: object) -> Unknown:

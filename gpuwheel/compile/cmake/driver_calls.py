@@ -24,6 +24,8 @@ DRIVER = "cuda"
 """What the library is called after `-l`."""
 
 _DECLARED = re.compile(r"\bCUDAAPI\s+(cu[A-Z]\w*)\s*\(")
+# cuda.h gives plain names to newer functions (cuMemAlloc is cuMemAlloc_v2), and with per-thread streams to those that
+# end in _ptds and _ptsz.
 _RENAMED = re.compile(
     r"^\s*#\s*define\s+cu[A-Z]\w*\s+(?:__CUDA_API_(?P<variant>PTDS|PTSZ)\()?(?P<name>cu[A-Z]\w*)", re.MULTILINE
 )

@@ -45,6 +45,7 @@ from torch import Tensor
 from {module} import _runtime as _r{tiles}
 from {module}._runtime import Dimensions, Operators
 '''
+# Names that the module has itself.
 _RESERVED = {"Dimensions", "Operators", "Tensor", "preload", "torch"}
 
 

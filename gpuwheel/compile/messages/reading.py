@@ -19,6 +19,8 @@ __all__ = ["Message", "Position", "Tool", "plain", "read_messages"]
 Tool: TypeAlias = str
 """A compiler of C++ ("host") or device code ("device"), "assembler" (ptxas), "driver", "link", "cmake" or "ninja"."""
 
+# ECMA-48: control sequences (colours), operating system commands (links of GCC), and single control characters but
+# tab and newline.
 _ESCAPES = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _KIND = r"(?P<kind>(?:fatal |catastrophic |internal )?(?:[Ee]rror|[Ww]arning|fatal)|note|remark)"
 _PLACE = r"(?P<file>[^:]+?)(?::(?P<line>\d+))?(?: \(\w+\))?"
@@ -135,6 +137,7 @@ def read_messages(output: str) -> list[Message]:
 
 
 def _read(line: str) -> Message | None:
+    # In the order of the table: what a linker or driver says would fit the patterns of compilers, too.
     for tool, pattern in _MESSAGES:
         match = pattern.match(line)
         if match is None:

@@ -80,6 +80,7 @@ def check_launcher(project: ProjectFacts, settings: Settings) -> None:
 
 
 def _check_keys(key: str, extension: Extension, origins: Mapping[str, str]) -> None:
+    # Compared with the defaults: a key that says nothing new does no harm in any mode.
     nothing = Extension()
     for attribute in _HOST_KEYS:
         if getattr(extension, attribute) != getattr(nothing, attribute):

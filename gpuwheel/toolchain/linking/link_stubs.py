@@ -206,7 +206,9 @@ def _scripts(wanted: _Wanted, libraries: Collection[str]) -> Iterator[tuple[str,
     Own files are named without a folder (the linker searches where it found the script, or in its `-L`), so that the
     folder can be moved; the compiler's by their full path, so that no other of that name is taken.
     """
+    # Before glibc 2.34 they are libraries of their own, which builds on newer systems do not name any more.
     apart = [soname for soname in ("libpthread.so.0", "libdl.so.2", "librt.so.1") if soname in libraries]
+    # Thread-local variables are found by __tls_get_addr, which the loader exports.
     loader = next(soname for soname in libraries if soname.startswith("ld-linux"))
     nonshared = f' "{wanted.nonshared}"' if wanted.nonshared else ""
     yield (
