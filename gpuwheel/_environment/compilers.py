@@ -8,6 +8,7 @@ import re
 __all__ = ["is_compiler"]
 
 _COMPILER = re.compile(r"(?:[\w.+-]+-)?(?:g\+\+|gcc|c\+\+|cc|clang|clang\+\+)(?:-[\d.]+)?")
+# As in binary.elf, a layer above this one.
 _MAGIC = b"\x7fELF"
 
 

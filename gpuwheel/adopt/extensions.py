@@ -200,6 +200,7 @@ def _flags(
         if cuda
         else [],
         "link-flags": _once(options["link"].kept),
+        # c++17 is the default, and what was older was raised to it without a word: newer compilers take it.
         "std": "c++20" if "c++20" in standards else None,
         "rdc": cuda and (nvcc.rdc or bool(extension.attributes.get("dlink"))),
     }

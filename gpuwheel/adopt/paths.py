@@ -53,6 +53,7 @@ class ExtensionPaths:
                 self.leave(path, "gpuwheel compiles .cu, .cpp, .cc and .cxx: rename it, or make C++ of it first")
             else:
                 found.append(path)
+        # Sorted: setup.py lists them by glob, in the order of its disk.
         return sorted(dict.fromkeys(found))
 
     def include_dirs(self, folders: Iterable[str]) -> list[str]:

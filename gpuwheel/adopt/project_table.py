@@ -99,6 +99,7 @@ def project_table(
     facts.unused()
     for package, folder in renamed_packages(facts.given, record.root).items():
         facts.leave("package_dir", folder, f"the folder of a package has its name: rename it to {package}")
+    # Apart from the others: gpuwheel writes this one, from the key `torch`.
     torch = next((found for found in requirements if canonicalize_name(found.name) == "torch"), None)
     name = str((existing or values).get("name", ""))
     wheel = wheel_table(facts.given, name, record.root, import_paths)
@@ -140,6 +141,7 @@ class _Facts:
         given = self.given
         found = {
             "name": str(given.get("name") or self.record.root.name),
+            # The standard wants one (PEP 621); that this is none of the project's, a leftover says.
             "version": self.version() or "0.0.0",
             "description": line(given.get("description")),
             "readme": self.readme(),
@@ -178,6 +180,7 @@ class _Facts:
             self.leave("version", text, _PROVIDER)
             return None
         if version.local:
+            # Indexes take no local versions, either (PEP 440, "Local version identifiers").
             advice = "setup.py makes it for one torch, CUDA or commit; the wheel's name says what it is for"
             self.leave("version", f"+{version.local}", advice)
         return version.public

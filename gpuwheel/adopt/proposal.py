@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Proposal", "default_toolkit", "fitting_torches", "propose"]
 
+# What a build by setuptools asks for, and one by gpuwheel has no use for or brings.
 _SETUPTOOLS = {"cmake", "ninja", "packaging", "pip", "setuptools", "torch", "wheel"}
 _SHOWN = 3
 _SCM = 'in [tool.scikit-build.metadata.version]: provider = "scikit_build_core.metadata.setuptools_scm"'
@@ -93,6 +94,7 @@ def propose(record: SetupRecord, pyproject: Mapping[str, Any], tables: Tables) -
     left: list[Leftover] = []
     record, cmake = _with_cmake(record)
     extensions = _extensions(record, cmake, left)
+    # The keys `cmake` and `sources` exclude each other (config.laws): what setup.py compiles itself comes first.
     if cmake is not None and any(extension.sources for extension in extensions):
         cmake = None
     left += cmake.left if cmake else ()
@@ -125,6 +127,7 @@ def propose(record: SetupRecord, pyproject: Mapping[str, Any], tables: Tables) -
         extensions=tuple(_linked(extension, tables) for extension in extensions),
         sources=own,
         archs=cuda,
+        # By line of the file, as somebody goes through it.
         leftovers=tuple(sorted(set(left), key=_order)),
     )
 
@@ -239,6 +242,7 @@ def _torch_range(
     allowed = asked.specifier if asked is not None else SpecifierSet()
     if any(extension.interface.torch is TorchAbi.EXACT for extension in extensions):
         toolkit = default_toolkit()
+        # Nothing newer than setup.py was told of: what it refused, its sources may not compile with.
         told = SpecifierSet(f"<={record.torch}") if record.torch else SpecifierSet()
         fitting = next(iter(fitting_torches(tables, toolkit, allowed & told)), None)
         chosen = fitting or next(iter(fitting_torches(tables, toolkit, told)), None)

@@ -112,6 +112,7 @@ def _excluded(folders: Mapping[str, str], shipped: set[str], root: Path, import_
     )
     files = {place: place in shipped for place in places}
     kept = {parent for file, ships in files.items() if ships for parent in PurePosixPath(file).parents}
+    # A library lands in its package, though nothing of that package is shipped otherwise.
     kept |= {parent for name in import_paths for parent in PurePosixPath(name.replace(".", "/")).parents}
     shipping = {PurePosixPath(file).suffix for file, ships in files.items() if ships} | {*_MADE}
     for file in (PurePosixPath(file) for file, ships in files.items() if not ships):

@@ -67,6 +67,7 @@ def load_nvmath() -> NvmathTable:
         for name, rows in file.named_tables("packages", str):
             with rows:
                 releases = {Version(version): _release(rows.table(version)) for version in rows.names()}
+            # Newest first, as installers try them.
             packages[name] = dict(sorted(releases.items(), reverse=True))
         versions = file.table("versions").mapping(str, _versions)
     return NvmathTable(packages, versions)

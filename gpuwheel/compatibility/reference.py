@@ -158,6 +158,7 @@ def _platforms(tables: Tables) -> list[str]:
 
 
 def _sources(tables: Tables) -> list[str]:
+    # The newest rows alone: sources of all would be a page of its own, and stand in the tables.
     toolkit, build = list(tables.cuda.values())[-1], list(tables.torch.values())[-1]
     parts = ["## Sources\n"]
     for name, sources in ((f"CUDA {toolkit.version}", toolkit.sources), (f"torch {build.version}", build.sources)):

@@ -159,6 +159,7 @@ def _input_differences(lock: Lock, inputs: BuildInputs) -> Iterator[str]:
             if locked.get(name) != digest:
                 yield f"the digest of {subject}{name} is {digest} (the lock says {locked.get(name, 'nothing')})"
     host = _locked(inputs.host)
+    # A lock that names a compiler also serves a build that needs none.
     if host not in {None, lock.host}:
         yield f"the C++ compiler is {host} (the lock says {lock.host or 'nothing'})"
 

@@ -52,6 +52,7 @@ class HostLibrary(_Library):
     @property
     def file(self) -> str:
         """The member of the wheel: "fused_ops/_C.so"."""
+        # No tag of Python in the name: torch or ctypes loads it by path, in any Python.
         return "/".join(self.import_path.split(".")) + ".so"
 
 

@@ -113,6 +113,7 @@ class HostCompiler:
     @property
     def machine(self) -> str:
         """The CPU architecture it compiles for, for example "x86_64", "aarch64"."""
+        # A target begins with the CPU ("aarch64-linux-gnu", GNU config.sub).
         return self.target.partition("-")[0]
 
 
@@ -134,6 +135,8 @@ class LinkStubs:
     @property
     def link_options(self) -> tuple[str, ...]:
         """For a driver such as g++, ahead of other folders: find the stubs, and hide what static libraries bring."""
+        # What comes out of static libraries (libstdc++.a) stays inside: else two extensions in one process would
+        # share it.
         return (f"-L{self.folder}", "-Wl,--exclude-libs,ALL")
 
 

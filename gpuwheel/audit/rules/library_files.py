@@ -105,6 +105,7 @@ def _executable_stack(case: LibraryCase) -> Iterator[Found]:
 def _search_path(case: LibraryCase) -> Iterator[Found]:
     """A library has a search path of its own (a warning where it begins with $ORIGIN and has nothing to find)."""
     library = case.library
+    # $ORIGIN is the folder of the library itself (ld.so(8)), wherever it is installed.
     absolute = [path for path in library.search_path if not path.startswith(("$ORIGIN", "${ORIGIN}"))]
     if absolute:
         yield Found(library.name, f"searches libraries in {', '.join(absolute)} (DT_RUNPATH, expected none)")
@@ -130,6 +131,7 @@ def _search_path(case: LibraryCase) -> Iterator[Found]:
 def _exported_symbol(case: LibraryCase) -> Iterator[Found]:
     """A library shows symbols to others that only itself uses."""
     claims = case.claims
+    # The entry point is what Python looks up by name.
     exports = [name for name in case.library.exports if not (claims.python and name.startswith(_ENTRY_POINT))]
     if exports and claims.torch is not TorchAbi.NONE:  # without torch, what it exports is all it is for
         yield Found(case.library.name, f"exports symbols ({shown(exports)}, expected none)")

@@ -71,6 +71,7 @@ def _record(case: WheelCase) -> Iterator[Found]:
 def _tag_mismatch(case: WheelCase) -> Iterator[Found]:
     """WHEEL has other tags than the wheel's name."""
     wheel = case.wheel
+    # A compressed tag of the name stands for several lines of WHEEL (PEP 425, "Compressed Tag Sets").
     named = sorted(str(tag) for tag in expand_tag(wheel.tag))
     if named != sorted(wheel.tags):
         yield Found(
@@ -120,6 +121,7 @@ def _machines(case: WheelCase) -> tuple[str, ...]:
 def _foreign_platforms(case: WheelCase) -> list[str]:
     """Platform tags of other machines than the libraries are for."""
     machines, platforms = _machines(case), case.wheel.tag.platform.split(".")
+    # "any" with a library in it is foreign as well.
     return [platform for platform in platforms if machines and not platform.endswith(machines)]
 
 

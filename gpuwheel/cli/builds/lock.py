@@ -47,8 +47,10 @@ def lock_command(project: Path, settings: tuple[str, ...], *, check: bool) -> No
     terminal = Terminal()
     build = Build(project.resolve(), dict(os.environ), parameters.config_settings(settings), terminal)
     path = project.resolve() / LOCK_FILE
+    # First: a missing lock is told before anything is looked for.
     lock = read_lock(path) if check else None
     pins = (pin.requirement for pin in build.inputs.pins)
+    # CMake and Ninja even where this machine has them: the lock is for others, too.
     requirements = [*own_requirements(), *build_requirements(project), *REQUIRED_TOOLS, *pins]
     if lock is not None:
         check_inputs(lock, build.inputs)

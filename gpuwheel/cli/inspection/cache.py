@@ -94,6 +94,7 @@ def verify_command(*, fix: bool, as_json: bool) -> None:
         click.echo(f"{checked} of {len(entries)} entries have a digest; {len(damaged)} damaged")
         if len(fixed) < len(damaged) and not fix:
             click.echo(f"{painter.paint('hint', 'fix:')} gpuwheel cache verify --fix", color=painter.colour)
+    # Also after --fix: what another process had in use is still there.
     if len(fixed) < len(damaged):
         sys.exit(CacheError.exit_code)
 

@@ -116,6 +116,7 @@ def _plan(config: LoadedConfig, machine: Machine, report: ProjectReport) -> Cell
             report.add(name, "wheel", State.OK, decision.reason, where=decision.cell.identifier)
         else:
             found = f"{decision.cell.identifier} cannot be built: {decision.reason}"
+            # Of several wheels one that cannot be made stops nobody who builds another.
             state = State.ERROR if cell is None else State.NOTE
             report.problem(name, "wheel", state, found, fix=decision.hint)
     if problem is not None and all(decision.accepted for decision in made):
