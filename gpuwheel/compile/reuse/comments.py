@@ -124,7 +124,7 @@ def comments_count(words: Iterable[str]) -> bool:
             next(waiting, "")
         elif (_BLIND if word.startswith(("-", "@")) else _CPP_SOURCE).fullmatch(word) is None:
             return True
-    quoted = any(character in word for word in for_host for character in "'\"\\@")
+    quoted = any(character in word for word in for_host for character in "'\"\\")
     return quoted or (for_host != [] and comments_count(for_host))
 
 

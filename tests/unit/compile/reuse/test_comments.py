@@ -114,7 +114,7 @@ CONDA = (
 )
 NVCC = (
     "-forward-unknown-to-host-compiler -ccbin=g++ -DA -I/a -isystem=/b -O3 -std=c++17"
-    " --generate-code=arch=compute_80,code=[sm_80] -Xcompiler=-fPIC,-Wall --expt-relaxed-constexpr -Xptxas -v -x cu"
+    " --generate-code=arch=compute_80,code=[sm_80] -Xcompiler=-fPIC,-Wall -Xcompiler=@/b/a.options --expt-relaxed-constexpr -Xptxas -v -x cu"
     " -rdc=true -dc a.cu -o a.cu.o --options-file a.options --threads=2 -static-global-template-stub=false"
 )
 NVRTC = (
@@ -145,7 +145,7 @@ def test_most_commands_make_the_same_of_any_comment(command: str) -> None:
         *("a.c", "a.S", "a.m", "-Xcompiler=-fPIC,-g", "-Xcompiler -g", "--compiler-options=-g", "-what-is-this"),
         *("-lineinfo", "--generate-line-info", "-G", "--device-debug", "-src-in-ptx", "--source-in-ptx"),
         *("-Xcudafe --diag_error=9", "--Werror all-warnings", "-specs=a", "-Xpreprocessor -C", "-Wfatal-errors"),
-        *("-Xcompiler -fPIC,-Werror", "-Xcompiler=-x -Xcompiler=c", "-Xcompiler=@a", "-Xcompiler='-Werror'", "-ObjC++"),
+        *("-Xcompiler -fPIC,-Werror", "-Xcompiler=-x -Xcompiler=c", "-Xcompiler='-Werror'", "-ObjC++"),
         *("-std=c++11", "-std=gnu++98", "-fno-dollars-in-identifiers", "-fsanitize-ignorelist=/a/b", "-Wp,-C", "a.F90"),
         *("-fcs-profile-generate", "-Xptxas -Xptxas -g", "-Wa,-a"),
     ],
