@@ -16,7 +16,7 @@ from gpuwheel.toolchain import Context, find_tile_compiler
 from gpuwheel.toolchain.cuda.tile_compiler import cached_tile_compiler
 
 if TYPE_CHECKING:
-    from conftest import IndexServer, Log
+    from package_index import IndexServer, Log
 
 MEMBERS = {
     "cuda-tile": {"cuda/tile/__init__.py": b""},

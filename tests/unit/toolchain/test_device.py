@@ -17,7 +17,7 @@ from gpuwheel.toolchain import Context, find_device_compiler
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import IndexServer, Log
+    from package_index import IndexServer, Log
 
     from gpuwheel.model.pins import Pin
 

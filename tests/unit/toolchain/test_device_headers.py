@@ -16,7 +16,7 @@ from gpuwheel.toolchain import Context, find_device_compiler
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import IndexServer
+    from package_index import IndexServer
 
     from gpuwheel.model.pins import HeadersPin, Pin
 

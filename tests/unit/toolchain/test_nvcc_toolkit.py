@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from conftest import IndexServer, Log
+    from package_index import IndexServer, Log
 
     from gpuwheel.compatibility import CudaToolkit
     from gpuwheel.model.toolchain import CudaToolchain

@@ -20,7 +20,7 @@ from gpuwheel.errors import CacheError, NetworkError
 from gpuwheel.toolchain import Context, find_torch_sdk
 
 if TYPE_CHECKING:
-    from conftest import IndexServer, Log
+    from package_index import IndexServer, Log
 
     from gpuwheel._cache import Cache
     from gpuwheel.model.pins import HeadersPin

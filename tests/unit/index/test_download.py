@@ -17,7 +17,7 @@ from gpuwheel.index.transport import Transport
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import IndexServer, Log
+    from package_index import IndexServer, Log
 
 CONTENT = os.urandom(1_000_000)
 

@@ -18,7 +18,7 @@ from gpuwheel.index.transport import Transport
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import IndexServer, Log
+    from package_index import IndexServer, Log
 
     from gpuwheel.model.pins import PinnedFile
 

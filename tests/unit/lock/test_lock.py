@@ -31,7 +31,7 @@ from gpuwheel.lock.resolve import resolve
 from gpuwheel.model.toolchain import HostCompiler
 
 if TYPE_CHECKING:
-    from conftest import IndexServer
+    from package_index import IndexServer
 
     from gpuwheel.model.pins import HeadersPin, Pin
     from gpuwheel.toolchain import Context
