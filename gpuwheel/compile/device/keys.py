@@ -134,8 +134,9 @@ def plan_group(group: KernelGroup, compiler: DeviceCompiler) -> GroupPlan:
     keys = _Keys(group, compiler, paths)
     programs = tuple(keys.program(source) for source in group.sources)
     sources = [(program.shown, program.key, program.texts) for program in programs]
-    # What is written beside the images is decided by modules of `compile`.
-    key = content_key({"group": group.name, "sources": sources, "made by": tree_digest(resource("compile"), ".py")})
+    # What is written beside the images is decided by modules of `compile`, and by what `binary` reads out of them.
+    makers = [tree_digest(resource(room), ".py") for room in ("compile", "binary")]
+    key = content_key({"group": group.name, "sources": sources, "made by": makers})
     return GroupPlan(group, compiler, programs, paths, key)
 
 

@@ -73,7 +73,7 @@ _BLIND = re.compile(
     | --?(?:device-c|dc|compile|extended-lambda|expt-[\w-]+|use_fast_math|extra-device-vectorization|restrict)
     | --?(?:forward-unknown-to-host-\w+|default-device|device-int128|disable-warnings|compress-all)
     | --?(?:static-global-template-stub|frandom-seed)=.+ | --(?:include-path|define-macro|undefine-macro|pre-include)=.+
-    | --?(?:Xptxas|ptxas-options|Xnvlink|nvlink-options|Xfatbin|fatbin-options)=.+ | -use_fast_math
+    | --?(?:Xptxas|ptxas-options|Xnvlink|nvlink-options|Xfatbin|fatbin-options)=.+
     | -optf=.+ | --options-file=.+ | @.+
     """,
     re.VERBOSE,

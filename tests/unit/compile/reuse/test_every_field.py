@@ -17,6 +17,7 @@ from gpuwheel._environment import Does, load_variables, tool_environment
 from gpuwheel.compile.cmake.embed_project import HostProject
 from gpuwheel.compile.cmake.keys import Given, host_recipe, nvcc_recipe
 from gpuwheel.compile.cmake.nvcc_project import NvccProject
+from gpuwheel.compile.device import keys
 from gpuwheel.compile.device.keys import plan_group
 from gpuwheel.compile.reuse.linked import LibraryStore
 from gpuwheel.errors import ConfigError
@@ -457,6 +458,18 @@ def test_the_content_of_files_changes_the_key(tmp_path: Path) -> None:
     nvcc = world.key_of_nvcc(world.nvcc)
     (world.root / "project/a.cu").write_text("// another\n", encoding="utf-8")
     assert world.key_of_nvcc(world.nvcc) != nvcc
+
+
+@pytest.mark.parametrize("room", ["compile", "binary"])
+def test_another_reader_or_writer_of_gpuwheels_makes_a_group_anew(
+    room: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = world.key_of_group(world.group)
+    digest = keys.tree_digest
+    monkeypatch.setattr(
+        keys, "tree_digest", lambda folder, ending="": digest(folder, ending) + "edited" * (folder.name == room)
+    )
+    assert world.key_of_group(world.group) != before
 
 
 def test_what_comments_say_changes_no_key_of_what_is_compiled(tmp_path: Path) -> None:
