@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from heard import Heard
 from made_wheels import BUILT, importing, made
 
 from gpuwheel.audit import audit_wheel
 from gpuwheel.compatibility import load_tables
 from gpuwheel.config import load_config
 from gpuwheel.errors import AuditError
-from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.toolchain import KernelsToolchain
 from gpuwheel.pipeline.finishing import check, finish
 from gpuwheel.pipeline.session import Compiled, Session
@@ -36,16 +36,6 @@ dynamic = ["dependencies"]
 [tool.gpuwheel.extensions."ops._C"]
 sources = ["ops.cpp"]
 """
-
-
-class Heard(SilentReporter):
-    """Keeps warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 @pytest.fixture

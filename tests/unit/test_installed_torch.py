@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from heard import Heard
 
-from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.pipeline import Build
 
 if TYPE_CHECKING:
@@ -29,16 +29,6 @@ mode = "nvcc"
 abi = "{abi}"
 sources = ["a.cu"]
 """
-
-
-class Heard(SilentReporter):
-    """Keeps warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 @pytest.fixture

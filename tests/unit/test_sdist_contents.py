@@ -7,9 +7,9 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
+from heard import Heard
 
 from gpuwheel.errors import ConfigError
-from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.pipeline import Build
 
 if TYPE_CHECKING:
@@ -32,16 +32,6 @@ sources = ["csrc/*.cpp"]
 kernels = ["k"]
 {tables}
 """
-
-
-class Heard(SilentReporter):
-    """Keeps warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 @pytest.fixture

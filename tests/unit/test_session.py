@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from heard import Heard
 
 from gpuwheel.compatibility import load_tables
 from gpuwheel.config import load_config
 from gpuwheel.errors import ToolchainError
-from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.toolchain import HostCompiler
 from gpuwheel.pipeline.session import Session
 from gpuwheel.plan import plan
@@ -30,16 +30,6 @@ dynamic = ["dependencies"]
 [tool.gpuwheel.extensions."tiny_ops._C"]
 sources = ["ops.cpp"]
 """
-
-
-class Heard(SilentReporter):
-    """Keeps warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 @pytest.fixture
