@@ -25,7 +25,7 @@ from gpuwheel.compile.reuse.search import SearchFolders, missing_part, ordinary_
 from gpuwheel.compile.reuse.tokens import FIXED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from gpuwheel._cache.file_state import State
     from gpuwheel.compile.reuse.asked import Probe
@@ -113,7 +113,7 @@ class Evidence:
         absent: set[str] = set()
         folders: dict[str, int] = {}
         for words in (words for target in targets for words in self._made.commands.get(target, ())):
-            every = list(with_response_files(words, [self._cwd, str(self._setting.root)]))
+            every = self._opened(words)
             for folder, rank in self._folders.of_headers(every, self._cwd).items():
                 folders[folder] = min(rank, folders.get(folder, rank))
             self._options(every, read, absent)
@@ -151,7 +151,7 @@ class Evidence:
         folders = dict.fromkeys(self._setting.library_dirs)
         names = {os.path.basename(path) for path in read}  # noqa: PTH119
         for words in self._made.link_commands:
-            every = list(with_response_files(words, [self._cwd, str(self._setting.root)]))
+            every = self._opened(words)
             folders |= dict.fromkeys(folders_in(every, self._cwd))
             names |= {f"lib{name}.so" for name in _libraries(every)}
             self._options(every, read, absent)
@@ -176,11 +176,15 @@ class Evidence:
         commands = self._made.commands.get(target, ())
         flags = [word for name in _NVCC_FLAGS for word in ordinary_words(self._setting.environ.get(name, ""))]
         for words in commands:
-            every = with_response_files([*words, *flags], [self._cwd, str(self._setting.root)])
+            every = self._opened([*words, *flags])
             if comments_count(dropwhile(lambda word: not word.startswith("-"), every)):  # programs come first
                 return True
         objects = (path for (owner, _), path in self._made.objects.items() if owner == target)
         return not commands or any(_DEBUG_LINES in path.read_bytes() for path in objects)
+
+    def _opened(self, words: Sequence[str]) -> list[str]:
+        """The words of a command, with those in the files that it names for them."""
+        return list(with_response_files(words, [self._cwd, str(self._setting.root)]))
 
     def _embedded_by(self, path: str, folders: Iterable[str]) -> set[str]:
         """Files of which a source takes every byte."""
