@@ -84,6 +84,7 @@ class Evidence:
         self._probes: dict[str, list[Probe]] = {}
         self._unknown: dict[str, str] = {}
         self._included: set[str] | None = None
+        self._reached: dict[str, Mapping[tuple[int, int], Sequence[str]]] = {}
         self._judged = False
         self._cwd = str(made.build)
         self._work = f"{made.build.parent}{os.sep}"  # all of it was made by the build, from what keys hold
@@ -192,7 +193,8 @@ class Evidence:
         names = [*asked.assembled, *(one.name for one in asked.embedded)]
         places = (os.path.dirname(path), self._cwd, str(self._setting.root), *folders) if names else ()  # noqa: PTH120
         paths = {os.path.join(folder, name) for folder in places for name in names}  # noqa: PTH118
-        return paths | {other for other in self._texts if any(_same(one, other) for one in paths)}
+        files = {file for one in paths if (file := _identity(one)) is not None}
+        return paths | ({other for other in self._texts if _identity(other) in files} if files else set())
 
     def _elsewhere(self, targets: Collection[str], folders: Collection[str]) -> str | None:
         """The project's folder, if a file may have been found by a path from there to outside of it."""
@@ -248,13 +250,27 @@ class Evidence:
 
     def _behind(self, path: str, folders: Collection[str]) -> Iterator[tuple[str, str]]:
         """(folder, name) by which a file was found: compilers may say where links lead, of a folder or of the file."""
+        file = _identity(path)
+        for folder in folders:
+            names = self._reached_from(folder).get(file, ()) if file is not None else ()
+            yield from ((folder, name) for name in names)
+            real = os.path.realpath(folder) + os.sep
+            name = path.removeprefix(real)
+            if name != path and name not in names and file is not None and _identity(f"{folder}/{name}") == file:
+                yield folder, name
+
+    def _reached_from(self, folder: str) -> Mapping[tuple[int, int], Sequence[str]]:
+        """File -> the names, of all that some file includes, by which it is found in `folder`; looked for once."""
         if self._included is None:
             self._included = {name for text in self._texts for name in self._ask(text).included}
-        for folder in folders:
-            real = os.path.realpath(folder) + os.sep
-            for name in (*self._included, *([path[len(real) :]] if path.startswith(real) else [])):
-                if missing_part(folder, name, self._known) is None and _same(f"{folder}/{name}", path):
-                    yield folder, name
+        if folder not in self._reached:
+            found: dict[tuple[int, int], list[str]] = {}
+            for name in self._included:
+                is_there = missing_part(folder, name, self._known) is None
+                if is_there and (file := _identity(f"{folder}/{name}")) is not None:
+                    found.setdefault(file, []).append(name)
+            self._reached[folder] = found
+        return self._reached[folder]
 
     def _follow(
         self, path: str, folders: Collection[str], names: Collection[str], read: set[str], absent: set[str]
@@ -361,8 +377,10 @@ def _libraries(words: Collection[str]) -> Iterator[str]:
         before = word
 
 
-def _same(one: str, other: str) -> bool:
+def _identity(path: str) -> tuple[int, int] | None:
+    """Device and inode of the file that a path leads to: the same for all names of one file."""
     try:
-        return os.path.samefile(one, other)  # noqa: PTH121
+        status = os.stat(path)  # noqa: PTH116
     except OSError:
-        return False
+        return None
+    return status.st_dev, status.st_ino
