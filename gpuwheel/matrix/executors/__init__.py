@@ -1,0 +1,1 @@
+"""What builds cells: processes of this machine, or of others."""

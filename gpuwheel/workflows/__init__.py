@@ -1,0 +1,1 @@
+"""Files of CI services, written from a plan."""
