@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gpuwheel.errors import GpuwheelError
 
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
-__all__ = ["Completed", "ProcessFailedError", "run", "run_each", "running"]
+__all__ = ["Completed", "Leash", "ProcessFailedError", "run", "run_each", "running"]
+
+
+_TEXT: Any = {"encoding": "utf-8", "errors": "replace"}
+"""Output of programs is text, whatever its bytes."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +84,55 @@ def run(  # one keyword per property of a process, all optional
     return completed
 
 
+class Leash:
+    """Ends the programs that run on it, from any thread; those that are started on it afterwards end at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held = set[subprocess.Popen[str]]()
+        self.is_pulled = False
+
+    def pull(self) -> None:
+        """End them."""
+        with self._lock:
+            self.is_pulled = True
+            for process in self._held:
+                if process.poll() is None:
+                    _kill(process)
+
+    @contextmanager
+    def holding(self, process: subprocess.Popen[str]) -> Iterator[None]:
+        """While the program runs."""
+        with self._lock:
+            self._held.add(process)
+            if self.is_pulled:
+                _kill(process)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held.discard(process)
+
+
 @contextmanager
 def running(
-    argv: Sequence[str | os.PathLike[str]], *, stdin: str, env: Mapping[str, str] | None = None
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    stdin: str,
+    env: Mapping[str, str] | None = None,
+    errors: Path | None = None,
+    leash: Leash | None = None,
 ) -> Iterator[Iterator[str]]:
     """Run a program that reads all of `stdin` first, and hand out its lines as they appear.
 
     Leaving the block early, by an interrupt for example, kills it and everything it started.
+
+    Args:
+        argv: the program and its arguments.
+        stdin: what it reads.
+        env: its environment.
+        errors: the file that what it prints to stderr is added to, and stays in.
+        leash: ends it from another thread.
 
     Raises:
         FileNotFoundError: there is no such program.
@@ -95,8 +141,9 @@ def running(
     words = tuple(os.fspath(word) for word in argv)
     # Errors go to a file: a pipe that nobody reads while lines are handed out fills up, and stops the program.
     with (
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
-        _start(words, env, stdin=subprocess.PIPE, stderr=errors) as process,
+        tempfile.TemporaryFile("w+", **_TEXT) if errors is None else errors.open("a+", **_TEXT) as said,
+        _start(words, env, stdin=subprocess.PIPE, stderr=said) as process,
+        (leash or Leash()).holding(process),
     ):
         assert process.stdin is not None  # noqa: S101  (for mypy: both are pipes)
         assert process.stdout is not None  # noqa: S101
@@ -109,8 +156,10 @@ def running(
         except BaseException:
             _kill(process)
             raise
-        errors.seek(0)
-        stderr = errors.read()
+        stderr = ""
+        if errors is None:
+            said.seek(0)
+            stderr = said.read()
     if process.returncode != 0:
         raise ProcessFailedError(Completed(words, process.returncode, "", stderr))
 
@@ -170,8 +219,7 @@ def _start(
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
-        encoding="utf-8",
-        errors="replace",
+        **_TEXT,
         # A group of its own: killpg reaches compilers that the program started, and Ctrl-C is ours to pass on.
         start_new_session=True,
     )

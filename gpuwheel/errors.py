@@ -16,6 +16,7 @@ __all__ = [
     "FileError",
     "GpuwheelError",
     "LockError",
+    "MatrixError",
     "MergeConflictError",
     "NetworkError",
     "PlanError",
@@ -121,6 +122,12 @@ class FileError(GpuwheelError):
     """A file or folder cannot be read or written (disk full, no permission, missing), or memory ran out."""
 
     exit_code = 15
+
+
+class MatrixError(GpuwheelError):
+    """Some wheels of a matrix were not built; those that were are kept."""
+
+    exit_code = 16
 
 
 class BugError(GpuwheelError):

@@ -35,6 +35,7 @@ _COMMANDS = {
     },
     "builds": {
         "dev": "Compile what changed, for this GPU, beside the sources.",
+        "build": "Every wheel of a project, into one folder.",
         "plan": "Which wheels a project gives, and why not others.",
         "lock": "Write down everything a build uses, with digests.",
         "fetch": "Fill the cache for builds without a network.",

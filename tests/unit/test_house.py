@@ -24,7 +24,19 @@ MODULE_LINES, FUNCTION_LINES, PARAMETERS, FOLDER_MODULES = 400, 60, 6, 16
 # Names of modules that stand in several rooms, and mean the same in each: a verb and its command, a subject and what is
 # known, decided or written of it. What stands in for setuptools is a package of its own, imported by nobody here.
 SHARED_NAMES = {
-    *("__init__", "__main__", "cells", "dev", "fetch", "keys", "linked_libraries", "new", "nvmath", "project_table"),
+    *(
+        "__init__",
+        "__main__",
+        "build",
+        "cells",
+        "dev",
+        "fetch",
+        "keys",
+        "linked_libraries",
+        "new",
+        "nvmath",
+        "project_table",
+    ),
     *("python_packages", "reference", "update"),
 }
 VAGUE = {"utils", "util", "helpers", "common", "core", "manager", "misc"}
@@ -42,6 +54,7 @@ MAY_TOUCH = {
     "_process.py": "puts back what it changes",
     "_endings.py": "names files as the reader sees them from where the edge runs",
     "adopt/setup_worker/": "a process of its own",
+    "matrix/worker.py": "a process of its own",
     "compile/device/nvrtc_worker.py": "a process of its own",
     "compile/tiles/cutile_worker.py": "a process of its own",
     "binary/mangled.py": "c++filt only makes names readable",

@@ -1,0 +1,116 @@
+"""`gpuwheel build`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gpuwheel.cli import parameters
+from gpuwheel.errors import MatrixError
+from gpuwheel.matrix.building import State
+from gpuwheel.matrix.run import Options, prepared
+from gpuwheel.ui import Terminal
+
+if TYPE_CHECKING:
+    from gpuwheel.matrix.building import Outcome
+    from gpuwheel.matrix.tasks import Task
+
+__all__ = ["build_command"]
+
+
+@click.command("build")
+@click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
+@click.option(
+    *("-p", "--project"),
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=".",
+    help="The folder with pyproject.toml, instead of the current one.",
+)
+@parameters.settings
+@click.option(
+    *("-o", "--out"),
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where wheels go, instead of dist in the project.",
+)
+@click.option("--resume", is_flag=True, help="Take the wheels that an earlier run finished from the same sources.")
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Wheels at once, instead of one for each core.")
+@click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="End a wheel that takes longer.")
+@click.option("--dry-run", is_flag=True, help="Say what would be built, and build nothing.")
+@parameters.as_json
+def build_command(  # noqa: PLR0913 (click hands each option over by its name)
+    *,
+    patterns: tuple[str, ...],
+    project: Path,
+    settings: tuple[str, ...],
+    out: Path | None,
+    resume: bool,
+    jobs: int | None,
+    timeout: float | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Build every wheel that `gpuwheel plan` lists, or those whose identifiers a PATTERN matches, into one folder.
+
+    All are made from one snapshot of the sources, nothing is compiled twice, and each is audited. If some cannot be
+    built, the others are all the same, and the exit code is 16.
+
+    \b
+    Examples:
+      gpuwheel build
+      gpuwheel build '*-cp312-*' --out wheelhouse
+      gpuwheel build --resume
+      gpuwheel build --json > report.json
+    """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
+    terminal = Terminal()
+    options = Options(out or project / "dist", patterns, resume, jobs, timeout)
+    given = parameters.config_settings(settings)
+    with prepared(project.resolve(), dict(os.environ), given, options, terminal) as run:
+        if dry_run:
+            for task in run.tasks:
+                click.echo(task.identifier)
+            return
+        outcomes = []
+
+        def heard(task: Task, event: dict[str, Any]) -> None:
+            if event["event"] in {"step", "warning"}:
+                terminal.info(f"{task.identifier}: {event['text']}")
+
+        for outcome in run.outcomes(heard):
+            outcomes.append(outcome)
+            _say(outcome, terminal)
+    if as_json:
+        click.echo(json.dumps({"schema": 1, "wheels": [_document(outcome) for outcome in outcomes]}, indent=2))
+    failed = [outcome for outcome in outcomes if outcome.finished is None]
+    if failed:
+        names = ", ".join(outcome.task.identifier for outcome in failed)
+        msg = f"{len(failed)} of {len(outcomes)} wheels were not built ({names})"
+        raise MatrixError(msg, hint="mend what is said above, then gpuwheel build --resume builds those alone")
+
+
+def _say(outcome: Outcome, terminal: Terminal) -> None:
+    finished = outcome.finished
+    if finished is not None:
+        how = "as an earlier run left it" if outcome.state is State.KEPT else f"{finished.seconds:.0f} s"
+        terminal.step(f"{finished.wheel}  {finished.size / 1000:.0f} kB  {how}")
+    elif outcome.error is not None:
+        terminal.warn(f"{outcome.task.identifier} failed:")
+        terminal.error(outcome.error)
+
+
+def _document(outcome: Outcome) -> dict[str, Any]:
+    finished, error = outcome.finished, outcome.error
+    return {
+        "identifier": outcome.task.identifier,
+        "state": outcome.state.value,
+        "wheel": finished.wheel if finished else None,
+        "sha256": finished.sha256 if finished else None,
+        "size": finished.size if finished else None,
+        "seconds": round(outcome.seconds, 2),
+        "cpu_seconds": outcome.cpu_seconds,
+        "error": error.message if error else None,
+        "exit_code": error.exit_code if error else 0,
+    }

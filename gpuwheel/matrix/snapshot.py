@@ -1,0 +1,124 @@
+"""The sources as they were when the build began: an sdist, unpacked where every cell is built from.
+
+Edits in mid-run reach no cell, and machines that have only the sdist build the same.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gpuwheel._endings import reading
+from gpuwheel._files import sha256_of
+from gpuwheel.errors import ConfigError
+from gpuwheel.wheel.naming import parse_sdist_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from packaging.version import Version
+
+    from gpuwheel._cache import Cache
+    from gpuwheel.model.reporter import Reporter
+
+__all__ = ["Snapshot", "unpacked"]
+
+_SETTLED = 2.1
+"""Seconds after which a build takes files as unchanged; what is younger, it does not keep for other builds."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The sources of one run."""
+
+    sdist: Path
+    sha256: str
+    """Of the sdist."""
+    root: Path
+    """Where it is unpacked."""
+
+    @property
+    def version(self) -> Version:
+        """That every wheel has to have, but for its local part."""
+        return parse_sdist_name(self.sdist.name)[1]
+
+
+@contextmanager
+def unpacked(sdist: Path, project: Path, cache: Cache, reporter: Reporter) -> Iterator[Snapshot]:
+    """Unpack an sdist into a folder that depends on the project's path alone, for caches of compilers.
+
+    What is there already stays untouched. Two runs of one project take turns.
+
+    Args:
+        sdist: the file.
+        project: the folder that it was made of.
+        cache: where to unpack it.
+        reporter: hears if another run is in the folder.
+
+    Raises:
+        CacheError: the cache cannot be written.
+        ConfigError: it is no sdist.
+    """
+
+    def on_wait() -> None:
+        reporter.info("waiting for another gpuwheel build of this project")
+
+    with cache.workspace(f"sources of {project}", on_wait=on_wait) as folder, cache.scratch() as scratch:
+        hint = "report it, with the project if you can: gpuwheel made this file"
+        with reading(f"{sdist.name} cannot be unpacked", "an sdist", error=ConfigError, hint=hint):
+            root = _extracted(sdist, scratch)
+        if _synchronise(root, folder):
+            # Every file that is new was written before now, so nobody need wait longer than this.
+            time.sleep(_SETTLED)
+        with sdist.open("rb") as file:
+            yield Snapshot(sdist, sha256_of(file), folder)
+
+
+def _extracted(sdist: Path, scratch: Path) -> Path:
+    with tarfile.open(sdist) as archive:
+        for member in archive:
+            # It is our own, but what a project puts into an sdist is not: no path or link may lead out of it.
+            archive.extract(tarfile.data_filter(member, os.fspath(scratch)), scratch, set_attrs=True)
+    (root,) = scratch.iterdir()  # PEP 625: one folder
+    return root
+
+
+def _synchronise(source: Path, target: Path) -> bool:
+    """Make `target` hold what `source` does, leaving equal files as they are; say whether anything was written."""
+    wanted = {path.relative_to(source): path for path in sorted(source.rglob("*"))}
+    for path in sorted(target.rglob("*"), reverse=True):
+        new = wanted.get(path.relative_to(target))
+        if new is None or _kind(new) != _kind(path):
+            _remove(path)
+    changed = False
+    for name, path in wanted.items():
+        here = target / name
+        if path.is_dir() and not path.is_symlink():
+            here.mkdir(exist_ok=True)
+        elif not _same(path, here):
+            shutil.move(path, here)
+            changed = True
+    return changed
+
+
+def _kind(path: Path) -> int:
+    return path.lstat().st_mode
+
+
+def _same(path: Path, here: Path) -> bool:
+    if path.is_symlink():
+        return here.is_symlink() and path.readlink() == here.readlink()
+    return here.is_file() and not here.is_symlink() and path.read_bytes() == here.read_bytes()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
