@@ -36,6 +36,7 @@ __all__ = [
     "Kernels",
     "LibraryName",
     "LoadedConfig",
+    "LocalLabel",
     "Machine",
     "PackageFolder",
     "PlatformTag",
@@ -60,6 +61,7 @@ Glob = Annotated[str, "glob"]
 GroupName = Annotated[str, "group name"]
 ImportPath = Annotated[str, "import path"]
 LibraryName = Annotated[str, "library name"]
+LocalLabel = Annotated[str, "local version"]
 Machine = Annotated[str, "machine"]
 PackageFolder = Annotated[str, "folder of a package"]
 PlatformTag = Annotated[str, "platform tag"]
@@ -202,6 +204,10 @@ class Settings:
     only: CellName | None = None
     """Which wheel a build makes, where the project has several: the identifier that `gpuwheel plan` gives it. Unset:
     the first that this Python and this C++ compiler make. Meant for `-C gpuwheel.only=ID`."""
+    local: LocalLabel | None = None
+    """Local part of the wheel's version (PEP 440), which tells wheels apart that differ in torch or CUDA alone, for
+    example `torch2.14.cu13.0`. For `-C gpuwheel.local=LABEL` or the environment: `gpuwheel plan` shows the label of
+    each wheel, `gpuwheel build` gives it, and the version of an sdist has none."""
     dependencies: tuple[Requirement, ...] = ()
     """Further run-time dependencies (PEP 508); torch is added by gpuwheel."""
     nvmath: ReleaseFloor | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ from gpuwheel.wheel import (
     SBOM_FILE,
     WheelEdits,
     add_requirements,
+    edited_metadata,
+    labelled_folder,
     leave_requirements,
     rewrite_sdist,
     toolchain_sbom,
@@ -194,8 +197,9 @@ class Build:
             self._session.inside, out, settings(self.config.inner, self.cell.python_tag), editable=editable
         )
         metadata = info / "METADATA"
-        metadata.write_bytes(add_requirements(metadata.read_bytes(), self._requirements))
-        return info.name
+        metadata.write_bytes(edited_metadata(metadata.read_bytes(), self._edits))
+        local = self._edits.local
+        return info.name if local is None else info.rename(out / labelled_folder(info.name, local)).name
 
     def _runs_cmake(self, *, editable: bool) -> bool:
         """Whether the build does; where it does not, the build environment has no CMake."""
@@ -240,7 +244,7 @@ class Build:
         with self._mode.compiled(editable=False) as compiled:
             self._reporter.step("checking what was linked")
             files = {SBOM_FILE: self._sbom(compiled.toolchain)}
-            edits = WheelEdits(self._requirements, files=files, generator=f"gpuwheel {__version__}")
+            edits = replace(self._edits, files=files, generator=f"gpuwheel {__version__}")
             name, packed = finish(self._session, compiled, edits)
             # Only now: what a refused wheel was linked from, no other build may take.
             compiled.save()
@@ -263,7 +267,7 @@ class Build:
         self._hold_to_lock()
         self._say_excluded()
         compare_torch(self.cell, self._reporter)
-        return build_editable(self._session, self._mode, out, self._requirements)
+        return build_editable(self._session, self._mode, out, self._edits)
 
     def develop(self) -> DevBuild:
         """Compile what changed since the last time, and put it beside the sources."""
@@ -290,8 +294,9 @@ class Build:
             self._reporter.info(f"locked: everything is as {LOCK_FILE} names it")
 
     @property
-    def _requirements(self) -> tuple[str, ...]:
-        return self._requirements_of(self.cell)
+    def _edits(self) -> WheelEdits:
+        """What gpuwheel writes into the metadata of any wheel of the cell."""
+        return WheelEdits(self._requirements_of(self.cell), local=self.config.settings.local)
 
     def _requirements_of(self, cell: Cell) -> tuple[str, ...]:
         """What gpuwheel adds to Requires-Dist; the project's own statement of its dependencies stands as it is."""

@@ -10,18 +10,19 @@ from gpuwheel.config import product_patterns
 from gpuwheel.errors import GpuwheelError
 from gpuwheel.model.choices import Mode
 from gpuwheel.pipeline.in_place import EditableParts, Places, divide, search_folders, stubs_of, tell_git, write_members
-from gpuwheel.wheel import Member, Wheel, WheelEdits, add_members, edit_wheel, pack_wheel, read_wheel
+from gpuwheel.wheel import Member, Wheel, add_members, edit_wheel, pack_wheel, read_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from gpuwheel.pipeline.session import Compiled, ModeBuild, Session
+    from gpuwheel.wheel import WheelEdits
 
 __all__ = ["bare_editable", "build_editable", "own_products"]
 
 
-def build_editable(session: Session, mode: ModeBuild, out: Path, requirements: tuple[str, ...]) -> str:
+def build_editable(session: Session, mode: ModeBuild, out: Path, edits: WheelEdits) -> str:
     """Compile, put compiled files beside the sources, pack the rest into a wheel in `out`; return its name.
 
     Objects and libraries come from the cache where the same ones were made before, by whichever build in whichever
@@ -29,7 +30,6 @@ def build_editable(session: Session, mode: ModeBuild, out: Path, requirements: t
     compiled files are in the wheel, as scikit-build-core makes it.
     """
     config = session.config
-    edits = WheelEdits(requirements)
     rebuilds = inner.rebuilds_on_import(config.inner, config.inner_table, session.environ)
     with session.cache.scratch() as scratch:
         if not rebuilds:

@@ -7,7 +7,7 @@ import io
 import posixpath
 import tarfile
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from gpuwheel._endings import cut
 from gpuwheel._files import atomic_file
 from gpuwheel.errors import AuditError
 from gpuwheel.wheel.archive import DEFAULT_EPOCH, Member, dist_info_folder, read_members, sealed_members
+from gpuwheel.wheel.local_version import labelled_folder, labelled_metadata, labelled_version, moved
 from gpuwheel.wheel.metadata import add_requirements, field_values, set_field
 from gpuwheel.wheel.naming import WheelName, expand_tag, parse_wheel_name
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["Wheel", "WheelEdits", "add_members", "edit_wheel", "read_wheel", "rewrite_sdist"]
+__all__ = ["Wheel", "WheelEdits", "add_members", "edit_wheel", "edited_metadata", "read_wheel", "rewrite_sdist"]
 
 _GZIP_LEVEL = 9
 _GZIP_LAST = 0xFFFFFFFF
@@ -41,6 +42,8 @@ class WheelEdits:
     """Further files, by path inside the `.dist-info` folder, for example "sboms/gpuwheel.cdx.json"."""
     generator: str | None = None
     """A further Generator line of WHEEL, for example "gpuwheel 0.1.0"."""
+    local: str | None = None
+    """A local part for the version (PEP 440), for example "torch2.14"; behind one that the project has itself."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,13 @@ def edit_wheel(wheel: Wheel, edits: WheelEdits) -> Wheel:
     if edits.platform is not None:
         name = name.with_platform(edits.platform)
     folder = dist_info_folder(members, source)
+    if edits.local is not None:
+        members = moved(members.values(), folder, edits.local)
+        folder = labelled_folder(folder, edits.local)
+        name = replace(name, version=labelled_version(name.version, edits.local))
     metadata, wheel_file = (_required(members, f"{folder}/{file}", source) for file in ("METADATA", "WHEEL"))
     for member, data in (
-        (metadata, add_requirements(metadata.data, edits.requirements)),
+        (metadata, edited_metadata(metadata.data, edits)),
         (wheel_file, _edit_wheel_file(wheel_file.data, name, edits)),
     ):
         # A member that stays the same keeps its compressed stream.
@@ -101,6 +108,16 @@ def edit_wheel(wheel: Wheel, edits: WheelEdits) -> Wheel:
             raise AuditError(msg, hint=f"remove {relative} from the project")
         members[path] = members.get(path, Member(path, data))
     return Wheel(name, sealed_members(members.values(), str(name)))
+
+
+def edited_metadata(metadata: bytes, edits: WheelEdits) -> bytes:
+    """METADATA of the edited wheel.
+
+    Raises:
+        AuditError: a requirement is invalid.
+    """
+    text = add_requirements(metadata, edits.requirements)
+    return text if edits.local is None else labelled_metadata(text, edits.local)
 
 
 def _required(members: Mapping[str, Member], name: str, source: str) -> Member:

@@ -50,14 +50,15 @@ def check_settings(settings: Settings, root: Path, origins: Mapping[str, str]) -
 
     Raises:
         ConfigError: no extension, and no `nvmath` that does without; two extensions that cannot both exist; a kernel
-            group that does not exist; an architecture named twice; sources or folders that are not there; device code
-            among C++ sources.
+            group that does not exist; an architecture named twice; a local version for every wheel; sources or folders
+            that are not there; device code among C++ sources.
     """
     if not settings.extensions and (settings.nvmath is None or settings.kernels or settings.cmake is not None):
         msg = "tool.gpuwheel in pyproject.toml has no extension (found none, expected one or more)"
         raise ConfigError(msg, hint='add [tool.gpuwheel.extensions."package._C"] with sources = ["csrc/*.cpp"]')
     # In the order in which somebody would read the file: the first mistake is the one that is told.
     _check_archs(settings.archs, "archs", origins)
+    _check_local(settings, origins)
     _check_collisions(settings)
     _check_groups(settings, root, origins)
     check_kernels_mode(settings, origins)
@@ -77,6 +78,13 @@ def _check_archs(archs: tuple[ArchTarget, ...], key: str, origins: Mapping[str, 
         if one.arch == other.arch:
             msg = f"{_where(key, origins)} names an architecture twice (found '{one}' and '{other}', expected one)"
             raise ConfigError(msg, hint=f"keep '{max(one, other)}'")
+
+
+def _check_local(settings: Settings, origins: Mapping[str, str]) -> None:
+    if settings.local is not None and origins.get("local") == "pyproject.toml":
+        # pip discards what an sdist of an index builds where its version is another than the sdist's.
+        msg = f"local in pyproject.toml would be in every wheel (found {settings.local!r}, expected in none)"
+        raise ConfigError(msg, hint=f"take it out, and build with -C gpuwheel.local={settings.local}")
 
 
 def _check_collisions(settings: Settings) -> None:

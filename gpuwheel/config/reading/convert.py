@@ -22,6 +22,7 @@ from gpuwheel.config.model import (
     GroupName,
     ImportPath,
     LibraryName,
+    LocalLabel,
     Machine,
     PackageFolder,
     PlatformTag,
@@ -165,6 +166,14 @@ def _version(text: str) -> Version:
         return Version(text)
     except InvalidVersion as error:
         raise ValueError(text) from error
+
+
+def _local_label(text: str) -> str:
+    label = _version(f"0+{text}").local
+    # "1+a" would be read as a label behind a label.
+    if label is None or "+" in text or text != text.strip() or not text.isascii():
+        raise ValueError(text)
+    return label
 
 
 def _requirement(text: str) -> str:
@@ -327,6 +336,11 @@ _CONVERTERS: dict[object, Converter] = {
         schema={"pattern": f"^{_LIBRARY}$"},
         suggest=lambda text: text.removeprefix("-l").removeprefix("lib").partition(".")[0] or None,
         distinct=True,
+    ),
+    LocalLabel: Converter(
+        "letters and digits between dots such as 'torch2.14.cu13.0' (PEP 440)",
+        parse=_local_label,
+        schema={"pattern": r"^[A-Za-z0-9]+([-_.][A-Za-z0-9]+)*$"},
     ),
     PackageFolder: Converter(
         "a distribution and a folder in it such as 'nvidia-cutlass/cutlass_library/source/include'",

@@ -88,3 +88,28 @@ def test_an_editable_install_follows_the_sources(pure: Path, tmp_path: Path) -> 
     program = f"import site; site.addsitedir({str(tmp_path / 'site')!r}); import epilogs; print(epilogs.ANSWER)"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)  # noqa: TID251 (a user's program)
     assert done.stdout == "43\n"
+
+
+@pytest.mark.usefixtures("pure")
+def test_a_local_version_is_in_the_wheel_and_its_metadata_and_never_in_an_sdist(tmp_path: Path) -> None:
+    settings: dict[str, str | list[str]] = {"gpuwheel.local": "Torch2.14-cu13.0"}
+    info = "epilogs-1.0+torch2.14.cu13.0.dist-info"
+    prepared = [backend.prepare_metadata_for_build_wheel(str(tmp_path), settings)]
+    metadata = (tmp_path / info / "METADATA").read_bytes()
+    assert b"\nVersion: 1.0+torch2.14.cu13.0\n" in metadata
+    name = backend.build_wheel(str(tmp_path), settings)
+    assert name == "epilogs-1.0+torch2.14.cu13.0-py3-none-any.whl"
+    found = read_members(tmp_path / name)
+    assert found[f"{info}/METADATA"].data == metadata
+    assert {member.partition("/")[0] for member in found} == {"epilogs", info}
+    assert audit_wheel(tmp_path / name, load_tables()) == ()
+    editable = tmp_path / "editable"
+    editable.mkdir()
+    prepared.append(backend.prepare_metadata_for_build_editable(str(editable), settings))
+    assert prepared == [info, info]
+    assert backend.build_editable(str(editable), settings).startswith("epilogs-1.0+torch2.14.cu13.0-")
+    assert backend.build_sdist(str(tmp_path), settings) == "epilogs-1.0.tar.gz"
+    with tarfile.open(tmp_path / "epilogs-1.0.tar.gz") as archive:
+        member = archive.extractfile("epilogs-1.0/PKG-INFO")
+        assert member is not None
+        assert b"\nVersion: 1.0\n" in member.read()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from gpuwheel.config.model import Extension, Kernels
+from gpuwheel.errors import ConfigError
 from gpuwheel.model.archs import ArchTarget
 from gpuwheel.model.choices import Mode
 from gpuwheel.model.versions import DriverVersion, MinorVersion
@@ -176,3 +178,22 @@ def test_compiled_files_beside_the_sources_are_no_sources(project: Project) -> N
 def test_what_is_excluded_under_a_condition_is_left_to_it(project: Project) -> None:
     project.write(tables='[[tool.scikit-build.overrides]]\nif.platform-system = "linux"\nsdist.exclude = ["notes"]\n')
     assert "sdist.exclude" not in project.load().inner
+
+
+@pytest.mark.parametrize(
+    ("text", "label"), [("torch2.14.cu13.0", "torch2.14.cu13.0"), ("Torch2.14-CU13_0", "torch2.14.cu13.0")]
+)
+def test_a_local_version_is_spelled_as_versions_are(project: Project, text: str, label: str) -> None:
+    assert project.load(local=text).settings.local == label
+    assert project.load(environ={"GPUWHEEL_LOCAL": text}).settings.local == label
+
+
+@pytest.mark.parametrize("text", ["", "torch2.14+cu13", "a..b", "cu 13", " cu13", "-", "cu13.", "ünd", "1!2"])
+def test_a_label_that_is_no_local_version_is_refused(project: Project, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"local in -C gpuwheel\.local is not valid .* expected letters and digits"):
+        project.load(local=text)
+
+
+def test_a_local_version_in_the_file_would_be_in_wheels_that_installers_build(project: Project) -> None:
+    with pytest.raises(ConfigError, match=r"local in pyproject\.toml would be in every wheel \(found 'cu13'"):
+        project.write(keys='local = "cu13"').load()

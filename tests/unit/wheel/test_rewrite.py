@@ -196,3 +196,32 @@ def test_what_is_not_an_sdist_is_refused(tmp_path: Path) -> None:
     _sdist(path, [tarfile.TarInfo("second/PKG-INFO")])
     with pytest.raises(AuditError, match="expected one folder with PKG-INFO"):
         rewrite_sdist(path, bytes)
+
+
+@pytest.mark.parametrize(
+    ("version", "labelled"), [("1.0", "1.0+torch2.14.cu13.0"), ("1.0+cpu", "1.0+cpu.torch2.14.cu13.0")]
+)
+def test_a_local_version_is_wherever_the_version_was(tmp_path: Path, version: str, labelled: str) -> None:
+    info, text = f"Ops-{version}.dist-info", f"Metadata-Version: 2.2\nName: Ops\nVersion: {version}\n\nVersion: text\n"
+    source = tmp_path / f"Ops-{version}-py3-none-any.whl"
+    members = {
+        f"Ops-{version}.data/scripts/run": b"#!python\n",
+        "Ops/Ops-1.0.dist-info.txt": b"",
+        f"{info}/METADATA": text.encode(),
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nTag: py3-none-any\n\n",
+        f"{info}/licenses/LICENSE": b"free\n",
+    }
+    write_wheel(source, [Member(name, data) for name, data in members.items()])
+    (tmp_path / "out").mkdir()
+    path, digest = _rewritten(source, tmp_path / "out", WheelEdits(local="torch2.14.cu13.0"))
+    assert path.name == f"Ops-{labelled}-py3-none-any.whl"
+    found = read_members(path)
+    assert sorted(found) == sorted(
+        [*(name.replace(f"-{version}.d", f"-{labelled}.d", 1) if name.startswith("Ops-") else name for name in members),
+         f"Ops-{labelled}.dist-info/RECORD"]
+    )  # fmt: skip
+    assert check_record(found) == []
+    metadata = found[f"Ops-{labelled}.dist-info/METADATA"].data
+    assert (field_values(metadata, "Version"), metadata.endswith(b"\n\nVersion: text\n")) == ((labelled,), True)
+    # As a second pass over a finished wheel does.
+    assert _rewritten(path, tmp_path, WheelEdits(local="torch2.14.cu13.0"))[1] == digest
