@@ -6,7 +6,7 @@ import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gpuwheel._endings import as_ours
 from gpuwheel.matrix.executors import StoppedEarlyError
@@ -46,6 +46,8 @@ class Outcome:
     seconds: float = 0.0
     """By the clock on the wall, from its start."""
     cpu_seconds: float = 0.0
+    trials: tuple[dict[str, Any], ...] = ()
+    """How the wheel did where it was installed."""
 
 
 def build_all(

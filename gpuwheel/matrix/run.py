@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from contextlib import contextmanager, redirect_stdout
@@ -12,19 +13,24 @@ from typing import TYPE_CHECKING, Any
 from gpuwheel import __version__
 from gpuwheel._cache import Cache
 from gpuwheel._environment import anchored, tool_environment
+from gpuwheel._files import atomic_file
 from gpuwheel._resources import resource
+from gpuwheel.compile.cmake.memory import available_memory
 from gpuwheel.compile.reuse.store import tree_digest
 from gpuwheel.errors import PlanError
 from gpuwheel.matrix.building import Outcome, State, build_all
 from gpuwheel.matrix.executors.local import LocalExecutor
+from gpuwheel.matrix.report.history import History
+from gpuwheel.matrix.report.page import page
 from gpuwheel.matrix.snapshot import unpacked
 from gpuwheel.matrix.tasks import selected, task_of
 from gpuwheel.matrix.wheelhouse import Wheelhouse
 from gpuwheel.pipeline import Build
+from gpuwheel.plan import local_labels
 from gpuwheel.toolchain.python_headers import running_python
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gpuwheel.matrix.executors import Executor, Heard, Made
     from gpuwheel.matrix.snapshot import Snapshot
@@ -50,19 +56,52 @@ class Options:
     """That a cell may take."""
 
 
-@dataclass(frozen=True)
 class Run:
     """Cells that are about to be built."""
 
-    tasks: tuple[Task, ...]
-    snapshot: Snapshot
-    wheelhouse: Wheelhouse
-    environ: Mapping[str, str]
-    options: Options
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        snapshot: Snapshot,
+        wheelhouse: Wheelhouse,
+        environ: Mapping[str, str],
+        options: Options,
+    ) -> None:
+        self.tasks = tuple(tasks)
+        self.wheelhouse = wheelhouse
+        self._snapshot, self._environ, self._options = snapshot, environ, options
+        self._cores = len(os.sched_getaffinity(0))
+        self._history = History(snapshot, self._cores, available_memory())
+        self._outcomes: list[Outcome] = []
 
     def outcomes(self, heard: Heard) -> Iterator[Outcome]:
-        """Build what an earlier run did not finish, and hand out what became of each cell."""
-        kept = self.wheelhouse.finished(self.tasks) if self.options.resume else {}
+        """Build what an earlier run did not finish, and hand out what became of each cell.
+
+        At the end, also an early one, the report is beside the wheels.
+        """
+
+        def both(task: Task, event: dict[str, Any]) -> None:
+            self._history.heard(task, event)
+            heard(task, event)
+
+        try:
+            for outcome in self._all(both):
+                self._outcomes.append(outcome)
+                yield outcome
+        finally:
+            self._write_report()
+
+    def report(self) -> dict[str, Any]:
+        """What became of the cells so far, schema 1 (`data/report.schema.json`)."""
+        return self._history.document(self._outcomes)
+
+    @property
+    def page(self) -> Path:
+        """Where the report for people is, once a run ended."""
+        return self.wheelhouse.hidden / "report.html"
+
+    def _all(self, heard: Heard) -> Iterator[Outcome]:
+        kept = self.wheelhouse.finished(self.tasks) if self._options.resume else {}
         left = []
         for task in self.tasks:
             finished = kept.get(task.key)
@@ -74,15 +113,20 @@ class Run:
             yield from build_all(left, self._executor(heard), self.wheelhouse, self._judged)
 
     def _executor(self, heard: Heard) -> Executor:
-        slots = self.options.slots or len(os.sched_getaffinity(0))
-        return LocalExecutor(
-            self.snapshot.root, _python_of, self.environ, heard, slots=slots, seconds=self.options.seconds
-        )
+        slots, seconds = self._options.slots or self._cores, self._options.seconds
+        return LocalExecutor(self._snapshot.root, _python_of, self._environ, heard, slots=slots, seconds=seconds)
 
     def _judged(self, task: Task, made: Made) -> Made:
         del task
-        self.wheelhouse.check(made, self.snapshot)
+        self.wheelhouse.check(made, self._snapshot)
         return made
+
+    def _write_report(self) -> None:
+        document = self.report()
+        texts = {self.page: page(document), self.page.with_suffix(".json"): json.dumps(document, indent=2)}
+        for path, text in texts.items():
+            with atomic_file(path) as file:
+                file.write(text.encode())
 
 
 @contextmanager
@@ -97,6 +141,8 @@ def prepared(
     """
     environ = anchored(environ, project.absolute())
     build, cache = Build(project, environ, settings, reporter), Cache.from_environment(environ)
+    # Of the whole plan: what a wheel is called must not depend on which others are built beside it.
+    labels = local_labels(build.plan())
     decisions = selected(build.plan(), options.patterns)
     wheelhouse = Wheelhouse(options.out.absolute())
     reporter.step("taking a snapshot of the sources")
@@ -104,13 +150,19 @@ def prepared(
         sdist = wheelhouse.folder / build.sdist(wheelhouse.folder)
     with unpacked(sdist, project.absolute(), cache, reporter) as snapshot:
         made_from = _made_from(snapshot, environ)
-        tasks = tuple(task_of(one.cell, settings, made_from) for one in decisions)
+        tasks = tuple(
+            task_of(one.cell, _labelled(settings, labels[one.cell.identifier]), made_from) for one in decisions
+        )
         yield Run(tasks, snapshot, wheelhouse, environ, options)
+
+
+def _labelled(settings: Settings, label: str | None) -> Settings:
+    return settings if label is None else {"gpuwheel.local": label, **settings}
 
 
 def _made_from(snapshot: Snapshot, environ: Mapping[str, str]) -> dict[str, Any]:
     """What all cells are made from, for their keys."""
-    own = tree_digest(resource("include").parent)
+    own = tree_digest(resource("include").parent, ".py")
     return {
         "sdist": snapshot.sha256,
         "gpuwheel": [__version__, own],

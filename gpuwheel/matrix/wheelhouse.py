@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from gpuwheel._files import sha256_of
+from gpuwheel._files import sha256_of, write_if_changed
 from gpuwheel.audit import audit_wheel
 from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import AuditError, FileError, PlanError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Wheelhouse"]
 
-_HIDDEN = ".gpuwheel"
+_HIDDEN, _IGNORED = ".gpuwheel", ".gitignore"
 """What `twine upload dist/*` and `pip install dist/*.whl` do not see."""
 
 
@@ -46,6 +46,9 @@ class Wheelhouse:
         self._taken: dict[str, str] = {}
         try:
             (self.hidden / "logs").mkdir(parents=True, exist_ok=True)
+            # As `uv build` does: in a project without a .gitignore of its own, the next sdist would hold all wheels.
+            if not (folder / _IGNORED).exists():
+                write_if_changed(folder / _IGNORED, b"*\n")
         except OSError as error:
             msg = f"wheels cannot be put into {folder} ({error.strerror}, expected a folder that can be written)"
             raise FileError(msg, hint="--out names another folder") from error

@@ -5,19 +5,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from gpuwheel.cli import parameters
+from gpuwheel.cli.builds.showing import showing
 from gpuwheel.errors import MatrixError
-from gpuwheel.matrix.building import State
 from gpuwheel.matrix.run import Options, prepared
 from gpuwheel.ui import Terminal
-
-if TYPE_CHECKING:
-    from gpuwheel.matrix.building import Outcome
-    from gpuwheel.matrix.tasks import Task
 
 __all__ = ["build_command"]
 
@@ -73,44 +68,15 @@ def build_command(  # noqa: PLR0913 (click hands each option over by its name)
             for task in run.tasks:
                 click.echo(task.identifier)
             return
-        outcomes = []
-
-        def heard(task: Task, event: dict[str, Any]) -> None:
-            if event["event"] in {"step", "warning"}:
-                terminal.info(f"{task.identifier}: {event['text']}")
-
-        for outcome in run.outcomes(heard):
-            outcomes.append(outcome)
-            _say(outcome, terminal)
+        with showing(terminal, run.wheelhouse, os.environ, len(run.tasks)) as shown:
+            outcomes = []
+            for outcome in run.outcomes(shown.heard):
+                outcomes.append(outcome)
+                shown.ended(outcome)
     if as_json:
-        click.echo(json.dumps({"schema": 1, "wheels": [_document(outcome) for outcome in outcomes]}, indent=2))
+        click.echo(json.dumps(run.report(), indent=2))
     failed = [outcome for outcome in outcomes if outcome.finished is None]
     if failed:
         names = ", ".join(outcome.task.identifier for outcome in failed)
         msg = f"{len(failed)} of {len(outcomes)} wheels were not built ({names})"
         raise MatrixError(msg, hint="mend what is said above, then gpuwheel build --resume builds those alone")
-
-
-def _say(outcome: Outcome, terminal: Terminal) -> None:
-    finished = outcome.finished
-    if finished is not None:
-        how = "as an earlier run left it" if outcome.state is State.KEPT else f"{finished.seconds:.0f} s"
-        terminal.step(f"{finished.wheel}  {finished.size / 1000:.0f} kB  {how}")
-    elif outcome.error is not None:
-        terminal.warn(f"{outcome.task.identifier} failed:")
-        terminal.error(outcome.error)
-
-
-def _document(outcome: Outcome) -> dict[str, Any]:
-    finished, error = outcome.finished, outcome.error
-    return {
-        "identifier": outcome.task.identifier,
-        "state": outcome.state.value,
-        "wheel": finished.wheel if finished else None,
-        "sha256": finished.sha256 if finished else None,
-        "size": finished.size if finished else None,
-        "seconds": round(outcome.seconds, 2),
-        "cpu_seconds": outcome.cpu_seconds,
-        "error": error.message if error else None,
-        "exit_code": error.exit_code if error else 0,
-    }

@@ -1,0 +1,131 @@
+"""The report as one file of HTML: no script, no network, light or dark as the reader has it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from gpuwheel.matrix.report.timeline import timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+__all__ = ["page"]
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1b1f24; --soft: #59636e; --line: #d5dbe1; --paper: #fff;
+  --good: #1a7f37; --bad: #cf222e; --stage: #b6d4f2; --source: #2f6fb5; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9aa5b1; --line: #343b44; --paper: #0f1419;
+  --good: #4ac26b; --bad: #ff7b72; --stage: #274a6e; --source: #6cb0f5; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 72rem;
+  margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+dl { display: flex; flex-wrap: wrap; gap: .4rem 2.2rem; margin: 1rem 0; }
+dt { color: var(--soft); font-size: .85rem; } dd { margin: 0; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
+.table { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+th { font-weight: 600; color: var(--soft); font-size: .85rem; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+code { font: 13px ui-monospace, monospace; overflow-wrap: anywhere; }
+.built, .kept { color: var(--good); } .failed, .stopped { color: var(--bad); }
+small { color: var(--soft); display: block; }
+svg { width: 100%; height: auto; }
+svg text { font: 12px ui-monospace, monospace; fill: var(--ink); } svg text.tick { fill: var(--soft); font-size: 11px; }
+svg line.tick { stroke: var(--line); }
+rect.stage { fill: var(--stage); stroke: var(--paper); } rect.source { fill: var(--source); stroke: var(--paper); }
+rect.stage.failed, rect.source.failed { fill: var(--bad); }
+"""
+
+
+def page(document: Mapping[str, Any]) -> str:
+    """A report, as HTML."""
+    cells: Sequence[Mapping[str, Any]] = document["cells"]
+    title = f"{document['sdist']['file'].removesuffix('.tar.gz')}: {_counted(cells)}"
+    sources = [source | {"cell": cell["identifier"]} for cell in cells for source in cell["sources"]]
+    drawing = timeline(document)
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        _figures(document, sources),
+        "<h2>Wheels</h2>",
+        _table(("wheel", "state", "size|", "time|", "CPU|"), map(_cell_row, cells)),
+        *(["<h2>When</h2>", drawing] if drawing else []),
+        *(["<h2>Sources</h2>", _source_table(sources)] if sources else []),
+    ]
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+    document_head = f'<!doctype html>\n<html lang="en"><head>{head}<style>{_STYLE}</style></head>'
+    return f"{document_head}<body>{''.join(body)}</body></html>\n"
+
+
+def _counted(cells: Iterable[Mapping[str, Any]]) -> str:
+    counts = Counter(cell["state"] for cell in cells)
+    return ", ".join(f"{number} {state}" for state, number in counts.items())
+
+
+def _figures(document: Mapping[str, Any], sources: Sequence[Mapping[str, Any]]) -> str:
+    cells = document["cells"]
+    sizes = sum(cell["size"] or 0 for cell in cells)
+    figures = {
+        "wall time": _time(document["seconds"]),
+        "CPU": _time(sum(cell["cpu_seconds"] for cell in cells)),
+        "wheels": _size(sizes),
+        "cores": str(document["machine"]["cores"]),
+    }
+    peaks = [source["peak"] for source in sources if source.get("peak")]
+    if peaks:
+        figures["sources compiled"] = str(len(sources))
+        figures["largest compiler"] = _size(max(peaks))
+    rows = (f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in figures.items())
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def _cell_row(cell: Mapping[str, Any]) -> Sequence[str]:
+    error = cell["error"]
+    said = f"<small>{escape(error['message'])}</small>" if error else ""
+    hint = f"<small>{escape(error['hint'])}</small>" if error and error["hint"] else ""
+    trials = "".join(
+        f"<small>{'passed' if trial['passed'] else 'FAILED'}: {escape(str(trial['name']))}</small>"
+        for trial in cell["trials"]
+    )
+    return (
+        f"<td><code>{escape(cell['wheel'] or cell['identifier'])}</code>{said}{hint}{trials}</td>",
+        f'<td class="{cell["state"]}">{cell["state"]}</td>',
+        f'<td class="number">{_size(cell["size"]) if cell["size"] else ""}</td>',
+        f'<td class="number">{_time(cell["seconds"])}</td>',
+        f'<td class="number">{_time(cell["cpu_seconds"])}</td>',
+    )
+
+
+def _source_table(sources: Sequence[Mapping[str, Any]]) -> str:
+    slowest = sorted(sources, key=lambda one: -one["seconds"])
+    return _table(("source", "of", "time|", "memory|"), map(_source_row, slowest))
+
+
+def _source_row(source: Mapping[str, Any]) -> Sequence[str]:
+    return (
+        f"<td><code>{escape(source['source'])}</code></td>",
+        f"<td><code>{escape(source['cell'])}</code></td>",
+        f'<td class="number">{_time(source["seconds"])}</td>',
+        f'<td class="number">{_size(source["peak"]) if source.get("peak") else ""}</td>',
+    )
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; heads that end in "|" stand over numbers."""
+    head = "".join(
+        f'<th class="number" scope="col">{name[:-1]}</th>' if name.endswith("|") else f'<th scope="col">{name}</th>'
+        for name in heads
+    )
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes:.0f} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
+
+
+def _size(size: int) -> str:
+    power, unit = next((one for one in ((9, "GB"), (6, "MB")) if size >= 10 ** one[0]), (3, "kB"))
+    return f"{size / 10**power:.1f} {unit}"
