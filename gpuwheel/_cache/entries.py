@@ -194,6 +194,13 @@ class Cache:
             with atomic_file(path, mode=None, durable=False) as file:
                 file.write(data)
 
+    def merge_note(self, name: str, merge: Callable[[bytes | None], bytes]) -> None:
+        """Note what `merge` makes of what is noted under `name`, of several processes one at a time."""
+        with suppress(OSError, CacheError):  # as `keep_note`
+            self._temporary.mkdir(parents=True, exist_ok=True)
+            with locked(self._temporary / f"note-{name}.lock", self.root, None):
+                self.keep_note(name, merge(self.note(name)))
+
     def remove(self, kind: Kind, key: str) -> None:
         """Forget what is under `key`.
 

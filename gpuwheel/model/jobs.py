@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.pins import HeadersPin, Pin
     from gpuwheel.model.versions import MinorVersion
 
-__all__ = ["Files", "Job", "ProjectFiles"]
+__all__ = ["Files", "Job", "ProjectFiles", "SourceCost"]
 
 
 @dataclass(frozen=True)
@@ -73,3 +73,17 @@ class Job:
     def linked(self) -> frozenset[str]:
         """Libraries of the CUDA toolkit that stay outside of the wheel, by their names after `-l`."""
         return frozenset(name for library in self.nvcc_libraries for name in library.libraries)
+
+
+@dataclass(frozen=True)
+class SourceCost:
+    """What compiling one source took, or linking one library."""
+
+    wall: float
+    """Seconds from start to end."""
+    cpu: float
+    """Seconds of processors, of all programs together; 0 where a server did the work."""
+    peak: int | None
+    """Bytes that its largest program held at once; `None`: not known."""
+    seen: int = 0
+    """When it was last measured, in seconds since 1970."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from gpuwheel._cache import Cache
 from gpuwheel._environment import ToolEnvironment, tool_environment
 from gpuwheel.compile.cmake import inner
+from gpuwheel.compile.cmake.memory import available_cores
 from gpuwheel.compile.device.costs import check_budget, summary
 from gpuwheel.compile.manifest import manifests
 from gpuwheel.config.reading.variables import epoch_of
@@ -120,7 +120,7 @@ class Session:
         text = self.environ.get("MAX_JOBS", "")
         # isascii: isdigit is true of superscripts too, which int() refuses. Five digits are no number of jobs.
         stated = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0  # noqa: PLR2004
-        return stated or len(os.sched_getaffinity(0))
+        return stated or available_cores()
 
     def torch_sdk(self, headers: HeadersPin, host: HostCompiler) -> TorchSdk:
         """The headers of torch and what stands in for its libraries when linking."""
