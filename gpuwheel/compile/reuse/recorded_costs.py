@@ -117,10 +117,10 @@ def _entries(document: Any) -> Iterator[tuple[str, str, SourceCost]]:  # noqa: A
 
 
 def _written(costs: Mapping[str, Mapping[str, SourceCost]]) -> bytes:
+    every = [(source, variant, cost) for source, variants in costs.items() for variant, cost in variants.items()]
+    newest = sorted(every, key=lambda one: one[2].seen, reverse=True)[:_MOST]
     rows = [
         [source, variant, round(cost.wall, 3), round(cost.cpu, 3), cost.peak, cost.seen]
-        for source, variants in costs.items()
-        for variant, cost in variants.items()
+        for source, variant, cost in sorted(newest, key=lambda one: one[:2])
     ]
-    rows.sort(key=lambda row: row[5], reverse=True)
-    return json.dumps({"format": _FORMAT, "costs": sorted(rows[:_MOST], key=lambda row: row[:2])}).encode()
+    return json.dumps({"format": _FORMAT, "costs": rows}).encode()
