@@ -1,4 +1,5 @@
-"""The cache on disk: `<root>/v1/{environments,images,libraries,sdk,templates,toolchains,builds,tmp}`. Safe to share and to delete.
+"""The cache on disk: `<root>/v1/{environments,images,libraries,sdk,templates,toolchains,builds,tmp}`. It is safe
+to share and to delete.
 
 An entry appears by one rename, whole or not at all, so a reader needs no lock and works on a read-only cache. Its time
 of modification is that of its last use, to the hour. A folder is sealed (`seals`), and looked over on each use; a
@@ -77,6 +78,10 @@ class Cache:
         with environment(environ):
             path = platformdirs.user_cache_path("gpuwheel")
         return cls(path if path.is_absolute() else Path("/.cache/gpuwheel"))
+
+    def place(self, kind: Kind, key: str) -> Path:
+        """Where an entry is once it is published: for files that have to name their own path."""
+        return self._path(kind, key)
 
     def lookup(self, kind: Kind, key: str) -> Path | None:
         """Where something was published under `key`, if it was; nobody has looked whether it still is whole."""

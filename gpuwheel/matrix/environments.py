@@ -1,9 +1,9 @@
 """Where the cells of a matrix are built: for each Python, an environment with what the project's build requires.
 
-It holds what a frontend of PEP 517 would install: `[build-system] requires`, and what the hook asks for beyond that; but
-gpuwheel is the one that runs, whatever an index has. An environment is kept in the cache, named by its interpreter and
-the exact versions in it, and serves every later build that comes to the same versions. Where the index cannot be asked,
-that of the last time does.
+It holds what a frontend of PEP 517 would install: `[build-system] requires`, and what the hook asks for beyond that.
+But gpuwheel is the one that runs, whatever an index has. An environment is kept in the cache, named by its interpreter
+and the exact versions in it, and serves every later build that comes to the same versions. Where the index cannot be
+asked, that of the last time does.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class BuildEnvironments:
                 self._found[wanted] = self._resolved(interpreter, requirements, wanted)
             resolved = self._found[wanted]
             key = self._key(interpreter, resolved)
-            final = cache.root / "v1" / _KIND / key
+            final = cache.place(_KIND, key)
 
             def fill(folder: Path) -> None:
                 self._context.reporter.step(f"making an environment of Python {interpreter.release} to build in")

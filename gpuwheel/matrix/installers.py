@@ -77,8 +77,9 @@ class Installer:
                 report = json.loads((scratch / "report").read_text(encoding="utf-8"))
                 return tuple(sorted(map(_exact, report["install"])))
             except ProcessFailedError as error:
-                listed = ", ".join(requirements)
-                msg = f"Python {interpreter.version} gets no environment to build in: nothing satisfies {listed}"
+                msg = (
+                    f"what a build requires cannot be had for Python {interpreter.version} ({', '.join(requirements)})"
+                )
                 raise ToolchainError(msg, hint=_HINT, detail=error.completed.output) from error
 
     def make(self, folder: Path, interpreter: Interpreter, resolved: Sequence[str], final: Path) -> None:
@@ -116,7 +117,7 @@ _HINT = "the messages above say what is in the way; an index is named as pip or 
 
 
 def find_installer(folder: Path, context: Context) -> Installer:
-    """uv from beside the running Python or from PATH, else pip.
+    """Uv from beside the running Python or from PATH, else pip.
 
     Args:
         folder: where it runs: a project.
@@ -155,7 +156,7 @@ def _exact(entry: dict[str, dict[str, str]]) -> str:
 
 
 def _settle(folder: Path, final: Path) -> None:
-    """Let the programs of an environment name the path that it will have: installers write it into their first lines."""
+    """Let the programs of an environment name the path that it will have; installers write it into their first line."""
     before, after = os.fsencode(folder), os.fsencode(final)
     for program in (folder / "bin").iterdir():
         if program.is_symlink() or not program.is_file():

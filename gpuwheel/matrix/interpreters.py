@@ -1,9 +1,9 @@
-"""Python interpreters of this machine, by version. None is downloaded: which Pythons a machine has is its owner's to say.
+"""Python interpreters of this machine, by version. None is downloaded: which ones a machine has is its owner's to say.
 
-Looked at, in this order: the running one; `pythonX.Y` on PATH; those of pyenv and of uv; those that manylinux images have
-(`/opt/python`); `python3` and `python` on PATH. Each is started and asked what it is, for names lie: a shim of pyenv answers
-to versions that are not there. Of those that are right the first with its headers is taken, which extension modules
-need (PEP 668 and the Debian policy leave them out of `python3` itself).
+Looked at, in this order: the running one; `pythonX.Y` on PATH; those of pyenv and of uv; those that manylinux images
+have (`/opt/python`); `python3` and `python` on PATH. Each is started and asked what it is, for names lie: a shim of
+pyenv answers to versions that are not there. Of those that are right, the first that has its headers is taken:
+extension modules need them, and distributions of Linux pack them apart.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gpuwheel import __version__
 from gpuwheel._resources import resource
 from gpuwheel.errors import ToolchainError
-from gpuwheel.wheel.archive import Member, sealed_members, write_wheel
+from gpuwheel.wheel.archive import Member, write_wheel
 from gpuwheel.wheel.metadata import set_field
 
 if TYPE_CHECKING:

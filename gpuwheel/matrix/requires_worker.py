@@ -1,4 +1,4 @@
-"""`python -m gpuwheel.matrix.requires_worker`: what the build of a cell requires beside gpuwheel, by the hook of PEP 517.
+"""`python -m gpuwheel.matrix.requires_worker`: what the build of a cell requires beside gpuwheel.
 
 It reads one JSON object from stdin, `root` and `settings`, and writes one line to stdout.
 """

@@ -55,6 +55,7 @@ MAY_TOUCH = {
     "_endings.py": "names files as the reader sees them from where the edge runs",
     "adopt/setup_worker/": "a process of its own",
     "matrix/worker.py": "a process of its own",
+    "matrix/requires_worker.py": "a process of its own",
     "compile/device/nvrtc_worker.py": "a process of its own",
     "compile/tiles/cutile_worker.py": "a process of its own",
     "binary/mangled.py": "c++filt only makes names readable",

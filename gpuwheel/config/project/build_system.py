@@ -66,10 +66,10 @@ def _table(root: Path) -> Mapping[str, object]:
 
 def _texts(table: Mapping[str, object], key: str) -> tuple[str, ...]:
     texts = table.get(key, [])
-    if not isinstance(texts, list):
-        msg = f"build-system.{key} in pyproject.toml is not a list (found {texts!r})"
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        msg = f"build-system.{key} in pyproject.toml is not a list of texts (found {texts!r})"
         raise ConfigError(msg, hint='requires = ["gpuwheel"]')
-    return tuple(str(text) for text in texts)
+    return tuple(texts)
 
 
 def _requirement(text: str) -> Requirement:
