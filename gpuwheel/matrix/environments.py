@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from gpuwheel._cache import Kind
     from gpuwheel.config.project.build_system import BuildSystem
     from gpuwheel.matrix.interpreters import Interpreter
     from gpuwheel.matrix.own_wheel import OwnWheel
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["BuildEnvironments", "entered"]
 
 _BACKEND = "gpuwheel.backend"
-_KIND = "environments"
+_KIND: Kind = "environments"
 
 
 class BuildEnvironments:
@@ -129,7 +130,7 @@ class BuildEnvironments:
 
     def _required(self, python: Path, settings: Mapping[str, str | list[str]]) -> list[str]:
         """What the hook for wheels asks for (PEP 517), as it runs in the environment."""
-        words = [python, "-I", "-B", "-m", "gpuwheel.matrix.requires_worker"]
+        words = [str(python), "-I", "-B", "-m", "gpuwheel.matrix.requires_worker"]
         request = json.dumps({"root": str(self._root), "settings": dict(settings)})
         completed = run(words, env=entered(python, self._context.environ), stdin=request)
         answer: dict[str, Any] = json.loads(completed.stdout.splitlines()[-1])
@@ -159,7 +160,7 @@ def _check(system: BuildSystem) -> None:
 
 def _as_raised(name: str, message: str, hint: str | None, detail: str | None) -> GpuwheelError:
     """What another process raised."""
-    kinds = {kind.__name__: kind for kind in [GpuwheelError, *_below(GpuwheelError)]}
+    kinds = {kind.__name__: kind for kind in _below(GpuwheelError)}
     return kinds.get(name, GpuwheelError)(message, hint=hint, detail=detail)
 
 
