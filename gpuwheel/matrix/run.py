@@ -22,6 +22,7 @@ from gpuwheel.matrix.building import Outcome, State, build_all
 from gpuwheel.matrix.executors.local import LocalExecutor
 from gpuwheel.matrix.report.history import History
 from gpuwheel.matrix.report.page import page
+from gpuwheel.matrix.shards import told_costs
 from gpuwheel.matrix.snapshot import unpacked
 from gpuwheel.matrix.tasks import selected, task_of
 from gpuwheel.matrix.wheelhouse import Wheelhouse
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gpuwheel.matrix.executors import Executor, Heard, Made
+    from gpuwheel.matrix.shards import Shard
     from gpuwheel.matrix.snapshot import Snapshot
     from gpuwheel.matrix.tasks import Settings, Task
     from gpuwheel.model.reporter import Reporter
@@ -54,6 +56,10 @@ class Options:
     """How many cells at once; unset: one for each core."""
     seconds: float | None = None
     """That a cell may take."""
+    shard: Shard | None = None
+    """Only this part of the cells; unset: all of them."""
+    costs: tuple[Path, ...] = ()
+    """Reports of earlier builds, by which parts are made equally long."""
 
 
 class Run:
@@ -153,6 +159,8 @@ def prepared(
         tasks = tuple(
             task_of(one.cell, _labelled(settings, labels[one.cell.identifier]), made_from) for one in decisions
         )
+        if options.shard is not None:
+            tasks = options.shard.of(tasks, told_costs(options.costs))
         yield Run(tasks, snapshot, wheelhouse, environ, options)
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gpuwheel.cli import parameters
+from gpuwheel.cli.builds.machines import machines
 from gpuwheel.cli.builds.showing import showing
 from gpuwheel.errors import MatrixError
 from gpuwheel.matrix.run import Options, prepared
 from gpuwheel.ui import Terminal
+
+if TYPE_CHECKING:
+    from gpuwheel.matrix.shards import Shard
 
 __all__ = ["build_command"]
 
@@ -34,6 +39,7 @@ __all__ = ["build_command"]
 @click.option("--resume", is_flag=True, help="Take the wheels that an earlier run finished from the same sources.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Wheels at once, instead of one for each core.")
 @click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="End a wheel that takes longer.")
+@machines
 @click.option("--dry-run", is_flag=True, help="Say what would be built, and build nothing.")
 @parameters.as_json
 def build_command(  # noqa: PLR0913 (click hands each option over by its name)
@@ -45,6 +51,8 @@ def build_command(  # noqa: PLR0913 (click hands each option over by its name)
     resume: bool,
     jobs: int | None,
     timeout: float | None,
+    shard: Shard | None,
+    costs: tuple[Path, ...],
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -61,9 +69,11 @@ def build_command(  # noqa: PLR0913 (click hands each option over by its name)
       gpuwheel build --json > report.json
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     terminal = Terminal()
-    options = Options(out or project / "dist", patterns, resume, jobs, timeout)
+    options = Options(out or project / "dist", patterns, resume, jobs, timeout, shard, costs)
     given = parameters.config_settings(settings)
     with prepared(project.resolve(), dict(os.environ), given, options, terminal) as run:
+        if shard is not None:
+            terminal.step(f"part {shard}: {len(run.tasks)} wheels")
         if dry_run:
             for task in run.tasks:
                 click.echo(task.identifier)

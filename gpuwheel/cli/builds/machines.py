@@ -1,0 +1,45 @@
+"""The options of `gpuwheel build` that share its work among machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from gpuwheel.matrix.shards import Shard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["machines"]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class _Part(click.ParamType):
+    """What `Shard.parse` reads; its error is already for people."""
+
+    name = "part"
+
+    def convert(self, value: str | Shard, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
+        del param, ctx
+        return value if isinstance(value, Shard) else Shard.parse(value)
+
+
+_OPTIONS = (
+    click.option("--shard", type=_Part(), metavar="I/N", help="Only part I of N, for N jobs that build all together."),
+    click.option(
+        "--costs",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        multiple=True,
+        help="A report of an earlier build (--json), by which parts are made equally long; may be repeated.",
+    ),
+)
+
+
+def machines(command: F) -> F:
+    """Add them."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
