@@ -95,8 +95,9 @@ def _told(cell: Any) -> tuple[str, float] | None:  # noqa: ANN401 (out of a file
     if not isinstance(cell, dict) or not isinstance(cell.get("identifier"), str) or cell.get("state") != "built":
         return None
     seconds = cell.get("cpu_seconds")
-    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    return (cell["identifier"], float(seconds)) if is_number and 0 < seconds <= _LONGEST else None
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 < seconds <= _LONGEST:
+        return None
+    return cell["identifier"], float(seconds)
 
 
 def shards_of(tasks: Sequence[Task], count: int, costs: Mapping[str, float]) -> list[tuple[Task, ...]]:

@@ -17,7 +17,7 @@ __all__ = ["machines"]
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
-class _Part(click.ParamType):
+class _Part(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in newer releases of click
     """What `Shard.parse` reads; its error is already for people."""
 
     name = "part"
