@@ -150,7 +150,10 @@ def _number(options: Mapping[str, str], *names: str, default: float) -> float:
 
 def _home(environ: Mapping[str, str]) -> Path:
     with environment(environ):
-        return Path(environ.get("HOME") or Path.home())
+        try:
+            return Path(environ.get("HOME") or Path.home())
+        except RuntimeError:  # nobody knows this user: as in `Cache.from_environment`
+            return Path("/")
 
 
 def _user_config(environ: Mapping[str, str]) -> Path:

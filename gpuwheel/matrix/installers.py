@@ -110,7 +110,8 @@ class Installer:
 
     def _run(self, words: Sequence[str | Path]) -> str:
         self.context.reporter.command([str(word) for word in words])
-        return run(words, env=self.environ, cwd=self.folder).stdout
+        # pip reads nothing of a project, and `python -m` would import what lies in it.
+        return run(words, env=self.environ, cwd=self.folder if self.uv else self.context.cache.root).stdout
 
 
 _HINT = "the messages above say what is in the way; an index is named as pip or uv is told of it, whichever runs"
@@ -127,13 +128,13 @@ def find_installer(folder: Path, context: Context) -> Installer:
         ToolchainError: there is neither.
     """
     environ = {name: value for name, value in without_python(context.environ).items() if name not in _ELSEWHERE}
+    environ.setdefault("HOME", "/")  # as containers have it for a user whom nobody knows; pip does not start without
     beside = Path(sys.executable).with_name("uv")
     found = str(beside) if beside.is_file() else shutil.which("uv", path=environ.get("PATH", ""))
     if found is not None:
-        home = environ.get("XDG_CACHE_HOME") or f"{environ.get('HOME', '')}/.cache"
+        home = environ.get("XDG_CACHE_HOME") or f"{environ['HOME']}/.cache"
         if refusal(Path(environ.get("UV_CACHE_DIR") or f"{home}/uv")) is not None:
-            # Without a home of its own, uv would keep its cache in the project.
-            environ["UV_NO_CACHE"] = "1"
+            environ["UV_NO_CACHE"] = "1"  # else it ends
         return Installer(Path(found), context, folder, environ)
     pip = installed_version("pip")
     if importlib.util.find_spec("pip") is not None and pip is not None and Version(pip) >= _OLDEST_PIP:
