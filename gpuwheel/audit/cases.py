@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from gpuwheel.audit.kernel_manifests import TOOLKIT_FILE, DeclaredCode
 from gpuwheel.audit.providers import provider
+from gpuwheel.binary.elf import MACHINES
+from gpuwheel.compatibility.sonames import load_sonames
 from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.findings import Found, Judged, Part, Rule, Severity
 from gpuwheel.model.promises import Claims, Expected
@@ -27,11 +28,20 @@ if TYPE_CHECKING:
     from gpuwheel.compatibility import Tables
     from gpuwheel.wheel import Content
 
-__all__ = ["CodeCase", "LibraryCase", "WheelCase", "code_cases", "library_cases", "rule", "torch_floor", "uses_torch"]
+__all__ = [
+    "CodeCase",
+    "LibraryCase",
+    "WheelCase",
+    "code_cases",
+    "library_cases",
+    "rule",
+    "siblings",
+    "torch_floor",
+    "uses_torch",
+]
 
 Subject = TypeVar("Subject", bound=Judged)
 
-_RUNTIME = "nvidia-cuda-runtime"
 # Operators that keep older versions out (PEP 440, "Version specifiers").
 _FLOORS = {">=", "==", "~=", ">"}
 _LATER = frozenset(Part) - {Part.BUILD, Part.SIZE}
@@ -170,19 +180,24 @@ def uses_torch(wheel: Inspection, tables: Tables) -> bool:
     return any(symbol.name in tables.shims for library in wheel.libraries for symbol in library.imports)
 
 
+def siblings(libraries: Sequence[ElfFile]) -> frozenset[str]:
+    """By which names libraries of a wheel need others of it: those of their files, and SONAMEs."""
+    files = {library.name.rpartition("/")[2] for library in libraries}
+    names = files | {library.soname for library in libraries if library.soname is not None}
+    return frozenset(needed for library in libraries for needed in library.needed if needed in names)
+
+
 def _own_claims(wheel: Inspection, tables: Tables) -> Claims:
     """What the tag and METADATA say of the libraries."""
     torch = [found for found in wheel.requirements if found.name.lower() == "torch"]
     # "==2.13.*": one minor, so its C++ ABI may be used.
     exact = any(specifier.operator == "==" for found in torch for specifier in found.specifier)
-    names = {canonicalize_name(found.name) for found in wheel.requirements}
     stable = bool(torch) or uses_torch(wheel, tables)  # a missing requirement is a finding of its own
-    pins = [pin for toolkit in tables.cuda.values() for pin in toolkit.libraries if pin.name in names]
-    provided = {soname for pin in pins for _, soname in pin.sonames}
-    provided |= {f"libcudart.so.{row.version.major}" for row in tables.cuda.values() if _RUNTIME in names}
+    others = [found for found in wheel.requirements if found not in torch]
+    brought = {soname for machine in MACHINES for soname in load_sonames().direct(others, machine)}
     return Claims(
         torch_floor=torch_floor(wheel) or tables.torch_floor,
         torch=TorchAbi.EXACT if exact else TorchAbi.STABLE if stable else TorchAbi.NONE,
         python=(wheel.tag.python, wheel.tag.abi) != ("py3", "none"),
-        provided=frozenset(provided),
+        provided=frozenset(brought | siblings(wheel.libraries)),
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gpuwheel.binary.elf import ElfFile
     from gpuwheel.compatibility import Tables
 
-__all__ = ["Demand", "PlatformVerdict", "check_platform", "full_tag", "platform_tag", "system_libraries"]
+__all__ = ["Demand", "PlatformVerdict", "check_platform", "full_tag", "machine_of", "platform_tag", "system_libraries"]
 
 _LOADERS = frozenset({"ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"})
 """The dynamic loader: on every machine, and in no policy's list."""
@@ -66,7 +66,7 @@ def platform_tag(libraries: Sequence[ElfFile], tables: Tables) -> PlatformVerdic
     """
     if not libraries:
         return PlatformVerdict("any")
-    machine = _machine(libraries, tables)
+    machine = machine_of(libraries, tables)
     versions, system = _wanted(libraries, machine, tables)
     verdict = oldest_platform(tables.platforms, machine, versions, system)
     # Still a wheel for this machine (PEP 425); indexes take none, which is a rule's to say.
@@ -88,7 +88,7 @@ def check_platform(libraries: Sequence[ElfFile], requested: str, tables: Tables)
     """
     if not libraries:
         return []
-    machine = _machine(libraries, tables)
+    machine = machine_of(libraries, tables)
     verdict = platform_tag(libraries, tables)
     policies = [policy for policy in tables.platforms if policy.machine == machine]
     versions, system = _wanted(libraries, machine, tables)
@@ -120,11 +120,16 @@ def full_tag(requested: str, libraries: Sequence[ElfFile], tables: Tables) -> st
     """
     if not libraries:
         return "any"
-    machine = _machine(libraries, tables)
+    machine = machine_of(libraries, tables)
     return ".".join(f"{tag.removesuffix(f'_{machine}')}_{machine}" for tag in requested.split("."))
 
 
-def _machine(libraries: Sequence[ElfFile], tables: Tables) -> str:
+def machine_of(libraries: Sequence[ElfFile], tables: Tables) -> str:
+    """The one machine that libraries are for, as platform tags name it.
+
+    Raises:
+        AuditError: they are for different machines, or for one that no policy is known for.
+    """
     machines = {library.machine: library.name for library in libraries}
     if len(machines) > 1:
         found = ", ".join(f"{name} for {machine}" for machine, name in machines.items())

@@ -43,6 +43,7 @@ _COMMANDS = {
     "inspection": {
         "doctor": "What a build would use on this machine, and what stops it.",
         "audit": "Check what wheels claim, from their bytes.",
+        "repair": "Put into wheels what they need and nobody brings.",
         "cache": "List, verify and prune what is kept between builds.",
     },
 }

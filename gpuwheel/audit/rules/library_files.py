@@ -133,7 +133,9 @@ def _exported_symbol(case: LibraryCase) -> Iterator[Found]:
     claims = case.claims
     # The entry point is what Python looks up by name.
     exports = [name for name in case.library.exports if not (claims.python and name.startswith(_ENTRY_POINT))]
-    if exports and claims.torch is not TorchAbi.NONE:  # without torch, what it exports is all it is for
+    # Without torch, or where another library of the wheel needs this one, what it exports is all it is for.
+    shared = {case.library.soname, case.library.name.rpartition("/")[2]} & claims.provided
+    if exports and not shared and claims.torch is not TorchAbi.NONE:
         yield Found(case.library.name, f"exports symbols ({shown(exports)}, expected none)")
 
 

@@ -26,7 +26,9 @@ def update_table() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["cuda.toml", "pins.toml", "platforms.toml", "torch.toml", "torch_shims.toml"])
+@pytest.mark.parametrize(
+    "name", ["cuda.toml", "pins.toml", "platforms.toml", "providers.toml", "torch.toml", "torch_shims.toml"]
+)
 def test_file_is_canonical(update_table: ModuleType, name: str) -> None:
     comment, table = update_table.read(name)
     assert update_table.dump(comment, table) == (update_table.DATA / name).read_text(encoding="utf-8")

@@ -1,0 +1,116 @@
+"""`gpuwheel repair`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gpuwheel.audit.repair import Act, Origin, RepairRequest, repaired
+from gpuwheel.cli import parameters
+from gpuwheel.compatibility import load_tables
+from gpuwheel.config.reading.variables import epoch_of
+from gpuwheel.errors import AuditError
+from gpuwheel.model.findings import Severity
+
+if TYPE_CHECKING:
+    from gpuwheel.audit.repair import Repaired
+
+__all__ = ["repair_command"]
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command("repair")
+@click.argument("wheels", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("-w", "--wheel-dir", type=_FOLDER, default="wheelhouse", show_default=True, help="Where the results go.")
+@click.option("--plat", metavar="TAG", help="The platform tag to give; by default the oldest that is true.")
+@click.option("--lib-path", type=_FOLDER, multiple=True, help="Look here too for libraries to copy.")
+@click.option("--exclude", metavar="SONAME", multiple=True, help="Comes from elsewhere: make no copy of it.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+@parameters.as_json
+def repair_command(wheels: tuple[Path, ...], *, wheel_dir: Path, as_json: bool, **asked: Any) -> None:  # noqa: ANN401
+    """Put into WHEELS what they need and nobody else brings, and give them the platform tag that is true.
+
+    Libraries of CUDA and torch come with Requires-Dist, the driver's with the driver: of them no copy is made. A wheel
+    that needs nothing is copied as it is. The exit code is 9 if the result does not hold what it claims.
+
+    \b
+    Examples:
+      gpuwheel repair dist/*.whl
+      gpuwheel repair --plat manylinux_2_28 --lib-path /opt/fftw/lib -w wheelhouse dist/*.whl
+      gpuwheel repair --dry-run --json dist/*.whl
+    """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
+    environ = dict(os.environ)
+    request = RepairRequest(
+        platform=asked["plat"],
+        lib_path=asked["lib_path"],
+        exclude=asked["exclude"],
+        dry_run=asked["dry_run"],
+        environ=environ,
+        epoch=epoch_of(environ),
+    )
+    tables = load_tables()
+    results = []
+    for wheel in wheels:
+        results.append(repaired(wheel, wheel_dir, request, tables))
+        if not as_json:
+            _tell(results[-1])
+    if as_json:
+        click.echo(json.dumps({"schema": 1, "wheels": [_row(result) for result in results]}, indent=2))
+    if any(finding.severity is Severity.ERROR for result in results for finding in result.findings):
+        sys.exit(AuditError.exit_code)
+
+
+def _tell(result: Repaired) -> None:
+    outcome = {
+        Act.KEPT: "needs no repair",
+        Act.RETAGGED: f"gets the platform tag {result.platform}",
+        Act.GRAFTED: "gets copies of libraries",
+    }[result.act]
+    click.echo(f"{result.source.name}: {outcome}")
+    for need in result.needs:
+        if need.origin not in {Origin.PLATFORM, Origin.WHEEL}:
+            click.echo(f"  {need.soname}: comes with {need.by or need.origin.value}")
+    for member in result.grafted:
+        click.echo(f"  {member}: a library of this machine")
+    for finding in result.findings:
+        click.echo(f"  {finding.severity.value} [{finding.rule}] {finding.subject} {finding.problem}")
+        click.echo(f"    why: {finding.why}\n    fix: {finding.fix}")
+    if result.path is not None:
+        click.echo(f"  {result.path}")
+
+
+def _row(result: Repaired) -> dict[str, Any]:
+    """One wheel for machines, schema 1 (`data/repair.schema.json`)."""
+    return {
+        "file": result.source.name,
+        "act": result.act.value,
+        "platform": result.platform,
+        "written": None if result.path is None else str(result.path),
+        "grafted": list(result.grafted),
+        "needs": [
+            {
+                "soname": need.soname,
+                "needed_by": list(need.needed_by),
+                "origin": need.origin.name.lower(),
+                "distribution": need.by,
+            }
+            for need in result.needs
+        ],
+        "findings": [
+            {
+                "rule": finding.rule,
+                "severity": finding.severity.value,
+                "subject": finding.subject,
+                "problem": finding.problem,
+                "why": finding.why,
+                "fix": finding.fix,
+            }
+            for finding in result.findings
+        ],
+    }
