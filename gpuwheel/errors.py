@@ -23,6 +23,7 @@ __all__ = [
     "PlatformError",
     "ScaffoldError",
     "ToolchainError",
+    "WorkflowError",
 ]
 
 
@@ -128,6 +129,12 @@ class MatrixError(GpuwheelError):
     """Some wheels of a matrix were not built; those that were are kept."""
 
     exit_code = 16
+
+
+class WorkflowError(GpuwheelError):
+    """A CI file is not as it would be written now, or is not gpuwheel's to write."""
+
+    exit_code = 19
 
 
 class BugError(GpuwheelError):

@@ -32,6 +32,7 @@ _COMMANDS = {
         "update": "Bring a later template into a project made by new.",
         "init": "Add gpuwheel to a project that builds by setup.py.",
         "presets": "Let CMake and editors build a CMake project as pip does.",
+        "ci": "Write the CI of a project from its plan.",
     },
     "builds": {
         "dev": "Compile what changed, for this GPU, beside the sources.",

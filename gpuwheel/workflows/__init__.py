@@ -1,1 +1,1 @@
-"""Files of CI services, written from a plan."""
+"""CI files from a plan: texts for GitHub and GitLab, and cibuildwheel's settings. Nothing here touches a file."""

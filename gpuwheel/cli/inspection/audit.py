@@ -12,6 +12,7 @@ import click
 
 from gpuwheel._endings import as_ours
 from gpuwheel.audit import RULES, UNREADABLE, audit_wheel
+from gpuwheel.audit.annotations import code_quality, workflow_commands
 from gpuwheel.audit.reference import rules_document
 from gpuwheel.cli import parameters
 from gpuwheel.compatibility import load_tables
@@ -30,11 +31,13 @@ __all__ = ["audit_command"]
 @click.command("audit")
 @click.argument("wheels", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--list-rules", is_flag=True, help="Print the rules and what each finds; no wheel is looked at.")
+@click.option("--format", "form", type=click.Choice(["github", "gitlab"]), help="Print what that service shows.")
 @parameters.as_json
-def audit_command(wheels: tuple[Path, ...], *, list_rules: bool, as_json: bool) -> None:
+def audit_command(wheels: tuple[Path, ...], *, list_rules: bool, form: str | None, as_json: bool) -> None:
     """Check from the bytes what each of WHEELS claims: device code, torch range, libraries, platform tag.
 
-    The exit code is 9 if a wheel does not hold what it claims.
+    The exit code is 9 if a wheel does not hold what it claims. For CI, --format github prints annotations, and --format
+    gitlab a code quality report.
 
     \b
     Examples:
@@ -48,18 +51,31 @@ def audit_command(wheels: tuple[Path, ...], *, list_rules: bool, as_json: bool) 
     if list_rules:
         _list_rules(as_json=as_json)
         return
+    if form and as_json:
+        msg = "--format and --json are two forms (expected one)"
+        raise click.UsageError(msg)
     tables = load_tables()
     found = {wheel: _audited(wheel, tables) for wheel in wheels}
-    if as_json:
+    _print(found, "json" if as_json else form)
+    if any(finding.severity is Severity.ERROR for findings in found.values() for finding in findings):
+        sys.exit(AuditError.exit_code)
+
+
+def _print(found: Mapping[Path, Sequence[Finding]], form: str | None) -> None:
+    named = {wheel.name: findings for wheel, findings in found.items()}
+    if form == "json":
         click.echo(json.dumps(_audit_document(found), indent=2))
+    elif form == "gitlab":
+        click.echo(json.dumps(code_quality(named), indent=2))
     else:
-        for wheel, findings in found.items():
-            click.echo(f"{wheel.name}: {_verdict(findings)}")
+        for name, findings in named.items():
+            click.echo(f"{name}: {_verdict(findings)}")
             for finding in findings:
                 click.echo(f"  {finding.severity.value} [{finding.rule}] {finding.subject} {finding.problem}")
                 click.echo(f"    why: {finding.why}\n    fix: {finding.fix}")
-    if any(finding.severity is Severity.ERROR for findings in found.values() for finding in findings):
-        sys.exit(AuditError.exit_code)
+    if form == "github":
+        for line in workflow_commands(named):
+            click.echo(line)
 
 
 def _list_rules(*, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -87,3 +88,28 @@ def test_a_file_that_is_no_wheel(tmp_path: Path) -> None:
     assert result.exit_code == 9
     assert "error [unreadable]" in result.stdout
     assert "is not a readable wheel" in result.stdout
+
+
+def test_github_shows_findings_beside_the_change(good: Path, bad: Path) -> None:
+    result = CliRunner().invoke(main, ["audit", "--format", "github", str(good), str(bad)])
+    assert result.exit_code == 9
+    marks = [line for line in result.stdout.splitlines() if line.startswith("::")]
+    assert marks
+    # One line each, whatever a finding says: the next line would be a command of the wheel's own.
+    assert all(re.match(r"::(error|warning|notice) file=pyproject\.toml,title=[^:,]+::", line) for line in marks)
+    assert any(line.startswith("::error ") and "[record]" in line and "%0Afix%3A" not in line for line in marks)
+
+
+def test_gitlab_gets_a_report(good: Path, bad: Path) -> None:
+    result = CliRunner().invoke(main, ["audit", "--format", "gitlab", str(good), str(bad)])
+    assert result.exit_code == 9
+    rows = json.loads(result.stdout)
+    assert {row["check_name"] for row in rows} >= {"record"}
+    assert all(row["location"] == {"path": "pyproject.toml", "lines": {"begin": 1}} for row in rows)
+    assert {row["severity"] for row in rows} <= {"blocker", "minor", "info"}
+    assert len({row["fingerprint"] for row in rows}) == len(rows)
+    assert json.loads(CliRunner().invoke(main, ["audit", "--format", "gitlab", str(good)]).stdout) == []
+
+
+def test_two_forms_are_one_too_many(good: Path) -> None:
+    assert CliRunner().invoke(main, ["audit", "--json", "--format", "github", str(good)]).exit_code == 2

@@ -1,0 +1,150 @@
+"""CI files of a project: where they are, and what they hold when they are written now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gpuwheel import __version__
+from gpuwheel._endings import reading
+from gpuwheel._toml import read_toml
+from gpuwheel.compatibility import load_tables
+from gpuwheel.compatibility.ci_services import load_ci_services
+from gpuwheel.config import load_config
+from gpuwheel.errors import ConfigError, WorkflowError
+from gpuwheel.model.choices import Mode
+from gpuwheel.plan import plan
+from gpuwheel.workflows.github import github_workflow
+from gpuwheel.workflows.gitlab import gitlab_pipeline
+from gpuwheel.workflows.places import filled, read_places, written_by
+from gpuwheel.workflows.work import Asked, Facts, check_machines, work_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from gpuwheel.config import LoadedConfig
+    from gpuwheel.workflows.work import Work
+
+__all__ = ["FILES", "Pipeline", "asked_by", "refreshed", "top_of", "written"]
+
+FILES = {"github": ".github/workflows/wheels.yml", "gitlab": ".gitlab-ci.yml"}
+"""Service -> the file, from the top of a repository."""
+_MACHINE = "x86_64"
+"""That wheels are for where a project names none: the same on every machine that writes the file."""
+_CUDA_EXTRA = "[cu13]"
+_LARGEST = 1 << 20  # bytes of a test file that is looked into
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A file to write."""
+
+    project: Path
+    """The folder with pyproject.toml."""
+    service: str
+    top: Path
+    """Of the repository."""
+    environ: Mapping[str, str]
+
+    @property
+    def path(self) -> Path:
+        """Where the service looks for it; one for each project, where a repository holds several."""
+        path = self.top / FILES[self.service]
+        return path if self.project == self.top else path.with_stem(f"{path.stem}-{self.project.name}")
+
+
+def top_of(project: Path) -> Path:
+    """The folder of the repository that holds `project`; `project` itself outside of any."""
+    return next((folder for folder in (project, *project.parents) if (folder / ".git").exists()), project)
+
+
+def asked_by(words: Sequence[str]) -> Asked:
+    """What the options of a file's first line say.
+
+    Raises:
+        WorkflowError: they are none that gpuwheel writes.
+    """
+    given = dict(zip(words[::2], words[1::2], strict=False))
+    shards = given.pop("--shards", None)
+    branch = given.pop("--branch", Asked.branch)
+    if given or len(words) % 2 or not (shards is None or shards.isdecimal()):
+        msg = f"the first line has options that gpuwheel does not write ({' '.join(words)})"
+        raise WorkflowError(msg, hint="mend it, or write the file anew with --force")
+    return Asked(int(shards) if shards else None, branch)
+
+
+def written(pipeline: Pipeline, asked: Asked, old: str | None) -> str:
+    """What the file holds when it is written now.
+
+    Args:
+        pipeline: which file.
+        asked: what a person chose.
+        old: what it holds, whose marked places stay.
+
+    Raises:
+        WorkflowError: nothing can be built, or the marks of `old` are not pairs.
+        ConfigError: the project's own.
+    """
+    config = load_config(pipeline.project, environ=pipeline.environ, config_settings={})
+    tables, services = load_tables(), load_ci_services()
+    facts = _facts(config, pipeline)
+    decisions = plan(config, tables, machine=_MACHINE)
+    work = work_of(decisions, facts, asked, tables, version=__version__)
+    check_machines(work, services, pipeline.service)
+    text = _text(work, pipeline.service)
+    return filled(text, read_places(old)) if old else text
+
+
+def refreshed(project: Path, environ: Mapping[str, str]) -> None:
+    """Write anew every CI file of `project` that gpuwheel has written before, or a template has begun.
+
+    Raises:
+        GpuwheelError: what `written` raises.
+    """
+    for service, name in FILES.items():
+        path = project / name
+        if path.is_file():
+            old = path.read_text(encoding="utf-8")
+            found = written_by(old)
+            if found is not None:
+                pipeline = Pipeline(project, service, project, environ)
+                path.write_text(written(pipeline, asked_by(found[1]), old), encoding="utf-8")
+
+
+def _text(work: Work, service: str) -> str:
+    words = [
+        *(("--shards", str(work.asked.shards)) if work.asked.shards else ()),
+        *(("--branch", work.asked.branch) if work.asked.branch != Asked.branch else ()),
+    ]
+    title = "wheels" if work.facts.folder == "." else f"wheels of {work.facts.name}"
+    if service == "gitlab":
+        return gitlab_pipeline(work, load_ci_services(), words)
+    return github_workflow(work, load_ci_services(), words, title=title)
+
+
+def _facts(config: LoadedConfig, pipeline: Pipeline) -> Facts:
+    settings, root = config.settings, pipeline.project
+    pyproject = root / "pyproject.toml"
+    with reading(f"{pyproject} cannot be read", "a table", error=ConfigError):
+        document: dict[str, Any] = read_toml(pyproject)
+    tests = sorted((root / "tests").rglob("*.py")) if (root / "tests").is_dir() else []
+    launching = [path.relative_to(root).as_posix() for path in tests if _looks_at_launches(path)]
+    # The static runtime of CUDA takes the real driver alone.
+    linked = [one for one in settings.extensions.values() if one.mode is Mode.NVCC and "cudart" not in one.libraries]
+    has_tests = "test" in document.get("dependency-groups", {})
+    return Facts(
+        name=config.project.name,
+        folder=root.relative_to(pipeline.top).as_posix(),
+        requires_python=config.project.requires_python,
+        has_tests=has_tests,
+        launch_tests=tuple(launching) if has_tests and not linked else (),
+        extra=_CUDA_EXTRA if settings.nvmath is not None else "",
+        needs_history="version" in document.get("project", {}).get("dynamic", ()),
+        platform=settings.wheel.platform,
+    )
+
+
+def _looks_at_launches(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"fake_gpu" in file.read(_LARGEST)
