@@ -245,6 +245,8 @@ class ProjectFacts:
     requires_python: str | None
     dependencies: tuple[str, ...] | None
     """Static `[project] dependencies`, or `None` where they are dynamic."""
+    version: str | None = None
+    """Static `[project] version`, or `None` where it is dynamic."""
 
 
 @dataclass(frozen=True)

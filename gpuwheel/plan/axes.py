@@ -49,10 +49,10 @@ def candidates(config: LoadedConfig, tables: Tables, machine: str) -> Iterator[C
         machines, no_machine = _machines(mode, config.settings, machine)
         cudas, no_cuda = _cudas(mode, config.settings)
         torchs, no_torch = _torchs(config.settings)
-        for one, cuda, torch in product(machines, cudas, torchs):
-            pythons, no_python = _pythons(config, tables, torch)
-            found = tuple(each for each in (no_machine, no_cuda, no_torch, no_python) if each is not None)
-            yield from (Candidate(mode, cuda, torch, python, one, found) for python in pythons)
+        pythons, no_python = _pythons(config, tables)
+        found = tuple(each for each in (no_machine, no_cuda, no_torch, no_python) if each is not None)
+        for one, cuda, torch, python in product(machines, cudas, torchs, pythons):
+            yield Candidate(mode, cuda, torch, python, one, found)
 
 
 def widest_abis(settings: Settings) -> tuple[TorchAbi, PythonAbi]:
@@ -111,9 +111,7 @@ def _torchs(settings: Settings) -> tuple[tuple[SpecifierSet, ...], Collapsed | N
             return (lowest,), _collapsed("torch", others, "no extension uses torch")
 
 
-def _pythons(
-    config: LoadedConfig, tables: Tables, torch: SpecifierSet
-) -> tuple[tuple[MinorVersion | None, ...], Collapsed | None]:
+def _pythons(config: LoadedConfig, tables: Tables) -> tuple[tuple[MinorVersion | None, ...], Collapsed | None]:
     named = tuple(sorted(config.settings.pythons or ()))
     torch_abi, abi = widest_abis(config.settings)
     match abi:
@@ -125,11 +123,19 @@ def _pythons(
             reason = f"the limited API of {oldest} serves newer Pythons"
             return (oldest,), _collapsed("python", named[1:], reason)
         case PythonAbi.VERSION:
-            wanted = SpecifierSet(config.project.requires_python or f">={config.oldest_python}")
-            known = pythons_of_torch(None if torch_abi is TorchAbi.NONE else torch, tables)
-            admitted = tuple(python for python in known if python.is_admitted_by(wanted))
-            # One that is rejected, with the reason, rather than none.
-            return named or admitted or (config.oldest_python,), None
+            return named or _admitted(config, tables, uses_torch=torch_abi is not TorchAbi.NONE), None
+
+
+def _admitted(config: LoadedConfig, tables: Tables, *, uses_torch: bool) -> tuple[MinorVersion, ...]:
+    """What the project admits of the Pythons that some torch of its has, and the oldest that it asks for.
+
+    The same for each of its torches: a cell that cannot be is rejected with the reason, and not left out.
+    """
+    wanted = SpecifierSet(config.project.requires_python or f">={config.oldest_python}")
+    ranges = config.settings.torch if uses_torch else (None,)
+    known = {python for one in ranges for python in pythons_of_torch(one, tables)}
+    admitted = (python for python in known | {config.oldest_python} if python.is_admitted_by(wanted))
+    return tuple(sorted(admitted)) or (config.oldest_python,)
 
 
 def _collapsed(axis: str, values: Iterable[object], reason: str) -> Collapsed:

@@ -145,9 +145,11 @@ def _torch(cell: Cell, tables: Tables) -> Iterator[Problem]:
 
 def _python(cell: Cell, config: LoadedConfig, tables: Tables) -> Iterator[Problem]:
     """Some Python must have both the package and a torch; the one that the cell is for, if it is for one."""
+    wanted = SpecifierSet(config.project.requires_python or "")
+    yield from _not_admitted(cell, config.settings, wanted)
     if cell.torch is TorchAbi.NONE:
         return
-    wanted, offered = SpecifierSet(config.project.requires_python or ""), pythons_of_torch(cell.torch_range, tables)
+    offered = pythons_of_torch(cell.torch_range, tables)
     # Nothing is said where the tables know no torch in the range: a floor in the future is another check's.
     if offered and not any(python.is_admitted_by(wanted) for python in offered):
         yield Problem(
@@ -155,11 +157,33 @@ def _python(cell: Cell, config: LoadedConfig, tables: Tables) -> Iterator[Proble
             f"(it has {listed(offered)})",
             f'requires-python = ">={offered[0]}"',
         )
-    elif offered and cell.python_abi is PythonAbi.VERSION and cell.python not in offered:
+    elif offered and cell.python_abi is PythonAbi.VERSION and cell.python and cell.python not in offered:
         yield Problem(
             f"torch {cell.torch_range} has no wheel for Python {cell.python} (it has {listed(offered)})",
-            f"take {cell.python} out of pythons",
+            _another_python(cell.python, offered, config.settings, tables),
         )
+
+
+def _not_admitted(cell: Cell, settings: Settings, wanted: SpecifierSet) -> Iterator[Problem]:
+    """Nobody could install such a wheel."""
+    named = (cell.python,) if cell.python_abi is PythonAbi.VERSION else settings.pythons or ()
+    strange = [python for python in named if python and not python.is_admitted_by(wanted)]
+    if strange:
+        yield Problem(
+            f"pythons names {listed(strange)}, which requires-python {str(wanted)!r} does not admit",
+            f"take {listed(strange)} out of pythons, or widen requires-python",
+        )
+
+
+def _another_python(
+    python: MinorVersion, offered: Sequence[MinorVersion], settings: Settings, tables: Tables
+) -> str | None:
+    if settings.pythons is not None:
+        return f"take {python} out of pythons"
+    if python < offered[0]:
+        return f'requires-python = ">={offered[0]}" leaves it out'
+    having = [torch for torch, row in tables.torch.items() if str(python) in row.pythons]
+    return f"torch {having[0]} is the first that has one" if having else None
 
 
 def _platform(cell: Cell, settings: Settings, tables: Tables) -> Iterator[Problem]:

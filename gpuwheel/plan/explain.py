@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.cells import Cell, CellName, Coverage, Decision
     from gpuwheel.model.reporter import Reporter
 
-__all__ = ["Here", "choose", "explain", "select"]
+__all__ = ["Here", "choose", "collapsed_lines", "explain", "select"]
 
 _NOTHING = "nothing"
 
@@ -126,13 +126,18 @@ def _block(decision: Decision) -> Iterator[str]:
     width = max(map(len, rows), default=0)
     for image, devices in rows.items():
         yield f"  {image:<{width}}  {' '.join(devices)}"
-    for axis in decision.collapsed:
-        if axis.values:
-            yield f"  one for all: {axis.axis} {listed(axis.values)} has no wheel of its own: {axis.reason}"
+    yield from (f"  {line}" for line in collapsed_lines(decision))
     for note in decision.notes:
         yield f"  note: {note}"
     if decision.hint:
         yield f"  hint: {decision.hint}"
+
+
+def collapsed_lines(decision: Decision) -> Iterator[str]:
+    """Axes of which the project names more values than it needs wheels for."""
+    for axis in decision.collapsed:
+        if axis.values:
+            yield f"one for all: {axis.axis} {listed(axis.values)} has no wheel of its own: {axis.reason}"
 
 
 def _served_by(coverage: Sequence[Coverage]) -> dict[str, list[str]]:

@@ -28,7 +28,6 @@ __all__ = [
     "check_dependencies",
     "check_inner_settings",
     "check_python",
-    "check_pythons",
     "floor_of_pythons",
     "inner_defaults",
     "inner_table",
@@ -91,8 +90,14 @@ def project_facts(root: Path, document: Mapping[str, Any]) -> ProjectFacts:
         root=root,
         name=name,
         requires_python=requires_python,
+        version=_static_version(project),
         dependencies=_static_dependencies(project),
     )
+
+
+def _static_version(project: Mapping[str, Any]) -> str | None:
+    version = project.get("version")
+    return version if isinstance(version, str) else None  # what it has to be is the law of the standard
 
 
 def floor_of_pythons(project: ProjectFacts) -> MinorVersion:
@@ -132,20 +137,6 @@ def check_python(project: ProjectFacts) -> tuple[str, ...]:
         )
         raise ConfigError(msg, hint=hint)
     return ()
-
-
-def check_pythons(project: ProjectFacts, settings: Settings, origins: Mapping[str, str]) -> None:
-    """What `pythons` names, `requires-python` has to admit: nobody could install such a wheel.
-
-    Raises:
-        ConfigError: it does not.
-    """
-    wanted = SpecifierSet(project.requires_python or f">={oldest_python()}")
-    for python in settings.pythons or ():
-        if not python.is_admitted_by(wanted):
-            where = f"pythons in {origins.get('pythons', 'pyproject.toml')}"
-            msg = f"{where} names one that requires-python does not admit (found {python}, expected {wanted})"
-            raise ConfigError(msg, hint=f"take {python} out of pythons, or widen requires-python")
 
 
 def check_dependencies(project: ProjectFacts, settings: Settings) -> None:

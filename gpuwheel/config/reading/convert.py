@@ -274,6 +274,8 @@ _CONVERTERS: dict[object, Converter] = {
         "a Python as a string such as '3.12'",
         parse=_toolkit,
         schema={"pattern": r"^3\.[1-9]\d*$"},
+        # "3.14t": modules of free-threaded builds are not planned.
+        suggest=lambda text: text.removesuffix("t") if _reads(_toolkit, text.removesuffix("t")) else None,
         filled=True,
         distinct=True,
     ),

@@ -15,7 +15,6 @@ from gpuwheel.config.project.project_table import (
     check_dependencies,
     check_inner_settings,
     check_python,
-    check_pythons,
     floor_of_pythons,
     inner_defaults,
     inner_table,
@@ -100,7 +99,6 @@ def _load(
         *_arch_list_notes(torch_archs, given, settings),
         *tools.warnings,
     )
-    check_pythons(project, settings, origins)
     check_dependencies(project, settings)
     check_extras(document, settings)
     check_launcher(project, settings)

@@ -49,6 +49,7 @@ def test_a_project_without_extensions_compiles_nothing(project: Path) -> None:
     text = CliRunner().invoke(main, ["plan", str(project)]).stdout
     assert text == (
         "python-torch2.10-any  build: one wheel serves every Python, torch >=2.10; it holds no device code\n"
+        "  file: ops-1-py3-none-any.whl\n"
     )
     document = json.loads(CliRunner().invoke(main, ["plan", str(project), "--json"]).stdout)
     jsonschema.validate(document, json.loads(resource("data", "plan.schema.json").read_text(encoding="utf-8")))

@@ -127,6 +127,29 @@ def test_a_python_that_a_torch_lacks_is_rejected_with_what_it_has(load: Callable
     assert bad.hint == "take 3.99 out of pythons"
 
 
+@pytest.mark.parametrize("extension", [CLASSIC, NVCC + 'abi = "none"\npython = "abi3"', NVCC + 'abi = "none"', ""])
+def test_a_python_that_is_not_admitted_is_rejected(load: Callable[..., LoadedConfig], extension: str) -> None:
+    settings = 'cuda = "13.0"\ntorch = "==2.13.*"' if extension == CLASSIC else ""
+    bad, *others = plan(load(extension, settings + '\npythons = ["3.9", "3.12"]'), TABLES)
+    assert not bad.accepted
+    assert "pythons names 3.9, which requires-python '>=3.10' does not admit" in bad.reason
+    assert bad.hint == "take 3.9 out of pythons, or widen requires-python"
+    assert [one.accepted for one in others] == ([True] if extension == CLASSIC else [])
+
+
+def test_a_python_of_requires_python_that_a_torch_lacks_is_rejected_and_not_left_out(
+    load: Callable[..., LoadedConfig],
+) -> None:
+    config = load(CLASSIC, 'cuda = "13.0"\ntorch = ["==2.14.*", "==2.15.*"]')
+    rejected = {one.cell.identifier: one for one in plan(config, TABLES) if not one.accepted}
+    newest = rejected["nvcc-cu13.0-torch2.14-cp315-linux_x86_64"]
+    assert newest.hint == "torch 2.15 is the first that has one"
+    oldest = rejected["nvcc-cu13.0-torch2.15-cp310-linux_x86_64"]
+    assert "torch ==2.15.* has no wheel for Python 3.10 (it has 3.11, " in oldest.reason
+    assert oldest.hint == 'requires-python = ">=3.11" leaves it out'
+    assert len(rejected) == 2
+
+
 def test_a_machine_that_nobody_knows_is_rejected(load: Callable[..., LoadedConfig]) -> None:
     (decision,) = plan(load("", 'machines = ["x86_46"]'), TABLES)
     assert "machine 'x86_46' is not one that gpuwheel builds for (known: x86_64, aarch64)" in decision.reason
@@ -235,10 +258,6 @@ def test_a_selected_cell_that_is_rejected_says_why(load: Callable[..., LoadedCon
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (
-            'torch = "==2.13.*"\npythons = ["3.9"]',
-            r"names one that requires-python does not admit \(found 3\.9",
-        ),
         ("pythons = [3.12]", "pythons in pyproject.toml"),
         ('pythons = ["py312"]', "a Python as a string such as '3.12'"),
         ("machines = []", "machines in pyproject.toml is empty"),

@@ -1,0 +1,1 @@
+"""What is told of a plan: builds do without it."""

@@ -1,0 +1,97 @@
+"""A plan with the names and metadata that its wheels will have: what `gpuwheel plan` shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from gpuwheel.compatibility import load_tables
+from gpuwheel.model.choices import TorchAbi
+from gpuwheel.model.wheels import WheelTag
+from gpuwheel.plan import local_labels
+from gpuwheel.plan.collapse import gains
+from gpuwheel.plan.deciding import deciding_rows
+from gpuwheel.plan.overview import CellFacts, Overview, free_threaded
+from gpuwheel.wheel import WheelName
+from gpuwheel.wheel.local_version import labelled_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gpuwheel.config import LoadedConfig
+    from gpuwheel.model.cells import Cell, Decision
+
+__all__ = ["overview"]
+
+_UNKNOWN = "*"
+
+
+def overview(
+    config: LoadedConfig, decisions: Sequence[Decision], requires: Callable[[Cell], tuple[str, ...]], *, machine: str
+) -> Overview:
+    """Everything about a plan.
+
+    Args:
+        config: what the project asks for.
+        decisions: the whole plan: labels of some cells depend on the others.
+        requires: what gpuwheel adds to Requires-Dist of a cell that is accepted.
+        machine: the CPU architecture that it was made for.
+
+    Raises:
+        PlanError: two cells would write one file.
+    """
+    tables, labels, project = load_tables(), local_labels(decisions), config.project
+    return Overview(
+        name=project.name,
+        version=project.version,
+        requires_python=project.requires_python,
+        cells=tuple(
+            _facts(
+                decision,
+                config,
+                labels.get(decision.cell.identifier),
+                requires(decision.cell) if decision.accepted else (),
+            )
+            for decision in decisions
+        ),
+        gains=gains(config, tables, machine=machine),
+        free_threaded=free_threaded((one.cell for one in decisions if one.accepted), tables),
+    )
+
+
+def _facts(decision: Decision, config: LoadedConfig, local: str | None, added: tuple[str, ...]) -> CellFacts:
+    cell = decision.cell
+    platform = config.settings.wheel.platform
+    tag = cell.platform if cell.machine is None else None if platform == "system" else f"{platform}_{cell.machine}"
+    exact, module = cell.torch is TorchAbi.EXACT, cell.python is not None
+    lines = [line for line in config.narrow if (line.torch and exact) or (line.python and module)]
+    return CellFacts(
+        decision,
+        file=_file(cell, config, local, tag) if decision.accepted else None,
+        local=local,
+        torch=_torch(cell, config),
+        requires=(*(config.project.dependencies or ()), *added),
+        platform_tag=tag,
+        rows=deciding_rows(cell, config, tables=load_tables()),
+        narrow=tuple(f"{line.place} includes {line.header}" for line in lines),
+    )
+
+
+def _file(cell: Cell, config: LoadedConfig, local: str | None, platform: str | None) -> str:
+    version = _UNKNOWN if config.project.version is None else str(Version(config.project.version))
+    if local is not None:
+        version = f"{version}+{local}" if version == _UNKNOWN else labelled_version(version, local)
+    python, abi = cell.python_tag.split("-")
+    tag = WheelTag(python, abi, platform or _UNKNOWN)
+    return str(WheelName(canonicalize_name(config.project.name).replace("-", "_"), version, tag))
+
+
+def _torch(cell: Cell, config: LoadedConfig) -> str | None:
+    stated = [Requirement(text) for text in config.project.dependencies or ()]
+    found = [one for one in stated if canonicalize_name(one.name) == "torch"]
+    if found:
+        return str(found[0].specifier)
+    return None if cell.torch_range is None else str(cell.torch_range)
