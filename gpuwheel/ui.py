@@ -146,8 +146,25 @@ class Terminal:
         self._stream = sys.stderr if stream is None else stream
         self._environ = os.environ if environ is None else environ
         self._paint = Painter(self._stream, self._environ).paint
+        self._board: Board | None = None
+
+    @contextmanager
+    def board(self, label: str, total: int) -> Iterator[Board | None]:
+        """What many do at once, below the lines that are said meanwhile; `None`: the stream is no terminal."""
+        if not self._stream.isatty() or self._environ.get("TERM") == "dumb":
+            yield None
+            return
+        self._board = Board(label, total, self._stream)
+        try:
+            yield self._board
+        finally:
+            self._board.close()
+            self._board = None
 
     def _line(self, text: str) -> None:
+        if self._board is not None:
+            self._board.write(text)
+            return
         # Flushed: pip shows a hook's output line by line, and compilers write to the same stream.
         print(text, file=self._stream, flush=True)
 
@@ -196,7 +213,7 @@ class Terminal:
     @contextmanager
     def progress(self, label: str, total: int | None, unit: str = "B") -> Iterator[Progress]:
         """A bar on a terminal, a line every few seconds elsewhere."""
-        if not self._stream.isatty():
+        if not self._stream.isatty() or self._board is not None:
             self.info(label)
             yield _Lines(self, label, total)
             return

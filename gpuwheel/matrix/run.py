@@ -7,19 +7,16 @@ import os
 import sys
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel import __version__
 from gpuwheel._cache import Cache
 from gpuwheel._environment import anchored, tool_environment
 from gpuwheel._files import atomic_file
-from gpuwheel._resources import resource
 from gpuwheel.compile.cmake.memory import available_memory
-from gpuwheel.compile.reuse.store import tree_digest
-from gpuwheel.errors import PlanError
 from gpuwheel.matrix.building import Outcome, State, build_all
+from gpuwheel.matrix.environments import BuildEnvironments, entered
 from gpuwheel.matrix.executors.local import LocalExecutor
+from gpuwheel.matrix.own_wheel import own_wheel
 from gpuwheel.matrix.report.history import History
 from gpuwheel.matrix.report.page import page
 from gpuwheel.matrix.shards import told_costs
@@ -28,10 +25,11 @@ from gpuwheel.matrix.tasks import selected, task_of
 from gpuwheel.matrix.wheelhouse import Wheelhouse
 from gpuwheel.pipeline import Build
 from gpuwheel.plan import local_labels
-from gpuwheel.toolchain.python_headers import running_python
+from gpuwheel.toolchain import Context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from gpuwheel.matrix.executors import Executor, Heard, Made
     from gpuwheel.matrix.shards import Shard
@@ -70,12 +68,12 @@ class Run:
         tasks: Sequence[Task],
         snapshot: Snapshot,
         wheelhouse: Wheelhouse,
-        environ: Mapping[str, str],
+        context: Context,
         options: Options,
     ) -> None:
         self.tasks = tuple(tasks)
         self.wheelhouse = wheelhouse
-        self._snapshot, self._environ, self._options = snapshot, environ, options
+        self._snapshot, self._context, self._options = snapshot, context, options
         self._cores = len(os.sched_getaffinity(0))
         self._history = History(snapshot, self._cores, available_memory())
         self._outcomes: list[Outcome] = []
@@ -120,7 +118,15 @@ class Run:
 
     def _executor(self, heard: Heard) -> Executor:
         slots, seconds = self._options.slots or self._cores, self._options.seconds
-        return LocalExecutor(self._snapshot.root, _python_of, self._environ, heard, slots=slots, seconds=seconds)
+        environments = BuildEnvironments(self._snapshot.root, self._context)
+        return LocalExecutor(
+            self._snapshot.root,
+            lambda task: environments.python(task.python, task.settings),
+            lambda python: entered(python, self._context.environ),
+            heard,
+            slots=slots,
+            seconds=seconds,
+        )
 
     def _judged(self, task: Task, made: Made) -> Made:
         del task
@@ -146,7 +152,8 @@ def prepared(
         GpuwheelError: what making an sdist raises.
     """
     environ = anchored(environ, project.absolute())
-    build, cache = Build(project, environ, settings, reporter), Cache.from_environment(environ)
+    context = Context(Cache.from_environment(environ), environ, reporter)
+    build = Build(project, environ, settings, reporter)
     # Of the whole plan: what a wheel is called must not depend on which others are built beside it.
     labels = local_labels(build.plan())
     decisions = selected(build.plan(), options.patterns)
@@ -154,32 +161,24 @@ def prepared(
     reporter.step("taking a snapshot of the sources")
     with redirect_stdout(sys.stderr):  # the inner backend talks; what a command prints is data
         sdist = wheelhouse.folder / build.sdist(wheelhouse.folder)
-    with unpacked(sdist, project.absolute(), cache, reporter) as snapshot:
-        made_from = _made_from(snapshot, environ)
+    with unpacked(sdist, project.absolute(), context.cache, reporter) as snapshot:
+        made_from = _made_from(snapshot, context)
         tasks = tuple(
             task_of(one.cell, _labelled(settings, labels[one.cell.identifier]), made_from) for one in decisions
         )
         if options.shard is not None:
             tasks = options.shard.of(tasks, told_costs(options.costs))
-        yield Run(tasks, snapshot, wheelhouse, environ, options)
+        yield Run(tasks, snapshot, wheelhouse, context, options)
 
 
 def _labelled(settings: Settings, label: str | None) -> Settings:
     return settings if label is None else {"gpuwheel.local": label, **settings}
 
 
-def _made_from(snapshot: Snapshot, environ: Mapping[str, str]) -> dict[str, Any]:
+def _made_from(snapshot: Snapshot, context: Context) -> dict[str, Any]:
     """What all cells are made from, for their keys."""
-    own = tree_digest(resource("include").parent, ".py")
     return {
         "sdist": snapshot.sha256,
-        "gpuwheel": [__version__, own],
-        "environment": dict(tool_environment(environ, "nvcc").key),
+        "gpuwheel": own_wheel(context.cache).version,
+        "environment": dict(tool_environment(context.environ, "nvcc").key),
     }
-
-
-def _python_of(task: Task) -> Path:
-    if task.python not in {None, running_python()}:
-        msg = f"{task.identifier} is built by Python {task.python} (found {running_python()})"
-        raise PlanError(msg)
-    return Path(sys.executable)

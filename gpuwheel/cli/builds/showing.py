@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel.matrix.building import State
-from gpuwheel.ui import Board, Painter
+from gpuwheel.ui import Painter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gpuwheel.matrix.building import Outcome
     from gpuwheel.matrix.tasks import Task
     from gpuwheel.matrix.wheelhouse import Wheelhouse
-    from gpuwheel.ui import Terminal
+    from gpuwheel.ui import Board, Terminal
 
 __all__ = ["Showing", "showing"]
 
@@ -34,7 +34,7 @@ class Showing:
         self._terminal, self._wheelhouse, self._board = terminal, wheelhouse, board
         self._painter = Painter(sys.stderr, environ)
         self._group = _grouped(environ)
-        self._lock = threading.Lock()
+        self._lock, self._warned = threading.Lock(), set[str]()
 
     def heard(self, task: Task, event: dict[str, Any]) -> None:
         """Show what a cell does, where that is no noise."""
@@ -45,8 +45,10 @@ class Showing:
                     self._board.show(task.identifier, text)
             elif kind == "step" and self._group is None:
                 self._terminal.info(f"{task.identifier}: {text}")
-            if kind == "warning" and self._group is None:
-                self._line(f"{self._painter.paint('warning', 'warning:')} {task.identifier}: {text}")
+            # What is true of one wheel is often true of all.
+            if kind == "warning" and text not in self._warned:
+                self._warned.add(text)
+                self._terminal.warn(f"{task.identifier}: {text}")
 
     def ended(self, outcome: Outcome) -> None:
         """Show what became of a cell."""
@@ -54,19 +56,19 @@ class Showing:
             if self._board is not None:
                 self._board.done(outcome.task.identifier)
             if self._group is not None and outcome.state is not State.KEPT:
-                self._group(outcome.task.identifier, self._log(outcome), self._line)
+                self._group(outcome.task.identifier, self._log(outcome), self._terminal.plain)
             self._verdict(outcome)
 
     def _verdict(self, outcome: Outcome) -> None:
         finished, paint = outcome.finished, self._painter.paint
         if finished is not None:
             how = "as an earlier run left it" if outcome.state is State.KEPT else f"{finished.seconds:.0f} s"
-            self._line(f"{paint('ok', '*')} {finished.wheel}  {finished.size / 1000:.0f} kB  {how}")
+            self._terminal.plain(f"{paint('ok', '*')} {finished.wheel}  {finished.size / 1000:.0f} kB  {how}")
         elif outcome.error is not None:
-            self._line(f"{paint('error', 'failed:')} {outcome.task.identifier}")
+            self._terminal.plain(f"{paint('error', 'failed:')} {outcome.task.identifier}")
             for line in outcome.error.render().splitlines():
-                self._line(f"  {line}")
-            self._line(f"  log: {self._wheelhouse.log(outcome.task)}")
+                self._terminal.plain(f"  {line}")
+            self._terminal.plain(f"  log: {self._wheelhouse.log(outcome.task)}")
 
     def _log(self, outcome: Outcome) -> list[str]:
         path = self._wheelhouse.log(outcome.task)
@@ -74,23 +76,12 @@ class Showing:
         left = len(lines) - _KEPT_LINES
         return [f"... {left} lines more in {path}", *lines[-_KEPT_LINES:]] if left > 0 else lines
 
-    def _line(self, text: str) -> None:
-        if self._board is not None:
-            self._board.write(text)
-        else:
-            self._terminal.plain(text)
-
 
 @contextmanager
 def showing(terminal: Terminal, wheelhouse: Wheelhouse, environ: Mapping[str, str], total: int) -> Iterator[Showing]:
     """Show `total` cells."""
-    live = sys.stderr.isatty() and environ.get("TERM") != "dumb" and _grouped(environ) is None
-    board = Board("wheels", total, sys.stderr) if live else None
-    try:
+    with terminal.board("wheels", total) as board:
         yield Showing(terminal, wheelhouse, environ, board)
-    finally:
-        if board is not None:
-            board.close()
 
 
 def _grouped(environ: Mapping[str, str]) -> Callable[[str, list[str], Callable[[str], None]], None] | None:

@@ -32,7 +32,7 @@ class LocalExecutor:
         self,
         root: Path,
         python_of: Callable[[Task], Path],
-        environ: Mapping[str, str],
+        environ_of: Callable[[Path], Mapping[str, str]],
         heard: Heard,
         *,
         slots: int,
@@ -43,12 +43,12 @@ class LocalExecutor:
         Args:
             root: of the unpacked sources.
             python_of: the Python program of an environment that holds gpuwheel and what building the cell requires.
-            environ: of the processes.
+            environ_of: of a process that runs that Python.
             heard: is told what happens.
             slots: how many cells at once.
             seconds: that a cell may take before it counts as hung.
         """
-        self._root, self._python_of, self._environ, self._heard = root, python_of, environ, heard
+        self._root, self._python_of, self._environ_of, self._heard = root, python_of, environ_of, heard
         self._slots, self._seconds = slots, seconds
         self._lock, self._leashes, self._is_stopped = threading.Lock(), set[Leash](), False
 
@@ -67,11 +67,12 @@ class LocalExecutor:
     def build(self, task: Task, out: Path, log: Path) -> Made:
         """Documented by the Protocol."""
         program = self._python_of(task)
+        environ = self._environ_of(program)
         request = json.dumps({"root": str(self._root), "out": str(out), "settings": task.settings})
         last: dict[str, Any] = {}
         with self._leash() as leash:
             try:
-                with running([program, *_WORKER], stdin=request, env=self._environ, errors=log, leash=leash) as lines:
+                with running([program, *_WORKER], stdin=request, env=environ, errors=log, leash=leash) as lines:
                     for line in lines:
                         last = json.loads(line)
                         self._heard(task, last)
