@@ -1,6 +1,7 @@
 # gpuwheel_embed_library(): one shared library on torch's stable ABI with kernel images inside.
 # Included by the CMakeLists.txt that gpuwheel generates. Never find_package(Torch): headers and an empty stub are enough.
 include("${CMAKE_CURRENT_LIST_DIR}/GpuWheelIncludes.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/GpuWheelAdmission.cmake")
 include_guard(GLOBAL)
 
 # gpuwheel_embed_library(TARGET

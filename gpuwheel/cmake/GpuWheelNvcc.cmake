@@ -1,6 +1,7 @@
 # gpuwheel_nvcc_library(): one shared library from CUDA and C++ sources, with nvcc.
 # Included by the CMakeLists.txt that gpuwheel generates. Never find_package(Torch): headers and empty stubs are enough.
 include("${CMAKE_CURRENT_LIST_DIR}/GpuWheelIncludes.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/GpuWheelAdmission.cmake")
 include_guard(GLOBAL)
 
 # gpuwheel_nvcc_source(PATH  ARCHS "arch=compute_90a,code=[sm_90a]" ...  FLAGS ...): what one CUDA source is compiled for.

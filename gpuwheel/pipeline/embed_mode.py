@@ -76,7 +76,7 @@ class EmbedBuild(HostCodeBuild["Toolchain", "HostProject"]):
             project=own or work / "project",
             build=work / "build",
             host=toolchain.host,
-            jobs=session.jobs,
+            jobs=session.compilers,
         )
         if own is not None:
             yield inner.own_cmake_settings(settings, setup=write_embed_setup(project, work / "project"))
@@ -127,7 +127,7 @@ class EmbedBuild(HostCodeBuild["Toolchain", "HostProject"]):
                     cache=self._session.cache,
                     out=out,
                     reporter=self._session.reporter,
-                    jobs=self._session.jobs,
+                    jobs=self._session.compilers,
                 )
             )
         return built

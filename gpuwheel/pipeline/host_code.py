@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from gpuwheel.compile.cmake import inner
+from gpuwheel.compile.cmake.asking import tell_kept
 from gpuwheel.compile.cmake.keys import Given
 from gpuwheel.compile.reuse.linked import LibraryStore, LinkedFile
 from gpuwheel.model.promises import Expected
@@ -148,10 +149,12 @@ class HostCodeBuild(ABC, Generic[T, P]):
         found = store.linked()
         if found is not None:
             session.reporter.step("compiled code did not change: linked libraries are taken from the cache")
+            tell_kept(session.environ, (source for unit in recipe.units for _, source in unit.outputs))
             return _with_linked(session, found, project.manifests, out), _nothing
         # What is kept under the recipe's keys is made from nothing that was there.
         shutil.rmtree(work / "build", ignore_errors=True)
         objects = store.objects(work / "objects")
+        tell_kept(session.environ, (source for _, source in objects))
         project = replace(project, names_link_inputs=recipe.names_link_inputs, objects=objects)
         wheel = read_wheel(self._built(project, toolchain, work, out))
         members = wheel.members

@@ -107,6 +107,7 @@ class KernelsBuild:
     def _compile(self, toolchain: KernelsToolchain, out: Path) -> dict[MinorVersion, dict[str, CompiledGroup]]:
         """Toolkit -> the groups that an extension wants of it, by name."""
         cache, report, jobs = self._session.cache, self._session.reporter, self._session.jobs
+        asked = self._session.compilers
         devices = {device.cuda: device for device in toolchain.devices}
         tiles = {tile.cuda: tile for tile in toolchain.tiles}
         built: dict[MinorVersion, dict[str, CompiledGroup]] = {}
@@ -120,7 +121,7 @@ class KernelsBuild:
                 built[cuda][group.name] = self._session.judged(
                     compile_tile_group(group, tiles[cuda], cache=cache, out=folder, reporter=report, jobs=jobs)
                     if group.uses_cutile
-                    else compile_group(group, devices[cuda], cache=cache, out=folder, reporter=report, jobs=jobs)
+                    else compile_group(group, devices[cuda], cache=cache, out=folder, reporter=report, jobs=asked)
                 )
         return built
 

@@ -94,7 +94,7 @@ class NvccBuild(HostCodeBuild["NvccToolchain", "NvccProject"]):
     def _settings(self, folder: Path, toolchain: NvccToolchain, work: Path) -> inner.ConfigSettings:
         session = self._session
         settings = inner.host_settings(
-            session.config.inner, project=folder, build=work / "build", host=toolchain.host, jobs=session.jobs
+            session.config.inner, project=folder, build=work / "build", host=toolchain.host, jobs=session.compilers
         )
         return inner.nvcc_settings(
             settings, cuda=toolchain.cuda, host=toolchain.host, python_tag=session.cell.python_tag
@@ -164,6 +164,9 @@ class NvccBuild(HostCodeBuild["NvccToolchain", "NvccProject"]):
         cell, config = session.cell, session.config
         exact = cell.torch is TorchAbi.EXACT
         entries = ((each.package, each.import_path, library_entry(each)) for each in self._libraries if each.cubins)
+        # A broker sees the memory of all cells, and what each source took.
+        shared, room = session.compilers, available_memory()
+        pool = nvcc_jobs(shared, _LARGE if exact else _SMALL, room) if shared == session.jobs else shared
         return NvccProject(
             root=config.project.root,
             libraries=self._libraries,
@@ -178,7 +181,7 @@ class NvccBuild(HostCodeBuild["NvccToolchain", "NvccProject"]):
             compression=self._job.nvcc_compression,
             manifests=write_manifests(session.manifests(entries), work / "manifests"),
             jobs=session.jobs,
-            pool=nvcc_jobs(session.jobs, _LARGE if exact else _SMALL, available_memory()),
+            pool=pool,
         )
 
 

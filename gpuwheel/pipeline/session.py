@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from gpuwheel._cache import Cache
 from gpuwheel._environment import ToolEnvironment, tool_environment
 from gpuwheel.compile.cmake import inner
+from gpuwheel.compile.cmake.asking import compilers_asked_for
 from gpuwheel.compile.cmake.memory import available_cores
 from gpuwheel.compile.device.costs import check_budget, summary
 from gpuwheel.compile.manifest import manifests
@@ -121,6 +122,11 @@ class Session:
         # isascii: isdigit is true of superscripts too, which int() refuses. Five digits are no number of jobs.
         stated = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0  # noqa: PLR2004
         return stated or available_cores()
+
+    @property
+    def compilers(self) -> int:
+        """How many compilers are asked for at once: as many jobs, or more for a broker to choose from."""
+        return compilers_asked_for(self.environ, self.jobs)
 
     def torch_sdk(self, headers: HeadersPin, host: HostCompiler) -> TorchSdk:
         """The headers of torch and what stands in for its libraries when linking."""

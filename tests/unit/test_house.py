@@ -56,6 +56,7 @@ MAY_TOUCH = {
     "adopt/setup_worker/": "a process of its own",
     "matrix/worker.py": "a process of its own",
     "matrix/requires_worker.py": "a process of its own",
+    "compile/cmake/admitted_command.py": "a process of its own",
     "compile/device/nvrtc_worker.py": "a process of its own",
     "compile/tiles/cutile_worker.py": "a process of its own",
     "binary/mangled.py": "c++filt only makes names readable",

@@ -176,7 +176,7 @@ def _source(source: NvccSource, project: NvccProject, folder: Path) -> str:
         waiting = sum(other.cuda for library in project.libraries for other in library.sources)
         # nvcc compiles for several architectures at once by itself: where there are fewer sources than places, they
         # are filled so.
-        threads = max(1, min(len(archs), project.pool // max(1, waiting)))
+        threads = max(1, min(len(archs), min(project.pool, project.jobs) // max(1, waiting)))
         flags = [f"--threads={threads}", *project.compression, *flags]
     arguments = keyword("ARCHS", archs) + keyword("FLAGS", flags)
     return f"gpuwheel_nvcc_source({quoted(str(source.path))}\n{arguments})\n"

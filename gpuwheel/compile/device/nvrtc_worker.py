@@ -10,11 +10,14 @@ itself it would search the outer environment first and find whatever NVRTC is in
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import json
 import os
+import resource
 import signal
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +82,43 @@ def _compile(nvrtc: Any, job: dict[str, Any]) -> tuple[bool, str]:  # noqa: ANN4
         return True, log
     finally:
         nvrtc.nvrtcDestroyProgram(program)
+
+
+class _Admitted:
+    """Compiles each program when a broker admits it, if there is one (`compile.cmake.admitted_command`)."""
+
+    def __init__(self, script: str) -> None:
+        self._running = 0
+        self._type: Any = None
+        if "GPUWHEEL_BROKER" in os.environ:
+            # By its file: nothing of gpuwheel is importable here.
+            spec = importlib.util.spec_from_file_location("admitted_command", script)
+            if spec is not None and spec.loader is not None:
+                module = importlib.util.module_from_spec(spec)
+                spec.loader.exec_module(module)
+                self._type = module.Share
+
+    def compile(self, nvrtc: Any, job: dict[str, Any]) -> tuple[bool, str]:  # noqa: ANN401
+        try:
+            share = self._type(os.environ["GPUWHEEL_BROKER"]) if self._type else None
+        except OSError:
+            share = None
+        if share is None:
+            return _compile(nvrtc, job)
+        arch = next((option.rpartition("=")[2] for option in job["options"] if "gpu-architecture" in option), "")
+        share.ask([job["source"], arch], "image")
+        self._running += 1
+        start, cpu = time.monotonic(), time.thread_time()
+        try:
+            ok, log = _compile(nvrtc, job)
+            # The process's, shared out among those that run: NVRTC does not say whose it is.
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // self._running
+            used = f'"wall": {time.monotonic() - start:.3f}, "cpu": {time.thread_time() - cpu:.3f}, "peak": {peak}'
+            share.tell(f'{{"code": {int(not ok)}, {used}, "killed": false}}')
+            return ok, log
+        finally:
+            self._running -= 1
+            share.close()
 
 
 def _link(nvfatbin: Any, job: dict[str, Any]) -> None:  # noqa: ANN401
@@ -148,7 +188,8 @@ def main() -> None:
     succeeded = True
     # Threads are enough: cuda.bindings lets go of the GIL while NVRTC compiles.
     with ThreadPoolExecutor(request["threads"]) as pool:
-        futures = {pool.submit(_compile, nvrtc, job): job["id"] for job in request["compile"]}
+        admitted = _Admitted(request["admitted"])
+        futures = {pool.submit(admitted.compile, nvrtc, job): job["id"] for job in request["compile"]}
         for future in as_completed(futures):
             ok, log = future.result()
             succeeded &= ok

@@ -91,6 +91,7 @@ def run_worker(compiler: DeviceCompiler, request: Request) -> Iterator[Iterator[
         "nvrtc": str(compiler.nvrtc),
         "nvfatbin": str(compiler.nvfatbin),
         "cuda": [compiler.cuda.major, compiler.cuda.minor],
+        "admitted": str(resource("compile", "cmake", "admitted_command.py")),
     }
     # -I -S: neither PYTHON* variables nor site-packages of the running interpreter are seen.
     argv = [sys.executable, "-I", "-S", "-X", "utf8", str(resource("compile", "device", "nvrtc_worker.py"))]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from gpuwheel._run import run
+from gpuwheel.compile.cmake.asking import without_launch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,7 +112,7 @@ def _link(ninja: str, build: Path, read: Path, environ: Mapping[str, str]) -> li
     words: list[str | Path] = [ninja, "-C", build, "-t", "commands", read.name.removesuffix(READ_BY_LINKER)]
     said = run(words, env=environ, check=False)
     option = f"--dependency-file={read.name}"
-    return [shlex.split(line) for line in said.stdout.splitlines() if option in line]
+    return [without_launch(shlex.split(line)) for line in said.stdout.splitlines() if option in line]
 
 
 def _read_by_linker(build: Path) -> set[str] | None:
