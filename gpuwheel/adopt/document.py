@@ -1,4 +1,4 @@
-"""pyproject.toml with a proposal in it, and everything else in it as it was. The only user of tomlkit."""
+"""pyproject.toml with a proposal or a table in it, and everything else in it as it was. The only user of tomlkit."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from gpuwheel._toml import parse_toml
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from gpuwheel.adopt.proposal import Proposal
 
-__all__ = ["parse_pyproject", "render_pyproject"]
+__all__ = ["parse_pyproject", "render_pyproject", "with_table"]
 
 _WIDTH = 100
 _BACKEND = "gpuwheel.backend"
@@ -64,6 +64,33 @@ def render_pyproject(text: str, proposal: Proposal) -> str:
     parse_toml(new.encode())  # a mistake of ours must not reach the disk
     # A file with Windows' line ends keeps them: else git shows every line as changed.
     return new.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in text else new
+
+
+def with_table(text: str, name: str, values: Mapping[str, Any], *, owned: Iterable[str], comment: str) -> str:
+    """The new text of pyproject.toml with these values in `[tool.NAME]`; keys that are not `owned` stay as they are.
+
+    Args:
+        text: what it holds now.
+        name: of the table.
+        values: by key, which is one of `owned`.
+        owned: keys that go where they have no value.
+        comment: a line above the table.
+
+    Raises:
+        ConfigError: `text` is not TOML.
+    """
+    with reading("pyproject.toml is not valid TOML", "a table", error=ConfigError, hint="see https://toml.io"):
+        document = tomlkit.parse(text)
+    table = document.get("tool", {}).get(name)
+    if table is None:
+        new = f"{text.rstrip()}\n\n{comment}\n{_table(f'tool.{name}', values)}\n"
+    else:
+        _change(table, values, tuple(key for key in owned if key not in values))
+        new = document.as_string()
+        if comment not in new:
+            new = new.replace(f"[tool.{name}]", f"{comment}\n[tool.{name}]", 1)
+    parse_toml(new.encode())  # a mistake of ours must not reach the disk
+    return new
 
 
 def _change(table: Any, values: Mapping[str, Any], remove: tuple[str, ...]) -> None:  # noqa: ANN401 (any table of tomlkit's)

@@ -116,7 +116,7 @@ build:
         key: gpuwheel-${{ matrix.artifact }}-${{ github.run_id }}-${{ github.run_attempt }}
         restore-keys: gpuwheel-${{ matrix.artifact }}-
     - name: Install gpuwheel
-      run: python -m pip install "gpuwheel==<<version>>"
+      run: python -m pip install "gpuwheel[repair]==<<version>>"
     <<manual>>
     <<place before build>>
     - name: Build

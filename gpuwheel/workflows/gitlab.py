@@ -96,8 +96,7 @@ _BUILD = """\
     - echo .ci-cache >> .git/info/exclude
     - mkdir -p .ci-cache/dist <<dist>> && cp -a .ci-cache/dist/. <<dist>>
     - <<python>> -m venv /tmp/ci && . /tmp/ci/bin/activate
-    - PATH="$PATH<<paths>>"
-    - python -m pip install "gpuwheel==<<version>>"
+    - python -m pip install "gpuwheel[repair]==<<version>>"
     <<manual>>
     <<place before build>>
   script:
@@ -244,7 +243,6 @@ def gitlab_pipeline(work: Work, services: CiServices, words: Sequence[str]) -> s
         "depth": "0" if work.facts.needs_history else "20",
         "image": _image(work, services, work.test_machine),
         "python": _program(pythons[-1]),
-        "paths": "".join(f":{_program(one).removesuffix('/python')}" for one in sorted({*pythons, *_others(work)})),
         "limit": str(limit),
         "build limit": str(limit - _SPARE_MINUTES),
         "sbom": replaced(SBOM, {"python": "python", "dist": dist}),
@@ -273,10 +271,6 @@ def gitlab_pipeline(work: Work, services: CiServices, words: Sequence[str]) -> s
     tested = [*([_TEST, _GPU] if work.tests else []), *([_LAUNCHES] if work.facts.launch_tests else [])]
     end = _PUBLISH if work.publishable else _NO_PUBLISH
     return "".join([*text, *(replaced(part, values) for part in [*tested, "<<place jobs>>\n\n", end])])
-
-
-def _others(work: Work) -> set[str]:
-    return {python for one in work.shards for python in one.pythons}
 
 
 def _image(work: Work, services: CiServices, machine: str) -> str:

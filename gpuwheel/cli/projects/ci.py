@@ -12,7 +12,7 @@ import click
 
 from gpuwheel._files import atomic_file
 from gpuwheel.cli import parameters
-from gpuwheel.cli.projects.pipelines import Pipeline, asked_by, top_of, written
+from gpuwheel.cli.projects.pipelines import Pipeline, asked_by, top_of, with_cibuildwheel, written
 from gpuwheel.errors import FileError, WorkflowError
 from gpuwheel.ui import Terminal
 from gpuwheel.workflows.places import written_by
@@ -52,6 +52,7 @@ def ci_command() -> None:
       gpuwheel ci github
       gpuwheel ci github --check
       gpuwheel ci gitlab --shards 4
+      gpuwheel ci cibuildwheel
       gpuwheel ci github --output -
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
 
@@ -97,6 +98,20 @@ def gitlab_command(**options: Any) -> None:  # noqa: ANN401 (click hands each op
     Options that are not stated are those that the file was written with.
     """
     _write("gitlab", _Options(**options))
+
+
+@ci_command.command("cibuildwheel")
+@_writing
+def cibuildwheel_command(project: Path, *, check: bool, force: bool, output: str | None) -> None:
+    """Write [tool.cibuildwheel] into the pyproject.toml of PROJECT; other keys of that table stay.
+
+    The wheels are built in images of manylinux, with CUDA in them where no index has nvcc, and repaired by gpuwheel.
+    """
+    path = project.resolve() / "pyproject.toml"
+    old = _read(path) or ""
+    new = with_cibuildwheel(path.parent, old, dict(os.environ), force=force)
+    target = path if output in {None, _STDOUT} else Path(output or "").absolute()
+    _place(target, old, new, check=check, printed=output == _STDOUT)
 
 
 def _write(service: str, given: _Options) -> None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from gpuwheel import __version__
 from gpuwheel._endings import reading
 from gpuwheel._toml import read_toml
+from gpuwheel.adopt.document import with_table
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compatibility.ci_services import load_ci_services
 from gpuwheel.config import load_config
 from gpuwheel.errors import ConfigError, WorkflowError
 from gpuwheel.model.choices import Mode
 from gpuwheel.plan import plan
+from gpuwheel.workflows.cibuildwheel import OWNED, cibuildwheel_settings
 from gpuwheel.workflows.github import github_workflow
 from gpuwheel.workflows.gitlab import gitlab_pipeline
 from gpuwheel.workflows.places import filled, read_places, written_by
@@ -24,14 +26,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gpuwheel.config import LoadedConfig
+    from gpuwheel.model.cells import Decision
     from gpuwheel.workflows.work import Work
 
-__all__ = ["FILES", "Pipeline", "asked_by", "refreshed", "top_of", "written"]
+__all__ = ["FILES", "Pipeline", "asked_by", "refreshed", "top_of", "with_cibuildwheel", "written"]
 
 FILES = {"github": ".github/workflows/wheels.yml", "gitlab": ".gitlab-ci.yml"}
 """Service -> the file, from the top of a repository."""
 _MACHINE = "x86_64"
 """That wheels are for where a project names none: the same on every machine that writes the file."""
+_MARK = "# written by `gpuwheel ci cibuildwheel`; keys that it does not write are yours"
 _CUDA_EXTRA = "[cu13]"
 _LARGEST = 1 << 20  # bytes of a test file that is looked into
 
@@ -86,14 +90,41 @@ def written(pipeline: Pipeline, asked: Asked, old: str | None) -> str:
         WorkflowError: nothing can be built, or the marks of `old` are not pairs.
         ConfigError: the project's own.
     """
-    config = load_config(pipeline.project, environ=pipeline.environ, config_settings={})
-    tables, services = load_tables(), load_ci_services()
-    facts = _facts(config, pipeline)
-    decisions = plan(config, tables, machine=_MACHINE)
-    work = work_of(decisions, facts, asked, tables, version=__version__)
-    check_machines(work, services, pipeline.service)
+    _, _, work = _planned(pipeline.project, pipeline.top, asked, pipeline.environ)
+    check_machines(work, load_ci_services(), pipeline.service)
     text = _text(work, pipeline.service)
     return filled(text, read_places(old)) if old else text
+
+
+def with_cibuildwheel(project: Path, old: str, environ: Mapping[str, str], *, force: bool) -> str:
+    """What pyproject.toml holds with `[tool.cibuildwheel]` as it is written now.
+
+    Args:
+        project: its folder.
+        old: what it holds.
+        environ: the environment.
+        force: whether to take over a table that gpuwheel did not write.
+
+    Raises:
+        WorkflowError: the table is somebody else's, or cibuildwheel cannot make the wheels of the plan.
+    """
+    if "[tool.cibuildwheel" in old and _MARK not in old and not force:
+        msg = "pyproject.toml has a [tool.cibuildwheel] that gpuwheel did not write (expected none)"
+        raise WorkflowError(msg, hint="--force writes over the keys in it that gpuwheel needs; --output - shows them")
+    config, decisions, work = _planned(project, project, Asked(), environ)
+    names = config.settings.extensions or [config.project.name.replace("-", "_")]
+    package = min(names).partition(".")[0]
+    values = cibuildwheel_settings(decisions, work, load_tables(), load_ci_services(), package=package)
+    return with_table(old, "cibuildwheel", values, owned=OWNED, comment=_MARK)
+
+
+def _planned(
+    project: Path, top: Path, asked: Asked, environ: Mapping[str, str]
+) -> tuple[LoadedConfig, tuple[Decision, ...], Work]:
+    config = load_config(project, environ=environ, config_settings={})
+    decisions = plan(config, load_tables(), machine=_MACHINE)
+    facts = _facts(config, top)
+    return config, decisions, work_of(decisions, facts, asked, load_tables(), version=__version__)
 
 
 def refreshed(project: Path, environ: Mapping[str, str]) -> None:
@@ -123,8 +154,8 @@ def _text(work: Work, service: str) -> str:
     return github_workflow(work, load_ci_services(), words, title=title)
 
 
-def _facts(config: LoadedConfig, pipeline: Pipeline) -> Facts:
-    settings, root = config.settings, pipeline.project
+def _facts(config: LoadedConfig, top: Path) -> Facts:
+    settings, root = config.settings, config.project.root
     pyproject = root / "pyproject.toml"
     with reading(f"{pyproject} cannot be read", "a table", error=ConfigError):
         document: dict[str, Any] = read_toml(pyproject)
@@ -135,7 +166,7 @@ def _facts(config: LoadedConfig, pipeline: Pipeline) -> Facts:
     has_tests = "test" in document.get("dependency-groups", {})
     return Facts(
         name=config.project.name,
-        folder=root.relative_to(pipeline.top).as_posix(),
+        folder=root.relative_to(top).as_posix(),
         requires_python=config.project.requires_python,
         has_tests=has_tests,
         launch_tests=tuple(launching) if has_tests and not linked else (),
