@@ -5,14 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gpuwheel.model.choices import Mode
+from gpuwheel.model.versions import KnownVersions, MinorVersion
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from gpuwheel.compatibility.rows import Compression, CudaToolkit, Shim, Tables
     from gpuwheel.model.archs import Arch, ArchTarget
-    from gpuwheel.model.versions import DriverVersion, MinorVersion
+    from gpuwheel.model.versions import DriverVersion
 
-__all__ = ["TorchFloor", "compression_for", "coverage", "nvcc_compression", "serves", "toolkits_for", "torch_floor"]
+__all__ = [
+    "TorchFloor",
+    "compression_for",
+    "coverage",
+    "known_versions",
+    "nvcc_compression",
+    "serves",
+    "toolkits_for",
+    "torch_floor",
+]
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,31 @@ class TorchFloor:
     """The imported shims that force it, sorted; empty where the oldest supported torch has all of them."""
     unknown: tuple[str, ...]
     """Imported names that no torch of the table has, sorted."""
+
+
+def known_versions(tables: Tables) -> KnownVersions:
+    """What a policy such as `last 3 minors` chooses from."""
+    newest = {version.major: version for version in tables.cuda}  # oldest first: the last of each stays
+
+    def brought(mode: Mode) -> tuple[MinorVersion, ...]:
+        rows = tables.cuda.values()
+        if mode is Mode.NVCC:
+            having = [row.version for row in rows if row.nvcc]
+            # nvcc of a major that no index has is a machine's own.
+            having += [newest[major] for major in set(newest) - {version.major for version in having}]
+        else:
+            cutile = mode is Mode.KERNELS
+            having = [row.version for row in rows if row.components or (cutile and row.cutile)]
+        return tuple(sorted(having))
+
+    return KnownVersions(
+        brought={mode: brought(mode) for mode in Mode},
+        torch=tuple(version for version in tables.torch if version >= tables.torch_floor),
+        pythons={
+            version: tuple(sorted(MinorVersion.parse(python) for python in row.pythons if not python.endswith("t")))
+            for version, row in tables.torch.items()
+        },
+    )
 
 
 def torch_floor(tables: Tables, symbols: Iterable[str]) -> TorchFloor:

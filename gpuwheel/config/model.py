@@ -21,7 +21,7 @@ from gpuwheel.model.archs import ArchTarget
 from gpuwheel.model.cells import CellName
 from gpuwheel.model.choices import Mode, PythonAbi, TorchAbi
 from gpuwheel.model.libraries import NarrowLine
-from gpuwheel.model.versions import DriverVersion, MinorVersion
+from gpuwheel.model.versions import DriverVersion, MinorVersion, VersionPolicy
 
 __all__ = [
     "ByteSize",
@@ -42,10 +42,12 @@ __all__ = [
     "PlatformTag",
     "ProjectFacts",
     "PythonVersion",
+    "Pythons",
     "ReleaseFloor",
     "Requirement",
     "Settings",
     "SourceSettings",
+    "Toolkit",
     "Toolkits",
     "TorchRange",
     "TorchRanges",
@@ -68,7 +70,9 @@ PlatformTag = Annotated[str, "platform tag"]
 ReleaseFloor = Annotated[SpecifierSet, "floor of a release"]
 Requirement = Annotated[str, "requirement"]
 PythonVersion = Annotated[MinorVersion, "Python"]
-Toolkits = Annotated[tuple[MinorVersion, ...], "one or more"]
+Pythons = Annotated[tuple[PythonVersion, ...], "one or more"]
+Toolkit = Annotated[MinorVersion, "toolkit, or a policy"]
+Toolkits = Annotated[tuple[Toolkit, ...], "one or more"]
 TorchRange = Annotated[SpecifierSet, "range of torch"]
 TorchRanges = Annotated[tuple[TorchRange, ...], "one or more"]
 
@@ -188,17 +192,20 @@ class Settings:
     refuses the project."""
     cuda: Toolkits
     """CUDA toolkit that compiles the device code. In mode `nvcc` a list makes one wheel for each, in other modes the
-    first serves for all. Unset, mode `nvcc` takes `13.0`: the index has no older."""
+    first serves for all. Unset, mode `nvcc` takes `13.0`: the index has no older. `"last 2 majors"` and
+    `"last 2 minors"` stand for the newest that gpuwheel compiles with."""
     driver: DriverVersion
     """Oldest NVIDIA driver the wheel runs on. Unset in mode `nvcc`: the oldest that the toolkit supports."""
     archs: tuple[ArchTarget, ...]
     """Compute capabilities to compile for; `+PTX` adds code that the driver compiles for newer GPUs."""
     torch: TorchRanges
     """Versions of torch the wheel runs on: a floor, or one minor (`==2.13.*`) for extensions with `abi = "exact"`, of
-    which a list makes one wheel for each. Written into the wheel's dependencies."""
-    pythons: tuple[PythonVersion, ...] | None = None
+    which a list makes one wheel for each. `"last 3 minors"` stands for the newest that gpuwheel knows, `"supported"`
+    for all whose stable ABI is kept; `gpuwheel plan` shows what they became. Written into the wheel's dependencies."""
+    pythons: Pythons | None = None
     """Pythons to make wheels for, where an extension has `python = "version"`; elsewhere one wheel serves all of them.
-    Unset: those that `requires-python` admits and that torch has wheels for."""
+    Unset or `"supported"`: those that `requires-python` admits and that torch has wheels for; `"last 4 minors"`: the
+    newest of them."""
     machines: tuple[Machine, ...] | None = None
     """CPU architectures to make wheels for, where there is host code. Unset: the one that the C++ compiler is for."""
     only: CellName | None = None
@@ -269,3 +276,5 @@ class LoadedConfig:
     """Lines about variables that reach the compilers and CMake."""
     narrow: tuple[NarrowLine, ...] = ()
     """Lines of the sources that tie the wheel to one torch or one Python."""
+    policies: Mapping[str, VersionPolicy] = field(default_factory=dict)
+    """Keys of which a policy chose the versions: "torch" -> `last 3 minors`."""

@@ -10,7 +10,7 @@ from gpuwheel import __version__
 from gpuwheel._cache import Cache
 from gpuwheel._environment import anchored, tool_variables
 from gpuwheel._files import atomic_file
-from gpuwheel.compatibility import load_tables
+from gpuwheel.compatibility import known_versions, load_tables
 from gpuwheel.compile.cmake import inner
 from gpuwheel.config import load_config, project_files, requirements
 from gpuwheel.config.reading.variables import epoch_of
@@ -85,7 +85,8 @@ class Build:
     @cached_property
     def config(self) -> LoadedConfig:
         """What the project asks for."""
-        config = load_config(self._root, environ=self._environ, config_settings=self._config_settings)
+        known = known_versions(load_tables())
+        config = load_config(self._root, environ=self._environ, config_settings=self._config_settings, known=known)
         # Told here and not where a hook begins: the value is cached, so each is told once, whoever asks first.
         for warning in config.warnings:
             self._reporter.warn(warning)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gpuwheel.plan.collapse import Gain
     from gpuwheel.plan.deciding import Row
 
-__all__ = ["CellFacts", "Overview", "free_threaded", "shown_python", "shown_torch"]
+__all__ = ["CellFacts", "Overview", "Policy", "free_threaded", "shown_python", "shown_torch"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,18 @@ class CellFacts:
 
 
 @dataclass(frozen=True)
+class Policy:
+    """What a policy for versions became."""
+
+    key: str
+    """"torch"."""
+    policy: str
+    """"last 3 minors"."""
+    values: tuple[str, ...]
+    """"==2.13.*" and so on."""
+
+
+@dataclass(frozen=True)
 class Overview:
     """A plan as people and programs read it."""
 
@@ -58,6 +70,8 @@ class Overview:
     """What would make fewer wheels."""
     free_threaded: tuple[str, ...] = ()
     """Free-threaded Pythons that torch has wheels for and the project makes none for: "3.14t"."""
+    policies: tuple[Policy, ...] = ()
+    """Keys of which a policy chose the versions."""
 
     @property
     def accepted(self) -> tuple[CellFacts, ...]:

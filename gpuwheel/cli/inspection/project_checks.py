@@ -10,7 +10,7 @@ from packaging.tags import sys_tags
 
 from gpuwheel._cache import check_programs
 from gpuwheel.cli.inspection.doctor_report import Check, State
-from gpuwheel.compatibility import serves
+from gpuwheel.compatibility import known_versions, serves
 from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.config import load_config, project_files
 from gpuwheel.errors import CacheError, ConfigError, GpuwheelError, LockError, PlanError
@@ -82,7 +82,8 @@ def project_report(
         report.add("project", "project", State.NOTE, f"none in {root}")
         return report, None
     try:
-        config = load_config(root, environ=machine.environ, config_settings=settings)
+        known = known_versions(machine.tables)
+        config = load_config(root, environ=machine.environ, config_settings=settings, known=known)
         report.add("project", "project", State.OK, config.project.name, where=str(root))
         for number, warning in enumerate(config.warnings):
             report.problem(f"configuration-{number}", "configuration", State.WARNING, warning, fix=None)

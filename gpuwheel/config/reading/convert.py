@@ -29,11 +29,12 @@ from gpuwheel.config.model import (
     PythonVersion,
     ReleaseFloor,
     Requirement,
+    Toolkit,
     TorchRange,
 )
 from gpuwheel.model.archs import ArchTarget
 from gpuwheel.model.cells import CellName
-from gpuwheel.model.versions import DriverVersion, MinorVersion
+from gpuwheel.model.versions import POLICY_PATTERN, DriverVersion, MinorVersion, VersionPolicy, meant_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -161,6 +162,11 @@ def _toolkit(text: str) -> MinorVersion:
     return version
 
 
+def _or_policy(parse: Callable[[str], object]) -> Callable[[str], object]:
+    """Versions, or a policy that chooses them."""
+    return lambda text: VersionPolicy.parse(text) if _reads(VersionPolicy.parse, text) else parse(text)
+
+
 def _version(text: str) -> Version:
     try:
         return Version(text)
@@ -270,12 +276,20 @@ _CONVERTERS: dict[object, Converter] = {
         filled=True,
         distinct=True,
     ),
+    Toolkit: Converter(
+        "a toolkit as a string such as '12.9', or a policy such as 'last 2 majors'",
+        parse=_or_policy(_toolkit),
+        schema={"pattern": rf"^((0|[1-9]\d*)\.(0|[1-9]\d*)|{POLICY_PATTERN})$"},
+        suggest=meant_policy,
+        filled=True,
+        distinct=True,
+    ),
     PythonVersion: Converter(
-        "a Python as a string such as '3.12'",
-        parse=_toolkit,
-        schema={"pattern": r"^3\.[1-9]\d*$"},
+        "a Python as a string such as '3.12', or a policy such as 'last 4 minors'",
+        parse=_or_policy(_toolkit),
+        schema={"pattern": rf"^(3\.[1-9]\d*|{POLICY_PATTERN})$"},
         # "3.14t": modules of free-threaded builds are not planned.
-        suggest=lambda text: text.removesuffix("t") if _reads(_toolkit, text.removesuffix("t")) else None,
+        suggest=lambda text: text.removesuffix("t") if _reads(_toolkit, text.removesuffix("t")) else meant_policy(text),
         filled=True,
         distinct=True,
     ),
@@ -296,9 +310,10 @@ _CONVERTERS: dict[object, Converter] = {
     ),
     Version: Converter("a version such as '0.1'", parse=_version, schema={"pattern": r"^v?\d+(\.\d+)*([a-z].*)?$"}),
     TorchRange: Converter(
-        "a floor such as '>=2.10', or one minor such as '==2.13.*'",
-        parse=_torch_range,
-        schema={"pattern": r"^(>=\s*\d+\.\d+|==\s*\d+\.\d+\.\*)$"},
+        "a floor such as '>=2.10', one minor such as '==2.13.*', or a policy such as 'last 3 minors'",
+        parse=_or_policy(_torch_range),
+        schema={"pattern": rf"^(>=\s*\d+\.\d+|==\s*\d+\.\d+\.\*|{POLICY_PATTERN})$"},
+        suggest=meant_policy,
         hint="one wheel serves every torch from the floor on; bounds and exclusions belong to the installing side",
         filled=True,
         distinct=True,

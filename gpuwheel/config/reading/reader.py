@@ -26,17 +26,21 @@ from gpuwheel.config.project.standard import check_standard
 from gpuwheel.config.reading.defaults import defaults_for
 from gpuwheel.config.reading.extras import check_extras
 from gpuwheel.config.reading.mistakes import close_match, dotted
+from gpuwheel.config.reading.policies import expanded_policies
 from gpuwheel.config.reading.setting_keys import Array, Key, Scalar, Table, Tables, keys_of
 from gpuwheel.config.reading.sources import Given, from_config_settings, from_environ, from_toml, split_config_settings
 from gpuwheel.config.reading.variables import arch_list, epoch_of, other_variables
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.choices import Mode
+from gpuwheel.model.versions import NOTHING_KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from packaging.version import Version
+
+    from gpuwheel.model.versions import KnownVersions
 
 __all__ = ["load_config"]
 
@@ -52,10 +56,12 @@ def load_config(
     *,
     environ: Mapping[str, str],
     config_settings: Mapping[str, str | list[str]] | None = None,
+    known: KnownVersions = NOTHING_KNOWN,
 ) -> LoadedConfig:
     """What the project in `root` asks for; each source wins over the one before it.
 
-    Defaults, `[tool.gpuwheel]` of pyproject.toml, TORCH_CUDA_ARCH_LIST, `GPUWHEEL_*`, `-C gpuwheel.KEY=VALUE`.
+    Defaults, `[tool.gpuwheel]` of pyproject.toml, TORCH_CUDA_ARCH_LIST, `GPUWHEEL_*`, `-C gpuwheel.KEY=VALUE`. Where
+    they have a policy for versions, it chooses from those that are `known`.
 
     Raises:
         ConfigError: anything in them is unknown, of the wrong form, or contradicts something else.
@@ -64,7 +70,7 @@ def load_config(
     root = root.resolve()
     document = read_pyproject(root)
     try:
-        return _load(root, document, environ, config_settings or {})
+        return _load(root, document, environ, config_settings or {}, known)
     # TOML has no bound on nesting, and Python's parser recurses.
     except RecursionError as error:
         msg = "pyproject.toml holds tables or lists that are nested too deeply (expected a few levels)"
@@ -76,6 +82,7 @@ def _load(
     document: Mapping[str, Any],
     environ: Mapping[str, str],
     config_settings: Mapping[str, str | list[str]],
+    known: KnownVersions,
 ) -> LoadedConfig:
     own, inner = split_config_settings(config_settings)
     check_inner_settings(document, environ, inner)
@@ -88,7 +95,9 @@ def _load(
     torch_archs = arch_list(environ)
     given = from_toml(table, _PYPROJECT) | torch_archs | above
     # Defaults last: which they are depends on two of the values given.
-    settings = cast("Settings", _build(Settings, defaults_for(minimum, _mode(given)) | given))
+    everything = defaults_for(minimum, _mode(given)) | given
+    everything, policies = expanded_policies(everything, project.requires_python, known)
+    settings = cast("Settings", _build(Settings, everything))
     origins = {dotted(path): value.origin for path, value in given.items()}
 
     modes = {extension.mode.value for extension in settings.extensions.values()}
@@ -119,6 +128,7 @@ def _load(
         floor_of_pythons(project),
         tools.notes,
         narrow_lines(settings, root),
+        policies,
     )
 
 

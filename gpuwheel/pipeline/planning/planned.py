@@ -14,7 +14,7 @@ from gpuwheel.model.wheels import WheelTag
 from gpuwheel.plan import local_labels
 from gpuwheel.plan.collapse import gains
 from gpuwheel.plan.deciding import deciding_rows
-from gpuwheel.plan.overview import CellFacts, Overview, free_threaded
+from gpuwheel.plan.overview import CellFacts, Overview, Policy, free_threaded
 from gpuwheel.wheel import WheelName
 from gpuwheel.wheel.local_version import labelled_version
 
@@ -59,6 +59,10 @@ def overview(
         ),
         gains=gains(config, tables, machine=machine),
         free_threaded=free_threaded((one.cell for one in decisions if one.accepted), tables),
+        policies=tuple(
+            Policy(key, str(policy), tuple(map(str, getattr(config.settings, key))))
+            for key, policy in config.policies.items()
+        ),
     )
 
 

@@ -82,6 +82,8 @@ def closing_lines(overview: Overview) -> Iterator[str]:
         yield from _rejections(overview)
         yield from dict.fromkeys(line for one in overview.cells for line in collapsed_lines(one.decision))
         yield from (f"note: {note}" for note in dict.fromkeys(n for one in overview.cells for n in one.decision.notes))
+    for one in overview.policies:
+        yield f'{one.key} = "{one.policy}" is {listed(one.values)}'
     for gain in overview.gains:
         yield f"fewer wheels: {gain.text}"
     if overview.free_threaded:

@@ -24,6 +24,7 @@ def plan_document(overview: Overview) -> dict[str, Any]:
         "cells": [_cell(facts, overview) for facts in overview.cells],
         "wheels": len(overview.accepted),
         "collapse": [_gain(gain) for gain in overview.gains],
+        "policies": [{"key": one.key, "policy": one.policy, "values": list(one.values)} for one in overview.policies],
         "free_threaded": list(overview.free_threaded),
     }
 
