@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from gpuwheel._cache import Cache
 from gpuwheel._environment import anchored, tool_environment
 from gpuwheel._files import atomic_file
 from gpuwheel.compile.cmake.memory import available_memory
+from gpuwheel.matrix.broker.of_run import brokered
 from gpuwheel.matrix.building import Outcome, State, build_all
 from gpuwheel.matrix.environments import BuildEnvironments, entered
 from gpuwheel.matrix.executors.local import LocalExecutor
@@ -24,6 +24,7 @@ from gpuwheel.matrix.snapshot import unpacked
 from gpuwheel.matrix.tasks import selected, task_of
 from gpuwheel.matrix.wheelhouse import Wheelhouse
 from gpuwheel.pipeline import Build
+from gpuwheel.pipeline.session import jobs_of
 from gpuwheel.plan import local_labels
 from gpuwheel.toolchain import Context
 
@@ -74,7 +75,7 @@ class Run:
         self.tasks = tuple(tasks)
         self.wheelhouse = wheelhouse
         self._snapshot, self._context, self._options = snapshot, context, options
-        self._cores = len(os.sched_getaffinity(0))
+        self._cores = jobs_of(context.environ)
         self._history = History(snapshot, self._cores, available_memory())
         self._outcomes: list[Outcome] = []
 
@@ -114,15 +115,16 @@ class Run:
             else:
                 yield Outcome(task, State.KEPT, finished)
         if left:
-            yield from build_all(left, self._executor(heard), self.wheelhouse, self._judged)
+            with brokered(left, self._snapshot, self._context, heard, self._cores) as found:
+                yield from build_all(left, self._executor(heard, found), self.wheelhouse, self._judged)
 
-    def _executor(self, heard: Heard) -> Executor:
+    def _executor(self, heard: Heard, broker: Mapping[str, str]) -> Executor:
         slots, seconds = self._options.slots or self._cores, self._options.seconds
         environments = BuildEnvironments(self._snapshot.root, self._context)
         return LocalExecutor(
             self._snapshot.root,
             lambda task: environments.python(task.python, task.settings),
-            lambda python: entered(python, self._context.environ),
+            lambda python: {**entered(python, self._context.environ), **broker},
             heard,
             slots=slots,
             seconds=seconds,

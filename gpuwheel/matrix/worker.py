@@ -1,7 +1,8 @@
 """`python -m gpuwheel.matrix.worker`: build one cell, which is one process, and say what happens, an event a line.
 
-It reads one JSON object from stdin: `root`, `out` and `settings`. Events are objects on stdout; whatever compilers
-print, and the same events in words, go to stderr. It ends when the process that started it does, however that ended.
+It reads one JSON object from stdin: `root`, `out`, `settings` and `cell`, its name. Events are objects on stdout;
+whatever compilers print, and the same events in words, go to stderr. It ends when the process that started it does,
+however that ended.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from gpuwheel._endings import StoppedError, as_ours, stopped_by_signals
 from gpuwheel._files import sha256_of
+from gpuwheel.compile.cmake.asking import CELL
 from gpuwheel.errors import BugError
 from gpuwheel.pipeline import Build
 
@@ -110,7 +112,8 @@ def _built(request: dict[str, object], events: _Events) -> int:
     out = Path(str(request["out"]))
     settings = request["settings"]
     assert isinstance(settings, dict)  # noqa: S101  (for mypy: our own executor wrote it)
-    name = Build(Path(str(request["root"])), dict(os.environ), settings, events).wheel(out)
+    environ = {**os.environ, CELL: str(request.get("cell", ""))}
+    name = Build(Path(str(request["root"])), environ, settings, events).wheel(out)
     with (out / name).open("rb") as file:
         digest = sha256_of(file)
     own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.toolchain import AnyToolchain, HostCompiler, LinkStubs, TorchSdk
     from gpuwheel.wheel import Wheel
 
-__all__ = ["Compiled", "ModeBuild", "Session"]
+__all__ = ["Compiled", "ModeBuild", "Session", "jobs_of"]
 
 Group = TypeVar("Group", bound=CompiledGroup)
 
@@ -117,11 +117,8 @@ class Session:
 
     @property
     def jobs(self) -> int:
-        """MAX_JOBS, as torch's own builds read it, else the cores this process may use."""
-        text = self.environ.get("MAX_JOBS", "")
-        # isascii: isdigit is true of superscripts too, which int() refuses. Five digits are no number of jobs.
-        stated = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0  # noqa: PLR2004
-        return stated or available_cores()
+        """As `jobs_of` the environment."""
+        return jobs_of(self.environ)
 
     @property
     def compilers(self) -> int:
@@ -203,3 +200,11 @@ class Session:
 
         with self.cache.workspace(name, keep=stays, on_wait=on_wait) as work, self.cache.guard():
             yield work
+
+
+def jobs_of(environ: Mapping[str, str]) -> int:
+    """MAX_JOBS, as torch's own builds read it, else the cores this process may use."""
+    text = environ.get("MAX_JOBS", "")
+    # isascii: isdigit is true of superscripts too, which int() refuses. Five digits are no number of jobs.
+    stated = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0  # noqa: PLR2004
+    return stated or available_cores()

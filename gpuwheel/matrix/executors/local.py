@@ -68,7 +68,9 @@ class LocalExecutor:
         """Documented by the Protocol."""
         program = self._python_of(task)
         environ = self._environ_of(program)
-        request = json.dumps({"root": str(self._root), "out": str(out), "settings": task.settings})
+        request = json.dumps(
+            {"root": str(self._root), "out": str(out), "settings": task.settings, "cell": task.identifier}
+        )
         last: dict[str, Any] = {}
         with self._leash() as leash:
             try:
