@@ -10,6 +10,7 @@ from gpuwheel.model.choices import Mode, TorchAbi
 from gpuwheel.model.jobs import Job
 from gpuwheel.model.kernels import KernelGroup
 from gpuwheel.model.libraries import HostLibrary, LauncherPackage, NvccLibrary, NvccSource
+from gpuwheel.plan.axes import floor_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,10 +50,17 @@ def resolve_job(cell: Cell, settings: Settings, files: ProjectFiles, tables: Tab
         own_cmake=None if settings.cmake is None else (files.root / settings.cmake).parent,
         torch_headers=_torch_headers(cell, tables),
         # The stable ABI's headers ask for C++17, which is the least that `std` can be.
-        cxx_standard=tables.torch[cell.torch_floor].cxx_standard if exact else 0,
+        cxx_standard=_cxx_standard(cell, settings, tables) if exact else 0,
         nvcc_compression=nvcc_compression(tables, cell.driver_floor, cell.cuda),
         pins=tuple(pin for version in groups for pin in _pins(cell, tables.cuda[version])),
     )
+
+
+def _cxx_standard(cell: Cell, settings: Settings, tables: Tables) -> int:
+    """One for all cells of a toolkit: what does without torch is compiled once for them."""
+    floors = {cell.torch_floor, *map(floor_of, settings.torch)}
+    rows = (tables.torch[floor] for floor in floors if floor in tables.torch)
+    return max(row.cxx_standard for row in rows if row.cuda.major == cell.cuda.major)
 
 
 def _groups(

@@ -13,7 +13,13 @@ from gpuwheel._cache.file_state import state_of
 from gpuwheel._resources import resource
 from gpuwheel.compile.cmake.embed_project import compiled_once, host_library_arguments, project_text
 from gpuwheel.compile.cmake.embed_project import source_target as host_source_target
-from gpuwheel.compile.cmake.nvcc_project import nvcc_text, script_texts, source_target, source_text
+from gpuwheel.compile.cmake.nvcc_project import (
+    is_named_by_project,
+    nvcc_text,
+    script_texts,
+    source_target,
+    source_text,
+)
 from gpuwheel.compile.includes import IncludeScanner, without_remarks
 from gpuwheel.compile.reuse.drivers import Driver, build_tools, toolkit_adds_options, toolkit_tools
 from gpuwheel.compile.reuse.epoch import EPOCH, follows_epoch
@@ -29,6 +35,7 @@ from gpuwheel.compile.reuse.named_files import (
     refusal,
     with_response_files,
 )
+from gpuwheel.compile.reuse.scopes import scopes
 from gpuwheel.compile.reuse.search import ordinary_words
 from gpuwheel.compile.reuse.store import content_key, tree_digest
 from gpuwheel.compile.reuse.tokens import FIXED, clock
@@ -42,7 +49,7 @@ if TYPE_CHECKING:
     from gpuwheel.compile.cmake.embed_project import HostProject
     from gpuwheel.compile.cmake.nvcc_project import NvccProject
     from gpuwheel.model.libraries import HostLibrary, NvccLibrary
-    from gpuwheel.model.toolchain import HostCompiler
+    from gpuwheel.model.toolchain import HostCompiler, PythonHeaders
 
 __all__ = ["Given", "host_recipe", "nvcc_recipe"]
 
@@ -151,7 +158,7 @@ def host_recipe(project: HostProject, given: Given) -> Recipe:
                 "kernels": {name: _digest(project.groups[name].header) for name in library.kernels},
             }
             output = (host_source_target(index, library, source), str(source))
-            units.append(Unit(content_key({**common, **parts}), (output,)))
+            units.append(Unit(scopes({**common, **parts}, {}), (output,)))
     whole = {
         # Keys of objects and not their bytes: the whole's key is known before anything is compiled.
         "project": places.masked(project_text(replace(project, objects={}), _ANYWHERE)),
@@ -165,13 +172,14 @@ def host_recipe(project: HostProject, given: Given) -> Recipe:
 def nvcc_recipe(project: NvccProject, given: Given) -> Recipe:
     """The recipe of a project in mode `nvcc`, whose objects are kept one by one."""
     toolchain = project.toolchain
-    torch = toolchain.torch
+    torch, python = toolchain.torch, toolchain.python
     given.toolkit = toolchain.cuda.root
     places = _places(
         {
             str(project.headers): "include",
             str(toolchain.cuda.root): "cuda",
             **({str(torch.include_dir): "torch", str(torch.library.parent): "torch-stub"} if torch else {}),
+            **({str(python.include_dir.resolve()): "python", str(python.include_dir): "python"} if python else {}),
             **{str(folder): f"packages/{name}" for name, folder in project.package_dirs.items()},
             **{str(manifest.parent): "manifest" for manifest in project.manifests.values()},
             str(project.root): ".",
@@ -179,14 +187,22 @@ def nvcc_recipe(project: NvccProject, given: Given) -> Recipe:
     )
     maker = _Maker(given, project.libraries, project.root)
     anywhere = replace(project, objects={}, jobs=1, pool=1)  # how many compile at once does not reach the objects
-    # What only the linker is told does not reach an object.
-    unlinked = replace(anywhere, libraries=tuple(replace(library, link_flags=()) for library in project.libraries))
+    # What only the linker is told does not reach an object, nor does how the library is called.
+    unlinked = replace(
+        anywhere,
+        libraries=tuple(replace(library, link_flags=()) for library in project.libraries),
+        toolchain=replace(toolchain, python=replace(python, suffix="") if python else None),
+    )
     pins = toolchain.cuda.digest if toolchain.cuda.pins else ""  # a toolkit of the machine: see its programs
     scripts = script_texts(anywhere)
     common = {
         **maker.machine,
         "cuda": [str(toolchain.cuda.version), pins],
-        "torch": [torch.digest, scripts["weak_symbols.h"]] if torch else [],
+        "forced": scripts["weak_symbols.h"] if torch else "",
+    }
+    differing = {
+        **({"torch": torch.digest} if torch else {}),
+        **({"python": _python_identity(python)} if python else {}),
     }
     units = []
     for index, library in enumerate(project.libraries):
@@ -198,14 +214,22 @@ def nvcc_recipe(project: NvccProject, given: Given) -> Recipe:
                 "files": sorted(map(places.masked, _closure(scanner, source.path, given))),
             }
             output = (source_target(index, library, source), str(source.path))
-            units.append(Unit(content_key({**common, **parts}), (output,), linkable=not library.rdc))
+            placed = source.cuda and not is_named_by_project(source, project)
+            units.append(Unit(scopes({**common, **parts}, differing), (output,), not library.rdc, placed))
     whole = {
         "project": places.masked(nvcc_text(anywhere, _ANYWHERE)),
         "scripts": scripts,
         "options": [list(_options(library)) for library in project.libraries],
         "objects": [unit.key for unit in units],
+        "reads": differing,
     }
     return maker.recipe(tuple(units), content_key({**common, **whole}), places)
+
+
+def _python_identity(python: PythonHeaders) -> list[str]:
+    """What tells headers of one Python from those of another; all that is read of them is noted beside objects."""
+    files = (python.include_dir / name for name in ("patchlevel.h", "pyconfig.h"))
+    return [python.suffix, *(_digest(file) for file in files if file.is_file())]
 
 
 class _Maker:

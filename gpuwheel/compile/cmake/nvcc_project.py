@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ __all__ = [
     "Uses",
     "extension_uses",
     "generate_code",
+    "is_named_by_project",
     "library_arguments",
     "library_file",
     "nvcc_text",
@@ -56,6 +58,8 @@ set_property(GLOBAL PROPERTY JOB_POOLS nvcc={pool})
 include({module})
 """
 _WEAK_SYMBOLS = "weak_symbols.h"
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_./+-]+")
+"""One that nvcc does not split."""
 # COMMON_NVCC_FLAGS of torch.utils.cpp_extension in torch 2.15: sources on the C++ ABI were written with them.
 _CLASSIC_NVCC_FLAGS = (
     *("-D__CUDA_NO_HALF_OPERATORS__", "-D__CUDA_NO_HALF_CONVERSIONS__", "-D__CUDA_NO_BFLOAT16_CONVERSIONS__"),
@@ -177,9 +181,22 @@ def _source(source: NvccSource, project: NvccProject, folder: Path) -> str:
         # nvcc compiles for several architectures at once by itself: where there are fewer sources than places, they
         # are filled so.
         threads = max(1, min(len(archs), min(project.pool, project.jobs) // max(1, waiting)))
-        flags = [f"--threads={threads}", *project.compression, *flags]
+        flags = [f"--threads={threads}", *project.compression, *_named_by_project(source, project), *flags]
     arguments = keyword("ARCHS", archs) + keyword("FLAGS", flags)
     return f"gpuwheel_nvcc_source({quoted(str(source.path))}\n{arguments})\n"
+
+
+def is_named_by_project(source: NvccSource, project: NvccProject) -> bool:
+    """Whether a CUDA source is compiled to the same bytes wherever the project lies."""
+    return bool(_named_by_project(source, project))
+
+
+def _named_by_project(source: NvccSource, project: NvccProject) -> list[str]:
+    # nvcc names what is internal to a source (kernels in an anonymous namespace) by a sum of its absolute path. That it
+    # takes another path in place of this one was tried with the toolkits that gpuwheel brings.
+    inside = source.path.is_relative_to(project.root) and project.toolchain.cuda.pins
+    path = source.path.relative_to(project.root).as_posix() if inside else ""
+    return [f"-Xcudafe=--orig_src_path_name={path}"] if _PLAIN_PATH.fullmatch(path) else []
 
 
 def _library(index: int, library: NvccLibrary, project: NvccProject, folder: Path) -> str:
@@ -336,6 +353,7 @@ def _prefix_map(project: NvccProject, folder: Path, packages: Sequence[Path]) ->
         (toolchain.cuda.root / "include").resolve(): "cuda/include",  # elsewhere, for another machine
         **{found.include_dir: "cuda" for found in toolchain.cuda.libraries},
         **({toolchain.torch.include_dir: "torch"} if toolchain.torch else {}),
+        **({toolchain.python.include_dir: "python"} if toolchain.python else {}),
         **dict.fromkeys(packages, "packages"),
         project.root: ".",
     }

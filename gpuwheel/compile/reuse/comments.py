@@ -74,7 +74,7 @@ _BLIND = re.compile(
     | --?(?:forward-unknown-to-host-\w+|default-device|device-int128|disable-warnings|compress-all)
     | --?(?:static-global-template-stub|frandom-seed)=.+ | --(?:include-path|define-macro|undefine-macro|pre-include)=.+
     | --?(?:Xptxas|ptxas-options|Xnvlink|nvlink-options|Xfatbin|fatbin-options)=.+
-    | -optf=.+ | --options-file=.+ | @.+
+    | -Xcudafe=--orig_src_path_name=\S+ | -optf=.+ | --options-file=.+ | @.+
     """,
     re.VERBOSE,
 )

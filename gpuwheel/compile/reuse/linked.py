@@ -17,6 +17,7 @@ from gpuwheel.compile.reuse.epoch import EPOCH
 from gpuwheel.compile.reuse.evidence import Evidence, NotKeptError, Setting
 from gpuwheel.compile.reuse.facts import Facts
 from gpuwheel.compile.reuse.made import Made, Output
+from gpuwheel.compile.reuse.scopes import Scope, narrowest
 from gpuwheel.compile.reuse.store import ContentStore, Stored
 
 if TYPE_CHECKING:
@@ -33,10 +34,18 @@ __all__ = ["LibraryStore", "LinkedFile", "Output", "Recipe", "Unit", "pieces"]
 class Unit:
     """Objects that are kept together."""
 
-    key: str
+    scopes: tuple[Scope, ...]
+    """The keys that they may be under, one for each thing that cells of a project differ in and that they may read."""
     outputs: tuple[Output, ...]
     linkable: bool = True
     """Whether they can be linked by themselves, with their sources unknown to CMake."""
+    placed: bool = False
+    """Whether where the project lies is in their bytes."""
+
+    @property
+    def key(self) -> str:
+        """What they are made from, all that they may read counted."""
+        return self.scopes[-1].key
 
     @property
     def targets(self) -> set[str]:
@@ -96,7 +105,8 @@ class LibraryStore:
         found: dict[Output, Path] = {}
         for unit in self._recipe.units:
             # Relocatable device code has to be linked by CMake from sources that it knows.
-            stored = self._load(unit.key) if unit.linkable else None
+            loaded = (self._load(scope.key) for scope in unit.scopes if unit.linkable)
+            stored = next((one for one in loaded if one is not None), None)
             if stored is None:
                 continue
             self._found[unit.key] = stored
@@ -143,11 +153,11 @@ class LibraryStore:
             stored = self._found.get(unit.key)
             if stored is None:
                 try:
-                    stored = _compiled(unit, made, evidence)
+                    stored = _compiled(unit, made, evidence, str(self._recipe.setting.root))
                 except NotKeptError as error:
                     yield str(error)
                     continue
-                self._store.save_soon(unit.key, stored)
+                self._store.save_soon(narrowest(unit.scopes, stored.facts["read"]).key, stored)
             facts.append(Facts.of(stored.facts))
         if len(facts) == len(self._recipe.units):
             linked = Facts.all_of([*facts, evidence.linked()])
@@ -182,8 +192,8 @@ def _clock() -> int:
     return time.time_ns() - time.monotonic_ns()
 
 
-def _compiled(unit: Unit, made: Made, evidence: Evidence) -> Stored:
-    """The objects of a unit.
+def _compiled(unit: Unit, made: Made, evidence: Evidence, root: str) -> Stored:
+    """The objects of a unit of the project in `root`.
 
     Raises:
         NotKeptError: it cannot be told what they were made from, or that changed.
@@ -195,8 +205,9 @@ def _compiled(unit: Unit, made: Made, evidence: Evidence) -> Stored:
             msg = f"the compiler does not say what it read for {source}"
             raise NotKeptError(msg)
         contents.append(made.objects[output].read_bytes())
-    facts = evidence.compiled(unit.targets).stored()
-    return Stored({**facts, "sizes": [len(content) for content in contents]}, b"".join(contents))
+    facts = evidence.compiled(unit.targets)
+    facts = replace(facts, root=root if unit.placed else facts.root)
+    return Stored({**facts.stored(), "sizes": [len(content) for content in contents]}, b"".join(contents))
 
 
 def pieces(content: bytes, sizes: Iterable[int]) -> list[bytes]:

@@ -95,7 +95,10 @@ EXCEPTIONS: Mapping[str, Mapping[str, str]] = {
         "digest": "is in the name of the folder",
         "found_via": TOLD,
     },
-    "PythonHeaders": {"version": "follows from its headers, which are noted beside what is kept"},
+    "PythonHeaders": {
+        "include_dir": f"{WHERE}: of what tells Pythons apart in the key, of all that is read beside what is kept",
+        "version": "follows from its headers, which are noted beside what is kept",
+    },
     "DeviceCompiler": {
         "cuda": DIGEST,
         "pins": DIGEST,
@@ -405,7 +408,7 @@ class World:
             "PythonHeaders": (
                 self.toolchain.python,
                 self.key_of_python,
-                {"include_dir": self._folder("python2"), "suffix": ".other.so"},
+                {"suffix": ".other.so"},
             ),
             "DeviceCompiler": (self.device, self.key_of_device, {"digest": "e" * 64}),
         }
