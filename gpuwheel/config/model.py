@@ -128,7 +128,7 @@ class Extension:
     """Further options for the link. Archives, objects and `-l` stand after the objects, in their order here; paths are
     relative to the project. Libraries of CUDA belong into `libraries`."""
     std: Dialect = "c++17"
-    """C++ dialect. With `abi = "exact"` at least the one that torch's headers need."""
+    """C++ dialect. With `abi = "exact"` at least the one that headers of all torches need which the project lists."""
     abi: TorchAbi = TorchAbi.STABLE
     """Mode `nvcc`: what it asks of torch."""
     python: PythonAbi = PythonAbi.NONE
