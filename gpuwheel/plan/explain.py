@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.cells import Cell, CellName, Coverage, Decision
     from gpuwheel.model.reporter import Reporter
 
-__all__ = ["Here", "choose", "collapsed_lines", "explain", "select"]
+__all__ = ["Here", "choose", "collapsed_lines", "explain", "select", "served_by"]
 
 _NOTHING = "nothing"
 
@@ -71,7 +71,7 @@ def choose(
         _name_others(chosen, [decision for decision in decisions if decision.accepted], accepted, reporter)
     for note in chosen.notes:
         reporter.info(note)
-    unserved = _served_by(chosen.coverage).get(_NOTHING)
+    unserved = served_by(chosen.coverage).get(_NOTHING)
     if unserved:
         reporter.warn(f"no image serves compute capability {', '.join(unserved)}: add them or a +PTX to archs")
     return chosen.cell
@@ -122,7 +122,7 @@ def _nothing_to_build(named: Sequence[Decision], made: Sequence[Decision], here:
 
 def _block(decision: Decision) -> Iterator[str]:
     yield f"{decision.cell.identifier}  {'build' if decision.accepted else 'reject'}: {decision.reason}"
-    rows = _served_by(decision.coverage)
+    rows = served_by(decision.coverage)
     width = max(map(len, rows), default=0)
     for image, devices in rows.items():
         yield f"  {image:<{width}}  {' '.join(devices)}"
@@ -140,7 +140,7 @@ def collapsed_lines(decision: Decision) -> Iterator[str]:
             yield f"one for all: {axis.axis} {listed(axis.values)} has no wheel of its own: {axis.reason}"
 
 
-def _served_by(coverage: Sequence[Coverage]) -> dict[str, list[str]]:
+def served_by(coverage: Sequence[Coverage]) -> dict[str, list[str]]:
     """Image -> the compute capabilities it serves, in the order of the devices; what nothing serves comes last."""
     rows: dict[str, list[str]] = {}
     for row in sorted(coverage, key=lambda row: (row.served_by is None, row.device)):

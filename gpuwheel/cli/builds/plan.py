@@ -8,10 +8,12 @@ import os
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from gpuwheel._files import atomic_file
 from gpuwheel.cli import parameters
 from gpuwheel.errors import PlanError
 from gpuwheel.pipeline import Build
@@ -20,16 +22,17 @@ from gpuwheel.plan.checks import listed
 from gpuwheel.plan.views.cell_details import details
 from gpuwheel.plan.views.cell_table import closing_lines, table
 from gpuwheel.plan.views.plan_document import plan_document
+from gpuwheel.plan.views.plan_page import plan_page
 from gpuwheel.ui import Terminal, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from gpuwheel.plan.overview import Overview
 
 __all__ = ["plan_command"]
 
+_FILE = click.Path(dir_okay=False, path_type=Path)
 _INDENT = 4
 """Columns that further lines of a long one are moved in, more than any first one is."""
 
@@ -39,9 +42,16 @@ _INDENT = 4
 @parameters.settings
 @click.option("--only", metavar="ID", help="Only the wheel of this identifier, as -C gpuwheel.only=ID.")
 @click.option("--explain", "explained", metavar="CELL", help="Everything about the cells that match; * is any text.")
+@click.option("--html", type=_FILE, metavar="FILE", help="Write the plan as a page too: one file, no script.")
 @parameters.as_json
 def plan_command(
-    project: Path, settings: tuple[str, ...], only: str | None, explained: str | None, *, as_json: bool
+    project: Path,
+    settings: tuple[str, ...],
+    only: str | None,
+    explained: str | None,
+    html: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Say which wheels PROJECT gives, on what they run, why not others, and what would make fewer. Builds nothing.
 
@@ -50,12 +60,17 @@ def plan_command(
       gpuwheel plan
       gpuwheel plan sample_extension -C "gpuwheel.archs=8.0;9.0+PTX"
       gpuwheel plan --explain '*cp312*'
+      gpuwheel plan --html plan.html
       gpuwheel plan --json | jq '.cells[].identifier'
       gpuwheel plan --only embed-cu12.9-torch2.10-linux_x86_64
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     given = parameters.config_settings(settings) | ({"gpuwheel.only": only} if only is not None else {})
     build = Build(project.resolve(), dict(os.environ), given, Terminal())
     overview = _chosen(build.overview(), build)
+    if html is not None:
+        # Whole or not at all; a folder that is not there is told as any file that cannot be written.
+        with atomic_file(html) as file:
+            file.write(plan_page(overview).encode())
     if as_json:
         click.echo(json.dumps(plan_document(overview), indent=2))
     elif explained is not None:
