@@ -11,6 +11,9 @@ __all__ = [
     "ARCHIVE_EXPANSION",
     "ARCHIVE_MEMBERS",
     "ARCHIVE_SMALL",
+    "CLUSTER_BLOB",
+    "CLUSTER_EVENTS",
+    "CLUSTER_LOG",
     "CONFIG_FILE",
     "DEVICE_IMAGES",
     "DOWNLOAD",
@@ -189,6 +192,21 @@ DOWNLOAD = Limit(
     *("download", 20 * _GB, "bytes"),
     bounds="a file whose size is not pinned; others end with their pinned size",
     why="wheels of torch with CUDA have 2 to 3 GB",
+)
+CLUSTER_BLOB = Limit(
+    *("cluster-blob", 2 * _GB, "bytes"),
+    bounds="an sdist or wheel that travels between machines",
+    why="it is in the memory of both, and of the scheduler; wheels of torch extensions have up to 1 GB",
+)
+CLUSTER_LOG = Limit(
+    *("cluster-log", 8 * _MB, "bytes"),
+    bounds="what tools printed on another machine; of more, the end",
+    why="a compiler that warns in every header prints about 1 MB",
+)
+CLUSTER_EVENTS = Limit(
+    *("cluster-events", 100_000, "events"),
+    bounds="what one build on another machine tells of itself",
+    why="a step, a command and a source for each of 10,000 files",
 )
 TOML_PARTS = Limit(
     *("toml-parts", 64, "parts"),

@@ -14,17 +14,21 @@ from gpuwheel._environment.tools import (
     tool_variables,
     uncovered,
 )
+from gpuwheel._environment.travelling import arrived, staying, travelling
 
 __all__ = [
     "Does",
     "ToolEnvironment",
     "Variable",
     "anchored",
+    "arrived",
     "device_environment",
     "launchers",
     "load_variables",
     "reaching",
+    "staying",
     "tool_environment",
     "tool_variables",
+    "travelling",
     "uncovered",
 ]

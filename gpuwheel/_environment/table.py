@@ -68,6 +68,8 @@ class Variable:
     """Kept from NVRTC and cuTile alone."""
     opaque: bool = False
     """It can name files or programs that no key covers."""
+    machine: bool = False
+    """It names files or programs of one machine."""
     modes: frozenset[str] = frozenset()
     """Where something reads it; empty for everywhere."""
     elsewhere: str | None = None
@@ -214,6 +216,7 @@ def _variables(table: Mapping[str, Any]) -> Iterator[Variable]:
                 hidden=row.get("hidden", False),
                 device=row.get("device", False),
                 opaque=row.get("opaque", False),
+                machine=row.get("machine", False),
                 modes=frozenset(row.get("modes", ())),
                 elsewhere=row.get("elsewhere"),
             )

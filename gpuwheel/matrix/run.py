@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gpuwheel.matrix.executors import Executor, Heard, Made
+    from gpuwheel.matrix.executors.cluster_address import ClusterAddress
     from gpuwheel.matrix.shards import Shard
     from gpuwheel.matrix.snapshot import Snapshot
     from gpuwheel.matrix.tasks import Settings, Task
@@ -59,6 +60,8 @@ class Options:
     """Only this part of the cells; unset: all of them."""
     costs: tuple[Path, ...] = ()
     """Reports of earlier builds, by which parts are made equally long."""
+    cluster: ClusterAddress | None = None
+    """Whose machines build; unset: this one."""
 
 
 class Run:
@@ -114,7 +117,12 @@ class Run:
                 left.append(task)
             else:
                 yield Outcome(task, State.KEPT, finished)
-        if left:
+        cluster = self._options.cluster
+        if left and cluster is not None:
+            slots, seconds = self._options.slots, self._options.seconds
+            executor = cluster.connect(self._context, self._snapshot, heard, slots=slots, seconds=seconds)
+            yield from build_all(left, executor, self.wheelhouse, self._judged)
+        elif left:
             with brokered(left, self._snapshot, self._context, heard, self._cores) as found:
                 yield from build_all(left, self._executor(heard, found), self.wheelhouse, self._judged)
 

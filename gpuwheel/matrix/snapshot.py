@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from gpuwheel._cache import Cache
     from gpuwheel.model.reporter import Reporter
 
-__all__ = ["Snapshot", "unpacked"]
+__all__ = ["SETTLED", "Snapshot", "extracted", "unpacked"]
 
-_SETTLED = 2.1
+SETTLED = 2.1
 """Seconds after which a build takes files as unchanged; what is younger, it does not keep for other builds."""
 
 
@@ -72,15 +72,16 @@ def unpacked(sdist: Path, project: Path, cache: Cache, reporter: Reporter) -> It
     with cache.workspace(f"sources of {project}", on_wait=on_wait) as folder, cache.scratch() as scratch:
         hint = "report it, with the project if you can: gpuwheel made this file"
         with reading(f"{sdist.name} cannot be unpacked", "an sdist", error=ConfigError, hint=hint):
-            root = _extracted(sdist, scratch)
+            root = extracted(sdist, scratch)
         if _synchronise(root, folder):
             # Every file that is new was written before now, so nobody need wait longer than this.
-            time.sleep(_SETTLED)
+            time.sleep(SETTLED)
         with sdist.open("rb") as file:
             yield Snapshot(sdist, sha256_of(file), folder)
 
 
-def _extracted(sdist: Path, scratch: Path) -> Path:
+def extracted(sdist: Path, scratch: Path) -> Path:
+    """Unpack an sdist into an empty folder, and return the one folder in it."""
     with tarfile.open(sdist) as archive:
         for member in archive:
             # It is our own, but what a project puts into an sdist is not: no path or link may lead out of it.

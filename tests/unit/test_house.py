@@ -55,6 +55,7 @@ MAY_TOUCH = {
     "_endings.py": "names files as the reader sees them from where the edge runs",
     "adopt/setup_worker/": "a process of its own",
     "matrix/worker.py": "a process of its own",
+    "matrix/executors/cluster.py": "what dask calls on a worker is an edge",
     "matrix/requires_worker.py": "a process of its own",
     "compile/cmake/admitted_command.py": "a process of its own",
     "compile/device/nvrtc_worker.py": "a process of its own",

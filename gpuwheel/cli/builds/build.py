@@ -13,6 +13,7 @@ from gpuwheel.cli import parameters
 from gpuwheel.cli.builds.machines import machines
 from gpuwheel.cli.builds.showing import showing
 from gpuwheel.errors import MatrixError
+from gpuwheel.matrix.executors.cluster_address import ClusterAddress
 from gpuwheel.matrix.run import Options, prepared
 from gpuwheel.ui import Terminal
 
@@ -53,6 +54,10 @@ def build_command(  # noqa: PLR0913 (click hands each option over by its name)
     timeout: float | None,
     shard: Shard | None,
     costs: tuple[Path, ...],
+    executor: str,
+    dask_ca: Path | None,
+    dask_cert: Path | None,
+    dask_key: Path | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -69,7 +74,8 @@ def build_command(  # noqa: PLR0913 (click hands each option over by its name)
       gpuwheel build --json > report.json
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     terminal = Terminal()
-    options = Options(out or project / "dist", patterns, resume, jobs, timeout, shard, costs)
+    cluster = ClusterAddress.parse(executor, dask_ca, dask_cert, dask_key)
+    options = Options(out or project / "dist", patterns, resume, jobs, timeout, shard, costs, cluster)
     given = parameters.config_settings(settings)
     with prepared(project.resolve(), dict(os.environ), given, options, terminal) as run:
         if shard is not None:

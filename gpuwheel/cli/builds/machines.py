@@ -27,7 +27,18 @@ class _Part(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
         return value if isinstance(value, Shard) else Shard.parse(value)
 
 
+_FILE = click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path)
 _OPTIONS = (
+    click.option(
+        "--executor",
+        default="local",
+        show_default=True,
+        metavar="WHERE",
+        help="dask:tls://HOST:PORT hands wheels to the workers of that scheduler; dask starts a cluster here.",
+    ),
+    click.option("--dask-ca", type=_FILE, help="Certificate of the authority that signed those of the cluster (PEM)."),
+    click.option("--dask-cert", type=_FILE, help="Certificate that shows the cluster who you are (PEM)."),
+    click.option("--dask-key", type=_FILE, help="Its private key."),
     click.option("--shard", type=_Part(), metavar="I/N", help="Only part I of N, for N jobs that build all together."),
     click.option(
         "--costs",

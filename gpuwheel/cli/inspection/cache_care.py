@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Pruned", "choose", "damage", "delete_damaged", "measured", "obstacles", "prune", "size"]
 
 _PLACES = ("v1", "tmp", "builds")
-_BYTES, _FOLDERS = ("images", "libraries"), ("environments", "sdk", "templates", "toolchains")
+_BYTES, _FOLDERS = ("images", "libraries"), ("environments", "sdk", "sources", "templates", "toolchains")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _HOUR, _DAY = 3600.0, 86400.0  # seconds
 
