@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["gpuwheel"]
 # ///
-"""Refresh `gpuwheel/data/ci.toml`: images from the newest cibuildwheel, commits of actions from GitHub.
+"""Refresh `gpuwheel/data/ci.toml`, and actions in templates: images from cibuildwheel, commits from GitHub.
 
 What cannot be asked keeps its row, and is named. `GPUWHEEL_GITHUB_API` and `GPUWHEEL_IMAGE_REGISTRY` name other hosts
 than api.github.com and quay.io; `GITHUB_TOKEN` is sent to the former, where there is one.
@@ -20,7 +20,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 from update_index import files_of, open_wheel
-from update_table import Table, as_table, as_text, command_line, dump, finish, read
+from update_table import DATA, Table, as_table, as_text, command_line, dump, finish, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,28 @@ def main() -> int:
     asked = command_line(__doc__).parse_args()
     comment, table = read("ci.toml")
     missing = [*_update_images(table), *_update_actions(table), *_update_cuda_images(table)]
-    return finish("ci.toml", dump(comment, table), check=asked.check, missing=missing)
+    stale = _update_templates(table, check=asked.check)
+    return finish("ci.toml", dump(comment, table), check=asked.check, missing=missing) or stale
+
+
+def _update_templates(table: Table, *, check: bool) -> int:
+    """Name the same actions in what templates put into workflows; 1 if `check` and a template names another."""
+    pins = {as_text(as_table(row)["uses"]): as_table(row) for row in as_table(table["actions"]).values()}
+
+    def pinned(match: re.Match[str]) -> str:
+        row = pins.get(match[1])
+        return f"uses: {match[1]}@{row['commit']} # {row['version']}" if row else match[0]
+
+    stale = 0
+    for path in sorted((DATA.parents[1] / "templates").glob("*/.github/workflows/*.yml")):
+        before = path.read_text(encoding="utf-8")
+        after = re.sub(r"uses: (\S+)@\w+ # \S+", pinned, before)
+        if after != before:
+            print(f"{path.name} of {path.parts[-4]}: {'stale' if check else 'written'}")
+            stale = int(check)
+            if not check:
+                path.write_text(after, encoding="utf-8")
+    return stale
 
 
 def _update_images(table: Table) -> Iterator[str]:

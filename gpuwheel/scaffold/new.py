@@ -22,7 +22,7 @@ from gpuwheel.scaffold.repository import open_repository
 from gpuwheel.scaffold.template_questions import check_answers, need_copier, refuse_unasked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from gpuwheel._cache import Cache
 
@@ -61,8 +61,16 @@ class NewProject:
     """What its dependency group `test` holds: only pip from 25.1 on installs a group by its name."""
 
 
-def make_project(wanted: Wanted, *, cache: Cache, environ: Mapping[str, str]) -> NewProject:
+def make_project(
+    wanted: Wanted, *, cache: Cache, environ: Mapping[str, str], finish: Callable[[Path], None] | None = None
+) -> NewProject:
     """Render a template into a folder beside the target and rename that; an error or an interrupt leaves nothing.
+
+    Args:
+        wanted: what was asked for.
+        cache: for the templates' repository.
+        environ: the environment.
+        finish: what else there is to do in the folder, before anybody sees it.
 
     Raises:
         ScaffoldError: the target is there and not empty, an answer is not valid, or copier or git is missing.
@@ -84,6 +92,8 @@ def make_project(wanted: Wanted, *, cache: Cache, environ: Mapping[str, str]) ->
     with _named_errors(wanted.target), _staged(wanted.target, write=not wanted.dry_run) as folder:
         asked = render(Rendering(folder, answers, defaults), repository, environ)
         refuse_unasked(given, asked)
+        if finish is not None:
+            finish(folder)
         files = tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()))
         tests = _test_requirements(folder / "pyproject.toml")
         begins = wanted.git and git.top_level(parent) is None

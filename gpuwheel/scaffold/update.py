@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Literal
 from packaging.version import InvalidVersion, Version
 
 from gpuwheel._run import ProcessFailedError
-from gpuwheel.errors import ScaffoldError
+from gpuwheel.errors import GpuwheelError, ScaffoldError, WorkflowError
 from gpuwheel.scaffold.git import Git, plain_environment, users_environment
 from gpuwheel.scaffold.rendering import Rendering, render
 from gpuwheel.scaffold.repository import SOURCE, open_repository
 from gpuwheel.scaffold.template_questions import check_answers, need_copier, read_document, refuse_unasked
+from gpuwheel.workflows.places import CI_FILES, reduced, written_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from gpuwheel._cache import Cache
     from gpuwheel.scaffold.repository import Repository
@@ -63,8 +64,16 @@ class Update:
     diff: str = ""
 
 
-def update_project(change: Change, *, cache: Cache, environ: Mapping[str, str]) -> Update:
+def update_project(
+    change: Change, *, cache: Cache, environ: Mapping[str, str], finish: Callable[[Path], None] | None = None
+) -> Update:
     """Update the project, or with `dry_run` see what would come of it.
+
+    Args:
+        change: what is to differ.
+        cache: for the templates' repository.
+        environ: the environment.
+        finish: what writes CI files in a folder from what templates and people put into their places.
 
     Raises:
         ScaffoldError: the project is no clean git repository, was not made by gpuwheel or by a later one, an answer is
@@ -85,6 +94,7 @@ def update_project(change: Change, *, cache: Cache, environ: Mapping[str, str]) 
         copy = _Copy(Path(scratch, change.project.absolute().name), git, change.project, environ)
         asked = render(Rendering(copy.folder, answers, update=change.conflict), repository, environ)
         refuse_unasked(answers, asked)
+        copy.expand(finish)
         patch = Path(scratch, "patch")
         update = copy.compare(Update(before, after), patch)
         if patch.stat().st_size and not change.dry_run:
@@ -166,6 +176,29 @@ class _Copy:
         (folder / ".git/objects/info/alternates").write_text(f"{(project / objects).resolve()}\n", encoding="utf-8")
         self.base = self._git("commit-tree", "-m", "The project", tree, cwd=folder, **_SOMEBODY)
         self._git("reset", "--quiet", "--hard", self.base, cwd=folder)
+        self._reduce()
+
+    def _reduce(self) -> None:
+        """Take out of CI files what gpuwheel writes: templates have none of it, and a merge would see it as edits."""
+        self._whole: dict[Path, str] = {}
+        for path in (self.folder / name for name in CI_FILES.values()):
+            text = path.read_text(encoding="utf-8") if path.is_file() else ""
+            with suppress(WorkflowError):  # its marks are no pairs: it is merged as it stands
+                if written_by(text) is not None:
+                    path.write_text(reduced(text), encoding="utf-8")
+                    self._whole[path] = text
+        if self._whole:
+            self._git("commit", "--quiet", "--no-verify", "--all", "-m", "Reduced", cwd=self.folder, **_SOMEBODY)
+
+    def expand(self, finish: Callable[[Path], None] | None) -> None:
+        """Write CI files whole; where that cannot be, because of a conflict, they stay what they were."""
+        try:
+            if finish is not None:
+                finish(self.folder)
+        except GpuwheelError:
+            for path in self._whole:
+                if path.is_file():
+                    path.write_text(self._whole[path], encoding="utf-8")
 
     def compare(self, update: Update, patch: Path) -> Update:
         """What has changed since the copy was made; the changes go into the file `patch`."""

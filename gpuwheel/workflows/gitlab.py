@@ -183,6 +183,7 @@ gpu:
     <<install gpu>>
     - python -m pytest
     <<place on gpu>>
+  <<place gpu job>>
 
 """
 
@@ -255,7 +256,7 @@ def gitlab_pipeline(work: Work, services: CiServices, words: Sequence[str]) -> s
         "gpu python": _program(work.usual.python),
         "install gpu": _listed(install_on_gpu(work, "python")),
     }
-    names = ("env", "before build", "after build", "before tests", "on gpu", "jobs", "before publishing")
+    names = ("env", "before build", "after build", "before tests", "on gpu", "gpu job", "jobs", "before publishing")
     values |= {f"place {name}": place(name) for name in names}
     text = [replaced(part, values) for part in (_HEAD, _SDIST, _BUILD)]
     for one in work.shards:

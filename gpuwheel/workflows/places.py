@@ -13,7 +13,10 @@ from gpuwheel.errors import WorkflowError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["filled", "first_line", "place", "read_places", "written_by"]
+__all__ = ["CI_FILES", "filled", "first_line", "place", "read_places", "reduced", "written_by"]
+
+CI_FILES = {"github": ".github/workflows/wheels.yml", "gitlab": ".gitlab-ci.yml"}
+"""Service -> the file, from the top of a repository."""
 
 _BEGIN = re.compile(r"(?P<indent> *)# gpuwheel: begin yours \((?P<name>[a-z ]+)\)\s*")
 _END = "# gpuwheel: end yours"
@@ -49,6 +52,19 @@ def read_places(text: str) -> dict[str, list[str]]:
             raise WorkflowError(msg, hint="put the lines of both between one pair of marks")
         places[name] = [line.removeprefix(indent) for line in lines]
     return places
+
+
+def reduced(text: str) -> str:
+    """The first line and what is in places: all that a later `gpuwheel ci` needs, and all that templates hold.
+
+    Raises:
+        WorkflowError: as for `read_places`.
+    """
+    out = text.splitlines()[:1]
+    for name, lines, indent in _places(text.splitlines()):
+        if any(line.strip() for line in lines):
+            out += [f"{indent}# gpuwheel: begin yours ({name})", *lines, f"{indent}{_END}"]
+    return "\n".join(out) + "\n"
 
 
 def filled(text: str, places: Mapping[str, Sequence[str]]) -> str:

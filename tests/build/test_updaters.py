@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from gpuwheel._run import Completed, run
+from gpuwheel._toml import parse_toml
 
 ROOT = Path(__file__).resolve().parents[2]
+MAJORS = range(1, 10)
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
@@ -100,3 +106,65 @@ def test_sdk_is_what_every_wheel_on_the_index_holds(checkout: Path) -> None:
     assert "torch.toml" in checked.stdout, checked.output
     assert "digest" not in checked.stdout
     assert "holds other headers" not in checked.stdout
+
+
+class _GitHub(BaseHTTPRequestHandler):
+    """Two releases of everything, the newer one by an annotated tag, and a next major."""
+
+    def do_GET(self) -> None:
+        ref = "refs/tags/v{}".format
+        answers = {
+            "/matching-refs/tags/v": [
+                {"ref": ref(major), "object": {"type": "commit", "sha": "0" * 40}} for major in MAJORS
+            ]
+            + [{"ref": ref(f"{major}.999.1"), "object": {"type": "tag", "sha": f"a{major}"}} for major in MAJORS]
+            + [{"ref": ref("999.0.0"), "object": {"type": "commit", "sha": "9" * 40}}],
+            **{f"/tags/a{major}": {"object": {"type": "commit", "sha": f"{major:040x}"}} for major in MAJORS},
+        }
+        found = next((answer for end, answer in answers.items() if self.path.endswith(end)), None)
+        body = json.dumps(found).encode()
+        self.send_response(200 if found is not None else 404)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Docker-Content-Digest", f"sha256:{'d' * 64}")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_actions_and_images_are_named_by_what_their_tags_mean_today(checkout: Path) -> None:
+    shutil.copytree(ROOT / "templates", checkout / "templates")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _GitHub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    hosts = {"GPUWHEEL_GITHUB_API": url, "GPUWHEEL_IMAGE_REGISTRY": url}
+    script = [sys.executable, checkout / "ci" / "tables" / "update_ci.py"]
+    try:
+        assert run([*script, "--check"], cwd=checkout, env={**os.environ, **hosts}, check=False).returncode == 1
+        updated = run(script, cwd=checkout, env={**os.environ, **hosts})
+    finally:
+        server.shutdown()
+        server.server_close()
+    text = (checkout / "gpuwheel" / "data" / "ci.toml").read_text(encoding="utf-8")
+    for row in parse_toml(text.encode())["actions"].values():
+        major = int(row["version"].removeprefix("v").partition(".")[0])
+        assert (row["version"], row["commit"]) == (f"v{major}.999.1", f"{major:040x}")
+    assert f"_cuda12_9@sha256:{'d' * 64}" in text
+    assert "checkout v999.0.0" in updated.stdout  # a new major is a person's decision
+    workflow = (checkout / "templates" / "shared" / ".github" / "workflows" / "wheels.yml").read_text(encoding="utf-8")
+    assert f"actions/checkout@{7:040x} # v7.999.1" in workflow
+
+
+def test_what_cannot_be_asked_stays_and_is_named(checkout: Path) -> None:
+    (checkout / "templates").mkdir()
+    table = checkout / "gpuwheel" / "data" / "ci.toml"
+    before = parse_toml(table.read_bytes())["actions"]
+    hosts = {"GPUWHEEL_GITHUB_API": "http://127.0.0.1:1", "GPUWHEEL_IMAGE_REGISTRY": "http://127.0.0.1:1"}
+    script = [sys.executable, checkout / "ci" / "tables" / "update_ci.py"]
+    updated = run(script, cwd=checkout, env={**os.environ, **hosts})
+    assert "releases of actions/checkout, which could not be asked for" in updated.stdout
+    assert parse_toml(table.read_bytes())["actions"] == before

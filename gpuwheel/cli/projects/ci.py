@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -109,14 +108,14 @@ def cibuildwheel_command(project: Path, *, check: bool, force: bool, output: str
     """
     path = project.resolve() / "pyproject.toml"
     old = _read(path) or ""
-    new = with_cibuildwheel(path.parent, old, dict(os.environ), force=force)
+    new = with_cibuildwheel(path.parent, old, force=force)
     target = path if output in {None, _STDOUT} else Path(output or "").absolute()
     _place(target, old, new, check=check, printed=output == _STDOUT)
 
 
 def _write(service: str, given: _Options) -> None:
     root, output, force = given.project.resolve(), given.output, given.force
-    pipeline = Pipeline(root, service, top_of(root), dict(os.environ))
+    pipeline = Pipeline(root, service, top_of(root))
     path = pipeline.path if output in {None, _STDOUT} else Path(output or "").absolute()
     old = _read(path)
     kept = None if old is None else written_by(old)

@@ -14,6 +14,7 @@ import click
 from gpuwheel._cache import Cache
 from gpuwheel.cli import parameters
 from gpuwheel.cli.projects.answers import complete_template, data, given_answers
+from gpuwheel.cli.projects.pipelines import refreshed
 from gpuwheel.errors import ScaffoldError
 from gpuwheel.scaffold import Wanted, make_project, read_answers, template_summaries
 from gpuwheel.ui import Painter
@@ -92,7 +93,7 @@ def new_command(  # noqa: PLR0913 (its options)
     given = given_answers((*data, f"template={template}") if template else data)
     answers = {**(read_answers(data_file) if data_file else {}), **given}
     wanted = Wanted(target, answers, asks=asks, git=not no_git, dry_run=dry_run)
-    project = make_project(wanted, cache=Cache.from_environment(os.environ), environ=dict(os.environ))
+    project = make_project(wanted, cache=Cache.from_environment(os.environ), environ=dict(os.environ), finish=refreshed)
     if as_json:
         click.echo(json.dumps(_document(project, written=not dry_run), indent=2))
         return

@@ -18,21 +18,19 @@ from gpuwheel.plan import plan
 from gpuwheel.workflows.cibuildwheel import OWNED, cibuildwheel_settings
 from gpuwheel.workflows.github import github_workflow
 from gpuwheel.workflows.gitlab import gitlab_pipeline
-from gpuwheel.workflows.places import filled, read_places, written_by
+from gpuwheel.workflows.places import CI_FILES, filled, read_places, written_by
 from gpuwheel.workflows.work import Asked, Facts, check_machines, work_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from gpuwheel.config import LoadedConfig
     from gpuwheel.model.cells import Decision
     from gpuwheel.workflows.work import Work
 
-__all__ = ["FILES", "Pipeline", "asked_by", "refreshed", "top_of", "with_cibuildwheel", "written"]
+__all__ = ["Pipeline", "asked_by", "refreshed", "top_of", "with_cibuildwheel", "written"]
 
-FILES = {"github": ".github/workflows/wheels.yml", "gitlab": ".gitlab-ci.yml"}
-"""Service -> the file, from the top of a repository."""
 _MACHINE = "x86_64"
 """That wheels are for where a project names none: the same on every machine that writes the file."""
 _MARK = "# written by `gpuwheel ci cibuildwheel`; keys that it does not write are yours"
@@ -49,12 +47,11 @@ class Pipeline:
     service: str
     top: Path
     """Of the repository."""
-    environ: Mapping[str, str]
 
     @property
     def path(self) -> Path:
         """Where the service looks for it; one for each project, where a repository holds several."""
-        path = self.top / FILES[self.service]
+        path = self.top / CI_FILES[self.service]
         return path if self.project == self.top else path.with_stem(f"{path.stem}-{self.project.name}")
 
 
@@ -90,19 +87,18 @@ def written(pipeline: Pipeline, asked: Asked, old: str | None) -> str:
         WorkflowError: nothing can be built, or the marks of `old` are not pairs.
         ConfigError: the project's own.
     """
-    _, _, work = _planned(pipeline.project, pipeline.top, asked, pipeline.environ)
+    _, _, work = _planned(pipeline.project, pipeline.top, asked)
     check_machines(work, load_ci_services(), pipeline.service)
     text = _text(work, pipeline.service)
     return filled(text, read_places(old)) if old else text
 
 
-def with_cibuildwheel(project: Path, old: str, environ: Mapping[str, str], *, force: bool) -> str:
+def with_cibuildwheel(project: Path, old: str, *, force: bool) -> str:
     """What pyproject.toml holds with `[tool.cibuildwheel]` as it is written now.
 
     Args:
         project: its folder.
         old: what it holds.
-        environ: the environment.
         force: whether to take over a table that gpuwheel did not write.
 
     Raises:
@@ -111,35 +107,34 @@ def with_cibuildwheel(project: Path, old: str, environ: Mapping[str, str], *, fo
     if "[tool.cibuildwheel" in old and _MARK not in old and not force:
         msg = "pyproject.toml has a [tool.cibuildwheel] that gpuwheel did not write (expected none)"
         raise WorkflowError(msg, hint="--force writes over the keys in it that gpuwheel needs; --output - shows them")
-    config, decisions, work = _planned(project, project, Asked(), environ)
+    config, decisions, work = _planned(project, project, Asked())
     names = config.settings.extensions or [config.project.name.replace("-", "_")]
     package = min(names).partition(".")[0]
     values = cibuildwheel_settings(decisions, work, load_tables(), load_ci_services(), package=package)
     return with_table(old, "cibuildwheel", values, owned=OWNED, comment=_MARK)
 
 
-def _planned(
-    project: Path, top: Path, asked: Asked, environ: Mapping[str, str]
-) -> tuple[LoadedConfig, tuple[Decision, ...], Work]:
-    config = load_config(project, environ=environ, config_settings={})
+def _planned(project: Path, top: Path, asked: Asked) -> tuple[LoadedConfig, tuple[Decision, ...], Work]:
+    # The same file whatever machine writes it: no variable of somebody's counts.
+    config = load_config(project, environ={}, config_settings={})
     decisions = plan(config, load_tables(), machine=_MACHINE)
     facts = _facts(config, top)
     return config, decisions, work_of(decisions, facts, asked, load_tables(), version=__version__)
 
 
-def refreshed(project: Path, environ: Mapping[str, str]) -> None:
+def refreshed(project: Path) -> None:
     """Write anew every CI file of `project` that gpuwheel has written before, or a template has begun.
 
     Raises:
         GpuwheelError: what `written` raises.
     """
-    for service, name in FILES.items():
+    for service, name in CI_FILES.items():
         path = project / name
         if path.is_file():
             old = path.read_text(encoding="utf-8")
             found = written_by(old)
             if found is not None:
-                pipeline = Pipeline(project, service, project, environ)
+                pipeline = Pipeline(project, service, project)
                 path.write_text(written(pipeline, asked_by(found[1]), old), encoding="utf-8")
 
 

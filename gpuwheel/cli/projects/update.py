@@ -12,6 +12,7 @@ import click
 from gpuwheel._cache import Cache
 from gpuwheel.cli import parameters
 from gpuwheel.cli.projects.answers import data, given_answers
+from gpuwheel.cli.projects.pipelines import refreshed
 from gpuwheel.errors import MergeConflictError
 from gpuwheel.scaffold import Change, update_project
 from gpuwheel.ui import Painter
@@ -50,7 +51,8 @@ def update_command(
       gpuwheel update --data "archs=8.0 9.0 12.0+PTX"
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     change = Change(project, given_answers(data), conflict, dry_run)
-    update = update_project(change, cache=Cache.from_environment(os.environ), environ=dict(os.environ))
+    cache = Cache.from_environment(os.environ)
+    update = update_project(change, cache=cache, environ=dict(os.environ), finish=refreshed)
     if as_json:
         click.echo(json.dumps(_document(update, written=not dry_run), indent=2))
     else:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ci_files import zizmor
 from torch_environments import layer_on
 
 import gpuwheel
@@ -31,7 +32,7 @@ CUDA_TORCH = ("2.15.0", "13.0")
 """A release, and the CUDA version of a driver that it works with."""
 LAUNCHES = {"embed-defaults", "kernels-defaults", "c"}
 """Cases that differ in what they launch, without a build of their own."""
-SCHEMAS = {"github": (".github/workflows/ci.yml", "github-workflows"), "gitlab": (".gitlab-ci.yml", "gitlab-ci")}
+SCHEMAS = {"github": (".github/workflows/wheels.yml", "github-workflows"), "gitlab": (".gitlab-ci.yml", "gitlab-ci")}
 
 
 def test_one_wheel_serves_every_python_and_passes_the_audit(project: Project) -> None:
@@ -117,6 +118,9 @@ def test_its_pipeline_is_one(project: Project) -> None:
         if name == ci:
             program = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
             run([*program, project.root / file])
+            run([sys.executable, "-m", "gpuwheel", "ci", name, project.root, "--check"])
+            if name == "github":
+                assert "No findings" in zizmor(project.root)
 
 
 def test_git_sees_sources_alone(project: Project) -> None:
