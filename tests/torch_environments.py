@@ -52,8 +52,8 @@ def environment_with(release: str, version: str, interpreter: Path, environ: Map
     """The Python of the kept environment with a release of torch, for the Python `version` (as "3.13t") that
     `interpreter` is. Made if it is not there, with what `environ` tells uv.
     """
-    path = os.pathsep.join([str(interpreter.parent), str(Path(find_uv_bin()).parent), environ.get("PATH", "")])
-    return torch_environment(release, version, environ={**environ, "PATH": path})
+    path = os.pathsep.join([str(Path(find_uv_bin()).parent), environ.get("PATH", "")])
+    return torch_environment(release, version, environ={**environ, "PATH": path}, interpreter=interpreter)
 
 
 def release_that_pip_finds(release: str, version: str, scratch: Path) -> tuple[str, dict[str, str]]:

@@ -51,6 +51,7 @@ __all__ = [
     "Toolkits",
     "TorchRange",
     "TorchRanges",
+    "TrialSettings",
     "WheelSettings",
 ]
 
@@ -183,6 +184,21 @@ class WheelSettings:
     """Largest size of the file, for example `"100 MB"`; the build fails above it."""
 
 
+@dataclass(frozen=True)
+class TrialSettings:
+    """`[tool.gpuwheel.test]`: the project's own tests, which `gpuwheel build --test full` runs on each finished wheel.
+
+    They run in an empty folder with the `sources` in it, beside the installed wheel and without the project.
+    """
+
+    command: tuple[str, ...] = ("python", "-m", "pytest", "tests")
+    """The program, and its arguments. `python` is that of the trial."""
+    requires: tuple[Requirement, ...] = ()
+    """What the tests need beside the wheel and pytest (PEP 508)."""
+    sources: tuple[str, ...] = ("tests",)
+    """Files and folders of the sdist that hold the tests; `pyproject.toml` goes with them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """`[tool.gpuwheel]`. Keys without a default here take it from `data/defaults.toml`, frozen by `minimum-version`."""
@@ -235,6 +251,8 @@ class Settings:
     extension by `gpuwheel_add_embed()` or, in mode `nvcc`, `gpuwheel_add_extension()`. It names the `sources`."""
     wheel: WheelSettings = field(default_factory=WheelSettings)
     """What the finished file must be."""
+    test: TrialSettings = field(default_factory=TrialSettings)
+    """How a finished wheel is tested."""
     locked: bool = False
     """Refuse to build with anything but what `pylock.gpuwheel.toml` names, which `gpuwheel lock` writes."""
 

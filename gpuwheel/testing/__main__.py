@@ -1,5 +1,6 @@
 """`python -m gpuwheel.testing run -- COMMAND`: a command that sees a pretend GPU.
 `python -m gpuwheel.testing stubs SITE_PACKAGES --output FOLDER`: stub NVIDIA libraries for a CUDA build of torch.
+`python -m gpuwheel.testing environment VERSION`: the Python of a kept environment with that torch, without NVIDIA's.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from gpuwheel.errors import ConfigError, GpuwheelError
 from gpuwheel.testing.environment import FakeSettings, fake_gpu_environment, find_torch
 from gpuwheel.testing.native_code import find_c_compiler
 from gpuwheel.testing.stubs import write_stubs
+from gpuwheel.testing.torch_environments import torch_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,14 +35,24 @@ def main(argv: Sequence[str]) -> int:
     run.add_argument("--capability", default=defaults.capability, metavar="X.Y")
     run.add_argument("--driver", default=defaults.driver, metavar="X.Y", help="the CUDA version that it supports")
     run.add_argument("--site-packages", type=Path, help="where torch is (default: the torch of this Python)")
+    run.add_argument(
+        "--also", type=Path, action="append", default=[], metavar="LIBRARY", help="what else needs NVIDIA's"
+    )
     run.add_argument("words", nargs="+", metavar="COMMAND")
     stubs = commands.add_parser("stubs", help="write stub NVIDIA libraries, for LD_LIBRARY_PATH")
     stubs.add_argument("site_packages", type=Path)
     stubs.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    made = commands.add_parser("environment", help="make an environment with one torch, or find it; print its Python")
+    made.add_argument("version")
+    made.add_argument("--python", default="3.11", metavar="X.Y")
+    made.add_argument("--interpreter", type=Path, metavar="PROGRAM", help="of that Python (default: from PATH)")
     options = parser.parse_args(argv)
     try:
         if options.command == "stubs":
             write_stubs(options.site_packages, options.output, find_c_compiler(os.environ))
+        elif options.command == "environment":
+            about = {"environ": os.environ, "interpreter": options.interpreter}
+            sys.stdout.write(f"{torch_environment(options.version, options.python, **about)}\n")
         else:
             _run(options)
     except GpuwheelError as error:
@@ -59,6 +71,7 @@ def _run(options: argparse.Namespace) -> None:
         cache=Cache.from_environment(os.environ),
         site_packages=options.site_packages or find_torch(),
         settings=FakeSettings(options.devices, options.capability, options.driver),
+        also=options.also,
     )
     os.execve(program, options.words, environ)  # noqa: S606 - the command takes this process's place
 

@@ -20,7 +20,7 @@ from gpuwheel.testing.native_code import compile_c, find_c_compiler
 from gpuwheel.testing.stubs import Stub, plan_stubs, torch_libraries, version_script, write_stub
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from gpuwheel._cache import Cache
 
@@ -72,19 +72,30 @@ def find_torch() -> Path | None:
 
 
 def fake_gpu_environment(
-    environ: Mapping[str, str], *, cache: Cache, site_packages: Path | None, settings: FakeSettings | None = None
+    environ: Mapping[str, str],
+    *,
+    cache: Cache,
+    site_packages: Path | None,
+    settings: FakeSettings | None = None,
+    also: Iterable[Path] = (),
 ) -> dict[str, str]:
     """`environ` for a process that is to see a pretend GPU: the fakes first for the dynamic loader.
 
-    The libraries are compiled once per torch and kept in the cache. `site_packages`: where torch is; None: only the
-    driver is faked.
+    The libraries are compiled once per torch and kept in the cache.
+
+    Args:
+        environ: what to begin with.
+        cache: keeps them.
+        site_packages: where torch is; `None`: only the driver is faked.
+        settings: what the pretend machine has.
+        also: further libraries whose needs from NVIDIA's are faked.
 
     Raises:
         ToolchainError: a CPU build of torch, or no C compiler.
         CompileError: the C compiler fails.
         CacheError: the cache cannot be written.
     """
-    libraries = torch_libraries(site_packages) if site_packages is not None else ()
+    libraries = (*(torch_libraries(site_packages) if site_packages is not None else ()), *also)
     # Whatever the libraries are made from: gpuwheel's C sources, how they are compiled, and what torch asks for.
     digest = hashlib.sha256(__version__.encode())
     for source in sorted([*resource("testing", "native").iterdir(), *resource("testing").glob("*.py")]):

@@ -36,11 +36,19 @@ _COMPANIONS = (
 )
 
 
-def torch_environment(version: str, python: str = "3.11", *, environ: Mapping[str, str]) -> Path:
+def torch_environment(
+    version: str, python: str = "3.11", *, environ: Mapping[str, str], interpreter: Path | None = None
+) -> Path:
     """The Python program of an environment with torch `version`, made on the first call (0.5 to 0.9 GB to download).
 
     It is kept in gpuwheel's cache, or in `GPUWHEEL_TEST_ENVIRONMENTS`. Several processes may ask at once: one makes it,
     the others wait. uv does the work if it is on PATH, else pip.
+
+    Args:
+        version: of torch.
+        python: "3.12", "3.14t".
+        environ: with what uv or pip are told.
+        interpreter: the program of that Python; else it is looked for by that name.
 
     Raises:
         ToolchainError: no such interpreter, or no such torch for it.
@@ -51,7 +59,7 @@ def torch_environment(version: str, python: str = "3.11", *, environ: Mapping[st
 
     def fill(folder: Path) -> None:
         try:
-            _make(folder, version, python, environ)
+            _make(folder, version, str(interpreter or f"python{python}"), environ)
         except (ProcessFailedError, FileNotFoundError) as error:
             msg = f"no environment with torch {version} for Python {python} can be made"
             detail = error.completed.output if isinstance(error, ProcessFailedError) else str(error)
@@ -67,10 +75,10 @@ def _make(folder: Path, version: str, python: str, environ: Mapping[str, str]) -
     program = str(folder / "bin" / "python")
     uv = shutil.which("uv", path=environ.get("PATH"))
     if uv is not None:
-        run([uv, "venv", "--quiet", "--clear", "--python", python, folder], env=environ)
+        run([uv, "venv", "--quiet", "--clear", "--python", python.removeprefix("python"), folder], env=environ)
         install = [uv, "pip", "install", "--quiet", "--python", program]
     else:
-        run([f"python{python}", "-m", "venv", folder], env=environ)
+        run([python, "-m", "venv", folder], env=environ)
         install = [program, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run([*install, *_COMPANIONS], env=environ)
     # --no-deps: its pins are the gigabytes of NVIDIA's wheels that the stubs stand in for.
