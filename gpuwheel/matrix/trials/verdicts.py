@@ -13,7 +13,7 @@ from gpuwheel._resources import resource
 from gpuwheel.config import load_config
 from gpuwheel.errors import AuditError, GpuwheelError, ToolchainError
 from gpuwheel.matrix.trials.claims import Pair, claims_of
-from gpuwheel.matrix.trials.places import place_for
+from gpuwheel.matrix.trials.clean_environments import place_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gpuwheel._run import Completed
     from gpuwheel.config.model import TrialSettings
     from gpuwheel.matrix.trials.claims import Claims
-    from gpuwheel.matrix.trials.places import Place
+    from gpuwheel.matrix.trials.clean_environments import Place
     from gpuwheel.toolchain import Context
 
 __all__ = ["Level", "Trial", "check_trials", "try_wheel"]
