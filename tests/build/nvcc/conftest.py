@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cmake_looks import cmake_may_look_for_debians_toolkit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from email.message import Message
     from typing import Protocol
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
         log: Path
 
 
-CMAKE_LOOKS = "cmake: look /usr/lib/nvidia-cuda-toolkit/bin/crt/link.stub"
+__all__ = ["cmake_may_look_for_debians_toolkit"]
+
 PROJECTS = Path(__file__).resolve().parent / "projects"
 
 
@@ -106,18 +108,6 @@ class Project:
         with zipfile.ZipFile(path) as archive:
             archive.extractall(out / "root")
         return Wheel(path, out / "root")
-
-
-@pytest.fixture(autouse=True)
-def _cmake_may_look_for_debians_toolkit(no_system_cuda: SystemCuda) -> Iterator[None]:
-    """CMake asks whether this one file exists, whatever compiler it is given (Internal/CMakeCUDAFindToolkit.cmake), and
-    does nothing with the answer where the compiler is nvcc. Anything else that is touched fails the test as ever.
-    """
-    yield
-    if no_system_cuda.log.exists():
-        lines = no_system_cuda.log.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.strip() != CMAKE_LOOKS]
-        no_system_cuda.log.write_text("".join(kept), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
