@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from gpuwheel._cache import Cache
 from gpuwheel._environment import anchored, tool_environment
-from gpuwheel._files import atomic_file
+from gpuwheel._files import atomic_file, sha256_of
+from gpuwheel.audit.repair import Act, RepairRequest, repaired
+from gpuwheel.compatibility import load_tables
 from gpuwheel.compile.cmake.memory import available_memory
+from gpuwheel.config.reading.variables import epoch_of
 from gpuwheel.matrix.broker.of_run import brokered
 from gpuwheel.matrix.building import Outcome, State, build_all
 from gpuwheel.matrix.environments import BuildEnvironments, entered
+from gpuwheel.matrix.executors import Made
 from gpuwheel.matrix.executors.local import LocalExecutor
 from gpuwheel.matrix.own_wheel import own_wheel
 from gpuwheel.matrix.report.history import History
@@ -24,6 +28,7 @@ from gpuwheel.matrix.snapshot import unpacked
 from gpuwheel.matrix.tasks import selected, task_of
 from gpuwheel.matrix.wheelhouse import Wheelhouse
 from gpuwheel.pipeline import Build
+from gpuwheel.pipeline.finishing import refuse
 from gpuwheel.pipeline.session import jobs_of
 from gpuwheel.plan import local_labels
 from gpuwheel.toolchain import Context
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from gpuwheel.matrix.executors import Executor, Heard, Made
+    from gpuwheel.matrix.executors import Executor, Heard
     from gpuwheel.matrix.executors.cluster_address import ClusterAddress
     from gpuwheel.matrix.shards import Shard
     from gpuwheel.matrix.snapshot import Snapshot
@@ -139,9 +144,16 @@ class Run:
         )
 
     def _judged(self, task: Task, made: Made) -> Made:
+        """The wheel that is fit to be in its place, from its bytes alone: whoever made it is not believed."""
         del task
         self.wheelhouse.check(made, self._snapshot)
-        return made
+        request = RepairRequest(environ=self._context.environ, epoch=epoch_of(self._context.environ))
+        done = repaired(made.wheel, made.wheel.parent / "repaired", request, load_tables())
+        refuse(done.findings)
+        if done.act is Act.KEPT or done.path is None:
+            return made
+        with done.path.open("rb") as file:
+            return Made(done.path, sha256_of(file), made.cpu_seconds)
 
     def _write_report(self) -> None:
         document = self.report()
