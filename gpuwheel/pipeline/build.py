@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.toolchain import AnyToolchain
     from gpuwheel.pipeline.dev import DevBuild
     from gpuwheel.pipeline.session import ModeBuild
-    from gpuwheel.plan.overview import Overview
+    from gpuwheel.plan.views.overview import Overview
     from gpuwheel.toolchain import Context
 
 __all__ = ["Build"]
@@ -119,16 +119,17 @@ class Build:
         """Every candidate cell with its verdict; nothing is built."""
         return plan(self.config, load_tables(), machine=target_machine(self._environ))
 
-    def overview(self) -> Overview:
-        """The plan with everything that is told of it.
+    def overview(self, *, against_next: bool = False) -> Overview:
+        """The plan with everything that is told of it; what new releases would change too, if asked.
 
         Raises:
             PlanError: two cells would write one file.
         """
-        from gpuwheel.pipeline.planning.planned import overview  # noqa: PLC0415 (a wheel does without)
+        from gpuwheel.pipeline.planning.planned import overview, with_next  # noqa: PLC0415 (a wheel does without)
 
         machine = target_machine(self._environ)
-        return overview(self.config, self.plan(), self._requirements_of, machine=machine)
+        shown = overview(self.config, self.plan(), self._requirements_of, machine=machine)
+        return with_next(shown, self.config, machine=machine) if against_next else shown
 
     @cached_property
     def context(self) -> Context:

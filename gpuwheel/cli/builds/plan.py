@@ -20,7 +20,7 @@ from gpuwheel.pipeline import Build
 from gpuwheel.plan import select
 from gpuwheel.plan.checks import listed
 from gpuwheel.plan.views.cell_details import details
-from gpuwheel.plan.views.cell_table import closing_lines, table
+from gpuwheel.plan.views.cell_table import closing_lines, next_lines, table
 from gpuwheel.plan.views.plan_document import plan_document
 from gpuwheel.plan.views.plan_page import plan_page
 from gpuwheel.ui import Terminal, wrapped
@@ -28,7 +28,7 @@ from gpuwheel.ui import Terminal, wrapped
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gpuwheel.plan.overview import Overview
+    from gpuwheel.plan.views.overview import Overview
 
 __all__ = ["plan_command"]
 
@@ -43,14 +43,16 @@ _INDENT = 4
 @click.option("--only", metavar="ID", help="Only the wheel of this identifier, as -C gpuwheel.only=ID.")
 @click.option("--explain", "explained", metavar="CELL", help="Everything about the cells that match; * is any text.")
 @click.option("--html", type=_FILE, metavar="FILE", help="Write the plan as a page too: one file, no script.")
+@click.option("--against-next", is_flag=True, help="Say what the next torch, Python and CUDA would change.")
 @parameters.as_json
-def plan_command(
+def plan_command(  # noqa: PLR0913 (its options)
     project: Path,
     settings: tuple[str, ...],
     only: str | None,
     explained: str | None,
     html: Path | None,
     *,
+    against_next: bool,
     as_json: bool,
 ) -> None:
     """Say which wheels PROJECT gives, on what they run, why not others, and what would make fewer. Builds nothing.
@@ -61,12 +63,13 @@ def plan_command(
       gpuwheel plan sample_extension -C "gpuwheel.archs=8.0;9.0+PTX"
       gpuwheel plan --explain '*cp312*'
       gpuwheel plan --html plan.html
+      gpuwheel plan --against-next
       gpuwheel plan --json | jq '.cells[].identifier'
       gpuwheel plan --only embed-cu12.9-torch2.10-linux_x86_64
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     given = parameters.config_settings(settings) | ({"gpuwheel.only": only} if only is not None else {})
     build = Build(project.resolve(), dict(os.environ), given, Terminal())
-    overview = _chosen(build.overview(), build)
+    overview = _chosen(build.overview(against_next=against_next), build)
     if html is not None:
         # Whole or not at all; a folder that is not there is told as any file that cannot be written.
         with atomic_file(html) as file:
@@ -79,6 +82,7 @@ def plan_command(
     else:
         _show(table(overview, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
         _show(closing_lines(overview))
+        _show(next_lines(overview))
     # Printed all the same: the reasons are what somebody asked for.
     if not overview.accepted:
         sys.exit(PlanError.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -12,9 +13,10 @@ from gpuwheel.compatibility import load_tables
 from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.wheels import WheelTag
 from gpuwheel.plan import local_labels
+from gpuwheel.plan.against_next import against_next
 from gpuwheel.plan.collapse import gains
-from gpuwheel.plan.deciding import deciding_rows
-from gpuwheel.plan.overview import CellFacts, Overview, Policy, free_threaded
+from gpuwheel.plan.views.deciding import deciding_rows
+from gpuwheel.plan.views.overview import CellFacts, Overview, Policy, free_threaded
 from gpuwheel.wheel import WheelName
 from gpuwheel.wheel.local_version import labelled_version
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from gpuwheel.config import LoadedConfig
     from gpuwheel.model.cells import Cell, Decision
 
-__all__ = ["overview"]
+__all__ = ["overview", "with_next"]
 
 _UNKNOWN = "*"
 
@@ -64,6 +66,11 @@ def overview(
             for key, policy in config.policies.items()
         ),
     )
+
+
+def with_next(shown: Overview, config: LoadedConfig, *, machine: str) -> Overview:
+    """With what the next torch, Python and CUDA would change."""
+    return replace(shown, next_changes=against_next(config, load_tables(), machine=machine))
 
 
 def _facts(decision: Decision, config: LoadedConfig, local: str | None, added: tuple[str, ...]) -> CellFacts:

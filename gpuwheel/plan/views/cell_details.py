@@ -9,7 +9,7 @@ from gpuwheel.plan.explain import explain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gpuwheel.plan.overview import CellFacts, Overview
+    from gpuwheel.plan.views.overview import CellFacts, Overview
 
 __all__ = ["details"]
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from gpuwheel.model.choices import Mode
 from gpuwheel.plan.checks import listed
 from gpuwheel.plan.explain import collapsed_lines, explain
-from gpuwheel.plan.overview import shown_python
+from gpuwheel.plan.views.overview import shown_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gpuwheel.plan.overview import CellFacts, Overview
+    from gpuwheel.plan.views.overview import CellFacts, Overview
 
-__all__ = ["COLUMNS", "closing_lines", "common", "differing", "row_of", "table"]
+__all__ = ["COLUMNS", "closing_lines", "common", "differing", "next_lines", "row_of", "table"]
 
 COLUMNS = ("cell", "verdict", "Python", "torch", "CUDA", "driver", "archs", "platform", "file")
 _ALWAYS = {"cell", "verdict", "file"}
@@ -89,6 +89,22 @@ def closing_lines(overview: Overview) -> Iterator[str]:
     if overview.free_threaded:
         pythons = listed(overview.free_threaded)
         yield f"not planned: free-threaded Python {pythons}, for gpuwheel compiles modules for the usual builds alone"
+
+
+def next_lines(overview: Overview) -> Iterator[str]:
+    """What releases that do not exist yet would change."""
+    for change in overview.next_changes:
+        yield f"against {change.name} (assumed: {change.assumption})"
+        if change.reason is not None:
+            yield f"  nothing to build: {change.reason}"
+        for cells, verb in ((change.added, "is added"), (change.stale, "is no longer planned")):
+            yield from (f"  {cell} {verb}" for cell in cells)
+        if change.kept:
+            yield f"  {_counted(len(change.kept), 'wheel')} of today: no rebuild"
+        if change.on_request:
+            names = listed(change.on_request[:_SHOWN])
+            more = f" and {len(change.on_request) - _SHOWN} more" if len(change.on_request) > _SHOWN else ""
+            yield f"  {change.setting} would add {_counted(len(change.on_request), 'cell')}: {names}{more}"
 
 
 def _rejections(overview: Overview) -> Iterator[str]:

@@ -11,7 +11,7 @@ from gpuwheel.model.choices import Mode
 
 if TYPE_CHECKING:
     from gpuwheel.plan.collapse import Gain
-    from gpuwheel.plan.overview import CellFacts, Overview
+    from gpuwheel.plan.views.overview import CellFacts, Overview
 
 __all__ = ["plan_document"]
 
@@ -26,6 +26,7 @@ def plan_document(overview: Overview) -> dict[str, Any]:
         "collapse": [_gain(gain) for gain in overview.gains],
         "policies": [{"key": one.key, "policy": one.policy, "values": list(one.values)} for one in overview.policies],
         "free_threaded": list(overview.free_threaded),
+        "next": [asdict(change) for change in overview.next_changes],
     }
 
 

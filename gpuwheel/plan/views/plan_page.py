@@ -7,13 +7,13 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from gpuwheel.plan.explain import served_by
-from gpuwheel.plan.overview import shown_python
-from gpuwheel.plan.views.cell_table import closing_lines, common, differing, row_of
+from gpuwheel.plan.views.cell_table import closing_lines, common, differing, next_lines, row_of
+from gpuwheel.plan.views.overview import shown_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from gpuwheel.plan.overview import CellFacts, Overview
+    from gpuwheel.plan.views.overview import CellFacts, Overview
 
 __all__ = ["plan_page"]
 
@@ -65,6 +65,7 @@ def plan_page(overview: Overview) -> str:
         *_grids(overview),
         "<h2>What it comes to</h2>",
         _list(closing_lines(overview)),
+        *(["<h2>What new releases would change</h2>", _list(next_lines(overview))] if overview.next_changes else []),
         "<h2>Cells</h2>",
         _cells(overview),
         "<h2>Each cell</h2>",

@@ -18,7 +18,7 @@ from gpuwheel.plan.views.plan_page import plan_page
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gpuwheel.plan.overview import Overview
+    from gpuwheel.plan.views.overview import Overview
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 

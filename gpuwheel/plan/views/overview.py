@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.cells import Cell, Decision
+    from gpuwheel.plan.against_next import NextChange
     from gpuwheel.plan.collapse import Gain
-    from gpuwheel.plan.deciding import Row
+    from gpuwheel.plan.views.deciding import Row
 
 __all__ = ["CellFacts", "Overview", "Policy", "free_threaded", "shown_python", "shown_torch"]
 
@@ -72,6 +73,8 @@ class Overview:
     """Free-threaded Pythons that torch has wheels for and the project makes none for: "3.14t"."""
     policies: tuple[Policy, ...] = ()
     """Keys of which a policy chose the versions."""
+    next_changes: tuple[NextChange, ...] = ()
+    """What releases that do not exist yet would change, where that is asked."""
 
     @property
     def accepted(self) -> tuple[CellFacts, ...]:
