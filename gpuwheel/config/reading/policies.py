@@ -41,12 +41,17 @@ def expanded_policies(
     policies = {path[0]: _alone(path, given[path]) for path in (_CUDA, _TORCH, _PYTHONS) if path in given}
     found = {key: policy for key, policy in policies.items() if policy is not None}
     values = dict(given)
-    admitted = SpecifierSet(requires_python or f">={oldest_python()}")
+
+    def interpreters(policy: VersionPolicy) -> tuple[object, ...]:
+        # Only where it matters: what is no specifier, other parts of the configuration tell.
+        admitted = SpecifierSet(requires_python or f">={oldest_python()}")
+        return policy.interpreters(known, values[_TORCH].value, admitted)  # type: ignore[arg-type]  # ranges
+
     # In this order: which Pythons there are depends on the torch.
     choosers: Mapping[str, Callable[[VersionPolicy], tuple[object, ...]]] = {
         "cuda": lambda policy: policy.toolkits(known, _mode(given)),
         "torch": lambda policy: policy.torchs(known, _abi(given)),
-        "pythons": lambda policy: policy.interpreters(known, values[_TORCH].value, admitted),  # type: ignore[arg-type]  # ranges
+        "pythons": interpreters,
     }
     for key, choose in choosers.items():
         if key not in found:
