@@ -11,6 +11,7 @@ import importlib.util
 import os
 import re
 import shutil
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,8 @@ _TEMPORARY = re.compile(r"/[^\s\"]*/(?:cc\w{6}|null-\w{6,})\.\w+")
 _TOOLKIT_PROGRAMS = ("nvcc", "nvcc.profile", "cudafe++", "cicc", "ptxas", "fatbinary", "nvlink", "bin2c")
 _PROFILE_OPTION = re.compile(r'(?:^|[\s"=])-(?!I|L|isystem\b)', re.MULTILINE)
 _BUILD_PROGRAMS = {"cmake": ("cmake", "cmake3"), "ninja": ("ninja-build", "ninja", "samu")}
+_LONGEST_SCRIPT = 4096
+"""Bytes; those that installers write have some hundreds."""
 _TOOLKIT_LIBRARIES = ("libcudadevrt.a", "libcudart_static.a")
 
 
@@ -211,9 +214,24 @@ def build_tools(environ: Mapping[str, str], index: FileIndex) -> dict[str, list[
     path = environ.get("PATH", os.defpath)
     found: dict[str, list[str | None]] = {}
     for package, names in _BUILD_PROGRAMS.items():
-        files = [*_bundled(package), *filter(None, (shutil.which(name, path=path) for name in names))]
-        found[package] = [index.digest(file) for file in files]
+        bundled = [index.digest(file) for file in _bundled(package)]
+        programs = filter(None, (shutil.which(name, path=path) for name in names))
+        found[package] = [*bundled, *(_own_script(file) or index.digest(file) for file in programs)]
     return found
+
+
+def _own_script(file: str) -> str | None:
+    """The sha256 of a script by which the Python that runs starts what a package brings, wherever that Python is.
+
+    Environments for several Pythons have the same CMake, and scripts that name the Python of each.
+    """
+    folder = os.path.dirname(sys.executable)  # noqa: PTH120
+    with suppress(OSError), open(file, "rb") as stream:  # noqa: PTH123
+        text = stream.read(_LONGEST_SCRIPT + 1)
+        named = re.compile(re.escape(os.fsencode(folder)) + rb"/python[\d.]*(?=[\s'\"])")
+        if text.startswith(b"#!") and len(text) <= _LONGEST_SCRIPT and named.search(text) is not None:
+            return hashlib.sha256(named.sub(b"python", text)).hexdigest()
+    return None
 
 
 def _bundled(package: str) -> Iterator[str]:

@@ -62,3 +62,23 @@ def test_what_another_gpuwheel_noted_in_another_shape_is_not_read(
     monkeypatch.setattr(drivers, "FORMAT", drivers.FORMAT + 1)
     monkeypatch.setattr(drivers.Facts, "of", lambda _: pytest.fail("an entry of the older shape was read"))
     assert _tools(tmp_path, wrapper) == noted
+
+
+@pytest.mark.parametrize("head", ["#!{python}\n", "#!/bin/sh\n'''exec' '{python}' \"$0\" \"$@\"\n' '''\n"])
+def test_a_script_that_starts_what_a_package_brings_is_one_in_environments_of_all_pythons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str
+) -> None:
+    def tools(environment: str, python: str, *, shown: str = "", text: str = "from cmake import cmake") -> object:
+        folder = tmp_path / environment / "bin"
+        folder.mkdir(parents=True, exist_ok=True)
+        script = folder / "cmake"
+        script.write_text(head.format(python=f"{shown or folder}/{python}") + text, encoding="utf-8")
+        script.chmod(0o755)
+        monkeypatch.setattr("sys.executable", str(folder / "python"))
+        return drivers.build_tools({"PATH": str(folder)}, FileIndex(Cache(tmp_path / "cache"), "tools"))
+
+    one = tools("one", "python3.11")
+    assert tools("two", "python") == one
+    assert tools("two", "python", text="from cmake import other") != one
+    assert tools("two", "python", shown="/elsewhere/bin") != one, "the CMake of another environment is not known"
+    assert tools("two", "ruby") != one
