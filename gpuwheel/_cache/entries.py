@@ -32,6 +32,8 @@ from gpuwheel.errors import CacheError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from gpuwheel._cache.tiers import Tier
+
 __all__ = ["Cache", "Entry", "Kind"]
 
 Kind: TypeAlias = Literal["environments", "images", "libraries", "sdk", "sources", "templates", "toolchains"]
@@ -63,6 +65,8 @@ class Cache:
         self._top = root / _LAYOUT
         self._temporary = self._top / "tmp"
         self._handed_out: dict[Path, _Check] = {}
+        self.tier: Tier | None = None
+        """What is beneath it, if anything; asked by stores of compiled content."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Cache:
