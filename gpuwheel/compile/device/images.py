@@ -10,7 +10,7 @@ from gpuwheel.compile.device.command_line import shipped_include_dirs
 from gpuwheel.compile.device.diagnostics import compile_failure, read_log
 from gpuwheel.compile.device.worker_client import CompileJob, LinkJob, LinkMember, Request, run_worker
 from gpuwheel.compile.messages.where import Place
-from gpuwheel.compile.reuse.store import ContentStore, Stored
+from gpuwheel.compile.reuse.store import ContentStore, Stored, all_origins
 from gpuwheel.errors import CompileError
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class ImageBuild:
             ToolchainError: the compiler does not work.
             CacheError: the cache cannot be written.
         """
-        compiling = {job.id: (program, target, job) for program in programs for target, job in self._missing(program)}
+        kept = self._kept(programs)
+        compiling = {job.id: (program, target, job) for program in programs for target, job in self._missing(program, kept)}
         linking = {program.key: program for program in programs}
         request = Request(
             compile=tuple(job for _, _, job in compiling.values()),
@@ -72,12 +73,17 @@ class ImageBuild:
             raise self._failure()
         return built
 
-    def _missing(self, program: Program) -> list[tuple[Target, CompileJob]]:
+    def _kept(self, programs: Sequence[Program]) -> dict[str, Stored]:
+        """Images that are stored, by key."""
+        asked = {key: one for one in programs if one.refusal is None for key in one.image_keys.values()}
+        return self._store.find(asked, lambda key, stored: asked[key].is_told_by(stored.facts))
+
+    def _missing(self, program: Program, kept: Mapping[str, Stored]) -> list[tuple[Target, CompileJob]]:
         """Jobs for the images that are not stored; the others are laid out for the link."""
         jobs = []
         for target, key in program.image_keys.items():
-            stored = None if program.refusal else self._store.load(key)
-            if stored is None or not program.is_told_by(stored.facts):
+            stored = kept.get(key)
+            if stored is None:
                 output = str(self._scratch / key)
                 job = CompileJob(
                     key, str(program.source), program.name, program.options[target], ptx=target.ptx, output=output
@@ -117,8 +123,9 @@ class ImageBuild:
         self._keep(program, event.id, self._images[event.id])
 
     def _linked(self, program: Program) -> Stored:
-        facts = {str(target): self._images[key].facts for target, key in program.image_keys.items()}
-        stored = Stored(facts, (self._scratch / program.key).read_bytes())
+        images = {str(target): self._images[key] for target, key in program.image_keys.items()}
+        facts = {target: image.facts for target, image in images.items()}
+        stored = Stored(facts, (self._scratch / program.key).read_bytes(), all_origins(images.values()))
         self._keep(program, program.key, stored)
         return stored
 

@@ -10,7 +10,7 @@ from gpuwheel.binary.fatbin import in_a_row
 from gpuwheel.binary.mangled import parse_signature
 from gpuwheel.compile.device.header import EmbeddedImage, Launchable, assembly_text, header_text, image_identifiers
 from gpuwheel.compile.device.keys import plan_group
-from gpuwheel.compile.reuse.store import ContentStore, Stored
+from gpuwheel.compile.reuse.store import ContentStore, Stored, all_origins
 from gpuwheel.errors import CompileError
 from gpuwheel.model.kernels import BuiltGroup, BuiltImage, BuiltKernel, KernelCost, Parameter
 
@@ -46,11 +46,11 @@ def compile_group(
         CacheError: the cache cannot be written.
     """
     plan = plan_group(group, compiler)
-    store = ContentStore(cache, "images")
+    store = ContentStore(cache, "images", cache.tier)
     if plan.refusal is not None:
         reporter.info(f"kernel group {group.name} is not kept for other builds: {plan.paths.real(plan.refusal)}")
     # One look for the whole group, where nothing changed; images are looked for one by one only then.
-    finished = None if plan.refusal else store.load(plan.key)
+    finished = None if plan.refusal else store.load(plan.key, of_parts=True)
     if finished is None:
         finished = _finish(plan, _images(plan, store, cache, reporter, jobs))
         if plan.refusal is None:
@@ -63,12 +63,11 @@ def compile_group(
 
 def _images(plan: GroupPlan, store: ContentStore, cache: Cache, reporter: Reporter, jobs: int) -> dict[Program, Stored]:
     """The fatbin of each program: from the store, or compiled."""
-    found = {program: None if program.refusal else store.load(program.key) for program in plan.programs}
-    images = {
-        program: stored
-        for program, stored in found.items()
-        if stored is not None and all(map(program.is_told_by, stored.facts.values()))
-    }
+    asked = {program.key: program for program in plan.programs if program.refusal is None}
+    found = store.find(
+        asked, lambda key, stored: all(map(asked[key].is_told_by, stored.facts.values())), of_parts=True
+    )
+    images = {asked[key]: stored for key, stored in found.items()}
     missing = [program for program in plan.programs if program not in images]
     if missing:
         from gpuwheel.compile.device.images import ImageBuild  # noqa: PLC0415 (a kept build does without)
@@ -99,7 +98,7 @@ def _finish(plan: GroupPlan, images: Mapping[Program, Stored]) -> Stored:
         "images": [asdict(_built_image(image)) for image in embedded],
         "warnings": warnings,
     }
-    return Stored(facts, content)
+    return Stored(facts, content, all_origins(sources.values()))
 
 
 def _warnings(plan: GroupPlan, sources: Mapping[str, Stored]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from gpuwheel.compile.reuse.evidence import Evidence, NotKeptError, Setting
 from gpuwheel.compile.reuse.facts import Facts
 from gpuwheel.compile.reuse.made import Made, Output
 from gpuwheel.compile.reuse.scopes import Scope, narrowest
-from gpuwheel.compile.reuse.store import ContentStore, Stored
+from gpuwheel.compile.reuse.store import ContentStore, Stored, all_origins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -84,7 +84,7 @@ class LibraryStore:
     """What one project became before, and becomes now."""
 
     def __init__(self, cache: Cache, recipe: Recipe) -> None:
-        self._store = ContentStore(cache, "libraries")
+        self._store = ContentStore(cache, "libraries", cache.tier)
         self._recipe = recipe
         self._found: dict[str, Stored] = {}
         self._before = dict(recipe.setting.before)
@@ -92,7 +92,8 @@ class LibraryStore:
 
     def linked(self) -> list[LinkedFile] | None:
         """The libraries, if the same ones were linked before."""
-        stored = self._load(self._recipe.linked)
+        key = self._recipe.linked
+        stored = self._find([key], of_parts=True).get(key)
         self._recipe.index.save()
         if stored is None:
             return None
@@ -102,14 +103,20 @@ class LibraryStore:
 
     def objects(self, folder: Path) -> dict[Output, Path]:
         """The objects that were compiled before, written into `folder`."""
+        # Relocatable device code has to be linked by CMake from sources that it knows.
+        units = [unit for unit in self._recipe.units if unit.linkable]
+        for number in range(max((len(unit.scopes) for unit in units), default=0)):
+            keys = {
+                unit.scopes[number].key: unit.key
+                for unit in units
+                if number < len(unit.scopes) and unit.key not in self._found
+            }
+            self._found |= {keys[key]: stored for key, stored in self._find([*keys]).items()}
         found: dict[Output, Path] = {}
         for unit in self._recipe.units:
-            # Relocatable device code has to be linked by CMake from sources that it knows.
-            loaded = (self._load(scope.key) for scope in unit.scopes if unit.linkable)
-            stored = next((one for one in loaded if one is not None), None)
+            stored = self._found.get(unit.key)
             if stored is None:
                 continue
-            self._found[unit.key] = stored
             folder.mkdir(parents=True, exist_ok=True)
             for output, data in zip(unit.outputs, pieces(stored.content, stored.facts["sizes"]), strict=True):
                 found[output] = folder / f"{len(found)}.o"
@@ -124,6 +131,7 @@ class LibraryStore:
 
         Raises:
             CacheError: the cache cannot be written.
+            AuditError: an object of a remote was to be verified, and is another one.
         """
         if self._recipe.refusal is not None:
             return []
@@ -132,6 +140,7 @@ class LibraryStore:
         made = Made.of(build, self._recipe.setting.environ)
         if made is None:
             return ["it was not made by Ninja, which notes what compilers read"]
+        self._compare(made)
         self._recipe.index.forget()
         # What older entries were made from is known by now too.
         setting = replace(self._recipe.setting, before=self._before)
@@ -144,6 +153,14 @@ class LibraryStore:
         self._store.flush()
         self._recipe.index.save()
         return reasons
+
+    def _compare(self, made: Made) -> None:
+        """Compare objects with those of a remote, where they were drawn for it; whether they are kept or not."""
+        for unit in self._recipe.units:
+            if unit.key not in self._found and all(output in made.objects for output in unit.outputs):
+                content = _content(unit, made)
+                for scope in unit.scopes:
+                    self._store.compare(scope.key, content)
 
     def _save(self, files: Sequence[LinkedFile], made: Made, evidence: Evidence) -> Iterator[str]:
         facts: list[Facts] = []
@@ -163,20 +180,23 @@ class LibraryStore:
             linked = Facts.all_of([*facts, evidence.linked()])
             listed = [[file.name, len(file.data), file.executable] for file in files]
             content = b"".join(file.data for file in files)
-            self._store.save_soon(self._recipe.linked, Stored({**linked.stored(), "files": listed}, content))
+            origins = all_origins(self._found.values())
+            self._store.save_soon(self._recipe.linked, Stored({**linked.stored(), "files": listed}, content, origins))
 
-    def _load(self, key: str) -> Stored | None:
-        """An entry whose facts hold. What an old one was made from is looked at now, before it may change."""
-        stored = self._store.load(key) if self._recipe.refusal is None else None
-        if stored is None:
-            return None
+    def _find(self, keys: Sequence[str], *, of_parts: bool = False) -> dict[str, Stored]:
+        """Entries whose facts hold."""
+        return {} if self._recipe.refusal is not None else self._store.find(keys, self._holds, of_parts=of_parts)
+
+    def _holds(self, key: str, stored: Stored) -> bool:
+        """Whether facts hold. What an old entry was made from is looked at now, before it may change."""
+        del key
         facts, setting = Facts.of(stored.facts), self._recipe.setting
         places = setting.places
         if facts.holds(places, str(setting.root), self._recipe.index, setting.environ.get(EPOCH)):
-            return stored
+            return True
         for path in (*map(places.real, facts.read), *filter(os.path.lexists, map(places.real, facts.absent))):
             self._before.setdefault(path, state_of(path))
-        return None
+        return False
 
     def _check_compilers(self, made: Made) -> None:
         """See that CMake took the compilers that the keys hold."""
@@ -198,16 +218,18 @@ def _compiled(unit: Unit, made: Made, evidence: Evidence, root: str) -> Stored:
     Raises:
         NotKeptError: it cannot be told what they were made from, or that changed.
     """
-    contents = []
-    for output in unit.outputs:
-        target, source = output
-        if output not in made.objects or target not in made.read:
+    for target, source in unit.outputs:
+        if (target, source) not in made.objects or target not in made.read:
             msg = f"the compiler does not say what it read for {source}"
             raise NotKeptError(msg)
-        contents.append(made.objects[output].read_bytes())
     facts = evidence.compiled(unit.targets)
     facts = replace(facts, root=root if unit.placed else facts.root)
-    return Stored({**facts.stored(), "sizes": [len(content) for content in contents]}, b"".join(contents))
+    sizes = [made.objects[output].stat().st_size for output in unit.outputs]
+    return Stored({**facts.stored(), "sizes": sizes}, _content(unit, made))
+
+
+def _content(unit: Unit, made: Made) -> bytes:
+    return b"".join(made.objects[output].read_bytes() for output in unit.outputs)
 
 
 def pieces(content: bytes, sizes: Iterable[int]) -> list[bytes]:

@@ -1,4 +1,8 @@
-"""Compiled content in the cache, each with its facts and a digest over both: a damaged entry is as good as none."""
+"""Compiled content in the cache, each with its facts and a digest over both: a damaged entry is as good as none.
+
+Beneath the cache may be a remote (`remote.tier`). What came from there, or was linked from what did, says so for as long
+as it is kept: it counts only where those who signed it are trusted.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,25 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from gpuwheel.errors import CacheError
+from gpuwheel.model.origins import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
-    from gpuwheel._cache import Cache, Kind
+    from gpuwheel._cache import Cache, Kind, Tier
 
-__all__ = ["ContentStore", "Stored", "content_key", "is_whole", "tree_digest"]
+__all__ = ["ContentStore", "Stored", "all_origins", "content_key", "is_whole", "read_entry", "tree_digest"]
+
+_Holds: TypeAlias = "Callable[[str, Stored], bool]"
 
 _MAGIC = b"gpuwheel image 1\n"
+_MAGIC_WITH_ORIGINS = b"gpuwheel image 2\n"
+"""A line of origins stands before the facts. Whoever does not know them takes the entry for damaged."""
 _DIGEST_LENGTH = 64
 _LOOK_EVERY = 1.0  # seconds
 
@@ -29,39 +40,110 @@ class Stored:
 
     facts: dict[str, Any]
     content: bytes
+    origins: tuple[Origin, ...] = ()
+    """What of it came from a remote: itself, or what it was linked from."""
+
+
+def all_origins(stored: Iterable[Stored]) -> tuple[Origin, ...]:
+    """Of what is made of several things."""
+    return tuple(sorted({origin for one in stored for origin in one.origins}))
+
+
+def _any(key: str, stored: Stored) -> bool:
+    del key, stored
+    return True
 
 
 class ContentStore:
     """Entries of one kind. Each is `magic, sha256 of the rest, newline, facts as JSON, newline, content`."""
 
-    def __init__(self, cache: Cache, kind: Kind) -> None:
+    def __init__(self, cache: Cache, kind: Kind, tier: Tier | None = None) -> None:
+        """`tier`: where else entries are looked for, and shared."""
         self._cache = cache
         self._kind = kind
+        self._tier = tier
         self._waiting: dict[str, Stored] = {}
         self._looked = time.monotonic()
 
-    def load(self, key: str) -> Stored | None:
-        """The entry under `key`, or `None` if there is none or it is damaged."""
+    def load(self, key: str, *, of_parts: bool = False) -> Stored | None:
+        """The entry under `key`, or `None` if there is none or it is damaged; see `find`."""
+        return self.find([key], of_parts=of_parts).get(key)
+
+    def find(self, keys: Collection[str], holds: _Holds = _any, *, of_parts: bool = False) -> dict[str, Stored]:
+        """Those of the entries that are there, are whole, and hold.
+
+        Args:
+            keys: of the entries.
+            holds: says whether an entry may be used.
+            of_parts: whether they are made of other entries. Where those of a remote are verified, it is parts that are
+                compared, and what they make is made again.
+        """
+        tier = self._tier
+        found = {}
+        for key in keys:
+            stored = self._kept(key)
+            if stored is not None and holds(key, stored):
+                found[key] = stored
+        if tier is None:
+            return found
+        if not (of_parts and tier.verifies):
+            found |= self._fetched(tier, [key for key in keys if key not in found], holds)
+        return {key: stored for key, stored in found.items() if _is_taken(tier, self._kind, key, stored, of_parts)}
+
+    def _kept(self, key: str) -> Stored | None:
+        """What is in the cache, if it may be used here."""
         entry = self._cache.read(self._kind, key)
         if entry is None:
             return None
-        head = len(_MAGIC) + _DIGEST_LENGTH + 1
-        body = entry[head:]
-        # As good as none, and no error: what can be made again need not be explained.
-        if entry[:head] != _head(body):
+        try:
+            stored = read_entry(entry)
+        except ValueError:
+            # As good as none, and no error: what can be made again need not be explained.
             return None
-        facts, _, content = body.partition(b"\n")
-        return Stored(json.loads(facts), content)
+        if stored.origins and (self._tier is None or not self._tier.trusts(stored.origins)):
+            return None
+        return stored
+
+    def _fetched(self, tier: Tier, keys: Collection[str], holds: _Holds) -> dict[str, Stored]:
+        """What is in the remote and holds; from now on it is in the cache too."""
+
+        def candidate(entry: bytes, origin: Origin) -> Stored:
+            stored = read_entry(entry)
+            return replace(stored, origins=tuple(sorted({*stored.origins, origin})))
+
+        def fits(key: str, entry: bytes, origin: Origin) -> bool:
+            stored = candidate(entry, origin)
+            return tier.trusts(stored.origins) and holds(key, stored)
+
+        fetched = tier.fetch(self._kind, keys, fits) if keys else {}
+        found = {key: candidate(*one) for key, one in fetched.items()}
+        for key, stored in found.items():
+            try:
+                self._cache.publish_bytes(self._kind, key, _entry(stored))
+            except CacheError:  # one that may only be read: it serves this build alone
+                break
+        return found
 
     def save_soon(self, key: str, stored: Stored) -> None:
         """`save`, but compilers and headers are looked over for many entries at once: call `flush` at the end.
 
         Raises:
             CacheError: the cache cannot be written, or what an entry was made with was deleted or damaged meanwhile.
+            AuditError: a remote has other content under this key, and that was to be verified.
         """
+        self.compare(key, stored.content)
         self._waiting[key] = stored
         if time.monotonic() > self._looked + _LOOK_EVERY:
             self.flush()
+
+    def compare(self, key: str, content: bytes) -> None:
+        """See that `content` is what a remote has under `key`, if that was drawn to be verified.
+
+        Raises:
+            AuditError: it is not.
+        """
+        if self._tier is not None:
+            self._tier.compare(self._kind, key, content)
 
     def flush(self) -> None:
         """Publish what waits; raises as `save_soon` does."""
@@ -82,18 +164,61 @@ class ContentStore:
         self.flush()
 
     def _publish(self, key: str, stored: Stored) -> None:
-        body = json.dumps(stored.facts, sort_keys=True).encode() + b"\n" + stored.content
-        self._cache.publish_bytes(self._kind, key, _head(body) + body)
+        entry = _entry(stored)
+        self._cache.publish_bytes(self._kind, key, entry)
+        if self._tier is not None:
+            self._tier.offer(self._kind, key, entry)
+
+
+def read_entry(entry: bytes) -> Stored:
+    """What an entry holds.
+
+    Raises:
+        ValueError: it is damaged, or none.
+    """
+    magic = _MAGIC_WITH_ORIGINS if entry.startswith(_MAGIC_WITH_ORIGINS) else _MAGIC
+    body = entry[len(magic) + _DIGEST_LENGTH + 1 :]
+    if not entry.startswith(_head(body, magic)):
+        msg = "an entry of compiled content is damaged"
+        raise ValueError(msg)
+    origins: tuple[Origin, ...] = ()
+    if magic is _MAGIC_WITH_ORIGINS:
+        listed, _, body = body.partition(b"\n")
+        try:
+            origins = tuple(Origin(**one) for one in json.loads(listed))
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+    facts, _, content = body.partition(b"\n")
+    return Stored(json.loads(facts), content, origins)
+
+
+def _entry(stored: Stored) -> bytes:
+    body = json.dumps(stored.facts, sort_keys=True).encode() + b"\n" + stored.content
+    if not stored.origins:
+        return _head(body) + body
+    listed = json.dumps([asdict(origin) for origin in stored.origins], sort_keys=True).encode()
+    body = listed + b"\n" + body
+    return _head(body, _MAGIC_WITH_ORIGINS) + body
 
 
 def is_whole(entry: bytes) -> bool:
     """Whether an entry is as `ContentStore.save` wrote it."""
-    body = entry[len(_MAGIC) + _DIGEST_LENGTH + 1 :]
-    return entry == _head(body) + body
+    try:
+        read_entry(entry)
+    except ValueError:
+        return False
+    return True
 
 
-def _head(body: bytes) -> bytes:
-    return _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n"
+def _head(body: bytes, magic: bytes = _MAGIC) -> bytes:
+    return magic + hashlib.sha256(body).hexdigest().encode() + b"\n"
+
+
+def _is_taken(tier: Tier, kind: str, key: str, stored: Stored, of_parts: bool) -> bool:  # noqa: FBT001
+    """Whether an entry that holds is used; of a remote, a share is made again where that is asked for."""
+    if not stored.origins:
+        return True
+    return not (of_parts and tier.verifies) and tier.take(kind, key, stored.content, stored.origins)
 
 
 def content_key(parts: Mapping[str, Any]) -> str:

@@ -74,7 +74,7 @@ def compile_tile_group(
     """
     with cache.scratch() as scratch:
         exports = read_exports(group, compiler, scratch)
-        build = _Build(group, compiler, ContentStore(cache, "images"), scratch)
+        build = _Build(group, compiler, ContentStore(cache, "images", cache.tier), scratch)
         images = build.images(exports, reporter, jobs)
         fatbins = [build.fatbin([images[export.symbol, arch] for arch in group.cubin_archs]) for export in exports]
     firsts = [images[export.symbol, group.cubin_archs[0]] for export in exports]
@@ -111,9 +111,9 @@ class _Build:
     def images(self, exports: Iterable[TileExport], reporter: Reporter, jobs: int) -> dict[tuple[str, Arch], Stored]:
         """(symbol, architecture) -> cubin: from the store, or compiled."""
         wanted = [(export, arch) for export in exports for arch in self._group.cubin_archs]
-        found = {pair: self._store.load(self._key(*pair)) for pair in wanted}
-        images = {(export.symbol, arch): stored for (export, arch), stored in found.items() if stored is not None}
-        missing = [pair for pair in wanted if found[pair] is None]
+        found = self._store.find([self._key(*pair) for pair in wanted])
+        images = {(pair[0].symbol, pair[1]): found[key] for pair in wanted if (key := self._key(*pair)) in found}
+        missing = [pair for pair in wanted if self._key(*pair) not in found]
         if missing:
             label = f"kernel group {self._group.name}: compiling {len(missing)} image{'s' * (len(missing) != 1)}"
             commands = [self._command(export, arch) for export, arch in missing]
