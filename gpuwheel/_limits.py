@@ -31,6 +31,9 @@ __all__ = [
     "PATTERN_PARTS",
     "RECORD_PROBLEMS",
     "REDIRECTS",
+    "REMOTE_ENTRY",
+    "REMOTE_RATE",
+    "REMOTE_WAIT",
     "REQUIREMENTS",
     "REQUIREMENT_TEXT",
     "RETRY_WAIT",
@@ -232,6 +235,21 @@ RETRY_WAIT = Limit(
     *("retry-wait", 30, "seconds"),
     bounds="how long gpuwheel waits because a server asks for it (Retry-After)",
     why="a build that sleeps for an hour looks as if it hung; who wants to wait can start it again",
+)
+REMOTE_ENTRY = Limit(
+    *("remote-entry", _GB, "bytes"),
+    bounds="one entry of a remote of compiled content",
+    why="objects and libraries with device code reach some hundred megabytes; a larger one is compiled here",
+)
+REMOTE_WAIT = Limit(
+    *("remote-wait", 8, "seconds"),
+    bounds="how long one build waits for its remote, beyond what remote-rate allows for what came or went",
+    why="reuse may save minutes; a remote that is slow or dead must not cost them",
+)
+REMOTE_RATE = Limit(
+    *("remote-rate", _MB, "bytes a second"),
+    bounds="what a remote has to give or take, or it is left alone for the rest of a build",
+    why="compilers make objects at about this rate: a slower remote saves nothing",
 )
 
 LIMITS = tuple(

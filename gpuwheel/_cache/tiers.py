@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from gpuwheel.model.origins import Origin
+    from gpuwheel.model.pins import Origin
 
 __all__ = ["Tier"]
 

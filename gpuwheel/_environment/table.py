@@ -63,7 +63,9 @@ class Variable:
     rewrite: str | None = None
     quiet: bool = False
     hidden: bool = False
-    """The tools do not see what gpuwheel takes: they would heed it rather than their options."""
+    """The tools do not see what gpuwheel takes: they would heed it rather than their options, or it is secret."""
+    unless: tuple[str, ...] = ()
+    """Variables of which one says that a tool needs what is hidden."""
     device: bool = False
     """Kept from NVRTC and cuTile alone."""
     opaque: bool = False
@@ -182,6 +184,7 @@ def check_table(table: Mapping[str, Any]) -> None:
         _law(set(row.get("modes", [])) <= _MODES, where, "names an unknown mode")
         _law("elsewhere" not in row or "modes" in row, where, "says what happens elsewhere, and no mode")
         _law(not row.get("hidden") or row["does"] == "take", where, "hides what gpuwheel does not take")
+        _law("unless" not in row or row.get("hidden"), where, "hides nothing that could be passed on")
         for name in names:
             key = (name, row.get("device", False))
             _law(key not in seen, where, f"has {name} twice")
@@ -214,6 +217,7 @@ def _variables(table: Mapping[str, Any]) -> Iterator[Variable]:
                 rewrite=row.get("rewrite"),
                 quiet=row.get("quiet", False),
                 hidden=row.get("hidden", False),
+                unless=tuple(row.get("unless", ())),
                 device=row.get("device", False),
                 opaque=row.get("opaque", False),
                 machine=row.get("machine", False),

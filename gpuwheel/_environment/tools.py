@@ -46,7 +46,7 @@ def tool_environment(environ: Mapping[str, str], mode: str | None = None) -> Too
     # Sorted: words that go to the end of nvcc's line come in the same order each time.
     for name, value in sorted(environ.items()):
         rule = find_variable(name)
-        if rule is None:
+        if rule is None or any(environ.get(other) for other in rule.unless):
             making.variables[name] = value
         elif value and rule.modes and mode is not None and mode not in rule.modes:
             making.unread(name, value, rule)
@@ -140,7 +140,7 @@ def device_environment(environ: Mapping[str, str]) -> dict[str, str]:
     def reaches(name: str) -> bool:
         rule = find_variable(name)
         own = find_variable(name, device=True)
-        return own is None and (rule is None or rule.does is not Does.NEUTRALISE)
+        return own is None and (rule is None or (rule.does is not Does.NEUTRALISE and not rule.hidden))
 
     fixed: dict[str, str] = document()["fixed"]
     return {name: value for name, value in environ.items() if reaches(name)} | fixed

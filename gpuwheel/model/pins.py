@@ -1,4 +1,4 @@
-"""Exact downloads: which file of which distribution, and the digest it must have.
+"""What is taken from elsewhere, by digest: files of distributions, and entries of a remote.
 
 Pins are read from `gpuwheel/data` (`compatibility`), asked for by the build hook (`Pin.requirement`) and provisioned
 by `toolchain` where no build frontend does it.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-__all__ = ["HeadersPin", "LibraryPin", "NvccPin", "Pin", "PinnedFile", "contents_digest", "tree_digest"]
+__all__ = ["HeadersPin", "LibraryPin", "NvccPin", "Origin", "Pin", "PinnedFile", "contents_digest", "tree_digest"]
 
 
 @dataclass(frozen=True)
@@ -128,3 +128,18 @@ def tree_digest(digests: Mapping[str, str]) -> str:
 def contents_digest(contents: Mapping[str, bytes]) -> str:
     """`tree_digest` of a folder whose files are at hand: POSIX path relative to the folder -> bytes."""
     return tree_digest({path: hashlib.sha256(data).hexdigest() for path, data in contents.items()})
+
+
+@dataclass(frozen=True, order=True)
+class Origin:
+    """An entry of a remote, whose signature was checked when it was taken: where compiled code came from."""
+
+    kind: str
+    """`images` or `libraries`."""
+    key: str
+    level: str
+    """Of trust."""
+    signer: str
+    """Public key."""
+    sha256: str
+    """Of the entry."""

@@ -12,6 +12,7 @@ from gpuwheel._environment import anchored, tool_variables
 from gpuwheel._files import atomic_file
 from gpuwheel.compatibility import known_versions, load_tables
 from gpuwheel.compile.cmake import inner
+from gpuwheel.compile.reuse.remote.machine_settings import remote_requirements
 from gpuwheel.config import load_config, project_files, requirements
 from gpuwheel.config.reading.variables import epoch_of
 from gpuwheel.errors import ConfigError
@@ -36,6 +37,7 @@ from gpuwheel.wheel import (
     rewrite_sdist,
     toolchain_sbom,
     with_lock,
+    with_origins,
 )
 
 if TYPE_CHECKING:
@@ -191,7 +193,8 @@ class Build:
             return locked_requirements(self._lock)
         with_cmake = self._runs_cmake(editable=editable)
         tools = inner.requires(self._session.inside, self.config.inner, editable=editable, with_cmake=with_cmake)
-        return [*tools, *(() if self._excluded else (pin.requirement for pin in self._mode.requires()))]
+        pins = () if self._excluded else (pin.requirement for pin in self._mode.requires())
+        return [*tools, *pins, *remote_requirements(self._environ)]
 
     @cached_property
     def _excluded(self) -> list[Excluded]:
@@ -262,14 +265,21 @@ class Build:
             name, packed = finish(self._session, compiled, edits)
             # Only now: what a refused wheel was linked from, no other build may take.
             compiled.save()
+            if self._session.remote is not None:
+                self._session.remote.check_compared()
             sha256 = packed.write(out / name)
         self._reporter.step(f"{name}  {packed.size / 1000:.0f} kB  sha256 {sha256}")
+        # Last: nobody waits for the remote to have a wheel.
+        if self._session.remote is not None:
+            self._session.remote.share(self._session.cache)
         return name
 
     def _sbom(self, toolchain: AnyToolchain) -> bytes:
         """What went into the wheel and is in no Requires-Dist."""
         session = self._session
         sbom = toolchain_sbom(toolchain, self.config.project.name, session.epoch, session.job.pins)
+        if session.remote is not None:
+            sbom = with_origins(sbom, session.remote.used)
         # Which lock held the build is a fact about the wheel: who has the same file can build the same bytes.
         return sbom if self._lock is None else with_lock(sbom, self._lock.digest)
 

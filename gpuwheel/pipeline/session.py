@@ -14,6 +14,7 @@ from gpuwheel.compile.cmake.asking import compilers_asked_for
 from gpuwheel.compile.cmake.memory import available_cores
 from gpuwheel.compile.device.costs import check_budget, summary
 from gpuwheel.compile.manifest import manifests
+from gpuwheel.compile.reuse.remote.machine_settings import is_remote_set
 from gpuwheel.config.reading.variables import epoch_of
 from gpuwheel.errors import ToolchainError
 from gpuwheel.model.choices import Mode, TorchAbi
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gpuwheel.compile.manifest import Entry
+    from gpuwheel.compile.reuse.remote.remote_tier import RemoteTier
     from gpuwheel.config import LoadedConfig
     from gpuwheel.lock.check import BuildInputs
     from gpuwheel.model.cells import Cell
@@ -93,7 +95,22 @@ class Session:
     @cached_property
     def cache(self) -> Cache:
         """The one that the environment names; it knows what was taken from it."""
-        return Cache.from_environment(self.environ)
+        cache = Cache.from_environment(self.environ)
+        cache.tier = self.remote
+        return cache
+
+    @cached_property
+    def remote(self) -> RemoteTier | None:
+        """What is beneath the cache, if this machine has a remote.
+
+        Raises:
+            ConfigError: what is said of it cannot be understood.
+        """
+        if not is_remote_set(self.environ):
+            return None
+        from gpuwheel.compile.reuse.remote.finding import find_remote  # noqa: PLC0415 (few builds have one)
+
+        return find_remote(self.environ, self.reporter)
 
     @cached_property
     def tools(self) -> ToolEnvironment:

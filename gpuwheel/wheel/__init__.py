@@ -13,7 +13,7 @@ from gpuwheel.wheel.rewrite import (
     read_wheel,
     rewrite_sdist,
 )
-from gpuwheel.wheel.sbom import SBOM_FILE, toolchain_sbom, with_lock
+from gpuwheel.wheel.sbom import SBOM_FILE, toolchain_sbom, with_lock, with_origins
 
 __all__ = [
     "SBOM_FILE",
@@ -40,5 +40,6 @@ __all__ = [
     "sdist_name",
     "toolchain_sbom",
     "with_lock",
+    "with_origins",
     "write_wheel",
 ]

@@ -15,12 +15,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from gpuwheel.model.pins import Pin
+    from gpuwheel.model.pins import Origin, Pin
     from gpuwheel.model.toolchain import AnyToolchain
 
-__all__ = ["SBOM_FILE", "toolchain_sbom", "with_lock"]
+__all__ = ["SBOM_FILE", "toolchain_sbom", "with_lock", "with_origins"]
 
 SBOM_FILE = "sboms/gpuwheel.cdx.json"
 """Where it goes, inside the `.dist-info` folder."""
@@ -76,6 +76,30 @@ def with_lock(sbom: bytes, digest: str) -> bytes:
     document: dict[str, Any] = json.loads(sbom)
     properties = document["metadata"].setdefault("properties", [])
     properties.append({"name": "gpuwheel:lock-sha256", "value": digest})
+    return _bytes(document)
+
+
+def with_origins(sbom: bytes, origins: Iterable[Origin]) -> bytes:
+    """A bill of materials that also names compiled code that was taken from a remote, and who signed it."""
+    components = [
+        {
+            "type": "file",
+            "bom-ref": f"gpuwheel-remote:{origin.level}/{origin.kind}/{origin.key}",
+            "name": f"{origin.kind}/{origin.key}",
+            "description": "compiled elsewhere: an entry of a remote of gpuwheel, by its key",
+            "hashes": [{"alg": "SHA-256", "content": origin.sha256}],
+            "properties": [
+                {"name": "gpuwheel:level", "value": origin.level},
+                {"name": "gpuwheel:signer", "value": origin.signer},
+            ],
+        }
+        for origin in sorted(origins)
+    ]
+    if not components:
+        return sbom
+    document: dict[str, Any] = json.loads(sbom)
+    document["components"] = sorted([*document["components"], *components], key=lambda one: str(one["bom-ref"]))
+    document["dependencies"][0]["dependsOn"] = [str(one["bom-ref"]) for one in document["components"]]
     return _bytes(document)
 
 

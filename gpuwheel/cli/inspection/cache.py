@@ -14,6 +14,7 @@ import click
 from gpuwheel._cache import Cache
 from gpuwheel.cli import parameters
 from gpuwheel.cli.inspection.cache_care import choose, damage, delete_damaged, measured, obstacles, prune
+from gpuwheel.cli.inspection.cache_remote import key_command, remote_command
 from gpuwheel.config.reading.convert import parse_size
 from gpuwheel.errors import CacheError
 from gpuwheel.ui import Painter, Terminal
@@ -39,7 +40,12 @@ def cache_command() -> None:
       gpuwheel cache list
       gpuwheel cache verify --fix
       gpuwheel cache prune --older-than 30 --max-size "2 GB"
+      gpuwheel cache remote
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
+
+
+cache_command.add_command(key_command)
+cache_command.add_command(remote_command)
 
 
 @cache_command.command("dir")

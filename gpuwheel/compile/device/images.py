@@ -45,7 +45,9 @@ class ImageBuild:
             CacheError: the cache cannot be written.
         """
         kept = self._kept(programs)
-        compiling = {job.id: (program, target, job) for program in programs for target, job in self._missing(program, kept)}
+        compiling = {
+            job.id: (program, target, job) for program in programs for target, job in self._missing(program, kept)
+        }
         linking = {program.key: program for program in programs}
         request = Request(
             compile=tuple(job for _, _, job in compiling.values()),

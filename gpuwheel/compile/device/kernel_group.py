@@ -64,9 +64,7 @@ def compile_group(
 def _images(plan: GroupPlan, store: ContentStore, cache: Cache, reporter: Reporter, jobs: int) -> dict[Program, Stored]:
     """The fatbin of each program: from the store, or compiled."""
     asked = {program.key: program for program in plan.programs if program.refusal is None}
-    found = store.find(
-        asked, lambda key, stored: all(map(asked[key].is_told_by, stored.facts.values())), of_parts=True
-    )
+    found = store.find(asked, lambda key, stored: all(map(asked[key].is_told_by, stored.facts.values())), of_parts=True)
     images = {asked[key]: stored for key, stored in found.items()}
     missing = [program for program in plan.programs if program not in images]
     if missing:

@@ -1,7 +1,7 @@
 """Compiled content in the cache, each with its facts and a digest over both: a damaged entry is as good as none.
 
-Beneath the cache may be a remote (`remote.tier`). What came from there, or was linked from what did, says so for as long
-as it is kept: it counts only where those who signed it are trusted.
+Beneath the cache may be a remote (`remote.remote_tier`). What came from there, or was linked from what did, says so for
+as long as it is kept: it counts only where those who signed it are trusted.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import hashlib
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gpuwheel.errors import CacheError
-from gpuwheel.model.origins import Origin
+from gpuwheel.model.pins import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -117,11 +118,9 @@ class ContentStore:
 
         fetched = tier.fetch(self._kind, keys, fits) if keys else {}
         found = {key: candidate(*one) for key, one in fetched.items()}
-        for key, stored in found.items():
-            try:
+        with suppress(CacheError):  # one that may only be read: what came serves this build alone
+            for key, stored in found.items():
                 self._cache.publish_bytes(self._kind, key, _entry(stored))
-            except CacheError:  # one that may only be read: it serves this build alone
-                break
         return found
 
     def save_soon(self, key: str, stored: Stored) -> None:

@@ -1,1 +1,1 @@
-"""What was compiled elsewhere: entries of a bucket, signed by who made them."""
+"""A bucket or folder beneath the cache, whose entries count if somebody signed them whom this machine trusts."""
