@@ -19,6 +19,10 @@ class Tier(Protocol):
     def verifies(self) -> bool:
         """Whether a share of what is found is made here all the same, and compared."""
 
+    @property
+    def writes(self) -> bool:
+        """Whether what is offered is shared."""
+
     def trusts(self, origins: Iterable[Origin]) -> bool:
         """Whether all of these may be in what is built here."""
 
@@ -45,4 +49,4 @@ class Tier(Protocol):
         """
 
     def offer(self, kind: str, key: str, entry: bytes) -> None:
-        """Note an entry that was made here, to be shared when the wheel is there."""
+        """Note an entry that was made here, now or before, to be shared when the wheel is there."""

@@ -87,6 +87,11 @@ class ContentStore:
                 found[key] = stored
         if tier is None:
             return found
+        if tier.writes:
+            for key, stored in found.items():
+                # Those of builds that failed, or that were before there was a remote.
+                if not stored.origins:
+                    tier.offer(self._kind, key, _entry(stored))
         if not (of_parts and tier.verifies):
             found |= self._fetched(tier, [key for key in keys if key not in found], holds)
         return {key: stored for key, stored in found.items() if _is_taken(tier, self._kind, key, stored, of_parts)}

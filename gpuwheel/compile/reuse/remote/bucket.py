@@ -105,6 +105,9 @@ class Bucket:
         """
         try:
             await obstore.put_async(self._store, path, data)
+        except FileNotFoundError:
+            msg = "has no such bucket or folder"
+            raise BucketError(msg) from None
         except (BaseError, OSError) as error:
             raise _named(error) from None
 
@@ -134,7 +137,8 @@ class Bucket:
                 if len(found) >= most:
                     break
         except FileNotFoundError:
-            pass
+            msg = "has no such bucket or folder"
+            raise BucketError(msg) from None
         except (BaseError, OSError) as error:
             raise _named(error) from None
         return found[:most]

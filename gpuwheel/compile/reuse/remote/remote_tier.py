@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.compile.reuse.remote.bucket import LARGE, Bucket, BucketError
 from gpuwheel.compile.reuse.remote.envelope import UntrustedError, opened_envelope, path_of, sealed_envelope
+from gpuwheel.compile.reuse.remote.shared import Shared
 from gpuwheel.compile.reuse.remote.signing import SigningKey
 from gpuwheel.compile.reuse.remote.transfers import Transfers
 from gpuwheel.errors import AuditError
@@ -63,6 +64,11 @@ class RemoteTier:
     def verifies(self) -> bool:
         """Whether a share is made here all the same."""
         return self._settings.verify > 0
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything is shared."""
+        return self._settings.writes
 
     def trusts(self, origins: Iterable[Origin]) -> bool:
         """Whether each was signed by somebody who may sign for its level."""
@@ -152,6 +158,8 @@ class RemoteTier:
         offered, self._offered = self._offered, {}
         if level is None or signing is None or bucket is None or self._transfers.off is not None:
             return
+        shared = Shared(cache, self._settings)
+        offered = {place: digest for place, digest in offered.items() if not shared.has(digest)}
         transfers = self._transfers = Transfers()
         written: list[int] = []
 
@@ -168,11 +176,13 @@ class RemoteTier:
                     transfers.moved(len(data))
                     await bucket.write(path_of(level, kind, key), data)
                     written.append(len(data))
+                    shared.add(digest)
 
             return job
 
         transfers.run([offering(kind, key, digest) for (kind, key), digest in offered.items()])  # type: ignore[arg-type]
         if written:
+            shared.save()
             sizes = f"{len(written)} of {len(offered)} entries, {sum(written) / 1e6:.1f} MB"
             self._reporter.info(
                 f"remote  {sizes} shared as {level} in {self._settings.shown}, signed by {signing.public}"

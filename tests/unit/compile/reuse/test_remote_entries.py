@@ -93,18 +93,50 @@ def test_nothing_is_written_unless_that_is_said(tmp_path: Path) -> None:
     assert list(machine.remote.iterdir()) == []
 
 
+def test_what_was_made_before_is_shared_once(tmp_path: Path) -> None:
+    alone = Machine(tmp_path, "writer-main", trust=f"main={MAIN.public}")
+    alone.makes({"a": OBJECT})
+    writer = _writer(tmp_path)
+    assert writer.finds("a")
+    writer.makes({})
+    entry = _at(writer, "main", "a")
+    assert _reader(tmp_path).finds("a") == {"a": b"machine code"}
+    written = entry.stat().st_mtime_ns
+    writer.again().finds("a")
+    writer.makes({})
+    assert entry.stat().st_mtime_ns == written
+
+
+def test_what_came_from_a_remote_is_not_signed_again(tmp_path: Path) -> None:
+    _writer(tmp_path, "pr-7", PULL).makes({"a": OBJECT})
+    main = _writer(tmp_path, trust=f"main={MAIN.public} pr-7={PULL.public}")
+    assert main.finds("a")
+    main.makes({})
+    assert main.again().finds("a")
+    main.makes({})
+    assert not _at(main, "main", "a").exists()
+
+
 def _at(machine: Machine, level: str, key: str) -> Path:
     return machine.remote / level / "v1" / "libraries" / key
 
 
+def _hostile(folder: Path) -> bytes:
+    """An entry that is whole in itself, and as long as the one that it takes the place of."""
+    cache = Cache(folder / "hostile")
+    ContentStore(cache, "libraries").save("a", Stored(OBJECT.facts, b"hostile code"))
+    entry = cache.read("libraries", "a")
+    assert entry is not None
+    return entry
+
+
 def _forged(entry: Path) -> None:
     """As somebody would who can write the whole remote, and has no key that counts."""
-    rest = entry.read_bytes().partition(b"\n")[2]
-    entry.write_bytes(sealed_envelope(rest.replace(b"machine", b"hostile"), ("main", "libraries", "a"), OTHER))
+    entry.write_bytes(sealed_envelope(_hostile(entry.parents[4]), ("main", "libraries", "a"), OTHER))
 
 
 def _edited(entry: Path) -> None:
-    entry.write_bytes(entry.read_bytes().replace(b"machine", b"hostile"))
+    entry.write_bytes(entry.read_bytes().partition(b"\n")[0] + b"\n" + _hostile(entry.parents[4]))
 
 
 def _claimed(entry: Path) -> None:
@@ -171,6 +203,7 @@ def test_what_was_taken_from_a_level_counts_only_where_that_is_read(tmp_path: Pa
     machine = _reader(tmp_path, f"main={MAIN.public} pr-7={PULL.public}")
     assert machine.finds("a")
     assert machine.again(trust=f"main={MAIN.public}").finds("a") == {}, "of a level that is not read"
+    assert machine.again(trust=f"main={MAIN.public} pr-7={OTHER.public}").finds("a") == {}, "the key was replaced"
     machine.environ["GPUWHEEL_REMOTE"] = "off"
     assert machine.again().finds("a") == {}
     assert machine.tier is None
