@@ -134,6 +134,7 @@ def host_recipe(project: HostProject, given: Given) -> Recipe:
     """The recipe of a project in mode `embed`, whose objects are kept one by one."""
     places = _places(
         {
+            str(given.cache.root): "cache",
             str(project.headers): "include",
             str(project.sdk.include_dir): "torch",
             str(project.sdk.library.parent): "torch-stub",
@@ -176,6 +177,7 @@ def nvcc_recipe(project: NvccProject, given: Given) -> Recipe:
     given.toolkit = toolchain.cuda.root
     places = _places(
         {
+            str(given.cache.root): "cache",
             str(project.headers): "include",
             str(toolchain.cuda.root): "cuda",
             **({str(torch.include_dir): "torch", str(torch.library.parent): "torch-stub"} if torch else {}),
