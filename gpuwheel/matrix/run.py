@@ -19,6 +19,7 @@ from gpuwheel.matrix.broker.of_run import brokered
 from gpuwheel.matrix.building import Outcome, State, build_all
 from gpuwheel.matrix.environments import BuildEnvironments, entered
 from gpuwheel.matrix.executors import Made
+from gpuwheel.matrix.executors.container import ContainerExecutor, surroundings
 from gpuwheel.matrix.executors.local import LocalExecutor
 from gpuwheel.matrix.own_wheel import own_wheel
 from gpuwheel.matrix.report.history import History
@@ -67,6 +68,8 @@ class Options:
     """Reports of earlier builds, by which parts are made equally long."""
     cluster: ClusterAddress | None = None
     """Whose machines build; unset: this one."""
+    place: str | None = None
+    """The platform or the image to build in, in containers of this machine; unset: on the machine itself."""
 
 
 class Run:
@@ -133,6 +136,9 @@ class Run:
 
     def _executor(self, heard: Heard, broker: Mapping[str, str]) -> Executor:
         slots, seconds = self._options.slots or self._cores, self._options.seconds
+        if self._options.place is not None:
+            around = surroundings(self._snapshot, self._options.place, self._context)
+            return ContainerExecutor(around, self._context.environ, heard, slots=slots, seconds=seconds)
         environments = BuildEnvironments(self._snapshot.root, self._context)
         return LocalExecutor(
             self._snapshot.root,
@@ -184,7 +190,7 @@ def prepared(
     with redirect_stdout(sys.stderr):  # the inner backend talks; what a command prints is data
         sdist = wheelhouse.folder / build.sdist(wheelhouse.folder)
     with unpacked(sdist, project.absolute(), context.cache, reporter) as snapshot:
-        made_from = _made_from(snapshot, context)
+        made_from = {**_made_from(snapshot, context), "in": options.place}
         tasks = tuple(
             task_of(one.cell, _labelled(settings, labels[one.cell.identifier]), made_from) for one in decisions
         )

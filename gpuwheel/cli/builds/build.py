@@ -54,6 +54,7 @@ def build_command(  # noqa: PLR0913 (click hands each option over by its name)
     timeout: float | None,
     shard: Shard | None,
     costs: tuple[Path, ...],
+    place: str | None,
     executor: str,
     dask_ca: Path | None,
     dask_cert: Path | None,
@@ -70,12 +71,16 @@ def build_command(  # noqa: PLR0913 (click hands each option over by its name)
     Examples:
       gpuwheel build
       gpuwheel build '*-cp312-*' --out wheelhouse
+      gpuwheel build --in manylinux_2_28
       gpuwheel build --resume
       gpuwheel build --json > report.json
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     terminal = Terminal()
     cluster = ClusterAddress.parse(executor, dask_ca, dask_cert, dask_key)
-    options = Options(out or project / "dist", patterns, resume, jobs, timeout, shard, costs, cluster)
+    if cluster is not None and place is not None:
+        msg = f"--in starts containers on this machine (found --executor {executor} beside it, expected one of them)"
+        raise click.UsageError(msg)
+    options = Options(out or project / "dist", patterns, resume, jobs, timeout, shard, costs, cluster, place)
     given = parameters.config_settings(settings)
     with prepared(project.resolve(), dict(os.environ), given, options, terminal) as run:
         if shard is not None:

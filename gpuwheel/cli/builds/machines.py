@@ -1,4 +1,4 @@
-"""The options of `gpuwheel build` that share its work among machines."""
+"""The options of `gpuwheel build` that say where it works: in containers, or shared among machines."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ class _Part(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
 
 _FILE = click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path)
 _OPTIONS = (
+    click.option(
+        "--in",
+        "place",
+        metavar="PLATFORM|IMAGE",
+        help="Build in containers of this platform (manylinux_2_28) or image, by cibuildwheel with docker or podman.",
+    ),
     click.option(
         "--executor",
         default="local",
