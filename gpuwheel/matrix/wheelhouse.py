@@ -22,10 +22,15 @@ if TYPE_CHECKING:
     from gpuwheel.matrix.snapshot import Snapshot
     from gpuwheel.matrix.tasks import Task
 
-__all__ = ["Wheelhouse"]
+__all__ = ["Wheelhouse", "journal_of"]
 
 _HIDDEN, _IGNORED = ".gpuwheel", ".gitignore"
 """What `twine upload dist/*` and `pip install dist/*.whl` do not see."""
+
+
+def journal_of(folder: Path) -> Path:
+    """Where it is noted which wheels of a wheelhouse are finished."""
+    return folder / _HIDDEN / "journal.jsonl"
 
 
 class Wheelhouse:
@@ -39,7 +44,7 @@ class Wheelhouse:
         """
         self.folder = folder
         self.hidden = folder / _HIDDEN
-        self.journal = Journal(self.hidden / "journal.jsonl")
+        self.journal = Journal(journal_of(folder))
         self._taken: dict[str, str] = {}
         try:
             (self.hidden / "logs").mkdir(parents=True, exist_ok=True)

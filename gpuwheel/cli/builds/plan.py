@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gpuwheel._cache import Cache
 from gpuwheel._files import atomic_file
 from gpuwheel.cli import parameters
 from gpuwheel.errors import PlanError
+from gpuwheel.matrix.recorded import recorded
 from gpuwheel.pipeline import Build
+from gpuwheel.pipeline.planning.planned import with_forecast
+from gpuwheel.pipeline.session import jobs_of
 from gpuwheel.plan import select
 from gpuwheel.plan.checks import listed
 from gpuwheel.plan.views.cell_details import details
@@ -69,7 +73,9 @@ def plan_command(  # noqa: PLR0913 (its options)
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     given = parameters.config_settings(settings) | ({"gpuwheel.only": only} if only is not None else {})
     build = Build(project.resolve(), dict(os.environ), given, Terminal())
-    overview = _chosen(build.overview(against_next=against_next), build)
+    known = recorded(build.config.project.name, project / "dist", Cache.from_environment(os.environ))
+    overview = build.overview(against_next=against_next)
+    overview = _chosen(with_forecast(overview, build.config, known, cores=jobs_of(os.environ)), build)
     if html is not None:
         # Whole or not at all; a folder that is not there is told as any file that cannot be written.
         with atomic_file(html) as file:

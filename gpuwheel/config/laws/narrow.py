@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.config.model import Settings
 
-__all__ = ["narrow_lines"]
+__all__ = ["narrow_lines", "ties_of"]
 
 _DIRECTIVE = re.compile(
     rb"^[ \t]*\#[ \t]*(?:(?P<word>if|ifdef|ifndef|endif)\b[ \t]*(?P<name>\w*)"
@@ -54,6 +54,11 @@ def narrow_lines(settings: Settings, root: Path) -> tuple[NarrowLine, ...]:
             [root / folder for folder in extension.include_dirs],
         )
     )
+
+
+def ties_of(header: str) -> tuple[bool, bool]:
+    """Whether including `header` ties to one torch, and whether to one Python."""
+    return header.startswith(_TORCH_HEADERS), header.startswith(_PYTHON_HEADERS)
 
 
 class _Include(NamedTuple):
@@ -146,6 +151,6 @@ def _scan(text: bytes) -> Iterator[_Include]:
 
 
 def _narrow(extension: str, header: str, chain: _Chain) -> Iterator[NarrowLine]:
-    torch, python = header.startswith(_TORCH_HEADERS), header.startswith(_PYTHON_HEADERS)
+    torch, python = ties_of(header)
     if torch or python:
         yield NarrowLine(extension, str(chain), header, torch=torch, python=python, conditional=chain.conditional)

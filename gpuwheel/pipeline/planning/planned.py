@@ -10,12 +10,16 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from gpuwheel.compatibility import load_tables
+from gpuwheel.compile.includes import IncludeScanner
+from gpuwheel.config import project_files
+from gpuwheel.config.laws.narrow import ties_of
 from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.wheels import WheelTag
 from gpuwheel.plan import local_labels
 from gpuwheel.plan.against_next import against_next
 from gpuwheel.plan.collapse import gains
 from gpuwheel.plan.views.deciding import deciding_rows
+from gpuwheel.plan.views.forecast import forecast
 from gpuwheel.plan.views.overview import CellFacts, Overview, Policy, free_threaded
 from gpuwheel.wheel import WheelName
 from gpuwheel.wheel.local_version import labelled_version
@@ -25,8 +29,9 @@ if TYPE_CHECKING:
 
     from gpuwheel.config import LoadedConfig
     from gpuwheel.model.cells import Cell, Decision
+    from gpuwheel.plan.views.forecast import Recorded
 
-__all__ = ["overview", "with_next"]
+__all__ = ["overview", "with_forecast", "with_next"]
 
 _UNKNOWN = "*"
 
@@ -66,6 +71,28 @@ def overview(
             for key, policy in config.policies.items()
         ),
     )
+
+
+def with_forecast(shown: Overview, config: LoadedConfig, recorded: Recorded, *, cores: int) -> Overview:
+    """With what building all of it takes."""
+    cells = [facts.cell for facts in shown.accepted]
+    return replace(shown, forecast=forecast(cells, _reads(config), recorded, cores=cores))
+
+
+def _reads(config: LoadedConfig) -> dict[str, tuple[bool, bool]]:
+    """Source below the project -> whether it, or a header of the project that it reads, includes torch and Python."""
+    # The project's own CMake names its sources: there is nothing to look up then.
+    if config.settings.cmake is not None:
+        return {}
+    files, root = project_files(config), config.project.root
+    found: dict[str, tuple[bool, bool]] = {}
+    for one in (*files.kernels.values(), *files.extensions.values()):
+        scanner = IncludeScanner(one.include_dirs)
+        for source in one.sources:
+            ties = [ties_of(header) for header in scanner.unresolved(source)]
+            reads = any(torch for torch, _ in ties), any(python for _, python in ties)
+            found[source.relative_to(root).as_posix()] = reads
+    return found
 
 
 def with_next(shown: Overview, config: LoadedConfig, *, machine: str) -> Overview:

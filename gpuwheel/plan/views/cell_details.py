@@ -25,6 +25,8 @@ def details(facts: CellFacts, overview: Overview) -> Iterator[str]:
         yield f"  local version: {facts.local or 'none'}"
         yield f"  requires Python: {overview.requires_python or 'any'}"
         yield from (f"  requires: {requirement}" for requirement in facts.requires)
+        if overview.forecast is not None:
+            yield f"  forecast: {overview.forecast.of(facts.cell.identifier)}"
     shown = facts.narrow[:_SHOWN]
     yield from (f"  narrow: {line}" for line in shown)
     if len(facts.narrow) > len(shown):

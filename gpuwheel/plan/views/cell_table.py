@@ -84,6 +84,8 @@ def closing_lines(overview: Overview) -> Iterator[str]:
         yield from (f"note: {note}" for note in dict.fromkeys(n for one in overview.cells for n in one.decision.notes))
     for one in overview.policies:
         yield f'{one.key} = "{one.policy}" is {listed(one.values)}'
+    if overview.forecast is not None and overview.forecast.says_something:
+        yield f"forecast: {overview.forecast.text}"
     for gain in overview.gains:
         yield f"fewer wheels: {gain.text}"
     if overview.free_threaded:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gpuwheel.plan.against_next import NextChange
     from gpuwheel.plan.collapse import Gain
     from gpuwheel.plan.views.deciding import Row
+    from gpuwheel.plan.views.forecast import Forecast
 
 __all__ = ["CellFacts", "Overview", "Policy", "free_threaded", "shown_python", "shown_torch"]
 
@@ -73,6 +74,8 @@ class Overview:
     """Free-threaded Pythons that torch has wheels for and the project makes none for: "3.14t"."""
     policies: tuple[Policy, ...] = ()
     """Keys of which a policy chose the versions."""
+    forecast: Forecast | None = None
+    """What building it takes; `None`: nobody looked."""
     next_changes: tuple[NextChange, ...] = ()
     """What releases that do not exist yet would change, where that is asked."""
 

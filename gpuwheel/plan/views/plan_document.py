@@ -26,6 +26,7 @@ def plan_document(overview: Overview) -> dict[str, Any]:
         "collapse": [_gain(gain) for gain in overview.gains],
         "policies": [{"key": one.key, "policy": one.policy, "values": list(one.values)} for one in overview.policies],
         "free_threaded": list(overview.free_threaded),
+        "forecast": None if overview.forecast is None else asdict(overview.forecast),
         "next": [asdict(change) for change in overview.next_changes],
     }
 
