@@ -21,7 +21,7 @@ from distributed.security import Security
 
 from gpuwheel._endings import because
 from gpuwheel._limits import CLUSTER_BLOB, CLUSTER_EVENTS
-from gpuwheel.errors import GpuwheelError, NetworkError, ToolchainError
+from gpuwheel.errors import ConfigError, GpuwheelError, NetworkError, ToolchainError
 from gpuwheel.matrix.executors import CellFailedError, Made, StoppedEarlyError
 from gpuwheel.matrix.executors.arriving import BEGUN, Request, build_here, checked_blob, own_version, whole_blob
 from gpuwheel.wheel.naming import parse_wheel_name
@@ -45,6 +45,7 @@ _PATIENCE = 60.0
 _SILENT = 60.0
 """Seconds beyond its time after which the worker of a cell counts as hung, which should have ended the cell itself."""
 _HUNG = 124
+_FILES = "--dask-ca ca.pem --dask-cert client.pem --dask-key client.key"
 _WANTED = {"executing", "long-running"}
 
 
@@ -94,6 +95,7 @@ def connected(
         seconds: that a cell may take.
 
     Raises:
+        ConfigError: the certificates are missing, or none.
         NetworkError: it does not answer, or refuses.
         ToolchainError: it has no worker, or one with another gpuwheel.
     """
@@ -142,7 +144,14 @@ def _security(address: ClusterAddress) -> Any:  # noqa: ANN401 (dask has no type
     security = Security(require_encryption=True, **stated)
     if not security.tls_ca_file or not security.tls_client_cert:
         msg = "no certificates are stated for a cluster that is reached by TLS (found none, expected three files)"
-        raise ToolchainError(msg, hint="--dask-ca ca.pem --dask-cert client.pem --dask-key client.key")
+        raise ConfigError(msg, hint=_FILES)
+    try:
+        security.get_connection_args("client")
+    except (OSError, ValueError) as error:  # of which ssl's are kinds
+        msg = (
+            f"the certificates for a cluster cannot be used ({because(error)}, expected PEM files that belong together)"
+        )
+        raise ConfigError(msg, hint=_FILES) from error
     return security
 
 
