@@ -26,8 +26,6 @@ from gpuwheel.errors import ConfigError, MatrixError, NetworkError, ToolchainErr
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from conftest import SystemCuda
-
 pytestmark = [pytest.mark.compiler, pytest.mark.network]
 
 PYPROJECT = f"""\
@@ -77,16 +75,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
     return Keys.made(tmp_path_factory.mktemp("certificates") / "ours")
-
-
-@pytest.fixture(autouse=True)
-def _cmake_may_look_for_debians_toolkit(no_system_cuda: SystemCuda) -> Iterator[None]:
-    """As for every build in mode nvcc."""
-    yield
-    if no_system_cuda.log.exists():
-        lines = no_system_cuda.log.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if "crt/link.stub" not in line]
-        no_system_cuda.log.write_text("".join(kept), encoding="utf-8")
 
 
 @pytest.fixture
