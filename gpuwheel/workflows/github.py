@@ -68,6 +68,7 @@ sdist:
   steps:
     <<checkout>>
     <<python>>
+    <<place before sdist>>
     - name: Make it
       run: |
         python -m pip install build
@@ -115,10 +116,10 @@ build:
         path: ~/.cache/gpuwheel
         key: gpuwheel-${{ matrix.artifact }}-${{ github.run_id }}-${{ github.run_attempt }}
         restore-keys: gpuwheel-${{ matrix.artifact }}-
-    - name: Install gpuwheel
-      run: python -m pip install "gpuwheel[repair]==<<version>>"
     <<manual>>
     <<place before build>>
+    - name: Install gpuwheel
+      run: python -m pip install "gpuwheel[repair]==<<version>>"
     - name: Build
       # Less than the job has: what was finished by then is kept, and "Re-run failed jobs" goes on with it.
       timeout-minutes: <<build limit>>
@@ -207,6 +208,7 @@ launches:
     <<checkout>>
     <<python>>
     <<wheels>>
+    <<place before launches>>
     - name: Install what was built
       <<working>>
       run: |
@@ -346,7 +348,8 @@ def github_workflow(work: Work, services: CiServices, words: Sequence[str], *, t
     }
     blocks = {"checkout": _CHECKOUT, "python": _PYTHON, "wheels": _WHEELS}
     values |= {name: replaced(text, values) for name, text in blocks.items()}
-    names = ("env", "before build", "after build", "before tests", "on gpu", "needs", "jobs")
+    names = ("env", "before sdist", "before build", "after build", "before tests", "before launches", "on gpu")
+    names += ("needs", "jobs")
     values |= {f"place {name}": place(name) for name in names}
     jobs = [_SDIST, _BUILD, *_tested(work)]
     values["needs"] = "\n".join(f"- {job.partition(':')[0]}" for job in jobs if job is not _GPU)

@@ -59,6 +59,7 @@ sdist:
     GIT_DEPTH: "<<depth>>"
   script:
     - <<python>> -m venv /tmp/ci && . /tmp/ci/bin/activate
+    <<place before sdist>>
     - python -m pip install build
     - python -m build --sdist --outdir <<dist>> <<folder>>
   artifacts:
@@ -96,9 +97,9 @@ _BUILD = """\
     - echo .ci-cache >> .git/info/exclude
     - mkdir -p .ci-cache/dist <<dist>> && cp -a .ci-cache/dist/. <<dist>>
     - <<python>> -m venv /tmp/ci && . /tmp/ci/bin/activate
-    - python -m pip install "gpuwheel[repair]==<<version>>"
     <<manual>>
     <<place before build>>
+    - python -m pip install "gpuwheel[repair]==<<version>>"
   script:
     - |
       code=0
@@ -162,6 +163,7 @@ launches:
   script:
     - <<python>> -m venv /tmp/ci && . /tmp/ci/bin/activate
     <<enter>>
+    <<place before launches>>
     <<install launches>>
     - <<launches>>
 
@@ -256,7 +258,8 @@ def gitlab_pipeline(work: Work, services: CiServices, words: Sequence[str]) -> s
         "gpu python": _program(work.usual.python),
         "install gpu": _listed(install_on_gpu(work, "python")),
     }
-    names = ("env", "before build", "after build", "before tests", "on gpu", "gpu job", "jobs", "before publishing")
+    names = ("env", "before sdist", "before build", "after build", "before tests", "before launches", "on gpu")
+    names += ("gpu job", "jobs", "before publishing")
     values |= {f"place {name}": place(name) for name in names}
     text = [replaced(part, values) for part in (_HEAD, _SDIST, _BUILD)]
     for one in work.shards:
