@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpuwheel.workflows.places import first_line, place
+from gpuwheel.workflows.places import PLACES, first_line, place
 from gpuwheel.workflows.steps import (
     PUBLIC_TORCH,
     SBOM,
@@ -348,9 +348,7 @@ def github_workflow(work: Work, services: CiServices, words: Sequence[str], *, t
     }
     blocks = {"checkout": _CHECKOUT, "python": _PYTHON, "wheels": _WHEELS}
     values |= {name: replaced(text, values) for name, text in blocks.items()}
-    names = ("env", "before sdist", "before build", "after build", "before tests", "before launches", "on gpu")
-    names += ("needs", "jobs")
-    values |= {f"place {name}": place(name) for name in names}
+    values |= {f"place {name}": place(name) for name in (*PLACES, "needs")}
     jobs = [_SDIST, _BUILD, *_tested(work)]
     values["needs"] = "\n".join(f"- {job.partition(':')[0]}" for job in jobs if job is not _GPU)
     end = _PUBLISH if work.publishable else _NO_PUBLISH

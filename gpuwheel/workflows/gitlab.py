@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpuwheel.workflows.places import first_line, place
+from gpuwheel.workflows.places import PLACES, first_line, place
 from gpuwheel.workflows.steps import (
     PUBLIC_TORCH,
     SBOM,
@@ -258,9 +258,7 @@ def gitlab_pipeline(work: Work, services: CiServices, words: Sequence[str]) -> s
         "gpu python": _program(work.usual.python),
         "install gpu": _listed(install_on_gpu(work, "python")),
     }
-    names = ("env", "before sdist", "before build", "after build", "before tests", "before launches", "on gpu")
-    names += ("gpu job", "jobs", "before publishing")
-    values |= {f"place {name}": place(name) for name in names}
+    values |= {f"place {name}": place(name) for name in (*PLACES, "gpu job", "before publishing")}
     text = [replaced(part, values) for part in (_HEAD, _SDIST, _BUILD)]
     for one in work.shards:
         own = {

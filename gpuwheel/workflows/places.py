@@ -13,11 +13,13 @@ from gpuwheel.errors import WorkflowError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["CI_FILES", "filled", "first_line", "place", "read_places", "reduced", "written_by"]
+__all__ = ["CI_FILES", "PLACES", "filled", "first_line", "place", "read_places", "reduced", "written_by"]
 
 CI_FILES = {"github": ".github/workflows/wheels.yml", "gitlab": ".gitlab-ci.yml"}
 """Service -> the file, from the top of a repository."""
 
+PLACES = ("env", "before sdist", "before build", "after build", "before tests", "before launches", "on gpu", "jobs")
+"""Those that files of every service have."""
 _BEGIN = re.compile(r"(?P<indent> *)# gpuwheel: begin yours \((?P<name>[a-z ]+)\)\s*")
 _END = "# gpuwheel: end yours"
 _FIRST = re.compile(r"# written by `gpuwheel ci (?P<service>[a-z]+)(?P<words>(?: [^` ]+)*)`; edit between the marks\s*")
