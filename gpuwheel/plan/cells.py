@@ -13,7 +13,7 @@ from gpuwheel.plan.checks import problems
 from gpuwheel.plan.kernels_cells import kernels_problems
 from gpuwheel.plan.linked_libraries import library_problems
 from gpuwheel.plan.notes import notes
-from gpuwheel.plan.nvcc_cells import nvcc_notes, nvcc_problems
+from gpuwheel.plan.nvcc_cells import mode_problems, nvcc_notes, nvcc_problems
 from gpuwheel.plan.nvmath import nvmath_notes, nvmath_problems
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ def _decide(candidate: Candidate, config: LoadedConfig, tables: Tables) -> Decis
 def _own_problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem, ...]:
     match cell.mode:
         case Mode.EMBED:
-            return tuple(library_problems(config, tables))
+            return (*mode_problems(config), *library_problems(config, tables))
         case Mode.KERNELS:
             return kernels_problems(cell, config.settings, tables)
         case Mode.NVCC:
-            return (*nvcc_problems(cell, config, tables), *library_problems(config, tables))
+            return (*mode_problems(config), *nvcc_problems(cell, config, tables), *library_problems(config, tables))
         case Mode.PYTHON:
             return ()
 

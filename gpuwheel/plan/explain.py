@@ -112,7 +112,9 @@ def _nothing_to_build(named: Sequence[Decision], made: Sequence[Decision], here:
         hint = f"build with Python {listed(pythons)}"
         if machines and here.machine not in machines:
             hint = f"set CXX to a compiler for {listed(machines)}, or build on such a machine"
-        return PlanError(f"{here} make no wheel of this project (expected what makes {names})", hint=hint)
+        # A cell of its own that is rejected says more than that there is none.
+        why = next((f"{decision.reason}; " for decision in made if not decision.accepted), "")
+        return PlanError(f"{here} make no wheel of this project ({why}expected what makes {names})", hint=hint)
     rejected = made if len(made) == 1 else named
     if len(rejected) == 1:
         return PlanError(f"{rejected[0].cell.identifier} cannot be built: {rejected[0].reason}", hint=rejected[0].hint)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.cells import Cell
     from gpuwheel.model.libraries import NarrowLine
 
-__all__ = ["linked_requirements", "nvcc_notes", "nvcc_problems"]
+__all__ = ["linked_requirements", "mode_problems", "nvcc_notes", "nvcc_problems"]
 
 # pybind11 reads inside of type objects, which the limited API hides; nanobind has a way to do without.
 _NO_LIMITED_API = "pybind11/"
@@ -25,7 +25,7 @@ _RUNTIME = "nvidia-cuda-runtime"
 
 def nvcc_problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem, ...]:
     """Everything that rejects the cell, beside what rejects a cell of any mode."""
-    return (*_modes(config), *_promises(config), *_exact_torch(cell, tables), *_linked_code(config))
+    return (*_promises(config), *_exact_torch(cell, tables), *_linked_code(config))
 
 
 def nvcc_notes(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[str, ...]:
@@ -41,7 +41,8 @@ def linked_requirements(cell: Cell, names: Collection[str], tables: Tables) -> t
     return (*linked, *(pin.run_time_requirement for pin in runtime))
 
 
-def _modes(config: LoadedConfig) -> Iterator[Problem]:
+def mode_problems(config: LoadedConfig) -> Iterator[Problem]:
+    """Whatever the cell: it would hold the extensions of its own mode, and lack the others in silence."""
     modes = sorted({extension.mode.value for extension in config.settings.extensions.values()})
     if len(modes) > 1:
         yield Problem(

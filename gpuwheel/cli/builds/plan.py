@@ -80,10 +80,11 @@ def plan_command(  # noqa: PLR0913 (its options)
         # Whole or not at all; a folder that is not there is told as any file that cannot be written.
         with atomic_file(html) as file:
             file.write(plan_page(overview).encode())
+    shown = overview if explained is None else _matching(overview, explained)
     if as_json:
-        click.echo(json.dumps(plan_document(overview), indent=2))
+        click.echo(json.dumps(plan_document(shown), indent=2))
     elif explained is not None:
-        for facts in _matching(overview, explained).cells:
+        for facts in shown.cells:
             _show(details(facts, overview))
     else:
         _show(table(overview, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))

@@ -6,6 +6,7 @@ import json
 import sys
 import tarfile
 from email.parser import BytesParser
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -94,6 +95,12 @@ def cells(project: Project, *options: str) -> list[dict[str, Any]]:
 
 def assert_is(wheel: Wheel, cell: dict[str, Any]) -> None:
     """The wheel is what the plan said of it."""
+    # A wheel has its local version where it was told: `gpuwheel build` does.
+    local = "+" in wheel.path.name
+    named = cell["file"] if local or not cell["local"] else cell["file"].replace(f"+{cell['local']}", "")
+    assert fnmatchcase(wheel.path.name, named)
+    assert wheel.metadata["Version"] == "1.0" + (f"+{cell['local']}" if local else "")
+    assert set(wheel.requirements) >= set(cell["requires"])
     python, abi, platform = wheel.tag.split("-")
     assert f"{python}-{abi}" == cell["python_tag"]
     assert platform == cell["platform_tag"] or (cell["platform_tag"] is None and platform.startswith("manylinux_"))
@@ -130,7 +137,10 @@ def test_of_several_wheels_a_build_makes_that_of_its_python_or_the_one_that_is_n
     assert_is(project.wheel(tmp_path / "first"), by_name[first])
     (named,) = cells(project, "--only", second)
     assert named == by_name[second]
-    assert_is(project.wheel(tmp_path / "second", {"gpuwheel.only": second}), named)
+    labelled = {"gpuwheel.only": second, "gpuwheel.local": named["local"]}
+    wheel = project.wheel(tmp_path / "second", labelled)
+    assert "+cu13.5-" in wheel.path.name
+    assert_is(wheel, named)
     elsewhere = next(name for name in by_name if here not in name)
     refused = project.build(tmp_path / "third", {"gpuwheel.only": elsewhere})
     assert refused.code != 0

@@ -95,6 +95,8 @@ def test_a_cell_is_explained_with_what_it_rests_on(matrix: Path) -> None:
     assert "  fewer wheels: cells differ by Python only because csrc/module.cpp:2" in text
     assert "  data: cuda.toml toolkits.13.0: driver-floor 580 (CUDA Toolkit release notes" in text
     assert run(matrix, "--explain", "*torch2.13*").count("  build: ") == 4
+    cells = document(matrix, "--explain", "*torch2.13*")["cells"]
+    assert [cell["python"] for cell in cells] == ["3.10", "3.11", "3.12", "3.13"]
     rejected = run(matrix, "--explain", "*torch2.10-cp310*")
     assert "  reject: torch 2.10 has CUDA 12.8" in rejected
     assert "file:" not in rejected
@@ -219,3 +221,10 @@ def test_free_threaded_pythons_of_torch_are_named_as_not_planned(tmp_path: Path)
     result = CliRunner().invoke(main, ["plan", str(named)])
     assert result.exit_code == 3
     assert "hint: did you mean '3.14'?" in result.stderr
+
+
+def test_extensions_of_two_modes_make_no_wheel_that_lacks_one_of_them(tmp_path: Path) -> None:
+    second = '\n[tool.gpuwheel.extensions."many_ops._D"]\nsources = ["ops.cpp"]'
+    found = document(write(tmp_path, 'cuda = "12.9"', 'mode = "nvcc"' + second), code=4)
+    assert {cell["mode"] for cell in found["cells"]} == {"embed", "nvcc"}
+    assert all("extensions of modes embed and nvcc are in one wheel" in cell["reason"] for cell in found["cells"])

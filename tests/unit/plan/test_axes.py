@@ -237,6 +237,13 @@ def test_what_makes_none_of_the_wheels_is_told_which_there_are(
     assert caught.value.hint == hint
 
 
+def test_a_python_whose_cell_is_rejected_is_told_why(load: Callable[..., LoadedConfig]) -> None:
+    decisions = plan(load(CLASSIC, 'cuda = "13.0"\ntorch = "==2.15.*"'), TABLES)
+    with pytest.raises(PlanError, match=r"make no wheel .*torch ==2\.15\.\* has no wheel for Python 3\.10 ") as caught:
+        choose(decisions, SilentReporter(), Here("3.10", "x86_64"))
+    assert str(caught.value.hint).startswith("build with Python 3.11, 3.12")
+
+
 def test_a_cell_is_selected_by_its_name(load: Callable[..., LoadedConfig]) -> None:
     decisions = plan(load(CLASSIC, TWO_TORCHS + '\npythons = ["3.11"]'), TABLES)
     only = CellName.parse("nvcc-cu13.0-torch2.13-cp311-linux_x86_64")
