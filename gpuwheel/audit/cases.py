@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -71,6 +72,15 @@ class WheelCase:
     """What a build set out to make, while it lasts."""
     max_size: int | None = None
     """Largest size of the file in bytes."""
+    grafts: tuple[str, ...] = ()
+    """Patterns of SONAMEs of which `gpuwheel repair` will put copies into it."""
+
+    @property
+    def to_be_copied(self) -> frozenset[str]:
+        """What libraries need that the grafts name, and that may be copied."""
+        needed = {name for library in self.wheel.libraries for name in library.needed}
+        named = {name for name in needed if any(fnmatchcase(name, pattern) for pattern in self.grafts)}
+        return frozenset(name for name in named if not load_sonames().is_never_copied(name))
 
     @property
     def parts(self) -> frozenset[Part]:
@@ -131,9 +141,11 @@ def library_cases(case: WheelCase) -> Iterator[LibraryCase]:
     own = _own_claims(wheel, tables) if wheel.libraries else None
     # By both: a build may set out to make less than METADATA then says, and the installer believes METADATA.
     if expected is not None:
+        claims = replace(expected.claims, provided=expected.claims.provided | case.to_be_copied)
         for library in wheel.libraries:
-            yield LibraryCase(library, expected.claims, tables, expected, wheel.members[library.name])
+            yield LibraryCase(library, claims, tables, expected, wheel.members[library.name])
     if own is not None and (expected is None or expected.claims != own):
+        own = replace(own, provided=own.provided | case.to_be_copied)
         yield from (LibraryCase(library, own, tables) for library in wheel.libraries)
 
 

@@ -182,6 +182,10 @@ class WheelSettings:
     `system`: the libraries of the machine that builds, and the oldest tag that the symbols allow."""
     max_size: ByteSize | None = None
     """Largest size of the file, for example `"100 MB"`; the build fails above it."""
+    graft: tuple[str, ...] = ()
+    """Libraries of the building machine that `gpuwheel repair`, and so `gpuwheel build`, copies into the wheel:
+    names as the linker notes them, with wildcards, for example `"libfftw3.so.*"`. Any other library that nothing
+    promises is an error, and those of CUDA, torch and the driver always are."""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def _keep_if_right(compiled: Compiled, session: Session, edits: WheelEdits) -> N
     from gpuwheel.pipeline.finishing import check  # noqa: PLC0415 (gpuwheel dev does without)
 
     try:
-        check(compiled, edits)
+        check(session, compiled, edits)
     except GpuwheelError as error:
         session.reporter.warn(f"a wheel of this would be refused: {error.message}")
     else:

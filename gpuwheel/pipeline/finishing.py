@@ -33,23 +33,27 @@ def finish(session: Session, compiled: Compiled, edits: WheelEdits) -> tuple[str
     wheel, inspection = _edited(compiled, edits)
     # Packed before it is judged: its size is one of the things that are.
     packed = pack_wheel(wheel.members.values(), epoch=session.epoch)
-    case = WheelCase(replace(inspection, size=packed.size), load_tables(), compiled.expected)
-    findings = judge(replace(case, max_size=session.config.settings.wheel.max_size))
+    asked = session.config.settings.wheel
+    case = WheelCase(replace(inspection, size=packed.size), load_tables(), compiled.expected, grafts=asked.graft)
+    findings = judge(replace(case, max_size=asked.max_size))
     refuse(findings)
     for finding in findings:
         say = session.reporter.info if finding.severity is Severity.NOTE else session.reporter.warn
         say(f"{finding.subject} {finding.problem}")
+    if copied := sorted(case.to_be_copied):
+        session.reporter.warn(f"the wheel lacks {', '.join(copied)}: gpuwheel repair puts a copy of it into the wheel")
     return inspection.name, packed
 
 
-def check(compiled: Compiled, edits: WheelEdits) -> None:
+def check(session: Session, compiled: Compiled, edits: WheelEdits) -> None:
     """Whether that wheel would be fit to ship, but for its size, which nobody knows before it is packed.
 
     Raises:
         AuditError: as `finish` does.
     """
     _, inspection = _edited(compiled, edits)
-    refuse(judge(WheelCase(inspection, load_tables(), compiled.expected)))
+    grafts = session.config.settings.wheel.graft
+    refuse(judge(WheelCase(inspection, load_tables(), compiled.expected, grafts=grafts)))
 
 
 def _edited(compiled: Compiled, edits: WheelEdits) -> tuple[Wheel, Inspection]:

@@ -52,7 +52,7 @@ _NEEDED_WHY: tuple[tuple[str, str, str], ...] = (
     "needed-library",
     needs=_CLAIMS,
     why="nothing promises that this library is on the machine that installs the wheel",
-    fix="link it statically, or drop it from `link-flags`",
+    fix="link it statically, drop it from `link-flags`, or name it in `graft` of [tool.gpuwheel.wheel]",
     source="PEP 600: what a platform may promise; `gpuwheel/data/platforms.toml` has each policy's libraries",
 )
 def _needed_library(case: LibraryCase) -> Iterator[Found]:

@@ -45,6 +45,7 @@ mode = "embed"
 [tool.gpuwheel.wheel]
 platform = "manylinux_2_28"
 max-size = "1.5 GiB"
+graft = ["libfftw3.so.*"]
 """
 
 BAD = [
