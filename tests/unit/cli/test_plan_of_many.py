@@ -228,3 +228,24 @@ def test_extensions_of_two_modes_make_no_wheel_that_lacks_one_of_them(tmp_path: 
     found = document(write(tmp_path, 'cuda = "12.9"', 'mode = "nvcc"' + second), code=4)
     assert {cell["mode"] for cell in found["cells"]} == {"embed", "nvcc"}
     assert all("extensions of modes embed and nvcc are in one wheel" in cell["reason"] for cell in found["cells"])
+
+
+@pytest.mark.parametrize(
+    ("axis", "torch", "extension", "source"),
+    [
+        ("python", None, CLASSIC.replace('"version"', '"none"'), "#include <torch/library.h>\n"),
+        ("torch", '">=2.12"', CLASSIC.replace('"exact"', '"stable"'), "#include <Python.h>\n"),
+        ("python and torch", '">=2.12"', 'mode = "nvcc"', "#include <torch/csrc/stable/library.h>\n"),
+        ("cuda", '">=2.12"', "", "#include <torch/csrc/stable/library.h>\n"),
+    ],
+)
+def test_a_project_that_does_what_is_said_has_so_many_wheels(
+    tmp_path: Path, axis: str, torch: str | None, extension: str, source: str
+) -> None:
+    settings = 'archs = ["8.0"]\npythons = ["3.11", "3.12"]\n{}torch = {}'
+    torchs, cuda = '["==2.12.*", "==2.13.*", "==2.14.*"]', 'cuda = "13.0"\n'
+    project = write(tmp_path, settings.format(cuda, torchs), CLASSIC, "#include <torch/extension.h>\n")
+    (gain,) = (one for one in document(project)["collapse"] if one["axis"] == axis)
+    # `embed` compiles by another toolkit, which is the default's.
+    changed = settings.format("" if axis == "cuda" else cuda, torch or torchs)
+    assert document(write(tmp_path, changed, extension, source))["wheels"] == gain["would_be"]
