@@ -27,6 +27,7 @@ _EXPRESSION = re.compile(r"\$\{\{ ([a-z_.-]+) \}\}")
 _CONDITIONS = {
     "github.ref_type == 'branch' || github.event_name == 'pull_request'": True,
     "failure() || cancelled()": False,
+    "always()": True,
     "always() && github.event_name == 'push' && github.ref_type == 'branch'": True,
 }
 _GIT = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org")

@@ -113,7 +113,7 @@ _BUILD = """\
       <<sbom>>
   artifacts:
     when: always
-    paths: ["<<dist>>/*.whl", sbom]
+    paths: ["<<dist>>/*.whl", sbom, <<dist>>/.gpuwheel/report.html]
     reports:
       codequality: code-quality.json
 

@@ -136,21 +136,27 @@ def _place(path: Path, old: str | None, new: str, *, check: bool, printed: bool)
     Raises:
         WorkflowError: with `check`, the file is not as it would be written.
     """
+    shown = _shown(path)
     if printed:
         click.echo(new, nl=False)
     elif old == new:
-        Terminal().info(f"{path} is up to date")
+        Terminal().info(f"{shown} is up to date")
     elif check:
         lines = ((old or "").splitlines(keepends=True), new.splitlines(keepends=True))
         names = (f"{path.name} (there)", f"{path.name} (as written now)")
         click.echo("".join(difflib.unified_diff(*lines, *names)), nl=False)
-        msg = f"{path} is not as it would be written now (found {'another text' if old else 'no file'})"
+        msg = f"{shown} is not as it would be written now (found {'another text' if old else 'no file'})"
         raise WorkflowError(msg, hint="the same command without --check writes it")
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as file:
             file.write(new.encode())
-        Terminal().step(f"wrote {path}")
+        Terminal().step(f"wrote {shown}")
+
+
+def _shown(path: Path) -> Path:
+    """As somebody in the current folder names it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _read(path: Path) -> str | None:

@@ -42,7 +42,7 @@ def test_github_jobs_give_each_other_what_they_need(repository: Path, tmp_path: 
     machine.github(document, "sdist")
     built = machine.github(document, "build", row)
     artifacts = machine.folder / "artifacts"
-    assert _names(artifacts) == {"sdist", "wheels-x86_64-1", "sbom-x86_64-1"}
+    assert _names(artifacts) == {"sdist", "wheels-x86_64-1", "sbom-x86_64-1", "report-x86_64-1"}
     assert _names(artifacts / "wheels-x86_64-1") == {WHEEL}
     (bill,) = (artifacts / "sbom-x86_64-1").rglob("*.json")
     assert json.loads(bill.read_bytes())["bomFormat"] == "CycloneDX"
@@ -55,7 +55,7 @@ def test_github_jobs_give_each_other_what_they_need(repository: Path, tmp_path: 
         machine.github(document, "publish")
 
     # Somebody runs the job again: what an earlier attempt finished is taken, and not built.
-    for name in ("wheels-x86_64-1", "sbom-x86_64-1"):
+    for name in ("wheels-x86_64-1", "sbom-x86_64-1", "report-x86_64-1"):
         shutil.rmtree(artifacts / name)
     machine.upload("unfinished-x86_64-1", "dist", built)
     machine.attempt, machine.log = 2, []
