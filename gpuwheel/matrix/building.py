@@ -80,7 +80,7 @@ def build_all(
             return Outcome(task, State.STOPPED)
         except Exception as error:  # noqa: BLE001  # the other cells go on
             return Outcome(task, State.FAILED, error=as_ours(error), seconds=time.monotonic() - started)
-        return Outcome(task, State.BUILT, finished, None, finished.seconds, made.cpu_seconds)
+        return Outcome(task, State.BUILT, finished, None, finished.seconds, made.cpu_seconds, made.trials)
 
     with ThreadPoolExecutor(executor.slots) as pool:
         try:

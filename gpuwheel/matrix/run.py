@@ -27,6 +27,8 @@ from gpuwheel.matrix.report.page import page
 from gpuwheel.matrix.shards import told_costs
 from gpuwheel.matrix.snapshot import unpacked
 from gpuwheel.matrix.tasks import selected, task_of
+from gpuwheel.matrix.trials import Level
+from gpuwheel.matrix.trials.admission import TrialsOfRun
 from gpuwheel.matrix.wheelhouse import Wheelhouse
 from gpuwheel.pipeline import Build
 from gpuwheel.pipeline.finishing import refuse
@@ -35,7 +37,7 @@ from gpuwheel.plan import local_labels
 from gpuwheel.toolchain import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from gpuwheel.matrix.executors import Executor, Heard
@@ -70,6 +72,8 @@ class Options:
     """Whose machines build; unset: this one."""
     place: str | None = None
     """The platform or the image to build in, in containers of this machine; unset: on the machine itself."""
+    test: Level = Level.NONE
+    """How much each finished wheel is tried."""
 
 
 class Run:
@@ -129,10 +133,10 @@ class Run:
         if left and cluster is not None:
             slots, seconds = self._options.slots, self._options.seconds
             executor = cluster.connect(self._context, self._snapshot, heard, slots=slots, seconds=seconds)
-            yield from build_all(left, executor, self.wheelhouse, self._judged)
+            yield from build_all(left, executor, self.wheelhouse, self._judge(heard))
         elif left:
             with brokered(left, self._snapshot, self._context, heard, self._cores) as found:
-                yield from build_all(left, self._executor(heard, found), self.wheelhouse, self._judged)
+                yield from build_all(left, self._executor(heard, found), self.wheelhouse, self._judge(heard))
 
     def _executor(self, heard: Heard, broker: Mapping[str, str]) -> Executor:
         slots, seconds = self._options.slots or self._cores, self._options.seconds
@@ -149,9 +153,13 @@ class Run:
             seconds=seconds,
         )
 
-    def _judged(self, task: Task, made: Made) -> Made:
+    def _judge(self, heard: Heard) -> Callable[[Task, Made], Made]:
+        failed = self.wheelhouse.hidden / "failed"
+        trials = TrialsOfRun(self._options.test, self._snapshot.root, failed, self._context, heard)
+        return lambda task, made: trials.of(task, self._repaired(made))
+
+    def _repaired(self, made: Made) -> Made:
         """The wheel that is fit to be in its place, from its bytes alone: whoever made it is not believed."""
-        del task
         self.wheelhouse.check(made, self._snapshot)
         request = RepairRequest(environ=self._context.environ, epoch=epoch_of(self._context.environ))
         done = repaired(made.wheel, made.wheel.parent / "repaired", request, load_tables())
@@ -190,7 +198,7 @@ def prepared(
     with redirect_stdout(sys.stderr):  # the inner backend talks; what a command prints is data
         sdist = wheelhouse.folder / build.sdist(wheelhouse.folder)
     with unpacked(sdist, project.absolute(), context.cache, reporter) as snapshot:
-        made_from = {**_made_from(snapshot, context), "in": options.place}
+        made_from = _made_from(snapshot, context, options)
         tasks = tuple(
             task_of(one.cell, _labelled(settings, labels[one.cell.identifier]), made_from) for one in decisions
         )
@@ -203,10 +211,13 @@ def _labelled(settings: Settings, label: str | None) -> Settings:
     return settings if label is None else {"gpuwheel.local": label, **settings}
 
 
-def _made_from(snapshot: Snapshot, context: Context) -> dict[str, Any]:
+def _made_from(snapshot: Snapshot, context: Context, options: Options) -> dict[str, Any]:
     """What all cells are made from, for their keys."""
     return {
         "sdist": snapshot.sha256,
         "gpuwheel": own_wheel(context.cache).version,
         "environment": dict(tool_environment(context.environ, "nvcc").key),
+        # A wheel that was not tried is none that --resume may take for one that was.
+        "test": options.test.value,
+        "in": options.place,
     }

@@ -15,6 +15,7 @@ from gpuwheel.cli.builds.showing import showing
 from gpuwheel.errors import MatrixError
 from gpuwheel.matrix.executors.cluster_address import ClusterAddress
 from gpuwheel.matrix.run import Options, prepared
+from gpuwheel.matrix.trials import Level
 from gpuwheel.ui import Terminal
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ __all__ = ["build_command"]
     type=click.Path(file_okay=False, path_type=Path),
     help="Where wheels go, instead of dist in the project.",
 )
+@click.option(
+    "--test",
+    type=click.Choice([level.value for level in Level]),
+    default=Level.NONE.value,
+    show_default=True,
+    help="Try each wheel where it is installed: import, load (smoke), and run the project's tests (full).",
+)
 @click.option("--resume", is_flag=True, help="Take the wheels that an earlier run finished from the same sources.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Wheels at once, instead of one for each core.")
 @click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="End a wheel that takes longer.")
@@ -49,6 +57,7 @@ def build_command(  # noqa: PLR0913 (click hands each option over by its name)
     project: Path,
     settings: tuple[str, ...],
     out: Path | None,
+    test: str,
     resume: bool,
     jobs: int | None,
     timeout: float | None,
@@ -72,7 +81,7 @@ def build_command(  # noqa: PLR0913 (click hands each option over by its name)
       gpuwheel build
       gpuwheel build '*-cp312-*' --out wheelhouse
       gpuwheel build --in manylinux_2_28
-      gpuwheel build --resume
+      gpuwheel build --resume --test smoke
       gpuwheel build --json > report.json
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     terminal = Terminal()
@@ -80,7 +89,9 @@ def build_command(  # noqa: PLR0913 (click hands each option over by its name)
     if cluster is not None and place is not None:
         msg = f"--in starts containers on this machine (found --executor {executor} beside it, expected one of them)"
         raise click.UsageError(msg)
-    options = Options(out or project / "dist", patterns, resume, jobs, timeout, shard, costs, cluster, place)
+    options = Options(
+        out or project / "dist", patterns, resume, jobs, timeout, shard, costs, cluster, place, Level(test)
+    )
     given = parameters.config_settings(settings)
     with prepared(project.resolve(), dict(os.environ), given, options, terminal) as run:
         if shard is not None:

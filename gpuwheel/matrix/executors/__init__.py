@@ -40,6 +40,8 @@ class Made:
     """As the process that made it saw it."""
     cpu_seconds: float
     """Of that process and all that it started."""
+    trials: tuple[dict[str, Any], ...] = ()
+    """How the wheel did where it was installed."""
 
 
 class Executor(Protocol):

@@ -39,6 +39,9 @@ rect.stage.failed, rect.source.failed { fill: var(--bad); }
 """
 
 
+_PASSED = {True: "passed", False: "FAILED", None: "not tried"}
+
+
 def page(document: Mapping[str, Any]) -> str:
     """A report, as HTML."""
     cells: Sequence[Mapping[str, Any]] = document["cells"]
@@ -85,8 +88,7 @@ def _cell_row(cell: Mapping[str, Any]) -> Sequence[str]:
     said = f"<small>{escape(error['message'])}</small>" if error else ""
     hint = f"<small>{escape(error['hint'])}</small>" if error and error["hint"] else ""
     trials = "".join(
-        f"<small>{'passed' if trial['passed'] else 'FAILED'}: {escape(str(trial['name']))}</small>"
-        for trial in cell["trials"]
+        f"<small>{_PASSED[trial['passed']]}: {escape(str(trial['name']))}</small>" for trial in cell["trials"]
     )
     return (
         f"<td><code>{escape(cell['wheel'] or cell['identifier'])}</code>{said}{hint}{trials}</td>",

@@ -91,10 +91,11 @@ class _Trials:
                 if passed and self.level is Level.FULL:
                     passed, output = self._own_tests(place)
         except ToolchainError as error:
-            passed, output = None, error.render()
+            passed, output = None, "\n".join(filter(None, [error.message, error.detail]))
         except GpuwheelError as error:
             passed, output = False, error.render()
-        tail = "\n".join(output.splitlines()[-_TAIL:])
+        lines = output.splitlines()
+        tail = "\n".join(lines[:_TAIL] if passed is None else lines[-_TAIL:])
         return Trial(pair.python, pair.torch, self.level.value, passed, round(time.monotonic() - started, 1), tail)
 
     def _own_tests(self, place: Place) -> tuple[bool | None, str]:
@@ -156,7 +157,9 @@ def try_wheel(
         for pair in pairs:
             if pair not in done:
                 done[pair] = trials.one(pair)
-            if done[pair].passed is not None:
+            if done[pair].passed is False:  # nobody needs to know more
+                return tuple(done.values())
+            if done[pair].passed:
                 break
     if not done:
         return (Trial("", None, level.value, None, 0.0, "no Python and torch that gpuwheel knows is claimed"),)

@@ -217,3 +217,26 @@ def test_the_program_that_makes_torch_environments_says_what_is_wrong(tmp_path: 
 
     assert completed.returncode == 5
     assert "Traceback" not in completed.stderr
+
+
+@pytest.mark.compiler
+@pytest.mark.slow
+def test_a_wheel_that_fails_is_kept_apart_and_the_build_says_so(tmp_path: Path, environ: dict[str, str]) -> None:
+    if running_python() != "3.11":
+        pytest.skip("the environments with torch that tests share have Python 3.11")
+    project = tmp_path / "project"
+    (project / "ops").mkdir(parents=True)
+    (project / "ops" / "__init__.py").write_text("import ops.missing\n")
+    only_here = 'requires-python = "==3.11.*"\ndynamic'
+    (project / "pyproject.toml").write_text(PROJECT.replace("dynamic", only_here) + 'torch = ">=2.15"\n')
+    words = [sys.executable, "-m", "gpuwheel", "build", "--project", project, "--test", "smoke"]
+
+    completed = run(words, env=environ, check=False)
+
+    dist = project / "dist"
+    assert completed.returncode == 16, completed.output
+    assert "failed its trial with Python 3.11 and torch 2.15" in completed.stderr
+    assert "No module named 'ops.missing'" in completed.stderr
+    assert not list(dist.glob("*.whl"))
+    (kept,) = (dist / ".gpuwheel" / "failed").glob("ops-1-*.whl")
+    assert str(kept) in completed.stderr
