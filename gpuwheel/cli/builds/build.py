@@ -42,6 +42,7 @@ __all__ = ["build_command"]
     "--test",
     type=click.Choice([level.value for level in Level]),
     default=Level.NONE.value,
+    callback=lambda _context, _option, value: Level(value),
     show_default=True,
     help="Try each wheel where it is installed: import, load (smoke), and run the project's tests (full).",
 )
@@ -57,7 +58,7 @@ def build_command(  # noqa: PLR0913 (click hands each option over by its name)
     project: Path,
     settings: tuple[str, ...],
     out: Path | None,
-    test: str,
+    test: Level,
     resume: bool,
     jobs: int | None,
     timeout: float | None,
@@ -89,9 +90,7 @@ def build_command(  # noqa: PLR0913 (click hands each option over by its name)
     if cluster is not None and place is not None:
         msg = f"--in starts containers on this machine (found --executor {executor} beside it, expected one of them)"
         raise click.UsageError(msg)
-    options = Options(
-        out or project / "dist", patterns, resume, jobs, timeout, shard, costs, cluster, place, Level(test)
-    )
+    options = Options(out or project / "dist", patterns, resume, jobs, timeout, shard, costs, cluster, place, test)
     given = parameters.config_settings(settings)
     with prepared(project.resolve(), dict(os.environ), given, options, terminal) as run:
         if shard is not None:
