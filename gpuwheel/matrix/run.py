@@ -28,7 +28,7 @@ from gpuwheel.matrix.shards import told_costs
 from gpuwheel.matrix.snapshot import unpacked
 from gpuwheel.matrix.tasks import selected, task_of
 from gpuwheel.matrix.trials import Level
-from gpuwheel.matrix.trials.admission import TrialsOfRun
+from gpuwheel.matrix.trials.between import TrialsOfRun
 from gpuwheel.matrix.wheelhouse import Wheelhouse
 from gpuwheel.pipeline import Build
 from gpuwheel.pipeline.finishing import refuse
