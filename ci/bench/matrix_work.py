@@ -7,7 +7,7 @@ sample is built, each way from an empty cache of compiled code (compilers, heade
 - *isolated*: one `gpuwheel build` for each cell, with no cache at all;
 - *sccache*: the same, with sccache as launcher, which keeps what it keeps from one cell to the next.
 
-*Unique work* is counted without the keys of gpuwheel. The compile commands of isolated builds run again with `-E`; of all
+*Unique work* is counted without keys of gpuwheel. The compile commands of isolated builds run again with `-E`; of all
 that agree in their preprocessed text, lines of `#` left out, and in their options, those that only name files left
 out, one is compiled. Its CPU seconds count, and preprocessing does not. What all cells of the matrix cost is computed
 from the sample: of each source, the unique work for each torch and Python that it was found to depend on; of each way,
