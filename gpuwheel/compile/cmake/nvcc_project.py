@@ -24,6 +24,7 @@ from gpuwheel.compile.cmake.user_words import (
 )
 from gpuwheel.model.archs import machine_code
 from gpuwheel.model.choices import PythonAbi, TorchAbi
+from gpuwheel.model.versions import MinorVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from gpuwheel.model.archs import ArchTarget
     from gpuwheel.model.libraries import NvccLibrary, NvccSource
     from gpuwheel.model.toolchain import CudaLibrary, NvccToolchain
-    from gpuwheel.model.versions import MinorVersion
 
 __all__ = [
     "NvccProject",
@@ -58,6 +58,8 @@ set_property(GLOBAL PROPERTY JOB_POOLS nvcc={pool})
 include({module})
 """
 _WEAK_SYMBOLS = "weak_symbols.h"
+_TAKES_ANOTHER_PATH = MinorVersion(13, 0)
+"""From this nvcc on, another path can be given in place of a source's own: tried with 13.0.88 and 13.5."""
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_./+-]+")
 """One that nvcc does not split."""
 # COMMON_NVCC_FLAGS of torch.utils.cpp_extension in torch 2.15: sources on the C++ ABI were written with them.
@@ -192,9 +194,8 @@ def is_named_by_project(source: NvccSource, project: NvccProject) -> bool:
 
 
 def _named_by_project(source: NvccSource, project: NvccProject) -> list[str]:
-    # nvcc names what is internal to a source (kernels in an anonymous namespace) by a sum of its absolute path. That it
-    # takes another path in place of this one was tried with the toolkits that gpuwheel brings.
-    inside = source.path.is_relative_to(project.root) and project.toolchain.cuda.pins
+    # nvcc names what is internal to a source (kernels in an anonymous namespace) by a sum of its absolute path.
+    inside = source.path.is_relative_to(project.root) and project.toolchain.cuda.version >= _TAKES_ANOTHER_PATH
     path = source.path.relative_to(project.root).as_posix() if inside else ""
     return [f"-Xcudafe=--orig_src_path_name={path}"] if _PLAIN_PATH.fullmatch(path) else []
 

@@ -116,7 +116,7 @@ NVCC = (
     "-forward-unknown-to-host-compiler -ccbin=g++ -DA -I/a -isystem=/b -O3 -std=c++17"
     " --generate-code=arch=compute_80,code=[sm_80] -Xcompiler=-fPIC,-Wall -Xcompiler=@/b/a.options"
     " --expt-relaxed-constexpr -Xptxas -v -x cu -rdc=true -dc a.cu -o a.cu.o --options-file a.options --threads=2"
-    " -static-global-template-stub=false"
+    " -static-global-template-stub=false -Xcudafe=--orig_src_path_name=csrc/a.cu"
 )
 NVRTC = (
     "--gpu-architecture=sm_80 --std=c++17 --frandom-seed=a.cu --include-path=/a --define-macro=A=1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -170,6 +171,25 @@ def test_a_header_of_torch_that_changed_in_place_is_read_again(matrix: Matrix) -
     matrix.compile("2.13", "3.11", reads=("<torch>/version.h",))
     (matrix.root / "include-2.13" / "version.h").write_text("patched", encoding="utf-8")
     assert matrix.serves() == set()
+
+
+def test_objects_serve_elsewhere_where_their_bytes_do_not_tell_where_the_project_is(matrix: Matrix) -> None:
+    def placed(project: NvccProject) -> list[bool]:
+        tools = tool_environment({"PATH": os.environ["PATH"]})
+        given = Given(Cache(matrix.root / "cache"), project.toolchain.host, {}, tools)
+        return [unit.placed for unit in nvcc_recipe(project, given).units]
+
+    def compiling(path: Path, *, cuda: bool = True) -> NvccProject:
+        source = NvccSource(path, cuda=cuda, targets=project.libraries[0].sources[0].targets, flags=())
+        return replace(project, libraries=(replace(project.libraries[0], sources=(source,)),))
+
+    project = matrix.cell("2.13", "3.11")
+    assert placed(project) == [False]
+    older = replace(project.toolchain.cuda, version=MinorVersion(12, 9))
+    assert placed(replace(project, toolchain=replace(project.toolchain, cuda=older))) == [True]
+    assert placed(compiling(matrix.write("project/a b.cu", ""))) == [True], "nvcc would split the name"
+    assert placed(compiling(matrix.write("elsewhere.cu", ""))) == [True]
+    assert placed(compiling(matrix.write("project/a b.cpp", ""), cuda=False)) == [False]
 
 
 def test_scopes_come_from_what_reads_least_to_what_reads_most() -> None:
