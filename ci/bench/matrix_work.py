@@ -102,7 +102,7 @@ class Bench:
             copy_matrix_project(warm, torchs=self.torchs, pythons=self.pythons, sources=["csrc/grid.cpp"])
         self._step("warm", lambda: self._build(warm))
         for cell in self.cells:
-            self._step(f"isolated {cell}", lambda cell=cell: self._isolated(cell))  # type: ignore[misc]
+            self._step(f"isolated {cell}", lambda cell=cell: self._isolated(cell))
         self._step("unique", self._unique)
         self._step("together", self._together)
         if self.sccache is not None:
