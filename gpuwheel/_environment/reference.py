@@ -83,6 +83,7 @@ def _arguments() -> Iterator[str]:
     for row in document()["cmake-arguments"]:
         names = ", ".join(f"`{name}`" for name in row["names"])
         words = f"honoured, with the rules for options of {row['rewrite']}" if "rewrite" in row else "honoured"
+        words = "honoured, as the variable of that name" if row.get("rewrite") == "program" else words
         doing = {"refuse": f"refused: {row.get('follows')}", "neutralise": f"left out: {row.get('follows')}"}
         yield f"| {names} | {doing.get(row['does'], words)} |"
     yield ""
@@ -93,6 +94,8 @@ def _launchers() -> Iterator[str]:
     both = [f"`{name}`" for name, starts_nvcc in launchers().items() if starts_nvcc]
     host = [f"`{name}`" for name, starts_nvcc in launchers().items() if not starts_nvcc]
     yield f"CMake starts each compiler by them: {', '.join(both)} nvcc too; {', '.join(host)} the C++ compiler alone."
+    yield "They give what the compiler gives. Where `CMAKE_<LANG>_COMPILER_LAUNCHER` or `CMAKE_<LANG>_LINKER_LAUNCHER`"
+    yield "names any other program, which may do anything, nothing is kept for other builds."
     yield ""
 
 

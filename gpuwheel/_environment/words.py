@@ -6,13 +6,13 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gpuwheel._environment.table import CMakeArgument, Does, Word, cmake_argument, document, word_rules
+from gpuwheel._environment.table import CMakeArgument, Does, Word, cmake_argument, document, launchers, word_rules
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Rewritten", "compiler_words", "folders", "rewrite_value"]
+__all__ = ["Rewritten", "compiler_words", "folders", "rewrite_value", "starts_what_follows"]
 
 _LINKER = "-Wl,"
 _DEFINE = "-D"
@@ -39,7 +39,9 @@ def rewrite_value(name: str, value: str, rewrite: str) -> Rewritten:
     """
     if rewrite == "folders":
         return Rewritten(":".join(folders(value)))
-    if rewrite in {"program", "include-path"}:
+    if rewrite == "program":
+        return Rewritten(value, opaque=not starts_what_follows(value))
+    if rewrite == "include-path":
         return Rewritten(value)
     words = _split(name, value)
     found = Rewritten(value)
@@ -56,6 +58,15 @@ def folders(value: str) -> list[str]:
     parts = (part.rstrip("/") or "/" for part in value.split(":") if part)
     # GCC would move a standard folder out of its place in the search, and break #include_next in the C++ headers.
     return [part for part in dict.fromkeys(parts) if part not in standard]
+
+
+def starts_what_follows(value: str) -> bool:
+    """Whether a value of CMAKE_<LANG>_COMPILER_LAUNCHER is of programs that give what the compiler gives.
+
+    Any other program may read or change anything, and no key can say what.
+    """
+    known = launchers()
+    return all(word.rpartition("/")[2] in known for word in value.split(";") if word)
 
 
 def compiler_words(name: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -94,6 +105,7 @@ def _cmake(name: str, words: list[str], found: Rewritten) -> Iterator[str]:
         else:
             inner = Rewritten(value) if rule.rewrite is None else rewrite_value(name, value, rule.rewrite)
             found.said += inner.said
+            found.opaque |= inner.opaque
             yield f"{_DEFINE}{entry}{colon}{kind}={inner.value}"
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel._cache.file_state import state_of
+from gpuwheel._environment.words import starts_what_follows
 from gpuwheel._resources import resource
 from gpuwheel.compile.cmake.embed_project import compiled_once, host_library_arguments, project_text
 from gpuwheel.compile.cmake.embed_project import source_target as host_source_target
@@ -61,6 +63,7 @@ _COVERED = {
     *("cmake.build-type", "cmake.verbose", "cmake.version", "cmake.minimum-version"),
     *("build.verbose", "build.tool-args", "install.strip", "ninja.version", "ninja.minimum-version"),
 }
+_LAUNCHER = re.compile(r"cmake\.define\.CMAKE_\w+_COMPILER_LAUNCHER")
 _ANYWHERE = Path("/somewhere/project")
 
 
@@ -94,7 +97,8 @@ class Given:
 
     def refusal(self, words: Iterable[str]) -> str | None:
         """Why nothing can be kept, if so."""
-        names = {name for key, value in self.settings.items() for name in _named(key.removeprefix("skbuild."), value)}
+        named = (pair for key, value in self.settings.items() for pair in _named(key.removeprefix("skbuild."), value))
+        names = {name for name, value in named if not (_LAUNCHER.fullmatch(name) and starts_what_follows(str(value)))}
         sections = {name.partition(".")[0] for name in names - _COVERED} & _UNCOVERED_SECTIONS
         if sections:
             return f"settings of scikit-build-core that no key covers are in force ({', '.join(sorted(sections))})"
@@ -279,10 +283,10 @@ class _Maker:
         )
 
 
-def _named(name: str, value: object) -> Iterator[str]:
-    """The names of settings, dotted, in a table or by themselves."""
+def _named(name: str, value: object) -> Iterator[tuple[str, object]]:
+    """The names of settings, dotted, in a table or by themselves, and their values."""
     if not isinstance(value, dict):
-        yield name
+        yield name, value
         return
     for key, inner in value.items():
         yield from _named(f"{name}.{key}", inner)

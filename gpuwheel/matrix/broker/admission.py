@@ -48,7 +48,7 @@ class Admission:
     def __init__(self, cores: int, margin: int) -> None:
         """Take how many cores there are, and the bytes that are to stay free."""
         self._cores = max(1, cores)
-        self._margin = margin
+        self.margin = margin
         self.waiting: list[Ticket] = []
         self.running: list[Ticket] = []
 
@@ -75,6 +75,15 @@ class Admission:
             admitted.append(ticket)
         return admitted
 
+    def to_stop(self, available: int | None) -> Ticket | None:
+        """Whom to stop, for a second try by itself, before the kernel chooses: the last one that started.
+
+        Estimates of what was never seen may be too small. One that runs alone has all there is.
+        """
+        if available is None or len(self.running) < 2 or available >= self.margin * 3 // 4:  # noqa: PLR2004
+            return None
+        return self.running[-1]
+
     @property
     def _free(self) -> int:
         return self._cores - sum(ticket.cores for ticket in self.running)
@@ -83,7 +92,7 @@ class Admission:
         """Bytes for others; less than none where it is tight already."""
         if available is None:
             return None
-        return available - self._margin - sum(ticket.unused for ticket in self.running)
+        return available - self.margin - sum(ticket.unused for ticket in self.running)
 
     def _next(self, available: int | None) -> Ticket | None:
         order = sorted(self.waiting, key=lambda one: (not one.alone, one.passed < _PASSED, -one.cost))

@@ -15,8 +15,6 @@ __all__ = ["Estimates"]
 
 _MIB = 1 << 20
 _LEAST = 128 * _MIB
-_ENOUGH = 3
-"""So many of a kind, and the largest of them says more than what is thought of sources in general."""
 _SERVERS = {"sccache", "buildcache", "distcc", "pump", "icecc", "gomacc"}
 """Launchers that have the work done by another process, on this machine or elsewhere."""
 _HIT = 0.25
@@ -40,10 +38,9 @@ class Estimates:
         if cost is not None and cost.peak is not None:
             return seconds, max(_LEAST, cost.peak + cost.peak // 10 + 32 * _MIB)
         peaks = self._peaks.get(command.family, [])
-        if len(peaks) >= _ENOUGH:
-            memory = max(_LEAST, max(peaks) * 5 // 4)
-        elif peaks:
-            memory = max(memory, *peaks)
+        if peaks:
+            # Between the mean and the largest: one that takes more is seen as it runs.
+            memory = max(_LEAST, (sum(peaks) // len(peaks) + max(peaks)) // 2)
         return seconds, memory
 
     def measured(self, command: AskedCommand, wall: float, cpu: float, peak: int | None) -> None:

@@ -26,7 +26,7 @@ from gpuwheel.matrix.broker.admission import Admission, Ticket
 from gpuwheel.matrix.broker.asked_commands import AskedCommand, read_command
 from gpuwheel.matrix.broker.estimates import Estimates
 from gpuwheel.matrix.broker.events import SourceEvent
-from gpuwheel.matrix.broker.memory_use import memory_of
+from gpuwheel.matrix.broker.memory_use import kill_tree, memory_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Broker"]
 
-_LOOK = 0.2
-"""Seconds between two looks at memory, while somebody waits."""
+_LOOK = 0.1
+"""Seconds between two looks at memory, while somebody waits or several run."""
 _ALIVE = 10.0
 """Seconds after which those who wait hear that the broker lives; they give it `_SILENCE`."""
 _LINE = 4 << 20
 """Bytes of one line: a command line has 2 MiB (`getconf ARG_MAX`)."""
-_LEAST_MARGIN, _MOST_MARGIN = 256 << 20, 2 << 30
+_LEAST_MARGIN, _MOST_MARGIN = 384 << 20, 2 << 30
 
 
 @dataclass(eq=False)
@@ -60,6 +60,8 @@ class _Client:
     started: float = 0.0
     kills: int = 0
     """How many processes the kernel had ended for memory when this one started."""
+    stopped: bool = False
+    """The broker ended it, for memory was about to run out."""
     again: bool = False
     """It is in its second try, or waits for it."""
 
@@ -155,8 +157,8 @@ class _Service:
         self._selector.register(wake, selectors.EVENT_READ)
         try:
             while True:
-                waits = bool(self._admission.waiting)
-                for key, _ in self._selector.select(_LOOK if waits else _ALIVE):
+                is_quiet = not self._admission.waiting and len(self._admission.running) <= 1
+                for key, _ in self._selector.select(_ALIVE if is_quiet else _LOOK):
                     if key.fileobj is wake:
                         return
                     if key.fileobj is listener:
@@ -215,14 +217,22 @@ class _Service:
         self._admission.ask(client.ticket)
 
     def _admit(self) -> None:
-        if not self._admission.waiting:
+        if not self._admission.waiting and len(self._admission.running) <= 1:
             return
         of = {client.ticket: client for client in self._clients.values() if client.ticket is not None}
+        available = self._broker.memory()
+        stopped = self._admission.to_stop(available)
+        if stopped is not None:
+            if of[stopped].process and not of[stopped].stopped:
+                of[stopped].stopped = True
+                kill_tree(of[stopped].process)
+            return  # what it held is free in a moment
         for ticket in self._admission.running:
             ticket.holds = memory_of(of[ticket].process) if of[ticket].process else 0
-        for ticket in self._admission.admit(self._broker.memory()):
+        for ticket in self._admission.admit(available):
             client = of[ticket]
             client.started, client.kills, client.process = time.time(), oom_kills(), 0
+            client.stopped = False
             self._send(client, f"{'again' if client.again else 'go'} {ticket.cores}\n")
             self._tell(client, "started")
 
@@ -232,7 +242,7 @@ class _Service:
         code, wall, cpu, peak = int(said["code"]), float(said["wall"]), float(said["cpu"]), int(said["peak"])
         of_server = bool(client.command.launcher) and self._estimates.is_made_elsewhere(client.command)
         known = None if of_server else peak
-        killed = code != 0 and (bool(said["killed"]) or oom_kills() > client.kills)
+        killed = code != 0 and (bool(said["killed"]) or client.stopped or oom_kills() > client.kills)
         self._tell(client, "ended", wall=wall, cpu=cpu, peak=known, code=code, killed=killed)
         ticket = client.ticket
         self._admission.leave(ticket)

@@ -520,7 +520,11 @@ TAKEN = {
 NOTED = {"SOURCE_DATE_EPOCH"}
 """In the facts beside objects whose sources ask for the time, and in keys where options do."""
 # A value that any rule of the table can read.
-VALUES = {"SOURCE_DATE_EPOCH": "1700000000", "CMAKE_ARGS": "-DCMAKE_BUILD_TYPE=Release"}
+VALUES = {
+    "SOURCE_DATE_EPOCH": "1700000000",
+    "CMAKE_ARGS": "-DCMAKE_BUILD_TYPE=Release",
+    **{variable.name: "ccache" for variable in load_variables() if variable.rewrite == "program"},
+}
 
 
 @pytest.mark.parametrize("variable", load_variables(), ids=lambda variable: variable.name)
@@ -544,6 +548,36 @@ def test_every_variable_is_in_the_key_or_does_not_reach_a_byte(world: World, var
         assert covered or variable.does is Does.THROUGH or variable.name in {*TAKEN, *NOTED}
     else:
         assert variable.does is not Does.HONOUR or recipe.linked != before.linked or recipe.refusal is not None
+
+
+LAUNCHER = "CMAKE_CUDA_COMPILER_LAUNCHER"
+
+
+@pytest.mark.parametrize(
+    ("value", "is_kept"),
+    [
+        ("ccache", True),
+        ("/opt/sccache", True),
+        ("ccache;distcc", True),
+        ("env;X=1;ccache", False),
+        ("./any", False),
+    ],
+)
+def test_a_launcher_that_may_do_anything_ends_keeping(world: World, value: str, *, is_kept: bool) -> None:
+    """By the environment, CMAKE_ARGS, a setting or a table: a cache of compilers gives what the compiler gives."""
+    setting = f"cmake.define.{LAUNCHER}"
+    for given in (
+        world.given({LAUNCHER: value}),
+        world.given({"CMAKE_ARGS": f"'-D{LAUNCHER}={value}'"}),
+        replace(world.given(), settings={setting: value}),
+        replace(world.given(), settings={f"skbuild.{setting}": value}),
+        replace(world.given(), settings={"cmake": {"define": {LAUNCHER: value}}}),
+    ):
+        recipe = host_recipe(world.embed, given)
+        assert (recipe.refusal is None) is is_kept
+        assert recipe.linked != host_recipe(world.embed, world.given()).linked
+    other = replace(world.given(), settings={"cmake": {"define": {LAUNCHER: "ccache", "OTHER": "1"}}})
+    assert host_recipe(world.embed, other).refusal is not None
 
 
 def test_the_epoch_is_in_keys_where_options_ask_for_the_time(world: World) -> None:

@@ -58,6 +58,17 @@ def test_no_new_one_starts_where_memory_is_short_whatever_was_thought() -> None:
     assert admission.admit(GIB // 8) == []
 
 
+def test_the_last_one_is_stopped_before_the_kernel_chooses() -> None:
+    first, second = Ticket(9, GIB), Ticket(1, GIB)
+    admission = _admission(first, second)
+    admission.admit(6 * GIB)
+    assert admission.to_stop(GIB) is None
+    assert admission.to_stop(None) is None
+    assert admission.to_stop(GIB // 8) is second
+    admission.leave(second)
+    assert admission.to_stop(0) is None  # one alone has all there is
+
+
 def test_one_runs_whatever_it_needs_where_nothing_else_does() -> None:
     ticket = Ticket(1, 100 * GIB)
     assert _admission(ticket).admit(GIB) == [ticket]

@@ -19,6 +19,7 @@ from gpuwheel._run import Completed, run
 from gpuwheel.compile.cmake.asking import tell_kept
 from gpuwheel.compile.reuse.recorded_costs import RecordedCosts
 from gpuwheel.matrix.broker import Broker, SourceEvent
+from gpuwheel.matrix.broker.memory_use import memory_of
 from gpuwheel.model.jobs import SourceCost
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Site:
         self.costs = RecordedCosts(Cache(folder / "cache"), "it")
         self.events: list[SourceEvent] = []
         self.environ: dict[str, str] = {}
+        self.compiler = folder / "compiler.py"
+        self.compiler.write_text("import sys; exec(open(sys.argv[-1]).read())")
 
     @contextmanager
     def broker(
@@ -54,9 +57,7 @@ class Site:
         source.parent.mkdir(exist_ok=True)
         source.write_text(body)
         launched = ["/bin/sh", self.place / "gpuwheel-launch"]
-        compiler = self.folder / "compiler.py"
-        compiler.write_text("import sys; exec(open(sys.argv[-1]).read())")
-        argv = [*launched, sys.executable, *words, "-S", compiler, "-c", source]
+        argv = [*launched, sys.executable, *words, "-S", self.compiler, "-c", source]
         return run(argv, env=self.environ, check=False, timeout=timeout)
 
     def all(self, bodies: Mapping[str, str]) -> dict[str, Completed]:
@@ -189,6 +190,23 @@ def test_one_that_is_killed_twice_fails_and_is_remembered_as_large(site: Site) -
     assert cost is not None
     assert (cost.peak or 0) >= 2 * GIB
     assert [event.again for event in site.events if event.what == "ended"] == [False, True]
+
+
+def test_of_two_that_grow_too_large_one_is_stopped_in_time_and_runs_again_alone(site: Site) -> None:
+    before = memory_of(os.getpid())
+
+    def free() -> int:
+        return GIB - max(0, memory_of(os.getpid()) - before)
+
+    grow = "import time\nheld = []\nfor _ in range(60):\n    held.append(bytearray(10 << 20)); time.sleep(0.03)\n"
+    for name in ("a.cu", "b.cu"):
+        site.costs.add(f"csrc/{name}", "cuda", SourceCost(1.0, 1.0, 10 * MIB))  # it grew since
+    with site.broker(cores=2, free=free):
+        ended = site.all({"a.cu": grow, "b.cu": grow})
+    assert {it.returncode for it in ended.values()} == {0}
+    tries = [(event.killed, event.again) for event in site.events if event.what == "ended"]
+    assert (True, False) not in tries or (False, True) in tries
+    assert site.most_at_once() == 1 or (True, False) in tries
 
 
 def test_without_a_broker_commands_run_at_once(site: Site) -> None:
