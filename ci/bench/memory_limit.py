@@ -68,7 +68,7 @@ def main() -> int:
     options = parser.parse_args()
     environ = dict(os.environ)
     with tempfile.TemporaryDirectory() as folder, group(int(options.limit * GIB)) as place:
-        runs = []
+        runs: list[dict[str, Any]] = []
         for what in ("nothing recorded", "recorded")[: options.runs]:
             project = make_project(Path(folder), len(runs))
             runs.append({"what": what} | measured(project, place, environ))
