@@ -83,7 +83,7 @@ class Cluster:
     def __enter__(self) -> Cluster:  # noqa: PYI034  # typing has Self since Python 3.11
         self.folder.mkdir()
         self._start("scheduler", "--protocol", "tls" if self.keys else "tcp", "--port", "0", "--host", "127.0.0.1")
-        wait_until(self._file.is_file, 60)
+        wait_until(lambda: self._file.is_file() and self._file.read_text().endswith("}"), 60)
         return self
 
     def __exit__(self, *ended: object) -> None:

@@ -70,6 +70,8 @@ class Variable:
     """Kept from NVRTC and cuTile alone."""
     opaque: bool = False
     """It can name files or programs that no key covers."""
+    travels: bool = False
+    """It goes along when another machine builds."""
     machine: bool = False
     """It names files or programs of one machine."""
     modes: frozenset[str] = frozenset()
@@ -184,6 +186,10 @@ def check_table(table: Mapping[str, Any]) -> None:
         _law(set(row.get("modes", [])) <= _MODES, where, "names an unknown mode")
         _law("elsewhere" not in row or "modes" in row, where, "says what happens elsewhere, and no mode")
         _law(not row.get("hidden") or row["does"] == "take", where, "hides what gpuwheel does not take")
+        travels, stays = row.get("travels", False), row.get("machine", False)
+        _law(not (travels and stays), where, "travels, and is of one machine")
+        _law(row["does"] != "honour" or travels or stays, where, "says neither that it travels nor that it does not")
+        _law(not travels or row["does"] in {"honour", "take"}, where, "travels, and no build reads it")
         _law("unless" not in row or row.get("hidden"), where, "hides nothing that could be passed on")
         for name in names:
             key = (name, row.get("device", False))
@@ -220,6 +226,7 @@ def _variables(table: Mapping[str, Any]) -> Iterator[Variable]:
                 unless=tuple(row.get("unless", ())),
                 device=row.get("device", False),
                 opaque=row.get("opaque", False),
+                travels=row.get("travels", False),
                 machine=row.get("machine", False),
                 modes=frozenset(row.get("modes", ())),
                 elsewhere=row.get("elsewhere"),

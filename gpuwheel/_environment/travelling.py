@@ -1,6 +1,6 @@
 """What of an environment goes along when another machine builds: words for compilers, by name, and nothing else.
 
-All that the table does not know stays: passwords of an index, tokens and keys of clouds are among it. So do files and
+All that the table does not say of stays: passwords of an index, tokens and keys of clouds are among it. So do files and
 programs of this machine, for which the other one has its own.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpuwheel._environment.table import Does, document, find_variable
+from gpuwheel._environment.table import document, find_variable
 from gpuwheel._environment.tools import tool_environment
 
 if TYPE_CHECKING:
@@ -55,4 +55,4 @@ def _travels(name: str) -> bool:
         # The others say where things are on this machine, or hold keys.
         return name not in document()["own"]
     rule = find_variable(name)
-    return rule is not None and rule.does in {Does.HONOUR, Does.TAKE} and not rule.machine
+    return rule is not None and rule.travels

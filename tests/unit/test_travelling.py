@@ -40,6 +40,16 @@ def test_what_the_table_does_not_know_never_travels(environ: dict[str, str]) -> 
     assert travelling(unknown) == {}
 
 
+def test_what_travels_is_written_down_one_by_one() -> None:
+    assert [variable.name for variable in load_variables() if variable.travels] == [
+        *("CFLAGS", "CXXFLAGS", "ASMFLAGS", "LDFLAGS", "CUDAFLAGS", "NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"),
+        *("SOURCE_DATE_EPOCH", "CMAKE_ARGS"),
+        *("CMAKE_BUILD_TYPE", "CMAKE_POLICY_VERSION_MINIMUM", "CMAKE_DISABLE_PRECOMPILE_HEADERS"),
+        *("CSFLAGS", "FFLAGS", "HIPFLAGS", "ISPCFLAGS", "OBJCFLAGS", "OBJCXXFLAGS", "RCFLAGS", "CMAKE_*", "SKBUILD_*"),
+        "TORCH_CUDA_ARCH_LIST",
+    ]
+
+
 def test_no_variable_of_gpuwheel_that_is_no_setting_travels() -> None:
     own = document()["own"]
     assert "GPUWHEEL_INDEX_URL" in own
