@@ -24,6 +24,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _VERSION = re.compile(r"v\d+\.\d+\.\d+")
 _PINNED = re.compile(r"[a-z0-9.-]+(?:/[a-z0-9_.-]+)+@sha256:[0-9a-f]{64}")
 _NAMED = re.compile(r"[a-z0-9.-]+(?:/[a-z0-9_.-]+)+(?::[A-Za-z0-9_.-]+|@sha256:[0-9a-f]{64})")
+_CORES = range(1, 257)
 _MINUTES = range(10, 6 * 60 + 1)
 
 
@@ -61,6 +62,8 @@ class CiServices:
     """By platform: "manylinux_2_28"."""
     cuda_images: Mapping[MinorVersion, Mapping[str, Image]]
     """By CUDA toolkit, then by platform: for nvcc that no package index has."""
+    cores: Mapping[str, int]
+    """Service -> cores of its machines."""
     limits: Mapping[str, int]
     """Service -> minutes that a job may take."""
     runners: Mapping[str, Mapping[str, str]]
@@ -75,7 +78,7 @@ def load_ci_services() -> CiServices:
         DataError: the file is damaged, or an action or an image is named by what can be moved.
     """
     with read_table("ci.toml") as file:
-        keys = ("actions", "images", "cuda-images", "limits", "runners")
+        keys = ("actions", "images", "cuda-images", "cores", "limits", "runners")
         file.require_sources(file.table("sources").strings(), *keys)
         return CiServices(
             actions={name: _action(row) for name, row in file.named_tables("actions", str)},
@@ -84,7 +87,8 @@ def load_ci_services() -> CiServices:
                 cuda: {platform: _image(rows.table(platform), _NAMED) for platform in rows.names()}
                 for cuda, rows in file.named_tables("cuda-images", MinorVersion.parse)
             },
-            limits=_limits(file.table("limits")),
+            cores=_numbers(file.table("cores"), _CORES),
+            limits=_numbers(file.table("limits"), _MINUTES),
             runners={service: row.strings() for service, row in file.named_tables("runners", str)},
         )
 
@@ -106,10 +110,10 @@ def _image(row: Reader, form: re.Pattern[str]) -> Image:
         return image
 
 
-def _limits(row: Reader) -> dict[str, int]:
+def _numbers(row: Reader, sensible: range) -> dict[str, int]:
     with row:
-        limits = {name: row.integer(name) for name in row.names()}
-        odd = [name for name, minutes in limits.items() if minutes not in _MINUTES]
+        numbers = {name: row.integer(name) for name in row.names()}
+        odd = [f"{name} {number}" for name, number in numbers.items() if number not in sensible]
         if odd:
-            row.fail(f"are out of range ({', '.join(odd)}, expected 10 minutes to 6 hours)")
-        return limits
+            row.fail(f"is out of range ({', '.join(odd)}, expected {sensible.start} to {sensible.stop - 1})")
+        return numbers

@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 from gpuwheel.errors import WorkflowError
 from gpuwheel.model.choices import Mode, PythonAbi, TorchAbi
 from gpuwheel.model.versions import MinorVersion
+from gpuwheel.plan import local_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -124,23 +125,23 @@ def work_of(decisions: Sequence[Decision], facts: Facts, asked: Asked, tables: T
 
     Raises:
         WorkflowError: there is nothing to build.
+        PlanError: two cells would write one file.
     """
-    cells = [decision.cell for decision in decisions if decision.accepted]
+    cells, labels = [decision.cell for decision in decisions if decision.accepted], local_labels(decisions)
     if not cells:
         msg = f"{facts.name} has no wheel that a pipeline could build (found {len(decisions)} rejected candidates)"
         raise WorkflowError(msg, hint="gpuwheel plan says why")
     newest = max(tables.torch)
-    names = [(cell.python_tag, cell.platform) for cell in cells]
     nvcc = {cell.cuda for cell in cells if cell.mode is Mode.NVCC}
     return Work(
         facts=facts,
         asked=asked,
         version=version,
         shards=tuple(_shards(cells, asked)),
-        tests=tuple(_rows(cells, facts, tables)) if facts.has_tests else (),
+        tests=tuple(_rows(cells, labels, facts, tables)) if facts.has_tests else (),
         torch_driver=f"{tables.torch[newest].cuda.major}.0",
         modes=frozenset(cell.mode for cell in cells),
-        publishable=len(set(names)) == len(names),
+        publishable=not any(labels.values()),
         manual=tuple(sorted(cuda for cuda in nvcc if not tables.cuda[cuda].nvcc)),
     )
 
@@ -174,18 +175,17 @@ def _builders(cells: Iterable[Cell]) -> tuple[str, ...]:
     return (*(str(python) for python in sorted(exact - {_BUILDER})), str(_BUILDER))
 
 
-def _rows(cells: Sequence[Cell], facts: Facts, tables: Tables) -> Iterable[TestRow]:
+def _rows(cells: Sequence[Cell], labels: Mapping[str, str | None], facts: Facts, tables: Tables) -> Iterable[TestRow]:
     """The oldest torch with its oldest Python, every Python with its newest torch, and each exact torch."""
     admitted = SpecifierSet(facts.requires_python or "")
     own = [cell for cell in cells if cell.machine in {None, "x86_64"}] or list(cells)
     pairs = {pair: cell for cell in own for pair in _pairs(cell, tables, admitted)}
     for torch, python in sorted(pairs, key=lambda pair: (pair[1], pair[0] or MinorVersion(0, 0))):
         cell = pairs[torch, python]
-        several = len([each for each in own if each.python_tag == cell.python_tag]) > 1
-        label = f"+torch{torch}[.-]*" if several and cell.torch is TorchAbi.EXACT else ""
-        tag = f"-{cell.python_tag}-" if len(own) > 1 else ""
+        label = labels[cell.identifier]
+        named = f"+{label}-{cell.python_tag}-*" if label else f"-{cell.python_tag}-*" if len(own) > 1 else ""
         requirement = "" if torch is None else f"torch=={torch}.*"
-        yield TestRow(str(python), requirement, f"dist/*{label}{tag}*.whl".replace("**", "*"))
+        yield TestRow(str(python), requirement, f"dist/*{named}.whl")
 
 
 def _pairs(cell: Cell, tables: Tables, admitted: SpecifierSet) -> set[tuple[MinorVersion | None, MinorVersion]]:

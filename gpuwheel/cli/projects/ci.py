@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +12,7 @@ import click
 
 from gpuwheel._files import atomic_file
 from gpuwheel.cli import parameters
-from gpuwheel.cli.projects.pipelines import Pipeline, asked_by, top_of, with_cibuildwheel, written
+from gpuwheel.cli.projects.pipelines import Pipeline, asked_by, shards_of, top_of, with_cibuildwheel, written
 from gpuwheel.errors import FileError, WorkflowError
 from gpuwheel.ui import Terminal
 from gpuwheel.workflows.places import written_by
@@ -126,7 +127,11 @@ def _write(service: str, given: _Options) -> None:
             raise WorkflowError(msg, hint="--output names another file, --force writes over this one")
         old = None
     before = asked_by(kept[1]) if kept is not None and not force else Asked()
-    asked = Asked(given.shards or before.shards, given.branch or before.branch)
+    shards = given.shards or before.shards
+    if shards is None and kept is None:
+        # Once: the file is the same wherever it is written anew, and machines know different things.
+        shards = shards_of(root, service, os.environ)
+    asked = Asked(shards, given.branch or before.branch)
     _place(path, old, written(pipeline, asked, old), check=given.check, printed=output == _STDOUT)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel import __version__
+from gpuwheel._cache import Cache
 from gpuwheel._endings import reading
 from gpuwheel._toml import read_toml
 from gpuwheel.adopt.document import with_table
@@ -13,7 +15,11 @@ from gpuwheel.compatibility import load_tables
 from gpuwheel.compatibility.ci_services import load_ci_services
 from gpuwheel.config import load_config
 from gpuwheel.errors import ConfigError, WorkflowError
+from gpuwheel.matrix.recorded import recorded
 from gpuwheel.model.choices import Mode
+from gpuwheel.model.reporter import SilentReporter
+from gpuwheel.pipeline import Build
+from gpuwheel.pipeline.planning.planned import with_forecast
 from gpuwheel.plan import plan
 from gpuwheel.workflows.cibuildwheel import OWNED, cibuildwheel_settings
 from gpuwheel.workflows.github import github_workflow
@@ -22,19 +28,20 @@ from gpuwheel.workflows.places import CI_FILES, filled, read_places, written_by
 from gpuwheel.workflows.work import Asked, Facts, check_machines, work_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gpuwheel.config import LoadedConfig
     from gpuwheel.model.cells import Decision
     from gpuwheel.workflows.work import Work
 
-__all__ = ["Pipeline", "asked_by", "refreshed", "top_of", "with_cibuildwheel", "written"]
+__all__ = ["Pipeline", "asked_by", "refreshed", "shards_of", "top_of", "with_cibuildwheel", "written"]
 
 _MACHINE = "x86_64"
 """That wheels are for where a project names none: the same on every machine that writes the file."""
 _MARK = "# written by `gpuwheel ci cibuildwheel`; keys that it does not write are yours"
 _CUDA_EXTRA = "[cu13]"
+_SECONDS = 60
 _LARGEST = 1 << 20  # bytes of a test file that is looked into
 
 
@@ -91,6 +98,21 @@ def written(pipeline: Pipeline, asked: Asked, old: str | None) -> str:
     check_machines(work, load_ci_services(), pipeline.service)
     text = _text(work, pipeline.service)
     return filled(text, read_places(old)) if old else text
+
+
+def shards_of(project: Path, service: str, environ: Mapping[str, str]) -> int | None:
+    """In how many jobs for each machine building takes half of the time that the service gives; `None`: nobody knows.
+
+    Half, because what earlier builds took was measured elsewhere.
+    """
+    services = load_ci_services()
+    build = Build(project, {}, {}, SilentReporter())
+    known = recorded(build.config.project.name, project / "dist", Cache.from_environment(environ))
+    shown = with_forecast(build.overview(), build.config, known, cores=services.cores[service])
+    machines = {facts.decision.cell.machine for facts in shown.accepted}
+    if shown.forecast is None or shown.forecast.seconds is None or not machines:
+        return None
+    return math.ceil(shown.forecast.seconds / len(machines) / (services.limits[service] * _SECONDS / 2))
 
 
 def with_cibuildwheel(project: Path, old: str, *, force: bool) -> str:

@@ -22,7 +22,7 @@ TEXT = resource("data", "ci.toml").read_text(encoding="utf-8")
 
 def test_every_service_has_a_machine_and_a_limit_and_every_platform_an_image() -> None:
     services, machines = load_ci_services(), {policy.machine for policy in load_tables().platforms}
-    assert set(services.limits) == set(services.runners) == {"github", "gitlab"}
+    assert set(services.cores) == set(services.limits) == set(services.runners) == {"github", "gitlab"}
     for runners in services.runners.values():
         assert set(runners) <= machines
     for image in services.images.values():
@@ -53,6 +53,7 @@ def damaged(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
         (r'version = "v7\.0\.1"', 'version = "v7"'),
         (r'_x86_64@sha256:\w+"', '_x86_64:latest"'),
         (r"github = 360", "github = 3600"),
+        (r"github = 4", "github = 0"),
         (r'actions = "tags.*"\n', ""),
         (r"\[limits\]", "[limits]\nother = 'x'"),
     ],

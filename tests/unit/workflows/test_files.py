@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from ci_files import parsed
 
+from gpuwheel._cache import Cache
+from gpuwheel.compile.reuse.recorded_costs import RecordedCosts
 from gpuwheel.errors import WorkflowError
+from gpuwheel.model.jobs import SourceCost
 from gpuwheel.workflows.places import filled, read_places
 
 if TYPE_CHECKING:
@@ -144,3 +147,22 @@ def test_what_is_theirs_is_never_lost() -> None:
     text = f"a:\n{BEGIN}\n{END}\n"
     moved = filled(text.replace("  #", "    #"), read_places(text.replace(END, f"  b:\n\n    c: 1\n{END}")))
     assert moved == "a:\n    # gpuwheel: begin yours (jobs)\n    b:\n\n      c: 1\n    # gpuwheel: end yours\n"
+
+
+@pytest.mark.parametrize("project", ["many"], indirect=True)
+def test_what_earlier_builds_took_decides_how_many_jobs_there_are_at_first(
+    ci: Callable[..., Result], project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPUWHEEL_CACHE_DIR", str(tmp_path / "cache"))
+    costs = RecordedCosts(Cache(tmp_path / "cache"), "many-ops")
+    for source in ("k.cu", "ops.cpp"):
+        costs.add(source, "any", SourceCost(wall=20_000.0, cpu=20_000.0, peak=None))
+    costs.save()
+    assert ci("gitlab").exit_code == 0
+    rows = parsed((project / NAMES["gitlab"]).read_text(encoding="utf-8"))["build x86_64"]["parallel"]["matrix"]
+    assert len(rows[0]["PART"]) > 1
+    # On a machine that knows nothing of it, it is the same file.
+    monkeypatch.setenv("GPUWHEEL_CACHE_DIR", str(tmp_path / "empty"))
+    assert ci("gitlab", "--check").exit_code == 0
+    assert ci("github").exit_code == 0
+    assert "--shards" not in (project / NAMES["github"]).read_text(encoding="utf-8").partition("\n")[0]
