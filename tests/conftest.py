@@ -92,6 +92,13 @@ def _missing_debian() -> str | None:
         return f"the mirror of Debian does not answer ({error})"
 
 
+def _missing_containers() -> str | None:
+    missing = [name for name in ("podman", "runc") if not shutil.which(name)]
+    if importlib.util.find_spec("cibuildwheel") is None:
+        missing.append("cibuildwheel")
+    return f"no {', '.join(missing)}" if missing else None
+
+
 # The words that run a program without a network; for root, and for a user where the kernel lets them.
 NAMESPACES = (["unshare", "--net"], ["unshare", "--net", "--map-root-user"])
 
@@ -118,6 +125,7 @@ FEATURES = {
     "cross": _missing_cross,
     "qemu": _missing_qemu,
     "debian": cache(_missing_debian),
+    "containers": _missing_containers,
 }
 
 

@@ -75,7 +75,9 @@ def _tell(result: Repaired) -> None:
     click.echo(f"{result.source.name}: {outcome}")
     for need in result.needs:
         if need.origin not in {Origin.PLATFORM, Origin.WHEEL}:
-            click.echo(f"  {need.soname}: comes with {need.by or need.origin.value}")
+            is_copied = need.origin is Origin.GRAFTED
+            origin = "copied into the wheel" if is_copied else f"comes with {need.by or need.origin.value}"
+            click.echo(f"  {need.soname}: {origin}")
     for member in result.grafted:
         click.echo(f"  {member}: a library of this machine")
     for finding in result.findings:
