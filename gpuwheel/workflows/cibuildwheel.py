@@ -74,7 +74,7 @@ def cibuildwheel_settings(
         "repair-wheel-command": REPAIR_COMMAND,
         **({"before-test": f"python -m pip install {torch} --index-url {PUBLIC_TORCH}"} if torch else {}),
         **({"test-groups": ["test"]} if tested else {}),
-        "test-command": "cd {project} && python -m pytest" if tested else f'python -c "import {package}"',
+        "test-command": "cd {project} && pytest" if tested else f'python -c "import {package}"',
     }
     return {key: values[key] for key in OWNED if key in values}
 

@@ -75,7 +75,7 @@ def github_workflow(work: Work, services: CiServices, words: Sequence[str], *, t
         "tests": "\n".join(_row(python=row.python, torch=row.torch, wheels=row.wheels) for row in work.tests),
         "install tests": _install_tests(),
         "install launches": install_launch_tests(work, "python"),
-        "launches": launch_tests(work, "python"),
+        "launches": launch_tests(work),
         "gpu python": f"python{work.usual.python}" if len(work.tests) > 1 and "-cp" in work.usual.wheels else "python3",
         "install gpu": install_on_gpu(work, ".venv/bin/python"),
         **{name: str(action) for name, action in services.actions.items()},

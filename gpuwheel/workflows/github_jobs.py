@@ -188,7 +188,7 @@ test:
     <<place before tests>>
     - name: Test
       <<working>>
-      run: python -m pytest
+      run: pytest
 """
 
 LAUNCHES = """\
@@ -237,7 +237,7 @@ gpu:
         <<install gpu>>
     - name: Test
       <<working>>
-      run: .venv/bin/python -m pytest
+      run: .venv/bin/pytest
     <<place on gpu>>
 """
 

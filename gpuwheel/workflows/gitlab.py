@@ -146,7 +146,7 @@ test:
     - if [ -n "$TORCH" ]; then python -m pip install "$TORCH" --index-url <<public torch>>; fi
     - python -m pip install $WHEELS --group test
     <<place before tests>>
-    - python -m pytest --junit-xml report.xml
+    - pytest --junit-xml report.xml
   artifacts:
     when: always
     reports:
@@ -183,7 +183,7 @@ gpu:
     - <<gpu python>> -m venv /tmp/ci && . /tmp/ci/bin/activate
     <<enter>>
     <<install gpu>>
-    - python -m pytest
+    - pytest
     <<place on gpu>>
   <<place gpu job>>
 
@@ -254,7 +254,7 @@ def gitlab_pipeline(work: Work, services: CiServices, words: Sequence[str]) -> s
         "tests": "\n".join(_row(row) for row in work.tests),
         "public torch": PUBLIC_TORCH,
         "install launches": _listed(install_launch_tests(work, "python")),
-        "launches": launch_tests(work, "python"),
+        "launches": launch_tests(work),
         "gpu python": _program(work.usual.python),
         "install gpu": _listed(install_on_gpu(work, "python")),
     }

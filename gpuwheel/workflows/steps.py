@@ -1,4 +1,8 @@
-"""What jobs of every service do: commands, and texts with words to replace."""
+"""What jobs of every service do: commands, and texts with words to replace.
+
+Tests are started by `pytest`: `python -m pytest` would import a package beside the tests from the sources, where what
+was built is not.
+"""
 
 from __future__ import annotations
 
@@ -73,10 +77,10 @@ def install_launch_tests(work: Work, python: str) -> str:
     return "\n".join(f"{python} -m pip install {words}" for words in lines)
 
 
-def launch_tests(work: Work, python: str) -> str:
+def launch_tests(work: Work) -> str:
     """The tests that look at launches."""
     files = " ".join(work.facts.launch_tests)
-    return f"{python} -m pytest --fake-gpu --fake-gpu-driver {work.torch_driver} {files}"
+    return f"pytest --fake-gpu --fake-gpu-driver {work.torch_driver} {files}"
 
 
 def manual_toolkits(work: Work) -> str:

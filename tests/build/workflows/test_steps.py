@@ -64,6 +64,7 @@ def test_github_jobs_give_each_other_what_they_need(repository: Path, tmp_path: 
     assert any("as an earlier run left it" in text for text in machine.log)
 
 
+@pytest.mark.heavy
 def test_a_gitlab_job_builds_and_hands_on(repository: Path, tmp_path: Path, own_index: Path) -> None:
     machine, document = _machine("gitlab", repository, tmp_path / "jobs", own_index)
     (row,) = document["build x86_64"]["parallel"]["matrix"]
