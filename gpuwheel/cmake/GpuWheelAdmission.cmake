@@ -10,7 +10,7 @@ function(_gpuwheel_admission)
   endforeach()
 endfunction()
 
-if(DEFINED ENV{GPUWHEEL_BROKER} AND CMAKE_GENERATOR MATCHES "Ninja|Makefiles")
+if(EXISTS "$ENV{GPUWHEEL_BROKER}/gpuwheel-launch" AND CMAKE_GENERATOR MATCHES "Ninja|Makefiles")
   # At the end of it all: a project may set rules of its own.
   cmake_language(DEFER DIRECTORY "${CMAKE_SOURCE_DIR}" CALL _gpuwheel_admission)
 endif()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpuwheel.compile.cmake.admitted_command import Share
+from gpuwheel.compile.cmake.admitted_command import SOCKET, Share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,8 +28,9 @@ LAUNCH = "gpuwheel-launch"
 
 def compilers_asked_for(environ: Mapping[str, str], jobs: int) -> int:
     """How many compilers a build asks for at once: `jobs`, and with a broker more, so that it can choose."""
-    # Each that waits is a Python of 8 MB.
-    return 2 * jobs + 6 if environ.get(FOLDER) else jobs
+    folder = environ.get(FOLDER)
+    # Each that waits is a Python of 8 MB. A variable may come further than the folder, into a container for one.
+    return 2 * jobs + 6 if folder and Path(folder, SOCKET).exists() else jobs
 
 
 def tell_kept(environ: Mapping[str, str], sources: Iterable[str]) -> None:

@@ -51,6 +51,7 @@ def _heard(event: SourceEvent) -> dict[str, Any]:
     """An event as workers tell theirs: "compiling", "source" when it ended, "reused"."""
     if event.what == "ended":
         told = {name: value for name, value in asdict(event).items() if name not in {"what", "cell", "at", "wall"}}
+        told["waited"] = round(event.waited, 3)
         start = round(event.at - event.wall, 3)
         return {"event": "source", "time": round(event.at, 3), "start": start, "seconds": round(event.wall, 3), **told}
     kind = "compiling" if event.what == "started" else "reused"

@@ -94,8 +94,10 @@ class Broker:
         folder.chmod(0o700)
         script = str(resource("compile", "cmake", "admitted_command.py"))
         # By /bin/sh, as a word of its own: the folder may be where no program may be started (noexec).
-        words = shlex.join([sys.executable, "-I", "-S", "-E", script])
-        write_if_changed(folder / LAUNCH, f'#!/bin/sh\nexec {words} "$@"\n'.encode())
+        python, *options = map(shlex.quote, (sys.executable, "-I", "-S", "-E", script))
+        # Where this Python is not, in a container for example, nobody is asked.
+        text = f'#!/bin/sh\ntest -x {python} && exec {python} {" ".join(options)} "$@"\nexec "$@"\n'
+        write_if_changed(folder / LAUNCH, text.encode())
         free = self.memory() or 0
         admission = Admission(self.cores, min(_MOST_MARGIN, max(_LEAST_MARGIN, free // 20)))
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -16,7 +16,7 @@ import pytest
 
 from gpuwheel._cache import Cache
 from gpuwheel._run import Completed, run
-from gpuwheel.compile.cmake.asking import tell_kept
+from gpuwheel.compile.cmake.asking import compilers_asked_for, tell_kept
 from gpuwheel.compile.reuse.recorded_costs import RecordedCosts
 from gpuwheel.matrix.broker import Broker, SourceEvent
 from gpuwheel.matrix.broker.memory_use import memory_of
@@ -297,3 +297,13 @@ def _until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_where_the_python_of_the_broker_is_not_commands_run_at_once(site: Site) -> None:
+    with site.broker():
+        script = site.place / "gpuwheel-launch"
+        script.write_text(script.read_text().replace(sys.executable, "/absent/python3"))
+        assert run(["/bin/sh", script, "/bin/echo", "1"], env=site.environ).stdout == "1\n"
+        assert compilers_asked_for(site.environ, 2) > 2
+    assert compilers_asked_for(site.environ, 2) == 2
+    assert compilers_asked_for({}, 2) == 2
