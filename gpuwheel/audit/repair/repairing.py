@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from gpuwheel.audit.repair.needs import Need
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.findings import Finding
+    from gpuwheel.wheel import Member
 
 __all__ = ["Act", "RepairRequest", "Repaired", "repaired"]
 
 _LIBRARY_PATH = "AUDITWHEEL_LD_LIBRARY_PATH"
+_BILL = ".dist-info/sboms/auditwheel.cdx.json"
 _IMAGE_PLATFORM = "AUDITWHEEL_PLAT"
 """The tag that an image of manylinux is for (PEP 600 images set it)."""
 
@@ -149,9 +151,18 @@ def _grafted(told: Repaired, request: RepairRequest, tables: Tables) -> Wheel:
         name: kept
         if (kept := original.members.get(name)) and kept.data == member.data
         else replace(member, packed=None)
-        for name, member in made.members.items()
+        for name, member in _renamed(made, platform).items()
     }
     return edit_wheel(Wheel(original.name, members), WheelEdits(platform=platform))
+
+
+def _renamed(made: Wheel, platform: str) -> dict[str, Member]:
+    """The members, with the name that the wheel will have in auditwheel's bill of materials."""
+    before, after = (f"-{tag}.whl".encode() for tag in (made.name.tag.platform, platform))
+    return {
+        name: replace(member, data=member.data.replace(before, after)) if name.endswith(_BILL) else member
+        for name, member in made.members.items()
+    }
 
 
 def _with_copies(told: Repaired, request: RepairRequest) -> Wheel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ pytestmark = [pytest.mark.compiler]
 
 INFO = "ops-1.dist-info"
 TAG = "py3-none-manylinux_2_17_x86_64"
+TWICE = "int answer(void); int twice(void) { return 2 * answer(); }"
 NVIDIA = "$ORIGIN/../nvidia/cu13/lib"
 
 
@@ -49,12 +51,12 @@ class Shelf:
         run([*script, "-x", "none", *words], stdin=source)
         return path
 
-    def wheel(self, *needed: str, requires: str = "", tag: str = TAG) -> Path:
+    def wheel(self, *needed: str, requires: str = "", tag: str = TAG, source: str = TWICE) -> Path:
         """A wheel whose library calls `answer`, and needs what is named."""
         library = self.folder / "_C.so"
         words = ["-Wl,--no-as-needed", *(str(self.libraries / name) for name in needed), f"-Wl,-rpath,{NVIDIA}"]
-        source = "int answer(void); int twice(void) { return 2 * answer(); }"
-        run(["cc", "-shared", "-fPIC", "-o", library, "-x", "c", "-", "-x", "none", *words], stdin=source)
+        flags = ["-fopenmp"] if "omp_" in source else []
+        run(["cc", "-shared", "-fPIC", *flags, "-o", library, "-x", "c", "-", "-x", "none", *words], stdin=source)
         metadata = f"Metadata-Version: 2.2\nName: ops\nVersion: 1\n{requires and f'Requires-Dist: {requires}'}\n"
         files = {
             "ops/__init__.py": b"",
@@ -144,6 +146,23 @@ def test_the_tag_is_that_of_the_copies_too(shelf: Shelf, done: Callable[[Path, R
     result = done(wheel, shelf.request())
     assert result.path is not None
     assert result.platform == "manylinux_2_26_x86_64"
+
+
+def test_a_package_of_the_system_that_is_copied_from_is_in_the_bill_of_materials(
+    shelf: Shelf, done: Callable[[Path, RepairRequest], Repaired]
+) -> None:
+    """libgomp, for which no torch is required, is a library like any other."""
+    owner = run(["sh", "-c", "dpkg -S libgomp.so.1 || rpm -q --whatprovides 'libgomp.so.1()(64bit)'"], check=False)
+    if owner.returncode != 0:
+        pytest.skip("libgomp is of no package of the system")
+    wheel = shelf.wheel(source="int omp_get_max_threads(void); int twice(void) { return omp_get_max_threads(); }")
+    result = done(wheel, shelf.request())
+    assert result.path is not None
+    (copy,) = result.grafted
+    assert copy.startswith("ops.libs/libgomp-")
+    bill = json.loads(read_members(result.path)[f"{INFO}/sboms/auditwheel.cdx.json"].data)
+    assert any("libgomp" in component["name"] for component in bill["components"])
+    assert result.path.name in bill["metadata"]["component"]["purl"]
 
 
 def test_a_library_that_is_nowhere_is_told_with_what_to_do(

