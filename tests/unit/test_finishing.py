@@ -89,7 +89,7 @@ def test_what_is_not_fit_to_ship_is_refused_and_would_be(
     with pytest.raises(AuditError, match=words):
         finish(session(tmp_path, heard), compiled(wheel, platform), WheelEdits())
     with pytest.raises(AuditError, match=words):
-        check(compiled(wheel, platform), WheelEdits())
+        check(session(tmp_path, heard), compiled(wheel, platform), WheelEdits())
 
 
 def test_every_error_is_in_the_detail_with_its_rule(tmp_path: Path, heard: Heard) -> None:
@@ -112,4 +112,4 @@ def test_a_wheel_above_its_budget_is_refused(tmp_path: Path, heard: Heard) -> No
     limited = session(tmp_path, heard, '[tool.gpuwheel.wheel]\nmax-size = "1 kB"\n')
     with pytest.raises(AuditError, match="is too large"):
         finish(limited, compiled(made()), WheelEdits())
-    check(compiled(made()), WheelEdits())
+    check(limited, compiled(made()), WheelEdits())
