@@ -96,10 +96,16 @@ def check_installed(
         LockError: a package is missing or of another version; all of them are named.
     """
     names = {pin.name for pin in without}
+
+    def installed(name: str) -> str | None:
+        found = version(name)
+        # In the environments of `gpuwheel build` its version says which code it is; that of the lock is the same.
+        return found.partition("+src")[0] if found is not None and name == "gpuwheel" else found
+
     differences = (
         f"{package.name} is {found or 'not installed'} (the lock says {package.version})"
         for package, _ in selected(lock)
-        if package.name not in names and (found := version(package.name)) != str(package.version)
+        if package.name not in names and (found := installed(package.name)) != str(package.version)
     )
     _refuse(differences, f"pip install -r {LOCK_FILE} (pip 26 or newer), or uv pip sync {LOCK_FILE}")
 

@@ -15,6 +15,9 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from gpuwheel import __version__
 from gpuwheel._cache import check_programs, index_problem
 from gpuwheel._run import run
@@ -136,7 +139,8 @@ class BuildEnvironments:
         answer: dict[str, Any] = json.loads(completed.stdout.splitlines()[-1])
         if "error" in answer:
             raise _as_raised(**answer["error"])
-        return [str(text) for text in answer["requires"]]
+        # A lock names gpuwheel as the index has it; the one that runs is there already.
+        return [text for text in answer["requires"] if canonicalize_name(Requirement(text).name) != "gpuwheel"]
 
 
 def entered(python: Path, environ: Mapping[str, str]) -> dict[str, str]:

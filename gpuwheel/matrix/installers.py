@@ -69,8 +69,10 @@ class Installer:
             python = str(interpreter.program)
             try:
                 if self.uv is not None:
+                    found = scratch / "resolved.txt"  # what it prints may have colours
                     options = ["--quiet", "--no-header", "--no-annotate", f"--python={python}"]
-                    lines = self._run([self.uv, "pip", "compile", *options, wanted]).splitlines()
+                    self._run([self.uv, "pip", "compile", *options, f"--output-file={found}", wanted])
+                    lines = found.read_text(encoding="utf-8").splitlines()
                     return tuple(sorted(line.strip() for line in lines if line[:1].isalnum()))
                 options = ["--quiet", "--dry-run", "--ignore-installed", "--no-user", f"--report={scratch / 'report'}"]
                 self._run([*_pip(python), "install", *options, f"--requirement={wanted}"])

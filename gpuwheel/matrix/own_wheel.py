@@ -102,4 +102,7 @@ def _installed() -> list[tuple[str, bytes]]:
         msg = "gpuwheel is not installed in this environment, so what it requires is not known"
         raise ToolchainError(msg, hint="pip install gpuwheel") from None
     texts = {name: distribution.read_text(name) for name in ("METADATA", "entry_points.txt")}
-    return [(name, text.encode()) for name, text in texts.items() if text]
+    found = {name: text.encode() for name, text in texts.items() if text}
+    # Where gpuwheel was installed from such a wheel, it is of the same version again.
+    found["METADATA"] = set_field(found["METADATA"], "Version", [__version__])
+    return list(found.items())

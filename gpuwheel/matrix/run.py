@@ -155,7 +155,8 @@ class Run:
 
     def _judge(self, heard: Heard) -> Callable[[Task, Made], Made]:
         failed = self.wheelhouse.hidden / "failed"
-        trials = TrialsOfRun(self._options.test, self._snapshot.root, failed, self._context, heard)
+        level, seconds = self._options.test, self._options.seconds
+        trials = TrialsOfRun(level, self._snapshot.root, failed, self._context, heard, seconds)
         return lambda task, made: trials.of(task, self._repaired(made))
 
     def _repaired(self, made: Made) -> Made:

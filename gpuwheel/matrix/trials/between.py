@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel.errors import AuditError
-from gpuwheel.matrix.trials.verdicts import Level, check_trials, try_wheel
+from gpuwheel.matrix.trials.verdicts import PATIENCE, Level, check_trials, try_wheel
 from gpuwheel.model.reporter import SilentReporter
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class TrialsOfRun:
     """The folder for wheels that fail, to be looked at."""
     context: Context
     heard: Heard
+    seconds: float | None = None
+    """That one program of a trial may take; unset: half an hour."""
 
     def of(self, task: Task, made: Made) -> Made:
         """Try a wheel; it goes on with what was found.
@@ -60,7 +62,8 @@ class TrialsOfRun:
         if self.level is Level.NONE:
             return made
         reporter = _AsEvents(task, self.heard)
-        trials = try_wheel(made.wheel, self.sources, self.level, replace(self.context, reporter=reporter))
+        context = replace(self.context, reporter=reporter)
+        trials = try_wheel(made.wheel, self.sources, self.level, context, seconds=self.seconds or PATIENCE)
         for trial in trials:
             if trial.passed is None:
                 reporter.warn(f"not tried with {trial}: {trial.output.partition(chr(10))[0]}")

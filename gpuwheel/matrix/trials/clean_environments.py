@@ -32,7 +32,6 @@ from gpuwheel.toolchain.probes.driver import probe_driver
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gpuwheel.binary.elf import ElfFile
     from gpuwheel.matrix.trials.claims import Claims, Pair
     from gpuwheel.toolchain import Context
 
@@ -99,16 +98,21 @@ def place_for(claims: Claims, pair: Pair, requires: Sequence[str], context: Cont
         (scratch / "work").mkdir()
         installer = find_installer(scratch / "work", context)
         own = [own_wheel(context.cache).requirement() if _name(one) == "gpuwheel" else one for one in requires]
+        wanted = [f"{claims.distribution} @ {claims.wheel.as_uri()}", *own]
         try:
-            wanted = [f"{claims.distribution} @ {claims.wheel.as_uri()}", *beside, *own]
-            resolved = installer.resolve(wanted, interpreter)
+            resolved = installer.resolve([*wanted, *beside], interpreter)
         except ToolchainError as error:
+            installer.resolve(beside or ["pip"], interpreter)  # raises where it is the index that does not answer
             msg = f"nothing satisfies what {claims.wheel.name} requires with {pair}"
             raise AuditError(msg, hint="correct dependencies or requires-python", detail=error.detail) from error
         light = [one for one in resolved if _name(one) != "torch" and (has_gpu or not _HEAVY.fullmatch(_name(one)))]
         environment = scratch / "environment"
         environment.mkdir()
-        installer.make(environment, interpreter, light, environment)
+        try:
+            installer.make(environment, interpreter, light, environment)
+        except ToolchainError as error:
+            msg = f"{claims.wheel.name} cannot be installed with {pair}"
+            raise AuditError(msg, hint="the messages above say what is in the way", detail=error.detail) from error
         (site_packages,) = environment.glob("lib/python*/site-packages")
         if below is not None:
             _link(below, site_packages)
@@ -164,7 +168,7 @@ def _needing(site_packages: Path, pair: Pair, *, is_cuda: bool) -> tuple[Path, .
         # Links, of torch above all, are not followed.
         folders[:] = [name for name in folders if not Path(parent, name).is_symlink()]
         for path in (Path(parent, name) for name in names if name.endswith(".so") or ".so." in name):
-            needed = _read(path).needed
+            needed = _needed(path)
             if not is_cuda and any(_OF_CUDA_TORCH.match(name) for name in needed):
                 msg = f"torch {pair.torch} for Python {pair.python} is a CPU build here, and {path.name} needs CUDA's"
                 raise ToolchainError(msg)
@@ -173,5 +177,9 @@ def _needing(site_packages: Path, pair: Pair, *, is_cuda: bool) -> tuple[Path, .
     return tuple(sorted(found))
 
 
-def _read(path: Path) -> ElfFile:
-    return read_elf(memoryview(path.read_bytes()), path.name, error=AuditError, hint="look at what built it")
+def _needed(path: Path) -> tuple[str, ...]:
+    data = path.read_bytes()
+    # Scripts for linkers have such names too; whether a library of the wheel is none, loading it shows.
+    if not data.startswith(b"\x7fELF"):
+        return ()
+    return tuple(read_elf(memoryview(data), path.name, error=AuditError, hint="look at what built it").needed)

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from gpuwheel.matrix.trials.clean_environments import Place
     from gpuwheel.toolchain import Context
 
-__all__ = ["Level", "Trial", "check_trials", "try_wheel"]
+__all__ = ["PATIENCE", "Level", "Trial", "check_trials", "try_wheel"]
 
 _PYTHON = ("python", "-X", "faulthandler")
 _TAIL = 40
 """Lines of output that are kept."""
-_PATIENCE = 1800.0
+PATIENCE = 1800.0
 """Seconds that one program of a trial may take, unless told otherwise."""
 
 
@@ -128,7 +128,7 @@ def _ending(completed: Completed) -> str:
 
 
 def try_wheel(
-    wheel: Path, sources: Path, level: Level, context: Context, *, seconds: float = _PATIENCE
+    wheel: Path, sources: Path, level: Level, context: Context, *, seconds: float = PATIENCE
 ) -> tuple[Trial, ...]:
     """Try a wheel with the oldest torch and Python that it claims, and with the newest, of those that are here.
 

@@ -47,6 +47,13 @@ except GpuwheelError as error:
     sys.exit(error.render())
 print(json.dumps({"python": str(python), "said": Heard.said}))
 """
+AGAIN = """
+import sys
+from pathlib import Path
+from gpuwheel._cache import Cache
+from gpuwheel.matrix.own_wheel import own_wheel
+print(own_wheel(Cache(Path(sys.argv[1]))).version)
+"""
 PYPROJECT = """
 [build-system]
 requires = ["gpuwheel>=0.1", "tabulate"]
@@ -113,13 +120,16 @@ def test_an_environment_holds_this_gpuwheel_and_is_used_again_where_no_index_ans
     project: Path, tmp_path: Path
 ) -> None:
     python, cache = Path(sys.executable), tmp_path / "cache"
-    environ = {**os.environ, "GPUWHEEL_CACHE_DIR": str(cache), "UV_SYSTEM_PYTHON": "1"}
+    environ = {**os.environ, "GPUWHEEL_CACHE_DIR": str(cache), "UV_SYSTEM_PYTHON": "1", "FORCE_COLOR": "1"}
     environ.pop("HOME")
 
     first = _answer(_ask(python, project, running_python(), environ))
     assert first.run("-c", "import gpuwheel, tabulate; print(gpuwheel.__version__)") == __version__
     own = first.run("-c", "from importlib.metadata import version as v; print(v('gpuwheel'))")
     assert own == own_wheel(Cache(cache)).version
+    # Who is in such an environment makes the same wheel again, and so knows whether another has the same code.
+    again = first.run("-c", AGAIN, str(tmp_path / "other"))
+    assert again == own
     assert first.python.parent.parent.parent == cache / "v1" / "environments"
     # Its commands work where they are, and not only where they were installed.
     assert __version__ in run([first.python.with_name("gpuwheel"), "--version"]).stdout

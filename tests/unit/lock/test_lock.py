@@ -123,6 +123,18 @@ def test_a_build_that_uses_what_it_names_is_allowed(
     assert locked_requirements(lock) == sorted(["cmake==4.4", *(pin.requirement for pin in pins)])
 
 
+def test_the_environments_of_a_matrix_hold_the_gpuwheel_that_is_locked(
+    requirements: list[str], index: IndexServer, inputs: BuildInputs, pins: tuple[Pin, ...], context: Context
+) -> None:
+    index.publish("gpuwheel", "0.7", {"gpuwheel/__init__.py": b""})
+    packages = resolve([*requirements, "gpuwheel"], machines=["x86_64"], oldest_python="3.10", context=context)
+    lock = parse_lock(render_lock(make_lock(packages, inputs)).encode(), LOCK_FILE)
+
+    check_installed(lock, without=pins, version={"cmake": "4.4", "gpuwheel": "0.7+src12ab"}.get)
+    with pytest.raises(LockError, match=r"gpuwheel is 0\.8 \(the lock says 0\.7\)"):
+        check_installed(lock, without=pins, version={"cmake": "4.4", "gpuwheel": "0.8+src12ab"}.get)
+
+
 def test_another_file_of_a_pin_is_refused(lock: Lock, inputs: BuildInputs) -> None:
     pin = inputs.pins[1]
     file = replace(pin.files[0], sha256="f" * 64)
