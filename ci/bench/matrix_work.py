@@ -1,7 +1,8 @@
 """What building a matrix costs beside the work that has to be done once, and beside building each wheel alone.
 
 The project is `tests/projects/matrix`: one wheel for each torch and Python, eight `.cu`, four `.cpp`. Of its cells a
-sample is built, each way from an empty cache of compiled code (compilers, headers and environments are there already):
+sample is built: some Pythons for one torch, and some torches for one Python. Each way begins with an empty cache of
+compiled code (compilers, headers and environments are there already):
 
 - *together*: one `gpuwheel build` of the sample;
 - *isolated*: one `gpuwheel build` for each cell, with no cache at all;
@@ -83,10 +84,9 @@ class Bench:
 
     def __init__(self, work: Path, torchs: Sequence[str], pythons: Sequence[str], sccache: Path | None) -> None:
         self.work, self.torchs, self.pythons, self.sccache = work, torchs, pythons, sccache
+        keys = [*product(torchs[:1], pythons), *product(torchs[1:], pythons[:1])]
         self.cells = {
-            cell: key
-            for key in product(torchs, pythons)
-            for cell in cell_names(torchs=key[:1], pythons=key[1:], machine=platform.machine())
+            cell_names(torchs=[one], pythons=[two], machine=platform.machine())[0]: (one, two) for one, two in keys
         }
         self._kept = work / "steps.json"
         self.steps: dict[str, Any] = json.loads(self._kept.read_text(encoding="utf-8")) if self._kept.exists() else {}
@@ -130,7 +130,7 @@ class Bench:
 
     def _together(self) -> dict[str, float]:
         self._empty()
-        return self._build(self.work / "project")
+        return self._build(self.work / "project", *self.cells)
 
     def _isolated(self, cell: str) -> dict[str, float]:
         self._empty()
@@ -240,8 +240,7 @@ def figures(bench: Bench, torchs: int, cells: int) -> dict[str, Any]:
     projected = {name: whole + (seconds - unique) / sample * cells for name, seconds in ways.items()}
     projected["isolated"] = isolated / sample * cells
     return {
-        "torchs": list(bench.torchs),
-        "pythons": list(bench.pythons),
+        "cells": [f"torch {torch} for Python {python}" for torch, python in bench.cells.values()],
         "kinds": kinds,
         "sample": {"cells": sample, "unique": unique, **ways},
         "matrix": {
@@ -277,7 +276,7 @@ def table(result: Mapping[str, Any]) -> str:
         [
             f"- Command: `{result['command']}`, on {machine['date']}.",
             f"- Machine: {machine['cores']} cores of {machine['processor']}, {machine['system']}.",
-            f"- Measured: torch {', '.join(result['torchs'])}, each for Python {' and '.join(result['pythons'])}.",
+            f"- Measured: {', '.join(result['cells'])}.",
             f"- Computed from these: the {matrix['cells']} of 24 cells that can be built.",
             f"- Sources: {kinds}.",
             "",

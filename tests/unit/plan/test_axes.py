@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
 from gpuwheel.compatibility import load_tables
-from gpuwheel.config import load_config
+from gpuwheel.config import load_config, project_files
 from gpuwheel.errors import ConfigError, PlanError
 from gpuwheel.model.cells import CellName
 from gpuwheel.model.choices import Mode
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
-from gpuwheel.plan import Here, choose, explain, plan, select
+from gpuwheel.plan import Here, choose, explain, plan, resolve_job, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -285,3 +285,17 @@ def test_dependencies_that_a_project_states_cannot_be_those_of_two_torchs(tmp_pa
     (tmp_path / "ops.cpp").touch()
     with pytest.raises(ConfigError, match=r"expected 'torch==2\.12"):
         load_config(tmp_path, environ={})
+
+
+def test_cells_for_several_machines_compile_the_same_kernels(tmp_path: Path) -> None:
+    kernels = '\n[tool.gpuwheel.kernels.k]\nsources = ["k.cu"]\n'
+    text = PROJECT.format(extension='kernels = ["k"]', settings='machines = ["x86_64", "aarch64"]', python=">=3.10")
+    (tmp_path / "pyproject.toml").write_text(text + kernels, encoding="utf-8")
+    for name in ("ops.cpp", "k.cu"):
+        (tmp_path / name).touch()
+    config = load_config(tmp_path, environ={})
+    cells = [decision.cell for decision in plan(config, TABLES)]
+    one, other = (resolve_job(cell, config.settings, project_files(config), TABLES) for cell in cells)
+    assert (one.cell.machine, other.cell.machine) == ("x86_64", "aarch64")
+    assert one.groups == other.groups
+    assert one.pins == other.pins

@@ -108,6 +108,24 @@ def test_a_list_of_toolkits_makes_a_wheel_for_each(load: Callable[..., LoadedCon
 
 
 @pytest.mark.parametrize(
+    ("cuda", "torchs", "dialects"),
+    [
+        ('"13.0"', ["2.11"], [17]),
+        ('"13.0"', ["2.11", "2.13"], [20, 20]),
+        ('["12.8", "13.0"]', ["2.10", "2.13"], [17, 20]),  # each for its major of CUDA
+    ],
+)
+def test_cells_of_a_toolkit_share_a_dialect(
+    load: Callable[..., LoadedConfig], cuda: str, torchs: list[str], dialects: list[int]
+) -> None:
+    ranges = ", ".join(f'"=={torch}.*"' for torch in torchs)
+    config = load('abi = "exact"', f"cuda = {cuda}\ntorch = [{ranges}]")
+    cells = [decision.cell for decision in plan(config, TABLES) if decision.accepted]
+    jobs = [resolve_job(cell, config.settings, project_files(config), TABLES) for cell in cells]
+    assert [job.cxx_standard for job in jobs] == dialects
+
+
+@pytest.mark.parametrize(
     ("extension", "ops", "reason", "hint"),
     [
         ("", "#include <torch/extension.h>", "csrc/ops.cpp:1 includes torch/extension.h of torch's C++ ABI", "exact"),
