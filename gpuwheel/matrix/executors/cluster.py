@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["ClusterExecutor", "cell", "connected"]
 
 _LOOK_EVERY = 1.0
-_CONNECTING, _CLOSING = 15.0, 10.0
+_CONNECTING, _CLOSING = 30.0, 10.0
 """Seconds that a scheduler may take to answer, and to let go."""
 _PATIENCE = 60.0
 """Seconds that a run waits for a worker where none is left: about what it takes to start one again."""

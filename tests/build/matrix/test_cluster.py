@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from hashlib import sha256
@@ -198,3 +199,21 @@ def test_all_parts_together_are_the_wheels_of_one_build(project: Path, tmp_path:
     # The fourth of four has nothing to do, and says so.
     assert "part 4/4: 0 wheels" in result.stderr
     assert len(made) == len(set(made)) == WHEELS
+
+
+@pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="openssl, with which the page makes certificates, is missing"
+)
+def test_the_commands_of_the_page_do_what_it_says(project: Path, tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "how-to" / "build-on-many-machines.md").read_text("utf-8")
+    blocks = re.findall(r"<!-- commands: \w+ -->\n```sh\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 3
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shutil.copytree(project, tmp_path / "project")
+    script = "\n".join(["set -e", "trap 'kill -9 $(jobs -p)' EXIT", *blocks]).replace("8786", port)
+    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    result = run(["bash", "-c", script], cwd=tmp_path / "project", env=environ, check=False)
+    assert result.returncode == 0, result.output
+    assert len(_wheels(tmp_path / "project" / "dist")) == WHEELS
