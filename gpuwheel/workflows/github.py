@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gpuwheel.compatibility.ci_services import CiServices
-    from gpuwheel.workflows.work import Shards, Work
+    from gpuwheel.workflows.work import Work
 
 __all__ = ["github_workflow"]
 
@@ -71,7 +71,7 @@ def github_workflow(work: Work, services: CiServices, words: Sequence[str], *, t
         "build limit": str(limit - _SPARE_MINUTES),
         "sbom": replaced(SBOM, {"python": "python", "dist": "dist" if folder == "." else f"{folder}/dist"}),
         "manual": manual_toolkits(work),
-        "matrix": "\n".join(_rows(work.shards, services.runners["github"])),
+        "matrix": "\n".join(_rows(work, services.runners["github"])),
         "tests": "\n".join(_row(python=row.python, torch=row.torch, wheels=row.wheels) for row in work.tests),
         "install tests": _install_tests(),
         "install launches": install_launch_tests(work, "python"),
@@ -100,17 +100,18 @@ def _tested(work: Work) -> list[str]:
     ]
 
 
-def _rows(shards: Sequence[Shards], runners: Mapping[str, str]) -> list[str]:
+def _rows(work: Work, runners: Mapping[str, str]) -> list[str]:
     return [
         _row(
             machine=one.machine,
             runner=runners[one.machine],
             pattern=one.pattern or "*",
             shard=f"{number}/{one.count}",
+            trial=work.trial(one.machine),
             artifact=f"{one.machine}-{'any-' if one.pattern.endswith('any') else ''}{number}",
             pythons="\\n".join(one.pythons),
         )
-        for one in shards
+        for one in work.shards
         for number in range(1, one.count + 1)
     ]
 

@@ -115,7 +115,8 @@ build:
       env:
         PATTERN: ${{ matrix.pattern }}
         SHARD: ${{ matrix.shard }}
-      run: gpuwheel build "$PATTERN" <<project>>--out <<dist>> --shard "$SHARD" --resume
+        TRIAL: ${{ matrix.trial }}
+      run: gpuwheel build "$PATTERN" <<project>>--out <<dist>> --shard "$SHARD" --test "$TRIAL" --resume
     - name: Audit
       run: gpuwheel audit --format github <<dist>>/*.whl
     <<place after build>>
@@ -150,6 +151,9 @@ build:
         include-hidden-files: true # the journal
         if-no-files-found: ignore
         overwrite: true
+    - name: Leave out of the cache what is old or large
+      if: always() && github.event_name == 'push' && github.ref_type == 'branch'
+      run: gpuwheel cache prune --older-than 30 --max-size "2 GB"
     - name: Keep what was compiled
       if: always() && github.event_name == 'push' && github.ref_type == 'branch'
       uses: <<cache-save>>

@@ -104,7 +104,8 @@ _BUILD = """\
     - |
       code=0
       timeout --signal INT --kill-after 60 <<build limit>>m \\
-        gpuwheel build "$PATTERN" <<project>>--out <<dist>> --shard "$PART/$PARTS" --resume || code=$?
+        gpuwheel build "$PATTERN" <<project>>--out <<dist>> --shard "$PART/$PARTS" --test "$TRIAL" --resume || code=$?
+      gpuwheel cache prune --older-than 30 --max-size "2 GB"
       rm -rf .ci-cache/dist && cp -a <<dist>> .ci-cache/dist
       [ "$code" = 0 ] || exit "$code"
     - gpuwheel audit --format gitlab <<dist>>/*.whl > code-quality.json
@@ -129,6 +130,7 @@ _BUILD_OF = """\
       - PATTERN: "<<pattern>>"
         PART: [<<shards>>]
         PARTS: "<<count>>"
+        TRIAL: <<trial>>
 
 """
 
@@ -267,6 +269,7 @@ def gitlab_pipeline(work: Work, services: CiServices, words: Sequence[str]) -> s
             "tags": _tags(labels, one.machine),
             "pattern": one.pattern or "*",
             "count": str(one.count),
+            "trial": work.trial(one.machine),
             "shards": ", ".join(f'"{number}"' for number in range(1, one.count + 1)),
         }
         text.append(replaced(_BUILD_OF, own))

@@ -106,6 +106,10 @@ class Work:
         machines = [shards.machine for shards in self.shards]
         return "x86_64" if "x86_64" in machines else machines[0]
 
+    def trial(self, machine: str) -> str:
+        """How `gpuwheel build` tries wheels: not at all where a job of tests does more."""
+        return "none" if self.tests and machine == self.test_machine else "smoke"
+
     @property
     def usual(self) -> TestRow:
         """What is tested where one environment has to do: the Python that builds, with its newest torch."""
