@@ -51,6 +51,7 @@ class RemoteTier:
         self._reporter = reporter
         self._transfers = Transfers()
         self._drawn: dict[tuple[str, str], tuple[str, tuple[Origin, ...]]] = {}
+        self._compared = 0
         self._offered: dict[tuple[str, str], str] = {}
         self._told = False
         self._key = SigningKey.parse(settings.secret) if settings.secret is not None else None
@@ -126,6 +127,8 @@ class RemoteTier:
         """
         expected, origins = self._drawn.pop((kind, key), (None, ()))
         found = hashlib.sha256(content).hexdigest()
+        if expected is not None:
+            self._compared += 1
         if expected in {None, found}:
             return
         signers = ", ".join(sorted({f"{origin.signer} for {origin.level}" for origin in origins}))
@@ -146,6 +149,9 @@ class RemoteTier:
             more = f", and {len(others)} more" if others else ""
             msg = f"the entry {kind}/{key} of the remote was to be verified, and was not made here{more}"
             raise AuditError(msg, hint="build with GPUWHEEL_REMOTE=off")
+        if self._settings.verify:
+            same = f"{self._compared} of its entries were made here too, and are the same"
+            self._reporter.info(f"remote  {same}; {len(self.used)} are in this wheel as they are")
 
     def offer(self, kind: str, key: str, entry: bytes) -> None:
         """Remember what was made by its digest; the cache has it."""
