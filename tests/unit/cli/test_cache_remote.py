@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import re
 import stat
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from transcript import follow, read_steps
 
 from gpuwheel._cache import Cache
 from gpuwheel.cli import main
 from gpuwheel.compile.reuse.remote.finding import find_remote
 from gpuwheel.compile.reuse.store import ContentStore, Stored
+from gpuwheel.config.reading.variables import other_variables
 from gpuwheel.model.reporter import SilentReporter
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from click.testing import Result
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -101,3 +107,27 @@ def test_a_remote_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     assert said.exit_code == 6
     assert "missing" in said.stderr
     assert "hint:" in said.stderr
+
+
+def test_the_guide_prints_what_it_says(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "share-compiled-work.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"GPUWHEEL_REMOTE\w*", page))
+    assert named <= other_variables(), "variables that are spelled wrong"
+    remote = tmp_path / "remote"
+    remote.mkdir()
+    environ = {**os.environ, "HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    make, *others = (step for step in read_steps(page.replace("9tzK", "")) if step.command.startswith("gpuwheel"))
+    follow([make], tmp_path, environ)
+    public = _cache("key", str(tmp_path / "main.key")).stdout.strip()
+    said = {"GPUWHEEL_REMOTE": remote.as_uri(), "GPUWHEEL_REMOTE_TRUST": f"main={public}"}
+    writes = {"GPUWHEEL_REMOTE_WRITE": "main", "GPUWHEEL_REMOTE_KEY_FILE": str(tmp_path / "main.key")}
+    cache = Cache(tmp_path / "cache")
+    tier = find_remote({"HOME": str(tmp_path), **said, **writes}, SilentReporter())
+    assert tier is not None
+    ContentStore(cache, "images", tier).save("one", Stored({}, b"code"))
+    tier.share(cache)
+    assert others
+    text = page.replace("s3://bucket/gpuwheel", remote.as_uri()).replace("9tzK...", public.removeprefix("ed25519:"))
+    text = re.sub(r"\b[\d.]+(?= entries| of| MB| looked)", "...", text)
+    others = [step for step in read_steps(text) if step.command.startswith("gpuwheel cache remote")]
+    follow(others, tmp_path, {**environ, **said})
