@@ -63,7 +63,7 @@ def swift(folder: Path, bucket: str) -> Iterator[dict[str, str]]:
             text += _PROXY
         else:
             text += f"devices = {folder}/disks\nmount_check = false\nfallocate_reserve = 0\n"
-            text += f"[pipeline:main]\npipeline = server\n[app:server]\nuse = egg:swift#{kind}\n"
+            text += f"[pipeline:main]\npipeline = {kind}-server\n[app:{kind}-server]\nuse = egg:swift#{kind}\n"
             for words in (["create", "1", "1", "1"], ["add", f"r1z1-127.0.0.1:{ports[kind]}/one", "1"], ["rebalance"]):
                 command = ["swift-ring-builder", str(folder / f"{kind}.builder"), *words]
                 subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: TID251 (no part of a build)
