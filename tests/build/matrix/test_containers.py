@@ -112,6 +112,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     words = ["podman", "run", "--name", "made", *volumes, f"--volume={setup}:/setup.sh:ro", bare, "sh", "/setup.sh"]
     run(words, env=environ)
     run(["podman", "commit", "--quiet", "made", IMAGE], env=environ)
+    run(["podman", "rm", "made"], env=environ)
     environ["CIBW_CONTAINER_ENGINE"] = f"podman; create_args: {' '.join(volumes)}; disable_host_mount: true"
     yield environ
     run(["podman", "rm", "--all", "--force"], env=environ, check=False)
