@@ -14,7 +14,7 @@ from gpuwheel.audit.repair import Act, Origin, RepairRequest, repaired
 from gpuwheel.cli import parameters
 from gpuwheel.compatibility import load_tables
 from gpuwheel.config.reading.variables import epoch_of
-from gpuwheel.errors import AuditError
+from gpuwheel.errors import AuditError, GpuwheelError
 from gpuwheel.model.findings import Severity
 
 if TYPE_CHECKING:
@@ -54,14 +54,21 @@ def repair_command(wheels: tuple[Path, ...], *, wheel_dir: Path, as_json: bool, 
         environ=environ,
         epoch=epoch_of(environ),
     )
-    tables = load_tables()
-    results = []
+    results, problems = [], list[GpuwheelError]()
     for wheel in wheels:
-        results.append(repaired(wheel, wheel_dir, request, tables))
+        try:
+            results.append(repaired(wheel, wheel_dir, request, load_tables()))
+        except GpuwheelError as error:  # the other wheels have their turn
+            problems.append(error)
+            continue
         if not as_json:
             _tell(results[-1])
     if as_json:
         click.echo(json.dumps({"schema": 1, "wheels": [_row(result) for result in results]}, indent=2))
+    if problems:
+        for problem in problems[:-1]:
+            click.echo(problem.render(), err=True)
+        raise problems[-1]
     if any(finding.severity is Severity.ERROR for result in results for finding in result.findings):
         sys.exit(AuditError.exit_code)
 

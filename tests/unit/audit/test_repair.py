@@ -216,3 +216,15 @@ def test_people_read_what_comes_from_where_and_what_the_audit_says(tmp_path: Pat
     assert "libcublas.so.13: comes with nvidia-cublas" in result.stdout
     assert "libcuda.so.1: comes with the NVIDIA driver" in result.stdout
     assert "error [needed-library]" in result.stdout
+
+
+def test_a_wheel_that_cannot_be_repaired_stops_no_other(tmp_path: Path) -> None:
+    bad = wheel(tmp_path / "bad", "libcublas.so.13")
+    worse = wheel(tmp_path / "worse", "libcudart.so.12")
+    good = wheel(tmp_path / "good")
+    out = tmp_path / "out"
+    result = CliRunner().invoke(main, ["repair", "-w", str(out), str(bad), str(worse), str(good)])
+    assert result.exit_code == 9
+    assert (out / good.name).read_bytes() == good.read_bytes()
+    assert "libcublas.so.13" in result.stderr
+    assert "libcudart.so.12" in result.stderr
