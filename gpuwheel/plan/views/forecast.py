@@ -91,13 +91,23 @@ def forecast(
     seconds = None
     if sources and not unknown:
         work = sum(recorded.sources[source] * _times(cells, *reads) for source, reads in sources.items())
-        linked = sum(spent for name, spent in recorded.sources.items() if name.endswith(".so")) * len(cells)
+        linked = sum(_links(recorded.sources).values()) * len(cells)
         longest = max(recorded.sources[source] for source in sources)
         seconds = max(longest, (work + linked) / cores)
     known = {one.identifier: recorded.cells[one.identifier] for one in cells if one.identifier in recorded.cells}
     # Wheels of one project are much alike: those that were never built are taken for the average of the others.
     size = sum(one.size for one in known.values()) * len(cells) // len(known) if known else None
     return Forecast(len(cells), cores, seconds, size, len(sources), unknown, known)
+
+
+def _links(costs: Mapping[str, float]) -> dict[str, float]:
+    """Library -> what linking it took; its name has a tag for each Python, "_C.cpython-312-x86_64-linux-gnu.so"."""
+    libraries: dict[str, float] = {}
+    for name, spent in costs.items():
+        if name.endswith(".so"):
+            stem = name.partition(".")[0]
+            libraries[stem] = max(spent, libraries.get(stem, 0.0))
+    return libraries
 
 
 def _times(cells: Sequence[Cell], torch: bool, python: bool) -> int:  # noqa: FBT001 (a pair)
