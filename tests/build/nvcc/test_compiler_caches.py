@@ -67,7 +67,7 @@ def own(tmp_path: Path) -> Iterator[dict[str, str]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folders = {name: str(tmp_path / name) for name in ("CCACHE_DIR", "SCCACHE_DIR")}
-    environ = {**folders, "SCCACHE_SERVER_PORT": str(port), "SCCACHE_IDLE_TIMEOUT": "60"}
+    environ = {**folders, "SCCACHE_SERVER_PORT": str(port), "SCCACHE_IDLE_TIMEOUT": "3600"}
     yield environ
     if shutil.which("sccache"):
         run(["sccache", "--stop-server"], env={**os.environ, **environ}, check=False)
