@@ -51,6 +51,12 @@ sources = ["csrc/*.cu"]
 """
 SOURCE = """\
 int once_{once};
+#define A(x) x, x, x, x, x, x, x, x, x, x
+#define B(x) A(x), A(x), A(x), A(x), A(x), A(x), A(x), A(x), A(x), A(x)
+#define C(x) B(x), B(x), B(x), B(x), B(x), B(x), B(x), B(x), B(x), B(x)
+#define D(x) C(x), C(x), C(x), C(x), C(x), C(x), C(x), C(x), C(x), C(x)
+#define E(x) D(x), D(x), D(x), D(x), D(x), D(x), D(x), D(x), D(x), D(x)
+#define MILLION(x) E(x), E(x), E(x), E(x), E(x), E(x), E(x), E(x), E(x), E(x)
 static const int table_{number}[] = {{{table}}};
 __global__ void scale_{number}(float *x, float by) {{ x[threadIdx.x] *= by; }}
 extern "C" int run_{number}(float *x, int i) {{ scale_{number}<<<1, 32>>>(x, 2); return table_{number}[i]; }}
@@ -97,7 +103,7 @@ def make_project(folder: Path, turn: int) -> Path:
     (project / "csrc").mkdir()
     (project / "pyproject.toml").write_text(PROJECT.replace("NAME", name))
     for number, millions in enumerate(MILLIONS):
-        once, table = f"{time.time_ns()}_{turn}", "1," * (millions * 1_000_000)
+        once, table = f"{time.time_ns()}_{turn}", ", ".join(["MILLION(1)"] * millions)
         text = SOURCE.format(number=number, once=once, table=table)
         (project / "csrc" / f"k{number}.cu").write_text(text)
     return project
