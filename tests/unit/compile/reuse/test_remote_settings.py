@@ -14,6 +14,7 @@ from gpuwheel.compile.reuse.remote.machine_settings import (
     remote_requirements,
 )
 from gpuwheel.compile.reuse.remote.signing import SigningKey
+from gpuwheel.config import load_config
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -165,3 +166,17 @@ def test_no_tool_of_a_build_sees_a_secret_of_the_remote() -> None:
 def test_who_compiles_through_a_bucket_of_sccache_keeps_its_credentials() -> None:
     seen = tool_environment({**SECRETS, "SCCACHE_BUCKET": "objects"}).variables
     assert seen.keys() & SECRETS.keys() == SECRETS.keys() - {"GPUWHEEL_REMOTE_KEY"}
+
+
+@pytest.mark.parametrize("key", ["remote", "remote.url", "remote.trust"])
+def test_a_project_has_no_say(tmp_path: Path, key: str) -> None:
+    text = '[build-system]\nrequires = ["gpuwheel"]\nbuild-backend = "gpuwheel.backend"\n[project]\nname = "p"\n'
+    text += 'version = "1"\nrequires-python = ">=3.10"\ndynamic = ["dependencies"]\n'
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path, environ={}, config_settings={f"gpuwheel.{key}": "s3://bucket"})
+    assert "remote" in caught.value.message
+    (tmp_path / "pyproject.toml").write_text(f'{text}[tool.gpuwheel]\n{key} = "s3://bucket"\n')
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path, environ={}, config_settings={})
+    assert "remote" in caught.value.message
