@@ -57,12 +57,12 @@ class Forecast:
 
     @property
     def text(self) -> str:
-        """For people: "about 12 min on 2 cores, 3 wheels, about 41 MB"."""
+        """For people: "about 12 min of compiling on 2 cores if nothing is kept, 3 wheels, about 41 MB"."""
         wheels = f"{self.wheels} wheel{'' if self.wheels == 1 else 's'}"
         size = "size unknown: none was built here" if self.size is None else f"about {shown_size(self.size)}"
         if self.seconds is not None:
             cores = f"{self.cores} core{'' if self.cores == 1 else 's'}"
-            return f"about {shown_time(self.seconds)} on {cores} if nothing is kept, {wheels}, {size}"
+            return f"about {shown_time(self.seconds)} of compiling on {cores} if nothing is kept, {wheels}, {size}"
         if not self.sources:
             return f"time unknown: gpuwheel does not know the sources, {wheels}, {size}"
         never = f"{len(self.unknown)} of {self.sources} sources were never compiled here"

@@ -110,7 +110,7 @@ def test_the_command_reads_what_builds_recorded(project: Path, tmp_path: Path, m
     )
     assert found["seconds"] > 60
     text = CliRunner().invoke(main, ["plan", str(project)]).stdout
-    assert " min on 2 cores if nothing is kept, 6 wheels, about 42 MB\n" in text
+    assert " min of compiling on 2 cores if nothing is kept, 6 wheels, about 42 MB\n" in text
     explained = CliRunner().invoke(main, ["plan", str(project), "--explain", cell]).stdout
     assert "  forecast: built before in 2 min, 7.0 MB\n" in explained
     assert "  forecast: never built here" in CliRunner().invoke(main, ["plan", str(project), "--explain", "*"]).stdout
