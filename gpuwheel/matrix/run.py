@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel._cache import Cache
-from gpuwheel._environment import anchored, tool_environment
+from gpuwheel._environment import anchored
 from gpuwheel._files import atomic_file, sha256_of
 from gpuwheel.audit.repair import Act, RepairRequest, repaired
 from gpuwheel.compatibility import load_tables
@@ -21,7 +21,7 @@ from gpuwheel.matrix.environments import BuildEnvironments, entered
 from gpuwheel.matrix.executors import Made
 from gpuwheel.matrix.executors.container import ContainerExecutor, surroundings
 from gpuwheel.matrix.executors.local import LocalExecutor
-from gpuwheel.matrix.own_wheel import own_wheel
+from gpuwheel.matrix.made_from import made_from
 from gpuwheel.matrix.report.history import History
 from gpuwheel.matrix.report.page import page
 from gpuwheel.matrix.shards import told_costs
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from gpuwheel.matrix.tasks import Settings, Task
     from gpuwheel.model.reporter import Reporter
 
-__all__ = ["Options", "Run", "prepared"]
+__all__ = ["Options", "Run", "named", "prepared", "tasks_of"]
 
 
 @dataclass(frozen=True)
@@ -191,34 +191,55 @@ def prepared(
     environ = anchored(environ, project.absolute())
     context = Context(Cache.from_environment(environ), environ, reporter)
     build = Build(project, environ, settings, reporter)
-    # Of the whole plan: what a wheel is called must not depend on which others are built beside it.
-    labels = local_labels(build.plan())
-    decisions = selected(build.plan(), options.patterns)
-    wheelhouse = Wheelhouse(options.out.absolute())
-    reporter.step("taking a snapshot of the sources")
-    with redirect_stdout(sys.stderr):  # the inner backend talks; what a command prints is data
-        sdist = wheelhouse.folder / build.sdist(wheelhouse.folder)
-    with unpacked(sdist, project.absolute(), context.cache, reporter) as snapshot:
-        made_from = _made_from(snapshot, context, options)
-        tasks = tuple(
-            task_of(one.cell, _labelled(settings, labels[one.cell.identifier]), made_from) for one in decisions
-        )
-        if options.shard is not None:
-            tasks = options.shard.of(tasks, told_costs(options.costs))
+    tasks_of(build, settings, options, {})  # first: what cannot be built is told before anything is written
+    wheelhouse = Wheelhouse(options.out.absolute(), project.absolute())
+
+    def make(folder: Path) -> Path:
+        reporter.step("taking a snapshot of the sources")
+        with redirect_stdout(sys.stderr):  # the inner backend talks; what a command prints is data
+            return folder / build.sdist(folder)
+
+    with unpacked(make, project.absolute(), context.cache, reporter) as snapshot:
+        wheelhouse.keep(snapshot.sdist)
+        tasks = tasks_of(build, settings, options, made_from(snapshot, context, options.test, options.place))
         yield Run(tasks, snapshot, wheelhouse, context, options)
 
 
-def _labelled(settings: Settings, label: str | None) -> Settings:
-    return settings if label is None else {"gpuwheel.local": label, **settings}
+def named(
+    project: Path, environ: Mapping[str, str], settings: Settings, options: Options, reporter: Reporter
+) -> tuple[str, ...]:
+    """The identifiers of what `prepared` would build; nothing is written.
+
+    Raises:
+        PlanError: the patterns name nothing that can be built.
+    """
+    build = Build(project, anchored(environ, project.absolute()), settings, reporter)
+    return tuple(task.identifier for task in tasks_of(build, settings, options, {}))
 
 
-def _made_from(snapshot: Snapshot, context: Context, options: Options) -> dict[str, Any]:
-    """What all cells are made from, for their keys."""
-    return {
-        "sdist": snapshot.sha256,
-        "gpuwheel": own_wheel(context.cache).version,
-        "environment": dict(tool_environment(context.environ, "nvcc").key),
-        # A wheel that was not tried is none that --resume may take for one that was.
-        "test": options.test.value,
-        "in": options.place,
-    }
+def tasks_of(build: Build, settings: Settings, options: Options, known: Mapping[str, Any]) -> tuple[Task, ...]:
+    """What is to be built, as tasks.
+
+    Args:
+        build: of the project, which knows its plan.
+        settings: `-C` of the run.
+        options: which cells.
+        known: what all wheels are made from, for the keys of the tasks.
+
+    Raises:
+        PlanError: the patterns name nothing that can be built.
+    """
+    # Of the whole plan: what a wheel is called must not depend on which others are built beside it.
+    labels = local_labels(build.plan())
+    given = build.config.settings.local
+    tasks = tuple(
+        task_of(one.cell, _labelled(settings, given, labels[one.cell.identifier]), known)
+        for one in selected(build.plan(), options.patterns)
+    )
+    return tasks if options.shard is None else options.shard.of(tasks, told_costs(options.costs))
+
+
+def _labelled(settings: Settings, given: str | None, label: str | None) -> Settings:
+    """Settings with the local version of one cell: what the user gives all wheels, then what tells them apart."""
+    local = ".".join(filter(None, (given, label)))
+    return {**settings, "gpuwheel.local": local} if local else settings

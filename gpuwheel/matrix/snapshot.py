@@ -19,7 +19,7 @@ from gpuwheel.errors import ConfigError
 from gpuwheel.wheel.naming import parse_sdist_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from packaging.version import Version
@@ -50,14 +50,15 @@ class Snapshot:
 
 
 @contextmanager
-def unpacked(sdist: Path, project: Path, cache: Cache, reporter: Reporter) -> Iterator[Snapshot]:
-    """Unpack an sdist into a folder that depends on the project's path alone, for caches of compilers.
+def unpacked(make: Callable[[Path], Path], project: Path, cache: Cache, reporter: Reporter) -> Iterator[Snapshot]:
+    """Make an sdist and unpack it into a folder that depends on the project's path alone, for caches of compilers.
 
-    What is there already stays untouched. Two runs of one project take turns.
+    What is there already stays untouched. Two runs of one project take turns, and nobody else knows where its sdist
+    is: what a build in mid-run reads stays as it was.
 
     Args:
-        sdist: the file.
-        project: the folder that it was made of.
+        make: writes the sdist into a folder, and says which file it is.
+        project: the folder that it is made of.
         cache: where to unpack it.
         reporter: hears if another run is in the folder.
 
@@ -70,9 +71,13 @@ def unpacked(sdist: Path, project: Path, cache: Cache, reporter: Reporter) -> It
         reporter.info("waiting for another gpuwheel build of this project")
 
     with cache.workspace(f"sources of {project}", on_wait=on_wait) as folder, cache.scratch() as scratch:
+        own, tree = scratch / "sdist", scratch / "tree"
+        own.mkdir()
+        tree.mkdir()
+        sdist = make(own)
         hint = "report it, with the project if you can: gpuwheel made this file"
         with reading(f"{sdist.name} cannot be unpacked", "an sdist", error=ConfigError, hint=hint):
-            root = extracted(sdist, scratch)
+            root = extracted(sdist, tree)
         if _synchronise(root, folder):
             # Every file that is new was written before now, so nobody need wait longer than this.
             time.sleep(SETTLED)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import contextmanager
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from gpuwheel._files import sha256_of, write_if_changed
+from gpuwheel._files import atomic_file, sha256_of, write_if_changed
 from gpuwheel.errors import AuditError, FileError, PlanError
 from gpuwheel.matrix.journal import Finished, Journal
 from gpuwheel.wheel.naming import parse_wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from gpuwheel.matrix.executors import Made
     from gpuwheel.matrix.snapshot import Snapshot
@@ -26,6 +28,9 @@ __all__ = ["Wheelhouse", "journal_of"]
 
 _HIDDEN, _IGNORED = ".gpuwheel", ".gitignore"
 """What `twine upload dist/*` and `pip install dist/*.whl` do not see."""
+_BUILT = (".whl", ".tar.gz")
+_BLOCK = 1 << 20
+_DAY = 86400.0  # seconds
 
 
 def journal_of(folder: Path) -> Path:
@@ -36,24 +41,41 @@ def journal_of(folder: Path) -> Path:
 class Wheelhouse:
     """Where one run puts its wheels."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, project: Path | None = None) -> None:
         """Use `folder`, which is made if it is not there.
 
+        Args:
+            folder: of the wheels.
+            project: whose wheels they are.
+
         Raises:
-            FileError: it cannot be written.
+            FileError: it cannot be written, or is the project itself.
         """
+        if project is not None and folder.resolve() == project.resolve():
+            msg = f"wheels cannot be put into {folder}, beside the sources (the next sdist would hold them)"
+            raise FileError(msg, hint="--out dist, or a folder outside of the project")
         self.folder = folder
         self.hidden = folder / _HIDDEN
         self.journal = Journal(journal_of(folder))
         self._taken: dict[str, str] = {}
         try:
-            (self.hidden / "logs").mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             # As `uv build` does: in a project without a .gitignore of its own, the next sdist would hold all wheels.
-            if not (folder / _IGNORED).exists():
+            # Only where nothing else is: git would no longer see what people add.
+            if all(path.name.endswith(_BUILT) for path in folder.iterdir()):
                 write_if_changed(folder / _IGNORED, b"*\n")
+            (self.hidden / "logs").mkdir(parents=True, exist_ok=True)
+            self._tidy()
         except OSError as error:
             msg = f"wheels cannot be put into {folder} ({error.strerror}, expected a folder that can be written)"
             raise FileError(msg, hint="--out names another folder") from error
+
+    def _tidy(self) -> None:
+        """Remove what runs that were killed left, and no other run is working on."""
+        for left in (self.hidden / "unfinished").glob("*"):
+            with suppress(FileNotFoundError):
+                if left.stat().st_mtime < time.time() - _DAY:
+                    shutil.rmtree(left, ignore_errors=True)
 
     def finished(self, tasks: Sequence[Task]) -> dict[str, Finished]:
         """By key: those tasks whose wheels are here, as an earlier run left them."""
@@ -65,12 +87,25 @@ class Wheelhouse:
         """The file that holds what tools printed for a cell."""
         return self.hidden / "logs" / f"{task.identifier}.log"
 
+    def keep(self, sdist: Path) -> None:
+        """Put the sdist beside the wheels that are built from it.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        with sdist.open("rb") as source, atomic_file(self.folder / sdist.name) as file:
+            while block := source.read(_BLOCK):
+                file.write(block)
+
     @contextmanager
     def staging(self, task: Task) -> Iterator[Path]:
-        """An empty folder for a wheel that is not finished, on the disk of the finished ones."""
-        folder = self.hidden / "unfinished" / task.identifier
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        """An empty folder for a wheel that is not finished, on the disk of the finished ones.
+
+        It is this process's own: another run may build into the same wheelhouse.
+        """
+        place = self.hidden / "unfinished"
+        place.mkdir(exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{task.identifier}-", dir=place))
         try:
             yield folder
         finally:

@@ -14,7 +14,7 @@ from gpuwheel.cli.builds.machines import machines
 from gpuwheel.cli.builds.showing import showing
 from gpuwheel.errors import MatrixError
 from gpuwheel.matrix.executors.cluster_address import ClusterAddress
-from gpuwheel.matrix.run import Options, prepared
+from gpuwheel.matrix.run import Options, named, prepared
 from gpuwheel.matrix.trials import Level
 from gpuwheel.ui import Terminal
 
@@ -92,13 +92,13 @@ def build_command(  # noqa: PLR0913 (click hands each option over by its name)
         raise click.UsageError(msg)
     options = Options(out or project / "dist", patterns, resume, jobs, timeout, shard, costs, cluster, place, test)
     given = parameters.config_settings(settings)
+    if dry_run:
+        for identifier in named(project.resolve(), dict(os.environ), given, options, terminal):
+            click.echo(identifier)
+        return
     with prepared(project.resolve(), dict(os.environ), given, options, terminal) as run:
         if shard is not None:
             terminal.step(f"part {shard}: {len(run.tasks)} wheels")
-        if dry_run:
-            for task in run.tasks:
-                click.echo(task.identifier)
-            return
         with showing(terminal, run.wheelhouse, os.environ, len(run.tasks)) as shown:
             outcomes = []
             for outcome in run.outcomes(shown.heard):
