@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from gpuwheel._cache import Cache
 
-__all__ = ["OwnWheel", "own_wheel"]
+__all__ = ["OwnContents", "OwnWheel", "own_contents", "own_wheel"]
 
 _LEFT_OUT = frozenset({"__pycache__", ".DS_Store"})
 _WHEEL = b"Wheel-Version: 1.0\nGenerator: gpuwheel\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -45,12 +45,21 @@ class OwnWheel:
         return f"{_NAME}{listed} @ {self.path.as_uri()}"
 
 
-def own_wheel(cache: Cache) -> OwnWheel:
-    """The wheel, made in `cache` if it is not there.
+@dataclass(frozen=True)
+class OwnContents:
+    """What the wheel is made of: paths inside it, and bytes."""
+
+    files: list[tuple[str, bytes]]
+    installed: list[tuple[str, bytes]]
+    version: str
+    """With the digest of both as local part."""
+
+
+def own_contents() -> OwnContents:
+    """The files of the running gpuwheel, as they lie here.
 
     Raises:
         ToolchainError: gpuwheel runs from a folder that nobody installed.
-        CacheError: the cache cannot be written.
     """
     files = sorted([*_files(resource("include").parent, _NAME), *_templates()])
     installed = _installed()
@@ -58,12 +67,23 @@ def own_wheel(cache: Cache) -> OwnWheel:
     for name, data in [*files, *installed]:
         digest.update(f"{name}\0{len(data)}\0".encode())
         digest.update(data)
-    version = f"{__version__}+src{digest.hexdigest()[:16]}"
+    return OwnContents(files, installed, f"{__version__}+src{digest.hexdigest()[:16]}")
+
+
+def own_wheel(cache: Cache) -> OwnWheel:
+    """The wheel, made in `cache` if it is not there.
+
+    Raises:
+        ToolchainError: gpuwheel runs from a folder that nobody installed.
+        CacheError: the cache cannot be written.
+    """
+    own = own_contents()
+    version = own.version
 
     def fill(folder: Path) -> None:
         info = f"{_NAME}-{version}.dist-info"
-        members = [Member(name, data) for name, data in files]
-        texts = {**dict(installed), "WHEEL": _WHEEL}
+        members = [Member(name, data) for name, data in own.files]
+        texts = {**dict(own.installed), "WHEEL": _WHEEL}
         texts["METADATA"] = set_field(texts["METADATA"], "Version", [version])
         members += [Member(f"{info}/{name}", data) for name, data in texts.items()]
         write_wheel(folder / f"{_NAME}-{version}-py3-none-any.whl", members)

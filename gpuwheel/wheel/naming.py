@@ -54,6 +54,10 @@ def parse_wheel_name(filename: str) -> WheelName:
     """
     with reading(f"{cut(repr(filename))} is not a wheel's name", _WHEEL_FORM, hint="do not rename wheels by hand"):
         parse_wheel_filename(filename)
+        # Which packaging lets pass in the number of a build; a name that others send must not lead to another folder.
+        if "/" in filename or "\0" in filename:
+            msg = "a path, or not even that"
+            raise ValueError(msg)
     # packaging validates but normalises the spelling away; the standard allows no other dash.
     distribution, version, *build, python, abi, platform = filename.removesuffix(".whl").split("-")
     return WheelName(distribution, version, WheelTag(python, abi, platform), "".join(build))

@@ -14,18 +14,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel import __version__
 from gpuwheel._cache import Cache
 from gpuwheel._endings import as_ours
 from gpuwheel._environment import arrived
 from gpuwheel._limits import CLUSTER_BLOB, CLUSTER_LOG
-from gpuwheel._resources import resource
-from gpuwheel.compile.reuse.store import tree_digest
 from gpuwheel.errors import NetworkError, ToolchainError
 from gpuwheel.matrix.broker.of_run import brokered
 from gpuwheel.matrix.environments import BuildEnvironments, entered
 from gpuwheel.matrix.executors import StoppedEarlyError
 from gpuwheel.matrix.executors.local import LocalExecutor
+from gpuwheel.matrix.own_wheel import own_contents
 from gpuwheel.matrix.snapshot import SETTLED, Snapshot, extracted
 from gpuwheel.matrix.tasks import Task
 from gpuwheel.model.reporter import SilentReporter
@@ -73,10 +71,12 @@ class Request:
 
 
 def own_version() -> str:
-    """Which gpuwheel this is: its version and a digest of its code and tables."""
-    package = resource("include").parent
-    digests = "".join(tree_digest(package, ending) for ending in (".py", ".toml", ".h"))
-    return f"{__version__} ({hashlib.sha256(digests.encode()).hexdigest()[:12]})"
+    """Which gpuwheel this is: its version with a digest of all its files, as the wheel of itself has it.
+
+    Raises:
+        ToolchainError: gpuwheel runs from a folder that nobody installed.
+    """
+    return own_contents().version
 
 
 def whole_blob(path: Path, sha256: str) -> bytes:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._files import sha256_of, write_if_changed
 from gpuwheel._run import Leash, ProcessFailedError, run, running
+from gpuwheel.config.reading.variables import other_variables
 from gpuwheel.errors import ToolchainError
 from gpuwheel.matrix.executors import CellFailedError, Made, StoppedEarlyError
 from gpuwheel.matrix.executors.engines import find_engine
@@ -47,9 +48,11 @@ _CACHE, _OWN, _WHEEL = "/gpuwheel/cache", "/gpuwheel/own", "/gpuwheel/wheel"
 """Where containers find the cache, the constraints, and the wheel of gpuwheel."""
 _CONSTRAINTS = "constraints.txt"
 _LABEL = "org.gpuwheel.cell"
-# Of this machine's variables, those that mean the same in a container.
+# Of this machine's variables, those that mean the same in a container. Of gpuwheel's own that are no settings,
+# few do: keys of a remote, and files that are only here, stay here.
+_PASSED_OWN = {"GPUWHEEL_DEBUG", "GPUWHEEL_INDEX_URL"}
 _PASSED = re.compile(
-    r"GPUWHEEL_(?!CACHE_DIR$)\w+|TORCH_CUDA_ARCH_LIST|MAX_JOBS|(?i:https?_proxy|no_proxy|all_proxy)"
+    r"GPUWHEEL_\w+|TORCH_CUDA_ARCH_LIST|MAX_JOBS|(?i:https?_proxy|no_proxy|all_proxy)"
     r"|(?:PIP|UV)_(?:DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL|TRUSTED_HOST)"
 )
 _STEP = re.compile(r"[A-Z][\w ]+\.\.\.")
@@ -180,7 +183,7 @@ class ContainerExecutor:
             f"--volume={wheel.parent}:{_WHEEL}:ro",
             *(f"--env={name}={value}" for name, value in inside.items()),
             # By name alone: the engine reads the value, which may be a secret, from its own environment.
-            *(f"--env={name}" for name in sorted(self._environ) if _PASSED.fullmatch(name)),
+            *(f"--env={name}" for name in sorted(self._environ) if _passes(name)),
         ]
         return {
             **self._environ,
@@ -239,6 +242,10 @@ class ContainerExecutor:
         said = _SAID.findall(text)
         message, hint = said[-1] if said else (f"cibuildwheel ended with {error.completed.returncode}", "")
         return CellFailedError(message, exit_code=error.completed.returncode, hint=hint or None, detail=_tail(log))
+
+
+def _passes(name: str) -> bool:
+    return name in _PASSED_OWN or (_PASSED.fullmatch(name) is not None and name not in other_variables())
 
 
 def _cibuildwheel(environ: Mapping[str, str]) -> tuple[str, ...]:

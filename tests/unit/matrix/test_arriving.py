@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gpuwheel._cache import Cache
 from gpuwheel._environment import travelling
 from gpuwheel._limits import CLUSTER_BLOB
+from gpuwheel._resources import resource
 from gpuwheel.errors import NetworkError, ToolchainError
 from gpuwheel.matrix.executors.arriving import Request, build_here, checked_blob, own_version, whole_blob
+from gpuwheel.matrix.own_wheel import own_wheel
 from gpuwheel.matrix.tasks import Task
 
 if TYPE_CHECKING:
@@ -51,6 +55,20 @@ def test_another_gpuwheel_builds_nothing_and_both_are_named(tmp_path: Path) -> N
     assert answer["failed"]["exit_code"] == ToolchainError.exit_code
     assert f"found {own_version()}, expected 9.9.9 (abc)" in answer["failed"]["message"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_machines_tell_gpuwheels_apart_by_every_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert own_version() == own_wheel(Cache(tmp_path)).version
+    package = resource("include").parent
+    copied = tmp_path / "gpuwheel"
+    shutil.copytree(package, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr("gpuwheel.matrix.own_wheel.resource", lambda name: copied / name)
+    found = {own_version()}
+    for name in ("cmake/GpuWheelNvcc.cmake", "include/rtc/bit"):
+        with (copied / name).open("ab") as file:
+            file.write(b"\n")
+        found.add(own_version())
+    assert len(found) == 3
 
 
 def test_what_was_damaged_on_its_way_is_told() -> None:

@@ -200,6 +200,16 @@ def test_cibuildwheel_is_told_the_cell_and_what_to_build_it_with(tmp_path: Path)
     assert not [word for word in words if "secret" in word or "CXXFLAGS" in word or "elsewhere" in word]
 
 
+def test_a_container_learns_nothing_of_the_remote_of_this_machine(tmp_path: Path) -> None:
+    stay = ("REMOTE", "REMOTE_KEY", "REMOTE_KEY_FILE", "REMOTE_TRUST", "REMOTE_VERIFY", "REMOTE_WRITE", "BROKER")
+    passed = ("DEBUG", "INDEX_URL", "ARCHS")
+    told = Told(tmp_path, **{f"GPUWHEEL_{name}": "marked" for name in (*stay, *passed)})
+    told.build()
+    words = Engine.parse(told.told["CIBW_CONTAINER_ENGINE_LINUX"]).create_args
+    named = {word.partition("=")[2] for word in words if word.startswith("--env=GPUWHEEL_")}
+    assert named == {"GPUWHEEL_CACHE_DIR=/gpuwheel/cache", *(f"GPUWHEEL_{name}" for name in passed)}
+
+
 @pytest.mark.parametrize(
     ("then", "message", "hint"),
     [

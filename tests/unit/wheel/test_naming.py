@@ -47,7 +47,18 @@ def test_compressed_tags_expand_in_order() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["a.whl", "a-1-py3-none-any.zip", "a-x-py3-none-any.whl", "a-1-py3-none.whl"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.whl",
+        "a-1-py3-none-any.zip",
+        "a-x-py3-none-any.whl",
+        "a-1-py3-none.whl",
+        "x-1.0-1/../../../a-py3-none-any.whl",
+        "x-1.0-py3-none-any/../../b.whl",
+        "x-1.0-1\0-py3-none-any.whl",
+    ],
+)
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(AuditError, match="is not a wheel's name"):
         parse_wheel_name(name)

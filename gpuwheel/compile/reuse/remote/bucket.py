@@ -6,9 +6,10 @@ has. Its errors quote requests and answers, so none of their words is shown.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import nullcontext
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import obstore
@@ -19,12 +20,11 @@ from gpuwheel import _limits
 from gpuwheel._process import environment
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterable, Callable, Mapping
 
     from obstore.store import ClientConfig, RetryConfig
 
-__all__ = ["LARGE", "Bucket", "BucketError", "RefusedError"]
+__all__ = ["LARGE", "Bucket", "BucketError", "RefusedError", "read_stated"]
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _CONNECT = "3s"
@@ -45,6 +45,27 @@ class BucketError(Exception):
 
 class RefusedError(BucketError):
     """It knows who asks, or does not, and refuses."""
+
+
+async def read_stated(stream: AsyncIterable[Any], size: int, moved: Callable[[int], None]) -> bytes:
+    """What `stream` gives, which is not believed to end where it was said to: chunks over HTTP may go on for ever.
+
+    Args:
+        stream: of pieces.
+        size: that was stated, in bytes.
+        moved: hears how many bytes came, piece by piece.
+
+    Raises:
+        BucketError: more comes.
+    """
+    data = bytearray()
+    async for piece in stream:
+        data += piece
+        if len(data) > size:
+            msg = "sends more than it says"
+            raise BucketError(msg)
+        moved(len(piece))
+    return bytes(data)
 
 
 class Bucket:
@@ -86,14 +107,14 @@ class Bucket:
             if size > _limits.REMOTE_ENTRY.value:
                 msg = f"has an entry that is too large ({_limits.REMOTE_ENTRY.passed(f'{size:,} bytes')})"
                 raise BucketError(msg)
-            data = bytearray()
             async with alone if size > LARGE else nullcontext():
-                async for piece in found.stream(min_chunk_size=_PIECE):
-                    data += piece
-                    moved(len(piece))
-            return bytes(data)
+                allowed = _limits.REMOTE_WAIT.value + size / _limits.REMOTE_RATE.value
+                return await asyncio.wait_for(read_stated(found.stream(min_chunk_size=_PIECE), size, moved), allowed)
         except FileNotFoundError:
             return None
+        except asyncio.TimeoutError:
+            msg = "takes too long"
+            raise BucketError(msg) from None
         except (BaseError, OSError) as error:
             raise _named(error) from None
 

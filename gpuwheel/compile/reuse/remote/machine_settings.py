@@ -91,10 +91,10 @@ def remote_requirements(environ: Mapping[str, str]) -> list[str]:
 
 def config_path(environ: Mapping[str, str]) -> Path:
     """The file of the user."""
-    folder = environ.get("XDG_CONFIG_HOME", "")
+    folder, home = environ.get("XDG_CONFIG_HOME", ""), environ.get("HOME", "")
     # The specification wants relative ones ignored; here it also keeps a project's own folder out.
-    home = Path(environ.get("HOME") or "/", ".config")
-    return Path(folder if folder.startswith("/") else home, "gpuwheel", "remote.toml")
+    own = Path(home if home.startswith("/") else "/", ".config")
+    return Path(folder if folder.startswith("/") else own, "gpuwheel", "remote.toml")
 
 
 def read_remote(environ: Mapping[str, str]) -> RemoteSettings | None:

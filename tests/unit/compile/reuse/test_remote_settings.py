@@ -79,6 +79,11 @@ def test_a_relative_folder_of_settings_is_ignored(tmp_path: Path) -> None:
     assert config_path({"XDG_CONFIG_HOME": "/etc/xdg"}).as_posix() == "/etc/xdg/gpuwheel/remote.toml"
 
 
+@pytest.mark.parametrize("home", [".", "conf", "~", ""])
+def test_a_relative_home_does_not_make_a_project_the_user(home: str) -> None:
+    assert config_path({"HOME": home, "XDG_CONFIG_HOME": home}).as_posix() == "/.config/gpuwheel/remote.toml"
+
+
 def test_a_password_in_the_url_is_not_shown(tmp_path: Path) -> None:
     settings = read_remote(_said(tmp_path, url="https://user:hunter2@host/x", trust=f"main={KEY.public}"))
     assert settings is not None
