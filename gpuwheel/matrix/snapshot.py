@@ -5,22 +5,23 @@ Edits in mid-run reach no cell, and machines that have only the sdist build the 
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import tarfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpuwheel._endings import reading
+from gpuwheel._endings import cut, reading
 from gpuwheel._files import sha256_of
 from gpuwheel.errors import ConfigError
 from gpuwheel.wheel.naming import parse_sdist_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from packaging.version import Version
 
@@ -86,13 +87,37 @@ def unpacked(make: Callable[[Path], Path], project: Path, cache: Cache, reporter
 
 
 def extracted(sdist: Path, scratch: Path) -> Path:
-    """Unpack an sdist into an empty folder, and return the one folder in it."""
+    """Unpack an sdist into an empty folder, and return the one folder in it.
+
+    Raises:
+        ConfigError: it holds what is no file, folder or link inside of it.
+    """
+    base = scratch.resolve()
     with tarfile.open(sdist) as archive:
+        archive.extraction_filter = lambda member, _: member  # newer Pythons want one; members are looked at here
         for member in archive:
-            # It is our own, but what a project puts into an sdist is not: no path or link may lead out of it.
-            archive.extract(tarfile.data_filter(member, os.fspath(scratch)), scratch, set_attrs=True)
+            _check_member(member, base)
+            # As tarfile's own filter does it, which Python has from 3.10.12 and 3.11.4 on: nobody's user, and of
+            # permissions those alone that a build looks at.
+            plain = copy.copy(member)
+            plain.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+            plain.uid, plain.gid, plain.uname, plain.gname = os.getuid(), os.getgid(), "", ""
+            archive.extract(plain, base)
     (root,) = scratch.iterdir()  # PEP 625: one folder
     return root
+
+
+def _check_member(member: tarfile.TarInfo, base: Path) -> None:
+    """It is our own file, but what a project puts into an sdist is not: nothing may lead out of it."""
+    # By what is on the disk: links that came before count.
+    parent = base.joinpath(member.name).parent.resolve()
+    reached = parent / Path(member.name).name
+    ends = [parent, parent.joinpath(member.linkname).resolve() if member.issym() else reached.resolve()]
+    stays = all(end == base or base in end.parents for end in ends) and ".." not in Path(member.name).parts
+    if not (member.isreg() or member.isdir() or member.issym()) or not stays:
+        what = f"{member.name} -> {member.linkname}" if member.linkname else member.name
+        msg = f"{cut(what)} is in the sdist (expected files, folders, and links that stay inside)"
+        raise ConfigError(msg, hint="name it in sdist.exclude of [tool.scikit-build]")
 
 
 def _synchronise(source: Path, target: Path) -> bool:

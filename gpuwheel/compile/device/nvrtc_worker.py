@@ -88,7 +88,7 @@ class _Admitted:
     """Compiles each program when a broker admits it, if there is one (`compile.cmake.admitted_command`)."""
 
     def __init__(self, script: str) -> None:
-        self._running = 0
+        self._running, self._lock = 0, threading.Lock()
         self._type: Any = None
         if "GPUWHEEL_BROKER" in os.environ:
             # By its file: nothing of gpuwheel is importable here.
@@ -107,17 +107,19 @@ class _Admitted:
             return _compile(nvrtc, job)
         arch = next((option.rpartition("=")[2] for option in job["options"] if "gpu-architecture" in option), "")
         share.ask([job["source"], arch], "image")
-        self._running += 1
+        with self._lock:
+            self._running += 1
         start, cpu = time.monotonic(), time.thread_time()
         try:
             ok, log = _compile(nvrtc, job)
             # The process's, shared out among those that run: NVRTC does not say whose it is.
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // self._running
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // max(1, self._running)
             used = f'"wall": {time.monotonic() - start:.3f}, "cpu": {time.thread_time() - cpu:.3f}, "peak": {peak}'
             share.tell(f'{{"code": {int(not ok)}, {used}, "killed": false}}')
             return ok, log
         finally:
-            self._running -= 1
+            with self._lock:
+                self._running -= 1
             share.close()
 
 

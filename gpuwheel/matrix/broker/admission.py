@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["Admission", "Ticket"]
 
@@ -75,14 +79,18 @@ class Admission:
             admitted.append(ticket)
         return admitted
 
-    def to_stop(self, available: int | None) -> Ticket | None:
+    def to_stop(self, available: int | None, endable: Collection[Ticket]) -> Ticket | None:
         """Whom to stop, for a second try by itself, before the kernel chooses: the last one that started.
 
         Estimates of what was never seen may be too small. One that runs alone has all there is.
+
+        Args:
+            available: bytes; `None`: unknown.
+            endable: those that have a process of their own; images are made inside of one that makes others too.
         """
         if available is None or len(self.running) < 2 or available >= self.margin * 3 // 4:  # noqa: PLR2004
             return None
-        return self.running[-1]
+        return next((ticket for ticket in reversed(self.running) if ticket in endable), None)
 
     @property
     def _free(self) -> int:

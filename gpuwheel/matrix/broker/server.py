@@ -39,6 +39,8 @@ __all__ = ["Broker"]
 
 _LOOK = 0.1
 """Seconds between two looks at memory, while somebody waits or several run."""
+_PAUSE = 0.05
+"""Seconds to wait where no connection can be taken: files are closed as commands end."""
 _ALIVE = 10.0
 """Seconds after which those who wait hear that the broker lives; they give it `_SILENCE`."""
 _LINE = 4 << 20
@@ -164,17 +166,26 @@ class _Service:
                     if key.fileobj is wake:
                         return
                     if key.fileobj is listener:
-                        connection, _ = listener.accept()
-                        self._clients[connection] = _Client(connection)
-                        self._selector.register(connection, selectors.EVENT_READ)
+                        self._accept(listener)
                     elif isinstance(key.fileobj, socket.socket):
                         self._receive(self._clients[key.fileobj])
                 self._admit()
                 self._say_alive()
         finally:
+            listener.close()  # first: who comes later must not wait in its backlog
             for client in list(self._clients.values()):
                 self._close(client)
             self._selector.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            # Too many open files, or a client that left: it waits in the backlog until another is done.
+            time.sleep(_PAUSE)
+            return
+        self._clients[connection] = _Client(connection)
+        self._selector.register(connection, selectors.EVENT_READ)
 
     def _receive(self, client: _Client) -> None:
         try:
@@ -223,9 +234,10 @@ class _Service:
             return
         of = {client.ticket: client for client in self._clients.values() if client.ticket is not None}
         available = self._broker.memory()
-        stopped = self._admission.to_stop(available)
+        endable = [ticket for ticket, client in of.items() if client.process]
+        stopped = self._admission.to_stop(available, endable)
         if stopped is not None:
-            if of[stopped].process and not of[stopped].stopped:
+            if not of[stopped].stopped:
                 of[stopped].stopped = True
                 kill_tree(of[stopped].process)
             return  # what it held is free in a moment

@@ -62,11 +62,13 @@ def test_the_last_one_is_stopped_before_the_kernel_chooses() -> None:
     first, second = Ticket(9, GIB), Ticket(1, GIB)
     admission = _admission(first, second)
     admission.admit(6 * GIB)
-    assert admission.to_stop(GIB) is None
-    assert admission.to_stop(None) is None
-    assert admission.to_stop(GIB // 8) is second
+    assert admission.to_stop(GIB, [first, second]) is None
+    assert admission.to_stop(None, [first, second]) is None
+    assert admission.to_stop(GIB // 8, [first, second]) is second
+    assert admission.to_stop(GIB // 8, [first]) is first  # the other is a part of a process that does more
+    assert admission.to_stop(GIB // 8, []) is None
     admission.leave(second)
-    assert admission.to_stop(0) is None  # one alone has all there is
+    assert admission.to_stop(0, [first, second]) is None  # one alone has all there is
 
 
 def test_one_runs_whatever_it_needs_where_nothing_else_does() -> None:
