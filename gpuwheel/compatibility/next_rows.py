@@ -24,6 +24,7 @@ class NextRelease:
     """The key of the configuration that names its like: "torch", "pythons" or "cuda"."""
     name: str
     """"torch 2.16"."""
+    version: MinorVersion
     assumption: str
     """What is taken for granted about it."""
     tables: Tables
@@ -44,6 +45,7 @@ def _torch(tables: Tables) -> NextRelease:
     return NextRelease(
         "torch",
         f"torch {version}",
+        version,
         f"as torch {newest.version}: its ABIs by the same rules, CUDA {newest.cuda}, the same Pythons",
         replace(tables, torch={**tables.torch, version: row}, torch_sdk=replace(tables.torch_sdk, version=release)),
     )
@@ -56,6 +58,7 @@ def _python(tables: Tables) -> NextRelease:
     return NextRelease(
         "pythons",
         f"Python {version}",
+        version,
         f"torch {newest.version} has wheels for it, older ones have none, and the limited API stays",
         replace(tables, torch={**tables.torch, newest.version: row}),
     )
@@ -67,6 +70,7 @@ def _cuda(tables: Tables) -> NextRelease:
     return NextRelease(
         "cuda",
         f"CUDA {version}",
+        version,
         f"as CUDA {newest.version}: the same architectures, brought by gpuwheel, and drivers >={newest.driver_floor}, "
         f"which run what older toolkits of CUDA {version.major} made",
         replace(tables, cuda={**tables.cuda, version: replace(newest, version=version, dropped=())}),

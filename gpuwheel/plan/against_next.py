@@ -11,7 +11,7 @@ from gpuwheel.compatibility.next_rows import next_releases
 from gpuwheel.compatibility.questions import known_versions
 from gpuwheel.model.choices import Mode
 from gpuwheel.model.versions import VersionPolicy
-from gpuwheel.plan.axes import widest_abis
+from gpuwheel.plan.axes import pythons_of_torch, widest_abis
 from gpuwheel.plan.cells import plan
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _change(release: NextRelease, config: LoadedConfig, tables: Tables, machine:
         kept=tuple(cell for cell in before if cell in after),
         setting=setting,
         on_request=tuple(more),
-        reason=None if added or more else _why_nothing(release, before),
+        reason=None if added or more else _why_nothing(release, before, config),
     )
 
 
@@ -91,9 +91,17 @@ def _accepted(config: LoadedConfig, tables: Tables, machine: str) -> dict[str, M
     }
 
 
-def _why_nothing(release: NextRelease, before: Mapping[str, Mapping[str, str]]) -> str:
+def _why_nothing(release: NextRelease, before: Mapping[str, Mapping[str, str]], config: LoadedConfig) -> str:
     reasons = [axes[_AXES[release.key]] for axes in before.values() if _AXES[release.key] in axes]
-    return reasons[0] if reasons else f"no cell of this project is for {release.name}"
+    if reasons:
+        return reasons[0]
+    if release.key == "pythons":
+        if not release.version.is_admitted_by(_admitted(config)):
+            return f"requires-python does not admit {release.name}"
+        served = {python for one in config.settings.torch for python in pythons_of_torch(one, release.tables)}
+        if release.version not in served:
+            return f"no torch that this project is for has wheels for {release.name}"
+    return f"no cell of this project is for {release.name}"
 
 
 def _moved_on(config: LoadedConfig, tables: Tables) -> LoadedConfig:
@@ -120,8 +128,8 @@ def _naming(release: NextRelease, config: LoadedConfig) -> LoadedConfig:
         return replace(config, settings=replace(settings, cuda=tuple(dict.fromkeys((*settings.cuda, *toolkits)))))
     if settings.pythons is None:  # every Python that there is, already
         return config
-    pythons = _NEWEST.interpreters(known, settings.torch, _admitted(config))
-    named = tuple(dict.fromkeys((*settings.pythons, *pythons)))
+    # This one alone: where the chosen torch has no wheels for it, an older Python would be no answer.
+    named = tuple(dict.fromkeys((*settings.pythons, release.version)))
     return replace(config, settings=replace(settings, pythons=named))
 
 

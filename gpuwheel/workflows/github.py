@@ -21,6 +21,7 @@ from gpuwheel.workflows.github_jobs import (
     WHEELS,
 )
 from gpuwheel.workflows.places import PLACES, first_line, place
+from gpuwheel.workflows.quoting import scalar, word
 from gpuwheel.workflows.steps import (
     PUBLIC_TORCH,
     SBOM,
@@ -53,23 +54,30 @@ def github_workflow(work: Work, services: CiServices, words: Sequence[str], *, t
         title: of the workflow.
     """
     folder, limit = work.facts.folder, services.limits["github"]
+    dist = "dist" if folder == "." else f"{folder}/dist"
     values = {
         "first": first_line("github", words),
-        "title": title,
-        "name": work.facts.name,
         "branch": work.asked.branch,
+        "yaml title": scalar(title),
+        "yaml url": scalar(f"https://pypi.org/p/{work.facts.name}"),
+        # A plus would be a pattern there.
+        "yaml branch": scalar(work.asked.branch.replace("+", "\\+")),
+        "yaml dist": scalar(dist),
+        "yaml sdists": scalar(f"{dist}/*.tar.gz"),
+        "yaml wheels": scalar(f"{dist}/*.whl"),
+        "yaml report": scalar(f"{dist}/.gpuwheel/report.*"),
         "version": work.version,
-        "folder": folder,
-        "dist": "dist" if folder == "." else f"{folder}/dist",
-        "project": "" if folder == "." else f"--project {folder} ",
-        "working": "" if folder == "." else f"working-directory: {folder}",
+        "folder": word(folder),
+        "dist": word(dist),
+        "project": "" if folder == "." else f"--project {word(folder)} ",
+        "working": "" if folder == "." else f"working-directory: {scalar(folder)}",
         "history": "fetch-depth: 0 # the version is made from tags" if work.facts.needs_history else "",
         "builder": work.shards[0].pythons[-1],
         "runner": services.runners["github"][work.test_machine],
         "test machine": work.test_machine,
         "limit": str(limit),
         "build limit": str(limit - _SPARE_MINUTES),
-        "sbom": replaced(SBOM, {"python": "python", "dist": "dist" if folder == "." else f"{folder}/dist"}),
+        "sbom": replaced(SBOM, {"python": "python", "literal dist": scalar(dist)}),
         "manual": manual_toolkits(work),
         "matrix": "\n".join(_rows(work, services.runners["github"])),
         "tests": "\n".join(_row(python=row.python, torch=row.torch, wheels=row.wheels) for row in work.tests),
@@ -85,7 +93,7 @@ def github_workflow(work: Work, services: CiServices, words: Sequence[str], *, t
     values |= {name: replaced(text, values) for name, text in blocks.items()}
     values |= {f"place {name}": place(name) for name in (*PLACES, "needs")}
     jobs = [SDIST, BUILD, *_tested(work)]
-    values["needs"] = "\n".join(f"- {job.partition(':')[0]}" for job in jobs if job is not GPU)
+    values["needs"] = "\n".join(f"- {job.partition(':')[0]}" for job in jobs)
     end = PUBLISH if work.publishable else NO_PUBLISH
     body = "\n".join(replaced(job, values) for job in [*jobs, "<<place jobs>>\n", end])
     indented = "".join(f"  {line}\n" if line else "\n" for line in body.splitlines())
@@ -109,7 +117,7 @@ def _rows(work: Work, runners: Mapping[str, str]) -> list[str]:
             shard=f"{number}/{one.count}",
             trial=work.trial(one.machine),
             artifact=f"{one.machine}-{'any-' if one.pattern.endswith('any') else ''}{number}",
-            pythons="\\n".join(one.pythons),
+            pythons="\n".join(one.pythons),
         )
         for one in work.shards
         for number in range(1, one.count + 1)
@@ -117,7 +125,7 @@ def _rows(work: Work, runners: Mapping[str, str]) -> list[str]:
 
 
 def _row(**values: str) -> str:
-    return "- { " + ", ".join(f'{key}: "{value}"' for key, value in values.items()) + " }"
+    return "- { " + ", ".join(f"{key}: {scalar(value)}" for key, value in values.items()) + " }"
 
 
 def _install_tests() -> str:

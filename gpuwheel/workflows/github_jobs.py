@@ -24,11 +24,11 @@ HEAD = """\
 #
 # Builds every wheel that `gpuwheel plan` lists, audits and tests those files, and publishes them at a tag v*.
 # Actions are named by commit; a later gpuwheel brings newer ones, when `gpuwheel ci github` is run again.
-name: <<title>>
+name: <<yaml title>>
 
 on:
   push:
-    branches: [<<branch>>]
+    branches: [<<yaml branch>>]
     tags: ["v*"]
   pull_request:
   workflow_dispatch:
@@ -66,7 +66,7 @@ sdist:
       uses: <<upload-artifact>>
       with:
         name: sdist
-        path: <<dist>>/*.tar.gz
+        path: <<yaml sdists>>
         if-no-files-found: error
 """
 
@@ -96,8 +96,9 @@ build:
       uses: <<download-artifact>>
       with:
         name: unfinished-${{ matrix.artifact }}
-        path: <<dist>>
-    # Written by pushes to <<branch>> alone. A release compiles everything anew: nothing of an earlier job is in it.
+        path: <<yaml dist>>
+    # Written by pushes to <<branch>> alone: caches of other branches and of pull requests are apart. A tag could read
+    # that of the default branch, but a release compiles everything anew: nothing of an earlier job is in it.
     - name: Get what earlier pushes compiled
       if: github.ref_type == 'branch' || github.event_name == 'pull_request'
       uses: <<cache-restore>>
@@ -116,9 +117,11 @@ build:
         PATTERN: ${{ matrix.pattern }}
         SHARD: ${{ matrix.shard }}
         TRIAL: ${{ matrix.trial }}
-      run: gpuwheel build "$PATTERN" <<project>>--out <<dist>> --shard "$SHARD" --test "$TRIAL" --resume
+      run: |
+        gpuwheel build "$PATTERN" <<project>>--out <<dist>> --shard "$SHARD" --test "$TRIAL" --resume
     - name: Audit
-      run: gpuwheel audit --format github <<dist>>/*.whl
+      run: |
+        gpuwheel audit --format github <<dist>>/*.whl
     <<place after build>>
     - name: Collect the bills of materials
       run: |
@@ -127,7 +130,7 @@ build:
       uses: <<upload-artifact>>
       with:
         name: wheels-${{ matrix.artifact }}
-        path: <<dist>>/*.whl
+        path: <<yaml wheels>>
         if-no-files-found: error
     - name: Hand the bills of materials on
       uses: <<upload-artifact>>
@@ -139,7 +142,7 @@ build:
       uses: <<upload-artifact>>
       with:
         name: report-${{ matrix.artifact }}
-        path: <<dist>>/.gpuwheel/report.*
+        path: <<yaml report>>
         include-hidden-files: true
         if-no-files-found: ignore
     - name: Keep what was finished
@@ -147,7 +150,7 @@ build:
       uses: <<upload-artifact>>
       with:
         name: unfinished-${{ matrix.artifact }}
-        path: <<dist>>
+        path: <<yaml dist>>
         include-hidden-files: true # the journal
         if-no-files-found: ignore
         overwrite: true
@@ -216,7 +219,8 @@ launches:
         <<install launches>>
     - name: Test
       <<working>>
-      run: <<launches>>
+      run: |
+        <<launches>>
 """
 
 GPU = """\
@@ -248,7 +252,10 @@ gpu:
 PUBLISH = """\
 publish:
   name: Publish
-  if: github.event_name == 'push' && startsWith(github.ref, 'refs/tags/v')
+  # Where there is no runner with a GPU, its job is skipped, which stops nothing; one that fails or is cut off does.
+  if: >-
+    ${{ !cancelled() && !failure() && !contains(needs.*.result, 'cancelled')
+    && github.event_name == 'push' && startsWith(github.ref, 'refs/tags/v') }}
   needs:
     <<needs>>
     <<place needs>>
@@ -256,7 +263,7 @@ publish:
   timeout-minutes: 20
   environment:
     name: pypi
-    url: https://pypi.org/p/<<name>>
+    url: <<yaml url>>
   permissions:
     id-token: write # by which PyPI knows this job: no token is stored, and each file gets its attestation
   steps:
@@ -304,6 +311,6 @@ WHEELS = """\
   uses: <<download-artifact>>
   with:
     pattern: wheels-<<test machine>>-*
-    path: <<dist>>
+    path: <<yaml dist>>
     merge-multiple: true
 """

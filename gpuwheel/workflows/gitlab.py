@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gpuwheel.workflows.places import PLACES, first_line, place
+from gpuwheel.workflows.quoting import scalar, word
 from gpuwheel.workflows.steps import (
     PUBLIC_TORCH,
     SBOM,
@@ -38,7 +39,7 @@ stages: [build, test, publish]
 workflow:
   rules:
     - if: $CI_PIPELINE_SOURCE == "merge_request_event"
-    - if: $CI_COMMIT_BRANCH == "<<branch>>"
+    - if: <<yaml branch>>
     - if: $CI_COMMIT_TAG =~ /^v/
 
 variables:
@@ -61,9 +62,10 @@ sdist:
     - <<python>> -m venv /tmp/ci && . /tmp/ci/bin/activate
     <<place before sdist>>
     - python -m pip install build
-    - python -m build --sdist --outdir <<dist>> <<folder>>
+    - |
+      python -m build --sdist --outdir <<dist>> <<folder>>
   artifacts:
-    paths: ["<<dist>>/*.tar.gz"]
+    paths: [<<yaml sdists>>]
 
 """
 
@@ -75,27 +77,34 @@ _BUILD = """\
     GIT_DEPTH: "<<depth>>"
     GPUWHEEL_CACHE_DIR: $CI_PROJECT_DIR/.ci-cache/gpuwheel
   rules:
-    # A release compiles everything anew: nothing of an earlier job is in it, but of its own earlier attempts.
+    # A release is made anew, of nothing that another job left: whoever writes this file writes any cache.
     - if: $CI_COMMIT_TAG
       variables:
-        LEVEL: release-$CI_PIPELINE_ID
-    # What merge requests write into a cache, no protected branch reads.
+        LEVEL: release
+        POLICY: push # restores none
+    # That merge requests write into no cache that a protected branch reads is by the setting "Use separate caches for
+    # protected branches" (Settings > CI/CD > General pipelines), which is on unless somebody turned it off.
     - variables:
         LEVEL: protected-$CI_COMMIT_REF_PROTECTED
+        POLICY: pull-push
   cache:
     - key: gpuwheel-$LEVEL-$CI_JOB_NAME_SLUG # what was compiled
       paths: [.ci-cache/gpuwheel]
+      policy: $POLICY
       when: always
     - key: unfinished-$CI_PIPELINE_ID-$CI_JOB_NAME_SLUG # wheels of this job's earlier attempts
       paths: [.ci-cache/dist]
+      policy: $POLICY
       when: always
   retry:
     max: 2
     when: [runner_system_failure, stuck_or_timeout_failure]
-    exit_codes: [124] # of timeout below: the next attempt goes on with what was finished
+    exit_codes: [124] # of timeout below: the next attempt goes on with what was finished, but for a release
   before_script:
     - echo .ci-cache >> .git/info/exclude
-    - mkdir -p .ci-cache/dist <<dist>> && cp -a .ci-cache/dist/. <<dist>>
+    - if [ -n "$CI_COMMIT_TAG" ]; then rm -rf .ci-cache; fi
+    - |
+      mkdir -p .ci-cache/dist <<dist>> && cp -a .ci-cache/dist/. <<dist>>
     - <<python>> -m venv /tmp/ci && . /tmp/ci/bin/activate
     <<manual>>
     <<place before build>>
@@ -107,14 +116,16 @@ _BUILD = """\
         gpuwheel build "$PATTERN" <<project>>--out <<dist>> --shard "$PART/$PARTS" --test "$TRIAL" --resume || code=$?
       gpuwheel cache prune --older-than 30 --max-size "2 GB"
       rm -rf .ci-cache/dist && cp -a <<dist>> .ci-cache/dist
+      if [ -n "$CI_COMMIT_TAG" ]; then rm -rf .ci-cache; fi
       [ "$code" = 0 ] || exit "$code"
-    - gpuwheel audit --format gitlab <<dist>>/*.whl > code-quality.json
+    - |
+      gpuwheel audit --format gitlab <<dist>>/*.whl > code-quality.json
     <<place after build>>
     - |
       <<sbom>>
   artifacts:
     when: always
-    paths: ["<<dist>>/*.whl", sbom, <<dist>>/.gpuwheel/report.html]
+    paths: [<<yaml wheels>>, sbom, <<yaml report>>]
     reports:
       codequality: code-quality.json
 
@@ -152,7 +163,7 @@ test:
   artifacts:
     when: always
     reports:
-      junit: <<report>>
+      junit: <<yaml junit>>
 
 """
 
@@ -167,7 +178,8 @@ launches:
     <<enter>>
     <<place before launches>>
     <<install launches>>
-    - <<launches>>
+    - |
+      <<launches>>
 
 """
 
@@ -201,7 +213,7 @@ publish:
   resource_group: pypi # two uploads never overlap
   environment:
     name: pypi
-    url: https://pypi.org/p/<<name>>
+    url: <<yaml url>>
   id_tokens:
     PYPI_ID_TOKEN: # by which PyPI knows this job: no token is stored
       aud: pypi
@@ -209,17 +221,20 @@ publish:
       aud: sigstore
   script:
     # The tag names the version of the files.
-    - ls <<dist>>/*-"${CI_COMMIT_TAG#v}"-*.whl <<dist>>/*-"${CI_COMMIT_TAG#v}".tar.gz
+    - |
+      ls <<dist>>/*-"${CI_COMMIT_TAG#v}"-*.whl <<dist>>/*-"${CI_COMMIT_TAG#v}".tar.gz
     - <<python>> -m venv /tmp/ci && . /tmp/ci/bin/activate
     - python -m pip install "twine>=6.1" pypi-attestations
     <<place before publishing>>
-    - python -m pypi_attestations sign <<dist>>/*.whl <<dist>>/*.tar.gz
-    - python -m twine upload --attestations <<dist>>/*.whl <<dist>>/*.tar.gz
+    - |
+      python -m pypi_attestations sign <<dist>>/*.whl <<dist>>/*.tar.gz
+    - |
+      python -m twine upload --attestations <<dist>>/*.whl <<dist>>/*.tar.gz
 """
 
 _NO_PUBLISH = """\
 # Wheels of one version that differ by torch alone have local versions (+torch2.14), which PyPI does not take: they
-# belong on an index of your own. A job of the stage publish that uploads <<dist>>/*.whl goes into the place above.
+# belong on an index of your own. A job of the stage publish that uploads the wheels goes into the place above.
 """
 
 
@@ -237,20 +252,23 @@ def gitlab_pipeline(work: Work, services: CiServices, words: Sequence[str]) -> s
     labels = services.runners["gitlab"] if {one.machine for one in work.shards} != {"x86_64"} else {}
     values = {
         "first": first_line("gitlab", words),
-        "name": work.facts.name,
-        "branch": work.asked.branch,
+        "yaml url": scalar(f"https://pypi.org/p/{work.facts.name}"),
+        "yaml branch": scalar(f'$CI_COMMIT_BRANCH == "{work.asked.branch}"'),
+        "yaml sdists": scalar(f"{dist}/*.tar.gz"),
+        "yaml wheels": scalar(f"{dist}/*.whl"),
+        "yaml report": scalar(f"{dist}/.gpuwheel/report.html"),
+        "yaml junit": scalar("report.xml" if folder == "." else f"{folder}/report.xml"),
         "version": work.version,
-        "folder": folder,
-        "dist": dist,
-        "project": "" if folder == "." else f"--project {folder} ",
-        "enter": "" if folder == "." else f"- cd {folder}",
-        "report": "report.xml" if folder == "." else f"{folder}/report.xml",
+        "folder": word(folder),
+        "dist": word(dist),
+        "project": "" if folder == "." else f"--project {word(folder)} ",
+        "enter": "" if folder == "." else f"- |\n  cd {word(folder)}",
         "depth": "0" if work.facts.needs_history else "20",
         "image": _image(work, services, work.test_machine),
         "python": _program(pythons[-1]),
         "limit": str(limit),
         "build limit": str(limit - _SPARE_MINUTES),
-        "sbom": replaced(SBOM, {"python": "python", "dist": dist}),
+        "sbom": replaced(SBOM, {"python": "python", "literal dist": scalar(dist)}),
         "manual": manual_toolkits(work),
         "test tags": _tags(labels, work.test_machine),
         "tests": "\n".join(_row(row) for row in work.tests),
@@ -298,7 +316,7 @@ def _tag(python: str) -> str:
 
 
 def _row(row: TestRow) -> str:
-    return f'- {{ CP: "{_tag(row.python)}", TORCH: "{row.torch}", WHEELS: "{row.wheels}" }}'
+    return f"- {{ CP: {scalar(_tag(row.python))}, TORCH: {scalar(row.torch)}, WHEELS: {scalar(row.wheels)} }}"
 
 
 def _listed(lines: str) -> str:

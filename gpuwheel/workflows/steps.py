@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from gpuwheel.model.choices import Mode
+from gpuwheel.workflows.quoting import word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ PUBLIC_TORCH = "https://download.pytorch.org/whl/cpu"
 SBOM = """\
 <<python>> - <<'EOF'
 import pathlib, zipfile
-for wheel in pathlib.Path("<<dist>>").glob("*.whl"):
+for wheel in pathlib.Path(<<literal dist>>).glob("*.whl"):
     with zipfile.ZipFile(wheel) as archive:
         bills = [name for name in archive.namelist() if ".dist-info/sboms/" in name]
         archive.extractall(pathlib.Path("sbom", wheel.stem), bills)
@@ -79,7 +80,7 @@ def install_launch_tests(work: Work, python: str) -> str:
 
 def launch_tests(work: Work) -> str:
     """The tests that look at launches."""
-    files = " ".join(work.facts.launch_tests)
+    files = " ".join(map(word, work.facts.launch_tests))
     return f"pytest --fake-gpu --fake-gpu-driver {work.torch_driver} {files}"
 
 

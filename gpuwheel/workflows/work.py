@@ -92,6 +92,8 @@ class Work:
     """Of gpuwheel."""
     shards: tuple[Shards, ...]
     tests: tuple[TestRow, ...]
+    untested: bool
+    """Whether a wheel for the machine that tests is in no row: there is no Python or torch to test it with."""
     torch_driver: str
     """The CUDA version that the newest torch is built for, with which launches are tested: "13.0"."""
     modes: frozenset[Mode]
@@ -108,7 +110,8 @@ class Work:
 
     def trial(self, machine: str) -> str:
         """How `gpuwheel build` tries wheels: not at all where a job of tests does more."""
-        return "none" if self.tests and machine == self.test_machine else "smoke"
+        tested = self.tests and not self.untested and machine == self.test_machine
+        return "none" if tested else "smoke"
 
     @property
     def usual(self) -> TestRow:
@@ -137,12 +140,15 @@ def work_of(decisions: Sequence[Decision], facts: Facts, asked: Asked, tables: T
         raise WorkflowError(msg, hint="gpuwheel plan says why")
     newest = max(tables.torch)
     nvcc = {cell.cuda for cell in cells if cell.mode is Mode.NVCC}
+    own = [cell for cell in cells if cell.machine in {None, "x86_64"}] or cells
+    pairs = {cell.identifier: _pairs(cell, tables, SpecifierSet(facts.requires_python or "")) for cell in own}
     return Work(
         facts=facts,
         asked=asked,
         version=version,
         shards=tuple(_shards(cells, asked)),
-        tests=tuple(_rows(cells, labels, facts, tables)) if facts.has_tests else (),
+        tests=tuple(_rows(own, labels, pairs)) if facts.has_tests else (),
+        untested=not all(pairs.values()),
         torch_driver=f"{tables.torch[newest].cuda.major}.0",
         modes=frozenset(cell.mode for cell in cells),
         publishable=not any(labels.values()),
@@ -179,16 +185,17 @@ def _builders(cells: Iterable[Cell]) -> tuple[str, ...]:
     return (*(str(python) for python in sorted(exact - {_BUILDER})), str(_BUILDER))
 
 
-def _rows(cells: Sequence[Cell], labels: Mapping[str, str | None], facts: Facts, tables: Tables) -> Iterable[TestRow]:
-    """The oldest torch with its oldest Python, every Python with its newest torch, and each exact torch."""
-    admitted = SpecifierSet(facts.requires_python or "")
-    own = [cell for cell in cells if cell.machine in {None, "x86_64"}] or list(cells)
-    pairs = {pair: cell for cell in own for pair in _pairs(cell, tables, admitted)}
-    for torch, python in sorted(pairs, key=lambda pair: (pair[1], pair[0] or MinorVersion(0, 0))):
-        cell = pairs[torch, python]
+def _rows(
+    own: Sequence[Cell],
+    labels: Mapping[str, str | None],
+    pairs: Mapping[str, set[tuple[MinorVersion | None, MinorVersion]]],
+) -> Iterable[TestRow]:
+    """Of each wheel: the oldest torch with its oldest Python, and every Python with its newest torch."""
+    rows = [(python, torch or MinorVersion(0, 0), cell) for cell in own for torch, python in pairs[cell.identifier]]
+    for python, torch, cell in sorted(rows, key=lambda row: (row[0], row[1], row[2].cuda, row[2].identifier)):
         label = labels[cell.identifier]
         named = f"+{label}-{cell.python_tag}-*" if label else f"-{cell.python_tag}-*" if len(own) > 1 else ""
-        requirement = "" if torch is None else f"torch=={torch}.*"
+        requirement = "" if cell.torch is TorchAbi.NONE else f"torch=={torch}.*"
         yield TestRow(str(python), requirement, f"dist/*{named}.whl")
 
 

@@ -107,6 +107,7 @@ def cibuildwheel_command(project: Path, *, check: bool, force: bool, output: str
 
     The wheels are built in images of manylinux, with CUDA in them where no index has nvcc, and repaired by gpuwheel.
     """
+    _check_asked(output, check=check)
     path = project.resolve() / "pyproject.toml"
     old = _read(path) or ""
     new = with_cibuildwheel(path.parent, old, force=force)
@@ -116,6 +117,7 @@ def cibuildwheel_command(project: Path, *, check: bool, force: bool, output: str
 
 def _write(service: str, given: _Options) -> None:
     root, output, force = given.project.resolve(), given.output, given.force
+    _check_asked(output, check=given.check)
     pipeline = Pipeline(root, service, top_of(root))
     path = pipeline.path if output in {None, _STDOUT} else Path(output or "").absolute()
     old = _read(path)
@@ -133,6 +135,12 @@ def _write(service: str, given: _Options) -> None:
         shards = shards_of(root, service, os.environ)
     asked = Asked(shards, given.branch or before.branch)
     _place(path, old, written(pipeline, asked, old), check=given.check, printed=output == _STDOUT)
+
+
+def _check_asked(output: str | None, *, check: bool) -> None:
+    if check and output == _STDOUT:
+        msg = "--check compares a file, and --output - has none"
+        raise click.UsageError(msg)
 
 
 def _place(path: Path, old: str | None, new: str, *, check: bool, printed: bool) -> None:

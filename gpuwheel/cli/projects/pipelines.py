@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +28,7 @@ from gpuwheel.workflows.cibuildwheel import OWNED, cibuildwheel_settings
 from gpuwheel.workflows.github import github_workflow
 from gpuwheel.workflows.gitlab import gitlab_pipeline
 from gpuwheel.workflows.places import CI_FILES, filled, read_places, written_by
+from gpuwheel.workflows.quoting import check_branch, check_folder
 from gpuwheel.workflows.work import Asked, Facts, check_machines, work_of
 
 if TYPE_CHECKING:
@@ -42,6 +46,8 @@ _MACHINE = "x86_64"
 _MARK = "# written by `gpuwheel ci cibuildwheel`; keys that it does not write are yours"
 _CUDA_EXTRA = "[cu13]"
 _SECONDS = 60
+_UNNAMED = re.compile(r"[^A-Za-z0-9._-]")
+"""What a CI file's name does without."""
 _LARGEST = 1 << 20  # bytes of a test file that is looked into
 
 
@@ -57,9 +63,16 @@ class Pipeline:
 
     @property
     def path(self) -> Path:
-        """Where the service looks for it; one for each project, where a repository holds several."""
+        """Where the service looks for it; one for each project, by its path, where a repository holds several."""
         path = self.top / CI_FILES[self.service]
-        return path if self.project == self.top else path.with_stem(f"{path.stem}-{self.project.name}")
+        if self.project == self.top:
+            return path
+        parts = self.project.relative_to(self.top).parts
+        name = "--".join(_UNNAMED.sub("_", part) for part in parts)
+        # A name that is not the path in other letters could be that of another path, too.
+        if name.split("--") != list(parts) or any(part[0] == "-" or part[-1] == "-" for part in parts):
+            name += f"-{hashlib.sha256(os.fsencode('/'.join(parts))).hexdigest()[:8]}"
+        return path.with_stem(f"{path.stem}-{name}")
 
 
 def top_of(project: Path) -> Path:
@@ -91,9 +104,11 @@ def written(pipeline: Pipeline, asked: Asked, old: str | None) -> str:
         old: what it holds, whose marked places stay.
 
     Raises:
-        WorkflowError: nothing can be built, or the marks of `old` are not pairs.
+        WorkflowError: nothing can be built, a name fits into no pipeline, or the marks of `old` are not pairs.
         ConfigError: the project's own.
     """
+    check_branch(asked.branch)
+    check_folder(pipeline.project.relative_to(pipeline.top).as_posix())
     _, _, work = _planned(pipeline.project, pipeline.top, asked)
     check_machines(work, load_ci_services(), pipeline.service)
     text = _text(work, pipeline.service)

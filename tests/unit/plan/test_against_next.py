@@ -87,6 +87,24 @@ def test_pythons_that_are_not_named_come_by_themselves(tmp_path: Path) -> None:
     assert (found["stale"], found["on_request"], found["setting"]) == ([], [], None)
 
 
+def test_a_python_that_the_chosen_torch_has_no_wheels_for_is_told_and_no_other_is_proposed(tmp_path: Path) -> None:
+    found = changes(tmp_path, 'cuda = "13.0"\ntorch = ["==2.11.*"]\npythons = ["3.11"]', CLASSIC)["python"]
+    assert (found["added"], found["on_request"], found["setting"]) == ([], [], None)
+    assert found["reason"] == f"no torch that this project is for has wheels for Python {NEXT_PYTHON}"
+
+
+def test_a_python_that_the_project_does_not_admit_is_told(tmp_path: Path) -> None:
+    settings = f'cuda = "13.0"\ntorch = "=={TORCH}.*"\npythons = ["3.12"]'
+    changes(tmp_path, settings, CLASSIC)
+    path = tmp_path / "pyproject.toml"
+    text = path.read_text(encoding="utf-8").replace('">=3.10"', f'">=3.10,<{NEXT_PYTHON}"')
+    path.write_text(text, encoding="utf-8")
+    document = json.loads(CliRunner().invoke(main, ["plan", str(tmp_path), "--against-next", "--json"]).stdout)
+    python = document["next"][1]
+    assert (python["on_request"], python["setting"]) == ([], None)
+    assert python["reason"] == f"requires-python does not admit Python {NEXT_PYTHON}"
+
+
 def test_a_policy_moves_on(tmp_path: Path) -> None:
     settings = 'cuda = "13.0"\ntorch = "last 2 minors"\npythons = ["3.12"]'
     found = changes(tmp_path, settings, CLASSIC)["torch"]

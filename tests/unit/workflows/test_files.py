@@ -8,6 +8,7 @@ import pytest
 from ci_files import parsed
 
 from gpuwheel._cache import Cache
+from gpuwheel.cli.projects.pipelines import Pipeline
 from gpuwheel.compile.reuse.recorded_costs import RecordedCosts
 from gpuwheel.errors import WorkflowError
 from gpuwheel.model.jobs import SourceCost
@@ -77,6 +78,20 @@ def test_a_file_that_is_missing_is_stale(ci: Callable[..., Result], project: Pat
     result = ci("github", "--check")
     assert result.exit_code == WorkflowError.exit_code
     assert not (project / NAMES["github"]).exists()
+
+
+@pytest.mark.parametrize("service", [*NAMES, "cibuildwheel"])
+def test_a_check_of_what_is_printed_is_no_command(ci: Callable[..., Result], service: str) -> None:
+    result = ci(service, "--check", "--output", "-")
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+@SERVICES
+def test_projects_with_one_folder_name_have_a_file_each(project: Path, service: str) -> None:
+    parts = (("a", "ops"), ("b", "ops"), ("a-b", "ops"), ("a", "b-ops"), ("a--ops",), ("a", "b c"), ("a", "b_c"))
+    paths = [Pipeline(project.joinpath(*each), service, project).path for each in parts]
+    assert len(set(paths)) == len(paths)
+    assert paths[0].stem.endswith("-a--ops")
 
 
 def test_options_are_in_the_first_line_and_count_the_next_time(ci: Callable[..., Result], project: Path) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from ci_files import parsed, validate, zizmor
+
+from gpuwheel._run import run
+from gpuwheel.workflows.work import Asked, Facts, Shards, Work
+from gpuwheel.workflows.work import TestRow as Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,6 +117,13 @@ def test_each_python_and_torch_tests_the_wheel_that_is_for_it(text_of: Callable[
     assert row["wheels"] == "dist/*+torch2.14-cp312-cp312-*.whl"
 
 
+def test_a_wheel_that_no_job_tests_is_tried_where_it_is_built() -> None:
+    facts, row, shards = Facts("ops"), Row("3.12", "", "dist/*.whl"), Shards("x86_64", "", 1, ("3.12",))
+    for untested, trial in ((False, "none"), (True, "smoke")):
+        work = Work(facts, Asked(), "1", (shards,), (row,), untested, "13.0", frozenset(), publishable=True, manual=())
+        assert work.trial("x86_64") == trial
+
+
 @MANY
 def test_wheels_that_pypi_does_not_take_are_not_sent_there(text_of: Callable[..., str]) -> None:
     for service in SCHEMAS:
@@ -141,7 +153,11 @@ def test_launches_are_tested_without_a_gpu_and_all_tests_with_one(text_of: Calla
     assert "GPU_RUNNER" in jobs["gpu"]["if"]
     # Fork's code never runs on somebody's machine.
     assert "github.event_name != 'pull_request'" in jobs["gpu"]["if"]
-    assert "gpu" not in jobs["publish"]["needs"]
+    # Where it is skipped, publishing goes on; where it fails or is cut off, it does not.
+    assert "gpu" in jobs["publish"]["needs"]
+    condition = jobs["publish"]["if"]
+    assert condition.startswith("${{ !cancelled() && !failure() && !contains(needs.*.result, 'cancelled')")
+    assert condition.endswith("&& github.event_name == 'push' && startsWith(github.ref, 'refs/tags/v') }}")
     assert '!= "merge_request_event"' in parsed(text_of("gitlab"))["gpu"]["rules"][0]["if"]
 
 
@@ -159,8 +175,42 @@ def test_gitlab_images_and_tokens(text_of: Callable[..., str]) -> None:
     assert tokens == {"publish"}
     assert 'CI_COMMIT_REF_PROTECTED == "true"' in document["publish"]["rules"][0]["if"]
     levels = [rule["variables"]["LEVEL"] for rule in document[".build"]["rules"]]
-    assert levels == ["release-$CI_PIPELINE_ID", "protected-$CI_COMMIT_REF_PROTECTED"]
+    assert levels == ["release", "protected-$CI_COMMIT_REF_PROTECTED"]
     assert all("$LEVEL" in cache["key"] or "$CI_PIPELINE_ID" in cache["key"] for cache in document[".build"]["cache"])
+
+
+def test_a_gitlab_release_takes_nothing_out_of_a_cache(text_of: Callable[..., str], tmp_path: Path) -> None:
+    text = text_of("gitlab")
+    build = parsed(text)[".build"]
+    release = build["rules"][0]
+    assert (release["if"], release["variables"]["POLICY"]) == ("$CI_COMMIT_TAG", "push")
+    assert [cache["policy"] for cache in build["cache"]] == ["$POLICY", "$POLICY"]
+    # Nor where a runner does not know the policy, or left files behind.
+    for tag, there in (("v1", set()), ("", {"planted.whl"})):
+        folder = tmp_path / f"job{tag}"
+        (folder / ".ci-cache" / "dist").mkdir(parents=True)
+        (folder / ".ci-cache" / "dist" / "planted.whl").touch()
+        (folder / ".git" / "info").mkdir(parents=True)
+        script = "\n".join(line for line in build["before_script"] if ".ci-cache" in line)
+        run(["sh", "-ec", script], cwd=folder, env={**os.environ, "CI_COMMIT_TAG": tag})
+        assert {path.name for path in (folder / "dist").iterdir()} == there
+    assert '"Use separate caches for' in text
+
+
+def test_each_of_two_toolkits_wheels_is_tested(project: Path, text_of: Callable[..., str]) -> None:
+    path = project / "pyproject.toml"
+    text = path.read_text(encoding="utf-8").partition("[tool.gpuwheel.kernels")[0]
+    extension = '[tool.gpuwheel.extensions."ops._C"]\nmode = "nvcc"\nsources = ["ops.cpp", "k.cu"]\n'
+    tests = '[dependency-groups]\ntest = ["pytest"]\n'
+    two = text.replace("[tool.gpuwheel]", '[tool.gpuwheel]\ncuda = ["12.9", "13.2"]')
+    path.write_text(two + extension + tests, encoding="utf-8")
+    jobs = parsed(text_of("github"))["jobs"]
+    assert {row["trial"] for row in jobs["build"]["strategy"]["matrix"]["include"]} == {"none"}
+    rows = jobs["test"]["strategy"]["matrix"]["include"]
+    older, newer = ([row for row in rows if f"+cu{cuda}-" in row["wheels"]] for cuda in ("12.9", "13.2"))
+    assert [(row["python"], row["torch"]) for row in older] == [(row["python"], row["torch"]) for row in newer]
+    assert len(older) > 1
+    assert len(older) + len(newer) == len(rows)
 
 
 def test_a_toolkit_that_no_index_has_is_somebodys_to_install(project: Path, text_of: Callable[..., str]) -> None:
