@@ -8,18 +8,19 @@ import subprocess
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel.errors import GpuwheelError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
-    from pathlib import Path
     from typing import IO
 
-__all__ = ["Completed", "Leash", "ProcessFailedError", "run", "run_each", "running"]
+__all__ = ["Completed", "Leash", "LeashPulledError", "ProcessFailedError", "run", "run_each", "running"]
 
 
 _TEXT: Any = {"encoding": "utf-8", "errors": "replace"}
@@ -49,6 +50,10 @@ class ProcessFailedError(GpuwheelError):
         self.completed = completed
 
 
+class LeashPulledError(Exception):
+    """A program was ended by a leash around it, or not started any more; no failure of that program."""
+
+
 def run(  # one keyword per property of a process, all optional
     argv: Sequence[str | os.PathLike[str]],
     *,
@@ -66,9 +71,14 @@ def run(  # one keyword per property of a process, all optional
         FileNotFoundError: there is no such program.
         TimeoutError: it did not end within `timeout` seconds, and was killed.
         ProcessFailedError: it ended with a non-zero status and `check` is set.
+        LeashPulledError: a leash around the call was pulled.
     """
     words = tuple(os.fspath(word) for word in argv)
-    with _start(words, env, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE, cwd=cwd) as process:
+    _check_leashes()
+    with (
+        _start(words, env, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE, cwd=cwd) as process,
+        _on_leashes(process),
+    ):
         try:
             stdout, stderr = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired as error:
@@ -78,6 +88,8 @@ def run(  # one keyword per property of a process, all optional
         except BaseException:
             _kill(process)
             raise
+    if process.returncode != 0:
+        _check_leashes()
     completed = Completed(words, process.returncode, stdout, stderr)
     if check and completed.returncode != 0:
         raise ProcessFailedError(completed)
@@ -101,6 +113,28 @@ class Leash:
                     _kill(process)
 
     @contextmanager
+    def around(self, seconds: float | None = None) -> Iterator[None]:
+        """Hold every program that this thread waits for inside the block, whoever starts it.
+
+        Args:
+            seconds: after which it is pulled.
+
+        Raises:
+            LeashPulledError: inside, from `run` and `running`.
+        """
+        clock = threading.Timer(seconds, self.pull) if seconds is not None else None
+        if clock is not None:
+            clock.daemon = True
+            clock.start()
+        token = _AROUND.set((*_AROUND.get(), self))
+        try:
+            yield
+        finally:
+            _AROUND.reset(token)
+            if clock is not None:
+                clock.cancel()
+
+    @contextmanager
     def holding(self, process: subprocess.Popen[str]) -> Iterator[None]:
         """While the program runs."""
         with self._lock:
@@ -112,6 +146,23 @@ class Leash:
         finally:
             with self._lock:
                 self._held.discard(process)
+
+
+_AROUND: ContextVar[tuple[Leash, ...]] = ContextVar("leashes", default=())
+"""Those around what this thread does."""
+
+
+def _check_leashes() -> None:
+    if any(leash.is_pulled for leash in _AROUND.get()):
+        raise LeashPulledError
+
+
+@contextmanager
+def _on_leashes(process: subprocess.Popen[str]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for leash in _AROUND.get():
+            stack.enter_context(leash.holding(process))
+        yield
 
 
 @contextmanager
@@ -137,13 +188,16 @@ def running(
     Raises:
         FileNotFoundError: there is no such program.
         ProcessFailedError: it ended with a non-zero status.
+        LeashPulledError: a leash around the call was pulled.
     """
     words = tuple(os.fspath(word) for word in argv)
+    _check_leashes()
     # Errors go to a file: a pipe that nobody reads while lines are handed out fills up, and stops the program.
     with (
         tempfile.TemporaryFile("w+", **_TEXT) if errors is None else errors.open("a+", **_TEXT) as said,
         _start(words, env, stdin=subprocess.PIPE, stderr=said) as process,
         (leash or Leash()).holding(process),
+        _on_leashes(process),
     ):
         assert process.stdin is not None  # noqa: S101  (for mypy: both are pipes)
         assert process.stdout is not None  # noqa: S101
@@ -161,6 +215,7 @@ def running(
             said.seek(0)
             stderr = said.read()
     if process.returncode != 0:
+        _check_leashes()
         raise ProcessFailedError(Completed(words, process.returncode, "", stderr))
 
 
@@ -226,6 +281,17 @@ def _start(
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    """End a program and all that it started in its group; it may have ended already."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """End a program and all that it started, in its group or in one of their own; it may have ended already."""
+    # Another gpuwheel gives what it starts groups of their own, and kill -9 leaves it no time to end them.
+    for leader in (process.pid, *_below(process.pid)):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
+
+
+def _below(pid: int) -> list[int]:
+    """What a process started, and what that did (proc(5), /proc/PID/task/TID/children); empty where nothing says so."""
+    found = list[int]()
+    for path in Path("/proc", str(pid), "task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, path.read_text().split())
+    return [*found, *(each for child in found for each in _below(child))]

@@ -5,6 +5,7 @@ the environment made here, and whoever keeps a result puts `reaching()` into its
 """
 
 from gpuwheel._environment.anchored import anchored
+from gpuwheel._environment.strangers import of_strangers, without_secrets
 from gpuwheel._environment.table import Does, Variable, launchers, load_variables
 from gpuwheel._environment.tools import (
     ToolEnvironment,
@@ -25,10 +26,12 @@ __all__ = [
     "device_environment",
     "launchers",
     "load_variables",
+    "of_strangers",
     "reaching",
     "staying",
     "tool_environment",
     "tool_variables",
     "travelling",
     "uncovered",
+    "without_secrets",
 ]

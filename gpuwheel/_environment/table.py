@@ -64,6 +64,8 @@ class Variable:
     quiet: bool = False
     hidden: bool = False
     """The tools do not see what gpuwheel takes: they would heed it rather than their options, or it is secret."""
+    secret: bool = False
+    """It holds, or leads to, what signs for its owner."""
     unless: tuple[str, ...] = ()
     """Variables of which one says that a tool needs what is hidden."""
     device: bool = False
@@ -190,6 +192,7 @@ def check_table(table: Mapping[str, Any]) -> None:
         _law(not (travels and stays), where, "travels, and is of one machine")
         _law(row["does"] != "honour" or travels or stays, where, "says neither that it travels nor that it does not")
         _law(not travels or row["does"] in {"honour", "take"}, where, "travels, and no build reads it")
+        _law(not row.get("secret") or row.get("hidden"), where, "shows a secret to the tools")
         _law("unless" not in row or row.get("hidden"), where, "hides nothing that could be passed on")
         for name in names:
             key = (name, row.get("device", False))
@@ -223,6 +226,7 @@ def _variables(table: Mapping[str, Any]) -> Iterator[Variable]:
                 rewrite=row.get("rewrite"),
                 quiet=row.get("quiet", False),
                 hidden=row.get("hidden", False),
+                secret=row.get("secret", False),
                 unless=tuple(row.get("unless", ())),
                 device=row.get("device", False),
                 opaque=row.get("opaque", False),

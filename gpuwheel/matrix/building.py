@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel._endings import as_ours
+from gpuwheel._run import Leash, LeashPulledError
 from gpuwheel.matrix.executors import StoppedEarlyError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def build_all(
         wheelhouse: takes the finished wheels.
         judge: whether a wheel is fit to be finished; gives the one that is, and raises otherwise.
     """
-    waiting, order = list(tasks), _Order()
+    waiting, order, leash = list(tasks), _Order(), Leash()
     running: dict[Future[Outcome], Task] = {}
 
     def one(task: Task) -> Outcome:
@@ -74,9 +75,11 @@ def build_all(
         try:
             with wheelhouse.staging(task) as folder:
                 wheelhouse.log(task).unlink(missing_ok=True)
-                made = judge(task, executor.build(task, folder, wheelhouse.log(task)))
+                built = executor.build(task, folder, wheelhouse.log(task))
+                with leash.around():
+                    made = judge(task, built)
                 finished = wheelhouse.take(task, made, time.monotonic() - started)
-        except StoppedEarlyError:
+        except (StoppedEarlyError, LeashPulledError):
             return Outcome(task, State.STOPPED)
         except Exception as error:  # noqa: BLE001  # the other cells go on
             return Outcome(task, State.FAILED, error=as_ours(error), seconds=time.monotonic() - started)
@@ -96,6 +99,7 @@ def build_all(
                     yield future.result()
         finally:
             # The pool waits for its threads, and these for the processes.
+            leash.pull()
             executor.stop()
 
 

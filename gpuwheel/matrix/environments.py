@@ -20,9 +20,11 @@ from packaging.utils import canonicalize_name
 
 from gpuwheel import __version__
 from gpuwheel._cache import check_programs, index_problem
+from gpuwheel._environment import without_secrets
 from gpuwheel._run import run
 from gpuwheel.config.project.build_system import read_build_system
 from gpuwheel.errors import ConfigError, GpuwheelError, ToolchainError
+from gpuwheel.matrix.direct_urls import local_digests
 from gpuwheel.matrix.installers import Installer, find_installer, without_python
 from gpuwheel.matrix.interpreters import find_interpreter
 from gpuwheel.matrix.own_wheel import own_wheel
@@ -111,7 +113,8 @@ class BuildEnvironments:
 
     @staticmethod
     def _key(interpreter: Interpreter, resolved: Sequence[str]) -> str:
-        return f"build-{interpreter.version}-{_digest([interpreter.identity, resolved])[:32]}"
+        facts = [interpreter.identity, resolved, local_digests(resolved)]
+        return f"build-{interpreter.version}-{_digest(facts)[:32]}"
 
     def _resolved(self, interpreter: Interpreter, requirements: Sequence[str], wanted: str) -> tuple[str, ...]:
         cache, note = self._context.cache, f"resolved-{wanted[:32]}"
@@ -135,7 +138,8 @@ class BuildEnvironments:
         """What the hook for wheels asks for (PEP 517), as it runs in the environment."""
         words = [str(python), "-I", "-B", "-m", "gpuwheel.matrix.requires_worker"]
         request = json.dumps({"root": str(self._root), "settings": dict(settings)})
-        completed = run(words, env=entered(python, self._context.environ), stdin=request)
+        environ = entered(python, without_secrets(self._context.environ))  # what it imports need not know them
+        completed = run(words, env=environ, stdin=request)
         answer: dict[str, Any] = json.loads(completed.stdout.splitlines()[-1])
         if "error" in answer:
             raise _as_raised(**answer["error"])

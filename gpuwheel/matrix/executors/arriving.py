@@ -178,11 +178,15 @@ def _made(
     def heard(_: Task, event: dict[str, Any]) -> None:
         reporter.heard(event)
 
-    python = BuildEnvironments(snapshot.root, context).python(task.python, task.settings)
+    environments = BuildEnvironments(snapshot.root, context)
     with brokered([task], snapshot, context, heard, jobs_of(context.environ)) as found:
-        environ = {**entered(python, context.environ), **found}
         executor = LocalExecutor(
-            snapshot.root, lambda _: python, lambda _: environ, heard, slots=1, seconds=request.seconds
+            snapshot.root,
+            lambda task: environments.python(task.python, task.settings),
+            lambda python: {**entered(python, context.environ), **found},
+            heard,
+            slots=1,
+            seconds=request.seconds,
         )
         reporter.tell(BEGUN)
         with _ending_unless(is_wanted, executor):

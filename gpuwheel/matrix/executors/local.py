@@ -8,7 +8,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel._run import Leash, ProcessFailedError, running
+from gpuwheel._run import Leash, LeashPulledError, ProcessFailedError, running
 from gpuwheel.matrix.executors import CellFailedError, Made, StoppedEarlyError
 
 if TYPE_CHECKING:
@@ -66,19 +66,23 @@ class LocalExecutor:
 
     def build(self, task: Task, out: Path, log: Path) -> Made:
         """Documented by the Protocol."""
-        program = self._python_of(task)
-        environ = self._environ_of(program)
         request = json.dumps(
             {"root": str(self._root), "out": str(out), "settings": task.settings, "cell": task.identifier}
         )
         last: dict[str, Any] = {}
         with self._leash() as leash:
             try:
-                with running([program, *_WORKER], stdin=request, env=environ, errors=log, leash=leash) as lines:
+                # Making the environment counts: an index or a hook may hang as a compiler may.
+                program = self._python_of(task)
+            except LeashPulledError as error:
+                raise self._why(error, last, log, is_late=True) from error
+            environ = self._environ_of(program)
+            try:
+                with running([program, *_WORKER], stdin=request, env=environ, errors=log) as lines:
                     for line in lines:
                         last = json.loads(line)
                         self._heard(task, last)
-            except (ProcessFailedError, ValueError) as error:
+            except (LeashPulledError, ProcessFailedError, ValueError) as error:
                 # A line that is no event is the half of one that a killed process wrote.
                 raise self._why(error, last, log, is_late=leash.is_pulled) from error
         return Made(out / last["name"], last["sha256"], last["cpu_seconds"])
@@ -87,19 +91,14 @@ class LocalExecutor:
     def _leash(self) -> Iterator[Leash]:
         """What ends one process: `stop`, or that it takes too long."""
         leash = Leash()
-        clock = threading.Timer(self._seconds, leash.pull) if self._seconds is not None else None
         with self._lock:
             if self._is_stopped:
                 raise StoppedEarlyError
             self._leashes.add(leash)
-        if clock is not None:
-            clock.daemon = True
-            clock.start()
         try:
-            yield leash
+            with leash.around(self._seconds):
+                yield leash
         finally:
-            if clock is not None:
-                clock.cancel()
             with self._lock:
                 self._leashes.discard(leash)
 

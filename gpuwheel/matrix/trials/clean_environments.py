@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from gpuwheel._run import Completed, ProcessFailedError, run
+from gpuwheel._environment import of_strangers
+from gpuwheel._run import Completed, Leash, LeashPulledError, ProcessFailedError, run
 from gpuwheel.binary.elf import read_elf
 from gpuwheel.errors import AuditError, ToolchainError
 from gpuwheel.matrix.environments import entered
@@ -30,7 +31,7 @@ from gpuwheel.matrix.own_wheel import own_wheel
 from gpuwheel.toolchain.probes.driver import probe_driver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gpuwheel.matrix.trials.claims import Claims, Pair
     from gpuwheel.toolchain import Context
@@ -58,14 +59,22 @@ class Place:
     """Libraries of the wheel that need NVIDIA's."""
     context: Context
 
-    def run(self, words: Sequence[str], *, seconds: float | None) -> Completed:
+    def run(
+        self, words: Sequence[str], *, seconds: float | None, variables: Mapping[str, str] | None = None
+    ) -> Completed:
         """Run a program of the environment, "python" for one, whatever comes of it.
+
+        `variables` are added to what it sees of this machine's: nothing with which a remote is read or written.
 
         Raises:
             FileNotFoundError: there is no such program.
             TimeoutError: it took longer than `seconds`.
         """
-        environ = {**entered(self.python, self.context.environ), "PYTHONDONTWRITEBYTECODE": "1"}
+        environ = {
+            **entered(self.python, of_strangers(self.context.environ)),
+            **(variables or {}),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         program = shutil.which(words[0], path=environ["PATH"])
         if program is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), words[0])
@@ -77,7 +86,9 @@ class Place:
 
 
 @contextmanager
-def place_for(claims: Claims, pair: Pair, requires: Sequence[str], context: Context) -> Iterator[Place]:
+def place_for(
+    claims: Claims, pair: Pair, requires: Sequence[str], context: Context, *, seconds: float | None = None
+) -> Iterator[Place]:
     """Make the place, which is gone afterwards.
 
     Args:
@@ -85,41 +96,55 @@ def place_for(claims: Claims, pair: Pair, requires: Sequence[str], context: Cont
         pair: what it is tried with.
         requires: what else is to be there (PEP 508).
         context: environment, cache, reporter.
+        seconds: that making it may take.
 
     Raises:
         ToolchainError: there is no such Python or torch here, or nothing that installs.
-        AuditError: nothing satisfies what the wheel requires, beside a torch that is there.
+        AuditError: nothing satisfies what the wheel requires, beside a torch that is there; or making it took too long.
     """
+    with context.cache.scratch() as scratch:
+        leash = Leash()
+        try:
+            with leash.around(seconds):
+                place = _made(claims, pair, requires, context, scratch)
+        except LeashPulledError as error:
+            if not leash.is_pulled:
+                raise
+            msg = f"an environment with {pair} was not there after {seconds:g} s"
+            raise AuditError(msg, hint="--timeout sets how long it may take; an index may hang") from error
+        yield place
+
+
+def _made(claims: Claims, pair: Pair, requires: Sequence[str], context: Context, scratch: Path) -> Place:
     interpreter = find_interpreter(pair.python, context.environ)
     below = _torch(pair, interpreter.program, context) if pair.torch else None
     beside = [] if below is None else [f"torch=={_version(below)}"]
     has_gpu = bool(probe_driver(context.environ).devices)
-    with context.cache.scratch() as scratch:
-        (scratch / "work").mkdir()
-        installer = find_installer(scratch / "work", context)
-        own = [own_wheel(context.cache).requirement() if _name(one) == "gpuwheel" else one for one in requires]
-        wanted = [f"{claims.distribution} @ {claims.wheel.as_uri()}", *own]
-        try:
-            resolved = installer.resolve([*wanted, *beside], interpreter)
-        except ToolchainError as error:
-            installer.resolve(beside or ["pip"], interpreter)  # raises where it is the index that does not answer
-            msg = f"nothing satisfies what {claims.wheel.name} requires with {pair}"
-            raise AuditError(msg, hint="correct dependencies or requires-python", detail=error.detail) from error
-        light = [one for one in resolved if _name(one) != "torch" and (has_gpu or not _HEAVY.fullmatch(_name(one)))]
-        environment = scratch / "environment"
-        environment.mkdir()
-        try:
-            installer.make(environment, interpreter, light, environment)
-        except ToolchainError as error:
-            msg = f"{claims.wheel.name} cannot be installed with {pair}"
-            raise AuditError(msg, hint="the messages above say what is in the way", detail=error.detail) from error
-        (site_packages,) = environment.glob("lib/python*/site-packages")
-        if below is not None:
-            _link(below, site_packages)
-        is_cuda = below is not None and (below / "torch" / "lib" / "libtorch_cuda.so").exists()
-        needing = _needing(site_packages, pair, is_cuda=is_cuda)
-        python = environment / "bin" / "python"
-        yield Place(python, scratch / "work", site_packages, is_cuda and not has_gpu, needing, context)
+    (scratch / "work").mkdir()
+    installer = find_installer(scratch / "work", context)
+    own = [own_wheel(context.cache).requirement() if _name(one) == "gpuwheel" else one for one in requires]
+    wanted = [f"{claims.distribution} @ {claims.wheel.as_uri()}", *own]
+    try:
+        resolved = installer.resolve([*wanted, *beside], interpreter)
+    except ToolchainError as error:
+        installer.resolve(beside or ["pip"], interpreter)  # raises where it is the index that does not answer
+        msg = f"nothing satisfies what {claims.wheel.name} requires with {pair}"
+        raise AuditError(msg, hint="correct dependencies or requires-python", detail=error.detail) from error
+    light = [one for one in resolved if _name(one) != "torch" and (has_gpu or not _HEAVY.fullmatch(_name(one)))]
+    environment = scratch / "environment"
+    environment.mkdir()
+    try:
+        installer.make(environment, interpreter, light, environment)
+    except ToolchainError as error:
+        msg = f"{claims.wheel.name} cannot be installed with {pair}"
+        raise AuditError(msg, hint="the messages above say what is in the way", detail=error.detail) from error
+    (site_packages,) = environment.glob("lib/python*/site-packages")
+    if below is not None:
+        _link(below, site_packages)
+    is_cuda = below is not None and (below / "torch" / "lib" / "libtorch_cuda.so").exists()
+    needing = _needing(site_packages, pair, is_cuda=is_cuda)
+    python = environment / "bin" / "python"
+    return Place(python, scratch / "work", site_packages, is_cuda and not has_gpu, needing, context)
 
 
 def _name(requirement: str) -> str:
@@ -131,7 +156,7 @@ def _torch(pair: Pair, program: Path, context: Context) -> Path:
     context.reporter.step(f"looking for torch {pair.torch} for Python {pair.python} (0.5 to 0.9 GB, the first time)")
     words = [*_TESTING, "environment", str(pair.torch), "--python", pair.python, "--interpreter", str(program)]
     try:
-        python = Path(run(words, env=context.environ).stdout.strip().splitlines()[-1])
+        python = Path(run(words, env=of_strangers(context.environ)).stdout.strip().splitlines()[-1])
     except ProcessFailedError as error:
         msg = f"no environment with torch {pair.torch} for Python {pair.python} can be made"
         raise ToolchainError(msg, detail=error.completed.output) from error

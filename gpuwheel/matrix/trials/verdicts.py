@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
-import signal
 import time
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel._resources import resource
 from gpuwheel.config import load_config
 from gpuwheel.errors import AuditError, GpuwheelError, ToolchainError
 from gpuwheel.matrix.trials.claims import Pair, claims_of
 from gpuwheel.matrix.trials.clean_environments import place_for
+from gpuwheel.matrix.trials.tried import own_tests, smoke
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from gpuwheel._run import Completed
     from gpuwheel.config.model import TrialSettings
     from gpuwheel.matrix.trials.claims import Claims
-    from gpuwheel.matrix.trials.clean_environments import Place
     from gpuwheel.toolchain import Context
 
 __all__ = ["PATIENCE", "Level", "Trial", "check_trials", "try_wheel"]
 
-_PYTHON = ("python", "-X", "faulthandler")
 _TAIL = 40
 """Lines of output that are kept."""
 PATIENCE = 1800.0
@@ -41,7 +36,7 @@ class Level(Enum):
     SMOKE = "smoke"
     """It installs, its packages import, its libraries load, its operators are there."""
     FULL = "full"
-    """And the project's own tests pass."""
+    """And the project's own tests pass, one at least."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +80,10 @@ class _Trials:
         self.context.reporter.step(f"trying {self.claims.wheel.name} with {pair}")
         requires = ["pytest", *self.settings.requires] if self.level is Level.FULL else []
         try:
-            with place_for(self.claims, pair, requires, self.context) as place:
-                smoke = [*_PYTHON, "-I", str(resource("testing", "wheel_smoke.py")), self.claims.distribution]
-                passed, output = self._tried(place, smoke)
+            with place_for(self.claims, pair, requires, self.context, seconds=self.seconds) as place:
+                passed, output = smoke(place, self.claims.distribution, seconds=self.seconds)
                 if passed and self.level is Level.FULL:
-                    passed, output = self._own_tests(place)
+                    passed, output = own_tests(place, self.sources, self.settings, seconds=self.seconds)
         except ToolchainError as error:
             passed, output = None, "\n".join(filter(None, [error.message, error.detail]))
         except GpuwheelError as error:
@@ -97,34 +91,6 @@ class _Trials:
         lines = output.splitlines()
         tail = "\n".join(lines[:_TAIL] if passed is None else lines[-_TAIL:])
         return Trial(pair.python, pair.torch, self.level.value, passed, round(time.monotonic() - started, 1), tail)
-
-    def _own_tests(self, place: Place) -> tuple[bool | None, str]:
-        missing = [name for name in self.settings.sources if not (self.sources / name).exists()]
-        if missing:
-            return None, f"the sdist has no {missing[0]}, which the project's own tests are taken from"
-        # Not in the sources: there, Python would import the package as it was before it was built.
-        for name in ("pyproject.toml", *self.settings.sources):
-            source, target = self.sources / name, place.folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
-        program, *others = self.settings.command
-        return self._tried(place, [*(_PYTHON if program == "python" else [program]), *others])
-
-    def _tried(self, place: Place, words: Sequence[str]) -> tuple[bool, str]:
-        try:
-            completed = place.run(words, seconds=self.seconds)
-        except TimeoutError:
-            return False, f"it was not done after {self.seconds:g} s"
-        except FileNotFoundError as error:
-            return False, f"there is no program {error.filename}"
-        return completed.returncode == 0, "\n".join(filter(None, [completed.output, _ending(completed)]))
-
-
-def _ending(completed: Completed) -> str:
-    status = completed.returncode
-    if status >= 0:
-        return f"exit status {status}" if status else ""
-    return f"ended by {signal.Signals(-status).name}"
 
 
 def try_wheel(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from hashlib import sha256
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gpuwheel._run import ProcessFailedError, run
 from gpuwheel.errors import CompileError
 from gpuwheel.matrix.building import State, build_all
 from gpuwheel.matrix.executors import CellFailedError, Made, StoppedEarlyError
@@ -132,3 +134,30 @@ def test_no_more_than_the_slots_run_at_once(tmp_path: Path, slots: int) -> None:
     executor = _Executor(slots)
     list(build_all([_task(str(number)) for number in range(7)], executor, Wheelhouse(tmp_path), _same))
     assert max(map(len, executor.seen)) == slots
+
+
+def test_stopping_ends_what_judges_a_wheel_and_nothing_else_begins(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def tried(number: str) -> None:
+        said.append(number)
+        (tmp_path / "runs").touch()
+        try:
+            run([sys.executable, "-c", "import time; time.sleep(60)"])
+        except ProcessFailedError as error:  # as trials do: what cannot be made is not tried, and the next is
+            said.append(str(error))
+
+    def judge(task: Task, made: Made) -> Made:
+        for number in () if task.identifier == "quick" else ("first", "second"):
+            tried(number)
+        return made
+
+    outcomes = build_all([_task("slow"), _task("quick")], _Executor(slots=2), Wheelhouse(tmp_path / "out"), judge)
+    assert next(outcomes).task.identifier == "quick"
+    while not (tmp_path / "runs").exists():
+        time.sleep(0.01)
+    started = time.monotonic()
+    outcomes.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - started < 30
+    assert said == ["first"]
+    assert [path.name for path in (tmp_path / "out").glob("*.whl")] == ["quick.whl"]
