@@ -17,7 +17,7 @@ from gpuwheel._cache import Cache
 from gpuwheel._files import atomic_file
 from gpuwheel.cli import parameters
 from gpuwheel.errors import PlanError
-from gpuwheel.matrix.recorded import recorded
+from gpuwheel.matrix.report.recorded import recorded
 from gpuwheel.pipeline import Build
 from gpuwheel.pipeline.planning.planned import with_forecast
 from gpuwheel.pipeline.session import jobs_of

@@ -18,7 +18,7 @@ from gpuwheel.compatibility import load_tables
 from gpuwheel.compatibility.ci_services import load_ci_services
 from gpuwheel.config import load_config
 from gpuwheel.errors import ConfigError, WorkflowError
-from gpuwheel.matrix.recorded import recorded
+from gpuwheel.matrix.report.recorded import recorded
 from gpuwheel.model.choices import Mode
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.pipeline import Build
