@@ -25,6 +25,9 @@ def anchored(environ: Mapping[str, str], root: Path) -> dict[str, str]:
         root: the project, absolute.
     """
     made = dict(environ)
+    if environ.get("HOME") and not environ["HOME"].startswith("/") and environ.get("XDG_CONFIG_HOME", "")[:1] != "/":
+        # Once HOME is absolute, nobody sees that it is the project, which must not speak as the user.
+        made["XDG_CONFIG_HOME"] = "/.config"
     for kind, between in _BETWEEN.items():
         for name in document()["relative"][kind]:
             value = environ.get(name)

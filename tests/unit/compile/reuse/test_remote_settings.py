@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpuwheel._environment import device_environment, tool_environment
+from gpuwheel._environment import anchored, device_environment, tool_environment
 from gpuwheel.compile.reuse.remote.machine_settings import (
     config_path,
     is_remote_set,
@@ -82,6 +82,15 @@ def test_a_relative_folder_of_settings_is_ignored(tmp_path: Path) -> None:
 @pytest.mark.parametrize("home", [".", "conf", "~", ""])
 def test_a_relative_home_does_not_make_a_project_the_user(home: str) -> None:
     assert config_path({"HOME": home, "XDG_CONFIG_HOME": home}).as_posix() == "/.config/gpuwheel/remote.toml"
+
+
+@pytest.mark.parametrize("home", [".", "conf", "~"])
+def test_no_more_does_it_in_a_build_where_relative_paths_mean_the_project(tmp_path: Path, home: str) -> None:
+    for said in ({"HOME": home}, {"HOME": home, "XDG_CONFIG_HOME": "conf"}):
+        once = anchored(said, tmp_path)
+        assert config_path(once).as_posix() == "/.config/gpuwheel/remote.toml"
+        assert anchored(once, tmp_path) == once
+    assert config_path(anchored({"HOME": home, "XDG_CONFIG_HOME": "/x"}, tmp_path)).is_relative_to("/x")
 
 
 def test_a_password_in_the_url_is_not_shown(tmp_path: Path) -> None:
