@@ -24,13 +24,16 @@ if TYPE_CHECKING:
 
     from obstore.store import ClientConfig, RetryConfig
 
-__all__ = ["LARGE", "Bucket", "BucketError", "RefusedError", "read_stated"]
+__all__ = ["AT_ONCE", "LARGE", "Bucket", "BucketError", "RefusedError", "patience", "read_stated"]
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _CONNECT = "3s"
 _ANSWER = "600s"
 """Of one request; how long all of them may take is the business of `remote_tier`."""
 
+
+AT_ONCE = 16
+"""Transfers."""
 
 LARGE = 16_000_000
 """Bytes."""
@@ -45,6 +48,11 @@ class BucketError(Exception):
 
 class RefusedError(BucketError):
     """It knows who asks, or does not, and refuses."""
+
+
+def patience(size: int) -> float:
+    """Seconds that reading `size` bytes may take, where as many as there may be share a line of the least rate."""
+    return _limits.REMOTE_WAIT.value + AT_ONCE * size / _limits.REMOTE_RATE.value
 
 
 async def read_stated(stream: AsyncIterable[Any], size: int, moved: Callable[[int], None]) -> bytes:
@@ -108,8 +116,8 @@ class Bucket:
                 msg = f"has an entry that is too large ({_limits.REMOTE_ENTRY.passed(f'{size:,} bytes')})"
                 raise BucketError(msg)
             async with alone if size > LARGE else nullcontext():
-                allowed = _limits.REMOTE_WAIT.value + size / _limits.REMOTE_RATE.value
-                return await asyncio.wait_for(read_stated(found.stream(min_chunk_size=_PIECE), size, moved), allowed)
+                read = read_stated(found.stream(min_chunk_size=_PIECE), size, moved)
+                return await asyncio.wait_for(read, patience(size))
         except FileNotFoundError:
             return None
         except asyncio.TimeoutError:

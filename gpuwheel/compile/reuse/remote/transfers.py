@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from gpuwheel import _limits
-from gpuwheel.compile.reuse.remote.bucket import BucketError, RefusedError
+from gpuwheel.compile.reuse.remote.bucket import AT_ONCE, BucketError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -23,7 +23,6 @@ __all__ = ["Job", "Transfers"]
 Job: TypeAlias = "Callable[[asyncio.Lock], Awaitable[None]]"
 """One transfer; the lock is for those that take much memory."""
 
-_AT_ONCE = 16
 _MOST_FAILURES = 3
 _LOOK_EVERY = 0.1  # seconds
 _GRACE = 3.0  # seconds that the thread has to end by itself
@@ -92,7 +91,7 @@ class Transfers:
             self.fail(f"fails ({type(error).__name__})", at_once=True)
 
     async def _all(self, jobs: Sequence[Job]) -> None:
-        slots, alone = asyncio.Semaphore(_AT_ONCE), asyncio.Lock()
+        slots, alone = asyncio.Semaphore(AT_ONCE), asyncio.Lock()
         waiting = {asyncio.ensure_future(self._one(job, slots, alone)) for job in jobs}
         while waiting:
             _, waiting = await asyncio.wait(waiting, timeout=_LOOK_EVERY)

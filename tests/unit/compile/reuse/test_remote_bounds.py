@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpuwheel.compile.reuse.remote.bucket import BucketError, read_stated
+from gpuwheel._limits import REMOTE_RATE
+from gpuwheel.compile.reuse.remote.bucket import AT_ONCE, BucketError, patience, read_stated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,3 +40,8 @@ def test_what_is_as_long_as_was_said_is_taken() -> None:
         yield b"67890"
 
     assert asyncio.run(read_stated(pieces(), 10, lambda _: None)) == b"1234567890"
+
+
+def test_entries_that_share_a_line_which_is_fast_enough_have_the_time_that_they_take() -> None:
+    size = 10_000_000
+    assert patience(size) > AT_ONCE * size / REMOTE_RATE.value
