@@ -135,7 +135,8 @@ class Run:
             executor = cluster.connect(self._context, self._snapshot, heard, slots=slots, seconds=seconds)
             yield from build_all(left, executor, self.wheelhouse, self._judge(heard))
         elif left:
-            with brokered(left, self._snapshot, self._context, heard, self._cores) as found:
+            slots = self._options.slots or self._cores
+            with brokered(left, self._snapshot, self._context, heard, self._cores, slots) as found:
                 yield from build_all(left, self._executor(heard, found), self.wheelhouse, self._judge(heard))
 
     def _executor(self, heard: Heard, broker: Mapping[str, str]) -> Executor:

@@ -12,7 +12,7 @@ import tarfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from gpuwheel._endings import cut, reading
@@ -109,11 +109,18 @@ def extracted(sdist: Path, scratch: Path) -> Path:
 
 def _check_member(member: tarfile.TarInfo, base: Path) -> None:
     """It is our own file, but what a project puts into an sdist is not: nothing may lead out of it."""
-    # By what is on the disk: links that came before count.
-    parent = base.joinpath(member.name).parent.resolve()
-    reached = parent / Path(member.name).name
-    ends = [parent, parent.joinpath(member.linkname).resolve() if member.issym() else reached.resolve()]
-    stays = all(end == base or base in end.parents for end in ends) and ".." not in Path(member.name).parts
+    name = PurePosixPath(member.name)
+    stays = bool(name.parts) and not name.is_absolute() and ".." not in name.parts
+    if stays:
+        place = base / name
+        # Nothing goes through a link or replaces anything, so the folder of a link is where its name says.
+        stays = not any(base.joinpath(above).is_symlink() for above in name.parents)
+        stays &= not os.path.lexists(place) or (member.isdir() and place.is_dir() and not place.is_symlink())
+    if stays and member.issym():
+        # Up first, if at all, and then down: behind another link, which may come later, `..` could be anywhere.
+        target = PurePosixPath(member.linkname)
+        up = next((number for number, part in enumerate(target.parts) if part != ".."), len(target.parts))
+        stays = not target.is_absolute() and ".." not in target.parts[up:] and up <= len(name.parts) - 2
     if not (member.isreg() or member.isdir() or member.issym()) or not stays:
         what = f"{member.name} -> {member.linkname}" if member.linkname else member.name
         msg = f"{cut(what)} is in the sdist (expected files, folders, and links that stay inside)"

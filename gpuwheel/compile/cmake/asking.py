@@ -16,12 +16,14 @@ from gpuwheel.compile.cmake.admitted_command import SOCKET, Share
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["CELL", "FOLDER", "LAUNCH", "compilers_asked_for", "tell_kept", "without_launch"]
+__all__ = ["CELL", "FOLDER", "LAUNCH", "SHARE", "compilers_asked_for", "tell_kept", "without_launch"]
 
 FOLDER = "GPUWHEEL_BROKER"
 """The variable with the broker's folder."""
 CELL = "GPUWHEEL_BROKER_CELL"
 """The variable with the name of the cell, for the broker's events."""
+SHARE = "GPUWHEEL_BROKER_SHARE"
+"""The variable with how many compilers one cell may ask for, so that all cells together do not ask for too many."""
 LAUNCH = "gpuwheel-launch"
 """The script in that folder by which commands are started; as in the CMake module."""
 
@@ -30,7 +32,10 @@ def compilers_asked_for(environ: Mapping[str, str], jobs: int) -> int:
     """How many compilers a build asks for at once: `jobs`, and with a broker more, so that it can choose."""
     folder = environ.get(FOLDER)
     # Each that waits is a Python of 8 MB. A variable may come further than the folder, into a container for one.
-    return 2 * jobs + 6 if folder and Path(folder, SOCKET).exists() else jobs
+    if not folder or not Path(folder, SOCKET).exists():
+        return jobs
+    share = environ.get(SHARE, "")
+    return min(2 * jobs + 6, int(share)) if share.isdecimal() and len(share) < 7 else 2 * jobs + 6  # noqa: PLR2004
 
 
 def tell_kept(environ: Mapping[str, str], sources: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from gpuwheel._endings import because
 from gpuwheel.compile.reuse.recorded_costs import RecordedCosts
 from gpuwheel.matrix.broker.server import Broker
 from gpuwheel.wheel.naming import parse_sdist_name
@@ -24,9 +25,18 @@ __all__ = ["brokered"]
 
 @contextmanager
 def brokered(
-    tasks: Sequence[Task], snapshot: Snapshot, context: Context, heard: Heard, cores: int
+    tasks: Sequence[Task], snapshot: Snapshot, context: Context, heard: Heard, cores: int, slots: int
 ) -> Iterator[Mapping[str, str]]:
-    """Share out cores and memory among compilers of all cells; the value is what their environment says of that."""
+    """Share out cores and memory among compilers of all cells; the value is what their environment says of that.
+
+    Args:
+        tasks: the cells.
+        snapshot: their sources.
+        context: where costs are recorded, and who hears if cells are without a broker.
+        heard: hears what becomes of sources.
+        cores: those of all cells.
+        slots: how many cells are built at once.
+    """
     of = {task.identifier: task for task in tasks}
 
     def tell(event: SourceEvent) -> None:
@@ -36,7 +46,12 @@ def brokered(
 
     with context.cache.scratch() as folder, ExitStack() as stack:
         costs = RecordedCosts(context.cache, str(parse_sdist_name(snapshot.sdist.name)[0]))
-        broker = Broker(cores, costs, on_event=tell)
+
+        def failed(error: Exception) -> None:
+            context.reporter.warn(f"compilers of different wheels do not know of each other any more: {because(error)}")
+
+        at_once = max(1, min(len(of), slots))
+        broker = Broker(cores, costs, on_event=tell, on_failure=failed, at_once=at_once)
         for identifier in of:
             broker.cell(identifier, snapshot.root)
         found: Mapping[str, str] = {}

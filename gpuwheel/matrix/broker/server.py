@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, Any
 from gpuwheel._files import write_if_changed
 from gpuwheel._resources import resource
 from gpuwheel.compile.cmake.admitted_command import SOCKET
-from gpuwheel.compile.cmake.asking import CELL, FOLDER, LAUNCH
+from gpuwheel.compile.cmake.asking import CELL, FOLDER, LAUNCH, SHARE
 from gpuwheel.compile.cmake.memory import available_memory, oom_kills
 from gpuwheel.matrix.broker.admission import Admission, Ticket
 from gpuwheel.matrix.broker.asked_commands import AskedCommand, read_command
 from gpuwheel.matrix.broker.estimates import Estimates
 from gpuwheel.matrix.broker.events import SourceEvent
 from gpuwheel.matrix.broker.memory_use import kill_tree, memory_of
+from gpuwheel.matrix.broker.open_files import files_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +46,8 @@ _ALIVE = 10.0
 """Seconds after which those who wait hear that the broker lives; they give it `_SILENCE`."""
 _LINE = 4 << 20
 """Bytes of one line: a command line has 2 MiB (`getconf ARG_MAX`)."""
+_MOST_WAITING = 1024
+"""Commands of all cells that run or wait, where so many cells are built that more would: each is a Python of 8 MB."""
 _LEAST_MARGIN, _MOST_MARGIN = 384 << 20, 2 << 30
 
 
@@ -78,6 +81,10 @@ class Broker:
     """Bytes that are free now: asked again and again, for other programs come and go."""
     on_event: Callable[[SourceEvent], None] | None = None
     """Called by the broker's thread. What it raises ends nothing, and is raised at the end of `serving`."""
+    on_failure: Callable[[Exception], None] | None = None
+    """Called by the broker's thread when that ends before its time. Then every command runs at once."""
+    at_once: int = 1
+    """How many cells are built at the same time: those that wait are shared out among them."""
     _roots: dict[str, Path | None] = field(default_factory=dict, init=False)
     _clients: set[_Client] = field(default_factory=set, init=False)
     _failure: Exception | None = field(default=None, init=False)
@@ -110,10 +117,12 @@ class Broker:
             listener.bind(f"/proc/self/fd/{descriptor}/{SOCKET}")
             listener.listen(1024)
             service = _Service(self, admission, Estimates(self.costs))
-            thread = threading.Thread(target=service.run, args=(listener, wake[0]), name="broker", daemon=True)
+            arguments = (service, listener, wake[0], folder / SOCKET)
+            thread = threading.Thread(target=self._serve, args=arguments, name="broker", daemon=True)
             thread.start()
             try:
-                yield {FOLDER: str(folder)}
+                with files_for(self._share * self.at_once):
+                    yield {FOLDER: str(folder), SHARE: str(self._share)}
             finally:
                 wake[1].send(b"x")
                 thread.join()
@@ -130,6 +139,22 @@ class Broker:
         """What the environment of a cell says beside that, so that events name it; `root`: of its project."""
         self._roots[name] = root.resolve() if root is not None else None
         return {CELL: name}
+
+    @property
+    def _share(self) -> int:
+        """How many compilers a cell may ask for: all cores can be its own, and some more are there to choose from."""
+        spare = (self.cores + 6) // self.at_once
+        return max(2, min(self.cores + spare, _MOST_WAITING // self.at_once))
+
+    def _serve(self, service: _Service, listener: socket.socket, wake: socket.socket, place: Path) -> None:
+        try:
+            service.run(listener, wake)
+        except Exception as error:  # noqa: BLE001 (it decides when, never whether: cells go on without it)
+            place.unlink(missing_ok=True)  # cells that begin now ask for no more compilers than there are cores
+            if self.on_failure is None:
+                self._failure = self._failure or error
+            else:
+                self.on_failure(error)
 
     def tell(self, event: SourceEvent) -> None:
         """Hand an event on."""
@@ -209,7 +234,7 @@ class _Service:
                     SourceEvent("kept", said["cell"], command.source, command.variant, "", "", time.time())
                 )
         elif "pid" in said:
-            client.process = int(said["pid"])
+            client.process = max(0, int(said["pid"]))  # kill(2): others mean groups of processes
         elif "code" in said:
             self._ended(client, said)
         else:

@@ -179,7 +179,7 @@ def _made(
         reporter.heard(event)
 
     environments = BuildEnvironments(snapshot.root, context)
-    with brokered([task], snapshot, context, heard, jobs_of(context.environ)) as found:
+    with brokered([task], snapshot, context, heard, jobs_of(context.environ), 1) as found:
         executor = LocalExecutor(
             snapshot.root,
             lambda task: environments.python(task.python, task.settings),
