@@ -79,6 +79,7 @@ def _without(key: str) -> Callable[[dict[str, Any]], object]:
         (lambda table: table["variables"].append(table["variables"][0]), "twice"),
         (lambda table: table["variables"][0].update(names=["A*B"]), "inside of A*B"),
         (lambda table: table["variables"].insert(0, {**table["variables"][0], "names": ["C*"]}), "comes after C*"),
+        (lambda table: table["variables"][0].update(secret=True), "shows a secret"),
         (lambda table: table["words"][0].update(follows=" "), "does not say what follows"),
     ],
 )
