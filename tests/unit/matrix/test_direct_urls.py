@@ -8,6 +8,10 @@ import pytest
 from packaging.requirements import Requirement
 
 from gpuwheel.matrix.direct_urls import local_digests, url_of
+from gpuwheel.matrix.environments import BuildEnvironments
+from gpuwheel.matrix.installers import _exact
+from gpuwheel.matrix.interpreters import find_interpreter
+from gpuwheel.toolchain.python_headers import running_python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +56,27 @@ SHA = "ab" * 32
 def test_what_is_installed_again_is_what_was_resolved(told: dict[str, object], url: str) -> None:
     assert url_of(told) == url
     assert Requirement(f"ops @ {url_of(told)}").url == url
+
+
+def test_a_line_of_pips_report_keeps_commit_and_folder() -> None:
+    info = {"url": "https://example.org/ops.git", "vcs_info": {"vcs": "git", "commit_id": COMMIT}, "subdirectory": "a"}
+    metadata = {"name": "ops", "version": "1"}
+
+    direct = _exact({"metadata": metadata, "is_direct": True, "download_info": info})
+
+    assert direct == f"ops @ git+https://example.org/ops.git@{COMMIT}#subdirectory=a"
+    assert _exact({"metadata": metadata, "is_direct": False, "download_info": info}) == "ops==1"
+
+
+def test_an_environment_is_named_by_the_content_of_local_files(tmp_path: Path) -> None:
+    interpreter, wheel = find_interpreter(running_python(), {}), tmp_path / "ops-1-py3-none-any.whl"
+    named = [f"ops @ {wheel.as_uri()}"]
+    wheel.write_bytes(b"1")
+    before = BuildEnvironments._key(interpreter, named)  # noqa: SLF001  (what makes one asks the network)
+
+    assert BuildEnvironments._key(interpreter, named) == before  # noqa: SLF001
+    wheel.write_bytes(b"2")
+    assert BuildEnvironments._key(interpreter, named) != before  # noqa: SLF001
 
 
 def test_another_content_under_one_path_is_another_environment(tmp_path: Path) -> None:
