@@ -25,6 +25,10 @@ pytestmark = [pytest.mark.compiler, pytest.mark.network]
 NVCC, CXX = "Building CUDA object", "Building CXX object"
 HERE = f"3.{sys.version_info.minor}"
 # gpuwheel and what it needs are of Python alone: a newer Python takes them from here.
+# CMake of the package, which both Pythons see; a script that starts it is of one Python's environment.
+PATH = os.pathsep.join(
+    folder for folder in os.environ["PATH"].split(os.pathsep) if Path(folder) != Path(sys.executable).parent
+)
 PACKAGES = [Path(sysconfig.get_path("purelib")), Path(gpuwheel.__file__).parents[1]]
 TORCHS = ("2.12", "2.13")
 PYPROJECT = """\
@@ -100,7 +104,9 @@ def build(root: Path, torch: str, python: str = HERE, interpreter: Path = Path(s
     done = subprocess.run(  # noqa: TID251 (a user's program, not gpuwheel's)
         [interpreter, "-c", f"from gpuwheel import backend; backend.build_wheel({str(out)!r}, {settings!r})"],
         cwd=root,
-        env=os.environ | ({"PYTHONPATH": os.pathsep.join(map(str, PACKAGES))} if python != HERE else {}),
+        env=os.environ
+        | {"PATH": PATH}
+        | ({"PYTHONPATH": os.pathsep.join(map(str, PACKAGES))} if python != HERE else {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
