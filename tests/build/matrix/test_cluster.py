@@ -71,6 +71,12 @@ def _wheels(folder: Path) -> dict[str, str]:
     return {path.name: sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.whl")}
 
 
+def _of_cells(environments: list[bytes], workers: list[subprocess.Popen[str]]) -> int:
+    """How many processes of cells were seen in `environments`, to which those that run now are added."""
+    environments += [environment_of(pid) for worker in workers for pid in [worker.pid, *descendants(worker.pid)]]
+    return sum(b"CMAKE_OF_A_TEST=far" in environment for environment in set(environments))
+
+
 def test_a_cluster_makes_the_same_bytes_though_a_worker_is_killed_and_is_told_no_secret(
     project: Path, keys: Keys, tmp_path: Path
 ) -> None:
@@ -86,7 +92,9 @@ def test_a_cluster_makes_the_same_bytes_though_a_worker_is_killed_and_is_told_no
             text=True,
         )
         wait_until(lambda: len(cluster.cells()) == 2 or building.poll() is not None, 300)
-        environments = [environment_of(pid) for worker in workers for pid in [worker.pid, *descendants(worker.pid)]]
+        # A cell begins with its environment, which may have to be made; its own process comes after that.
+        environments: list[bytes] = []
+        wait_until(lambda: _of_cells(environments, workers) >= 2 or building.poll() is not None, 300)
         lost = descendants(workers[0].pid)
         os.kill(workers[0].pid, signal.SIGKILL)
         wait_until(lambda: not any(b"gpuwheel" in environment_of(pid) for pid in lost), 20)
