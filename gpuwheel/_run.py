@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
     from typing import IO
 
-__all__ = ["Completed", "Leash", "LeashPulledError", "ProcessFailedError", "run", "run_each", "running"]
+__all__ = ["Completed", "Leash", "LeashPulledError", "ProcessFailedError", "run", "run_each", "running", "unleashed"]
 
 
 _TEXT: Any = {"encoding": "utf-8", "errors": "replace"}
@@ -152,6 +152,16 @@ _AROUND: ContextVar[tuple[Leash, ...]] = ContextVar("leashes", default=())
 """Those around what this thread does."""
 
 
+@contextmanager
+def unleashed() -> Iterator[None]:
+    """Start programs that no leash around this thread ends: those that clear up after one that was ended."""
+    token = _AROUND.set(())
+    try:
+        yield
+    finally:
+        _AROUND.reset(token)
+
+
 def _check_leashes() -> None:
     if any(leash.is_pulled for leash in _AROUND.get()):
         raise LeashPulledError
@@ -172,7 +182,6 @@ def running(
     stdin: str,
     env: Mapping[str, str] | None = None,
     errors: Path | None = None,
-    leash: Leash | None = None,
 ) -> Iterator[Iterator[str]]:
     """Run a program that reads all of `stdin` first, and hand out its lines as they appear.
 
@@ -183,7 +192,6 @@ def running(
         stdin: what it reads.
         env: its environment.
         errors: the file that what it prints to stderr is added to, and stays in.
-        leash: ends it from another thread.
 
     Raises:
         FileNotFoundError: there is no such program.
@@ -196,7 +204,6 @@ def running(
     with (
         tempfile.TemporaryFile("w+", **_TEXT) if errors is None else errors.open("a+", **_TEXT) as said,
         _start(words, env, stdin=subprocess.PIPE, stderr=said) as process,
-        (leash or Leash()).holding(process),
         _on_leashes(process),
     ):
         assert process.stdin is not None  # noqa: S101  (for mypy: both are pipes)

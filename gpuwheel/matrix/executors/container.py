@@ -12,7 +12,6 @@ import re
 import shlex
 import sys
 import tempfile
-import threading
 import time
 import uuid
 from contextlib import contextmanager, suppress
@@ -21,11 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuwheel._files import sha256_of, write_if_changed
-from gpuwheel._run import Leash, ProcessFailedError, run, running
+from gpuwheel._run import ProcessFailedError, run, running, unleashed
 from gpuwheel.config.reading.variables import other_variables
 from gpuwheel.errors import ToolchainError
-from gpuwheel.matrix.executors import CellFailedError, Made, StoppedEarlyError
+from gpuwheel.matrix.executors import CellFailedError, Made
 from gpuwheel.matrix.executors.engines import find_engine
+from gpuwheel.matrix.executors.leashed import LeashedExecutor, tail
 from gpuwheel.matrix.executors.manylinux_images import identifier_of, image_of
 from gpuwheel.matrix.own_wheel import own_wheel
 
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["ContainerExecutor", "Surroundings", "surroundings"]
 
 _INSTALL = "pip install 'gpuwheel[containers]' (Python 3.11 or newer), or pipx install cibuildwheel"
-_HUNG = 124  # as timeout(1) says it
-_LINES = 20
 _CACHE, _OWN, _WHEEL = "/gpuwheel/cache", "/gpuwheel/own", "/gpuwheel/wheel"
 """Where containers find the cache, the constraints, and the wheel of gpuwheel."""
 _CONSTRAINTS = "constraints.txt"
@@ -97,7 +95,7 @@ def surroundings(snapshot: Snapshot, place: str, context: Context) -> Surroundin
     )
 
 
-class ContainerExecutor:
+class ContainerExecutor(LeashedExecutor):
     """Starts cibuildwheel for each cell."""
 
     def __init__(
@@ -118,51 +116,41 @@ class ContainerExecutor:
             slots: how many cells at once.
             seconds: that a cell may take before it counts as hung.
         """
+        super().__init__(slots, seconds)
         self._around, self._environ, self._heard = around, environ, heard
-        self._slots, self._seconds = slots, seconds
-        self._lock, self._leashes, self._is_stopped = threading.Lock(), set[Leash](), False
-
-    @property
-    def slots(self) -> int:
-        """As it was told."""
-        return self._slots
-
-    def stop(self) -> None:
-        """Documented by the Protocol."""
-        with self._lock:
-            self._is_stopped = True
-            for leash in self._leashes:
-                leash.pull()
 
     def build(self, task: Task, out: Path, log: Path) -> Made:
         """Documented by the Protocol."""
         label = f"{_LABEL}={uuid.uuid4()}"
-        words = [*self._around.program, "--only", identifier_of(task), "--output-dir", str(out)]
+        words = [
+            *self._around.program,
+            "--only",
+            identifier_of(task),
+            "--output-dir",
+            str(out),
+            str(self._around.sdist),
+        ]
         used = 0.0
-        with self._leash() as leash, tempfile.TemporaryDirectory(prefix="gpuwheel-own-") as own:
-            environ = self._variables(task, Path(own), label)
-            try:
-                with (
-                    running([*words, str(self._around.sdist)], stdin="", env=environ, errors=log, leash=leash) as lines,
-                    log.open("a", buffering=1, encoding="utf-8") as file,  # in order with what goes to stderr
-                ):
-                    for line in lines:
-                        file.write(line)
-                        if _STEP.fullmatch(line.strip()):
-                            step = {"event": "step", "time": round(time.time(), 3), "text": line.strip()}
-                            self._heard(task, step)
-                        if match := _USED.fullmatch(line.strip()):
-                            used = int(match[1]) / 1e6
-            except ProcessFailedError as error:
-                self._remove(label)
-                raise self._why(error, log, is_late=leash.is_pulled) from error
-            except BaseException:
-                self._remove(label)
-                raise
+        try:
+            with (
+                self._leash(log),
+                tempfile.TemporaryDirectory(prefix="gpuwheel-own-") as own,
+                self._removed_unless_done(label),
+                running(words, stdin="", env=self._variables(task, Path(own), label), errors=log) as lines,
+                log.open("a", buffering=1, encoding="utf-8") as file,  # in order with what goes to stderr
+            ):
+                for line in lines:
+                    file.write(line)
+                    if _STEP.fullmatch(line.strip()):
+                        self._heard(task, {"event": "step", "time": round(time.time(), 3), "text": line.strip()})
+                    if match := _USED.fullmatch(line.strip()):
+                        used = int(match[1]) / 1e6
+        except ProcessFailedError as error:
+            raise _why(error, log) from error
         made = sorted(out.glob("*.whl"))
         if len(made) != 1:
             msg = f"cibuildwheel left {len(made)} wheels (expected one)"
-            raise CellFailedError(msg, exit_code=1, detail=_tail(log))
+            raise CellFailedError(msg, exit_code=1, detail=tail(log))
         with made[0].open("rb") as wheel:
             return Made(made[0], sha256_of(wheel), used)
 
@@ -202,46 +190,32 @@ class ContainerExecutor:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    @contextmanager
+    def _removed_unless_done(self, label: str) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._remove(label)
+            raise
+
     def _remove(self, label: str) -> None:
         """Remove the container of a cibuildwheel that ended before it could do so."""
         name = self._around.engine.name
-        with suppress(OSError):
+        with unleashed(), suppress(OSError):
             listed = run([name, "ps", "--all", "--quiet", "--filter", f"label={label}"], env=self._environ, check=False)
             if found := listed.stdout.split():
                 run([name, "rm", "--force", *found], env=self._environ, check=False)
 
-    @contextmanager
-    def _leash(self) -> Iterator[Leash]:
-        """What ends one cibuildwheel: `stop`, or that it takes too long."""
-        leash = Leash()
-        with self._lock:
-            if self._is_stopped:
-                raise StoppedEarlyError
-            self._leashes.add(leash)
-        clock = threading.Timer(self._seconds if self._seconds is not None else threading.TIMEOUT_MAX, leash.pull)
-        clock.daemon = True
-        clock.start()
-        try:
-            yield leash
-        finally:
-            clock.cancel()
-            with self._lock:
-                self._leashes.discard(leash)
 
-    def _why(self, error: ProcessFailedError, log: Path, *, is_late: bool) -> Exception:
-        if self._is_stopped:
-            return StoppedEarlyError()
-        if is_late:
-            hint = "--timeout sets how long a wheel may take"
-            return CellFailedError(f"it was not done after {self._seconds:g} s", exit_code=_HUNG, hint=hint)
-        text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
-        if _PURE in text:
-            msg = "a wheel for every machine comes out of the container"
-            return CellFailedError(msg, exit_code=1, hint="build it without --in: nothing of a machine is in it")
-        # What gpuwheel said in the container as it ended there, or the engine.
-        said = _SAID.findall(text)
-        message, hint = said[-1] if said else (f"cibuildwheel ended with {error.completed.returncode}", "")
-        return CellFailedError(message, exit_code=error.completed.returncode, hint=hint or None, detail=_tail(log))
+def _why(error: ProcessFailedError, log: Path) -> CellFailedError:
+    """What gpuwheel said in the container as it ended there, or the engine."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    if _PURE in text:
+        msg = "a wheel for every machine comes out of the container"
+        return CellFailedError(msg, exit_code=1, hint="build it without --in: nothing of a machine is in it")
+    said = _SAID.findall(text)
+    message, hint = said[-1] if said else (f"cibuildwheel ended with {error.completed.returncode}", "")
+    return CellFailedError(message, exit_code=error.completed.returncode, hint=hint or None, detail=tail(log))
 
 
 def _passes(name: str) -> bool:
@@ -280,9 +254,3 @@ def _repair(wheel: str) -> str:
     ]
     used = "cat /sys/fs/cgroup/cpu.stat 2>/dev/null"
     return f"{' && '.join(steps)}; status=$?; {used}; exit $status"
-
-
-def _tail(log: Path) -> str:
-    """The last lines that tools printed."""
-    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
-    return "\n".join(text.splitlines()[-_LINES:])
