@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["WHEELS", "write_tiny_matrix"]
+__all__ = ["PYPROJECT", "SOURCE", "TORCHS", "WHEELS", "write_tiny_matrix"]
 
-WHEELS = 3
+TORCHS = ("2.12", "2.13", "2.14")
+WHEELS = len(TORCHS)
 
-_PYPROJECT = """\
+PYPROJECT = """\
 [build-system]
 requires = ["gpuwheel"]
 build-backend = "gpuwheel.backend"
 
 [project]
-name = "far-away"
+name = "tiny"
 version = "1.0"
 requires-python = ">=3.10"
 dynamic = ["dependencies"]
@@ -27,13 +28,13 @@ cuda = "13.0"
 archs = ["8.0"]
 torch = ["==2.12.*", "==2.13.*", "==2.14.*"]
 
-[tool.gpuwheel.extensions."far_away._C"]
+[tool.gpuwheel.extensions."tiny._C"]
 mode = "nvcc"
 abi = "exact"
 sources = ["csrc/*.cpp"]
 """
 # A constructor: what nothing uses, the linker leaves out.
-_SOURCE = """\
+SOURCE = """\
 static volatile int answer;
 __attribute__((constructor)) static void keep() { answer = 42; }
 """
@@ -41,7 +42,7 @@ __attribute__((constructor)) static void keep() { answer = 42; }
 
 def write_tiny_matrix(root: Path) -> Path:
     """Write it into a folder, and return that."""
-    files = {"pyproject.toml": _PYPROJECT, "csrc/a.cpp": _SOURCE, "src/far_away/__init__.py": ""}
+    files = {"pyproject.toml": PYPROJECT, "csrc/a.cpp": SOURCE, "src/tiny/__init__.py": ""}
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The report as one file of HTML: no script, no network, light or dark as the reader has it."""
+"""The report as one file of HTML."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from gpuwheel._html import html_page
 from gpuwheel.matrix.report.timeline import timeline
 
 if TYPE_CHECKING:
@@ -14,30 +15,23 @@ if TYPE_CHECKING:
 __all__ = ["page"]
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --soft: #59636e; --line: #d5dbe1; --paper: #fff;
-  --good: #1a7f37; --bad: #cf222e; --stage: #b6d4f2; --source: #2f6fb5; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9aa5b1; --line: #343b44; --paper: #0f1419;
-  --good: #4ac26b; --bad: #ff7b72; --stage: #274a6e; --source: #6cb0f5; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 72rem;
-  margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-dl { display: flex; flex-wrap: wrap; gap: .4rem 2.2rem; margin: 1rem 0; }
-dt { color: var(--soft); font-size: .85rem; } dd { margin: 0; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
-.table { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+:root { --bad: #cf222e; --stage: #b6d4f2; --source: #2f6fb5; }
+@media (prefers-color-scheme: dark) { :root { --bad: #ff7b72; --stage: #274a6e; --source: #6cb0f5; } }
+body { max-width: 72rem; }
+dd { font-size: 1.25rem; font-variant-numeric: tabular-nums; }
+table { width: 100%; }
+th, td { padding: .3rem .8rem .3rem 0; }
 th { font-weight: 600; color: var(--soft); font-size: .85rem; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-code { font: 13px ui-monospace, monospace; overflow-wrap: anywhere; }
+code { overflow-wrap: anywhere; }
 .built, .kept { color: var(--good); } .failed, .stopped { color: var(--bad); }
-small { color: var(--soft); display: block; }
+small { display: block; }
 svg { width: 100%; height: auto; }
 svg text { font: 12px ui-monospace, monospace; fill: var(--ink); } svg text.tick { fill: var(--soft); font-size: 11px; }
 svg line.tick { stroke: var(--line); }
 rect.stage { fill: var(--stage); stroke: var(--paper); } rect.source { fill: var(--source); stroke: var(--paper); }
 rect.stage.failed, rect.source.failed { fill: var(--bad); }
 """
-
 
 _PASSED = {True: "passed", False: "FAILED", None: "not tried"}
 
@@ -56,9 +50,7 @@ def page(document: Mapping[str, Any]) -> str:
         *(["<h2>When</h2>", drawing] if drawing else []),
         *(["<h2>Sources</h2>", _source_table(sources)] if sources else []),
     ]
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-    document_head = f'<!doctype html>\n<html lang="en"><head>{head}<style>{_STYLE}</style></head>'
-    return f"{document_head}<body>{''.join(body)}</body></html>\n"
+    return html_page(title, _STYLE, "".join(body))
 
 
 def _counted(cells: Iterable[Mapping[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""A plan as one file of HTML: no script, no network, light or dark as the reader has it. Pure."""
+"""A plan as one file of HTML. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import defaultdict
 from html import escape
 from typing import TYPE_CHECKING
 
+from gpuwheel._html import html_page
 from gpuwheel.plan.explain import served_by
 from gpuwheel.plan.views.cell_table import closing_lines, common, differing, next_lines, row_of
 from gpuwheel.plan.views.overview import shown_python
@@ -18,47 +19,32 @@ if TYPE_CHECKING:
 __all__ = ["plan_page"]
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --soft: #59636e; --line: #d5dbe1; --paper: #fff;
-  --good: #1a7f37; --good-paper: #e6f6ea; --bad: #b42318; --bad-paper: #fdecea; --link: #2f6fb5; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9aa5b1; --line: #343b44; --paper: #0f1419;
-  --good: #4ac26b; --good-paper: #12301b; --bad: #ff8d84; --bad-paper: #3a1917; --link: #6cb0f5; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 80rem;
-  margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+:root { --good-paper: #e6f6ea; --bad: #b42318; --bad-paper: #fdecea; --link: #2f6fb5; }
+@media (prefers-color-scheme: dark) { :root { --good-paper: #12301b; --bad: #ff8d84; --bad-paper: #3a1917;
+  --link: #6cb0f5; } }
+body { max-width: 80rem; }
 a { color: var(--link); }
-dl { display: flex; flex-wrap: wrap; gap: .4rem 2.2rem; margin: 1rem 0; }
-dt { color: var(--soft); font-size: .85rem; } dd { margin: 0; font-size: 1.1rem; }
-.table { overflow-x: auto; }
-table { border-collapse: collapse; }
+dd { font-size: 1.1rem; }
 caption { text-align: left; color: var(--soft); padding-bottom: .3rem; }
-th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
-  font-weight: normal; }
+th, td { padding: .25rem .9rem .25rem 0; font-weight: normal; }
 thead th { font-weight: 600; color: var(--soft); font-size: .85rem; }
 td, tbody th { font-variant-numeric: tabular-nums; }
 .grid td { padding: .2rem .7rem; border: 1px solid var(--line); text-align: center; }
 .grid thead td { border: 0; }
 .grid th { padding: .2rem .7rem; }
-code { font: 13px ui-monospace, monospace; white-space: nowrap; }
+code { white-space: nowrap; }
 td.build, td.reject { padding-left: .5rem; }
 .build { color: var(--good); } td.build { background: var(--good-paper); }
 .reject { color: var(--bad); } td.reject { background: var(--bad-paper); }
 .lines li { overflow-wrap: anywhere; }
 details { border-top: 1px solid var(--line); padding: .4rem 0; } summary { cursor: pointer; }
-small { color: var(--soft); }
 """
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""What a browser is to refuse: everything but the style above."""
 
 
 def plan_page(overview: Overview) -> str:
     """The plan, whole: what stands in the terminal, with all of each cell."""
     release = f"{overview.name} {overview.version or ''}".strip()
     title = f"{release}: {len(overview.accepted)} of {len(overview.cells)} candidates are built"
-    head = (
-        f'<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style>"
-    )
     body = [
         f"<h1>{escape(title)}</h1>",
         _figures(common(overview)),
@@ -71,7 +57,7 @@ def plan_page(overview: Overview) -> str:
         "<h2>Each cell</h2>",
         *(_details(facts) for facts in overview.cells),
     ]
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body><main>{"".join(body)}</main></body></html>\n'
+    return html_page(title, _STYLE, "".join(body))
 
 
 def _figures(alike: dict[str, str]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 import pytest
+from tiny_matrix import PYPROJECT, SOURCE, TORCHS, write_tiny_matrix
 
 from gpuwheel._run import Completed, run
 from gpuwheel.errors import CompileError, FileError, MatrixError, PlanError
@@ -22,45 +23,12 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.compiler, pytest.mark.network]
 
-PYPROJECT = """\
-[build-system]
-requires = ["gpuwheel"]
-build-backend = "gpuwheel.backend"
-
-[project]
-name = "tiny"
-version = "1.0"
-requires-python = ">=3.10"
-dynamic = ["dependencies"]
-
-[tool.gpuwheel]
-cuda = "13.0"
-archs = ["8.0"]
-torch = ["==2.12.*", "==2.13.*", "==2.14.*"]
-
-[tool.gpuwheel.extensions."tiny._C"]
-mode = "nvcc"
-abi = "exact"
-sources = ["csrc/*.cpp"]
-"""
-# A constructor: what nothing uses, the linker leaves out.
-SOURCE = """\
-static volatile int answer;
-__attribute__((constructor)) static void keep() { answer = 42; }
-"""
-TORCHS = ("2.12", "2.13", "2.14")
 TAG = f"py3-none-manylinux_2_28_{os.uname().machine}"
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    root = tmp_path / "tiny"
-    (root / "csrc").mkdir(parents=True)
-    (root / "src" / "tiny").mkdir(parents=True)
-    (root / "pyproject.toml").write_text(PYPROJECT)
-    (root / "csrc" / "a.cpp").write_text(SOURCE)
-    (root / "src" / "tiny" / "__init__.py").write_text("")
-    return root
+    return write_tiny_matrix(tmp_path / "tiny")
 
 
 def _build(project: Path, *words: str, check: bool = True, **environ: str) -> Completed:

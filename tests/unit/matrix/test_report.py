@@ -18,10 +18,12 @@ from gpuwheel.matrix.report.history import History
 from gpuwheel.matrix.report.page import page
 from gpuwheel.matrix.snapshot import Snapshot
 from gpuwheel.matrix.tasks import Task
+from gpuwheel.matrix.trials.verdicts import Trial
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_VERDICTS = {10: True, 13: False, 15: None}
 _VOID = {"meta", "rect", "line"}
 
 
@@ -63,8 +65,10 @@ def _document(folder: Path) -> dict[str, Any]:
         history.heard(built, {"event": "source", "time": start + 4, **told})
     wheel = Finished("k1", built.identifier, "ops-1.2-cp312-cp312-linux_x86_64.whl", "1" * 64, 1_500_000, 11.0)
     error = CompileError("csrc/a.cu does not compile (<b>)", hint="mend it")
+    tried = [Trial("3.12", f"2.{minor}.0", "smoke", passed, 1.0, "") for minor, passed in _VERDICTS.items()]
+    trials = tuple({"name": f"torch {trial.torch}", **trial.as_json()} for trial in tried)
     return history.document(
-        [Outcome(built, State.BUILT, wheel, None, 11.0, 20.0), Outcome(failed, State.FAILED, None, error, 3.0)]
+        [Outcome(built, State.BUILT, wheel, None, 11.0, 20.0, trials), Outcome(failed, State.FAILED, None, error, 3.0)]
     )
 
 
@@ -87,6 +91,8 @@ def test_the_page_holds_what_the_document_says(tmp_path: Path) -> None:
     parsed.feed(page(_document(tmp_path)))
     assert parsed.open == []
     for words in ("ops-1.2-cp312-cp312-linux_x86_64.whl", "csrc/a.cu does not compile (<b>)", "csrc/c<T>.cu", "3.1 GB"):
+        assert words in parsed.text
+    for words in ("passed: torch 2.10.0", "FAILED: torch 2.13.0", "not tried: torch 2.15.0"):
         assert words in parsed.text
     assert not {tag for tag, _ in parsed.elements} & {"script", "link", "img", "b"}
     bars = [attributes for tag, attributes in parsed.elements if tag == "rect"]
