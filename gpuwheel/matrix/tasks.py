@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gpuwheel.compile.reuse.store import content_key
 from gpuwheel.errors import PlanError
 from gpuwheel.model.choices import Mode, PythonAbi, TorchAbi
+from gpuwheel.plan import rejection
 from gpuwheel.plan.checks import listed
 
 if TYPE_CHECKING:
@@ -60,19 +61,14 @@ def selected(decisions: Sequence[Decision], patterns: Sequence[str]) -> list[Dec
             msg = f"{pattern!r} names no wheel of this project (expected of {found})"
             raise PlanError(msg, hint="gpuwheel plan lists them; * stands for any characters")
         if not any(one.accepted for one in named):
-            first = named[0]
-            msg = f"{first.cell.identifier} cannot be built: {first.reason}"
-            raise PlanError(msg, hint=first.hint)
+            raise rejection(named)
     chosen = [
         one
         for one in decisions
         if one.accepted and (not patterns or any(fnmatch.fnmatchcase(one.cell.identifier, each) for each in patterns))
     ]
     if not chosen:
-        reasons = "\n".join(f"{one.cell.identifier}: {one.reason}" for one in decisions)
-        hint = next((one.hint for one in decisions if one.hint), None)
-        msg = f"none of {len(decisions)} candidates can be built"
-        raise PlanError(msg, hint=hint, detail=reasons)
+        raise rejection(decisions)
     return chosen
 
 

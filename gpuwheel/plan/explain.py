@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.cells import Cell, CellName, Coverage, Decision
     from gpuwheel.model.reporter import Reporter
 
-__all__ = ["Here", "choose", "collapsed_lines", "explain", "select", "served_by"]
+__all__ = ["Here", "choose", "collapsed_lines", "explain", "rejection", "select", "served_by"]
 
 _NOTHING = "nothing"
 
@@ -115,7 +115,11 @@ def _nothing_to_build(named: Sequence[Decision], made: Sequence[Decision], here:
         # A cell of its own that is rejected says more than that there is none.
         why = next((f"{decision.reason}; " for decision in made if not decision.accepted), "")
         return PlanError(f"{here} make no wheel of this project ({why}expected what makes {names})", hint=hint)
-    rejected = made if len(made) == 1 else named
+    return rejection(made if len(made) == 1 else named)
+
+
+def rejection(rejected: Sequence[Decision]) -> PlanError:
+    """What to raise where none of these candidates is accepted; of several, `detail` says all that is wrong."""
     if len(rejected) == 1:
         return PlanError(f"{rejected[0].cell.identifier} cannot be built: {rejected[0].reason}", hint=rejected[0].hint)
     first = next((decision.hint for decision in rejected if decision.hint), None)

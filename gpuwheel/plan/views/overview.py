@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gpuwheel.plan.views.deciding import Row
     from gpuwheel.plan.views.forecast import Forecast
 
-__all__ = ["CellFacts", "Overview", "Policy", "free_threaded", "shown_python", "shown_torch"]
+__all__ = ["CellFacts", "Overview", "Policy", "free_threaded", "shown_python"]
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,6 @@ def shown_python(cell: Cell) -> str:
     if cell.python is None:
         return "any"
     return f"{cell.python}+" if cell.python_abi is PythonAbi.ABI3 else str(cell.python)
-
-
-def shown_torch(facts: CellFacts) -> str:
-    """What it asks of torch: "==2.13.*", or "-"."""
-    return facts.torch or "-"
 
 
 def free_threaded(cells: Iterable[Cell], tables: Tables) -> tuple[str, ...]:

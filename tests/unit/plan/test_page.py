@@ -99,7 +99,10 @@ def test_what_a_project_is_called_cannot_become_markup(overview: Overview) -> No
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_a_plan_of_any_size_has_a_page(overview: Overview, count: int) -> None:
-    Page(plan_page(replace(overview, cells=overview.cells[:count])))
+    page = Page(plan_page(replace(overview, cells=overview.cells[:count])))
+    assert [facts.cell.identifier in page.text for facts in overview.cells] == [
+        number < count for number in range(len(overview.cells))
+    ]
 
 
 def test_the_command_writes_it_whole_or_not_at_all(tmp_path: Path) -> None:
