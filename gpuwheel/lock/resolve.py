@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +16,7 @@ from gpuwheel._run import ProcessFailedError, run
 from gpuwheel._toml import read_toml
 from gpuwheel.errors import ToolchainError
 from gpuwheel.index.settings import read_index_settings
-from gpuwheel.toolchain.probes.programs import installed_version
+from gpuwheel.toolchain.probes.programs import find_uv, has_pip, own_distribution
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -70,11 +67,7 @@ def own_requirements() -> list[str]:
     Raises:
         ToolchainError: gpuwheel is not installed.
     """
-    try:
-        distribution = importlib.metadata.distribution("gpuwheel")
-    except importlib.metadata.PackageNotFoundError:
-        msg = "gpuwheel is not installed in this environment, so what it requires is not known"
-        raise ToolchainError(msg, hint="pip install gpuwheel") from None
+    distribution = own_distribution()
     if distribution.read_text("direct_url.json") is None:
         return [f"gpuwheel=={distribution.version}"]
     return [text for text in distribution.requires or () if "extra ==" not in text]
@@ -82,16 +75,14 @@ def own_requirements() -> list[str]:
 
 def _command(wanted: Path, out: Path, oldest_python: str, environ: Mapping[str, str]) -> tuple[list[str], bool]:
     """The resolver's words, and whether it resolves for every Python and machine."""
-    beside = Path(sys.executable).with_name("uv")
-    uv = str(beside) if beside.is_file() else shutil.which("uv", path=environ.get("PATH", ""))
+    uv = find_uv(environ)
     if uv is not None:
         # One lock for every Python and machine; markers say which packages are for which.
         target = ["--universal", f"--python-version={oldest_python}", f"--python={sys.executable}"]
         # To resolve an sdist is to run its code.
         options = ["--quiet", "--only-binary=:all:", "--format=pylock.toml", f"--output-file={out}"]
-        return [uv, "pip", "compile", *target, *options, str(wanted)], True
-    pip = installed_version("pip")
-    if importlib.util.find_spec("pip") is not None and pip is not None and Version(pip) >= _PIP_WITH_LOCK:
+        return [str(uv), "pip", "compile", *target, *options, str(wanted)], True
+    if has_pip(_PIP_WITH_LOCK):
         options = ["--quiet", "--only-binary=:all:", f"--output={out}", f"--requirement={wanted}"]
         return [sys.executable, "-m", "pip", "lock", *options], False
     msg = f"nothing here resolves requirements (looked for uv, and for pip {_PIP_WITH_LOCK} or newer)"

@@ -6,10 +6,8 @@ somewhere else are taken from it.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +20,7 @@ from gpuwheel._environment import of_strangers
 from gpuwheel._run import ProcessFailedError, run
 from gpuwheel.errors import ToolchainError
 from gpuwheel.matrix.direct_urls import url_of
-from gpuwheel.toolchain.probes.programs import installed_version
+from gpuwheel.toolchain.probes.programs import find_uv, has_pip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,15 +133,13 @@ def find_installer(folder: Path, context: Context) -> Installer:
         name: value for name, value in without_python(of_strangers(context.environ)).items() if name not in _ELSEWHERE
     }
     environ.setdefault("HOME", "/")  # as containers have it for a user whom nobody knows; pip does not start without
-    beside = Path(sys.executable).with_name("uv")
-    found = str(beside) if beside.is_file() else shutil.which("uv", path=environ.get("PATH", ""))
-    if found is not None:
+    uv = find_uv(environ)
+    if uv is not None:
         home = environ.get("XDG_CACHE_HOME") or f"{environ['HOME']}/.cache"
         if refusal(Path(environ.get("UV_CACHE_DIR") or f"{home}/uv")) is not None:
             environ["UV_NO_CACHE"] = "1"  # else it ends
-        return Installer(Path(found), context, folder, environ)
-    pip = installed_version("pip")
-    if importlib.util.find_spec("pip") is not None and pip is not None and Version(pip) >= _OLDEST_PIP:
+        return Installer(uv, context, folder, environ)
+    if has_pip(_OLDEST_PIP):
         environ["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
         return Installer(None, context, folder, environ)
     msg = f"nothing here installs what a build requires (looked for uv, and for pip {_OLDEST_PIP} or newer)"

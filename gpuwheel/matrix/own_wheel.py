@@ -8,13 +8,12 @@ ends with a digest of them (`0.1.0+src5f2a...`), by which two machines tell whet
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel import __version__
 from gpuwheel._resources import resource
-from gpuwheel.errors import ToolchainError
+from gpuwheel.toolchain.probes.programs import own_distribution
 from gpuwheel.wheel.archive import Member, write_wheel
 from gpuwheel.wheel.metadata import set_field
 
@@ -116,11 +115,7 @@ def _installed() -> list[tuple[str, bytes]]:
     Raises:
         ToolchainError: there is none.
     """
-    try:
-        distribution = importlib.metadata.distribution(_NAME)
-    except importlib.metadata.PackageNotFoundError:
-        msg = "gpuwheel is not installed in this environment, so what it requires is not known"
-        raise ToolchainError(msg, hint="pip install gpuwheel") from None
+    distribution = own_distribution()
     texts = {name: distribution.read_text(name) for name in ("METADATA", "entry_points.txt")}
     found = {name: text.encode() for name, text in texts.items() if text}
     # Where gpuwheel was installed from such a wheel, it is of the same version again.
