@@ -76,6 +76,7 @@ class History:
             "stages": self._stages(events, outcome),
             "warnings": [event["text"] for event in events if event["event"] == "warning"],
             "sources": [self._source(event) for event in events if event["event"] == "source"],
+            "reused": [event["source"] for event in events if event["event"] == "reused"],
             "trials": list(outcome.trials),
         }
 
@@ -100,4 +101,4 @@ def _error(error: Any) -> dict[str, Any]:  # noqa: ANN401 (of ours)
     return {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
 
 
-_LASTING = {"source", "step", "warning"}
+_LASTING = {"reused", "source", "step", "warning"}

@@ -46,7 +46,7 @@ def page(document: Mapping[str, Any]) -> str:
         f"<h1>{escape(title)}</h1>",
         _figures(document, sources),
         "<h2>Wheels</h2>",
-        _table(("wheel", "state", "size|", "time|", "CPU|"), map(_cell_row, cells)),
+        _table(("wheel", "state", "size|", "time|", "CPU|", "compiled|", "from the cache|"), map(_cell_row, cells)),
         *(["<h2>When</h2>", drawing] if drawing else []),
         *(["<h2>Sources</h2>", _source_table(sources)] if sources else []),
     ]
@@ -66,10 +66,11 @@ def _figures(document: Mapping[str, Any], sources: Sequence[Mapping[str, Any]]) 
         "CPU": _time(sum(cell["cpu_seconds"] for cell in cells)),
         "wheels": _size(sizes),
         "cores": str(document["machine"]["cores"]),
+        "compiled": str(len(sources)),
+        "from the cache": str(sum(len(cell["reused"]) for cell in cells)),
     }
     peaks = [source["peak"] for source in sources if source.get("peak")]
     if peaks:
-        figures["sources compiled"] = str(len(sources))
         figures["largest compiler"] = _size(max(peaks))
     rows = (f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in figures.items())
     return f"<dl>{''.join(rows)}</dl>"
@@ -88,6 +89,7 @@ def _cell_row(cell: Mapping[str, Any]) -> Sequence[str]:
         f'<td class="number">{_size(cell["size"]) if cell["size"] else ""}</td>',
         f'<td class="number">{_time(cell["seconds"])}</td>',
         f'<td class="number">{_time(cell["cpu_seconds"])}</td>',
+        *(f'<td class="number">{len(cell[name])}</td>' for name in ("sources", "reused")),
     )
 
 

@@ -63,6 +63,7 @@ def _document(folder: Path) -> dict[str, Any]:
     for source, start in (("csrc/a.cu", now + 2), ("csrc/b.cu", now + 3), ("csrc/c<T>.cu", now + 7)):
         told = {"source": source, "start": start, "seconds": 4.0, "peak": 3_100_000_000}
         history.heard(built, {"event": "source", "time": start + 4, **told})
+    history.heard(built, {"event": "reused", "time": now, "text": "reused csrc/kept.cpp", "source": "csrc/kept.cpp"})
     wheel = Finished("k1", built.identifier, "ops-1.2-cp312-cp312-linux_x86_64.whl", "1" * 64, 1_500_000, 11.0)
     error = CompileError("csrc/a.cu does not compile (<b>)", hint="mend it")
     tried = [Trial("3.12", f"2.{minor}.0", "smoke", passed, 1.0, "") for minor, passed in _VERDICTS.items()]
@@ -79,6 +80,7 @@ def test_the_document_is_as_its_schema_says(tmp_path: Path) -> None:
     built, failed = document["cells"]
     assert [stage["seconds"] for stage in built["stages"]] == [2.0, 9.0]
     assert [source["source"] for source in built["sources"]] == ["csrc/a.cu", "csrc/b.cu", "csrc/c<T>.cu"]
+    assert built["reused"] == ["csrc/kept.cpp"]
     assert failed["error"] == {
         "message": "csrc/a.cu does not compile (<b>)",
         "hint": "mend it",
