@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 
 from gpuwheel._environment import of_strangers
 from gpuwheel._run import Completed, Leash, LeashPulledError, ProcessFailedError, run
-from gpuwheel.binary.elf import read_elf
+from gpuwheel.binary.elf import MAGIC, read_elf
 from gpuwheel.errors import AuditError, ToolchainError
 from gpuwheel.matrix.environments import entered
 from gpuwheel.matrix.installers import find_installer
@@ -205,6 +205,6 @@ def _needing(site_packages: Path, pair: Pair, *, is_cuda: bool) -> tuple[Path, .
 def _needed(path: Path) -> tuple[str, ...]:
     data = path.read_bytes()
     # Scripts for linkers have such names too; whether a library of the wheel is none, loading it shows.
-    if not data.startswith(b"\x7fELF"):
+    if not data.startswith(MAGIC):
         return ()
     return tuple(read_elf(memoryview(data), path.name, error=AuditError, hint="look at what built it").needed)
