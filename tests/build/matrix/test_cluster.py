@@ -22,6 +22,7 @@ from dask_cluster import Cluster, Keys, descendants, environment_of, wait_until
 from tiny_matrix import WHEELS, write_tiny_matrix
 
 import gpuwheel
+from gpuwheel._resources import resource
 from gpuwheel._run import Completed, run
 from gpuwheel.errors import ConfigError, MatrixError, NetworkError, ToolchainError
 
@@ -146,6 +147,8 @@ def test_a_worker_with_another_gpuwheel_is_told_before_anything_is_built(
 ) -> None:
     other = tmp_path / "other"
     shutil.copytree(Path(gpuwheel.__file__).parent, other / "gpuwheel", ignore=shutil.ignore_patterns("__pycache__"))
+    if not (other / "gpuwheel" / "templates").exists():
+        shutil.copytree(resource("templates"), other / "templates")  # where it runs from its checkout, they lie beside
     file = other / "gpuwheel" / "__init__.py"
     file.write_text(re.sub(r"(?m)^__version__ = .*$", '__version__ = "9.9.9"', file.read_text()))
     cluster.add_worker()
