@@ -26,6 +26,8 @@ __all__ = [
     "LIMITS",
     "MANIFEST_FILE",
     "METADATA_FILE",
+    "OCI_DOCUMENT",
+    "OCI_ENTRIES",
     "PATH_NAME",
     "PATTERN_DEPTHS",
     "PATTERN_PARTS",
@@ -250,6 +252,16 @@ REMOTE_RATE = Limit(
     *("remote-rate", _MB, "bytes a second"),
     bounds="what a remote has to give or take, or it is left alone for the rest of a build",
     why="compilers make objects at about this rate: a slower remote saves nothing",
+)
+OCI_DOCUMENT = Limit(
+    *("oci-document", 4 * _MB, "bytes"),
+    bounds="a manifest, index or configuration of an image",
+    why="registries take manifests of 4 MiB; those of images have some kilobytes",
+)
+OCI_ENTRIES = Limit(
+    *("oci-entries", 10_000, "entries"),
+    bounds="layers of an image, manifests of an index",
+    why="container engines take 127 layers; a layout may hold some hundred images",
 )
 
 LIMITS = tuple(

@@ -15,6 +15,7 @@ __all__ = [
     "DataError",
     "FileError",
     "GpuwheelError",
+    "ImageError",
     "LockError",
     "MatrixError",
     "MergeConflictError",
@@ -129,6 +130,12 @@ class MatrixError(GpuwheelError):
     """Some wheels of a matrix were not built; those that were are kept."""
 
     exit_code = 16
+
+
+class ImageError(GpuwheelError):
+    """An image cannot be made from these wheels and this base, or a layout on disk is damaged."""
+
+    exit_code = 20
 
 
 class WorkflowError(GpuwheelError):

@@ -1,0 +1,1 @@
+"""OCI images straight from wheels: no daemon, no root, no package manager inside."""
