@@ -47,6 +47,8 @@ __all__ = [
     "SYMBOL_NAME",
     "TOML_PARTS",
     "TRANSFER_GRACE",
+    "WHEEL_FACTS",
+    "WHEEL_TAGS",
     "Limit",
 ]
 
@@ -262,6 +264,16 @@ OCI_ENTRIES = Limit(
     *("oci-entries", 10_000, "entries"),
     bounds="layers of an image, manifests of an index",
     why="container engines take 127 layers; a layout may hold some hundred images",
+)
+WHEEL_TAGS = Limit(
+    *("wheel-tags", 1_000, "tags"),
+    bounds="single tags that the compressed tag of one wheel stands for",
+    why="the widest wheels on PyPI have a few dozen; a name of 255 characters can stand for 70,000",
+)
+WHEEL_FACTS = Limit(
+    *("wheel-facts", 256 * _KB, "bytes"),
+    bounds="what an index and its page say of one wheel",
+    why="most take 2 kilobytes; every visitor of the page loads those of all wheels",
 )
 
 LIMITS = tuple(

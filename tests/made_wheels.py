@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.compatibility import Tables
 
-__all__ = ["BUILT", "FOLDER", "IMPORTS", "INFO", "NEEDED", "Made", "importing", "made", "manifest"]
+__all__ = ["BUILT", "FOLDER", "IMPORTS", "INFO", "NEEDED", "TAG", "Made", "importing", "made", "manifest"]
 
 INFO = "ops-1.dist-info"
 METADATA = "Metadata-Version: 2.2\nName: ops\nVersion: 1\n"

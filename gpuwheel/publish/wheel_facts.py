@@ -6,60 +6,61 @@ Of the file's name only what stands nowhere else is believed: its tags. What it 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from packaging.utils import canonicalize_name
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name, is_normalized_name
+from packaging.version import Version
 
-from gpuwheel._endings import DAMAGE, because
+from gpuwheel._endings import DAMAGE, because, cut, reading
+from gpuwheel._files import sha256_of
+from gpuwheel._limits import WHEEL_FACTS, WHEEL_TAGS
 from gpuwheel.audit import opened
-from gpuwheel.audit.kernel_manifests import TOOLKIT_FILE
-from gpuwheel.compatibility import torch_floor
 from gpuwheel.errors import AuditError
-from gpuwheel.model.versions import DriverVersion, MinorVersion
+from gpuwheel.model.versions import DriverVersion
+from gpuwheel.publish.device_facts import DeviceCode, Ptx, cuda_of, device_code, runtimes_of
+from gpuwheel.publish.torch_facts import TorchOfPython, torch_by_python
+from gpuwheel.publish.typed_json import from_plain
 from gpuwheel.wheel.archive import dist_info_folder
-from gpuwheel.wheel.metadata import field_values, requirements
-from gpuwheel.wheel.naming import expand_tag
+from gpuwheel.wheel.metadata import field_values, parsed_requirements, requirements
+from gpuwheel.wheel.naming import expand_tag, parse_wheel_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    import os
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gpuwheel.audit import Inspection
-    from gpuwheel.binary.fatbin import Image
     from gpuwheel.compatibility import Tables
+    from gpuwheel.wheel.naming import WheelName
 
-__all__ = ["DeviceCode", "Ptx", "WheelFacts", "facts_of"]
+__all__ = [
+    "DeviceCode",
+    "Ptx",
+    "TorchOfPython",
+    "WheelFacts",
+    "WheelReading",
+    "facts_of",
+    "read_wheel_facts",
+    "split_variant",
+]
 
 _SCHEMA = 1
-_RUNTIME = re.compile(r"libcudart\.so\.(?P<major>\d+)")
-_OF_A_MAJOR = re.compile(r"nvidia-[a-z0-9-]+-cu(?P<major>\d+)|cuda-toolkit==(?P<exact>\d+)\..*")
-
-
-@dataclass(frozen=True)
-class Ptx:
-    """Code that the driver compiles, for GPUs of this compute capability and newer ones."""
-
-    arch: str
-    """For example "9.0", "10.0f"."""
-    driver: str | None
-    """Oldest driver that reads its version of the PTX ISA; `None`: none that the tables know."""
-
-
-@dataclass(frozen=True)
-class DeviceCode:
-    """Images that are loaded together: of one library or fatbin; a GPU that these do not serve cannot call it."""
-
-    members: tuple[str, ...]
-    """Files with these images, sorted."""
-    cubins: tuple[str, ...]
-    """Compute capabilities, lowest first: "8.0", "9.0a"."""
-    ptx: tuple[Ptx, ...]
-    driver: str | None
-    """Oldest driver that loads the cubins; `None`: nothing in the wheel tells."""
-    further: bool
-    """By a later toolkit than the rest, for drivers that take it; older ones do without."""
+_EXPECTED = "what the binary distribution format asks"
+_HINT = "download or build the file again"
+# Binary distribution format and PEP 440; whoever reads a page or types a command is spared everything else.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl", re.ASCII)
+_LABEL = re.compile(r"[0-9a-z_.]+", re.ASCII)
+_TAG = re.compile(r"[a-z0-9_]+-[a-z0-9_]+-[a-z0-9_]+", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_CUDA = re.compile(r"\d{1,4}(\.\d{1,4})?", re.ASCII)
+_SUMMARY = 512
+"""Characters: what PyPI takes."""
+_PARTS, _LABELLED_PARTS = 5, {6, 7}
+"""Of a wheel's name, without the number of a build; with the label of a variant, and perhaps that number."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ class WheelFacts:
     name: str
     """Of the distribution, normalised (PEP 503)."""
     version: str
-    """With its local part."""
+    """With its local part, normalised (PEP 440)."""
+    variant: str | None
+    """Its label (PEP 825); `None`: it is a wheel for every installer."""
     tags: tuple[str, ...]
     """`python-abi-platform`, one each (PEP 425), sorted."""
     requires_python: str | None
@@ -83,13 +86,22 @@ class WheelFacts:
     """Requires-Dist as METADATA has it."""
     summary: str
     torch: str | None
-    """Which torch: a specifier (PEP 440), "" for any, of Requires-Dist and imported symbols; `None`: it needs none."""
+    """Which torch: a specifier (PEP 440), "" for any, of Requires-Dist and imported symbols; `None`: it needs none.
+    Where markers make it differ between Pythons, that of the newest one."""
+    torch_by_python: tuple[TorchOfPython, ...]
+    """Only where markers make it differ; else empty."""
     cuda: str | None
     """The toolkit of its device code, "13.0", or its major alone, "12"; `None`: nothing tells, or there is none."""
+    runtimes: tuple[int, ...]
+    """Majors of CUDA whose libraries it links or requires; empty: it asks the driver alone, or nobody."""
     driver: str | None
     """Oldest driver with which something of it runs on a GPU; `None`: nothing tells, or it has no device code."""
     code: tuple[DeviceCode, ...]
     """Empty: it runs without a GPU."""
+
+    def torch_for(self, python: str) -> str | None:
+        """Which torch on a Python, "3.12"; as `torch`."""
+        return next((row.torch for row in self.torch_by_python if row.python == python), self.torch)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, from which `from_json` makes it again."""
@@ -106,145 +118,163 @@ class WheelFacts:
             values = dict(data)
             if values.pop("schema") != _SCHEMA:
                 raise ValueError(f"schema {data['schema']!r}")  # noqa: EM102, TRY003 (told below)
-            code = tuple(_code_from(row) for row in values.pop("code"))
-            for key in ("tags", "requires_dist"):
-                values[key] = tuple(_text(one) for one in values[key])
-            return cls(**values, code=code)
+            facts = from_plain(cls, values)
+            _check(facts)
         except DAMAGE as error:
             msg = f"facts of a wheel are not as gpuwheel writes them ({because(error)})"
             raise AuditError(msg, hint="read the wheels again, without what was kept of them") from error
+        return facts
+
+
+@dataclass(frozen=True)
+class WheelReading:
+    """A wheel, read once."""
+
+    facts: WheelFacts
+    metadata: bytes
+    """METADATA as it is."""
 
 
 def facts_of(path: Path, tables: Tables) -> WheelFacts:
+    """Look into a wheel file; raises what `read_wheel_facts` raises."""
+    return read_wheel_facts(path, tables).facts
+
+
+def read_wheel_facts(path: Path, tables: Tables) -> WheelReading:
     """Look into a wheel file.
 
     Raises:
-        AuditError: it is not a wheel, or what is in it cannot be read.
+        AuditError: it is not a wheel, what is in it cannot be read or is not what its name says, or it changed while it
+            was read.
     """
+    if _NAME.fullmatch(path.name) is None:
+        msg = f"{cut(ascii(path.name))} is not a wheel's name (found other characters than letters, digits and ._+!-)"
+        raise AuditError(msg, hint="do not rename wheels by hand")
+    plain, label = split_variant(path.name)
+    named = parse_wheel_name(plain)
     with opened(path) as wheel:
-        folder = dist_info_folder(wheel.members, wheel.name)
-        metadata = wheel.members[f"{folder}/METADATA"].data
-        code = tuple(_code_of(wheel, tables))
-        cuda = _cuda_of(wheel)
+        before = path.stat()
+        sha256 = _sha256_of(path)
+        reading_ = _read(replace(wheel, name=plain), named, tables)
+        facts = replace(reading_.facts, filename=path.name, size=before.st_size, sha256=sha256, variant=label)
+        with reading(f"{path.name} is not a wheel", _EXPECTED, hint=_HINT):
+            _check(facts)
+    # Two openings and two looks: whoever put another file there, or wrote into this one, moved one of these.
+    if _identity(before) != _identity(path.stat()) or wheel.size != before.st_size:
+        msg = f"{path.name} changed while it was read (expected a file that nobody writes)"
+        raise AuditError(msg, hint="try again when whatever writes it has finished")
+    size = len(json.dumps(facts.to_json()))
+    if size > WHEEL_FACTS.value:
+        msg = f"{path.name} says too much of itself ({WHEEL_FACTS.passed(f'{size:,} bytes')})"
+        raise AuditError(msg, hint="shorten its requirements")
+    return replace(reading_, facts=facts)
+
+
+def split_variant(filename: str) -> tuple[str, str | None]:
+    """The name of a wheel without the label of its variant (PEP 825), and that label, if it has one."""
+    parts = filename.removesuffix(".whl").split("-")
+    # The number of a build starts with a digit, and the tag of a Python does not.
+    is_labelled = len(parts) in _LABELLED_PARTS and len(parts) - parts[2][:1].isdigit() > _PARTS
+    if not is_labelled or _LABEL.fullmatch(parts[-1]) is None:
+        return filename, None
+    return "-".join(parts[:-1]) + ".whl", parts[-1]
+
+
+def _identity(stat: os.stat_result) -> tuple[int, ...]:
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def _read(wheel: Inspection, named: WheelName, tables: Tables) -> WheelReading:
+    with reading(f"{wheel.name} is not a wheel", _EXPECTED, hint=_HINT):
+        metadata = _metadata(wheel, named)
+        tags = expand_tag(wheel.tag)
+        if len(tags) > WHEEL_TAGS.value:
+            msg = WHEEL_TAGS.passed(f"{len(tags):,}")
+            raise ValueError(msg)
+        requires_python = _only(metadata, "Requires-Python")
+        by_python = torch_by_python(wheel, tags, requires_python, tables)
+        runtimes = runtimes_of(wheel, tables)
+        cuda = cuda_of(wheel, runtimes)
+        code = tuple(device_code(wheel, cuda, tables))
         drivers = [DriverVersion.parse(one.driver) for one in code if one.driver]
-        return WheelFacts(
-            filename=path.name,
-            size=path.stat().st_size,
-            sha256=_sha256_of(path),
+        facts = WheelFacts(
+            filename=wheel.name,
+            size=0,
+            sha256="",
             metadata_sha256=hashlib.sha256(metadata).hexdigest(),
-            name=canonicalize_name(_only(metadata, "Name")),
-            version=_only(metadata, "Version"),
-            tags=tuple(sorted(map(str, expand_tag(wheel.tag)))),
-            requires_python=_only(metadata, "Requires-Python") or None,
+            name=canonicalize_name(named.distribution),
+            version=str(Version(named.version.replace("_", "-"))),
+            variant=None,
+            tags=tuple(sorted({str(tag).lower() for tag in tags})),
+            requires_python=requires_python or None,
             requires_dist=requirements(metadata),
-            summary=_only(metadata, "Summary"),
-            torch=_torch_of(wheel, tables),
+            summary=_only(metadata, "Summary")[:_SUMMARY],
+            torch=by_python[-1].torch,
+            torch_by_python=by_python if len({row.torch for row in by_python}) > 1 else (),
             cuda=cuda if code else None,
+            runtimes=runtimes,
             driver=str(min(drivers)) if drivers else None,
             code=code,
         )
+    return WheelReading(facts, metadata)
+
+
+def _metadata(wheel: Inspection, named: WheelName) -> bytes:
+    """METADATA, which says of the wheel what its name says, as pip and uv demand."""
+    folder = dist_info_folder(wheel.members, wheel.name)
+    for name in ("METADATA", "WHEEL"):
+        if f"{folder}/{name}" not in wheel.members:
+            msg = f"no {name} in {folder}"
+            raise ValueError(msg)
+    metadata = wheel.members[f"{folder}/METADATA"].data
+    # Raises where one is not valid: installers would fail when they choose, and for every version on the page.
+    parsed_requirements(metadata)
+    own, version = canonicalize_name(named.distribution), Version(named.version.replace("_", "-"))
+    of_folder = folder.removesuffix(".dist-info").rpartition("-")
+    for where, name, text in (
+        ("METADATA", _only(metadata, "Name"), _only(metadata, "Version")),
+        (folder, of_folder[0], of_folder[2]),
+    ):
+        if canonicalize_name(name) != own or Version(text.replace("_", "-")) != version:
+            msg = f"{cut(where)} is of {cut(name)} {cut(text)}"
+            raise ValueError(msg)
+    if not is_normalized_name(own):
+        msg = f"{cut(own)} is not a project's name"
+        raise ValueError(msg)
+    return metadata
+
+
+def _check(facts: WheelFacts) -> None:
+    """Hold facts of others to what readers rely on.
+
+    Raises:
+        ValueError: one is not of its form.
+    """
+    forms = [
+        (facts.filename, _NAME),
+        (facts.sha256, _SHA256),
+        (facts.metadata_sha256, _SHA256),
+        *((tag, _TAG) for tag in facts.tags),
+        *((text, form) for text, form in ((facts.variant, _LABEL), (facts.cuda, _CUDA)) if text is not None),
+    ]
+    odd = next((text for text, form in forms if form.fullmatch(text) is None), None)
+    if odd is None and not is_normalized_name(facts.name):
+        odd = facts.name
+    if odd is not None or facts.size < 0 or not facts.tags:
+        msg = f"{cut(odd or facts.filename)} is not of its form"
+        raise ValueError(msg)
+    Version(facts.version)
+    for torch in (facts.torch, *(row.torch for row in facts.torch_by_python)):
+        SpecifierSet(torch or "")
+    drivers = [facts.driver, *(code.driver for code in facts.code), *(p.driver for c in facts.code for p in c.ptx)]
+    for driver in filter(None, drivers):
+        DriverVersion.parse(driver)
 
 
 def _sha256_of(path: Path) -> str:
-    sha256 = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            sha256.update(block)
-    return sha256.hexdigest()
+        return sha256_of(file)
 
 
 def _only(metadata: bytes, field: str) -> str:
     return next(iter(field_values(metadata, field)), "")
-
-
-def _torch_of(wheel: Inspection, tables: Tables) -> str | None:
-    wanted = [requirement for requirement in wheel.requirements if canonicalize_name(requirement.name) == "torch"]
-    shims = {symbol.name for library in wheel.libraries for symbol in library.imports if symbol.name in tables.shims}
-    if not wanted and not shims:
-        return None
-    stated = {str(one) for requirement in wanted for one in requirement.specifier}
-    if shims:
-        stated.add(f">={torch_floor(tables, shims).version}")
-    return ",".join(sorted(stated))
-
-
-def _cuda_of(wheel: Inspection) -> str | None:
-    """The oldest toolkit that a manifest names; else the major of the runtime that is linked or required."""
-    manifests = wheel.manifests
-    if not isinstance(manifests, ValueError) and manifests:
-        return str(min(manifest.toolkit for manifest in manifests))
-    linked = [_RUNTIME.fullmatch(needed) for library in wheel.libraries for needed in library.needed]
-    required = [
-        _OF_A_MAJOR.fullmatch(f"{canonicalize_name(one.name)}{one.specifier if one.name == 'cuda-toolkit' else ''}")
-        for one in wheel.requirements
-    ]
-    majors = {match["major"] for match in linked if match}
-    majors |= {match["major"] or match["exact"] for match in required if match}
-    return min(majors, key=int) if majors else None
-
-
-def _code_of(wheel: Inspection, tables: Tables) -> Iterator[DeviceCode]:
-    """The device code by what is loaded together; files with the same images count once."""
-    cuda, manifests = _cuda_of(wheel), wheel.manifests
-    stated = [] if isinstance(manifests, ValueError) else [manifest.driver for manifest in manifests]
-    alike: dict[DeviceCode, list[str]] = {}
-    for member, images in sorted(wheel.images_of.items()):
-        match = TOOLKIT_FILE.fullmatch(member)
-        if not any(image.kind in {"cubin", "ptx"} for image in images):
-            continue
-        toolkit = match["toolkit"] if match else cuda
-        further = match is not None and toolkit != cuda
-        floors = [
-            _floor_of(toolkit, tables),
-            None if further else max(stated, default=None),
-            _codec_floor(images, tables),
-        ]
-        known = [floor for floor in floors if floor is not None]
-        one = DeviceCode(
-            members=(),
-            cubins=tuple(str(arch) for arch in sorted({image.arch for image in images if image.kind == "cubin"})),
-            ptx=tuple(_ptx_of(images, tables)),
-            driver=str(max(known)) if known else None,
-            further=further,
-        )
-        alike.setdefault(one, []).append(member)
-    for one, members in alike.items():
-        yield DeviceCode(tuple(members), one.cubins, one.ptx, one.driver, one.further)
-
-
-def _ptx_of(images: Iterable[Image], tables: Tables) -> Iterator[Ptx]:
-    for image in sorted({image for image in images if image.kind == "ptx"}, key=lambda image: image.arch):
-        reading = (row.driver for row in tables.cuda.values() if image.isa is not None and row.ptx_isa >= image.isa)
-        driver = next((found for found in reading if found is not None), None)
-        yield Ptx(str(image.arch), None if driver is None else str(driver))
-
-
-def _floor_of(toolkit: str | None, tables: Tables) -> DriverVersion | None:
-    """The oldest driver of a toolkit, "13.0", or of its major, "13" (minor-version compatibility)."""
-    if toolkit is None:
-        return None
-    if "." in toolkit:
-        row = tables.cuda.get(MinorVersion.parse(toolkit))
-        return None if row is None else row.driver_floor
-    return min((row.driver_floor for row in tables.cuda.values() if str(row.version.major) == toolkit), default=None)
-
-
-def _codec_floor(images: Iterable[Image], tables: Tables) -> DriverVersion | None:
-    """The oldest driver that decompresses all of them."""
-    oldest = {row.codec: row.driver for row in reversed(tables.compression)}
-    return max((oldest[image.codec] for image in images if image.codec in oldest), default=None)
-
-
-def _code_from(row: Mapping[str, Any]) -> DeviceCode:
-    values = dict(row)
-    values["members"] = tuple(_text(one) for one in values["members"])
-    values["cubins"] = tuple(_text(one) for one in values["cubins"])
-    values["ptx"] = tuple(Ptx(**one) for one in values["ptx"])
-    return DeviceCode(**values)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        msg = f"{value!r} is no text"
-        raise TypeError(msg)
-    return value
