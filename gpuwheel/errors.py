@@ -22,6 +22,7 @@ __all__ = [
     "NetworkError",
     "PlanError",
     "PlatformError",
+    "PublishError",
     "ScaffoldError",
     "ToolchainError",
     "WorkflowError",
@@ -136,6 +137,12 @@ class ImageError(GpuwheelError):
     """An image cannot be made from these wheels and this base, or a layout on disk is damaged."""
 
     exit_code = 20
+
+
+class PublishError(GpuwheelError):
+    """Files were not published, or not all of them: a place that is none, or a server that refuses."""
+
+    exit_code = 21
 
 
 class WorkflowError(GpuwheelError):

@@ -47,6 +47,9 @@ _COMMANDS = {
         "repair": "Put into wheels what they need and nobody brings.",
         "cache": "List, verify and prune what is kept between builds.",
     },
+    "delivery": {
+        "publish": "Check a release, and publish what is not there yet.",
+    },
 }
 """Room -> command -> one line. The command `new` is `new_command` of the module `new` in the room `projects`."""
 

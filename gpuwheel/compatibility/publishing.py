@@ -1,0 +1,109 @@
+"""`load_publishing`: where wheels are published, and what each place refuses, as typed rows of `publish.toml`.
+
+Apart from the other tables: only `gpuwheel publish` needs it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from gpuwheel.compatibility.parsing import read_table
+from gpuwheel.model.versions import MinorVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gpuwheel.compatibility.parsing import Reader
+
+__all__ = ["KernelsLibrary", "KnownTarget", "Publishing", "Refused", "load_publishing"]
+
+
+@dataclass(frozen=True)
+class KnownTarget:
+    """A package index that has a name."""
+
+    upload: str
+    """URL that files are sent to."""
+    index: str
+    """Simple repository API (PEP 503, PEP 691)."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What PyPI's server refuses."""
+
+    file: int
+    """Bytes of one file, unless more was granted to the project."""
+    project: int
+    """Bytes of all files of a project, unless more was granted."""
+    metadata: MinorVersion
+    """Newest core metadata version that it takes."""
+    expansion: int
+    """How many times an archive may grow when it is unpacked..."""
+    expanded_from: int
+    """...to this many bytes or more."""
+
+
+@dataclass(frozen=True)
+class KernelsLibrary:
+    """What Hugging Face's `kernels` loads."""
+
+    python: MinorVersion
+    """Oldest that it runs on: kernels have no axis of Pythons."""
+    requires: Mapping[str, str]
+    """Distribution that a kernel may require -> its name in metadata.json."""
+
+
+@dataclass(frozen=True)
+class Publishing:
+    """The table."""
+
+    targets: Mapping[str, KnownTarget]
+    refuses: Refused
+    kernels: KernelsLibrary
+
+
+@cache
+def load_publishing() -> Publishing:
+    """The table.
+
+    Raises:
+        DataError: the file is damaged, or breaks a law.
+    """
+    with read_table("publish.toml") as file:
+        targets = {name: _target(row) for name, row in file.named_tables("targets", str)}
+        file.require_sources(file.table("sources").strings(), *targets, "refuses", "kernels")
+        return Publishing(targets, _refused(file.table("refuses")), _kernels(file.table("kernels")))
+
+
+def _target(row: Reader) -> KnownTarget:
+    with row:
+        target = KnownTarget(row.text("upload"), row.text("index"))
+        if not all(url.startswith("https://") and url.endswith("/") for url in (target.upload, target.index)):
+            row.fail(f"is not reached safely ({target.upload} {target.index}, expected https://.../)")
+        return target
+
+
+def _refused(row: Reader) -> Refused:
+    with row:
+        found = Refused(
+            file=row.integer("file"),
+            project=row.integer("project"),
+            metadata=row.parsed("metadata", MinorVersion.parse),
+            expansion=row.integer("expansion"),
+            expanded_from=row.integer("expanded-from"),
+        )
+        if not 0 < found.file < found.project or found.expansion <= 1 or found.expanded_from <= 0:
+            row.fail("has limits that admit nothing (expected 0 < file < project, expansion > 1, expanded-from > 0)")
+        return found
+
+
+def _kernels(row: Reader) -> KernelsLibrary:
+    with row:
+        return KernelsLibrary(
+            row.parsed("python", MinorVersion.parse), row.table("requires").mapping(canonicalize_name, str)
+        )
