@@ -238,7 +238,10 @@ def figures(bench: Bench, torchs: int, cells: int) -> dict[str, Any]:
         ways["sccache"] = steps["sccache"]["cpu"]
     unique = steps["unique"]["cpu"]
     projected = {name: whole + (seconds - unique) / sample * cells for name, seconds in ways.items()}
-    projected["isolated"] = isolated / sample * cells
+    alone = ["isolated"]
+    if re.search(r"^Cache hits\s+0$", steps.get("sccache", {}).get("stats", ""), re.MULTILINE):
+        alone.append("sccache")  # nothing of one cell served another
+    projected.update({name: ways[name] / sample * cells for name in alone})
     return {
         "cells": [f"torch {torch} for Python {python}" for torch, python in bench.cells.values()],
         "kinds": kinds,
@@ -249,7 +252,8 @@ def figures(bench: Bench, torchs: int, cells: int) -> dict[str, Any]:
             **{name: round(one, 1) for name, one in projected.items()},
         },
         "target": TARGET,
-        "sccache": steps.get("sccache", {}).get("stats"),
+        # Without what it says of this machine.
+        "sccache": steps.get("sccache", {}).get("stats", "").partition("\nCache location")[0] or None,
     }
 
 
