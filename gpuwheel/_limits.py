@@ -39,6 +39,7 @@ __all__ = [
     "REQUIREMENTS",
     "REQUIREMENT_TEXT",
     "RETRY_WAIT",
+    "SDIST_HEAD",
     "SHOWN_NAME",
     "SHOWN_NAMES_TIME",
     "SHOWN_TEXT",
@@ -49,6 +50,7 @@ __all__ = [
     "TRANSFER_GRACE",
     "WHEEL_FACTS",
     "WHEEL_TAGS",
+    "YANK_REASON",
     "Limit",
 ]
 
@@ -274,6 +276,16 @@ WHEEL_FACTS = Limit(
     *("wheel-facts", 256 * _KB, "bytes"),
     bounds="what an index and its page say of one wheel",
     why="most take 2 kilobytes; every visitor of the page loads those of all wheels",
+)
+SDIST_HEAD = Limit(
+    *("sdist-head", _GB, "bytes"),
+    bounds="what is unpacked of an sdist until its PKG-INFO comes",
+    why="build backends write it first or last, and the largest sdists unpack to some hundred megabytes",
+)
+YANK_REASON = Limit(
+    *("yank-reason", 500, "characters"),
+    bounds="why a file is yanked; the rest is cut",
+    why="installers print it on one line",
 )
 
 LIMITS = tuple(

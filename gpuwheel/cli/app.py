@@ -48,6 +48,7 @@ _COMMANDS = {
         "cache": "List, verify and prune what is kept between builds.",
     },
     "delivery": {
+        "index": "Write a static package index of a folder of wheels.",
         "publish": "Check a release, and publish what is not there yet.",
     },
 }

@@ -31,6 +31,7 @@ SHARED_NAMES = {
         "cells",
         "dev",
         "fetch",
+        "index",
         "keys",
         "linked_libraries",
         "new",

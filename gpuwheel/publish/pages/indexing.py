@@ -1,0 +1,319 @@
+"""Writing a static package index: what is new is read, everything is listed, pages appear whole and the root last."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from gpuwheel._cache.folders import locked
+from gpuwheel.errors import AuditError, CacheError, FileError
+from gpuwheel.publish.pages.listing import (
+    ListedFile,
+    for_scripts,
+    project_html,
+    project_json,
+    root_html,
+    root_json,
+)
+from gpuwheel.publish.pages.narrow_indexes import narrow_indexes
+from gpuwheel.publish.pages.page_writer import PageWriter
+from gpuwheel.publish.pages.placing import Keep, Places
+from gpuwheel.publish.pages.recorded_files import recorded, refusal_of
+from gpuwheel.publish.pages.records import Record, State, loaded, state_path
+from gpuwheel.publish.pages.yanks import one_line, read_yanks, write_yanks, yanked_files
+from gpuwheel.publish.published import PublishedWheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from gpuwheel.compatibility import Tables
+    from gpuwheel.model.reporter import Reporter
+    from gpuwheel.publish.pages.offered import Offered, Source
+
+__all__ = ["IndexRequest", "IndexSummary", "LeftOut", "write_index"]
+
+_SAVE_EVERY = 20.0  # seconds; a run that is killed loses no more
+
+
+@dataclass(frozen=True)
+class IndexRequest:
+    """What to write."""
+
+    index: Path
+    """The folder of the index: pages go into `simple/`."""
+    sources: Sequence[Source]
+    keep: Keep = Keep.STAY
+    base_url: str | None = None
+    """Where the files are served that stay in their folder (or the index, with copies); `None`: beside the pages."""
+    yanks: Mapping[str, str] = field(default_factory=dict)
+    """File name or `project==version` -> reason."""
+    unyanks: Sequence[str] = ()
+    fresh: bool = False
+    """Read every file, whatever was kept of it."""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that is not listed."""
+
+    filename: str
+    problem: str
+    hint: str | None
+
+
+@dataclass(frozen=True)
+class IndexSummary:
+    """What was written."""
+
+    files: int
+    """Listed."""
+    projects: int
+    read: int
+    """New, or changed since the last run."""
+    yanked: int
+    indexes: tuple[str, ...]
+    """Paths of `simple/` folders below the index, that of all files first."""
+    changed: tuple[str, ...]
+    """Pages that were written, below the index."""
+    removed: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    """By name."""
+
+
+def write_index(request: IndexRequest, tables: Tables, reporter: Reporter) -> IndexSummary:
+    """Write the pages of an index, or bring them up to date.
+
+    Two runs with the same files give the same bytes: the time of upload is that of the file when it was first listed,
+    and is kept. A file that cannot be listed is left out, and told.
+
+    Raises:
+        ConfigError: a file lies where no page can name it, or what is to be yanked is not there.
+        FileError: the folder is on a file system without locks.
+        OSError: something cannot be written.
+    """
+    with ExitStack() as stack:
+        if not request.dry_run:
+            _enter_alone(request.index, stack, reporter)
+        return _Run(request, tables, reporter).whole()
+
+
+def _enter_alone(index: Path, stack: ExitStack, reporter: Reporter) -> None:
+    """Of several writers of one index one works, and the others wait."""
+    path = state_path(index)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_suffix(".lock")
+
+    def told() -> None:
+        reporter.info(f"another gpuwheel writes {index}: waiting for it")
+
+    try:
+        stack.enter_context(locked(lock, index, told))
+    except CacheError as error:
+        msg = f"{index} is on a file system without locks (expected one on which a second writer can be kept out)"
+        raise FileError(msg, hint="write the index on a local disk, and copy it from there") from error
+
+
+class _Run:
+    def __init__(self, request: IndexRequest, tables: Tables, reporter: Reporter) -> None:
+        self._request, self._tables, self._reporter = request, tables, reporter
+        self._places = Places(request.index, request.keep, request.base_url)
+        self._left_out: dict[str, LeftOut] = {}
+        self._read = 0
+        kept = loaded(request.index)
+        if kept is None:
+            reporter.warn(f"{state_path(request.index)} cannot be read: every file is read again")
+        self._before = kept or State()
+
+    def whole(self) -> IndexSummary:
+        request, offered = self._request, self._offered()
+        records = self._records(offered)
+        files = sorted(
+            self._listed(offered, records), key=lambda file: (file.project, Version(file.version), file.filename)
+        )
+        if not request.dry_run:
+            os.sync()  # one flush for METADATA of all: nothing is named that a power cut could take away
+        pages = PageWriter(request.index, self._before.written, dry_run=request.dry_run)
+        for name, record in records.items():
+            if record.wheel is not None and (path := self._places.own_metadata(offered[name][1], record.wheel.sha256)):
+                pages.written[path] = record.wheel.metadata_sha256
+        indexes = self._write_pages(pages, files)
+        unnamed = self._retire(pages, records, offered)
+        if not request.dry_run:
+            State(records, pages.written, unnamed).save(request.index)
+        return IndexSummary(
+            files=len(files),
+            projects=len({file.project for file in files}),
+            read=self._read,
+            yanked=sum(file.yanked is not False for file in files),
+            indexes=indexes,
+            changed=tuple(pages.changed),
+            removed=tuple(pages.removed),
+            left_out=tuple(self._left_out[name] for name in sorted(self._left_out)),
+        )
+
+    def _offered(self) -> dict[str, tuple[Source, Offered]]:
+        """Everything that the sources have, by name; of two files of one name the first."""
+        found: dict[str, tuple[Source, Offered]] = {}
+        for source in self._request.sources:
+            for one in source.offered():
+                if one.filename in found:
+                    first = found[one.filename][1]
+                    problem = f"{one.filename} is there twice (in {first.within} and {one.within}; the first is listed)"
+                    self._reporter.warn(problem)
+                else:
+                    found[one.filename] = source, one
+        return dict(sorted(found.items()))
+
+    def _records(self, offered: Mapping[str, tuple[Source, Offered]]) -> dict[str, Record]:
+        kept = {} if self._request.fresh else self._before.files
+        records, unread = {}, []
+        for name, (_, one) in offered.items():
+            record = kept.get(name)
+            if record is not None and record.identity == one.identity and self._places.is_whole(one, record):
+                records[name] = record
+            else:
+                unread.append(name)
+        self._read = len(unread)
+        saved = time.monotonic()
+        with self._reporter.progress("reading wheels", len(unread), "file") as progress:
+            for name in unread:
+                records[name] = self._read_one(*offered[name])
+                progress.advance(1)
+                if time.monotonic() - saved > _SAVE_EVERY and not self._request.dry_run:
+                    State({**kept, **records}, self._before.written, self._before.retired).save(self._request.index)
+                    saved = time.monotonic()
+        return records
+
+    def _read_one(self, source: Source, offered: Offered) -> Record:
+        try:
+            with source.local(offered) as path:
+                found = recorded(path, offered, self._tables)
+                record = self._as_first_seen(offered.filename, found.record)
+                if not self._request.dry_run and record.sha256 is not None:
+                    self._places.put(path, self._places.of(offered, record.sha256), record, found.metadata)
+                return record
+        except AuditError as error:
+            return refusal_of(offered, error)
+
+    def _as_first_seen(self, name: str, record: Record) -> Record:
+        """With the time at which this very file was listed first."""
+        before = self._before.files.get(name)
+        if before is None or before.sha256 is None:
+            return record
+        if before.sha256 == record.sha256:
+            return Record(record.identity, before.uploaded, record.metadata_size, record.wheel, record.other)
+        self._reporter.warn(
+            f"{name} is another file than was listed under this name: who locked its digest is refused it"
+        )
+        return record
+
+    def _listed(
+        self, offered: Mapping[str, tuple[Source, Offered]], records: Mapping[str, Record]
+    ) -> Iterator[ListedFile]:
+        yanks, seen = self._yanks(records), dict[tuple[object, ...], str]()
+        for name, record in records.items():
+            if record.refused is not None:
+                self._left_out[name] = LeftOut(name, record.refused, record.hint)
+                continue
+            wheel, found = record.wheel, record.wheel or record.other
+            if found is None:
+                continue
+            one = offered[name][1]
+            if wheel is not None:
+                build = name.split("-")[2] if name.split("-")[2][:1].isdigit() else ""
+                first = seen.setdefault((wheel.name, wheel.version, build, wheel.tags, wheel.variant), name)
+                if first != name:
+                    problem = f"{name} is for the same as {first} (one version, one set of tags)"
+                    self._left_out[name] = LeftOut(name, problem, "keep one of the two, or give it a build number")
+                    continue
+            place = self._places.of(one, found.sha256)
+            yield ListedFile(
+                filename=name,
+                project=found.name,
+                version=found.version,
+                url=place.url,
+                sha256=found.sha256,
+                size=found.size,
+                uploaded=record.uploaded,
+                requires_python=found.requires_python,
+                metadata_sha256=wheel.metadata_sha256 if wheel is not None and place.metadata is not None else None,
+                yanked=yanks.get(name, one.yanked),
+                provenance=one.provenance,
+                facts=wheel,
+            )
+
+    def _yanks(self, records: Mapping[str, Record]) -> dict[str, bool | str]:
+        request = self._request
+        kept = read_yanks(request.index)
+        for name, reason in request.yanks.items():
+            kept |= dict.fromkeys(yanked_files(name, records), reason)
+        for name in request.unyanks:
+            for file in yanked_files(name, records):
+                kept.pop(file, None)
+        if (request.yanks or request.unyanks) and not request.dry_run:
+            write_yanks(request.index, kept)
+        return {name: one_line(reason) for name, reason in kept.items()}
+
+    def _write_pages(self, pages: PageWriter, files: Sequence[ListedFile]) -> tuple[str, ...]:
+        """Write projects before roots: a root names no project whose page is not there."""
+        narrow = narrow_indexes(files, self._tables)
+        listing = {"simple": list(files), **{f"{path}/simple": chosen for path, chosen in narrow.items()}}
+        holding: dict[str, list[str]] = {}
+        for root, chosen in listing.items():
+            for file in chosen:
+                holding.setdefault(file.filename, []).append(root)
+        roots: list[tuple[str, bytes]] = []
+        for root, chosen in listing.items():
+            depth = root.count("/") + 2
+            names = []
+            for project, group in groupby(chosen, key=lambda file: file.project):
+                of_project = list(group)
+                names.append(project)
+                if root == "simple":
+                    pages.write(f"{root}/{project}/wheels.json", _rows(of_project, holding, depth))
+                pages.write(f"{root}/{project}/index.json", project_json(project, of_project, depth))
+                pages.write(f"{root}/{project}/index.html", project_html(project, of_project, depth))
+            roots += [(f"{root}/index.json", root_json(names)), (f"{root}/index.html", root_html(names))]
+        for path, content in reversed(roots):
+            pages.write(path, content)
+        pages.remove_others()
+        return tuple(listing)
+
+    def _retire(
+        self, pages: PageWriter, records: Mapping[str, Record], offered: Mapping[str, tuple[Source, Offered]]
+    ) -> list[str]:
+        """Remove copies that no page has named since the run before; what this run does not name goes in the next."""
+        named = set()
+        for name, record in records.items():
+            copy = None if record.sha256 is None else self._places.of(offered[name][1], record.sha256).copy
+            named |= set() if copy is None else {copy, f"{copy}.metadata"}
+        pages.remove(path for path in self._before.retired if path not in named)
+        folder = self._request.index / "files"
+        there = {path.relative_to(self._request.index).as_posix() for path in folder.glob("*/*")}
+        return sorted(there - named)
+
+
+def _rows(files: Sequence[ListedFile], holding: Mapping[str, Sequence[str]], depth: int) -> bytes:
+    """`wheels.json`: facts of each wheel of a project, for whoever chooses."""
+    up = "../" * depth
+    rows = [
+        PublishedWheel(
+            facts=file.facts,
+            url=file.url_from(depth),
+            yanked=file.yanked,
+            indexes=tuple(f"{up}{root}/" for root in holding[file.filename]),
+        ).to_json()
+        for file in files
+        if file.facts is not None
+    ]
+    lines = ",\n".join(for_scripts(json.dumps(row, separators=(",", ":"))) for row in rows)
+    return f"[\n{lines}\n]\n".encode()

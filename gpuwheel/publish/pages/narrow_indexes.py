@@ -1,0 +1,157 @@
+"""Indexes of one torch and one CUDA, where a project has wheels that differ in these.
+
+No installer sees a GPU, a driver or CUDA: of the wheels on a page that fit Python and platform pip takes the highest
+local version. So wheels that differ in CUDA belong to one index each (docs/explanation/versions-of-wheels.md). Which
+wheel is for what, the facts say, not its name.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from gpuwheel.model.versions import MinorVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from gpuwheel.compatibility import Tables
+    from gpuwheel.publish.pages.listing import ListedFile
+    from gpuwheel.publish.wheel_facts import WheelFacts
+
+__all__ = ["narrow_indexes"]
+
+_CPU = "cpu"
+
+
+@dataclass(frozen=True)
+class _Narrow:
+    torch: MinorVersion | None
+    cuda: str | None
+
+    @property
+    def path(self) -> str:
+        """For example "torch2.14/cu13.0"."""
+        torch = [] if self.torch is None else [f"torch{self.torch}"]
+        cuda = [] if self.cuda is None else [self.cuda if self.cuda == _CPU else f"cu{self.cuda}"]
+        return "/".join(torch + cuda)
+
+
+def narrow_indexes(files: Sequence[ListedFile], tables: Tables) -> Mapping[str, list[ListedFile]]:
+    """Path of each further index -> what it lists, in the order of `files`.
+
+    An axis (torch, CUDA) is one where wheels of one release differ in it; what a wheel says nothing of, it serves all
+    of. Sdists are on all of them; variants, which choose by themselves, on none.
+    """
+    asked = _Torch(tables)
+    releases: dict[tuple[str, str], list[WheelFacts]] = defaultdict(list)
+    for file in files:
+        if file.facts is not None and file.facts.variant is None:
+            releases[file.project, Version(file.version).public].append(file.facts)
+    cudas: set[str] = set()
+    torches: set[MinorVersion] = set()
+    for release in releases.values():
+        labels = {_label(facts) for facts in release}
+        cudas |= labels if len(labels) > 1 else set()
+        torches |= asked.distinguishing(release)
+    wanted = [_Narrow(torch, cuda) for torch in sorted(torches) for cuda in sorted(cudas)]
+    wanted += [_Narrow(None, cuda) for cuda in sorted(cudas)]
+    wanted += [] if cudas else [_Narrow(torch, None) for torch in sorted(torches)]
+    found = {narrow: _chosen(files, narrow, asked) for narrow in wanted}
+    return {
+        narrow.path: chosen
+        for narrow, chosen in found.items()
+        if any(_is_of(file.facts, narrow) for file in chosen if file.facts is not None)
+    }
+
+
+class _Torch:
+    """Questions about specifiers of torch, each answered once."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._known = sorted(tables.torch)
+        self._answers: dict[tuple[str, MinorVersion], bool] = {}
+
+    def admits(self, facts: WheelFacts, torch: MinorVersion) -> bool:
+        """Whether a wheel is for this torch, on some Python."""
+        rows = [row.torch for row in facts.torch_by_python] or [facts.torch]
+        return any(not wanted or self._admits(wanted, torch) for wanted in rows)
+
+    def distinguishing(self, release: Iterable[WheelFacts]) -> set[MinorVersion]:
+        """Each torch that some wheels are for, and some not."""
+        distinct = list({(facts.torch, facts.torch_by_python): facts for facts in release}.values())
+        named = {minor for facts in distinct for minor in _named(facts.torch or "")}
+        return {torch for torch in {*self._known, *named} if len({self.admits(facts, torch) for facts in distinct}) > 1}
+
+    def _admits(self, wanted: str, torch: MinorVersion) -> bool:
+        key = wanted, torch
+        if key not in self._answers:
+            self._answers[key] = torch.is_admitted_by(SpecifierSet(wanted))
+        return self._answers[key]
+
+
+def _named(wanted: str) -> set[MinorVersion]:
+    stated = [one.version.removesuffix(".*") for one in SpecifierSet(wanted) if one.operator in {"==", "~="}]
+    return {MinorVersion.parse(text) for text in stated if text.count(".") and text.replace(".", "").isdecimal()}
+
+
+def _label(facts: WheelFacts) -> str:
+    """The CUDA that a wheel is for: "13.0", "12"; "cpu" for one without device code."""
+    return facts.cuda or (str(facts.runtimes[0]) if facts.runtimes else _CPU)
+
+
+def _numbers(label: str) -> tuple[int, ...]:
+    return tuple(map(int, label.split(".")))
+
+
+def _is_of(facts: WheelFacts, narrow: _Narrow) -> bool:
+    """Whether a wheel is of this index more than of others."""
+    return (narrow.cuda in {None, _label(facts)}) and (narrow.torch is None or bool(facts.torch))
+
+
+def _rank(facts: WheelFacts, cuda: str) -> tuple[int, ...] | None:
+    """How well a wheel suits this CUDA, of those of one name and version; `None`: it does not run there."""
+    label = _label(facts)
+    if cuda == _CPU:
+        # Code that asks for no library of CUDA is loaded without a GPU too, and does the rest.
+        return (1,) if label == _CPU else None if facts.runtimes else (0,)
+    if label == _CPU:
+        return ()
+    numbers, asked = _numbers(label), _numbers(cuda)
+    fits = asked[0] in facts.runtimes if facts.runtimes else True
+    # Later drivers run code of earlier toolkits, not the other way round.
+    return numbers if fits and numbers <= asked else None
+
+
+def _chosen(files: Iterable[ListedFile], narrow: _Narrow, asked: _Torch) -> list[ListedFile]:
+    """What one index lists: of wheels that differ in CUDA alone those that suit it best."""
+    ranks: dict[str, tuple[int, ...]] = {}
+    best: dict[tuple[object, ...], tuple[int, ...]] = {}
+    others: set[str] = set()
+    for file in files:
+        facts = file.facts
+        if facts is None:
+            others |= {file.filename} if file.filename.endswith(".tar.gz") else set()
+            continue
+        rank = () if narrow.cuda is None else _rank(facts, narrow.cuda)
+        fits_torch = narrow.torch is None or asked.admits(facts, narrow.torch)
+        if facts.variant is None and rank is not None and fits_torch:
+            ranks[file.filename] = rank
+            key = _alike(file, facts)
+            best[key] = max(best.get(key, rank), rank)
+    return [
+        file
+        for file in files
+        if file.filename in others
+        or (
+            file.facts is not None and file.filename in ranks and ranks[file.filename] == best[_alike(file, file.facts)]
+        )
+    ]
+
+
+def _alike(file: ListedFile, facts: WheelFacts) -> tuple[object, ...]:
+    return file.project, Version(file.version).public, facts.tags, facts.torch, facts.torch_by_python

@@ -1,0 +1,106 @@
+"""Files that a source offers to an index: where each lies, and by what it is known again without being read."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from gpuwheel.errors import FileError
+from gpuwheel.publish.pages.yanks import SIDECAR, reason_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+__all__ = ["FolderSource", "Offered", "Source", "is_release_file"]
+
+_VARIANTS = re.compile(r"[A-Za-z0-9._]+-[A-Za-z0-9._+!]+-variants\.json", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Offered:
+    """One file of a source."""
+
+    filename: str
+    identity: str
+    """Changes when the file does."""
+    uploaded: float
+    """When it was put there, seconds since 1970."""
+    within: str
+    """Its path below the source, with forward slashes."""
+    path: Path | None = None
+    """Where it lies on this machine; `None`: elsewhere."""
+    url: str | None = None
+    """Where everybody has it from; `None`: that depends on where the source is served."""
+    sha256: str | None = None
+    """As the source states it."""
+    yanked: bool | str = False
+    provenance: str | None = None
+    """The URL of its attestations (PEP 740)."""
+
+
+class Source(Protocol):
+    """A place with wheels and sdists."""
+
+    def offered(self) -> Iterator[Offered]:
+        """What is there, in a stable order.
+
+        Raises:
+            GpuwheelError: that cannot be told.
+        """
+
+    def local(self, offered: Offered) -> AbstractContextManager[Path]:
+        """The file on this machine, under its own name, while it is read.
+
+        Raises:
+            GpuwheelError: it cannot be had.
+        """
+
+
+def is_release_file(name: str) -> bool:
+    """Whether indexes list a file of this name: wheels, sdists (PEP 625), and what tells variants apart (PEP 825)."""
+    return name.endswith((".whl", ".tar.gz")) or _VARIANTS.fullmatch(name) is not None
+
+
+class FolderSource:
+    """The files in a folder and the folders in it; hidden ones are passed over, and so is an index that is in it."""
+
+    def __init__(self, folder: Path, index: Path) -> None:
+        self.folder = folder
+        self._own = {index.resolve() / "simple", index.resolve() / "files"}
+
+    def offered(self) -> Iterator[Offered]:
+        """Documented by the Protocol."""
+        for folder, names, files in os.walk(self.folder, onerror=_raise):
+            here, beside = Path(folder), set(files)
+            names[:] = sorted(n for n in names if not n.startswith(".") and (here / n).resolve() not in self._own)
+            for name in sorted(filter(is_release_file, files)):
+                path = here / name
+                try:
+                    stat = path.stat()
+                except FileNotFoundError:  # removed meanwhile, or a link to nothing
+                    continue
+                yield Offered(
+                    filename=name,
+                    identity=f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino}",
+                    uploaded=stat.st_mtime,
+                    within=path.relative_to(self.folder).as_posix(),
+                    path=path,
+                    yanked=name + SIDECAR in beside and reason_beside(path),
+                )
+
+    @contextmanager
+    def local(self, offered: Offered) -> Iterator[Path]:
+        """Documented by the Protocol."""
+        if offered.path is None:
+            msg = f"{offered.filename} is not in {self.folder}"
+            raise FileError(msg)
+        yield offered.path
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,0 +1,83 @@
+"""Writing the files of an index in an order in which no reader meets a page that names what is not there."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gpuwheel._files import atomic_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+__all__ = ["PageWriter"]
+
+
+class PageWriter:
+    """The pages of one run. What is as it was keeps its time, so that a later copy of the index moves nothing."""
+
+    def __init__(self, index: Path, before: Mapping[str, str], *, dry_run: bool) -> None:
+        """Write below `index`, where `before` (path -> sha256) was written by the last run."""
+        self._index, self._before, self._dry_run = index, before, dry_run
+        self.written: dict[str, str] = {}
+        """Everything that this run stands for, path -> sha256."""
+        self.changed: list[str] = []
+        """What was not there, or was another."""
+        self.removed: list[str] = []
+
+    def write(self, path: str, content: bytes) -> None:
+        """A page, whole, by one rename.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        target = self._index / path
+        self.written[path] = hashlib.sha256(content).hexdigest()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if target.stat().st_size == len(content) and target.read_bytes() == content:
+                return
+        self.changed.append(path)
+        if not self._dry_run:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_file(target) as file:
+                file.write(content)
+
+    def is_foreign(self, path: str) -> bool:
+        """Whether somebody else's file is there."""
+        target = self._index / path
+        return target.exists() and path not in self._before
+
+    def remove_others(self) -> None:
+        """Remove what the last run wrote and this one did not: after the pages that named it.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        for path in sorted(self._before.keys() - self.written.keys()):
+            self._remove(path)
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove files that no page names.
+
+        Raises:
+            OSError: one cannot be removed.
+        """
+        for path in paths:
+            self._remove(path)
+
+    def _remove(self, path: str) -> None:
+        target = self._index / path
+        # The state lies beside the index, where others may write: nothing outside of it is ever removed.
+        if not target.parent.resolve().is_relative_to(self._index.resolve()) or not target.is_file():
+            return
+        self.removed.append(path)
+        if self._dry_run:
+            return
+        target.unlink()
+        with suppress(OSError):  # not empty
+            for folder in target.parents:
+                if folder == self._index:
+                    break
+                folder.rmdir()

@@ -1,0 +1,152 @@
+"""Where the files of an index lie, and METADATA of each wheel beside it (PEP 658)."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from gpuwheel._files import atomic_file
+from gpuwheel.errors import AuditError, ConfigError
+from gpuwheel.publish.pages.listing import quoted_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from gpuwheel.publish.pages.offered import Offered
+    from gpuwheel.publish.pages.records import Record
+
+__all__ = ["Keep", "Place", "Places"]
+
+_METADATA = ".metadata"
+_BLOCK = 1 << 20
+
+
+class Keep(Enum):
+    """What becomes of the files."""
+
+    STAY = "stay"
+    COPY = "copy"
+    LINK = "link"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Of one file."""
+
+    url: str
+    """As `ListedFile.url`."""
+    metadata: Path | None
+    """Where METADATA is to be; `None`: nobody can put it there."""
+    copy: str | None = None
+    """Path below the index, of a copy."""
+
+
+class Places:
+    """Of all files of one run."""
+
+    def __init__(self, index: Path, keep: Keep, base_url: str | None) -> None:
+        """See `IndexRequest`."""
+        self._index, self._keep = index.resolve(), keep
+        self._base = None if base_url is None else base_url.rstrip("/") + "/"
+
+    def of(self, offered: Offered, sha256: str) -> Place:
+        """Where a file with this digest is, or will be.
+
+        Raises:
+            ConfigError: nobody could reach it from the pages.
+        """
+        if self._keep is not Keep.STAY:
+            # By digest, as PyPI does: who holds an old page still finds the file that it names.
+            path = f"files/{sha256[:16]}/{offered.filename}"
+            url = f"{self._base or ''}{quoted_path(path)}"
+            return Place(url, self._index / f"{path}{_METADATA}", path)
+        if offered.url is not None:
+            return Place(offered.url, None)
+        if offered.path is None:  # in a bucket, of which the index is a copy of the part that is written
+            return Place(
+                f"{self._base or ''}{quoted_path(offered.within)}", self._index / f"{offered.within}{_METADATA}"
+            )
+        beside = offered.path.with_name(offered.path.name + _METADATA)
+        if self._base is not None:
+            return Place(f"{self._base}{quoted_path(offered.within)}", beside)
+        lies = offered.path.parent.resolve() / offered.path.name
+        if not lies.is_relative_to(self._index):
+            msg = f"{offered.path} is not below the index (expected a file below {self._index}, which pages can name)"
+            raise ConfigError(msg, hint="--copy puts it there; --base-url says where the files are served")
+        return Place(quoted_path(lies.relative_to(self._index).as_posix()), beside)
+
+    def own_metadata(self, offered: Offered, sha256: str) -> str | None:
+        """The path below the index of METADATA that goes when its wheel goes.
+
+        `None`: it lies elsewhere, or beside a copy.
+        """
+        place = self.of(offered, sha256)
+        if place.copy is not None or place.metadata is None:
+            return None
+        lies = place.metadata.parent.resolve() / place.metadata.name
+        return lies.relative_to(self._index).as_posix() if lies.is_relative_to(self._index) else None
+
+    def is_whole(self, offered: Offered, record: Record) -> bool:
+        """Whether everything that goes with a file that was read before is still there.
+
+        Raises:
+            ConfigError: as `of`.
+        """
+        if record.sha256 is None:
+            return True
+        place = self.of(offered, record.sha256)
+        found = record.wheel or record.other
+        wanted = {}
+        if record.metadata_size and place.metadata is not None:
+            wanted[place.metadata] = record.metadata_size
+        if place.copy is not None and found is not None:
+            wanted[self._index / place.copy] = found.size
+        return all(path.is_file() and path.stat().st_size == size for path, size in wanted.items())
+
+    def put(self, source: Path, place: Place, record: Record, metadata: bytes | None) -> None:
+        """Copy or link a file where that was asked, and write its METADATA.
+
+        Raises:
+            AuditError: it changed since it was read.
+            OSError: something cannot be written.
+        """
+        if place.copy is not None:
+            self._copy(source, self._index / place.copy, record.sha256 or "")
+        if metadata is not None and place.metadata is not None:
+            place.metadata.parent.mkdir(parents=True, exist_ok=True)
+            # Not waited for: all of them are, together, before any page is written.
+            with atomic_file(place.metadata, durable=False) as file:
+                file.write(metadata)
+
+    def _copy(self, source: Path, target: Path, sha256: str) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if self._keep is Keep.LINK:
+            with _temporary_name(target) as temporary:
+                try:
+                    os.link(source, temporary)
+                except OSError:  # another disk, or one without links
+                    pass
+                else:
+                    temporary.replace(target)
+                    return
+        with source.open("rb") as file, atomic_file(target, durable=False) as copy:
+            while block := file.read(_BLOCK):
+                copy.write(block)
+            if copy.sha256 != sha256:
+                msg = f"{source.name} changed while it was copied (expected a file that nobody writes)"
+                raise AuditError(msg, hint="try again when whatever writes it has finished")
+
+
+@contextmanager
+def _temporary_name(target: Path) -> Iterator[Path]:
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    temporary.unlink(missing_ok=True)
+    try:
+        yield temporary
+    finally:
+        # rename(2) of a link to the file that is already there does nothing, and leaves the temporary name.
+        temporary.unlink(missing_ok=True)

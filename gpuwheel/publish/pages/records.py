@@ -1,0 +1,138 @@
+"""What is kept of every file of an index between two runs, so that only new and changed ones are read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from gpuwheel import __version__
+from gpuwheel._endings import DAMAGE
+from gpuwheel._files import atomic_file
+from gpuwheel._resources import resource
+from gpuwheel.errors import AuditError
+from gpuwheel.publish.typed_json import from_plain
+from gpuwheel.publish.wheel_facts import WheelFacts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["OtherFile", "Record", "State", "loaded", "state_path"]
+
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class OtherFile:
+    """A file that is no wheel: an sdist, or the properties of variants."""
+
+    filename: str
+    size: int
+    """In bytes."""
+    sha256: str
+    name: str
+    """Of the project, normalised."""
+    version: str
+    requires_python: str | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One file, as it was read."""
+
+    identity: str
+    """Of the file, as its source told it then (`Offered.identity`)."""
+    uploaded: float
+    """When it was put there, as it was first seen, in seconds since 1970."""
+    metadata_size: int
+    """Bytes of METADATA; 0: there is none."""
+    wheel: WheelFacts | None = None
+    other: OtherFile | None = None
+    refused: str | None = None
+    """Why it is left out."""
+    hint: str | None = None
+    """What to do about that."""
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the file; `None`: it is left out."""
+        found = self.wheel or self.other
+        return None if found is None else found.sha256
+
+
+@dataclass
+class State:
+    """All of it."""
+
+    files: dict[str, Record] = field(default_factory=dict)
+    """By file name."""
+    written: dict[str, str] = field(default_factory=dict)
+    """Path below the index -> sha256 of what gpuwheel wrote there."""
+    retired: list[str] = field(default_factory=list)
+    """Files that the last run did not name any more; the next one removes them, when no reader has an old page."""
+
+    def save(self, index: Path) -> None:
+        """Keep it beside the index.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        path = state_path(index)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files = {name: _plain(self.files[name]) for name in sorted(self.files)}
+        document = {"schema": _SCHEMA, "read_by": _reader(), "written": self.written, "retired": self.retired}
+        with atomic_file(path) as file:
+            file.write(json.dumps({**document, "files": files}, separators=(",", ":"), sort_keys=True).encode())
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    row = asdict(record)
+    if record.wheel is not None:
+        row["wheel"] = record.wheel.to_json()
+    return row
+
+
+def state_path(index: Path) -> Path:
+    """Where the state of an index is."""
+    return index / ".gpuwheel" / "index.json"
+
+
+def loaded(index: Path) -> State | None:
+    """What was kept; `None`: nothing that can be read. Records of another gpuwheel, which may read otherwise, are left
+    out.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        document = json.loads(state_path(index).read_bytes())
+        written, retired = document["written"], document["retired"]
+        if document["schema"] != _SCHEMA or not all(map(_is_text, [*written, *written.values(), *retired])):
+            return None
+        kept = document["files"] if document["read_by"] == _reader() else {}
+        return State({name: _record(row) for name, row in kept.items()}, dict(written), list(retired))
+    except FileNotFoundError:
+        return State()
+    except (*DAMAGE, AuditError):
+        return None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _record(row: dict[str, Any]) -> Record:
+    wheel = None if row["wheel"] is None else WheelFacts.from_json(row["wheel"])
+    uploaded = float(row["uploaded"])
+    return from_plain(Record, {**row, "wheel": wheel, "uploaded": uploaded})
+
+
+@cache
+def _reader() -> str:
+    """Changes with whatever decides what is read from a wheel: gpuwheel, and its tables."""
+    digest = hashlib.sha256()
+    for path in sorted(resource("data").glob("*.toml")):
+        digest.update(path.read_bytes())
+    return f"{__version__} {digest.hexdigest()}"

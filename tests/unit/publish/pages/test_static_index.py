@@ -1,0 +1,372 @@
+"""A static index: what its pages say, what is read again, what is left out, and what stays when it is written anew."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+import threading
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+from package_index import Log
+from small_wheels import TIME, small_wheel
+
+from gpuwheel._cache.folders import locked
+from gpuwheel._resources import resource
+from gpuwheel.cli import main
+from gpuwheel.compatibility import load_tables
+from gpuwheel.errors import ConfigError
+from gpuwheel.index.pages import html_links, json_links
+from gpuwheel.publish.pages import FolderSource, IndexRequest, IndexSummary, Keep, write_index
+from gpuwheel.publish.published import PublishedWheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def dist(tmp_path: Path) -> Path:
+    folder = tmp_path / "dist"
+    folder.mkdir()
+    return folder
+
+
+def _written(folder: Path, log: Log | None = None, **asked: Any) -> IndexSummary:  # noqa: ANN401
+    index = asked.pop("index", folder)
+    request = IndexRequest(index=index, sources=[FolderSource(folder, index)], **asked)
+    return write_index(request, load_tables(), log or Log())
+
+
+def _page(index: Path, project: str = "ops", root: str = "simple") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((index / root / project / "index.json").read_bytes())
+    return found
+
+
+def _names(index: Path, project: str = "ops", root: str = "simple") -> list[str]:
+    return [file["filename"] for file in _page(index, project, root)["files"]]
+
+
+def _content(index: Path) -> dict[str, bytes]:
+    files = (path for path in index.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return {path.relative_to(index).as_posix(): path.read_bytes() for path in files}
+
+
+def _sdist(folder: Path, name: str = "ops", version: str = "1.0", *, info: str | None = None) -> Path:
+    path = folder / f"{name}-{version}.tar.gz"
+    text = info or f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\nRequires-Python: >=3.10\n"
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo(f"{name}-{version}/PKG-INFO")
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text.encode()))
+    return path
+
+
+def test_the_page_of_a_project_says_what_installers_ask(dist: Path) -> None:
+    wheel = small_wheel(dist, version="1.0+cu13.0", fields="Requires-Python: >=3.10\n")
+    _sdist(dist)
+    _written(dist)
+    page = _page(dist)
+    assert page["meta"] == {"api-version": "1.3"}
+    assert page["name"] == "ops"
+    assert page["versions"] == ["1.0", "1.0+cu13.0"]
+    sdist, found = page["files"]
+    metadata = (dist / f"{wheel.name}.metadata").read_bytes()
+    assert b"Requires-Python: >=3.10" in metadata
+    digest = {"sha256": hashlib.sha256(metadata).hexdigest()}
+    assert found == {
+        "filename": "ops-1.0+cu13.0-py3-none-any.whl",
+        "url": "../../ops-1.0%2Bcu13.0-py3-none-any.whl",
+        "hashes": {"sha256": hashlib.sha256(wheel.read_bytes()).hexdigest()},
+        "size": wheel.stat().st_size,
+        "upload-time": "2026-09-21T14:13:20Z",
+        "yanked": False,
+        "requires-python": ">=3.10",
+        "core-metadata": digest,
+        "dist-info-metadata": digest,
+    }
+    assert (sdist["filename"], sdist["requires-python"]) == ("ops-1.0.tar.gz", ">=3.10")
+    assert "core-metadata" not in sdist
+
+
+def test_html_and_json_lead_to_the_same_files(dist: Path) -> None:
+    small_wheel(dist, version="1.0+cu13.0", fields="Requires-Python: >=3.10,<4\n")
+    small_wheel(dist, version="2.0")
+    _written(dist, yanks={"ops==2.0": 'crashes, "always" <b>'})
+    base = "https://example.com/simple/ops/"
+    html = (dist / "simple" / "ops" / "index.html").read_bytes()
+    assert html_links(html, base) == json_links((dist / "simple" / "ops" / "index.json").read_bytes(), base)
+    assert b'data-requires-python="&gt;=3.10,&lt;4"' in html
+    assert b'data-yanked="crashes, &quot;always&quot; &lt;b&gt;"' in html
+    assert html.count(b"data-core-metadata=") == html.count(b"data-dist-info-metadata=") == 2
+    root = (dist / "simple" / "index.html").read_text(encoding="utf-8")
+    assert '<a href="ops/">ops</a>' in root
+    assert json.loads((dist / "simple" / "index.json").read_bytes())["projects"] == [{"name": "ops"}]
+
+
+def test_facts_of_all_wheels_lie_beside_the_page(dist: Path) -> None:
+    small_wheel(dist, cuda="13.0", tag="py3-none-manylinux_2_28_x86_64")
+    _sdist(dist)
+    _written(dist)
+    (row,) = json.loads((dist / "simple" / "ops" / "wheels.json").read_bytes())
+    found = PublishedWheel.from_json(row)
+    assert (found.facts.cuda, found.facts.driver, found.yanked) == ("13.0", "580", False)
+    assert (dist / "simple" / "ops" / found.url).resolve() == (dist / found.facts.filename).resolve()
+    assert found.indexes == ("../../simple/",)
+
+
+def test_only_what_is_new_is_read_and_only_its_pages_are_written(dist: Path) -> None:
+    for name in ("one", "two"):
+        small_wheel(dist, name)
+    assert _written(dist).read == 2
+    before = _content(dist)
+    assert (_written(dist).read, _content(dist)) == (0, before)
+    small_wheel(dist, "two", "2.0")
+    summary = _written(dist)
+    assert summary.read == 1
+    assert sorted(summary.changed) == [f"simple/two/{name}" for name in ("index.html", "index.json", "wheels.json")]
+    assert _names(dist, "two") == ["two-1.0-py3-none-any.whl", "two-2.0-py3-none-any.whl"]
+
+
+def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
+    pages = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        order = ["1.0", "2.0", "10.0"] if folder.name == "a" else ["10.0", "1.0", "2.0"]
+        for version in order:
+            small_wheel(folder, version=version)
+        _written(folder)
+        pages.append({name: data for name, data in _content(folder).items() if name.startswith("simple/")})
+    assert pages[0] == pages[1]
+    assert _page(tmp_path / "a")["versions"] == ["1.0", "2.0", "10.0"]
+
+
+def test_a_file_that_is_touched_keeps_its_time_of_upload(dist: Path) -> None:
+    wheel = small_wheel(dist)
+    _written(dist)
+    before = _content(dist / "simple")
+    os.utime(wheel, (TIME + 1000, TIME + 1000))
+    assert _written(dist).read == 1
+    assert _content(dist / "simple") == before
+
+
+def test_another_file_under_one_name_is_told(dist: Path) -> None:
+    small_wheel(dist)
+    _written(dist)
+    small_wheel(dist, fields="Summary: another\n")
+    log = Log()
+    _written(dist, log)
+    assert any("another file than was listed under this name" in line for line in log.lines)
+    metadata = (dist / "ops-1.0-py3-none-any.whl.metadata").read_bytes()
+    assert _page(dist)["files"][0]["core-metadata"]["sha256"] == hashlib.sha256(metadata).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{}", b"[]", b'{"schema":1,"files":{"x":1},"written":{},"retired":[]}', b"\xff"]
+)
+def test_what_was_kept_may_be_damaged(damage: bytes, dist: Path) -> None:
+    small_wheel(dist)
+    _written(dist)
+    before = _content(dist)
+    (dist / ".gpuwheel" / "index.json").write_bytes(damage)
+    log = Log()
+    assert _written(dist, log).read == 1
+    assert "cannot be read" in log.lines[0]
+    assert _content(dist) == before
+
+
+def test_metadata_that_was_deleted_is_written_again(dist: Path) -> None:
+    wheel = small_wheel(dist)
+    _written(dist)
+    metadata = wheel.with_name(f"{wheel.name}.metadata")
+    metadata.unlink()
+    assert _written(dist).read == 1
+    assert metadata.is_file()
+
+
+def test_what_belongs_to_a_wheel_goes_with_it(dist: Path) -> None:
+    small_wheel(dist, "one").unlink()
+    wheel = small_wheel(dist, "one")
+    small_wheel(dist, "two")
+    _written(dist)
+    wheel.unlink()
+    summary = _written(dist)
+    assert f"{wheel.name}.metadata" in summary.removed
+    assert not (dist / "simple" / "one").exists()
+    assert sorted(path.name for path in dist.iterdir()) == [
+        ".gpuwheel",
+        "simple",
+        "two-1.0-py3-none-any.whl",
+        "two-1.0-py3-none-any.whl.metadata",
+    ]
+
+
+def test_nothing_outside_of_the_index_is_removed(dist: Path, tmp_path: Path) -> None:
+    small_wheel(dist)
+    _written(dist)
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"x")
+    state = dist / ".gpuwheel" / "index.json"
+    document = json.loads(state.read_bytes())
+    document["written"]["../victim"] = document["written"]["simple/../../victim"] = "0" * 64
+    document["retired"] = ["../victim"]
+    state.write_text(json.dumps(document))
+    _written(dist)
+    assert victim.exists()
+
+
+def test_yanks_stay_until_they_are_taken_back(dist: Path) -> None:
+    small_wheel(dist)
+    small_wheel(dist, version="2.0")
+    assert _written(dist, yanks={"ops==1": "crashes"}).yanked == 1
+    assert [file["yanked"] for file in _page(dist)["files"]] == ["crashes", False]
+    _written(dist)
+    assert [file["yanked"] for file in _page(dist)["files"]] == ["crashes", False]
+    _written(dist, unyanks=["ops-1.0-py3-none-any.whl"])
+    assert [file["yanked"] for file in _page(dist)["files"]] == [False, False]
+    with pytest.raises(ConfigError, match="not in this index"):
+        _written(dist, yanks={"ops==3.0": "x"})
+
+
+def test_a_file_beside_a_wheel_yanks_it(dist: Path) -> None:
+    wheel = small_wheel(dist)
+    _written(dist)
+    wheel.with_name(f"{wheel.name}.yanked").write_text("it\n\x1b[31mcrashes\n")
+    assert _written(dist).read == 0
+    assert _page(dist)["files"][0]["yanked"] == "it [31mcrashes"
+    wheel.with_name(f"{wheel.name}.yanked").write_text("")
+    _written(dist)
+    assert _page(dist)["files"][0]["yanked"] is True
+    assert 'data-yanked=""' in (dist / "simple" / "ops" / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("keep", [Keep.COPY, Keep.LINK])
+def test_files_may_be_put_into_the_index(keep: Keep, dist: Path, tmp_path: Path) -> None:
+    wheel, index = small_wheel(dist), tmp_path / "site"
+    _written(dist, index=index, keep=keep)
+    (file,) = _page(index)["files"]
+    copied = index / "simple" / "ops" / file["url"]
+    assert copied.read_bytes() == wheel.read_bytes()
+    assert copied.with_name(f"{wheel.name}.metadata").is_file()
+    assert (copied.stat().st_ino == wheel.stat().st_ino) == (keep is Keep.LINK)
+    assert [path.name for path in dist.iterdir()] == [wheel.name]
+    assert _written(dist, index=index, keep=keep).read == 0
+    # Who holds an old page still finds the old file, until the run after the next.
+    wheel.unlink()
+    small_wheel(dist, fields="Summary: another\n")
+    _written(dist, index=index, keep=keep)
+    assert copied.exists()
+    assert _page(index)["files"][0]["url"] != file["url"]
+    _written(dist, index=index, keep=keep)
+    assert not copied.parent.exists()
+
+
+def test_files_where_no_page_can_name_them_are_refused(dist: Path, tmp_path: Path) -> None:
+    small_wheel(dist)
+    with pytest.raises(ConfigError, match="not below the index"):
+        _written(dist, index=tmp_path / "site")
+    _written(dist, index=tmp_path / "site", base_url="https://example.com/wheels")
+    (file,) = _page(tmp_path / "site")["files"]
+    assert file["url"] == "https://example.com/wheels/ops-1.0-py3-none-any.whl"
+
+
+def test_a_dry_run_writes_nothing(dist: Path) -> None:
+    wheel = small_wheel(dist)
+    summary = _written(dist, dry_run=True)
+    assert (summary.files, summary.read, len(summary.changed)) == (1, 1, 5)
+    assert [path.name for path in dist.iterdir()] == [wheel.name]
+
+
+def test_a_second_writer_waits(dist: Path) -> None:
+    small_wheel(dist)
+    _written(dist)
+    log, done = Log(), threading.Event()
+
+    def second() -> None:
+        _written(dist, log)
+        done.set()
+
+    with locked(dist / ".gpuwheel" / "index.lock", dist, None):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert not done.wait(1.5)
+        assert any("another gpuwheel writes" in line for line in log.lines)
+    thread.join(20)
+    assert done.is_set()
+
+
+def test_folders_in_the_folder_are_looked_into_and_hidden_ones_are_not(dist: Path) -> None:
+    for place, version in (("cu13", "1.0"), (".tmp", "2.0"), ("simple", "3.0")):
+        (dist / place).mkdir()
+        small_wheel(dist / place, version=version)
+    _written(dist)
+    assert [file["url"] for file in _page(dist)["files"]] == ["../../cu13/ops-1.0-py3-none-any.whl"]
+
+
+def test_two_files_for_the_same_are_not_both_listed(dist: Path) -> None:
+    small_wheel(dist, "my-ops")
+    wheel = small_wheel(dist, "My-Ops")
+    assert wheel.name == "My_Ops-1.0-py3-none-any.whl"
+    summary = _written(dist)
+    assert [left.filename for left in summary.left_out] == ["my_ops-1.0-py3-none-any.whl"]
+    assert _names(dist, "my-ops") == ["My_Ops-1.0-py3-none-any.whl"]
+
+
+HOSTILE = {
+    "ops-1.0-1<script>-py3-none-any.whl": None,
+    'ops-1.0-py3-none-any" onclick="x.whl': None,
+    "..-1.0-py3-none-any.whl": None,
+    "ops-1.0-py3-none-any\n.whl": None,
+    "notazip-1.0-py3-none-any.whl": b"x" * 100,
+    "notatar-1.0.tar.gz": b"x" * 100,
+    "ops-1.0<b>.tar.gz": b"",
+    "ops-2.0-variants.json": b"[[",
+}
+
+
+def test_hostile_files_are_left_out_and_the_others_listed(dist: Path) -> None:
+    good = small_wheel(dist, "good")
+    template = small_wheel(dist, version="1.0")
+    for name, data in HOSTILE.items():
+        (dist / name).write_bytes(template.read_bytes() if data is None else data)
+    template.unlink()
+    small_wheel(dist, "evil", fields="Requires-Python: <script>\n")
+    _sdist(dist, "bad", info="Name: other\nVersion: 1.0\n")
+    os.mkfifo(dist / "pipe-1.0-py3-none-any.whl")
+    result = CliRunner().invoke(main, ["index", str(dist), "--json"])
+    assert result.exit_code == 9
+    document = json.loads(result.stdout)
+    jsonschema.validate(document, json.loads(resource("data", "index.schema.json").read_text(encoding="utf-8")))
+    left_out = {left["filename"] for left in document["left_out"]}
+    assert left_out == {*HOSTILE, "evil-1.0-py3-none-any.whl", "bad-1.0.tar.gz", "pipe-1.0-py3-none-any.whl"}
+    assert json.loads((dist / "simple" / "index.json").read_bytes())["projects"] == [{"name": "good"}]
+    assert _names(dist, "good") == [good.name]
+    pages = b"".join(data for name, data in _content(dist).items() if name.startswith("simple/"))
+    assert b"script" not in pages
+    assert b"onclick" not in pages
+
+
+def test_evil_text_of_a_wheel_that_is_listed_is_escaped(dist: Path) -> None:
+    evil = "</script><script>alert(1)</script><!-- &amp;"
+    small_wheel(dist, fields=f"Summary: {evil}\n")
+    _written(dist, yanks={"ops==1.0": evil})
+    for name, data in _content(dist / "simple").items():
+        assert b"<script>" not in data, name
+        assert b"</script" not in data, name
+    (row,) = json.loads((dist / "simple" / "ops" / "wheels.json").read_bytes())
+    assert row["summary"] == evil
+    assert row["yanked"] == evil
+
+
+def test_what_tells_variants_apart_is_listed_with_them(dist: Path) -> None:
+    plain = small_wheel(dist)
+    plain.rename(dist / "ops-1.0-py3-none-any-cu130.whl")
+    small_wheel(dist)
+    (dist / "ops-1.0-variants.json").write_text("{}")
+    _written(dist)
+    assert _names(dist) == ["ops-1.0-py3-none-any-cu130.whl", "ops-1.0-py3-none-any.whl", "ops-1.0-variants.json"]
+    assert _page(dist)["versions"] == ["1.0"]
