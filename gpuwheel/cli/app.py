@@ -50,6 +50,7 @@ _COMMANDS = {
     "delivery": {
         "index": "Write a static package index of a folder of wheels.",
         "publish": "Check a release, and publish what is not there yet.",
+        "variants": "Make wheels among which uv chooses by the driver.",
     },
 }
 """Room -> command -> one line. The command `new` is `new_command` of the module `new` in the room `projects`."""

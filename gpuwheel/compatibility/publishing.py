@@ -1,6 +1,6 @@
 """`load_publishing`: where wheels are published, and what each place refuses, as typed rows of `publish.toml`.
 
-Apart from the other tables: only `gpuwheel publish` needs it.
+Apart from the other tables: only `gpuwheel publish` and `gpuwheel variants` need it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.compatibility.parsing import Reader
 
-__all__ = ["KernelsLibrary", "KnownTarget", "Publishing", "Refused", "load_publishing"]
+__all__ = ["KernelsLibrary", "KnownTarget", "Publishing", "Refused", "VariantProvider", "load_publishing"]
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,28 @@ class KernelsLibrary:
 
 
 @dataclass(frozen=True)
+class VariantProvider:
+    """Who compares the properties of variants with a machine (PEP 850), and how variant.json says so."""
+
+    schema: str
+    namespace: str
+    requires: str
+    """Requirement whose versions an installer must know."""
+    plugin: str
+    lower_bound: str
+    """Feature: the CUDA version that the driver must have at least."""
+    arch: str
+    """Feature: targets of device code, "90_real" and "90_virtual"."""
+
+
+@dataclass(frozen=True)
 class Publishing:
     """The table."""
 
     targets: Mapping[str, KnownTarget]
     refuses: Refused
     kernels: KernelsLibrary
+    variants: VariantProvider
 
 
 @cache
@@ -76,8 +92,10 @@ def load_publishing() -> Publishing:
     """
     with read_table("publish.toml") as file:
         targets = {name: _target(row) for name, row in file.named_tables("targets", str)}
-        file.require_sources(file.table("sources").strings(), *targets, "refuses", "kernels")
-        return Publishing(targets, _refused(file.table("refuses")), _kernels(file.table("kernels")))
+        file.require_sources(file.table("sources").strings(), *targets, "refuses", "kernels", "variants")
+        return Publishing(
+            targets, _refused(file.table("refuses")), _kernels(file.table("kernels")), _variants(file.table("variants"))
+        )
 
 
 def _target(row: Reader) -> KnownTarget:
@@ -106,4 +124,16 @@ def _kernels(row: Reader) -> KernelsLibrary:
     with row:
         return KernelsLibrary(
             row.parsed("python", MinorVersion.parse), row.table("requires").mapping(canonicalize_name, str)
+        )
+
+
+def _variants(row: Reader) -> VariantProvider:
+    with row:
+        return VariantProvider(
+            schema=row.text("schema"),
+            namespace=row.text("namespace"),
+            requires=row.text("requires"),
+            plugin=row.text("plugin"),
+            lower_bound=row.text("lower-bound"),
+            arch=row.text("arch"),
         )

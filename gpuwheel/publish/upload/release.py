@@ -14,7 +14,7 @@ from gpuwheel.model.findings import Found, Severity
 from gpuwheel.publish.upload.already_there import already_there
 from gpuwheel.publish.upload.destinations import Kind
 from gpuwheel.publish.upload.release_checks import Release, findings_of
-from gpuwheel.publish.upload.release_files import read_release_file, sha256_of
+from gpuwheel.publish.upload.release_files import digest_of, read_release_file
 from gpuwheel.publish.upload.uploaders import description_findings, find_uploader
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def check_unchanged(file: ReleaseFile) -> None:
     Raises:
         PublishError: it is not.
     """
-    digest = sha256_of(file.path)
+    digest = digest_of(file.path)
     if digest != file.sha256:
         msg = f"{file.path.name} changed after it was checked (sha256 {digest}, expected {file.sha256})"
         raise PublishError(msg, hint="let whatever writes it finish, and run the same command again")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import tarfile
 import zlib
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from gpuwheel._endings import cut, reading
+from gpuwheel._files import sha256_of
 from gpuwheel._limits import ARCHIVE_MEMBERS, METADATA_FILE
 from gpuwheel.errors import AuditError
 from gpuwheel.publish.upload.archive_form import ArchiveForm, archive_form
@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["ReleaseFile", "read_release_file", "release_files_in", "sha256_of"]
+__all__ = ["ReleaseFile", "digest_of", "read_release_file", "release_files_in", "same_project", "stated_version"]
 
 _SDIST = ".tar.gz"
 _WHEEL = ".whl"
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def read_release_file(path: Path) -> ReleaseFile:
         AuditError: it is neither a wheel nor an sdist, or damaged.
         OSError: it cannot be read.
     """
-    digest, size = sha256_of(path), path.stat().st_size
+    digest, size = digest_of(path), path.stat().st_size
     if path.name.endswith(_WHEEL):
         return _wheel(path, digest, size)
     if path.name.endswith(_SDIST):
@@ -92,13 +91,10 @@ def read_release_file(path: Path) -> ReleaseFile:
     raise AuditError(msg, hint="name the files of one release alone")
 
 
-def sha256_of(path: Path) -> str:
-    """Of a file, in hexadecimal."""
-    sha256 = hashlib.sha256()
+def digest_of(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            sha256.update(block)
-    return sha256.hexdigest()
+        return sha256_of(file)
 
 
 def _wheel(path: Path, digest: str, size: int) -> ReleaseFile:
