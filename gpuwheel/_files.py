@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from io import FileIO
     from pathlib import Path
 
-__all__ = ["HashedFile", "atomic_file", "sha256_of", "write_if_changed"]
+__all__ = ["HashedFile", "atomic_file", "held_folder", "sha256_of", "write_if_changed"]
 
 _BLOCK = 1 << 20
 
@@ -82,6 +83,27 @@ def atomic_file(
         if isinstance(error, OSError) and error.filename in {None, os.fspath(temporary)}:
             error.filename, error.filename2 = os.fspath(path), None  # nobody knows the temporary name
         raise
+
+
+@contextmanager
+def held_folder(folder: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Keep others out of a folder until the block ends, or this process, however it does.
+
+    The lock is on the folder itself: a file for it would be a stranger among what is kept there. Yields whether it is
+    held: not where somebody else holds it and `wait` is false, nor on a file system without locks.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        is_held = False
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_held = True
+        yield is_held
+    finally:
+        os.close(handle)
 
 
 def write_if_changed(path: Path, content: bytes) -> None:

@@ -6,13 +6,13 @@ import os
 import shutil
 import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from gpuwheel._files import atomic_file, sha256_of, write_if_changed
+from gpuwheel._files import atomic_file, held_folder, sha256_of, write_if_changed
 from gpuwheel.errors import AuditError, FileError, PlanError
 from gpuwheel.matrix.journal import Finished, Journal
 from gpuwheel.wheel.naming import parse_wheel_name
@@ -72,10 +72,15 @@ class Wheelhouse:
 
     def _tidy(self) -> None:
         """Remove what runs that were killed left, and no other run is working on."""
-        for left in (self.hidden / "unfinished").glob("*"):
-            with suppress(FileNotFoundError):
-                if left.stat().st_mtime < time.time() - _DAY:
-                    shutil.rmtree(left, ignore_errors=True)
+        place = self.hidden / "unfinished"
+        if not place.is_dir():
+            return
+        with held_folder(place):
+            for left in place.iterdir():
+                with suppress(OSError), held_folder(left, wait=False) as is_nobodys:
+                    # The day is for file systems without locks.
+                    if is_nobodys or left.stat().st_mtime < time.time() - _DAY:
+                        shutil.rmtree(left, ignore_errors=True)
 
     def finished(self, tasks: Sequence[Task]) -> dict[str, Finished]:
         """By key: those tasks whose wheels are here, as an earlier run left them."""
@@ -105,11 +110,12 @@ class Wheelhouse:
         """
         place = self.hidden / "unfinished"
         place.mkdir(exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{task.identifier}-", dir=place))
-        try:
+        with ExitStack() as stack:
+            with held_folder(place):  # until it is held itself, it looks like that of a run that was killed
+                folder = Path(tempfile.mkdtemp(prefix=f"{task.identifier}-", dir=place))
+                stack.callback(shutil.rmtree, folder, ignore_errors=True)
+                stack.enter_context(held_folder(folder))
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def check(self, made: Made, snapshot: Snapshot) -> None:
         """Hold a wheel to what its maker said of it, and to the version of the sources.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gpuwheel._files import held_folder
+from gpuwheel._run import run
 from gpuwheel.errors import FileError
 from gpuwheel.matrix.tasks import Task
 from gpuwheel.matrix.wheelhouse import Wheelhouse
@@ -47,11 +50,25 @@ def test_two_runs_have_places_of_their_own_for_what_is_not_finished(tmp_path: Pa
         assert [path.name for path in one.iterdir()] == ["a.whl"]
 
 
-def test_what_a_killed_run_left_goes_after_a_day(tmp_path: Path) -> None:
+def test_what_a_killed_run_left_goes_and_what_another_is_making_stays(tmp_path: Path) -> None:
     folder = tmp_path / "dist" / ".gpuwheel" / "unfinished"
-    for name, age in (("old", 1.0), ("new", None)):
-        (folder / name).mkdir(parents=True)
-        if age is not None:
-            os.utime(folder / name, (age, age))
-    Wheelhouse(tmp_path / "dist")
-    assert [path.name for path in folder.iterdir()] == ["new"]
+    with Wheelhouse(tmp_path / "dist").staging(_TASK) as working:
+        (folder / "left").mkdir()
+        Wheelhouse(tmp_path / "dist")
+        assert list(folder.iterdir()) == [working]
+
+
+def test_a_killed_run_holds_nothing(tmp_path: Path) -> None:
+    text = """\
+import os, sys
+from pathlib import Path
+from gpuwheel._files import held_folder
+with held_folder(Path(sys.argv[1])):
+    print("held", flush=True)
+    os.kill(os.getpid(), 9)
+"""
+    assert run([sys.executable, "-c", text, tmp_path], env=dict(os.environ), check=False).stdout == "held\n"
+    with held_folder(tmp_path, wait=False) as is_held:
+        assert is_held
+        with held_folder(tmp_path, wait=False) as again:
+            assert not again
