@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import secrets
@@ -95,6 +94,8 @@ def held_folder(folder: Path, *, wait: bool = True) -> Iterator[bool]:
     Raises:
         OSError: there is no such folder.
     """
+    import fcntl  # noqa: PLC0415 (POSIX)
+
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         is_held = False
