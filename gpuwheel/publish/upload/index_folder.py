@@ -55,7 +55,7 @@ def add_to_index(folder: Path, files: Sequence[ReleaseFile], tables: Tables, rep
         path = folder / file.project / file.path.name
         path.parent.mkdir(parents=True, exist_ok=True)
         with file.path.open("rb") as source, atomic_file(path) as out:
-            shutil.copyfileobj(source, out, 1 << 20)  # type: ignore[misc]  # which only writes
+            shutil.copyfileobj(source, out, 1 << 20)
         if out.sha256 != file.sha256:
             path.unlink()
             msg = f"{file.path.name} changed after it was checked (sha256 {out.sha256}, expected {file.sha256})"
