@@ -49,7 +49,6 @@ _COMMANDS = {
     },
     "delivery": {
         "index": "Write a static package index of a folder of wheels.",
-        "which": "The wheel of an index that fits a machine, and why not others.",
         "publish": "Check a release, and publish what is not there yet.",
         "variants": "Make wheels among which uv chooses by the driver.",
     },

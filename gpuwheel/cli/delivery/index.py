@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gpuwheel._cache import Cache
 from gpuwheel.cli import parameters
 from gpuwheel.compatibility import load_tables
-from gpuwheel.errors import AuditError
+from gpuwheel.errors import AuditError, ConfigError
+from gpuwheel.index.context import Context
 from gpuwheel.model.reporter import SilentReporter
-from gpuwheel.publish.pages import FolderSource, IndexRequest, Keep, write_index
+from gpuwheel.publish.pages import FolderSource, IndexRequest, Keep, index_server, verify_index, write_index
+from gpuwheel.publish.pages.release_list import ReleaseList
 from gpuwheel.ui import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from gpuwheel.publish.pages import IndexSummary
+    from gpuwheel.publish.pages import IndexSummary, Verified
+    from gpuwheel.publish.pages.offered import Source
 
 __all__ = ["index_command"]
 
@@ -36,10 +40,16 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--yank", multiple=True, metavar="NAME=REASON", help="A file, or PROJECT==VERSION: only for who pins it.")
 @click.option("--unyank", multiple=True, metavar="NAME", help="Take that back.")
 @click.option("--fresh", is_flag=True, help="Read every file again, not only what is new.")
+@click.option("--verify", is_flag=True, help="Hash everything again, say what differs, and write nothing.")
+@click.option("--serve", is_flag=True, help="Serve the index at a port of this machine afterwards, for a look.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="For --serve; by default any that is free.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
 @parameters.as_json
 def index_command(sources: tuple[str, ...], *, out: Path | None, as_json: bool, **asked: Any) -> None:  # noqa: ANN401
     """Write a static package index of the wheels and sdists in SOURCE, for pip, uv and people.
+
+    SOURCE is a folder, a bucket (s3://bucket/prefix, gs://, az://; extra gpuwheel[remote]), or a list of release files:
+    a file with a URL and its #sha256=... on each line, or with paths, or the JSON of an index page.
 
     Pages go into simple/, METADATA of each wheel beside it, and where wheels of one release differ in torch or CUDA
     there is an index of each, such as torch2.14/cu13.0/simple/. Any web server can serve the folder. Only what is new
@@ -52,14 +62,22 @@ def index_command(sources: tuple[str, ...], *, out: Path | None, as_json: bool, 
       gpuwheel index wheelhouse -o site --copy
       gpuwheel index dist --base-url https://example.com/wheels -o site
       gpuwheel index dist --yank "ops==1.0=crashes on compute capability 9.0"
+      gpuwheel index s3://wheels/ops -o site && aws s3 sync site s3://wheels/ops
+      gpuwheel index releases.txt -o site
+      gpuwheel index dist --verify
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     if asked["copy"] and asked["link"]:
         msg = "--copy and --link are two ways (expected one)"
         raise click.UsageError(msg)
+    if out is None and not Path(sources[0]).is_dir():
+        msg = f"{sources[0]} is not a folder (expected --out for the index)"
+        raise click.UsageError(msg)
     index = out or Path(sources[0])
+    reporter = SilentReporter() if as_json else Terminal()
+    context = Context(Cache.from_environment(os.environ), dict(os.environ), reporter)
     request = IndexRequest(
         index=index,
-        sources=[_source(source, index) for source in sources],
+        sources=[_source(source, index, context) for source in sources],
         keep=Keep.COPY if asked["copy"] else Keep.LINK if asked["link"] else Keep.STAY,
         base_url=asked["base_url"],
         yanks=dict(map(_yank, asked["yank"])),
@@ -67,21 +85,59 @@ def index_command(sources: tuple[str, ...], *, out: Path | None, as_json: bool, 
         fresh=asked["fresh"],
         dry_run=asked["dry_run"],
     )
-    summary = write_index(request, load_tables(), SilentReporter() if as_json else Terminal())
+    if asked["verify"]:
+        if request.yanks or request.unyanks:
+            msg = "--verify writes nothing (expected it without --yank and --unyank)"
+            raise click.UsageError(msg)
+        _tell_verified(request, verify_index(request, load_tables(), reporter), as_json=as_json)
+        return
+    summary = write_index(request, load_tables(), reporter)
     if as_json:
         click.echo(json.dumps(_document(request, summary), indent=2))
     else:
         _tell(request, summary)
+    if asked["serve"]:
+        _serve(index, asked["port"])
     if summary.left_out:
         sys.exit(AuditError.exit_code)
 
 
-def _source(text: str, index: Path) -> FolderSource:
+def _serve(index: Path, port: int) -> None:
+    with index_server(index, port) as server:
+        url = f"http://127.0.0.1:{server.server_address[1]}/simple/"
+        click.echo(f"serving at {url} until Ctrl-C: pip install --index-url {url} NAME", err=True)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def _tell_verified(request: IndexRequest, verified: Verified, *, as_json: bool) -> None:
+    if as_json:
+        # Schema 1 (`data/index_verify.schema.json`).
+        click.echo(json.dumps({"schema": 1, "index": str(request.index), **asdict(verified)}, indent=2))
+    else:
+        for one in verified.differences:
+            click.echo(f"differs: {one.path} {one.problem}")
+        count = len(verified.differences)
+        click.echo(f"{verified.checked} files and pages hashed, {count} differ{'s' if count == 1 else ''}")
+    if verified.differences:
+        if not as_json:
+            click.echo("hint: gpuwheel index --fresh publishes the files as they are now", err=True)
+        sys.exit(AuditError.exit_code)
+
+
+def _source(text: str, index: Path, context: Context) -> Source:
+    if "://" in text:
+        try:
+            from gpuwheel.publish.pages.bucket_files import Bucket  # noqa: PLC0415 (of an extra)
+        except ModuleNotFoundError as error:
+            msg = f"{text} needs the package obstore (found none)"
+            raise ConfigError(msg, hint="pip install 'gpuwheel[remote]'") from error
+        return Bucket(text, context)
     path = Path(text)
-    if not path.is_dir():
-        msg = f"{text} is not a folder of wheels"
+    if not path.exists():
+        msg = f"{text} does not exist (expected a folder, a list of files, or a bucket such as s3://wheels/ops)"
         raise click.UsageError(msg)
-    return FolderSource(path, index)
+    return FolderSource(path, index) if path.is_dir() else ReleaseList(path, context)
 
 
 def _yank(word: str) -> tuple[str, str]:
@@ -99,14 +155,11 @@ def _tell(request: IndexRequest, summary: IndexSummary) -> None:
         if left.hint:
             click.echo(f"  hint: {left.hint}", err=True)
     would = "would be " if request.dry_run else ""
-    _line(summary.files, "file", [f"of {summary.projects} project{_s(summary.projects)}", f"{summary.read} read"])
+    of = f"of {summary.projects} project{_s(summary.projects)}"
+    click.echo(f"{summary.files} file{_s(summary.files)} {of}, {summary.read} read")
     click.echo(f"{len(summary.changed)} page{_s(len(summary.changed))} {would}written, {len(summary.removed)} removed")
     for root in summary.indexes:
         click.echo(f"  {request.index / root}/")
-
-
-def _line(count: int, what: str, further: Iterable[str]) -> None:
-    click.echo(", ".join([f"{count} {what}{_s(count)}", *further]))
 
 
 def _s(count: int) -> str:

@@ -6,14 +6,14 @@ import json
 import os
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 from gpuwheel._cache.folders import locked
-from gpuwheel.errors import AuditError, CacheError, FileError
+from gpuwheel.errors import AuditError, CacheError, FileError, NetworkError
 from gpuwheel.publish.pages.listing import (
     ListedFile,
     for_scripts,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IndexRequest", "IndexSummary", "LeftOut", "write_index"]
 
-_SAVE_EVERY = 20.0  # seconds; a run that is killed loses no more
+_SAVE_EVERY = 20.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -183,26 +183,42 @@ class _Run:
             else:
                 unread.append(name)
         self._read = len(unread)
+        if not unread:
+            return records
         saved = time.monotonic()
         with self._reporter.progress("reading wheels", len(unread), "file") as progress:
-            for name in unread:
-                records[name] = self._read_one(*offered[name])
-                progress.advance(1)
-                if time.monotonic() - saved > _SAVE_EVERY and not self._request.dry_run:
-                    State({**kept, **records}, self._before.written, self._before.retired).save(self._request.index)
-                    saved = time.monotonic()
+            try:
+                for name in unread:
+                    records[name] = self._read_one(*offered[name])
+                    progress.advance(1)
+                    if time.monotonic() - saved > _SAVE_EVERY:
+                        self._keep({**kept, **records})
+                        saved = time.monotonic()
+            except BaseException:
+                self._keep({**kept, **records})
+                raise
         return records
+
+    def _keep(self, records: dict[str, Record]) -> None:
+        """Keep what was read until now: a run that ends early loses no more."""
+        if not self._request.dry_run:
+            State(records, self._before.written, self._before.retired).save(self._request.index)
 
     def _read_one(self, source: Source, offered: Offered) -> Record:
         try:
             with source.local(offered) as path:
                 found = recorded(path, offered, self._tables)
                 record = self._as_first_seen(offered.filename, found.record)
+                if found.metadata is not None and offered.url is not None:
+                    record = replace(record, serves_metadata=source.metadata(offered) == found.metadata)
                 if not self._request.dry_run and record.sha256 is not None:
                     self._places.put(path, self._places.of(offered, record.sha256), record, found.metadata)
                 return record
         except AuditError as error:
             return refusal_of(offered, error)
+        except NetworkError as error:
+            # Known by nothing: the next run asks again.
+            return refusal_of(replace(offered, identity=""), error)
 
     def _as_first_seen(self, name: str, record: Record) -> Record:
         """With the time at which this very file was listed first."""
@@ -210,7 +226,7 @@ class _Run:
         if before is None or before.sha256 is None:
             return record
         if before.sha256 == record.sha256:
-            return Record(record.identity, before.uploaded, record.metadata_size, record.wheel, record.other)
+            return replace(record, uploaded=before.uploaded)
         self._reporter.warn(
             f"{name} is another file than was listed under this name: who locked its digest is refused it"
         )
@@ -236,6 +252,7 @@ class _Run:
                     self._left_out[name] = LeftOut(name, problem, "keep one of the two, or give it a build number")
                     continue
             place = self._places.of(one, found.sha256)
+            has_metadata = place.metadata is not None or record.serves_metadata
             yield ListedFile(
                 filename=name,
                 project=found.name,
@@ -245,9 +262,9 @@ class _Run:
                 size=found.size,
                 uploaded=record.uploaded,
                 requires_python=found.requires_python,
-                metadata_sha256=wheel.metadata_sha256 if wheel is not None and place.metadata is not None else None,
+                metadata_sha256=wheel.metadata_sha256 if wheel is not None and has_metadata else None,
                 yanked=yanks.get(name, one.yanked),
-                provenance=one.provenance,
+                provenance=one.provenance or place.provenance,
                 facts=wheel,
             )
 

@@ -41,6 +41,8 @@ class Offered:
     yanked: bool | str = False
     provenance: str | None = None
     """The URL of its attestations (PEP 740)."""
+    has_attestations: bool = False
+    """Whether they lie beside it, as `NAME.provenance`."""
 
 
 class Source(Protocol):
@@ -59,6 +61,9 @@ class Source(Protocol):
         Raises:
             GpuwheelError: it cannot be had.
         """
+
+    def metadata(self, offered: Offered) -> bytes | None:
+        """What is served as METADATA beside a file that stays elsewhere; `None`: nothing, or it is put there here."""
 
 
 def is_release_file(name: str) -> bool:
@@ -91,6 +96,7 @@ class FolderSource:
                     within=path.relative_to(self.folder).as_posix(),
                     path=path,
                     yanked=name + SIDECAR in beside and reason_beside(path),
+                    has_attestations=f"{name}.provenance" in beside,
                 )
 
     @contextmanager
@@ -100,6 +106,10 @@ class FolderSource:
             msg = f"{offered.filename} is not in {self.folder}"
             raise FileError(msg)
         yield offered.path
+
+    def metadata(self, offered: Offered) -> None:
+        """Documented by the Protocol."""
+        del offered
 
 
 def _raise(error: OSError) -> None:

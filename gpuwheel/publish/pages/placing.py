@@ -43,6 +43,8 @@ class Place:
     """Where METADATA is to be; `None`: nobody can put it there."""
     copy: str | None = None
     """Path below the index, of a copy."""
+    provenance: str | None = None
+    """The URL of attestations that lie beside the file."""
 
 
 class Places:
@@ -72,7 +74,10 @@ class Places:
             )
         beside = offered.path.with_name(offered.path.name + _METADATA)
         if self._base is not None:
-            return Place(f"{self._base}{quoted_path(offered.within)}", beside)
+            url = f"{self._base}{quoted_path(offered.within)}"
+            # PEP 740: a fully qualified URL of a secure origin, and nothing relative.
+            has_url = offered.has_attestations and url.startswith("https://")
+            return Place(url, beside, provenance=f"{url}.provenance" if has_url else None)
         lies = offered.path.parent.resolve() / offered.path.name
         if not lies.is_relative_to(self._index):
             msg = f"{offered.path} is not below the index (expected a file below {self._index}, which pages can name)"

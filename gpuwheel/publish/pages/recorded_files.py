@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gpuwheel.compatibility import Tables
+    from gpuwheel.errors import GpuwheelError
     from gpuwheel.publish.pages.offered import Offered
 
 __all__ = ["Recorded", "recorded", "refusal_of"]
@@ -68,7 +69,7 @@ def recorded(path: Path, offered: Offered, tables: Tables) -> Recorded:
     return Recorded(Record(offered.identity, offered.uploaded, 0, other=other), None)
 
 
-def refusal_of(offered: Offered, error: AuditError) -> Record:
+def refusal_of(offered: Offered, error: GpuwheelError) -> Record:
     """The record of a file that is left out."""
     return Record(offered.identity, offered.uploaded, 0, refused=error.message, hint=error.hint)
 

@@ -50,6 +50,8 @@ class Record:
     """Bytes of METADATA; 0: there is none."""
     wheel: WheelFacts | None = None
     other: OtherFile | None = None
+    serves_metadata: bool = False
+    """Whether whoever has the file has METADATA beside it."""
     refused: str | None = None
     """Why it is left out."""
     hint: str | None = None

@@ -272,6 +272,16 @@ def test_files_where_no_page_can_name_them_are_refused(dist: Path, tmp_path: Pat
     _written(dist, index=tmp_path / "site", base_url="https://example.com/wheels")
     (file,) = _page(tmp_path / "site")["files"]
     assert file["url"] == "https://example.com/wheels/ops-1.0-py3-none-any.whl"
+    assert "provenance" not in file
+
+
+def test_attestations_beside_a_wheel_are_named_by_a_url_of_a_secure_origin(dist: Path) -> None:
+    wheel = small_wheel(dist)
+    wheel.with_name(f"{wheel.name}.provenance").write_text("{}")
+    _written(dist, base_url="http://example.com/wheels")
+    assert "provenance" not in _page(dist)["files"][0]
+    _written(dist, base_url="https://example.com/wheels/")
+    assert _page(dist)["files"][0]["provenance"] == f"https://example.com/wheels/{wheel.name}.provenance"
 
 
 def test_a_dry_run_writes_nothing(dist: Path) -> None:
