@@ -7,6 +7,7 @@ overlap, methods, and how much a member may become before it is known to be wron
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import zipfile
 import zlib
@@ -78,6 +79,21 @@ class Archive:
             # In blocks: zlib copies what it has not yet taken of a piece, time and again.
             stream = list(self._stream(member))
             return _joined(_checked(member, stream)), b"".join(stream)
+
+    def pairs(self, member: zipfile.ZipInfo) -> Iterator[tuple[bytes, bytes]]:
+        """A member in blocks as they are packed in the archive, each with what it unpacks to; either may be empty.
+
+        What is packed is one whole stream of the member's method and nothing behind it: it can be copied elsewhere.
+
+        Raises:
+            GpuwheelError: what `open` raises, or bytes are behind the end of the stream.
+        """
+        with self._reading():
+            stream = self._stream(member)
+            if member.compress_type == zipfile.ZIP_STORED:
+                yield from ((block, block) for block in _checked(member, stream))
+            else:
+                yield from _inflated_pairs(member, stream)
 
     def refuse(self, problem: str) -> GpuwheelError:
         """The error for an archive that is one, and not fit for use."""
@@ -163,6 +179,29 @@ def _checked(member: zipfile.ZipInfo, stream: Iterable[bytes]) -> Iterator[bytes
         crc = zlib.crc32(block, crc)
         yield block
     if left or crc != member.CRC:
+        msg = f"bad CRC-32 or size of {cut(member.filename)}"
+        raise zipfile.BadZipFile(msg)
+
+
+def _inflated_pairs(member: zipfile.ZipInfo, stream: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    if member.compress_type != zipfile.ZIP_DEFLATED:
+        msg = f"ZIP method {member.compress_type}"
+        raise NotImplementedError(msg)
+    left, crc, engine = member.file_size, 0, zlib.decompressobj(-zlib.MAX_WBITS)
+    for piece in itertools.chain(stream, [b""]):  # at last, for what the engine still holds
+        packed = data = piece
+        while (data or not piece) and not engine.eof and left >= 0:
+            block = engine.decompress(data, _BLOCK)
+            data = engine.unconsumed_tail
+            left, crc = left - len(block), zlib.crc32(block, crc)
+            yield packed, block
+            packed = b""
+            if not block and not piece:
+                break
+        if packed or engine.unused_data:
+            msg = f"{cut(member.filename)} has bytes behind its end"
+            raise zipfile.BadZipFile(msg)
+    if left or crc != member.CRC or not engine.eof:
         msg = f"bad CRC-32 or size of {cut(member.filename)}"
         raise zipfile.BadZipFile(msg)
 

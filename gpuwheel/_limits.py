@@ -11,6 +11,7 @@ __all__ = [
     "ARCHIVE_EXPANSION",
     "ARCHIVE_MEMBERS",
     "ARCHIVE_SMALL",
+    "BASE_LAYER",
     "CLUSTER_BLOB",
     "CLUSTER_EVENTS",
     "CLUSTER_LOG",
@@ -39,6 +40,7 @@ __all__ = [
     "REQUIREMENTS",
     "REQUIREMENT_TEXT",
     "RETRY_WAIT",
+    "SCRIPT_FILE",
     "SDIST_HEAD",
     "SHOWN_NAME",
     "SHOWN_NAMES_TIME",
@@ -46,6 +48,7 @@ __all__ = [
     "SLOWEST_TRANSFER",
     "SOURCE_FILE",
     "SYMBOL_NAME",
+    "TAR_HEADER",
     "TOML_PARTS",
     "TRANSFER_GRACE",
     "WHEEL_FACTS",
@@ -256,6 +259,21 @@ REMOTE_RATE = Limit(
     *("remote-rate", _MB, "bytes a second"),
     bounds="what a remote has to give or take, or it is left alone for the rest of a build",
     why="compilers make objects at about this rate: a slower remote saves nothing",
+)
+SCRIPT_FILE = Limit(
+    *("script-file", 16 * _MB, "bytes"),
+    bounds="a script in a wheel whose first line an installer replaces",
+    why="it is changed in memory; programs, which may be larger, have no such line",
+)
+BASE_LAYER = Limit(
+    *("base-layer", 50 * _GB, "bytes"),
+    bounds="one layer of a base image, unpacked, when it is searched for its Python",
+    why="layers with toolkits of CUDA have 10 GB; streams of zeros never end",
+)
+TAR_HEADER = Limit(
+    *("tar-header", _MB, "bytes"),
+    bounds="the extended header of one file in a layer",
+    why="it holds a long path and some attributes, and is read into memory",
 )
 OCI_DOCUMENT = Limit(
     *("oci-document", 4 * _MB, "bytes"),

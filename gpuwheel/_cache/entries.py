@@ -1,5 +1,4 @@
-"""The cache on disk: `<root>/v1/{environments,images,libraries,sdk,sources,templates,toolchains,builds,tmp}`. It is
-safe to share and to delete.
+"""The cache on disk: `<root>/v1/KIND/KEY`, `<root>/v1/builds` and `<root>/v1/tmp`. It is safe to share and to delete.
 
 An entry appears by one rename, whole or not at all, so a reader needs no lock and works on a read-only cache. Its time
 of modification is that of its last use, to the hour. A folder is sealed (`seals`), and looked over on each use; a
@@ -36,7 +35,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Cache", "Entry", "Kind"]
 
-Kind: TypeAlias = Literal["environments", "images", "libraries", "sdk", "sources", "templates", "toolchains"]
+Kind: TypeAlias = Literal[
+    "bases",
+    "environments",
+    "images",
+    "layers",
+    "libraries",
+    "sdk",
+    "sources",
+    "templates",
+    "toolchains",
+    "wheels",
+]
 _Check: TypeAlias = "Callable[[Path], str | None]"
 
 _LAYOUT = "v1"

@@ -35,6 +35,7 @@ __all__ = [
     "Member",
     "PackedWheel",
     "Packing",
+    "as_recorded",
     "check_record",
     "dist_info_folder",
     "pack_wheel",
@@ -131,7 +132,7 @@ class _Stored:
         sha256 = hashlib.sha256()
         for block in self._archive.open(self._info):
             sha256.update(block)
-        return _as_recorded(sha256.digest())
+        return as_recorded(sha256.digest())
 
     def starts_with(self, head: bytes) -> bool:
         """Whether these are its first bytes."""
@@ -220,10 +221,11 @@ def dist_info_folder(names: Iterable[str], source: str) -> str:
 
 def record_digest(data: bytes) -> str:
     """`sha256=...` as RECORD writes it: URL-safe base64 without padding."""
-    return _as_recorded(hashlib.sha256(data).digest())
+    return as_recorded(hashlib.sha256(data).digest())
 
 
-def _as_recorded(digest: bytes) -> str:
+def as_recorded(digest: bytes) -> str:
+    """A SHA-256 as RECORD writes it."""
     # Binary distribution format, "Signed wheel files": urlsafe-b64encode-nopad.
     return "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 

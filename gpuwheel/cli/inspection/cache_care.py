@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Pruned", "choose", "damage", "delete_damaged", "measured", "obstacles", "prune", "size"]
 
 _PLACES = ("v1", "tmp", "builds")
-_BYTES, _FOLDERS = ("images", "libraries"), ("environments", "sdk", "sources", "templates", "toolchains")
+_BYTES = ("images", "libraries")
+_FOLDERS = ("bases", "environments", "layers", "sdk", "sources", "templates", "toolchains", "wheels")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _HOUR, _DAY = 3600.0, 86400.0  # seconds
 

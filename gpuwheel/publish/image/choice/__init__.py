@@ -1,0 +1,1 @@
+"""Which wheels go into an image, and into which of its layers."""

@@ -1,0 +1,58 @@
+"""What no image may hold: two wheels that write one path differently, and the driver's own libraries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gpuwheel._endings import cut
+from gpuwheel.errors import ImageError
+from gpuwheel.publish.image.image_table import image_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from gpuwheel.publish.image.contents.installed import ImageFile
+
+__all__ = ["check_collisions", "check_driver_libraries"]
+
+
+def check_collisions(contents: Mapping[str, Sequence[ImageFile]]) -> None:
+    """Make sure that no file overwrites another; the same bytes twice are no harm (`nvidia/__init__.py`).
+
+    Args:
+        contents: who installs -> what.
+
+    Raises:
+        ImageError: two write one path, or one has a file where the other has a folder; both are named.
+    """
+    owners: dict[str, tuple[str, ImageFile]] = {}
+    for owner, files in contents.items():
+        for file in files:
+            other, before = owners.setdefault(file.path, (owner, file))
+            if other != owner and (file.digest, file.mode, file.target) != (before.digest, before.mode, before.target):
+                raise _collision(file.path, other, owner)
+    for path, (owner, _) in owners.items():
+        at = path.rfind("/")
+        while at > 0:
+            above = owners.get(path[:at])
+            if above is not None and not above[1].is_folder:
+                raise _collision(path[:at], above[0], owner)
+            at = path.rfind("/", 0, at)
+
+
+def _collision(path: str, one: str, other: str) -> ImageError:
+    msg = f"{one} and {other} both install /{cut(path)}, each with other content"
+    return ImageError(msg, hint="leave one of the two out: one would overwrite the other")
+
+
+def check_driver_libraries(owner: str, files: Iterable[ImageFile]) -> None:
+    """Make sure that a wheel brings no library of the NVIDIA driver; stubs to link with are none.
+
+    Raises:
+        ImageError: it does; the file is named.
+    """
+    for file in files:
+        folders, _, name = file.path.rpartition("/")
+        if "stubs" not in folders.split("/") and image_table().driver_libraries.fullmatch(name):
+            msg = f"{owner} holds a library of the NVIDIA driver ({cut(file.path)}, expected none)"
+            raise ImageError(msg, hint="leave the wheel out: the driver's libraries come from the host that runs it")

@@ -1,0 +1,237 @@
+"""How a layer is packed: streams of wheels copied, gzip, or zstd.
+
+`deflate` copies each member's compressed stream as a gzip member of its own (RFC 1952, 2.2: a file may have several),
+and stores what lies between them. Nothing is compressed again, so it takes a fraction of gzip's time; and its bytes
+depend on the wheels alone, on every machine, while those of gzip depend on the release of zlib, and those of zstd on
+the release of zstd.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gpuwheel.errors import ConfigError, ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["GZIP_LAYER", "ZSTD_LAYER", "Compression", "Packer", "unpacked"]
+
+GZIP_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+ZSTD_LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
+
+# RFC 1952, 2.3: no name, no time, unknown system.
+_GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+_STORED_MOST = 0xFFFF  # RFC 1951, 3.2.4
+_WORDS = re.compile(r"(?P<method>deflate|gzip|zstd)(?::(?P<level>\d{1,2}))?")
+_LEVELS = {"gzip": (6, range(1, 10)), "zstd": (6, range(1, 20))}
+"""Method -> its level unless one is given, and those that there are. zstd's above 19 need more memory to unpack."""
+_THREADS = 2  # of zstd: from one on, any number gives the same bytes, but none gives others
+_WITHOUT = "pip install 'gpuwheel[image]'"
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_BLOCK = 1 << 20
+
+
+class Packer(Protocol):
+    """Takes a tar, and writes it as a layer."""
+
+    def write(self, data: bytes, /) -> None:
+        """Append bytes of the tar."""
+
+    def copy(self, pairs: Iterable[tuple[bytes, bytes]], crc: int, size: int) -> Iterator[bytes]:
+        """Append a deflated member: packed blocks, each with what it unpacks to; the latter are handed on.
+
+        Args:
+            pairs: `Archive.pairs` of it.
+            crc: CRC-32 of the whole.
+            size: bytes of the whole.
+        """
+
+    def close(self) -> None:
+        """The tar is complete."""
+
+
+@dataclass(frozen=True)
+class Compression:
+    """`deflate`, `gzip[:LEVEL]` or `zstd[:LEVEL]`."""
+
+    method: str = "deflate"
+    level: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Compression:
+        """From a word such as "zstd:9".
+
+        Raises:
+            ConfigError: it is none.
+            ImageError: zstandard is not installed.
+        """
+        found = _WORDS.fullmatch(text)
+        usual, levels = _LEVELS.get(found["method"], (0, range(0))) if found else (0, range(0))
+        level = usual if found is None or found["level"] is None else int(found["level"])
+        if found is None or (found["level"] is not None and level not in levels):
+            msg = f"{text!r} is not a compression of layers (expected deflate, gzip:1 to gzip:9, or zstd:1 to zstd:19)"
+            raise ConfigError(msg, hint="leave it out: deflate is the fastest, and the same on every machine")
+        if found["method"] == "zstd":
+            _zstandard()
+        return cls(found["method"], level)
+
+    def __str__(self) -> str:
+        return f"{self.method}:{self.level}" if self.level else self.method
+
+    @property
+    def media_type(self) -> str:
+        """Of its layers."""
+        return ZSTD_LAYER if self.method == "zstd" else GZIP_LAYER
+
+    @property
+    def made_by(self) -> str:
+        """What its bytes depend on beside the tar: part of the key under which a layer is kept."""
+        if self.method == "zstd":
+            module = _zstandard()
+            return f"{self} zstd-{'.'.join(map(str, module.ZSTD_VERSION))} python-zstandard-{module.__version__}"
+        return f"{self} zlib-{zlib.ZLIB_RUNTIME_VERSION}" if self.method == "gzip" else f"{self} 1"
+
+    def packer(self, write: Callable[[bytes], object]) -> Packer:
+        """Packs into `write`."""
+        if self.method == "deflate":
+            return _Copier(write)
+        if self.method == "gzip":
+            return _Whole(write, zlib.compressobj(self.level, zlib.DEFLATED, 16 + zlib.MAX_WBITS))
+        return _Whole(write, _zstandard().ZstdCompressor(level=self.level, threads=_THREADS).compressobj())
+
+
+class _Engine(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+class _Whole:
+    """One stream over the whole tar."""
+
+    def __init__(self, write: Callable[[bytes], object], engine: _Engine) -> None:
+        self._write, self._engine = write, engine
+
+    def write(self, data: bytes, /) -> None:
+        self._write(self._engine.compress(data))
+
+    def copy(self, pairs: Iterable[tuple[bytes, bytes]], crc: int, size: int) -> Iterator[bytes]:
+        del crc, size
+        for _, block in pairs:
+            self.write(block)
+            yield block
+
+    def close(self) -> None:
+        self._write(self._engine.flush())
+
+
+class _Copier:
+    """A gzip member for each stream that is copied, and one for what lies before it, stored."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+        self._waiting = bytearray()
+
+    def write(self, data: bytes, /) -> None:
+        self._waiting += data
+        # In units of one size, however the caller cuts: the bytes must not depend on it.
+        while len(self._waiting) >= _BLOCK:
+            self._store(_BLOCK - _BLOCK % _STORED_MOST)
+
+    def copy(self, pairs: Iterable[tuple[bytes, bytes]], crc: int, size: int) -> Iterator[bytes]:
+        self._store(len(self._waiting))
+        self._write(_GZIP_HEAD)
+        for packed, block in pairs:
+            self._write(packed)
+            yield block
+        self._write(struct.pack("<II", crc, size & 0xFFFFFFFF))
+
+    def close(self) -> None:
+        self._store(len(self._waiting))
+
+    def _store(self, size: int) -> None:
+        if not size:
+            return
+        data = bytes(self._waiting[:size])
+        del self._waiting[:size]
+        pieces = [_GZIP_HEAD]
+        for at in range(0, size, _STORED_MOST):
+            piece = data[at : at + _STORED_MOST]
+            is_last = at + _STORED_MOST >= size
+            pieces.append(struct.pack("<BHH", is_last, len(piece), len(piece) ^ _STORED_MOST) + piece)
+        pieces.append(struct.pack("<II", zlib.crc32(data), size & 0xFFFFFFFF))
+        self._write(b"".join(pieces))
+
+
+def unpacked(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """A layer in blocks, unpacked: gzip of one member or several, zstd, or none. No block is large.
+
+    Raises:
+        ImageError: it is damaged, or zstandard is not installed.
+    """
+    stream = iter(blocks)
+    first = b""
+    while len(first) < len(_ZSTD) and (block := next(stream, None)) is not None:
+        first += block
+    try:
+        if first.startswith(_GZIP):
+            yield from _gunzipped(_with(first, stream))
+        elif first.startswith(_ZSTD):
+            yield from _unzstd(_with(first, stream))
+        else:
+            yield from _with(first, stream)
+    except zlib.error as error:
+        msg = f"a layer is damaged ({error}, expected gzip)"
+        raise ImageError(msg, hint="pull the image again") from error
+
+
+def _with(first: bytes, stream: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from stream
+
+
+def _gunzipped(stream: Iterator[bytes]) -> Iterator[bytes]:
+    engine = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    data, started = b"", False
+    for piece in stream:
+        data += piece
+        while data:
+            block = engine.decompress(data, _BLOCK)
+            started, data = True, engine.unconsumed_tail
+            yield block
+            if engine.eof:
+                # Zeros may fill up the last block of a tape, or of an archive that tar wrote.
+                data, started = engine.unused_data.lstrip(b"\0"), False
+                engine = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    while started and not engine.eof:
+        block = engine.decompress(b"", _BLOCK)
+        if not block:
+            msg = "the stream is cut short"
+            raise zlib.error(msg)
+        yield block
+
+
+def _unzstd(stream: Iterator[bytes]) -> Iterator[bytes]:
+    module = _zstandard()
+    engine = module.ZstdDecompressor(max_window_size=1 << 27).decompressobj(read_across_frames=True)
+    try:
+        for piece in stream:
+            for at in range(0, len(piece), 1 << 16):
+                yield engine.decompress(piece[at : at + (1 << 16)])
+    except module.ZstdError as error:
+        msg = f"a layer is damaged ({error}, expected zstd)"
+        raise ImageError(msg, hint="pull the image again") from error
+
+
+def _zstandard() -> Any:  # noqa: ANN401 (a module)
+    try:
+        import zstandard  # noqa: PLC0415 (of an extra)
+    except ImportError as error:
+        msg = "layers of zstd need the package zstandard (found none)"
+        raise ImageError(msg, hint=_WITHOUT) from error
+    return zstandard

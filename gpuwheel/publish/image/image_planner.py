@@ -1,0 +1,188 @@
+"""From wheels, a base and wishes to plans: all is decided here, and checked, before a byte is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from gpuwheel._endings import cut
+from gpuwheel.errors import ImageError
+from gpuwheel.publish.image.choice.collisions import check_collisions, check_driver_libraries
+from gpuwheel.publish.image.choice.layering import layer_groups, project_of
+from gpuwheel.publish.image.choice.requirements_met import check_requirements, required_names
+from gpuwheel.publish.image.contents.installed import Place, installed_files, venv_files
+from gpuwheel.publish.image.contents.opened_wheel import open_wheel
+from gpuwheel.publish.image.image_config import moment
+from gpuwheel.publish.image.image_plan import ImagePlan, Runtime
+from gpuwheel.publish.image.image_table import image_table
+from gpuwheel.wheel.archive import DEFAULT_EPOCH
+from gpuwheel.wheel.metadata import field_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gpuwheel.publish.image.choice.fitting import Target
+    from gpuwheel.publish.image.image_plan import ImageWheel
+
+__all__ = ["ImageWishes", "plan_image"]
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What engines set where an image sets nothing."""
+_ANNOTATION = "org.opencontainers.image."
+_SOURCE_NAMES = ("source", "source code", "repository", "github")
+_ROOT = {"", "0", "root", "0:0", "root:root"}
+
+
+@dataclass(frozen=True)
+class ImageWishes:
+    """What somebody wants of an image."""
+
+    prefix: str = "/opt/venv"
+    project: str | None = None
+    """The distribution that goes on top; `None`: the one that nobody requires."""
+    budget: int = 0
+    """Layers over the base; 0: as many as the table says."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    """`None`: the base's, or one that is not root."""
+    workdir: str | None = None
+    entrypoint: tuple[str, ...] | None = None
+    cmd: tuple[str, ...] | None = None
+    created: int = DEFAULT_EPOCH
+    """Seconds since 1970."""
+    check_requirements: bool = True
+    compile_bytecode: bool = False
+
+
+def plan_image(given: Sequence[ImageWheel], target: Target, wishes: ImageWishes) -> ImagePlan:
+    """The image of these wheels for one platform.
+
+    Args:
+        given: wheels, of which those that the target takes are installed, one of each distribution.
+        target: what they are installed for.
+        wishes: what else is wanted.
+
+    Raises:
+        ImageError: wheels do not fit, lack something, or exclude each other.
+        AuditError: a wheel is damaged.
+    """
+    _check_path(wishes.prefix)
+    wheels = _chosen(given, target)
+    if wishes.check_requirements:
+        check_requirements(wheels, target)
+    requires = required_names(wheels, target)
+    project = _project(wheels, requires, wishes)
+    budget = wishes.budget or image_table().budget
+    groups = layer_groups(wheels, requires, project=project, heavy=image_table().heavy, budget=budget)
+    top = next((wheel for wheel in wheels if wheel.name == project), None)
+    described = {**_described(top), **wishes.annotations}
+    annotations = {**described, f"{_ANNOTATION}created": moment(wishes.created)}
+    base = target.base
+    if base is not None:
+        annotations[f"{_ANNOTATION}base.digest"] = base.digest
+        if not base.reference.startswith("oci:"):  # a folder of this machine says nothing elsewhere
+            annotations[f"{_ANNOTATION}base.name"] = base.reference
+    user, home = _user(target, wishes)
+    env = {
+        "PATH": f"{wishes.prefix}/bin:{(base.env.get('PATH') if base else None) or _PATH}",
+        "VIRTUAL_ENV": wishes.prefix,
+        **({"HOME": home} if home else {}),
+        **wishes.env,
+    }
+    workdir = home if wishes.workdir is None and (base is None or base.run.get("WorkingDir") in {None, "", "/"}) else ""
+    plan = ImagePlan(
+        target.platform,
+        base,
+        target.python,
+        wishes.prefix,
+        home,
+        groups,
+        Runtime(env, {**described, **wishes.labels}, user, wishes.workdir or workdir, wishes.entrypoint, wishes.cmd),
+        annotations,
+        wishes.created,
+        wishes.compile_bytecode,
+    )
+    _check_contents(plan)
+    return plan
+
+
+def _check_path(prefix: str) -> None:
+    parts = prefix.split("/")[1:]
+    if not prefix.startswith("/") or not parts or any(part in {"", ".", ".."} for part in parts) or " " in prefix:
+        msg = f"{cut(repr(prefix))} is no place for a virtual environment (expected a path such as /opt/venv)"
+        raise ImageError(msg, hint="leave it out: /opt/venv is usual")
+
+
+def _chosen(given: Sequence[ImageWheel], target: Target) -> list[ImageWheel]:
+    """One wheel of each distribution."""
+    by_name: dict[str, list[ImageWheel]] = {}
+    for wheel in given:
+        by_name.setdefault(wheel.name, []).append(wheel)
+    chosen = []
+    for name, wheels in sorted(by_name.items()):
+        versions = {wheel.version for wheel in wheels}
+        if len(versions) > 1:
+            shown = cut(", ".join(sorted(wheel.filename for wheel in wheels)))
+            msg = f"{name} is there in {len(versions)} versions (found {shown}, expected one)"
+            raise ImageError(msg, hint="leave all but one out")
+        best = target.best(wheels)
+        if best is None:
+            reasons = "; ".join(f"{wheel.filename} {target.refusal(wheel.filename)}" for wheel in wheels)
+            msg = f"no wheel of {name} fits the image ({cut(reasons)})"
+            raise ImageError(msg, hint="add a wheel that fits, or choose another base: --base, --python, --platform")
+        chosen.append(best)
+    if not chosen:
+        msg = "an image needs wheels (found none)"
+        raise ImageError(msg, hint="name them, or a lock file: --lock pylock.toml")
+    return chosen
+
+
+def _project(wheels: Sequence[ImageWheel], requires: Mapping[str, set[str]], wishes: ImageWishes) -> str | None:
+    if wishes.project is None:
+        return project_of(wheels, requires)
+    name = canonicalize_name(wishes.project)
+    if name not in {wheel.name for wheel in wheels}:
+        msg = f"{cut(wishes.project)} is not among the wheels (found {cut(', '.join(one.name for one in wheels))})"
+        raise ImageError(msg, hint="name the distribution that the image is made for")
+    return name
+
+
+def _user(target: Target, wishes: ImageWishes) -> tuple[str, str]:
+    """(user, home that is made)."""
+    base_user = "" if target.base is None else str(target.base.run.get("User") or "")
+    if wishes.user is not None:
+        return wishes.user, ""
+    if base_user.partition(":")[0] not in _ROOT:
+        return "", ""
+    table = image_table()
+    return f"{table.user}:{table.user}", table.home
+
+
+def _described(wheel: ImageWheel | None) -> dict[str, str]:
+    """What the metadata of a wheel says, in the words of image-spec, `annotations.md`."""
+    if wheel is None:
+        return {}
+    found = {"title": wheel.name, "version": str(wheel.version)}
+    for name, key in (("description", "Summary"), ("licenses", "License-Expression")):
+        found[name] = next(iter(field_values(wheel.metadata, key)), "")
+    for text in field_values(wheel.metadata, "Project-URL"):
+        label, _, url = (part.strip() for part in text.partition(","))
+        if label.lower() in _SOURCE_NAMES:
+            found.setdefault("source", url)
+        elif label.lower() == "homepage":
+            found.setdefault("url", url)
+    return {f"{_ANNOTATION}{name}": value for name, value in found.items() if value}
+
+
+def _check_contents(plan: ImagePlan) -> None:
+    place = Place(plan.prefix, plan.python)
+    contents = {"the virtual environment": venv_files(place, plan.home, image_table().user)}
+    for one in plan.wheels:
+        with open_wheel(one.path, one.state) as wheel:
+            contents[one.filename] = installed_files(wheel, place)
+        check_driver_libraries(one.filename, contents[one.filename])
+    check_collisions(contents)
