@@ -50,6 +50,7 @@ _COMMANDS = {
     "delivery": {
         "index": "Write a static package index of a folder of wheels.",
         "image": "A container image straight from wheels.",
+        "which": "The wheel of an index that fits a machine, and why not others.",
         "publish": "Check a release, and publish what is not there yet.",
         "variants": "Make wheels among which uv chooses by the driver.",
     },

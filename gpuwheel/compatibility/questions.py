@@ -19,6 +19,7 @@ __all__ = [
     "TorchFloor",
     "compression_for",
     "coverage",
+    "driver_of_cuda",
     "known_versions",
     "nvcc_compression",
     "serves",
@@ -117,6 +118,12 @@ def compression_for(tables: Tables, driver: DriverVersion) -> Compression:
         msg = f"driver {driver} is too old (expected {tables.compression[0].driver} or newer)"
         raise ValueError(msg)
     return readable[-1]
+
+
+def driver_of_cuda(tables: Tables, cuda: MinorVersion) -> DriverVersion | None:
+    """The driver behind "CUDA Version" of `nvidia-smi`: the first that runs it; `None`: before all known ones."""
+    known = [row.driver for version, row in tables.cuda.items() if row.driver is not None and version <= cuda]
+    return max(known, default=None)
 
 
 def nvcc_compression(tables: Tables, driver: DriverVersion, cuda: MinorVersion) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import html
 import itertools
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
@@ -38,6 +38,11 @@ class Link:
     url: str
     sha256: str | None
     """As the page says; hexadecimal, in small letters."""
+    requires_python: str | None = None
+    yanked: str | bool = False
+    """Why it was withdrawn (PEP 592); `True` where nobody says why."""
+    metadata: bool = False
+    """Whether its METADATA is beside it, under the same URL with `.metadata` (PEP 658)."""
 
 
 def without_credentials(url: str) -> str:
@@ -93,7 +98,13 @@ def _json_links(files: Any, base: str) -> Iterator[Link]:  # noqa: ANN401  # wha
             raise TypeError(msg)
         link = _link(url, base, filename, digest)
         if link is not None:
-            yield link
+            wanted, yanked = file.get("requires-python"), file.get("yanked") or False
+            yield replace(
+                link,
+                requires_python=wanted if isinstance(wanted, str) else None,
+                yanked=yanked if isinstance(yanked, str) else bool(yanked),
+                metadata=bool(file.get("core-metadata") or file.get("dist-info-metadata")),
+            )
 
 
 def _html_links(text: str, base: str) -> Iterator[Link]:
@@ -101,7 +112,8 @@ def _html_links(text: str, base: str) -> Iterator[Link]:
     visible = "".join([first, *(piece.partition("-->")[2] for piece in rest)])
     has_base = False
     for match in _TAG.finditer(visible):
-        target = _target(match["rest"])
+        attributes = _attributes(match["rest"])
+        target = attributes.get("href", "")
         if match["tag"].lower() == "base":
             # The first <base> counts (HTML standard, "The base element").
             if target and not has_base:
@@ -111,15 +123,21 @@ def _html_links(text: str, base: str) -> Iterator[Link]:
             name, _, digest = fragment.partition("=")
             link = _link(url, base, None, digest if name == "sha256" else None)
             if link is not None:
-                yield link
+                yield replace(
+                    link,
+                    requires_python=attributes.get("data-requires-python") or None,
+                    yanked=attributes.get("data-yanked") or "data-yanked" in attributes,
+                    metadata="data-core-metadata" in attributes or "data-dist-info-metadata" in attributes,
+                )
 
 
-def _target(attributes: str) -> str:
-    for match in _ATTRIBUTE.finditer(attributes):
+def _attributes(text: str) -> dict[str, str]:
+    """Of a tag, by name in small letters; of one that is there twice, the first (HTML standard, "Tag name state")."""
+    found: dict[str, str] = {}
+    for match in _ATTRIBUTE.finditer(text):
         name, *values = match.groups()
-        if name.lower() == "href":
-            return html.unescape(next(filter(None, values), ""))
-    return ""
+        found.setdefault(name.lower(), html.unescape(next(filter(None, values), "")))
+    return found
 
 
 def _link(target: str, base: str, filename: str | None, digest: str | None) -> Link | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gpuwheel.index.transport import Transport
     from gpuwheel.model.pins import PinnedFile
 
-__all__ = ["Answer", "FoundFile", "PackageIndex"]
+__all__ = ["Answer", "FoundFile", "Listing", "PackageIndex"]
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 # PEP 691, "Version + Format Selection": JSON first, for it has digests and no guesses.
@@ -45,6 +45,18 @@ class Answer:
     """Without credentials."""
     problem: NetworkError | None
     """`None`: it answered, if only that it has nothing."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of one place."""
+
+    place: str
+    """Without credentials."""
+    url: str
+    """Of its page for the project, or of a folder for all projects."""
+    is_index: bool
+    links: tuple[Link, ...]
 
 
 class PackageIndex:
@@ -95,6 +107,27 @@ class PackageIndex:
         raise NetworkError(
             msg, hint="set GPUWHEEL_INDEX_URL to an index that carries it, such as a full mirror of PyPI"
         )
+
+    def listings(self, project: str) -> Iterator[Listing]:
+        """What each index and folder has of a project, in their order; those that cannot be asked are passed over.
+
+        Raises:
+            NetworkError: none has anything, and one cannot be asked.
+        """
+        failure: NetworkError | None = None
+        found = False
+        for shown, url, is_index in self._places(project):
+            try:
+                links = self._links(url, is_index=is_index)
+            except NotOnServerError:
+                continue
+            except NetworkError as error:
+                failure = failure or error
+                continue
+            found = found or bool(links)
+            yield Listing(shown, url, is_index, tuple(links))
+        if failure is not None and not found:
+            raise failure
 
     def answers(self, project: str) -> Iterator[Answer]:
         """Ask each index and folder for a project, and say which of them answered."""

@@ -30,13 +30,16 @@ if TYPE_CHECKING:
     from gpuwheel.index.settings import IndexSettings
 
 __all__ = [
+    "TRANSFER_FAILURES",
     "Body",
     "InterruptedTransferError",
     "NotOnServerError",
     "Page",
     "RangesUnsupportedError",
     "Transport",
+    "asked_to_wait",
     "local_path",
+    "reason_of",
 ]
 
 T = TypeVar("T")
@@ -44,6 +47,8 @@ T = TypeVar("T")
 _CHUNK = 1 << 18
 _WORTH_A_LINE = 2.0  # seconds of waiting
 _RETRIED = (429, 500, 502, 503, 504)
+TRANSFER_FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+"""What reaching a server, and reading its answer, may raise."""
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _REACH_HINT = (
     "check the network, HTTPS_PROXY and the index (GPUWHEEL_INDEX_URL or pip's index-url); "
@@ -194,8 +199,8 @@ class Transport:
             try:
                 response = self._request(url, headers)
                 further = _redirect(response, url)
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                msg = f"{cut(url)} cannot be reached ({_reason(error)})"
+            except (*TRANSFER_FAILURES, ValueError) as error:
+                msg = f"{cut(url)} cannot be reached ({reason_of(error)})"
                 untrusted = isinstance(error, requests.exceptions.SSLError)
                 raise NetworkError(msg, hint=_TRUST_HINT if untrusted else _REACH_HINT) from error
             self._traffic.requests += 1
@@ -249,8 +254,8 @@ class Transport:
                     msg = f"{cut(response.url)} comes too slowly ({SLOWEST_TRANSFER.passed(found)})"
                     raise NetworkError(msg, hint="try again later, or set GPUWHEEL_INDEX_URL to a nearer index")
                 yield piece
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            msg = f"{cut(response.url)} was cut short ({_reason(error)})"
+        except TRANSFER_FAILURES as error:
+            msg = f"{cut(response.url)} was cut short ({reason_of(error)})"
             raise InterruptedTransferError(msg, hint="try again") from error
         finally:
             self._traffic.received += response.raw.tell()
@@ -308,7 +313,7 @@ def _check_status(response: requests.Response, url: str) -> None:
     hint = "the index is in trouble: try again later, or set GPUWHEEL_INDEX_URL to another one"
     if status not in _RETRIED:
         raise NetworkError(msg, hint=hint)
-    wait = _asked_to_wait(response.headers.get("Retry-After", ""))
+    wait = asked_to_wait(response.headers.get("Retry-After", ""))
     if wait > RETRY_WAIT.value:
         msg = (
             f"{url} cannot be read ({found}) and asks to come back later ({RETRY_WAIT.passed(f'{wait:,.0f} seconds')})"
@@ -317,7 +322,7 @@ def _check_status(response: requests.Response, url: str) -> None:
     raise InterruptedTransferError(msg, hint=hint, wait=wait)
 
 
-def _asked_to_wait(text: str) -> float:
+def asked_to_wait(text: str) -> float:
     """Seconds of a Retry-After header (RFC 9110 section 10.2.3): a number, or a date."""
     text = text.strip()
     if text.isascii() and text.isdigit():
@@ -339,7 +344,7 @@ def _check_partial(response: requests.Response, start: int, stop: int, size: int
         raise RangesUnsupportedError(msg)
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """What went wrong at the bottom of a chain of wrapped errors."""
     seen = error
     # requests wraps urllib3, which wraps socket: the innermost says "connection refused".

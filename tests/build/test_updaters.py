@@ -99,6 +99,15 @@ def test_policies_once_published_do_not_change(checkout: Path) -> None:
     assert "\n-manylinux" not in checked.stdout
 
 
+def test_gpus_of_clouds_have_the_compute_capability_of_the_table(checkout: Path) -> None:
+    checked = _update(checkout, "gpus", "--check")
+    assert "gpus.toml" in checked.stdout, checked.output
+    table = checkout / "gpuwheel" / "data" / "gpus.toml"
+    wrong = table.read_text(encoding="utf-8").replace('"A100", ', "").replace('"GH200", ', '"GH200", "A100", ')
+    table.write_text(wrong, encoding="utf-8")
+    assert "differs: A100 is 8.0 there, 9.0 here" in _update(checkout, "gpus", "--check").stdout
+
+
 @pytest.mark.heavy
 def test_sdk_is_what_every_wheel_on_the_index_holds(checkout: Path) -> None:
     # Rows may be stale, because torch was released since; the SDK's wheels never change.

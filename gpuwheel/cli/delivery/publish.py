@@ -68,11 +68,12 @@ def publish_command(files: tuple[Path, ...], *, dry_run: bool, as_json: bool, **
     tags = (asked["tag"],) if asked["tag"] else revision_tags(Path.cwd(), environ)
     request = PublishRequest(found, to, environ, tags, asked["uploader"])
     terminal = Terminal()
-    published = check_release(request, load_tables(), terminal)
+    tables = load_tables()
+    published = check_release(request, tables, terminal)
     problem: GpuwheelError | None = None
     if not published.is_refused and not dry_run:
         try:
-            send_release(published, request, terminal)
+            send_release(published, request, tables, terminal)
         except GpuwheelError as error:
             problem = error
     if as_json:

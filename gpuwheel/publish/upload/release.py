@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from gpuwheel._endings import as_ours
-from gpuwheel.audit import UNREADABLE, audit_wheel
+from gpuwheel.audit import UNREADABLE, WheelCase, judge, opened
 from gpuwheel.audit.cases import rule
 from gpuwheel.errors import BugError, PublishError
 from gpuwheel.model.findings import Found, Severity
 from gpuwheel.publish.upload.already_there import already_there
 from gpuwheel.publish.upload.destinations import Kind
+from gpuwheel.publish.upload.index_folder import add_to_index, listed_in
 from gpuwheel.publish.upload.release_checks import Release, findings_of
 from gpuwheel.publish.upload.release_files import digest_of, read_release_file
 from gpuwheel.publish.upload.uploaders import description_findings, find_uploader
+from gpuwheel.publish.wheel_facts import split_variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -105,7 +107,7 @@ def check_release(request: PublishRequest, tables: Tables, reporter: Reporter) -
         try:
             files.append(read_release_file(path))
             if path.name.endswith(".whl"):
-                findings += audit_wheel(path, tables)
+                findings += _audited(path, tables)
         except Exception as error:
             ours = as_ours(error)
             if isinstance(ours, BugError):
@@ -128,11 +130,20 @@ def check_release(request: PublishRequest, tables: Tables, reporter: Reporter) -
     return published
 
 
+def _audited(path: Path, tables: Tables) -> tuple[Finding, ...]:
+    """What the audit finds; a variant is the wheel that it was made of."""
+    with opened(path) as wheel:
+        return judge(WheelCase(replace(wheel, name=split_variant(path.name)[0]), tables))
+
+
 def _there(published: Published, request: PublishRequest) -> Iterator[Finding]:
     """Mark what is there already; a finding for a file of the same name and other bytes."""
-    if request.to.index is None or not published.release.files:
-        return
-    listed = already_there(request.to.index, published.release.files[0].project, request.environ)
+    files, to = published.release.files, request.to
+    listed: dict[str, str | None] = {}
+    if files and to.index is not None:
+        listed = already_there(to.index, files[0].project, request.environ)
+    elif files and to.folder is not None and to.kind is Kind.FOLDER:
+        listed = listed_in(to.folder, {file.path.name for file in files})
     for file in published.release.files:
         name = file.path.name
         if name not in listed:
@@ -143,14 +154,18 @@ def _there(published: Published, request: PublishRequest) -> Iterator[Finding]:
             yield from _other_bytes.findings(_Clash(name, listed[name] or "not stated", file.sha256))
 
 
-def send_release(published: Published, request: PublishRequest, reporter: Reporter) -> None:
-    """Send what is not there yet to a package index; `published.states` says after each file how far it came.
+def send_release(published: Published, request: PublishRequest, tables: Tables, reporter: Reporter) -> None:
+    """Send what is not there yet; `published.states` says after each file how far it came.
 
     Raises:
         PublishError: a file was not taken, or has changed since it was checked; those before it are there.
     """
     waiting = [file for file in published.release.files if published.states[file.path.name] is FileState.NEW]
     if not waiting:
+        return
+    if request.to.kind is Kind.FOLDER and request.to.folder is not None:
+        add_to_index(request.to.folder, waiting, tables, reporter)
+        published.states.update((file.path.name, FileState.SENT) for file in waiting)
         return
     uploader = find_uploader(request.uploader, request.environ)
     total = sum(file.size for file in waiting)

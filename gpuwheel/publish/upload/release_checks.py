@@ -155,6 +155,20 @@ def _platform_refused(release: Release) -> Iterator[Found]:
 
 
 @rule(
+    "variant-refused",
+    needs=(),
+    why="the label in their names is part of a draft that neither PyPI nor pip knows",
+    fix="publish the plain wheel there, and the variants on an index of your own (--to index:DIR)",
+    source="PEP 825 (draft); docs/how-to/variants.md",
+)
+def _variant_refused(release: Release) -> Iterator[Found]:
+    """A wheel is a variant, which no package index but a static one takes."""
+    for file in release.wheels if release.to.kind is not Kind.FOLDER else ():
+        if file.variant is not None:
+            yield Found(file.path.name, f"is a variant (found the label {file.variant}, expected a wheel without one)")
+
+
+@rule(
     "file-size",
     needs=(),
     why="the server refuses the file after all of it was sent",
@@ -326,6 +340,7 @@ CHECKS = (
     _tag_version,
     _local_version,
     _platform_refused,
+    _variant_refused,
     _file_size,
     _archive_form,
     _core_metadata,

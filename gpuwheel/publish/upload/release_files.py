@@ -16,6 +16,7 @@ from gpuwheel._files import sha256_of
 from gpuwheel._limits import ARCHIVE_MEMBERS, METADATA_FILE
 from gpuwheel.errors import AuditError
 from gpuwheel.publish.upload.archive_form import ArchiveForm, archive_form
+from gpuwheel.publish.wheel_facts import split_variant
 from gpuwheel.wheel import parse_sdist_name
 from gpuwheel.wheel.archive import dist_info_folder, stored_members
 from gpuwheel.wheel.metadata import field_values
@@ -52,6 +53,8 @@ class ReleaseFile:
     """Platform tags of a wheel."""
     form: ArchiveForm = field(default_factory=ArchiveForm)
     """How a wheel is packed."""
+    variant: str | None = None
+    """Label of a variant wheel (PEP 825)."""
 
     def values(self, field: str) -> tuple[str, ...]:
         """Values of a field of the metadata."""
@@ -98,9 +101,10 @@ def digest_of(path: Path) -> str:
 
 
 def _wheel(path: Path, digest: str, size: int) -> ReleaseFile:
-    hint = "do not rename wheels by hand; gpuwheel variants go to an index of your own (index:DIR)"
+    hint = "do not rename wheels by hand"
+    plain, label = split_variant(path.name)
     with reading(f"{cut(repr(path.name))} is not a wheel's name", "NAME-VERSION-PYTHON-ABI-PLATFORM.whl", hint=hint):
-        project, version, _, tags = parse_wheel_filename(path.name)
+        project, version, _, tags = parse_wheel_filename(plain)
     with stored_members(path) as members:
         root = dist_info_folder(members, path.name)
         if f"{root}/METADATA" not in members:
@@ -118,6 +122,7 @@ def _wheel(path: Path, digest: str, size: int) -> ReleaseFile:
             members=frozenset(members),
             platforms=tuple(sorted({tag.platform for tag in tags})),
             form=archive_form(path),
+            variant=label,
         )
 
 

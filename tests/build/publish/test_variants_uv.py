@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import http.server
 import json
 import os
+import shutil
 import sys
 import threading
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import pytest
 from hostile import container, entry
@@ -119,16 +118,13 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def served(by_driver: Path, tmp_path: Path) -> Iterator[str]:
-    """A static index with the variants, what tells them apart, and the plain wheel."""
+    """A static index, by `gpuwheel index`, with the variants, what tells them apart, and the plain wheel."""
     root = tmp_path / "site"
-    (root / "simple" / "ops").mkdir(parents=True)
-    plain = tmp_path / "a"
-    links = []
-    for path in sorted([*by_driver.iterdir(), *plain.glob("*.whl")]):
-        (root / path.name).write_bytes(path.read_bytes())
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        links.append(f'<a href="../../{quote(path.name)}#sha256={digest}">{path.name}</a>')
-    (root / "simple" / "ops" / "index.html").write_text("\n".join(links), encoding="utf-8")
+    root.mkdir()
+    for path in [*by_driver.iterdir(), *(tmp_path / "a").glob("*.whl")]:
+        shutil.copy(path, root)
+    done = run([sys.executable, "-m", "gpuwheel", "index", root], env=dict(os.environ), check=False)
+    assert done.returncode == 0, done.output
     handler = functools.partial(_Quiet, directory=str(root))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -27,7 +27,11 @@ def update_table() -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    "name", ["ci.toml", "cuda.toml", "pins.toml", "platforms.toml", "providers.toml", "torch.toml", "torch_shims.toml"]
+    "name",
+    [
+        *("ci.toml", "cuda.toml", "gpus.toml", "pins.toml", "platforms.toml", "providers.toml", "torch.toml"),
+        "torch_shims.toml",
+    ],
 )
 def test_file_is_canonical(update_table: ModuleType, name: str) -> None:
     comment, table = update_table.read(name)

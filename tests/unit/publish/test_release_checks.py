@@ -50,7 +50,7 @@ def _plain(folder: Path, name: str, metadata: str, members: dict[str, bytes] | N
     files = {
         "ops/__init__.py": b"",
         f"{stem}.dist-info/METADATA": metadata.encode(),
-        f"{stem}.dist-info/WHEEL": f"Wheel-Version: 1.0\nTag: {'-'.join(name[:-4].split('-')[2:])}\n".encode(),
+        f"{stem}.dist-info/WHEEL": f"Wheel-Version: 1.0\nTag: {'-'.join(name[:-4].split('-')[2:5])}\n".encode(),
         **(members or {}),
     }
     write_wheel(folder / name, [Member(path, data) for path, data in files.items()])
@@ -136,6 +136,7 @@ def _twice(folder: Path) -> list[Path]:
         ("one-version", _named("ops-1-py3-none-any.whl", HEAD.replace("Version: 1", "Version: one"))),
         ("local-version", _named("ops-1+cu13.0-py3-none-any.whl", HEAD.replace("Version: 1", "Version: 1+cu13.0"))),
         ("platform-refused", _named("ops-1-py3-none-linux_x86_64.whl")),
+        ("variant-refused", _named("ops-1-py3-none-any-cu130.whl")),
         ("archive-form", _streamed),
         ("archive-form", _followed),
         ("archive-form", _led),
@@ -239,7 +240,7 @@ def test_what_the_audit_finds_stands_against_a_release(tmp_path: Path) -> None:
     assert "vendored-driver" in {finding.rule for finding in published.findings}
 
 
-@pytest.mark.parametrize("name", ["ops-1-py3-none-any-cu130.whl", "ops.whl", "ops-1.tar.gz", "notes.txt"])
+@pytest.mark.parametrize("name", ["ops.whl", "ops-1.tar.gz", "notes.txt"])
 def test_what_cannot_be_read_is_a_finding_beside_others(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(struct.pack("<I", 0x04034B50))
     request = PublishRequest([tmp_path / name, _wheel(tmp_path)], _to(f"index:{tmp_path}"), {})
@@ -261,5 +262,5 @@ def test_a_file_that_changed_after_the_checks_is_not_sent(tmp_path: Path) -> Non
     with path.open("ab") as file:
         file.write(b"more")
     with pytest.raises(PublishError, match="changed after it was checked"):
-        send_release(published, request, SilentReporter())
+        send_release(published, request, load_tables(), SilentReporter())
     assert published.states == {path.name: FileState.NEW}

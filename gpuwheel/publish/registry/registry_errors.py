@@ -1,0 +1,84 @@
+"""What a registry's refusals mean, in words for people; secrets and signatures are in none of them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from gpuwheel._endings import cut
+from gpuwheel._limits import RETRY_WAIT
+from gpuwheel.errors import NetworkError
+from gpuwheel.index.transport import InterruptedTransferError, NotOnServerError, asked_to_wait
+from gpuwheel.publish.registry.image_reference import DOCKER_HUB
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gpuwheel.publish.registry.credential_files import Credentials
+    from gpuwheel.publish.registry.image_reference import ImageReference
+
+__all__ = ["json_object", "refusal", "shown_url", "unauthorized"]
+
+_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+_NO_SPACE = "no space left"
+_FORBIDDEN, _NOT_FOUND, _GONE, _FULL = 403, 404, 410, 507
+
+
+def shown_url(url: str) -> str:
+    """A URL for a message, without its query: a storage service has a signature there."""
+    return cut(url.partition("?")[0])
+
+
+def json_object(data: bytes) -> dict[str, object] | None:
+    """A JSON object from outside, if it is one."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def unauthorized(reference: ImageReference, known: Credentials | None) -> NetworkError:
+    """Nothing more can be sent that a 401 would ask for."""
+    registry = reference.registry
+    login = "docker login" if registry == DOCKER_HUB else f"docker login {registry}"
+    if known is None:
+        msg = f"{registry} wants credentials for {reference.repository} (found none that docker or podman keep)"
+    else:
+        msg = f"{registry} refuses the credentials of {known.origin} for {reference.repository} (HTTP 401)"
+    return NetworkError(msg, hint=f"log in, with a user or token that may do this: {login}")
+
+
+def refusal(
+    reference: ImageReference, url: str, status: int, headers: Mapping[str, str], content: bytes
+) -> NetworkError:
+    """The error for a status that is no answer."""
+    registry, place = reference.registry, shown_url(url)
+    found = f"HTTP {status}{_reason(content)}"
+    if status in {_NOT_FOUND, _GONE}:
+        return NotOnServerError(f"{place} does not exist ({found})", hint="correct the name, or choose another image")
+    if status == _FORBIDDEN:
+        msg = f"{registry} does not allow this for {reference.repository} ({found})"
+        return NetworkError(msg, hint="log in as somebody who may, or choose another repository")
+    if status == _FULL or _NO_SPACE in found:
+        msg = f"{registry} has no space left ({found})"
+        return NetworkError(msg, hint="free some space there, or ask who runs it")
+    msg = f"{place} is refused ({found})"
+    hint = f"{registry} is in trouble, or does not take this: try again later"
+    if status not in _RETRIED:
+        return NetworkError(msg, hint=hint)
+    wait = asked_to_wait(headers.get("Retry-After", ""))
+    if wait > RETRY_WAIT.value:
+        msg = f"{place} asks to come back later ({found}, {RETRY_WAIT.passed(f'{wait:,.0f} seconds')})"
+        return NetworkError(msg, hint=hint)
+    return InterruptedTransferError(msg, hint=hint, wait=wait)
+
+
+def _reason(content: bytes) -> str:
+    """What a registry says of an error (distribution-spec, "Error Codes"), for a message."""
+    errors = (json_object(content) or {}).get("errors")
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    words = [str(first[key]) for key in ("code", "message") if first.get(key)]
+    if _NO_SPACE in str(first.get("detail")):
+        words.append(_NO_SPACE)
+    return f", {cut(': '.join(words))}" if words else ""

@@ -1,0 +1,87 @@
+"""What to type to get one wheel: for pip, uv and pixi, in a Containerfile, and in pyproject.toml.
+
+No line names an extra index: with two indexes, whoever registers the name on the other one decides what is installed.
+A wheel is named by its URL and digest, or its index is pinned to it (uv, "Pinning a package to an index").
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gpuwheel.publish.selector.choosing import Choice
+    from gpuwheel.publish.selector.target_machine import Machine
+
+__all__ = ["Line", "install_lines", "quoted_url"]
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!&()*+,;=%]")
+_IMAGES = {False: "docker.io/library/python:{}-slim", True: "ghcr.io/astral-sh/uv:debian-slim"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One way to get the wheel."""
+
+    name: str
+    """"pip", "uv", "pixi", "Containerfile" or "pyproject.toml"."""
+    text: str
+    """Lines to type, or to put into that file."""
+
+
+def quoted_url(url: str) -> str:
+    """A URL that means itself between double quotes, in a shell and in TOML."""
+    return _UNSAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), url)
+
+
+def install_lines(choice: Choice) -> tuple[Line, ...]:
+    """The lines for the best wheel of a choice, whose URLs are absolute; none where nothing fits."""
+    best = choice.best
+    if best is None:
+        return ()
+    facts, machine, url = best.offer.facts, choice.machine, best.offer.published.url
+    digest = f"#sha256={facts.sha256}" if facts.sha256 else ""
+    wheel = f"{facts.name} @ {quoted_url(url)}{digest}"
+    torch = None if facts.torch is None else _torch_of(machine)
+    words = " ".join(f'"{word}"' for word in (torch, wheel) if word)
+    python = f" --python {machine.python}t" if machine.free_threaded else ""
+    lines = [
+        Line("pip", f'python -m pip install "{wheel}"'),
+        Line("uv", f'uv pip install{python} "{wheel}"'),
+        Line("pixi", f'pixi add --pypi "{wheel}"'),
+    ]
+    if machine.system == "linux":
+        lines.append(Line("Containerfile", _containerfile(machine, words, with_gpu=bool(facts.code))))
+    dependencies = "".join(f'    "{word}",\n' for word in (torch, f"{facts.name}=={facts.version}") if word)
+    source = _source(facts.name, f"{quoted_url(url)}{digest}", choice.index)
+    lines.append(Line("pyproject.toml", f"[project]\ndependencies = [\n{dependencies}]\n\n{source}"))
+    return tuple(lines)
+
+
+def _torch_of(machine: Machine) -> str | None:
+    if machine.torch is None:
+        return None
+    public = machine.torch.partition("+")[0]
+    return f"torch=={public}.*" if public.count(".") == 1 else f"torch=={public}"
+
+
+def _containerfile(machine: Machine, words: str, *, with_gpu: bool) -> str:
+    minor = ".".join(machine.python.split(".")[:2])
+    gpu = "ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility\n" if with_gpu else ""
+    base = f"FROM {_IMAGES[machine.free_threaded].format(minor)}\n{gpu}"
+    if not machine.free_threaded:
+        return f"{base}RUN python -m pip install --no-cache-dir {words}"
+    # The official images have no free-threaded Python.
+    path = "ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH\n"
+    return f"{base}RUN uv venv --python {minor}t /venv\n{path}RUN uv pip install --no-cache {words}"
+
+
+def _source(name: str, file: str, index: str | None) -> str:
+    """For uv: the index alone where it takes this wheel from there, else the file."""
+    if index is None:
+        return f'[tool.uv.sources]\n{name} = {{ url = "{file}" }}\n'
+    return (
+        f'[tool.uv.sources]\n{name} = {{ index = "{name}-index" }}\n\n'
+        f'[[tool.uv.index]]\nname = "{name}-index"\nurl = "{quoted_url(index)}"\nexplicit = true\n'
+    )

@@ -1,0 +1,70 @@
+"""A static index on disk as a place to publish to: the files go into it, and its pages are written anew."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from gpuwheel._files import atomic_file
+from gpuwheel.compatibility.publishing import load_publishing
+from gpuwheel.errors import PublishError
+from gpuwheel.publish.pages import FolderSource, IndexRequest, write_index
+from gpuwheel.publish.pages.records import loaded
+from gpuwheel.publish.upload.release_files import digest_of
+from gpuwheel.publish.variants.variant_wheels import write_indexes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from gpuwheel.compatibility import Tables
+    from gpuwheel.model.reporter import Reporter
+    from gpuwheel.publish.upload.release_files import ReleaseFile
+
+__all__ = ["add_to_index", "listed_in"]
+
+
+def listed_in(folder: Path, names: set[str]) -> dict[str, str | None]:
+    """Those of `names` that lie in the folder of an index, with their sha256.
+
+    Raises:
+        PublishError: the pages there are of files that lie elsewhere, and would lose them.
+    """
+    if not folder.is_dir():
+        return {}
+    there = {one.filename: one.path for one in FolderSource(folder, folder).offered()}
+    kept = loaded(folder)
+    elsewhere = sorted(set(kept.files) - set(there)) if kept is not None else []
+    if elsewhere:
+        msg = (
+            f"{folder} is an index of files that lie elsewhere (found {elsewhere[0]}"
+            f"{f' and {len(elsewhere) - 1} more' if len(elsewhere) > 1 else ''}, expected all of them in it)"
+        )
+        raise PublishError(msg, hint="put the wheels into the folder that it is made of, and run gpuwheel index again")
+    return {name: digest_of(path) for name, path in there.items() if name in names and path is not None}
+
+
+def add_to_index(folder: Path, files: Sequence[ReleaseFile], tables: Tables, reporter: Reporter) -> None:
+    """Copy files into `folder`/PROJECT, each whole under its name, and write the pages of the index.
+
+    Raises:
+        PublishError: the index does not list one of them.
+        OSError: something cannot be written; pages that were there stay.
+    """
+    for file in files:
+        path = folder / file.project / file.path.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with file.path.open("rb") as source, atomic_file(path) as out:
+            shutil.copyfileobj(source, out, 1 << 20)
+        if out.sha256 != file.sha256:
+            path.unlink()
+            msg = f"{file.path.name} changed after it was checked (sha256 {out.sha256}, expected {file.sha256})"
+            raise PublishError(msg, hint="let whatever writes it finish, and run the same command again")
+    for project in sorted({file.project for file in files if file.variant is not None}):
+        write_indexes(folder / project, load_publishing().variants)
+    summary = write_index(IndexRequest(folder, [FolderSource(folder, folder)]), tables, reporter)
+    ours = {file.path.name for file in files}
+    for left in summary.left_out:
+        if left.filename in ours:
+            msg = f"the index does not list {left.filename} ({left.problem})"
+            raise PublishError(msg, hint=left.hint or "remove it from the index")

@@ -1,0 +1,126 @@
+"""`gpuwheel which`: the answer in a terminal and as a document."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+from click.testing import CliRunner, Result
+from offered import offered
+
+from gpuwheel._resources import resource
+from gpuwheel.cli import main
+from gpuwheel.publish.device_facts import DeviceCode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+THERE = ["--elsewhere", "--python", "3.12"]
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    hopper = DeviceCode(("ops/_C.so",), ("9.0",), (), "580", further=False)
+    rows = [offered("1.0"), offered("1.1+cu130", code=[hopper], cuda="13.0"), offered("1.1+cu126")]
+    rows.append(offered("1.2", tags=["cp310-abi3-win_amd64"]))
+    folder = tmp_path / "simple/ops"
+    folder.mkdir(parents=True)
+    (folder / "wheels.json").write_text(json.dumps([row.to_json() for row in rows]), encoding="utf-8")
+    return tmp_path
+
+
+def which(index: Path, *words: str) -> Result:
+    return CliRunner().invoke(main, ["which", "ops", "--index", str(index), *words])
+
+
+def document(index: Path, *words: str) -> dict[str, object]:
+    result = which(index, "--json", *words)
+    found: dict[str, object] = json.loads(result.stdout)
+    jsonschema.validate(found, json.loads(resource("data", "which.schema.json").read_text(encoding="utf-8")))
+    return found | {"exit": result.exit_code}
+
+
+def best(index: Path, *words: str) -> object:
+    found = document(index, *THERE, *words)
+    wheels = found["wheels"]
+    assert isinstance(wheels, list)
+    return wheels[0]["version"] if found["fits"] else None
+
+
+def test_the_command_to_type_is_printed(index: Path) -> None:
+    result = which(index, *THERE, "--gpu", "H100", "--driver", "570")
+    assert result.exit_code == 0
+    assert 'python -m pip install "ops @ file:///' in result.stdout
+    assert "ops 1.1+cu126" in result.stdout.splitlines()[0]
+    assert "driver 570, expected 580 or newer, for GPU 9.0" in result.stdout
+
+
+def test_options_tell_a_machine(index: Path) -> None:
+    assert best(index, "--gpu", "9.0", "--driver", "580.65.06") == "1.1+cu130"
+    assert best(index, "--gpu", "h100", "--cuda", "12.8") == "1.1+cu126"
+    assert best(index, "--gpu", "NVIDIA A100-SXM4-80GB", "--cuda", "13.1") == "1.1+cu126"
+    assert best(index, "--system", "windows") == "1.2"
+    assert best(index, "--glibc", "2.17") is None
+    assert best(index, "--musl", "1.2") is None
+    assert best(index, "--cpu", "aarch64") is None
+    assert best(index, "--torch", "2.9") is None
+
+
+def test_where_nothing_fits_the_exit_code_says_so(index: Path) -> None:
+    result = which(index, *THERE, "--glibc", "2.17", "--all")
+    assert result.exit_code == 1
+    assert "C library glibc 2.17, expected glibc 2.28 or newer" in result.stdout
+    found = document(index, *THERE, "--glibc", "2.17")
+    assert (found["exit"], found["fits"], found["lines"]) == (1, False, {})
+
+
+def test_this_machine_is_asked_where_nothing_is_told(index: Path) -> None:
+    machine = document(index)["machine"]
+    assert isinstance(machine, dict)
+    assert machine["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert machine["system"] == "linux"
+
+
+def test_an_interpreter_is_asked(index: Path) -> None:
+    found = document(index, "--python", sys.executable, "--gpu", "none")["machine"]
+    assert isinstance(found, dict)
+    assert (found["python"], found["gpus"]) == (".".join(map(str, sys.version_info[:3])), [])
+
+
+def test_the_environment_in_use_is_asked(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = json.dumps({"python": "3.12.1", "threads": False, "torch": "2.13.0", "cuda": "13.0"})
+    python = tmp_path / "bin/python"
+    python.parent.mkdir()
+    python.write_text(f"#!/bin/sh\necho '{answer}'\n", encoding="utf-8")
+    python.chmod(0o755)
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path))
+    machine = document(index)["machine"]
+    assert isinstance(machine, dict)
+    assert (machine["python"], machine["torch"], machine["torch_cuda"]) == ("3.12.1", "2.13.0", "13.0")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--elsewhere"],
+        ["--system", "windows"],
+        [*THERE, "--driver", "580", "--cuda", "13.0"],
+        [*THERE, "--glibc", "2.28", "--musl", "1.2"],
+        [*THERE, "--glibc", "new"],
+        [*THERE, "--gpu", "Radeon VII"],
+        [*THERE, "--torch", "newest"],
+        [*THERE, "--driver", "R580"],
+        [*THERE, "--cuda", "6.5"],
+    ],
+)
+def test_what_is_not_understood_is_refused(index: Path, words: list[str]) -> None:
+    result = which(index, *words)
+    assert result.exit_code == 2
+    assert "Error:" in result.stderr
+
+
+def test_an_interpreter_that_is_none_is_refused(index: Path, tmp_path: Path) -> None:
+    assert which(index, "--python", str(tmp_path / "nowhere")).exit_code == 10

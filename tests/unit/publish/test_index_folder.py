@@ -1,0 +1,97 @@
+"""Publishing into a static index on disk: what is new is copied and listed, and nothing that is there is replaced."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from made_wheels import made
+
+from gpuwheel.cli import main
+from gpuwheel.wheel.archive import write_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+WHEEL = made().name
+
+
+@pytest.fixture
+def dist(tmp_path: Path) -> Path:
+    (tmp_path / "dist").mkdir()
+    write_wheel(tmp_path / "dist" / WHEEL, made().members().values())
+    return tmp_path / "dist"
+
+
+def _run(*words: object) -> Result:
+    return CliRunner().invoke(main, list(map(str, words)))
+
+
+def _publish(folder: Path, *words: object) -> Result:
+    return _run("publish", "--to", f"index:{folder}", "--tag", "v1", "--json", *words)
+
+
+def _document(done: Result) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def test_files_go_in_and_pages_name_them(dist: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    assert _publish(site, "--dry-run", dist).exit_code == 0
+    assert not site.exists()
+    done = _publish(site, dist)
+    assert [file["state"] for file in _document(done)["files"]] == ["sent"]
+    assert (site / "ops" / WHEEL).read_bytes() == (dist / WHEEL).read_bytes()
+    page = (site / "simple" / "ops" / "index.html").read_text(encoding="utf-8")
+    assert f"../../ops/{WHEEL}" in page
+    assert [file["state"] for file in _document(_publish(site, dist))["files"]] == ["there"]
+
+
+def test_what_is_there_stays(dist: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    assert _publish(site, dist).exit_code == 0
+    before = (site / "ops" / WHEEL).read_bytes()
+    write_wheel(dist / WHEEL, made(files={"ops/more.py": b"x = 1\n"}).members().values())
+    done = _publish(site, dist)
+    assert done.exit_code == 9
+    assert [finding["rule"] for finding in _document(done)["findings"]] == ["other-bytes"]
+    assert (site / "ops" / WHEEL).read_bytes() == before
+
+
+def test_what_was_listed_before_is_listed_still(dist: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    other = made(tag="py32-none-manylinux_2_17_x86_64")
+    write_wheel(site / other.name, other.members().values())
+    assert _run("index", site).exit_code == 0
+    assert _publish(site, dist).exit_code == 0
+    page = (site / "simple" / "ops" / "index.html").read_text(encoding="utf-8")
+    assert other.name in page
+    assert WHEEL in page
+
+
+def test_an_index_of_files_elsewhere_does_not_lose_them(dist: Path, tmp_path: Path) -> None:
+    site, wheels = tmp_path / "site", tmp_path / "wheels"
+    wheels.mkdir()
+    other = made(tag="py32-none-manylinux_2_17_x86_64")
+    write_wheel(wheels / other.name, other.members().values())
+    assert _run("index", wheels, "-o", site, "--copy").exit_code == 0
+    page = (site / "simple" / "ops" / "index.html").read_bytes()
+    done = _publish(site, dist)
+    assert (done.exit_code, other.name in done.stderr) == (21, True)
+    assert (site / "simple" / "ops" / "index.html").read_bytes() == page
+
+
+def test_variants_bring_what_tells_them_apart(dist: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    assert _run("variants", dist / WHEEL, "-w", dist).exit_code == 0
+    done = _publish(site, dist)
+    assert done.exit_code == 0, done.output
+    page = (site / "simple" / "ops" / "index.html").read_text(encoding="utf-8")
+    for name in (WHEEL, WHEEL.replace(".whl", "-cu120.whl"), "ops-1-variants.json"):
+        assert f">{name}<" in page
