@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from gpuwheel._cache.folders import locked
-from gpuwheel.errors import AuditError, CacheError, FileError, NetworkError
+from gpuwheel.errors import AuditError, NetworkError
 from gpuwheel.publish.pages.listing import (
     ListedFile,
     for_scripts,
@@ -27,6 +25,7 @@ from gpuwheel.publish.pages.page_writer import PageWriter
 from gpuwheel.publish.pages.placing import Keep, Places
 from gpuwheel.publish.pages.recorded_files import recorded, refusal_of
 from gpuwheel.publish.pages.records import Record, State, loaded, state_path
+from gpuwheel.publish.pages.writing_alone import writing_alone
 from gpuwheel.publish.pages.yanks import one_line, read_yanks, write_yanks, yanked_files
 from gpuwheel.publish.published import PublishedWheel
 
@@ -100,26 +99,10 @@ def write_index(request: IndexRequest, tables: Tables, reporter: Reporter) -> In
         FileError: the folder is on a file system without locks.
         OSError: something cannot be written.
     """
-    with ExitStack() as stack:
-        if not request.dry_run:
-            _enter_alone(request.index, stack, reporter)
+    if request.dry_run:
         return _Run(request, tables, reporter).whole()
-
-
-def _enter_alone(index: Path, stack: ExitStack, reporter: Reporter) -> None:
-    """Of several writers of one index one works, and the others wait."""
-    path = state_path(index)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.with_suffix(".lock")
-
-    def told() -> None:
-        reporter.info(f"another gpuwheel writes {index}: waiting for it")
-
-    try:
-        stack.enter_context(locked(lock, index, told))
-    except CacheError as error:
-        msg = f"{index} is on a file system without locks (expected one on which a second writer can be kept out)"
-        raise FileError(msg, hint="write the index on a local disk, and copy it from there") from error
+    with writing_alone(request.index, reporter):
+        return _Run(request, tables, reporter).whole()
 
 
 class _Run:
@@ -139,7 +122,7 @@ class _Run:
         files = sorted(
             self._listed(offered, records), key=lambda file: (file.project, Version(file.version), file.filename)
         )
-        if not request.dry_run:
+        if self._read and not request.dry_run:
             os.sync()  # one flush for METADATA of all: nothing is named that a power cut could take away
         pages = PageWriter(request.index, self._before.written, dry_run=request.dry_run)
         for name, record in records.items():
