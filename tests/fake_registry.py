@@ -70,7 +70,7 @@ class FakeRegistry:
 
     failures: dict[str, list[int]] = field(default_factory=dict)
     """`METHOD kind` ("PATCH uploads") -> statuses to answer first."""
-    error: dict[str, str] = field(default_factory=dict)
+    error: dict[str, object] = field(default_factory=dict)
     """What failures say."""
     broken_parts: int = 0
     """So many parts of uploads end in the middle, by the connection; half of each is kept."""
@@ -80,6 +80,8 @@ class FakeRegistry:
     loses_answer: bool = False
     """The first upload that is complete is kept, and nobody hears of it."""
     takes_parts: bool = True
+    largest_request: int = 1 << 40
+    """Bytes."""
     takes_ranges: bool = True
     lies: dict[str, bytes] = field(default_factory=dict)
     """Digest -> what it gives in place of the content."""
@@ -204,6 +206,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._body()
             return self._send(404, b'{"errors": [{"code": "BLOB_UPLOAD_UNKNOWN", "message": "upload unknown"}]}')
         upload = state.uploads[name]
+        if int(self.headers.get("Content-Length", "0")) > state.largest_request:
+            self._body()
+            return self._send(413)
         if self.command == "GET":
             return self._send(204, headers=self._of_upload(repository, name))
         if self.command == "PATCH" and not state.takes_parts and upload:

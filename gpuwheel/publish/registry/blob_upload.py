@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["BlobUpload"]
 
 _OK, _CREATED, _ACCEPTED, _REFUSED, _UNSATISFIABLE = 200, 201, 202, 400, 416
+_TOO_LARGE = 413
+_NO_PARTS = frozenset({400, 405, 411, 415, 501})
+"""How registries answer a second part that know of whole blobs alone."""
+_SMALLEST_PART = 1 << 20
 _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})")
 _BLOCK = 1 << 20
 _BINARY = {"Content-Type": "application/octet-stream"}
@@ -160,27 +164,32 @@ class BlobUpload:
         start, client = self._offset, self._client
         assert self._place is not None  # noqa: S101 (for mypy: it has begun)
         headers = {**_BINARY, "Content-Range": f"{start}-{start + size - 1}"}
-        good = frozenset({_ACCEPTED, 204, _UNSATISFIABLE})
-        try:
-            answer = client.ask_once(
-                Request("PATCH", self._place, headers, self._body(start, size), good, is_slow=True)
-            )
-        except (InterruptedTransferError, NotOnServerError):
-            raise
-        except NetworkError:
-            if self._chunk >= self._blob.size or start == 0:
-                raise
-            # Some registries take no parts: all of it in one, then.
-            self._chunk = self._blob.size
+        good = frozenset({_ACCEPTED, 204, _UNSATISFIABLE, _TOO_LARGE}) | (_NO_PARTS if start else frozenset())
+        answer = client.ask_once(Request("PATCH", self._place, headers, self._body(start, size), good, is_slow=True))
+        if answer.status == _TOO_LARGE:
+            self._shrink(size)
+        if answer.status in _NO_PARTS:
+            self._chunk = self._blob.size  # all of it in one, then
             self._restart()
             msg = f"{client.reference.registry} takes no parts of a blob"
-            raise InterruptedTransferError(msg, hint="try again") from None
+            raise InterruptedTransferError(msg, hint="try again")
         self._take_range(answer, start if answer.status == _UNSATISFIABLE else start + size)
         if answer.headers.get("Location"):
             self._move(answer)
         if answer.status == _UNSATISFIABLE or self._offset <= start:
             msg = f"{client.reference.registry} has another part of {self._blob.digest} ({self._offset:,} bytes)"
             raise InterruptedTransferError(msg, hint="try again")
+
+    def _shrink(self, size: int) -> None:
+        """What was sent is too large for whatever stands before the registry (nginx, client_max_body_size)."""
+        registry = self._client.reference.registry
+        if size <= _SMALLEST_PART:
+            msg = f"{registry} takes no parts of {size:,} bytes (HTTP 413)"
+            raise NetworkError(msg, hint="have it, or the proxy before it, take larger requests")
+        self._chunk = max(_SMALLEST_PART, size // 4)
+        self._restart()
+        msg = f"{registry} takes smaller parts than {size:,} bytes"
+        raise InterruptedTransferError(msg, hint="try again")
 
     def _finish(self) -> None:
         """Name the digest, with what is left of a blob that is sent in one."""
@@ -190,8 +199,10 @@ class BlobUpload:
         left = blob.size - self._offset
         headers = _BINARY if left else {**_BINARY, "Content-Length": "0"}
         body = self._body(self._offset, left) if left else None
-        good = frozenset({_CREATED, 204, _REFUSED})
+        good = frozenset({_CREATED, 204, _REFUSED, _TOO_LARGE})
         answer = client.ask_once(Request("PUT", place, headers, body, good, is_slow=True))
+        if answer.status == _TOO_LARGE:
+            self._shrink(left)
         if answer.status == _REFUSED:
             self._explain(answer)
         stored = answer.headers.get("Docker-Content-Digest", blob.digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,7 @@ def _reason(content: bytes) -> str:
     errors = (json_object(content) or {}).get("errors")
     first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
     words = [str(first[key]) for key in ("code", "message") if first.get(key)]
-    if _NO_SPACE in str(first.get("detail")):
+    detail = str(first.get("detail"))
+    if _NO_SPACE in detail or f"'Err': {errno.ENOSPC}" in detail:  # as docker-registry wraps it
         words.append(_NO_SPACE)
     return f", {cut(': '.join(words))}" if words else ""

@@ -116,6 +116,27 @@ def test_a_registry_that_takes_no_parts_gets_one(
     assert _is_whole(registry, "name", "1")
 
 
+@pytest.mark.parametrize("chunk", [4 << 20, 6 << 20])
+def test_parts_shrink_to_what_is_taken(chunk: int, registry: FakeRegistry, layout: Layout, access: Access) -> None:
+    registry.largest_request = 2 << 20
+    image = add_image(layout, [BIG * 5])
+
+    push(layout, image, parse_reference(f"{registry.host}/name:1"), access(chunk=chunk))
+
+    assert sha256(BIG * 5) in registry.blobs["name"]
+
+
+def test_a_registry_that_takes_next_to_nothing_is_given_up(
+    registry: FakeRegistry, layout: Layout, image: Descriptor, access: Access
+) -> None:
+    registry.largest_request = 1000
+
+    with pytest.raises(NetworkError) as caught:
+        push(layout, image, parse_reference(f"{registry.host}/name:1"), access())
+
+    assert "HTTP 413" in caught.value.message
+
+
 def test_an_answer_that_is_lost_is_looked_up(
     registry: FakeRegistry, layout: Layout, image: Descriptor, access: Access
 ) -> None:
@@ -150,11 +171,20 @@ def test_a_push_that_fails_publishes_nothing_and_the_next_one_does(
     assert sha256(registry.manifests["name"]["1"][1]) == image.digest
 
 
+@pytest.mark.parametrize(
+    "detail", ["write: no space left on device", {"DriverName": "filesystem", "Enclosed": {"Op": "write", "Err": 28}}]
+)
+@pytest.mark.parametrize("first", [0, 2])
 def test_a_registry_without_space_says_so(
-    registry: FakeRegistry, layout: Layout, image: Descriptor, access: Access
+    detail: object,
+    first: int,
+    registry: FakeRegistry,
+    layout: Layout,
+    image: Descriptor,
+    access: Access,
 ) -> None:
-    registry.failures = {"PATCH uploads": [500] * 9}
-    registry.error = {"code": "UNKNOWN", "message": "unknown error", "detail": "write: no space left on device"}
+    registry.failures = {"PATCH uploads": [0] * first + [500] * 9}
+    registry.error = {"code": "UNKNOWN", "message": "unknown error", "detail": detail}
 
     with pytest.raises(NetworkError) as caught:
         push(layout, image, parse_reference(f"{registry.host}/name:1"), access())
