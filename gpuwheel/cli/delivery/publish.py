@@ -42,7 +42,8 @@ _STYLES = {"error": "error", "warning": "warning", "note": "note"}
 def publish_command(files: tuple[Path, ...], *, dry_run: bool, as_json: bool, **asked: Any) -> None:  # noqa: ANN401
     """Check FILES (wheels, sdists, folders of them; dist by default) as a release, and publish it.
 
-    TARGET is pypi, testpypi, the upload URL of a package index, or index:DIR, a static index on disk.
+    TARGET is pypi, testpypi, the upload URL of a package index, index:DIR, a static index on disk, or kernels:DIR, a
+    folder that Hugging Face's kernels loads.
 
     Everything that stands against a release is told at once, before anything leaves: what the audit finds, size, names,
     versions, the tag, metadata, licences, requirements by URL. What is there with the same bytes is not sent again, so
@@ -57,6 +58,7 @@ def publish_command(files: tuple[Path, ...], *, dry_run: bool, as_json: bool, **
       gpuwheel publish --to testpypi dist/*.whl dist/*.tar.gz
       gpuwheel publish --to https://wheels.example.com/upload/ --check-url https://wheels.example.com/simple/
       gpuwheel publish --to index:/srv/wheels dist
+      gpuwheel publish --to kernels:ops-kernels dist/*.whl
       gpuwheel publish --dry-run --json > release.json
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     to = destination_of(asked["place"], load_publishing(), asked["check_url"])
@@ -101,6 +103,8 @@ def _tell(published: Published, *, dry_run: bool) -> None:
         state = published.states[file.path.name]
         told = "not sent" if published.is_refused and state is FileState.NEW else state.value
         click.echo(f"{file.path.name:{width}}  {file.size / 1e6:>9,.2f} MB  {told}")
+    for variant in published.kernels:
+        click.echo(f"  build/{variant}")
     click.echo(_verdict(published, dry_run=dry_run))
 
 
@@ -109,12 +113,13 @@ def _verdict(published: Published, *, dry_run: bool) -> str:
     errors = sum(finding.severity.value == "error" for finding in published.findings)
     if errors:
         return f"{errors} error{'s' if errors > 1 else ''}: nothing was sent to {to}"
-    waiting = sum(state is FileState.NEW for state in published.states.values())
+    states = [state for state in published.states.values() if state is not FileState.LEFT_OUT]
+    waiting = sum(state is FileState.NEW for state in states)
     if dry_run:
-        return f"nothing stands against it: {waiting} of {len(published.states)} files would be sent to {to}"
+        return f"nothing stands against it: {waiting} of {len(states)} files would be sent to {to}"
     if waiting:
-        return f"{waiting} of {len(published.states)} files are not at {to} yet"
-    return f"{to} has all {len(published.states)} files"
+        return f"{waiting} of {len(states)} files are not at {to} yet"
+    return f"{to} has all {len(states)} files"
 
 
 def _document(published: Published, *, dry_run: bool) -> dict[str, Any]:
@@ -137,6 +142,7 @@ def _document(published: Published, *, dry_run: bool) -> dict[str, Any]:
         ],
         "findings": [_finding(finding) for finding in published.findings],
         "notes": list(published.notes),
+        "kernels": list(published.kernels),
     }
 
 

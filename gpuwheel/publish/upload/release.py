@@ -14,6 +14,7 @@ from gpuwheel.model.findings import Found, Severity
 from gpuwheel.publish.upload.already_there import already_there
 from gpuwheel.publish.upload.destinations import Kind
 from gpuwheel.publish.upload.index_folder import add_to_index, listed_in
+from gpuwheel.publish.upload.kernel_folder import KernelPlan, add_kernels, plan_kernels
 from gpuwheel.publish.upload.release_checks import Release, findings_of
 from gpuwheel.publish.upload.release_files import digest_of, read_release_file
 from gpuwheel.publish.upload.uploaders import description_findings, find_uploader
@@ -65,6 +66,8 @@ class Published:
     """By file name."""
     notes: tuple[str, ...] = ()
     """What could not be looked at."""
+    kernels: KernelPlan = field(default_factory=dict)
+    """Folders that wheels become, where the place is one of kernels."""
 
     @property
     def is_refused(self) -> bool:
@@ -99,10 +102,37 @@ def check_release(request: PublishRequest, tables: Tables, reporter: Reporter) -
     Raises:
         NetworkError: the place cannot be asked what it has.
     """
+    files, findings = _read(request.files, tables, reporter)
+    notes: list[str] = []
+    release = Release(tuple(files), request.to, request.tags)
+    kernels: KernelPlan = {}
+    if files:
+        findings += findings_of(release)
+    if files and request.to.kind is Kind.KERNELS:
+        kernels, against = plan_kernels(files, tables)
+        findings += against
+    if request.to.kind is Kind.INDEX:
+        rendered = description_findings(files, request.environ)
+        findings += rendered or ()
+        if rendered is None:
+            notes.append("descriptions were not rendered: twine is not here (pip install 'gpuwheel[publish]')")
+    if not request.tags:
+        notes.append("the version was compared with no tag: the commit has none, and --tag names none")
+    states = {file.path.name: FileState.NEW for file in files}
+    if request.to.kind is Kind.KERNELS:
+        states.update((file.path.name, FileState.LEFT_OUT) for file in files if not file.is_wheel)
+    published = Published(release, (), states, tuple(notes), kernels)
+    findings += _there(published, request)
+    order = list(Severity)
+    published.findings = tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
+    return published
+
+
+def _read(paths: Sequence[Path], tables: Tables, reporter: Reporter) -> tuple[list[ReleaseFile], list[Finding]]:
+    """Files, and what the audit finds in them; of one that cannot be read the finding that says so."""
     files: list[ReleaseFile] = []
     findings: list[Finding] = []
-    notes: list[str] = []
-    for path in request.files:
+    for path in paths:
         reporter.step(f"checking {path.name}")
         try:
             files.append(read_release_file(path))
@@ -113,21 +143,7 @@ def check_release(request: PublishRequest, tables: Tables, reporter: Reporter) -
             if isinstance(ours, BugError):
                 raise
             findings.append(UNREADABLE.finding(Found(path.name, f"cannot be read: {ours.message}", fix=ours.hint)))
-    release = Release(tuple(files), request.to, request.tags)
-    if files:
-        findings += findings_of(release)
-    if request.to.kind is Kind.INDEX:
-        rendered = description_findings(files, request.environ)
-        findings += rendered or ()
-        if rendered is None:
-            notes.append("descriptions were not rendered: twine is not here (pip install 'gpuwheel[publish]')")
-    if not request.tags:
-        notes.append("the version was compared with no tag: the commit has none, and --tag names none")
-    published = Published(release, (), {file.path.name: FileState.NEW for file in files}, tuple(notes))
-    findings += _there(published, request)
-    order = list(Severity)
-    published.findings = tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
-    return published
+    return files, findings
 
 
 def _audited(path: Path, tables: Tables) -> tuple[Finding, ...]:
@@ -166,6 +182,12 @@ def send_release(published: Published, request: PublishRequest, tables: Tables, 
     if request.to.kind is Kind.FOLDER and request.to.folder is not None:
         add_to_index(request.to.folder, waiting, tables, reporter)
         published.states.update((file.path.name, FileState.SENT) for file in waiting)
+        return
+    if request.to.kind is Kind.KERNELS and request.to.folder is not None:
+        for file in waiting:
+            check_unchanged(file)
+        for name, is_new in add_kernels(request.to.folder, published.kernels).items():
+            published.states[name] = FileState.SENT if is_new else FileState.THERE
         return
     uploader = find_uploader(request.uploader, request.environ)
     total = sum(file.size for file in waiting)
