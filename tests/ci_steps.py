@@ -76,6 +76,7 @@ class Machine:
             "PIP_FIND_LINKS": links,
             "UV_FIND_LINKS": links.replace(" ", ","),
             "GITHUB_REF_NAME": self.ref,
+            "GITHUB_REF_TYPE": "branch" if self.ref == "main" else "tag",
             "PATH": f"{self._python(job)}:/usr/bin:/bin",
         }
 

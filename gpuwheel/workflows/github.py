@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from gpuwheel.workflows.github_jobs import (
     BUILD,
     CHECKOUT,
+    GET_RELEASE,
     GPU,
     HEAD,
     LAUNCHES,
     NO_PUBLISH,
     PUBLISH,
     PYTHON,
+    RELEASE_CHECKS,
     SDIST,
     TEST,
     WHEELS,
@@ -89,10 +91,10 @@ def github_workflow(work: Work, services: CiServices, words: Sequence[str], *, t
         **{name: str(action) for name, action in services.actions.items()},
         "checkout action": str(services.actions["checkout"]),
     }
-    blocks = {"checkout": CHECKOUT, "python": PYTHON, "wheels": WHEELS}
+    blocks = {"checkout": CHECKOUT, "python": PYTHON, "wheels": WHEELS, "get release": GET_RELEASE}
     values |= {name: replaced(text, values) for name, text in blocks.items()}
     values |= {f"place {name}": place(name) for name in (*PLACES, "needs")}
-    jobs = [SDIST, BUILD, *_tested(work)]
+    jobs = [SDIST, BUILD, *_tested(work), *([RELEASE_CHECKS] if work.publishable else [])]
     values["needs"] = "\n".join(f"- {job.partition(':')[0]}" for job in jobs)
     end = PUBLISH if work.publishable else NO_PUBLISH
     body = "\n".join(replaced(job, values) for job in [*jobs, "<<place jobs>>\n", end])

@@ -8,12 +8,14 @@ from __future__ import annotations
 __all__ = [
     "BUILD",
     "CHECKOUT",
+    "GET_RELEASE",
     "GPU",
     "HEAD",
     "LAUNCHES",
     "NO_PUBLISH",
     "PUBLISH",
     "PYTHON",
+    "RELEASE_CHECKS",
     "SDIST",
     "TEST",
     "WHEELS",
@@ -249,6 +251,25 @@ gpu:
     <<place on gpu>>
 """
 
+RELEASE_CHECKS = """\
+release-checks:
+  name: What stands against the release
+  # Apart from the job that publishes: nothing that is installed here can use its right to.
+  if: github.event_name == 'push' && startsWith(github.ref, 'refs/tags/v')
+  needs: [sdist, build]
+  runs-on: <<runner>>
+  timeout-minutes: 20
+  permissions:
+    contents: read
+  steps:
+    <<python>>
+    <<get release>>
+    - name: Check what PyPI would refuse, the tag and the audit
+      run: |
+        python -m pip install "gpuwheel[publish]==<<version>>"
+        gpuwheel publish --dry-run --to pypi dist
+"""
+
 PUBLISH = """\
 publish:
   name: Publish
@@ -267,17 +288,7 @@ publish:
   permissions:
     id-token: write # by which PyPI knows this job: no token is stored, and each file gets its attestation
   steps:
-    - name: Get the source distribution
-      uses: <<download-artifact>>
-      with:
-        name: sdist
-        path: dist
-    - name: Get the wheels
-      uses: <<download-artifact>>
-      with:
-        pattern: wheels-*
-        path: dist
-        merge-multiple: true
+    <<get release>>
     - name: The tag names the version of the files
       run: ls dist/*-"${GITHUB_REF_NAME#v}"-*.whl dist/*-"${GITHUB_REF_NAME#v}".tar.gz
     - name: Upload
@@ -304,6 +315,20 @@ PYTHON = """\
   uses: <<setup-python>>
   with:
     python-version: "<<builder>>"
+"""
+
+GET_RELEASE = """\
+- name: Get the source distribution
+  uses: <<download-artifact>>
+  with:
+    name: sdist
+    path: dist
+- name: Get the wheels
+  uses: <<download-artifact>>
+  with:
+    pattern: wheels-*
+    path: dist
+    merge-multiple: true
 """
 
 WHEELS = """\

@@ -204,6 +204,18 @@ gpu:
 """
 
 _PUBLISH = """\
+release checks:
+  stage: test
+  <<test tags>>
+  rules:
+    - if: $CI_COMMIT_TAG =~ /^v/ && $CI_COMMIT_REF_PROTECTED == "true"
+  script:
+    # Apart from the job that publishes: nothing that is installed here can use its tokens.
+    - <<python>> -m venv /tmp/ci && . /tmp/ci/bin/activate
+    - python -m pip install "gpuwheel[publish]==<<version>>"
+    - |
+      gpuwheel publish --dry-run --to pypi <<dist>>
+
 publish:
   stage: publish
   <<test tags>>

@@ -177,3 +177,39 @@ def test_what_cannot_be_asked_stays_and_is_named(checkout: Path) -> None:
     updated = run(script, cwd=checkout, env={**os.environ, **hosts})
     assert "releases of actions/checkout, which could not be asked for" in updated.stdout
     assert parse_toml(table.read_bytes())["actions"] == before
+
+
+class _Warehouse(BaseHTTPRequestHandler):
+    """Sources of PyPI's server with other limits; those of its metadata are gone."""
+
+    def do_GET(self) -> None:
+        texts = {
+            "constants.py": "ONE_MIB = 1 * 1024 * 1024\nONE_GIB = 1 * 1024 * ONE_MIB\nMAX_FILESIZE = 200 * ONE_MIB\n"
+            "MAX_PROJECT_SIZE = 20 * ONE_GIB\n",
+            "legacy.py": "COMPRESSION_RATIO_MIN_SIZE = 64 * ONE_MIB\nCOMPRESSION_RATIO_THRESHOLD = 50\nx = y()\n",
+        }
+        text = next((text for end, text in texts.items() if self.path.endswith(end)), None)
+        self.send_response(404 if text is None else 200)
+        self.end_headers()
+        self.wfile.write((text or "").encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_limits_of_pypi_are_read_from_its_sources_and_what_is_gone_is_named(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = checkout / "gpuwheel" / "data" / "publish.toml"
+    before = parse_toml(table.read_bytes())
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Warehouse) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("GPUWHEEL_GITHUB_RAW", f"http://127.0.0.1:{server.server_address[1]}")
+        stale, updated = _update(checkout, "publish", "--check"), _update(checkout, "publish")
+        server.shutdown()
+    assert (stale.returncode, updated.returncode) == (1, 0), updated.output
+    assert "metadata.py of PyPI's server, which could not be asked for" in updated.stdout
+    after = parse_toml(table.read_bytes())
+    limits = {"file": 200 << 20, "project": 20 << 30, "expansion": 50, "expanded-from": 64 << 20}
+    assert after["refuses"] == {**before["refuses"], **limits}
+    assert after["kernels"]["requires"].keys() >= {"einops"}

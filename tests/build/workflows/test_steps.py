@@ -48,11 +48,15 @@ def test_github_jobs_give_each_other_what_they_need(repository: Path, tmp_path: 
     assert json.loads(bill.read_bytes())["bomFormat"] == "CycloneDX"
 
     machine.ref = "v0.1.0"
+    machine.github(document, "release-checks")
+    assert any("2 of 2 files would be sent to pypi" in text for text in machine.log)
     published = machine.github(document, "publish")
     assert _names(published / "dist") == {WHEEL, "first_wheel-0.1.0.tar.gz"}
     machine.ref = "v0.2.0"
     with pytest.raises(AssertionError, match="cannot access"):
         machine.github(document, "publish")
+    with pytest.raises(AssertionError, match="tag-version"):
+        machine.github(document, "release-checks")
 
     # Somebody runs the job again: what an earlier attempt finished is taken, and not built.
     for name in ("wheels-x86_64-1", "sbom-x86_64-1", "report-x86_64-1"):

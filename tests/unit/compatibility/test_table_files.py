@@ -30,7 +30,7 @@ def update_table() -> ModuleType:
     "name",
     [
         *("ci.toml", "cuda.toml", "gpus.toml", "pins.toml", "platforms.toml", "providers.toml", "torch.toml"),
-        "torch_shims.toml",
+        *("publish.toml", "torch_shims.toml"),
     ],
 )
 def test_file_is_canonical(update_table: ModuleType, name: str) -> None:

@@ -142,7 +142,7 @@ def test_one_wheel_is_tested_with_every_python_and_the_oldest_torch(text_of: Cal
 
 @pytest.mark.parametrize("project", ["untested"], indirect=True)
 def test_a_project_without_a_group_of_tests_has_no_job_for_them(text_of: Callable[..., str]) -> None:
-    assert list(parsed(text_of("github"))["jobs"]) == ["sdist", "build", "publish"]
+    assert list(parsed(text_of("github"))["jobs"]) == ["sdist", "build", "release-checks", "publish"]
     assert "test" not in parsed(text_of("gitlab"))
 
 
@@ -153,6 +153,7 @@ def test_launches_are_tested_without_a_gpu_and_all_tests_with_one(text_of: Calla
     assert "GPU_RUNNER" in jobs["gpu"]["if"]
     # Fork's code never runs on somebody's machine.
     assert "github.event_name != 'pull_request'" in jobs["gpu"]["if"]
+    assert "release-checks" in jobs["publish"]["needs"]
     # Where it is skipped, publishing goes on; where it fails or is cut off, it does not.
     assert "gpu" in jobs["publish"]["needs"]
     condition = jobs["publish"]["if"]
