@@ -12,6 +12,7 @@ import click
 
 from gpuwheel._cache import Cache
 from gpuwheel.cli import parameters
+from gpuwheel.cli.delivery.image_texts import run_texts, tell_containerfile, text_options
 from gpuwheel.config.reading.variables import epoch_of
 from gpuwheel.index.context import Context
 from gpuwheel.publish.image.base_source import BaseSource, layout_reference, local_base, no_base
@@ -55,6 +56,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--cmd", metavar="WORDS", help="Its arguments, unless some are given when it is run.")
 @click.option("--cuda-base", is_flag=True, help="The base may bring a CUDA toolkit of its own.")
 @click.option("--no-deps-check", is_flag=True, help="Do not look whether all that wheels require is there.")
+@text_options
 @click.option("--dry-run", is_flag=True, help="Say which layers there would be, and write nothing.")
 @parameters.as_json
 def image_command(wheels: tuple[Path, ...], *, dry_run: bool, as_json: bool, **asked: Any) -> None:  # noqa: ANN401
@@ -68,6 +70,8 @@ def image_command(wheels: tuple[Path, ...], *, dry_run: bool, as_json: bool, **a
       gpuwheel image --base oci:python:3.12-slim wheelhouse/*.whl
       gpuwheel image --base oci:python --entrypoint "python -m ops.serve" -o oci:image:1.4 wheelhouse/*.whl
       gpuwheel image --base oci:python --dry-run --json wheelhouse/*.whl
+      gpuwheel image --base oci:python --run-lines podman wheelhouse/*.whl
+      gpuwheel image --base oci:python --containerfile build wheelhouse/*.whl && podman build build
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     environ, terminal = dict(os.environ), Terminal()
     context = Context(Cache.from_environment(environ), environ, terminal)
@@ -77,6 +81,10 @@ def image_command(wheels: tuple[Path, ...], *, dry_run: bool, as_json: bool, **a
     platforms = tuple(map(parse_platform, asked["platforms"]))
     wishes = _wishes(asked, epoch_of(environ))
     plans = planned(ImageRequest(wheels, base, wishes, platforms, asked["python"], asked["cuda_base"]), context)
+    if asked["containerfile"] is not None:
+        tell_containerfile(plans, asked["containerfile"], dry_run=dry_run)
+        return
+    run = run_texts(plans, f"oci:{folder}:{tag}", asked["run_lines"])
     images: Sequence[WrittenImage | ImagePlan] = plans
     named = None
     if not dry_run:
@@ -91,6 +99,7 @@ def image_command(wheels: tuple[Path, ...], *, dry_run: bool, as_json: bool, **a
     else:
         _tell(images, rows)
         click.echo("nothing was written" if named is None else f"oci:{folder}:{tag}\n{named.digest}")
+        click.echo(run, nl=False)
 
 
 def _base(text: str | None) -> BaseSource:

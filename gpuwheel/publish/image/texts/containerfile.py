@@ -1,0 +1,215 @@
+"""The Containerfile that a person would have written for an image, with all that it copies, in one folder.
+
+It gives the same distributions, user, variables, labels and entrypoint as the image of the same plan. It needs of a
+builder what buildah 1.28 and BuildKit both have: several stages and mounts, no heredocs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gpuwheel._endings import cut
+from gpuwheel._files import atomic_file, sha256_of
+from gpuwheel.errors import ImageError
+from gpuwheel.publish.image.choice.fitting import Target
+from gpuwheel.publish.image.choice.requirements_met import required_names
+from gpuwheel.publish.image.image_bill import bill_path, image_bill
+from gpuwheel.publish.image.image_table import image_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from gpuwheel.publish.image.image_plan import BaseImage, ImagePlan, ImageWheel
+
+__all__ = ["ContainerfileFolder", "base_name", "containerfile", "write_containerfile"]
+
+_FILE, _REQUIREMENTS, _BILL = "Containerfile", "requirements.txt", "image.cdx.json"
+_DEPENDENCIES, _PROJECT = "wheels", "project"
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
+
+
+@dataclass(frozen=True)
+class ContainerfileFolder:
+    """What was written."""
+
+    path: Path
+    """The Containerfile."""
+    wheels: int
+    """Files of wheels beside it."""
+
+
+def write_containerfile(plan: ImagePlan, folder: Path) -> ContainerfileFolder:
+    """Write the Containerfile of an image, and beside it the wheels that it installs; files of ours are replaced.
+
+    Raises:
+        ImageError: a Containerfile cannot make this image.
+        OSError: the folder cannot be written.
+    """
+    text = containerfile(plan)
+    dependencies, project = _split(plan)
+    for name, wheels in ((_DEPENDENCIES, dependencies), (_PROJECT, project)):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        _only(folder / name, wheels)
+    contents = {
+        _REQUIREMENTS: "".join(_requirement(wheel) for wheel in dependencies).encode(),
+        _BILL: image_bill(plan, required_names(plan.wheels, Target(plan.platform, plan.python, plan.base))),
+        # Last: who finds it finds all that it copies.
+        _FILE: text.encode(),
+    }
+    for name, content in contents.items():
+        with atomic_file(folder / name) as file:
+            file.write(content)
+    return ContainerfileFolder(folder / _FILE, len(dependencies) + len(project))
+
+
+def containerfile(plan: ImagePlan) -> str:
+    """The text of the Containerfile of an image.
+
+    Raises:
+        ImageError: there is no base for it to start from.
+    """
+    if plan.base is None:
+        msg = "a Containerfile needs a base in which pip runs (found scratch)"
+        raise ImageError(msg, hint="name an image with Python: --base python:3.12-slim")
+    return "\n".join([*_header(plan), *_build_stages(plan, plan.base), "", *_final_stage(plan, plan.base)]) + "\n"
+
+
+def _split(plan: ImagePlan) -> tuple[list[ImageWheel], list[ImageWheel]]:
+    """Dependencies, and what changes with every commit."""
+    project = [wheel for group in plan.groups if group.is_project for wheel in group.wheels]
+    return [wheel for wheel in plan.wheels if wheel not in project], project
+
+
+def _requirement(wheel: ImageWheel) -> str:
+    return f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n"
+
+
+def _header(plan: ImagePlan) -> Iterator[str]:
+    yield "# syntax=docker/dockerfile:1"
+    title = plan.annotations.get("org.opencontainers.image.title", "image")
+    yield f"# {cut(title)} for {plan.platform}, as `gpuwheel image` makes it. In this folder:"
+    yield f"#   podman build --timestamp {plan.created} -t {_tag(title)} ."
+    yield f"#   SOURCE_DATE_EPOCH={plan.created} docker buildx build -f {_FILE} -t {_tag(title)} ."
+    if _split(plan)[0]:
+        yield f"# Dependencies are in {_DEPENDENCIES}/. To download them instead: --build-arg PIP_NO_INDEX=0"
+
+
+def _tag(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "image"
+
+
+def base_name(base: BaseImage) -> str:
+    """A base as FROM takes it: by its digest, unless it is a folder of this machine."""
+    name = base.reference.partition("@")[0]
+    if name.startswith("oci:"):
+        return name
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}@{base.digest}"
+
+
+def _from(base: BaseImage, plan: ImagePlan, stage: str = "") -> str:
+    return f"FROM --platform={plan.platform} {base_name(base)}{f' AS {stage}' if stage else ''}"
+
+
+def _build_stages(plan: ImagePlan, base: BaseImage) -> Iterator[str]:
+    """Stages with pip, which the image has not: what changes with every commit stands alone."""
+    python, prefix = plan.python.executable, plan.prefix
+    compiled = "" if plan.compile_bytecode else " --no-compile"
+    tools, quiet = "/tmp/pip", "--no-warn-script-location"  # noqa: S108 (in the container of a builder)
+    pip = f"{tools}/bin/python -m pip --python {prefix}/bin/python install --no-deps {quiet}{compiled}"
+    dependencies, project = _split(plan)
+    yield ""
+    yield _from(base, plan, "dependencies")
+    if str(base.run.get("User") or ""):
+        yield "USER 0"
+    yield f"RUN {python} -m venv {tools} && {python} -m venv --without-pip {prefix}"
+    if dependencies:
+        yield "ARG PIP_NO_INDEX=1"
+        yield f"COPY {_REQUIREMENTS} /tmp/{_REQUIREMENTS}"
+        yield "RUN --mount=type=cache,target=/var/cache/pip \\"
+        yield f"    --mount=type=bind,source={_DEPENDENCIES},target=/tmp/{_DEPENDENCIES} \\"
+        yield f"    {pip} --cache-dir /var/cache/pip \\"
+        yield f"    --require-hashes --find-links /tmp/{_DEPENDENCIES} -r /tmp/{_REQUIREMENTS}"
+    if project:
+        names = " ".join(f"{wheel.name}=={wheel.version}" for wheel in project)
+        yield ""
+        yield "FROM dependencies AS project"
+        yield f"COPY {_PROJECT} /tmp/{_PROJECT}"
+        yield f"RUN {pip} \\"
+        yield f"    --no-index --find-links /tmp/{_PROJECT} --root /tmp/root {names}"
+
+
+def _final_stage(plan: ImagePlan, base: BaseImage) -> Iterator[str]:
+    runtime, project = plan.runtime, _split(plan)[1]
+    yield _from(base, plan)
+    base_user = str(base.run.get("User") or "")
+    if plan.home:
+        if base_user not in {"", "0", "root"}:
+            yield "USER 0"
+        user = image_table().user
+        yield f"RUN install -d -m 0700 -o {user} -g {user} {plan.home}"
+    yield f"COPY --from=dependencies {plan.prefix} {plan.prefix}"
+    if project:
+        yield "COPY --from=project /tmp/root/ /"
+    yield f"COPY {_BILL} /{bill_path(plan)}"
+    yield from _pairs("ENV", runtime.env)
+    yield from _pairs("LABEL", runtime.labels)
+    if runtime.user or plan.home:
+        yield f"USER {runtime.user or base_user or '0'}"
+    if runtime.workdir:
+        yield f"WORKDIR {_quoted(runtime.workdir)}"
+    if runtime.entrypoint is not None:
+        yield f"ENTRYPOINT {json.dumps(list(runtime.entrypoint))}"
+    if runtime.cmd is not None:
+        yield f"CMD {json.dumps(list(runtime.cmd))}"
+
+
+def _pairs(instruction: str, values: Mapping[str, str]) -> Iterator[str]:
+    """One instruction for all, a line for each."""
+    rows = [f"{_quoted(name)}={_quoted(value)}" for name, value in values.items()]
+    if rows:
+        yield f"{instruction} " + " \\\n    ".join(rows)
+
+
+def _quoted(text: str) -> str:
+    """A word of an instruction, in which nothing is a variable or the end of a line."""
+    if _PLAIN.fullmatch(text):
+        return text
+    if "\n" in text or "\r" in text:
+        msg = f"a Containerfile cannot set {cut(repr(text))} (found a line break)"
+        raise ImageError(msg, hint="leave the line break out, or make the image without a Containerfile")
+    return '"' + re.sub(r'(["\\$])', r"\\\1", text) + '"'
+
+
+def _only(folder: Path, wheels: Sequence[ImageWheel]) -> None:
+    """Have these wheels in a folder, and no others: by a second name where the disk allows it."""
+    names = {wheel.filename for wheel in wheels}
+    for old in folder.glob("*.whl"):
+        if old.name not in names:
+            old.unlink()
+    for wheel in wheels:
+        place = folder / wheel.filename
+        if place.is_file() and _is(place, wheel):
+            continue
+        with suppress(OSError):
+            place.unlink(missing_ok=True)
+            os.link(wheel.path.resolve(), place)
+        if not place.is_file():
+            with wheel.path.open("rb") as source, atomic_file(place) as file:
+                shutil.copyfileobj(source, file, 1 << 20)
+        if not _is(place, wheel):
+            place.unlink()
+            msg = f"{wheel.filename} changed while it was read (expected sha256 {wheel.sha256})"
+            raise ImageError(msg, hint="try again when nobody writes it")
+
+
+def _is(path: Path, wheel: ImageWheel) -> bool:
+    with path.open("rb") as file:
+        return path.stat().st_size == wheel.size and sha256_of(file) == wheel.sha256
