@@ -145,8 +145,8 @@ def _of_system(error: OSError) -> FileError:
     name = "a file or folder" if error.filename is None else os.fsdecode(error.filename)
     with suppress(ValueError, OSError):
         name = f"{Path(name).relative_to(Path.cwd())}" if Path(name).is_absolute() else name
-    target = f" or {os.fsdecode(error.filename2)}" if error.filename2 is not None else ""
-    return FileError(f"{cut(name)}{cut(target)} cannot be read or written ({reason})", hint=hint)
+    target = f" or {cut(os.fsdecode(error.filename2))}" if error.filename2 is not None else ""
+    return FileError(f"{cut(name)}{target} cannot be read or written ({reason})", hint=hint)
 
 
 def _folder_is_gone() -> bool:

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from old_system import MIRROR, SUITE
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
 TESTS = Path(__file__).resolve().parent
+# A busy machine is not a slow function.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 CUDA_ROOTS = ("/usr/local/cuda", "/usr/lib/cuda", "/usr/lib/nvidia-cuda-toolkit")
 CUDA_TOOLS = ("nvcc", "ptxas", "cudafe++", "cicc", "fatbinary", "nvlink", "cuobjdump", "nvdisasm", "nvprune")
 CUDA_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDACXX", "CUDAToolkit_ROOT", "CUDA_TOOLKIT_ROOT_DIR")

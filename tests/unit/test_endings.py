@@ -220,6 +220,7 @@ def _wait(condition: Callable[[], bool]) -> None:
     [
         (OSError(28, "No space left on device", "dist/a.whl"), "dist/a.whl cannot be read or written (no space left"),
         (OSError(36, "File name too long", "a" * 5000), "its name is too long"),
+        (OSError(2, "No such file", "a.whl", None, "b.whl"), "a.whl or b.whl cannot be read or written (no such file"),
         (OSError(9999, "odd"), "a file or folder cannot be read or written (odd)"),
         (MemoryError(), "memory ran out"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hostile import elf_library
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuwheel.binary.elf import read_elf
@@ -52,7 +52,6 @@ def test_containers_of_several_groups_lie_between_zeros() -> None:
     assert library_images(read_elf(elf_library({}), "a.so")) == ()
 
 
-@settings(deadline=None)  # a busy machine is not a slow function
 @given(data=st.data())
 def test_a_damaged_fatbin_is_an_error_or_other_images_but_never_a_crash(data: st.DataObject) -> None:
     header = b"\x50\xed\x55\xba\x01\x00\x10\x00" + data.draw(st.binary(min_size=8, max_size=8))

@@ -30,7 +30,7 @@ trees = st.dictionaries(
 ).filter(lambda tree: clashing_names(tree) is None)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(tree=trees, threads=st.integers(1, 4), level=st.integers(1, 9))
 def test_what_is_written_is_read_back_with_a_right_record(
     tmp_path_factory: pytest.TempPathFactory, tree: dict[str, bytes], threads: int, level: int

@@ -5,7 +5,7 @@ import email.policy
 import string
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from packaging.metadata import Metadata
 
@@ -91,7 +91,6 @@ documents = st.tuples(st.lists(fields, min_size=1), st.binary(max_size=80)).map(
 )
 
 
-@settings(deadline=None)  # a busy machine is not a slow function
 @given(document=documents, wanted=st.lists(asked))
 def test_laws_of_adding(document: bytes, wanted: list[str]) -> None:
     changed = add_requirements(document, wanted)
