@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
@@ -55,7 +56,7 @@ def torch_by_python(
     wanted = [requirement for requirement in wheel.requirements if canonicalize_name(requirement.name) == "torch"]
     return tuple(
         TorchOfPython(str(python), _torch(wanted, floor, _environment(python, tags[0].platform)))
-        for python in _pythons(tags, SpecifierSet(requires_python), tables)
+        for python in _pythons(tags, requires_python, tables)
     )
 
 
@@ -74,11 +75,18 @@ def _applies(requirement: Requirement, environment: Mapping[str, str]) -> bool:
         return True  # it compares what cannot be compared: installers differ in what they make of it
 
 
-def _pythons(tags: Iterable[WheelTag], wanted: SpecifierSet, tables: Tables) -> list[MinorVersion]:
-    names = {name.removesuffix("t") for build in tables.torch.values() for name in build.pythons}
-    known = sorted(MinorVersion.parse(name) for name in names)
+def _pythons(tags: Iterable[WheelTag], wanted: str, tables: Tables) -> list[MinorVersion]:
+    names = frozenset(name.removesuffix("t") for build in tables.torch.values() for name in build.pythons)
+    known, admitted = _admitted(names, wanted)
     fitting = [python for python in known if any(_serves(tag, python) for tag in tags)]
-    return [python for python in fitting if python.is_admitted_by(wanted)] or fitting[-1:] or known[-1:]
+    return [python for python in fitting if python in admitted] or fitting[-1:] or list(known[-1:])
+
+
+@lru_cache(256)
+def _admitted(names: frozenset[str], wanted: str) -> tuple[tuple[MinorVersion, ...], frozenset[MinorVersion]]:
+    """Pythons in order, and those of them that are admitted: a question that thousands of wheels ask alike."""
+    known, specifiers = tuple(sorted(map(MinorVersion.parse, names))), SpecifierSet(wanted)
+    return known, frozenset(python for python in known if python.is_admitted_by(specifiers))
 
 
 def _serves(tag: WheelTag, python: MinorVersion) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import SpecifierSet
@@ -105,7 +106,10 @@ class WheelFacts:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, from which `from_json` makes it again."""
-        return {"schema": _SCHEMA, **asdict(self)}
+        # By hand: `asdict` copies every text of every row, and an index has thousands.
+        code = [{**vars(one), "ptx": [dict(vars(ptx)) for ptx in one.ptx]} for one in self.code]
+        rows = [dict(vars(row)) for row in self.torch_by_python]
+        return {"schema": _SCHEMA, **vars(self), "torch_by_python": rows, "code": code}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> WheelFacts:
@@ -263,12 +267,22 @@ def _check(facts: WheelFacts) -> None:
     if odd is not None or facts.size < 0 or not facts.tags:
         msg = f"{cut(odd or facts.filename)} is not of its form"
         raise ValueError(msg)
-    Version(facts.version)
+    _check_version(facts.version)
     for torch in (facts.torch, *(row.torch for row in facts.torch_by_python)):
-        SpecifierSet(torch or "")
+        _check_specifier(torch or "")
     drivers = [facts.driver, *(code.driver for code in facts.code), *(p.driver for c in facts.code for p in c.ptx)]
     for driver in filter(None, drivers):
         DriverVersion.parse(driver)
+
+
+@lru_cache(4096)
+def _check_version(text: str) -> None:
+    Version(text)
+
+
+@lru_cache(4096)
+def _check_specifier(text: str) -> None:
+    SpecifierSet(text)
 
 
 def _sha256_of(path: Path) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from gpuwheel.errors import AuditError, NetworkError
+from gpuwheel._endings import because
+from gpuwheel.errors import AuditError, GpuwheelError, NetworkError
 from gpuwheel.publish.pages.listing import (
     ListedFile,
     for_scripts,
@@ -105,6 +106,10 @@ def write_index(request: IndexRequest, tables: Tables, reporter: Reporter) -> In
         return _Run(request, tables, reporter).whole()
 
 
+class _UnreadableError(GpuwheelError):
+    """The system does not let a file of a source be read."""
+
+
 class _Run:
     def __init__(self, request: IndexRequest, tables: Tables, reporter: Reporter) -> None:
         self._request, self._tables, self._reporter = request, tables, reporter
@@ -131,7 +136,7 @@ class _Run:
         indexes = self._write_pages(pages, files)
         unnamed = self._retire(pages, records, offered)
         if not request.dry_run:
-            State(records, pages.written, unnamed).save(request.index)
+            self._save(records, pages.written, unnamed)
         return IndexSummary(
             files=len(files),
             projects=len({file.project for file in files}),
@@ -185,12 +190,21 @@ class _Run:
     def _keep(self, records: dict[str, Record]) -> None:
         """Keep what was read until now: a run that ends early loses no more."""
         if not self._request.dry_run:
-            State(records, self._before.written, self._before.retired).save(self._request.index)
+            self._save(records, self._before.written, self._before.retired)
+
+    def _save(self, records: dict[str, Record], written: dict[str, str], retired: list[str]) -> None:
+        before = self._before
+        rows = {name: row for name, row in before.rows.items() if records.get(name) is before.files[name]}
+        State(records, written, rows, retired).save(self._request.index)
 
     def _read_one(self, source: Source, offered: Offered) -> Record:
         try:
             with source.local(offered) as path:
-                found = recorded(path, offered, self._tables)
+                try:
+                    found = recorded(path, offered, self._tables)
+                except OSError as error:  # gone meanwhile, or not for us to read: the others have their turn
+                    msg = f"{offered.filename} cannot be read ({because(error)})"
+                    raise _UnreadableError(msg, hint="let this user read it") from error
                 record = self._as_first_seen(offered.filename, found.record)
                 if found.metadata is not None and offered.url is not None:
                     record = replace(record, serves_metadata=source.metadata(offered) == found.metadata)
@@ -199,7 +213,7 @@ class _Run:
                 return record
         except AuditError as error:
             return refusal_of(offered, error)
-        except NetworkError as error:
+        except (NetworkError, _UnreadableError) as error:
             # Known by nothing: the next run asks again.
             return refusal_of(replace(offered, identity=""), error)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
@@ -51,7 +52,7 @@ def narrow_indexes(files: Sequence[ListedFile], tables: Tables) -> Mapping[str, 
     releases: dict[tuple[str, str], list[WheelFacts]] = defaultdict(list)
     for file in files:
         if file.facts is not None and file.facts.variant is None:
-            releases[file.project, Version(file.version).public].append(file.facts)
+            releases[file.project, _public(file.version)].append(file.facts)
     cudas: set[str] = set()
     torches: set[MinorVersion] = set()
     for release in releases.values():
@@ -129,29 +130,26 @@ def _rank(facts: WheelFacts, cuda: str) -> tuple[int, ...] | None:
 
 def _chosen(files: Iterable[ListedFile], narrow: _Narrow, asked: _Torch) -> list[ListedFile]:
     """What one index lists: of wheels that differ in CUDA alone those that suit it best."""
-    ranks: dict[str, tuple[int, ...]] = {}
+    kept: list[tuple[ListedFile, tuple[object, ...] | None, tuple[int, ...]]] = []
     best: dict[tuple[object, ...], tuple[int, ...]] = {}
-    others: set[str] = set()
     for file in files:
         facts = file.facts
         if facts is None:
-            others |= {file.filename} if file.filename.endswith(".tar.gz") else set()
+            kept += [(file, None, ())] if file.filename.endswith(".tar.gz") else []
             continue
         rank = () if narrow.cuda is None else _rank(facts, narrow.cuda)
         fits_torch = narrow.torch is None or asked.admits(facts, narrow.torch)
         if facts.variant is None and rank is not None and fits_torch:
-            ranks[file.filename] = rank
             key = _alike(file, facts)
             best[key] = max(best.get(key, rank), rank)
-    return [
-        file
-        for file in files
-        if file.filename in others
-        or (
-            file.facts is not None and file.filename in ranks and ranks[file.filename] == best[_alike(file, file.facts)]
-        )
-    ]
+            kept.append((file, key, rank))
+    return [file for file, key, rank in kept if key is None or rank == best[key]]
+
+
+@lru_cache(4096)
+def _public(version: str) -> str:
+    return Version(version).public
 
 
 def _alike(file: ListedFile, facts: WheelFacts) -> tuple[object, ...]:
-    return file.project, Version(file.version).public, facts.tags, facts.torch, facts.torch_by_python
+    return file.project, _public(file.version), facts.tags, facts.torch, facts.torch_by_python

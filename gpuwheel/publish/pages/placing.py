@@ -54,6 +54,8 @@ class Places:
         """See `IndexRequest`."""
         self._index, self._keep = index.resolve(), keep
         self._base = None if base_url is None else base_url.rstrip("/") + "/"
+        self._known: dict[tuple[str, str], Place] = {}
+        self._resolved: dict[Path, Path] = {}
 
     def of(self, offered: Offered, sha256: str) -> Place:
         """Where a file with this digest is, or will be.
@@ -61,6 +63,12 @@ class Places:
         Raises:
             ConfigError: nobody could reach it from the pages.
         """
+        key = offered.within, sha256
+        if key not in self._known:
+            self._known[key] = self._of(offered, sha256)
+        return self._known[key]
+
+    def _of(self, offered: Offered, sha256: str) -> Place:
         if self._keep is not Keep.STAY:
             # By digest, as PyPI does: who holds an old page still finds the file that it names.
             path = f"files/{sha256[:16]}/{offered.filename}"
@@ -78,7 +86,7 @@ class Places:
             # PEP 740: a fully qualified URL of a secure origin, and nothing relative.
             has_url = offered.has_attestations and url.startswith("https://")
             return Place(url, beside, provenance=f"{url}.provenance" if has_url else None)
-        lies = offered.path.parent.resolve() / offered.path.name
+        lies = self._where(offered.path)
         if not lies.is_relative_to(self._index):
             msg = f"{offered.path} is not below the index (expected a file below {self._index}, which pages can name)"
             raise ConfigError(msg, hint="--copy puts it there; --base-url says where the files are served")
@@ -92,8 +100,14 @@ class Places:
         place = self.of(offered, sha256)
         if place.copy is not None or place.metadata is None:
             return None
-        lies = place.metadata.parent.resolve() / place.metadata.name
+        lies = self._where(place.metadata)
         return lies.relative_to(self._index).as_posix() if lies.is_relative_to(self._index) else None
+
+    def _where(self, path: Path) -> Path:
+        """The path without links, but for that of the file itself."""
+        if path.parent not in self._resolved:
+            self._resolved[path.parent] = path.parent.resolve()
+        return self._resolved[path.parent] / path.name
 
     def is_whole(self, offered: Offered, record: Record) -> bool:
         """Whether everything that goes with a file that was read before is still there.
@@ -121,7 +135,7 @@ class Places:
         """
         if place.copy is not None:
             self._copy(source, self._index / place.copy, record.sha256 or "")
-        if metadata is not None and place.metadata is not None:
+        if metadata is not None and place.metadata is not None and not _holds(place.metadata, metadata):
             place.metadata.parent.mkdir(parents=True, exist_ok=True)
             # Not waited for: all of them are, together, before any page is written.
             with atomic_file(place.metadata, durable=False) as file:
@@ -144,6 +158,10 @@ class Places:
             if copy.sha256 != sha256:
                 msg = f"{source.name} changed while it was copied (expected a file that nobody writes)"
                 raise AuditError(msg, hint="try again when whatever writes it has finished")
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,8 @@ class State:
     """By file name."""
     written: dict[str, str] = field(default_factory=dict)
     """Path below the index -> sha256 of what gpuwheel wrote there."""
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The records as they were read, by file name: what did not change is written as it is."""
     retired: list[str] = field(default_factory=list)
     """Files that the last run did not name any more; the next one removes them, when no reader has an old page."""
 
@@ -83,17 +85,15 @@ class State:
         """
         path = state_path(index)
         path.parent.mkdir(parents=True, exist_ok=True)
-        files = {name: _plain(self.files[name]) for name in sorted(self.files)}
+        files = {name: self.rows.get(name) or _plain(record) for name, record in sorted(self.files.items())}
         document = {"schema": _SCHEMA, "read_by": _reader(), "written": self.written, "retired": self.retired}
         with atomic_file(path) as file:
             file.write(json.dumps({**document, "files": files}, separators=(",", ":"), sort_keys=True).encode())
 
 
 def _plain(record: Record) -> dict[str, Any]:
-    row = asdict(record)
-    if record.wheel is not None:
-        row["wheel"] = record.wheel.to_json()
-    return row
+    wheel = None if record.wheel is None else record.wheel.to_json()
+    return {**vars(record), "wheel": wheel, "other": None if record.other is None else vars(record.other)}
 
 
 def state_path(index: Path) -> Path:
@@ -114,7 +114,8 @@ def loaded(index: Path) -> State | None:
         if document["schema"] != _SCHEMA or not all(map(_is_text, [*written, *written.values(), *retired])):
             return None
         kept = document["files"] if document["read_by"] == _reader() else {}
-        return State({name: _record(row) for name, row in kept.items()}, dict(written), list(retired))
+        files = {name: _record(row) for name, row in kept.items()}
+        return State(files, dict(written), rows=kept, retired=list(retired))
     except FileNotFoundError:
         return State()
     except (*DAMAGE, AuditError):
@@ -128,7 +129,7 @@ def _is_text(value: object) -> bool:
 def _record(row: dict[str, Any]) -> Record:
     wheel = None if row["wheel"] is None else WheelFacts.from_json(row["wheel"])
     uploaded = float(row["uploaded"])
-    return from_plain(Record, {**row, "wheel": wheel, "uploaded": uploaded})
+    return replace(from_plain(Record, {**row, "wheel": None, "uploaded": uploaded}), wheel=wheel)
 
 
 @cache

@@ -8,7 +8,8 @@ import json
 import os
 import tarfile
 import threading
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -24,9 +25,6 @@ from gpuwheel.errors import ConfigError
 from gpuwheel.index.pages import html_links, json_links
 from gpuwheel.publish.pages import FolderSource, IndexRequest, IndexSummary, Keep, write_index
 from gpuwheel.publish.published import PublishedWheel
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -358,6 +356,22 @@ def test_hostile_files_are_left_out_and_the_others_listed(dist: Path) -> None:
     pages = b"".join(data for name, data in _content(dist).items() if name.startswith("simple/"))
     assert b"script" not in pages
     assert b"onclick" not in pages
+
+
+def test_a_file_that_this_user_may_not_read_is_left_out(dist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_wheel(dist)
+    secret, is_open = small_wheel(dist, "secret"), Path.open
+
+    def refused(path: Path, *words: Any, **further: Any) -> Any:  # noqa: ANN401 (as the standard library has it)
+        if path == secret:  # root, who runs tests in containers, may read everything
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_open(path, *words, **further)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refused)
+        (left,) = _written(dist).left_out
+    assert (left.filename, "Permission denied" in left.problem) == (secret.name, True)
+    assert _written(dist).left_out == ()
 
 
 def test_evil_text_of_a_wheel_that_is_listed_is_escaped(dist: Path) -> None:
