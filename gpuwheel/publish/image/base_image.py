@@ -10,6 +10,7 @@ import io
 import json
 import re
 import tarfile
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from gpuwheel._endings import cut, reading
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from gpuwheel._cache import Cache
     from gpuwheel.publish.image.layout import Layout
 
-__all__ = ["base_image", "base_platforms", "copy_layers", "image_python", "python_of_option", "with_libc"]
+__all__ = ["base_image", "base_platforms", "copy_layers", "image_python", "is_known", "python_of_option", "with_libc"]
 
 _HINT = "pull the image again, or choose another base"
 _MEDIA_TYPES = {
@@ -63,7 +64,7 @@ def base_platforms(layout: Layout, named: Descriptor) -> dict[ImagePlatform, Des
         for one in descriptors_of(layout.read_json(named), "manifests", named.digest):
             # "unknown" stands at attestations, which docker buildx puts among the manifests.
             if one.media_type in MANIFESTS and one.platform is not None and one.platform.os != "unknown":
-                found.setdefault(_plain(one.platform), one)
+                found.setdefault(_plain(one.platform), replace(one, source=named.source))
         return found
     if named.media_type not in MANIFESTS:
         msg = f"{named.digest} is no image (found {cut(named.media_type)}, expected a manifest or an index)"
@@ -161,10 +162,17 @@ class _Member(tarfile.TarInfo):
         return super()._proc_member(archive)  # type: ignore[misc]
 
 
-def _looked_into(layout: Layout, layer: Descriptor, cache: Cache) -> list[list[str]]:
-    """What is worth knowing of a layer: (path, what) with "python", "link TARGET", "glibc 2.36", "musl 1.2", "gone"."""
-    name = f"image-layer-{hex_of(layer.digest)}"
-    noted = cache.note(name)
+def is_known(layout: Layout, base: BaseImage, cache: Cache) -> bool:
+    """Whether it is noted what all layers of a base hold, or they are here to be looked into."""
+    return all(layout.has(layer) or _noted(layer, cache) is not None for layer in base.layers)
+
+
+def _note_name(layer: Descriptor) -> str:
+    return f"image-layer-{hex_of(layer.digest)}"
+
+
+def _noted(layer: Descriptor, cache: Cache) -> list[list[str]] | None:
+    noted = cache.note(_note_name(layer))
     if noted is not None:
         try:
             known = json.loads(noted)
@@ -172,6 +180,14 @@ def _looked_into(layout: Layout, layer: Descriptor, cache: Cache) -> list[list[s
                 return [[str(path), str(what)] for path, what in known["found"]]
         except (ValueError, KeyError, TypeError):
             pass  # damaged: read the layer again
+    return None
+
+
+def _looked_into(layout: Layout, layer: Descriptor, cache: Cache) -> list[list[str]]:
+    """What is worth knowing of a layer: (path, what) with "python", "link TARGET", "glibc 2.36", "musl 1.2", "gone"."""
+    noted = _noted(layer, cache)
+    if noted is not None:
+        return noted
     if not layout.has(layer):
         msg = f"{layout.folder} lacks the layer {layer.digest} of the base"
         raise ImageError(msg, hint=_HINT)
@@ -182,7 +198,7 @@ def _looked_into(layout: Layout, layer: Descriptor, cache: Cache) -> list[list[s
                 found = [list(one) for one in _worth_knowing(unpacked(blocks))]
             except tarfile.TarError as error:
                 raise ValueError(cut(error)) from error
-    cache.keep_note(name, json.dumps({"version": _NOTE, "found": found}).encode())
+    cache.keep_note(_note_name(layer), json.dumps({"version": _NOTE, "found": found}).encode())
     return found
 
 

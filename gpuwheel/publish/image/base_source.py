@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._endings import cut
 from gpuwheel.errors import ImageError
-from gpuwheel.publish.image.base_image import base_image, base_platforms, image_python, with_libc
+from gpuwheel.publish.image.base_image import base_image, base_platforms, image_python, is_known, with_libc
 from gpuwheel.publish.image.choice.fitting import Target
 from gpuwheel.publish.image.image_table import image_table
 from gpuwheel.publish.image.layout import Layout
+from gpuwheel.publish.registry import parse_reference, pull
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from gpuwheel._cache import Cache
     from gpuwheel.publish.image.descriptors import Descriptor, ImagePlatform
+    from gpuwheel.publish.registry import RegistryAccess
 
-__all__ = ["BaseSource", "check_toolkit", "layout_reference", "local_base", "no_base"]
+__all__ = ["BaseSource", "check_toolkit", "layout_reference", "local_base", "no_base", "registry_base"]
 
 _LAYOUT = "oci:"
 
@@ -34,6 +36,8 @@ class BaseSource:
     """`None`: nothing is below."""
     manifests: Mapping[ImagePlatform, Descriptor]
     """What there is for each platform."""
+    complete: Callable[[Descriptor], object] | None = None
+    """Brings the layers of a manifest into the layout, from the registry that has them."""
 
     def target(self, platform: ImagePlatform, python: str | None, cache: Cache) -> Target:
         """What wheels are installed for on a platform.
@@ -53,8 +57,25 @@ class BaseSource:
             shown = ", ".join(sorted(map(str, self.manifests)))
             msg = f"{self.reference} is not for {platform} (found {cut(shown) or 'no platform'})"
             raise ImageError(msg, hint="choose another base, or one of its platforms: --platform linux/amd64")
-        base = with_libc(base_image(self.layout, manifest, self.reference), self.layout, cache)
+        base = base_image(self.layout, manifest, self.reference)
+        if not is_known(self.layout, base, cache):
+            self.bring(platform)
+        base = with_libc(base, self.layout, cache)
         return Target(platform, image_python((base, self.layout), cache, python), base)
+
+    def bring(self, platform: ImagePlatform) -> None:
+        """Have the layers for a platform in the layout.
+
+        Raises:
+            ImageError: a layer is nowhere.
+            NetworkError: the registry does not give it.
+        """
+        manifest = self.manifests[platform]
+        if self.layout is None:
+            return
+        layers = base_image(self.layout, manifest, self.reference).layers
+        if self.complete is not None and not all(self.layout.has(layer) for layer in layers):
+            self.complete(manifest)
 
 
 def layout_reference(text: str) -> tuple[Path, str | None]:
@@ -78,6 +99,25 @@ def local_base(reference: str) -> BaseSource:
     folder, tag = layout_reference(reference)
     layout = Layout.open(folder)
     return BaseSource(reference, layout, base_platforms(layout, layout.find(tag)))
+
+
+def registry_base(text: str, layout: Layout, access: RegistryAccess) -> BaseSource:
+    """The image or index that a registry has; what is needed of it comes into `layout`.
+
+    Raises:
+        NetworkError: the registry has none, or cannot be reached.
+        ConfigError: `text` names no image.
+    """
+    reference = parse_reference(text)
+    named = pull(reference, layout, access, layers=False)
+    if reference.digest is None:
+        pinned = reference.at(named.digest)
+        access.reporter.warn(f"{reference} may be another image tomorrow: name it by its digest, --base {pinned}")
+
+    def complete(manifest: Descriptor) -> None:
+        pull(reference.at(manifest.digest), layout, access)
+
+    return BaseSource(str(reference.at(named.digest)), layout, base_platforms(layout, named), complete)
 
 
 def check_toolkit(target: Target, *, is_wanted: bool) -> Target:

@@ -1,9 +1,9 @@
 """How a layer is packed: streams of wheels copied, gzip, or zstd.
 
 `deflate` copies each member's compressed stream as a gzip member of its own (RFC 1952, 2.2: a file may have several),
-and stores what lies between them. Nothing is compressed again, so it takes a fraction of gzip's time; and its bytes
-depend on the wheels alone, on every machine, while those of gzip depend on the release of zlib, and those of zstd on
-the release of zstd.
+and packs what lies between them in a way of its own. Nothing is compressed again: it takes a fraction of gzip's time,
+and its bytes depend on the wheels alone, on every machine, while those of gzip depend on the release of zlib, and those
+of zstd on the release of zstd.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gpuwheel.errors import ConfigError, ImageError
+from gpuwheel.publish.image.contents.zero_runs import deflated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +27,6 @@ ZSTD_LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 
 # RFC 1952, 2.3: no name, no time, unknown system.
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-_STORED_MOST = 0xFFFF  # RFC 1951, 3.2.4
 _WORDS = re.compile(r"(?P<method>deflate|gzip|zstd)(?::(?P<level>\d{1,2}))?")
 _LEVELS = {"gzip": (6, range(1, 10)), "zstd": (6, range(1, 20))}
 """Method -> its level unless one is given, and those that there are. zstd's above 19 need more memory to unpack."""
@@ -94,7 +94,7 @@ class Compression:
         if self.method == "zstd":
             module = _zstandard()
             return f"{self} zstd-{'.'.join(map(str, module.ZSTD_VERSION))} python-zstandard-{module.__version__}"
-        return f"{self} zlib-{zlib.ZLIB_RUNTIME_VERSION}" if self.method == "gzip" else f"{self} 1"
+        return f"{self} zlib-{zlib.ZLIB_RUNTIME_VERSION}" if self.method == "gzip" else f"{self} 2"
 
     def packer(self, write: Callable[[bytes], object]) -> Packer:
         """Packs into `write`."""
@@ -131,7 +131,7 @@ class _Whole:
 
 
 class _Copier:
-    """A gzip member for each stream that is copied, and one for what lies before it, stored."""
+    """A gzip member for each stream that is copied, and one for what lies before it."""
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
@@ -141,7 +141,7 @@ class _Copier:
         self._waiting += data
         # In units of one size, however the caller cuts: the bytes must not depend on it.
         while len(self._waiting) >= _BLOCK:
-            self._store(_BLOCK - _BLOCK % _STORED_MOST)
+            self._store(_BLOCK)
 
     def copy(self, pairs: Iterable[tuple[bytes, bytes]], crc: int, size: int) -> Iterator[bytes]:
         self._store(len(self._waiting))
@@ -159,13 +159,8 @@ class _Copier:
             return
         data = bytes(self._waiting[:size])
         del self._waiting[:size]
-        pieces = [_GZIP_HEAD]
-        for at in range(0, size, _STORED_MOST):
-            piece = data[at : at + _STORED_MOST]
-            is_last = at + _STORED_MOST >= size
-            pieces.append(struct.pack("<BHH", is_last, len(piece), len(piece) ^ _STORED_MOST) + piece)
-        pieces.append(struct.pack("<II", zlib.crc32(data), size & 0xFFFFFFFF))
-        self._write(b"".join(pieces))
+        end = struct.pack("<II", zlib.crc32(data), size & 0xFFFFFFFF)
+        self._write(_GZIP_HEAD + deflated(data) + end)
 
 
 def unpacked(blocks: Iterable[bytes]) -> Iterator[bytes]:

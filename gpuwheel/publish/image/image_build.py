@@ -100,9 +100,23 @@ def _platforms(base: BaseSource, wheels: Sequence[ImageWheel]) -> list[ImagePlat
 
 
 def written(
-    plans: Sequence[ImagePlan], base: BaseSource, layout: Layout, compression: Compression, context: Context
+    plans: Sequence[ImagePlan],
+    base: BaseSource,
+    layout: Layout,
+    compression: Compression,
+    context: Context,
+    *,
+    whole: bool = True,
 ) -> list[WrittenImage]:
     """Write the images into a layout; `name_images` gives them their name.
+
+    Args:
+        plans: of the images.
+        base: that they were planned with.
+        layout: where they go.
+        compression: of their layers.
+        context: cache, reporter.
+        whole: whether the base's layers come too; else they stay in their registry, to be mounted from there.
 
     Raises:
         ImageError: the base lacks a layer.
@@ -111,7 +125,8 @@ def written(
     """
     images = []
     for plan in plans:
-        if plan.base is not None and base.layout is not None:
+        if plan.base is not None and base.layout is not None and whole:
+            base.bring(plan.platform)
             copy_layers(base.layout, plan.base, layout)
         images.append(write_image(plan, compression, layout, context.cache, context.reporter))
     return images

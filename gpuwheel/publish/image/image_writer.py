@@ -42,6 +42,7 @@ class WrittenImage:
     """Over the base's."""
     bill: Descriptor
     """The artifact with its bill of materials, which refers to it."""
+    bill_of_materials: bytes
 
 
 def write_image(
@@ -65,7 +66,7 @@ def write_image(
     base = () if plan.base is None else plan.base.layers
     document = manifest(config, [*base, *(one.blob for one in layers)], plan.annotations)
     image = layout.put_json(document, MANIFEST, platform=plan.platform)
-    return WrittenImage(plan, image, layers, put_bill(layout, bill, image))
+    return WrittenImage(plan, image, layers, put_bill(layout, bill, image), bill)
 
 
 def _with_files(plan: ImagePlan, bill: bytes) -> list[tuple[LayerGroup, list[ImageFile]]]:

@@ -6,9 +6,11 @@ import hashlib
 import io
 import json
 import os
+import tarfile
 import time
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -16,8 +18,10 @@ import pytest
 from tiny_images import TinyWheel, layer_members, named_image, recorded, tiny_base
 
 from gpuwheel._resources import resource
+from gpuwheel.publish.image import image_costs
 from gpuwheel.publish.image.contents import making
 from gpuwheel.publish.image.descriptors import ImagePlatform
+from gpuwheel.publish.image.image_table import image_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 NAME = "nonroot"
 SITE = "opt/venv/lib/python3.11/site-packages"
 SCRATCH = ("--base", "scratch", "--python", "3.11=/usr/bin/python3.11", "--platform", "linux/amd64")
-GOLDEN = "sha256:600001e25ad73b7e0ca777d2ce5034f5132dbe88e171d93c79e9bd5bd77a11f7"
+GOLDEN = "sha256:42d4590ddce4c5bfed4c52164e194f9fd6774c560d36778e20907d5181b9e981"
 
 
 def _ok(result: Result) -> Result:
@@ -481,7 +485,7 @@ def test_a_wheel_that_changes_while_it_is_read_is_an_error(
     right = making.LayerMaker.make
 
     def replaced(*arguments: Any) -> making.MadeLayer:  # noqa: ANN401 (as it is called)
-        with suppress(FileNotFoundError):  # the first of the threads that come here
+        with suppress(FileNotFoundError):  # in another thread
             other.replace(wheel)
         return right(*arguments)
 
@@ -495,3 +499,74 @@ def test_the_document_follows_its_schema(image: Image, tmp_path: Path, words: tu
     base = tiny_base(tmp_path / "base")
     document = json.loads(_ok(image("--base", base, "--json", *words, TinyWheel().write(tmp_path))).stdout)
     jsonschema.validate(document, json.loads(resource("data", "image.schema.json").read_text(encoding="utf-8")))
+
+
+def test_two_images_say_what_they_share(image: Image, tmp_path: Path) -> None:
+    base = tiny_base(tmp_path / "base")
+    dep = TinyWheel("dep", files={"dep.py": os.urandom(20_000)}).write(tmp_path)
+    for tag in ("a", "b"):
+        wheel = TinyWheel(requires=["dep"], files={"ops.py": tag.encode()}).write(tmp_path)
+        _ok(image("--base", base, "-o", f"oci:image:{tag}", wheel, dep))
+    document = json.loads(_ok(image("--json", "--compare", "oci:image:a", "oci:image:b")).stdout)
+    jsonschema.validate(document, json.loads(resource("data", "image_sharing.schema.json").read_text(encoding="utf-8")))
+    (row,) = document["platforms"]
+    assert [one["title"] for one in row["shared"]] == [None, "virtual environment", "dep 1.0"]
+    assert [one["title"] for one in row["only_first"]] == [one["title"] for one in row["only_second"]] == ["ops 1.0"]
+    assert row["both"] == sum(one["size"] for key in ("shared", "only_first", "only_second") for one in row[key])
+    assert "for both together" in _ok(image("--compare", "oci:image:a", "oci:image:b")).stdout
+    arm = tiny_base(tmp_path / "arm", platforms=[ImagePlatform("linux", "arm64")])
+    assert "no platform in common" in _refused(image("--compare", base, arm))
+
+
+def test_a_docker_archive_has_the_layers_unpacked(image: Image, tmp_path: Path) -> None:
+    base = tiny_base(tmp_path / "base")
+    wheel = TinyWheel().write(tmp_path)
+    bytes_of = []
+    for name in ("one.tar", "two.tar"):
+        _ok(image("--base", base, "-o", f"docker-archive:{name}:ops:1", wheel))
+        bytes_of.append((tmp_path / name).read_bytes())
+    assert bytes_of[0] == bytes_of[1]
+    with tarfile.open(tmp_path / "one.tar") as archive:
+        files = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+    (listed,) = json.loads(files["manifest.json"])
+    assert listed["RepoTags"] == ["ops:1"]
+    config = json.loads(files[listed["Config"]])
+    assert len(listed["Layers"]) == len(config["rootfs"]["diff_ids"]) == 3
+    for name, diff_id in zip(listed["Layers"], config["rootfs"]["diff_ids"], strict=True):
+        assert f"sha256:{hashlib.sha256(files[name]).hexdigest()}" == diff_id
+    both = tiny_base(tmp_path / "both", platforms=[ImagePlatform(), ImagePlatform("linux", "arm64")])
+    words = ["--platform", "linux/amd64", "--platform", "linux/arm64", "-o", "docker-archive:three.tar"]
+    assert "several platforms" in _refused(image("--base", both, *words, wheel))
+    assert not (tmp_path / "three.tar").exists()
+
+
+def test_a_base_whose_layer_is_gone_or_damaged_is_an_error(image: Image, tmp_path: Path) -> None:
+    base = tiny_base(tmp_path / "base")
+    wheel = TinyWheel().write(tmp_path)
+    manifest, _ = named_image(tmp_path / "base", "base")
+    blob = tmp_path / "base/blobs/sha256" / manifest["layers"][0]["digest"][7:]
+    good = blob.read_bytes()
+    blob.write_bytes(good[:50])
+    assert "lacks" in _refused(image("--base", base, wheel))
+    blob.write_bytes(b"\x1f\x8b" + bytes(len(good) - 2))
+    assert "damaged" in _refused(image("--base", base, wheel))
+    blob.unlink()
+    assert "lacks" in _refused(image("--base", base, wheel))
+    assert not (tmp_path / "image").exists()
+
+
+def test_warnings_name_what_registries_may_refuse(
+    image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = replace(image_table(), slow_layer=3000, large_layer=9000, layers=2)
+    monkeypatch.setattr(image_costs, "image_table", lambda: small)
+    base = tiny_base(tmp_path / "base")
+    wheels = [
+        TinyWheel(files={"ops.bin": os.urandom(5000)}, requires=["dep"]).write(tmp_path),
+        TinyWheel("dep", files={"dep.bin": os.urandom(20_000)}).write(tmp_path),
+    ]
+    output = _ok(image("--base", base, *wheels)).output
+    assert "the layer dep 1.0 has" in output
+    assert "many registries refuse" in output
+    assert "some registries fail at" in output
+    assert "the image has 4 layers: engines take 2" in output
