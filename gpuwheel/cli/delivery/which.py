@@ -18,6 +18,7 @@ from gpuwheel.cli import parameters
 from gpuwheel.cli.delivery.told_machine import machine_options, told_machine
 from gpuwheel.compatibility import load_tables
 from gpuwheel.index.settings import read_index_settings
+from gpuwheel.model.archs import Arch
 from gpuwheel.publish.selector.install_lines import install_lines
 from gpuwheel.publish.selector.judging import FACTS
 from gpuwheel.publish.selector.target_machine import SYSTEMS
@@ -148,13 +149,13 @@ def machine_text(machine: Machine) -> str:
 
 
 def _code_text(verdict: Verdict) -> str:
-    facts, machine = verdict.offer.facts, verdict.offer
-    if not machine.inspected:
+    facts = verdict.offer.facts
+    if not verdict.offer.inspected:
         return "not known: the index does not say what is in its wheels, and gpuwheel audit FILE would"
     if not facts.code:
-        return "none: it runs without a GPU"
-    held = dict.fromkeys(cubin for code in facts.code for cubin in code.cubins)
-    ptx = dict.fromkeys(f"{one.arch}+PTX" for code in facts.code for one in code.ptx)
+        return "none: it runs on the CPU, with and without a GPU"
+    held = map(str, sorted({Arch.parse(cubin) for code in facts.code for cubin in code.cubins}))
+    ptx = (f"{arch}+PTX" for arch in sorted({Arch.parse(one.arch) for code in facts.code for one in code.ptx}))
     how = {3: "compiled for this GPU", 2: "compiled by the driver for this GPU", 1: "some of it for this GPU"}
     served = f" ({how[verdict.service]})" if verdict.service in how else ""
     floor = f", driver {facts.driver} or newer" if facts.driver else ""
