@@ -29,6 +29,7 @@ from gpuwheel.publish.pages.records import Record, State, loaded, state_path
 from gpuwheel.publish.pages.writing_alone import writing_alone
 from gpuwheel.publish.pages.yanks import one_line, read_yanks, write_yanks, yanked_files
 from gpuwheel.publish.published import PublishedWheel
+from gpuwheel.publish.selector.page import selector_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -48,7 +49,7 @@ class IndexRequest:
     """What to write."""
 
     index: Path
-    """The folder of the index: pages go into `simple/`."""
+    """The folder of the index: pages go into `simple/`, and those that choose a wheel into `choose/`."""
     sources: Sequence[Source]
     keep: Keep = Keep.STAY
     base_url: str | None = None
@@ -293,7 +294,10 @@ class _Run:
                 of_project = list(group)
                 names.append(project)
                 if root == "simple":
-                    pages.write(f"{root}/{project}/wheels.json", _rows(of_project, holding, depth))
+                    rows = _published(of_project, holding, depth)
+                    pages.write(f"{root}/{project}/wheels.json", _rows(rows))
+                    # As many folders below the index: the same URLs.
+                    pages.write(f"choose/{project}/index.html", selector_page(project, rows, self._tables).encode())
                 pages.write(f"{root}/{project}/index.json", project_json(project, of_project, depth))
                 pages.write(f"{root}/{project}/index.html", project_html(project, of_project, depth))
             roots += [(f"{root}/index.json", root_json(names)), (f"{root}/index.html", root_html(names))]
@@ -316,18 +320,24 @@ class _Run:
         return sorted(there - named)
 
 
-def _rows(files: Sequence[ListedFile], holding: Mapping[str, Sequence[str]], depth: int) -> bytes:
-    """`wheels.json`: facts of each wheel of a project, for whoever chooses."""
+def _published(
+    files: Sequence[ListedFile], holding: Mapping[str, Sequence[str]], depth: int
+) -> tuple[PublishedWheel, ...]:
+    """The wheels of a project, as whoever chooses sees them."""
     up = "../" * depth
-    rows = [
+    return tuple(
         PublishedWheel(
             facts=file.facts,
             url=file.url_from(depth),
             yanked=file.yanked,
             indexes=tuple(f"{up}{root}/" for root in holding[file.filename]),
-        ).to_json()
+        )
         for file in files
         if file.facts is not None
-    ]
-    lines = ",\n".join(for_scripts(json.dumps(row, separators=(",", ":"))) for row in rows)
+    )
+
+
+def _rows(wheels: Sequence[PublishedWheel]) -> bytes:
+    """`wheels.json`."""
+    lines = ",\n".join(for_scripts(json.dumps(row.to_json(), separators=(",", ":"))) for row in wheels)
     return f"[\n{lines}\n]\n".encode()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Offer"]
 
+_DASHES = 4
+"""In a name without the number of a build."""
 _TOOLKIT = re.compile(r"\.cu\d+\.\d+\.fatbin$")
 
 
@@ -44,8 +46,11 @@ class Offer:
     @cached_property
     def build(self) -> tuple[int, str] | tuple[()]:
         """Its build number, from the name."""
+        plain = split_variant(self.facts.filename)[0]
+        if plain.count("-") == _DASHES:
+            return ()
         try:
-            return parse_wheel_filename(split_variant(self.facts.filename)[0])[2]
+            return parse_wheel_filename(plain)[2]
         except (InvalidWheelFilename, InvalidVersion):
             return ()
 

@@ -21,7 +21,7 @@ CPUS = {
     "windows": {"x86_64": "amd64", "aarch64": "arm64"},
 }
 """System -> CPU -> what tags call it."""
-_NEWEST = (2, 99)
+_NEWEST = {"glibc": (2, 99), "musl": (1, 99), "macos": (99, 0)}
 """A release that is not told: any."""
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}  # PEP 600, "Legacy manylinux tags"
 _LIBC = re.compile(r"(?P<kind>manylinux|musllinux)_(?P<major>\d+)_(?P<minor>\d+)_(?P<cpu>\w+)", re.ASCII)
@@ -147,7 +147,7 @@ def platform_rank(machine: Machine, platform: Platform) -> int | None:
 def _linux_rank(machine: Machine, platform: Platform, cpu: str) -> int | None:
     if platform.libc is None or platform.release is None:
         return 1_000
-    newest = machine.release or _NEWEST
+    newest = machine.release or _NEWEST[platform.libc]
     oldest = {"musl": (1, 0), "glibc": (2, 5 if cpu in {"x86_64", "i686"} else 17)}[platform.libc]
     if platform.libc != machine.libc or not oldest <= platform.release <= newest:
         return None
@@ -156,7 +156,7 @@ def _linux_rank(machine: Machine, platform: Platform, cpu: str) -> int | None:
 
 
 def _macos_rank(machine: Machine, platform: Platform, cpu: str) -> int | None:
-    newest = machine.release or _NEWEST
+    newest = machine.release or _NEWEST["macos"]
     formats = _FORMATS.get(cpu, ())
     release = platform.release or newest
     if platform.cpu not in formats or release > newest:

@@ -150,8 +150,18 @@ def test_torch_may_differ_between_pythons() -> None:
     assert set(reasons(Machine("3.13", torch="2.12"), wheel)) == {"torch"}
 
 
-def test_nothing_that_is_not_told_speaks_against_a_wheel() -> None:
-    assert reasons(Machine("3.12"), offered(tags=["cp310-abi3-manylinux_2_41_x86_64"])) == {}
+@pytest.mark.parametrize(
+    ("machine", "platform"),
+    [
+        (Machine("3.12"), "manylinux_2_41_x86_64"),
+        (Machine("3.12", libc="musl"), "musllinux_1_2_x86_64"),
+        (Machine("3.12", system="macos", cpu="aarch64"), "macosx_14_0_arm64"),
+        (Machine("3.12", system="macos", cpu="aarch64"), "macosx_10_9_universal2"),
+        (Machine("3.12", system="windows"), "win_amd64"),
+    ],
+)
+def test_nothing_that_is_not_told_speaks_against_a_wheel(machine: Machine, platform: str) -> None:
+    assert reasons(machine, offered(tags=[f"cp310-abi3-{platform}"])) == {}
 
 
 # ---- device code

@@ -6,7 +6,7 @@ const CPUS = {
   macos: { x86_64: "x86_64", aarch64: "arm64" },
   windows: { x86_64: "amd64", aarch64: "arm64" },
 };
-const NEWEST = [2, 99]; // a release that is not told: any
+const NEWEST = { glibc: [2, 99], musl: [1, 99], macos: [99, 0] }; // a release that is not told: any
 const LEGACY = { manylinux1: [2, 5], manylinux2010: [2, 12], manylinux2014: [2, 17] };
 const FORMATS = {
   arm64: ["arm64", "universal2"],
@@ -41,7 +41,7 @@ function platformRank(machine, platform) {
   if (platform.cpu !== cpu) return null;
   if (machine.system === "windows") return 0;
   if (platform.libc === null) return 1000;
-  const newest = machine.release || NEWEST;
+  const newest = machine.release || NEWEST[platform.libc];
   const oldest = platform.libc === "musl" ? [1, 0] : [2, cpu === "x86_64" || cpu === "i686" ? 5 : 17];
   const { release } = platform;
   if (platform.libc !== machine.libc || compareReleases(release, oldest) < 0 || compareReleases(release, newest) > 0) return null;
@@ -49,7 +49,7 @@ function platformRank(machine, platform) {
 }
 
 function macosRank(machine, platform, cpu) {
-  const newest = machine.release || NEWEST;
+  const newest = machine.release || NEWEST.macos;
   const format = (FORMATS[cpu] || []).indexOf(platform.cpu);
   const release = platform.release || newest;
   if (format < 0 || compareReleases(release, newest) > 0) return null;

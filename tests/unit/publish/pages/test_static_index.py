@@ -126,7 +126,8 @@ def test_only_what_is_new_is_read_and_only_its_pages_are_written(dist: Path) -> 
     small_wheel(dist, "two", "2.0")
     summary = _written(dist)
     assert summary.read == 1
-    assert sorted(summary.changed) == [f"simple/two/{name}" for name in ("index.html", "index.json", "wheels.json")]
+    pages = [f"simple/two/{name}" for name in ("index.html", "index.json", "wheels.json")]
+    assert sorted(summary.changed) == ["choose/two/index.html", *pages]
     assert _names(dist, "two") == ["two-1.0-py3-none-any.whl", "two-2.0-py3-none-any.whl"]
 
 
@@ -195,8 +196,10 @@ def test_what_belongs_to_a_wheel_goes_with_it(dist: Path) -> None:
     summary = _written(dist)
     assert f"{wheel.name}.metadata" in summary.removed
     assert not (dist / "simple" / "one").exists()
+    assert not (dist / "choose" / "one").exists()
     assert sorted(path.name for path in dist.iterdir()) == [
         ".gpuwheel",
+        "choose",
         "simple",
         "two-1.0-py3-none-any.whl",
         "two-1.0-py3-none-any.whl.metadata",
@@ -285,7 +288,7 @@ def test_attestations_beside_a_wheel_are_named_by_a_url_of_a_secure_origin(dist:
 def test_a_dry_run_writes_nothing(dist: Path) -> None:
     wheel = small_wheel(dist)
     summary = _written(dist, dry_run=True)
-    assert (summary.files, summary.read, len(summary.changed)) == (1, 1, 5)
+    assert (summary.files, summary.read, len(summary.changed)) == (1, 1, 6)
     assert [path.name for path in dist.iterdir()] == [wheel.name]
 
 
