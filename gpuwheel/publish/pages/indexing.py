@@ -29,7 +29,7 @@ from gpuwheel.publish.pages.records import Record, State, loaded, state_path
 from gpuwheel.publish.pages.writing_alone import writing_alone
 from gpuwheel.publish.pages.yanks import one_line, read_yanks, write_yanks, yanked_files
 from gpuwheel.publish.published import PublishedWheel
-from gpuwheel.publish.selector.page import selector_page
+from gpuwheel.publish.selector.selector_page import selector_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -22,8 +22,8 @@ from gpuwheel.publish.selector.choosing import choose
 from gpuwheel.publish.selector.install_lines import install_lines
 from gpuwheel.publish.selector.judging import admits
 from gpuwheel.publish.selector.offers import Offer
-from gpuwheel.publish.selector.page import LAW
 from gpuwheel.publish.selector.page_data import page_data
+from gpuwheel.publish.selector.selector_page import LAW
 
 if TYPE_CHECKING:
     from pathlib import Path

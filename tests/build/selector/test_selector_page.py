@@ -21,7 +21,7 @@ from gpuwheel.publish.device_facts import DeviceCode, Ptx
 from gpuwheel.publish.selector.choosing import choose
 from gpuwheel.publish.selector.install_lines import install_lines
 from gpuwheel.publish.selector.offers import Offer
-from gpuwheel.publish.selector.page import selector_page
+from gpuwheel.publish.selector.selector_page import selector_page
 from gpuwheel.publish.selector.target_machine import Machine
 
 if TYPE_CHECKING:
