@@ -192,6 +192,11 @@ STRUCTURES = {
     "index-html": _texts(HTML, *_HTML),
     "index-json": _documents(json.loads(TARGETS["index-json"].seeds[0])),
     "ranges": _archives,
+    "wheel-facts": _archives,
+    "wheels-json": _documents(json.loads(TARGETS["wheels-json"].seeds[0])),
+    "sdist-head": _patched(st.just(TARGETS["sdist-head"].seeds[0])),
+    "releases": _texts(TARGETS["releases"].seeds[0], *_HTML) | _documents(json.loads(TARGETS["releases"].seeds[1])),
+    "index-state": _documents(json.loads(TARGETS["index-state"].seeds[1])),
     "pyproject": _texts(PYPROJECT.encode(), *_TOML, *_KEYS),
     "lock": _texts(LOCK.encode(), *_TOML),
 }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import sys
+import tarfile
 import tempfile
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +19,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from hostile import container, cubin, deflated, elf_library, entry, raw_zip  # noqa: E402  (shared with the tests)
 
 from gpuwheel._archives import Archive  # noqa: E402
+from gpuwheel._cache import Cache  # noqa: E402
 from gpuwheel.audit import audit_wheel  # noqa: E402
 from gpuwheel.audit.cases import LibraryCase  # noqa: E402
 from gpuwheel.audit.rules import LIBRARY_RULES  # noqa: E402
@@ -27,11 +30,20 @@ from gpuwheel.binary.stub import stub_library  # noqa: E402
 from gpuwheel.compatibility import load_tables  # noqa: E402
 from gpuwheel.config import load_config  # noqa: E402
 from gpuwheel.errors import NetworkError  # noqa: E402
+from gpuwheel.index.context import Context  # noqa: E402
 from gpuwheel.index.pages import html_links, json_links  # noqa: E402
 from gpuwheel.index.ranges import SparseFile, member_spans  # noqa: E402
 from gpuwheel.lock.file import parse_lock  # noqa: E402
 from gpuwheel.model.promises import Claims  # noqa: E402
+from gpuwheel.model.reporter import SilentReporter  # noqa: E402
 from gpuwheel.model.symbols import LibrarySymbol, SymbolKind  # noqa: E402
+from gpuwheel.publish.pages.offered import Offered  # noqa: E402
+from gpuwheel.publish.pages.recorded_files import recorded  # noqa: E402
+from gpuwheel.publish.pages.records import loaded, reader, state_path  # noqa: E402
+from gpuwheel.publish.pages.release_list import ReleaseList  # noqa: E402
+from gpuwheel.publish.pages.yanks import read_yanks  # noqa: E402
+from gpuwheel.publish.published import PublishedWheel  # noqa: E402
+from gpuwheel.publish.wheel_facts import facts_of  # noqa: E402
 from gpuwheel.toolchain.linking.system_libraries import exported_symbols  # noqa: E402
 from gpuwheel.wheel import read_members  # noqa: E402
 from gpuwheel.wheel.archive import Member, check_record  # noqa: E402
@@ -204,6 +216,34 @@ def _pyproject(data: bytes) -> object:
     return load_config(project, environ={})
 
 
+def _row(data: bytes) -> object:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return PublishedWheel.from_json(document)
+
+
+def _sdist(data: bytes) -> object:
+    path = _folder() / "ops-1.tar.gz"
+    path.write_bytes(data)
+    return recorded(path, Offered(path.name, "", 0.0, path.name), _tables())
+
+
+def _releases(data: bytes) -> object:
+    path = _folder() / "releases"
+    path.write_bytes(data)
+    return list(ReleaseList(path, Context(Cache(_folder() / "cache"), {}, SilentReporter())).offered())
+
+
+def _index_state(data: bytes) -> object:
+    index = _folder() / "site"
+    state_path(index).parent.mkdir(parents=True, exist_ok=True)
+    state_path(index).write_bytes(data)
+    (index / "yanked.json").write_bytes(data)
+    return loaded(index), read_yanks(index)
+
+
 def _encoded(document: object) -> bytes:
     return json.dumps(document).encode()
 
@@ -217,6 +257,67 @@ _LIBRARY = elf_library(
 _VERSIONED = stub_library(
     "a.so", "x86_64", [LibrarySymbol("f", version, SymbolKind.FUNCTION) for version in ("V_1", "V_2")]
 )
+_ROW = {
+    "schema": 1,
+    "filename": "ops-1-py3-none-any.whl",
+    "size": 1,
+    "sha256": "0" * 64,
+    "metadata_sha256": "0" * 64,
+    "name": "ops",
+    "version": "1",
+    "variant": None,
+    "tags": ["py3-none-any"],
+    "requires_python": ">=3.10",
+    "requires_dist": ["torch>=2.10"],
+    "summary": "",
+    "torch": ">=2.10",
+    "torch_by_python": [{"python": "3.12", "torch": None}],
+    "cuda": "12.9",
+    "runtimes": [12],
+    "driver": "525",
+    "url": "../../a.whl",
+    "yanked": False,
+    "indexes": ["../"],
+    "code": [
+        {
+            "members": ["a"],
+            "cubins": ["8.0"],
+            "ptx": [{"arch": "9.0", "driver": None}],
+            "driver": "525",
+            "further": False,
+        }
+    ],
+}
+_STATE = {
+    "schema": 1,
+    "read_by": reader(),
+    "written": {"simple/index.html": "0" * 64},
+    "retired": ["files/a"],
+    "files": {
+        "ops-1-py3-none-any.whl": {
+            "identity": "1 2 3",
+            "uploaded": 1.5,
+            "metadata_size": 3,
+            "serves_metadata": False,
+            "other": None,
+            "wheel": {key: _ROW[key] for key in _ROW if key not in {"url", "yanked", "indexes"}},
+            "refused": None,
+            "hint": None,
+        }
+    },
+}
+_RELEASES = f"https://index/ops-1-py3-none-any.whl#sha256={'0' * 64}\n{'0' * 64}  nowhere/ops-1.tar.gz\n".encode()
+
+
+def _packed(data: bytes) -> bytes:
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w:gz") as archive:
+        member = tarfile.TarInfo("ops-1/PKG-INFO")
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+    return held.getvalue()
+
+
 _FATBIN = container(entry(b"image") + entry(b".version 8.8", kind=1, flags=0x2000)) + bytes(8) + container(entry(b""))
 
 TARGETS = {
@@ -232,6 +333,13 @@ TARGETS = {
     "index-json": Target(lambda data: json_links(data, "https://index/simple/ops/"), (_encoded(JSON),)),
     "ranges": Target(_ranges, (_with_members(), _with_members(**{"ops/a.h": b"// a\n" * 100}))),
     "pyproject": Target(_pyproject, (PYPROJECT.encode(),)),
+    "wheel-facts": Target(
+        lambda data: facts_of(_wheel(data), _tables()), (_with_members(), _with_members(**{"ops/a.so": _LIBRARY}))
+    ),
+    "wheels-json": Target(_row, (_encoded(_ROW),)),
+    "sdist-head": Target(_sdist, (_packed(METADATA),)),
+    "releases": Target(_releases, (_RELEASES, _encoded({"files": [{"url": "nowhere/a.whl"}]}))),
+    "index-state": Target(_index_state, (b'{"ops-1-py3-none-any.whl": "crashes"}', _encoded(_STATE))),
     "lock": Target(lambda data: parse_lock(data, "lock"), (LOCK.encode(),)),
 }
 """Reader -> how it is called."""

@@ -19,7 +19,7 @@ from gpuwheel.publish.wheel_facts import WheelFacts
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["OtherFile", "Record", "State", "loaded", "state_path"]
+__all__ = ["OtherFile", "Record", "State", "loaded", "reader", "state_path"]
 
 _SCHEMA = 1
 
@@ -86,7 +86,7 @@ class State:
         path = state_path(index)
         path.parent.mkdir(parents=True, exist_ok=True)
         files = {name: self.rows.get(name) or _plain(record) for name, record in sorted(self.files.items())}
-        document = {"schema": _SCHEMA, "read_by": _reader(), "written": self.written, "retired": self.retired}
+        document = {"schema": _SCHEMA, "read_by": reader(), "written": self.written, "retired": self.retired}
         with atomic_file(path) as file:
             file.write(json.dumps({**document, "files": files}, separators=(",", ":"), sort_keys=True).encode())
 
@@ -113,7 +113,7 @@ def loaded(index: Path) -> State | None:
         written, retired = document["written"], document["retired"]
         if document["schema"] != _SCHEMA or not all(map(_is_text, [*written, *written.values(), *retired])):
             return None
-        kept = document["files"] if document["read_by"] == _reader() else {}
+        kept = document["files"] if document["read_by"] == reader() else {}
         files = {name: _record(row) for name, row in kept.items()}
         return State(files, dict(written), rows=kept, retired=list(retired))
     except FileNotFoundError:
@@ -133,7 +133,7 @@ def _record(row: dict[str, Any]) -> Record:
 
 
 @cache
-def _reader() -> str:
+def reader() -> str:
     """Changes with whatever decides what is read from a wheel: gpuwheel, and its tables."""
     digest = hashlib.sha256()
     for path in sorted(resource("data").glob("*.toml")):
