@@ -93,8 +93,8 @@ def _tell(published: Published, *, dry_run: bool) -> None:
     for finding in published.findings:
         severity = finding.severity.value
         head = paint(_STYLES[severity], severity)
-        click.echo(f"{head} [{finding.rule}] {finding.subject} {finding.problem}")
-        click.echo(f"  why: {finding.why}\n  fix: {finding.fix}")
+        click.echo(f"{head} [{finding.rule}] {_shown(finding.subject)} {_shown(finding.problem)}")
+        click.echo(f"  why: {finding.why}\n  fix: {_shown(finding.fix)}")
     for note in published.notes:
         click.echo(f"{paint('note', 'note')} {note}")
     files = published.release.files
@@ -106,6 +106,11 @@ def _tell(published: Published, *, dry_run: bool) -> None:
     for variant in published.kernels:
         click.echo(f"  build/{variant}")
     click.echo(_verdict(published, dry_run=dry_run))
+
+
+def _shown(text: str) -> str:
+    """Without what would steer a terminal: some of it is from metadata of others."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _verdict(published: Published, *, dry_run: bool) -> str:

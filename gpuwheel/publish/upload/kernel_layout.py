@@ -133,6 +133,10 @@ def _kernel_package(case: KernelCase) -> Iterator[Found]:
     found = case.packages
     if len(found) != 1 or f"{found[0]}/__init__.py" not in case.file.members:
         yield Found(case.file.path.name, f"is not one package (found {cut(', '.join(found)) or 'none'}, expected one)")
+    elif not found[0].isidentifier():
+        yield Found(
+            case.file.path.name, f"has a package that no module can have ({cut(ascii(found[0]))}, expected a name)"
+        )
     if any(name.partition("/")[0].endswith(".data") for name in case.file.members):
         yield Found(case.file.path.name, "installs files outside of its package (found a .data folder, expected none)")
     if _NAME.fullmatch(case.file.project) is None:

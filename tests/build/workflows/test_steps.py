@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
 import os
 import shutil
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +19,7 @@ from gpuwheel._cache import Cache
 from gpuwheel._run import run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import Any
 
@@ -36,7 +40,19 @@ def _names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
 
 
-def test_github_jobs_give_each_other_what_they_need(repository: Path, tmp_path: Path, own_index: Path) -> None:
+@pytest.fixture
+def empty_index(tmp_path: Path) -> Iterator[str]:
+    (tmp_path / "empty").mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "empty"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/simple/"
+        server.shutdown()
+
+
+def test_github_jobs_give_each_other_what_they_need(
+    repository: Path, tmp_path: Path, own_index: Path, empty_index: str
+) -> None:
     machine, document = _machine("github", repository, tmp_path / "jobs", own_index)
     (row,) = document["jobs"]["build"]["strategy"]["matrix"]["include"]
     machine.github(document, "sdist")
@@ -48,6 +64,9 @@ def test_github_jobs_give_each_other_what_they_need(repository: Path, tmp_path: 
     assert json.loads(bill.read_bytes())["bomFormat"] == "CycloneDX"
 
     machine.ref = "v0.1.0"
+    # Somebody has published a project of this name.
+    check = document["jobs"]["release-checks"]["steps"][-1]
+    check["run"] = check["run"].replace("--to pypi", f"--to pypi --check-url {empty_index}")
     machine.github(document, "release-checks")
     assert any("2 of 2 files would be sent to pypi" in text for text in machine.log)
     published = machine.github(document, "publish")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from made_wheels import made
+from made_wheels import INFO, made
 
 from gpuwheel.cli import main
 from gpuwheel.wheel.archive import write_wheel
@@ -95,3 +95,13 @@ def test_variants_bring_what_tells_them_apart(dist: Path, tmp_path: Path) -> Non
     page = (site / "simple" / "ops" / "index.html").read_text(encoding="utf-8")
     for name in (WHEEL, WHEEL.replace(".whl", "-cu120.whl"), "ops-1-variants.json"):
         assert f">{name}<" in page
+
+
+def test_metadata_of_others_does_not_steer_the_terminal(dist: Path, tmp_path: Path) -> None:
+    text = "Metadata-Version: 2.4\nName: ops\nVersion: 1\nRequires-Dist: torch>=2.10\nLicense-File: \x1b[2Jx\n"
+    wheel = made(files={f"{INFO}/METADATA": text.encode()})
+    write_wheel(dist / WHEEL, wheel.members().values())
+    done = CliRunner().invoke(main, ["publish", "--to", f"index:{tmp_path / 'site'}", str(dist)], color=True)
+    assert done.exit_code == 9
+    assert "license-files" in done.stdout
+    assert "\x1b[2J" not in done.stdout

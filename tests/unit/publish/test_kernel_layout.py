@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -29,11 +30,25 @@ STABLE = "torch-stable-abi210"
 CUDA_13 = json.dumps({"schema": 1, "toolkit": "13.0", "driver_floor": "580", "groups": {"fused": {"archs": ["sm_75"], "ptx": []}}})  # fmt: skip # noqa: E501
 
 
-def _wheel(folder: Path, wheel: Made, **renamed: str) -> Path:
+def _wheel(folder: Path, wheel: Made | _Renamed, **renamed: str) -> Path:
     folder.mkdir(exist_ok=True)
     name = renamed.get("name", wheel.name)
     write_wheel(folder / name, wheel.members().values())
     return folder / name
+
+
+@dataclass(frozen=True)
+class _Renamed:
+    """A wheel whose package has a name that is code."""
+
+    package: str
+    name: str = made().name
+
+    def members(self) -> dict[str, Member]:
+        found = (
+            Member(member.name.replace("ops/", f"{self.package}/"), member.data) for member in made().members().values()
+        )
+        return {member.name: member for member in found}
 
 
 def _pure(folder: Path, requires: str, members: dict[str, bytes] | None = None, tag: str = "py3-none-any") -> Path:
@@ -118,6 +133,7 @@ def test_pure_python_is_for_every_torch(tmp_path: Path) -> None:
         ("kernel-python", made(tag="cp312-abi3-manylinux_2_17_x86_64")),
         ("kernel-package", made(files={"more/__init__.py": b""})),
         ("kernel-package", made(files={"ops.libs/x.txt": b""})),
+        ("kernel-package", _Renamed('x"; import os; "')),
         ("kernel-package", made(files={"ops-1.data/scripts/run": b""})),
         ("kernel-requires", made(requires="torch>=2.10\nRequires-Dist: numpy")),
         ("kernel-requires", made(requires="torch>=2.10\nRequires-Dist: nvidia-nvjpeg>=13")),
@@ -125,7 +141,7 @@ def test_pure_python_is_for_every_torch(tmp_path: Path) -> None:
         ("kernel-torch", made(requires="torch>=2.10\nRequires-Dist: nvidia-cuda-runtime-cu12\nRequires-Dist: nvidia-cuda-nvrtc-cu11")),  # noqa: E501
     ],
 )  # fmt: skip
-def test_what_can_be_no_kernel_is_told_by_name(rule: str, wheel: Made, tmp_path: Path) -> None:
+def test_what_can_be_no_kernel_is_told_by_name(rule: str, wheel: Made | _Renamed, tmp_path: Path) -> None:
     done = _publish(tmp_path / "k", _wheel(tmp_path / "a", wheel))
     assert done.exit_code == 9
     assert rule in {finding["rule"] for finding in _document(done)["findings"]}
