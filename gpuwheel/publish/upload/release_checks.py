@@ -32,7 +32,8 @@ _FORKLIFT = "warehouse/forklift/legacy.py"
 _CORE = "Core metadata specification"
 _LICENSES = MinorVersion(2, 4)
 """Core metadata that has License-File (PEP 639)."""
-_TAG = re.compile(r"(?:.*[-_/@])?(?:v|V)?(?P<version>\d[^-_/@]*)")
+_PARTS = re.compile(r"[-_/@]", re.ASCII)
+"""What divides a tag: ops-v1.0, release/1.0."""
 _PRIVATE = "Private :: "
 
 
@@ -114,13 +115,17 @@ def _versions(release: Release) -> set[Version]:
 )
 def _tag_version(release: Release) -> Iterator[Found]:
     """The tag of the revision names another version."""
-    matches = [_TAG.fullmatch(tag) for tag in release.tags]
-    named = {tag: stated_version(match["version"]) for tag, match in zip(release.tags, matches, strict=True) if match}
     versions = _versions(release)
-    if release.tags and versions and not any({found} == versions for found in named.values()):
+    if release.tags and versions and not any({_tagged(tag)} == versions for tag in release.tags):
         yield Found(
             "the tag", f"names another version (found {cut(' '.join(release.tags))}, expected v{max(versions)})"
         )
+
+
+def _tagged(tag: str) -> Version | None:
+    """The version in a tag: the longest end of it that is one; v2-1 is 2.post1 (PEP 440), and not 1."""
+    starts = [0, *(match.end() for match in _PARTS.finditer(tag))]
+    return next((found for start in starts if (found := stated_version(tag[start:]))), None)
 
 
 @rule(

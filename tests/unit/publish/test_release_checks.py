@@ -196,9 +196,26 @@ def test_tags_that_name_the_version(tag: str, tmp_path: Path) -> None:
     assert _rules([_wheel(tmp_path)], PYPI, tag) == {}
 
 
-@pytest.mark.parametrize("tag", ["v2", "v1.1", "v1rc1", "latest", "v"])
+@pytest.mark.parametrize("tag", ["v2", "v1.1", "v1rc1", "v1-rc1", "v2-1", "ops-v2", "latest", "v", "-"])
 def test_tags_that_name_another(tag: str, tmp_path: Path) -> None:
     assert _rules([_wheel(tmp_path)], PYPI, tag) == {"tag-version": Severity.ERROR}
+
+
+def test_a_prerelease_may_be_tagged_with_a_dash(tmp_path: Path) -> None:
+    wheel = _plain(tmp_path, "ops-1rc1-py3-none-any.whl", HEAD.replace("Version: 1\n", "Version: 1rc1\n"))
+    assert _rules([wheel], PYPI, "v1-rc1") == {}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_compression_that_installers_need_not_know_is_refused(method: int, tmp_path: Path) -> None:
+    path = _plain(tmp_path, "ops-1-py3-none-any.whl", HEAD)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    published = check_release(_request(path, tmp_path / "site"), load_tables(), SilentReporter())
+    assert [finding.rule for finding in published.findings] == ["unreadable"]
 
 
 def test_one_tag_of_several_is_enough(tmp_path: Path) -> None:
