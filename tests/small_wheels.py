@@ -36,7 +36,7 @@ def small_wheel(
         version: with a local part, if it is to have one.
         tag: a compatibility tag.
         fields: lines of METADATA.
-        cuda: with "13.0" it has device code of that toolkit, with "12" it links its runtime.
+        cuda: with "13.0" it has device code of that toolkit, with "12" it links its runtime, with "" nothing tells.
     """
     stem, info = f"{name.replace('-', '_')}-{version}", f"{name.replace('-', '_')}-{version}.dist-info"
     package = name.replace("-", "_")
@@ -48,7 +48,7 @@ def small_wheel(
     }
     if cuda is not None:
         code = {".nv_fatbin": container(entry(bytes(64), arch=90))}
-        needed = ("libc.so.6",) if "." in cuda else (f"libcudart.so.{cuda}", "libc.so.6")
+        needed = (f"libcudart.so.{cuda}", "libc.so.6") if cuda.isdecimal() else ("libc.so.6",)
         members[f"{package}/_C.so"] = elf_library({}, needed=needed, search_path="", sections=code)
     if cuda is not None and "." in cuda:
         driver = "525" if cuda.startswith("12.") else "580"

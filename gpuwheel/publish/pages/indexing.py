@@ -13,6 +13,7 @@ from packaging.version import Version
 
 from gpuwheel._endings import because
 from gpuwheel.errors import AuditError, GpuwheelError, NetworkError
+from gpuwheel.publish.pages.front_page import FRONT_MARK, front_page
 from gpuwheel.publish.pages.listing import (
     ListedFile,
     for_scripts,
@@ -22,7 +23,7 @@ from gpuwheel.publish.pages.listing import (
     root_json,
 )
 from gpuwheel.publish.pages.narrow_indexes import narrow_indexes
-from gpuwheel.publish.pages.page_writer import PageWriter
+from gpuwheel.publish.pages.page_writer import PageWriter, pages_there
 from gpuwheel.publish.pages.placing import Keep, Places
 from gpuwheel.publish.pages.recorded_files import recorded, refusal_of
 from gpuwheel.publish.pages.records import Record, State, loaded, state_path
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IndexRequest", "IndexSummary", "LeftOut", "write_index"]
 
+_FRONT = "index.html"
 _SAVE_EVERY = 20.0  # seconds
 
 
@@ -121,6 +123,8 @@ class _Run:
         if kept is None:
             reporter.warn(f"{state_path(request.index)} cannot be read: every file is read again")
         self._before = kept or State()
+        if not self._before.written:
+            self._before.written = dict.fromkeys(pages_there(request.index), "")
 
     def whole(self) -> IndexSummary:
         request, offered = self._request, self._offered()
@@ -303,6 +307,11 @@ class _Run:
             roots += [(f"{root}/index.json", root_json(names)), (f"{root}/index.html", root_html(names))]
         for path, content in reversed(roots):
             pages.write(path, content)
+        index = self._request.index
+        if pages.is_foreign(_FRONT, FRONT_MARK.encode()):
+            self._reporter.warn(f"{index / _FRONT} was not written by gpuwheel index: it stays as it is")
+        else:
+            pages.write(_FRONT, front_page(files, listing).encode())
         pages.remove_others()
         return tuple(listing)
 

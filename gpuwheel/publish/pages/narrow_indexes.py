@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from gpuwheel.model.versions import MinorVersion
+from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -56,7 +56,7 @@ def narrow_indexes(files: Sequence[ListedFile], tables: Tables) -> Mapping[str, 
     cudas: set[str] = set()
     torches: set[MinorVersion] = set()
     for release in releases.values():
-        labels = {_label(facts) for facts in release}
+        labels = {label for facts in release if (label := _label(facts)) is not None}
         cudas |= labels if len(labels) > 1 else set()
         torches |= asked.distinguishing(release)
     wanted = [_Narrow(torch, cuda) for torch in sorted(torches) for cuda in sorted(cudas)]
@@ -74,6 +74,7 @@ class _Torch:
     """Questions about specifiers of torch, each answered once."""
 
     def __init__(self, tables: Tables) -> None:
+        self.tables = tables
         self._known = sorted(tables.torch)
         self._answers: dict[tuple[str, MinorVersion], bool] = {}
 
@@ -100,9 +101,11 @@ def _named(wanted: str) -> set[MinorVersion]:
     return {MinorVersion.parse(text) for text in stated if text.count(".") and text.replace(".", "").isdecimal()}
 
 
-def _label(facts: WheelFacts) -> str:
-    """The CUDA that a wheel is for: "13.0", "12"; "cpu" for one without device code."""
-    return facts.cuda or (str(facts.runtimes[0]) if facts.runtimes else _CPU)
+def _label(facts: WheelFacts) -> str | None:
+    """The CUDA that a wheel is for: "13.0", "12"; "cpu" for one without device code; `None`: nothing in it tells."""
+    if facts.cuda or facts.runtimes:
+        return facts.cuda or str(facts.runtimes[0])
+    return None if facts.code else _CPU
 
 
 def _numbers(label: str) -> tuple[int, ...]:
@@ -114,18 +117,24 @@ def _is_of(facts: WheelFacts, narrow: _Narrow) -> bool:
     return (narrow.cuda in {None, _label(facts)}) and (narrow.torch is None or bool(facts.torch))
 
 
-def _rank(facts: WheelFacts, cuda: str) -> tuple[int, ...] | None:
+def _rank(facts: WheelFacts, cuda: str, tables: Tables) -> tuple[int, ...] | None:
     """How well a wheel suits this CUDA, of those of one name and version; `None`: it does not run there."""
     label = _label(facts)
     if cuda == _CPU:
         # Code that asks for no library of CUDA is loaded without a GPU too, and does the rest.
         return (1,) if label == _CPU else None if facts.runtimes else (0,)
-    if label == _CPU:
+    if label is None or label == _CPU:
         return ()
     numbers, asked = _numbers(label), _numbers(cuda)
-    fits = asked[0] in facts.runtimes if facts.runtimes else True
-    # Later drivers run code of earlier toolkits, not the other way round.
-    return numbers if fits and numbers <= asked else None
+    if facts.runtimes and asked[0] not in facts.runtimes:
+        return None
+    # Later drivers run code of earlier toolkits; "12" stands for every 12.
+    if numbers[: len(asked)] <= asked:
+        return (1, *numbers)
+    # Not the other way round, but within a major, where the wheel's own driver floor allows it: better than nothing.
+    row = tables.cuda.get(MinorVersion(*asked)) if len(asked) > 1 else None
+    is_run = row is not None and facts.driver is not None and DriverVersion.parse(facts.driver) <= row.driver_floor
+    return (0, *(-number for number in numbers)) if is_run and numbers[0] == asked[0] else None
 
 
 def _chosen(files: Iterable[ListedFile], narrow: _Narrow, asked: _Torch) -> list[ListedFile]:
@@ -137,7 +146,7 @@ def _chosen(files: Iterable[ListedFile], narrow: _Narrow, asked: _Torch) -> list
         if facts is None:
             kept += [(file, None, ())] if file.filename.endswith(".tar.gz") else []
             continue
-        rank = () if narrow.cuda is None else _rank(facts, narrow.cuda)
+        rank = () if narrow.cuda is None else _rank(facts, narrow.cuda, asked.tables)
         fits_torch = narrow.torch is None or asked.admits(facts, narrow.torch)
         if facts.variant is None and rank is not None and fits_torch:
             key = _alike(file, facts)

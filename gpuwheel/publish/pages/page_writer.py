@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gpuwheel._files import atomic_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["PageWriter"]
+__all__ = ["PageWriter", "pages_there"]
+
+
+_ROOTS = re.compile(r"((torch\d+\.\d+/)?(cu\d+(\.\d+)?|cpu)/|torch\d+\.\d+/)?", re.ASCII)
+_PAGES = ("index.html", "index.json", "wheels.json")
+
+
+def pages_there(index: Path) -> Iterator[str]:
+    """Paths of the pages that earlier runs wrote, by their names alone: for an index of which nothing was kept."""
+    for depth in ("", "*/", "*/*/"):
+        for name in _PAGES:
+            for path in (*index.glob(f"{depth}simple/{name}"), *index.glob(f"{depth}simple/*/{name}")):
+                relative = path.relative_to(index).as_posix()
+                if _ROOTS.fullmatch(relative[: relative.index("simple/")]) is not None:
+                    yield relative
+    yield from (path.relative_to(index).as_posix() for path in index.glob("choose/*/index.html"))
 
 
 class PageWriter:
@@ -44,10 +60,10 @@ class PageWriter:
             with atomic_file(target) as file:
                 file.write(content)
 
-    def is_foreign(self, path: str) -> bool:
-        """Whether somebody else's file is there."""
+    def is_foreign(self, path: str, mark: bytes) -> bool:
+        """Whether somebody else's file is there: without `mark`."""
         target = self._index / path
-        return target.exists() and path not in self._before
+        return target.exists() and path not in self._before and not (target.is_file() and mark in target.read_bytes())
 
     def remove_others(self) -> None:
         """Remove what the last run wrote and this one did not: after the pages that named it.

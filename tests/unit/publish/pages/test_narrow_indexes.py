@@ -118,6 +118,36 @@ def test_wheels_without_device_code_are_for_those_without_a_gpu(tmp_path: Path) 
     }
 
 
+def test_a_major_stands_for_each_of_its_minors(tmp_path: Path) -> None:
+    _wheel(tmp_path, "1.0+cu12", cuda="12")
+    _wheel(tmp_path, "1.0+cu13", cuda="13")
+    _wheel(tmp_path, "1.0", cuda="12.9", name="embeds")
+    found = _indexes(tmp_path)
+    assert found["cu12"] == ["embeds-1.0", "ops-1.0+cu12"]
+    assert found["cu13"] == ["embeds-1.0", "ops-1.0+cu13"]
+
+
+def test_within_a_major_a_later_toolkit_is_better_than_nothing(tmp_path: Path) -> None:
+    for cuda in ("13.0", "13.2"):
+        _wheel(tmp_path, f"1.0+cu{cuda}", cuda=cuda)
+    _wheel(tmp_path, "1.0", cuda="13.2", name="later")  # its own floor is the driver of 13.0
+    _wheel(tmp_path, "1.0+cu12.9", cuda="12.9")
+    found = _indexes(tmp_path)
+    assert found["cu13.0"] == ["later-1.0", "ops-1.0+cu13.0"]
+    assert found["cu13.2"] == ["later-1.0", "ops-1.0+cu13.2"]
+    assert found["cu12.9"] == ["ops-1.0+cu12.9"]
+
+
+def test_code_of_which_nothing_tells_the_toolkit_is_no_cpu_wheel(tmp_path: Path) -> None:
+    _wheel(tmp_path, "1.0", cuda="", name="static")
+    assert set(_indexes(tmp_path)) == {""}
+    _wheel(tmp_path, "1.0+cu12.9", cuda="12.9")
+    _wheel(tmp_path, "1.0+cu13.0", cuda="13.0")
+    found = _indexes(tmp_path)
+    assert set(found) == {"", "cu12.9", "cu13.0"}
+    assert "static-1.0" in found["cu12.9"]
+
+
 def test_what_no_wheel_needs_any_more_goes(tmp_path: Path) -> None:
     _wheel(tmp_path, "1.0+cu12.9", cuda="12.9")
     _wheel(tmp_path, "1.0+cu13.0", cuda="13.0")

@@ -117,6 +117,27 @@ def test_facts_of_all_wheels_lie_beside_the_page(dist: Path) -> None:
     assert found.indexes == ("../../simple/",)
 
 
+def test_people_meet_a_page_of_all_projects(dist: Path) -> None:
+    small_wheel(dist, version="1.0+cu13.0", fields="Summary: <b>fast</b>\n")
+    small_wheel(dist, version="2.0", fields="Summary: broken\n")
+    _written(dist, yanks={"ops==2.0": "crashes"})
+    page = (dist / "index.html").read_text(encoding="utf-8")
+    assert '<a href="choose/ops/">ops</a></th><td>1.0</td><td class="count">2</td>' in page
+    assert "&lt;b&gt;fast&lt;/b&gt;" in page
+    assert '<a href="simple/">' in page
+    assert (dist / "choose" / "ops" / "index.html").is_file()
+
+
+def test_a_page_of_somebody_else_stays(dist: Path) -> None:
+    small_wheel(dist)
+    (dist / "index.html").write_text("mine")
+    log = Log()
+    for _ in range(2):
+        _written(dist, log)
+    assert (dist / "index.html").read_text() == "mine"
+    assert len([line for line in log.lines if "stays as it is" in line]) == 2
+
+
 def test_only_what_is_new_is_read_and_only_its_pages_are_written(dist: Path) -> None:
     for name in ("one", "two"):
         small_wheel(dist, name)
@@ -126,8 +147,8 @@ def test_only_what_is_new_is_read_and_only_its_pages_are_written(dist: Path) -> 
     small_wheel(dist, "two", "2.0")
     summary = _written(dist)
     assert summary.read == 1
-    pages = [f"simple/two/{name}" for name in ("index.html", "index.json", "wheels.json")]
-    assert sorted(summary.changed) == ["choose/two/index.html", *pages]
+    of_two = [f"simple/two/{name}" for name in ("index.html", "index.json", "wheels.json")]
+    assert sorted(summary.changed) == ["choose/two/index.html", "index.html", *of_two]
     assert _names(dist, "two") == ["two-1.0-py3-none-any.whl", "two-2.0-py3-none-any.whl"]
 
 
@@ -178,6 +199,23 @@ def test_what_was_kept_may_be_damaged(damage: bytes, dist: Path) -> None:
     assert _content(dist) == before
 
 
+def test_without_what_was_kept_old_pages_go_too(dist: Path) -> None:
+    wheels = [small_wheel(dist, version=f"1.0+cu{cuda}", cuda=cuda) for cuda in ("12.9", "13.0")]
+    gone = small_wheel(dist, "gone")
+    own = dist / "other" / "simple" / "mine"
+    own.mkdir(parents=True)
+    (own / "index.html").write_text("mine")
+    _written(dist)
+    gone.unlink()
+    wheels[0].unlink()
+    (dist / ".gpuwheel" / "index.json").unlink()
+    _written(dist)
+    assert [path.name for path in (dist / "simple").iterdir() if path.is_dir()] == ["ops"]
+    assert [path.name for path in (dist / "choose").iterdir()] == ["ops"]
+    assert not (dist / "cu12.9").exists()
+    assert (own / "index.html").exists()
+
+
 def test_metadata_that_was_deleted_is_written_again(dist: Path) -> None:
     wheel = small_wheel(dist)
     _written(dist)
@@ -197,9 +235,11 @@ def test_what_belongs_to_a_wheel_goes_with_it(dist: Path) -> None:
     assert f"{wheel.name}.metadata" in summary.removed
     assert not (dist / "simple" / "one").exists()
     assert not (dist / "choose" / "one").exists()
+    assert [path.name for path in (dist / "choose").iterdir()] == ["two"]
     assert sorted(path.name for path in dist.iterdir()) == [
         ".gpuwheel",
         "choose",
+        "index.html",
         "simple",
         "two-1.0-py3-none-any.whl",
         "two-1.0-py3-none-any.whl.metadata",
@@ -288,7 +328,7 @@ def test_attestations_beside_a_wheel_are_named_by_a_url_of_a_secure_origin(dist:
 def test_a_dry_run_writes_nothing(dist: Path) -> None:
     wheel = small_wheel(dist)
     summary = _written(dist, dry_run=True)
-    assert (summary.files, summary.read, len(summary.changed)) == (1, 1, 6)
+    assert (summary.files, summary.read, len(summary.changed)) == (1, 1, 7)
     assert [path.name for path in dist.iterdir()] == [wheel.name]
 
 

@@ -109,7 +109,7 @@ def test_the_server_answers_as_pep_691_asks_and_hides_what_is_hidden(dist: Path)
         assert answer("/simple/ops/", Accept=f"{json_type}, text/html; q=0.1") == (200, json_type, page)
         assert answer("/simple/ops/")[1].startswith("text/html")
         assert answer("/ops-1.0-py3-none-any.whl.metadata")[:2] == (200, "application/octet-stream")
-        for path in ("/.gpuwheel/index.json", "/simple/../.gpuwheel/index.json", "/%2egpuwheel/index.json", "/"):
+        for path in ("/.gpuwheel/index.json", "/simple/../.gpuwheel/index.json", "/%2egpuwheel/index.json", "/choose/"):
             assert answer(path)[0] == 404, path
         assert answer("/simple/", Host="example.com")[0] == 404
         server.shutdown()
