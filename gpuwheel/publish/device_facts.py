@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gpuwheel.binary.fatbin import Image
     from gpuwheel.compatibility import Tables
 
-__all__ = ["DeviceCode", "Ptx", "cuda_of", "device_code", "runtimes_of"]
+__all__ = ["DeviceCode", "Ptx", "cuda_of", "device_code", "required_majors", "runtimes_of"]
 
 _RUNTIME = re.compile(r"libcudart\.so\.(?P<major>\d{1,4})")
 _OF_A_MAJOR = re.compile(r"nvidia-[a-z0-9-]+-cu(?P<major>\d{1,4})")
@@ -62,11 +62,12 @@ def runtimes_of(wheel: Inspection, tables: Tables) -> tuple[int, ...]:
     linked = (_RUNTIME.fullmatch(needed) for library in wheel.libraries for needed in library.needed)
     majors = {int(match["major"]) for match in linked if match}
     for requirement in wheel.requirements:
-        majors |= _required(requirement, tables)
+        majors |= required_majors(requirement, tables)
     return tuple(sorted(majors))
 
 
-def _required(requirement: Requirement, tables: Tables) -> set[int]:
+def required_majors(requirement: Requirement, tables: Tables) -> set[int]:
+    """The majors of CUDA whose libraries a requirement asks for: one, or none that is known."""
     name = canonicalize_name(requirement.name)
     if match := _OF_A_MAJOR.fullmatch(name):
         return {int(match["major"])}

@@ -49,6 +49,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command("image")
 @click.argument("wheels", nargs=-1, type=_FILE)
+@click.option("--lock", "locks", type=_FILE, multiple=True, help="pylock.toml, or requirements with --hash.")
 @click.option("--base", metavar="BASE", help="NAME@sha256:..., oci:DIR[:TAG], or scratch for nothing below.")
 @click.option("--python", metavar="3.X[=PATH]", help="Which Python of the base; by default the first on its PATH.")
 @click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH", help="By default those of the wheels.")
@@ -84,6 +85,7 @@ def image_command(wheels: tuple[Path, ...], *, dry_run: bool, as_json: bool, **a
     Examples:
       gpuwheel image --base docker.io/library/python:3.12-slim@sha256:... wheelhouse/*.whl
       gpuwheel image --base oci:python --entrypoint "python -m ops.serve" --push ghcr.io/owner/ops:1.4 wheelhouse/*.whl
+      gpuwheel image --base oci:python --lock pylock.toml dist/*.whl
       gpuwheel image --base oci:python -o docker-archive:ops.tar:ops:1.4 wheelhouse/*.whl
       gpuwheel image --base oci:python --dry-run --json wheelhouse/*.whl
       gpuwheel image --base oci:python --run-lines podman wheelhouse/*.whl
@@ -102,7 +104,7 @@ def image_command(wheels: tuple[Path, ...], *, dry_run: bool, as_json: bool, **a
     wanted = wishes(asked, epoch_of(environ))
     with to.layout(context.cache, dry_run=dry_run) as place:
         base = base_of(asked["base"], place, access)
-        request = ImageRequest(wheels, base, wanted, platforms, asked["python"], asked["cuda_base"])
+        request = ImageRequest(wheels, base, wanted, platforms, asked["python"], asked["cuda_base"], asked["locks"])
         plans = planned(request, context)
         if asked["containerfile"] is not None:
             tell_containerfile(plans, asked["containerfile"], dry_run=dry_run)

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["image_document", "sharing_document", "tell_images", "tell_pushed", "tell_sharing"]
 
+_MB = 1_000_000
 _CONTENTS = "dev.gpuwheel.contents"
 
 
 def _size(size: int) -> str:
-    return f"{size / 1e6:10.1f} MB"
+    return f"{size / 1e6:10.1f} MB" if size >= _MB else f"{size / 1e3:10.1f} kB"
 
 
 def tell_images(images: Sequence[WrittenImage | ImagePlan], rows: Sequence[list[LayerCost]]) -> None:
@@ -43,7 +44,7 @@ def tell_pushed(pushed: Pushed) -> None:
     """What travelled, and what did not have to."""
     parts = (("sent", pushed.sent), ("already there", pushed.skipped), ("mounted", pushed.mounted))
     click.echo(f"{pushed.reference}")
-    click.echo("  " + ", ".join(f"{size / 1e6:.1f} MB {what}" for what, size in parts))
+    click.echo("  " + ", ".join(f"{_size(size).strip()} {what}" for what, size in parts))
 
 
 def image_document(

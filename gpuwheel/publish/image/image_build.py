@@ -9,6 +9,7 @@ from gpuwheel._endings import cut
 from gpuwheel.errors import ImageError
 from gpuwheel.publish.image.base_image import copy_layers
 from gpuwheel.publish.image.base_source import BaseSource, check_toolkit
+from gpuwheel.publish.image.choice.locked_wheels import locked_wheels
 from gpuwheel.publish.image.choice.reading_wheels import image_wheel
 from gpuwheel.publish.image.descriptors import ImagePlatform
 from gpuwheel.publish.image.image_planner import plan_image
@@ -43,6 +44,8 @@ class ImageRequest:
     """Empty: those of the base that the wheels are for."""
     python: str | None = None
     cuda_base: bool = False
+    locks: tuple[Path, ...] = ()
+    """Lock files, whose wheels are installed too."""
 
 
 def parse_platform(text: str) -> ImagePlatform:
@@ -70,11 +73,12 @@ def planned(request: ImageRequest, context: Context) -> list[ImagePlan]:
     for path in request.wheels:
         context.reporter.info(f"reading {path.name}")
         wheels.append(image_wheel(path))
-    plans = []
+    plans, given = [], {wheel.name for wheel in wheels}
     for platform in request.platforms or _platforms(request.base, wheels):
         target = request.base.target(platform, request.python, context.cache)
         check_toolkit(target, is_wanted=request.cuda_base)
-        plans.append(plan_image(wheels, target, request.wishes))
+        locked = [one for lock in request.locks for one in locked_wheels(lock, target, context, given)]
+        plans.append(plan_image([*wheels, *locked], target, request.wishes, context.cache))
     used = {wheel.filename for plan in plans for wheel in plan.wheels}
     for wheel in wheels:
         if wheel.filename not in used:

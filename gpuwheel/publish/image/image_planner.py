@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from gpuwheel._endings import cut
+from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import ImageError
 from gpuwheel.publish.image.choice.collisions import check_collisions, check_driver_libraries
+from gpuwheel.publish.image.choice.gpu_needs import gpu_environment
 from gpuwheel.publish.image.choice.layering import layer_groups, project_of
 from gpuwheel.publish.image.choice.requirements_met import check_requirements, required_names
 from gpuwheel.publish.image.contents.installed import Place, installed_files, venv_files
@@ -23,6 +25,7 @@ from gpuwheel.wheel.metadata import field_values
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gpuwheel._cache import Cache
     from gpuwheel.publish.image.choice.fitting import Target
     from gpuwheel.publish.image.image_plan import ImageWheel
 
@@ -58,13 +61,14 @@ class ImageWishes:
     compile_bytecode: bool = False
 
 
-def plan_image(given: Sequence[ImageWheel], target: Target, wishes: ImageWishes) -> ImagePlan:
+def plan_image(given: Sequence[ImageWheel], target: Target, wishes: ImageWishes, cache: Cache) -> ImagePlan:
     """The image of these wheels for one platform.
 
     Args:
         given: wheels, of which those that the target takes are installed, one of each distribution.
         target: what they are installed for.
         wishes: what else is wanted.
+        cache: keeps what is read of wheels.
 
     Raises:
         ImageError: wheels do not fit, lack something, or exclude each other.
@@ -76,6 +80,7 @@ def plan_image(given: Sequence[ImageWheel], target: Target, wishes: ImageWishes)
         check_requirements(wheels, target)
     requires = required_names(wheels, target)
     project = _project(wheels, requires, wishes)
+    gpu = gpu_environment(wheels, project, load_tables(), cache)
     budget = wishes.budget or image_table().budget
     groups = layer_groups(wheels, requires, project=project, heavy=image_table().heavy, budget=budget)
     top = next((wheel for wheel in wheels if wheel.name == project), None)
@@ -91,6 +96,7 @@ def plan_image(given: Sequence[ImageWheel], target: Target, wishes: ImageWishes)
         "PATH": f"{wishes.prefix}/bin:{(base.env.get('PATH') if base else None) or _PATH}",
         "VIRTUAL_ENV": wishes.prefix,
         **({"HOME": home} if home else {}),
+        **gpu,
         **wishes.env,
     }
     workdir = home if wishes.workdir is None and (base is None or base.run.get("WorkingDir") in {None, "", "/"}) else ""

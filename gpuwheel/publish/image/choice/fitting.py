@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.tags import compatible_tags, cpython_tags
+from packaging.tags import Tag, compatible_tags, cpython_tags
 
 from gpuwheel.errors import ImageError
 from gpuwheel.publish.image.image_table import image_table
@@ -22,6 +22,8 @@ __all__ = ["Target"]
 
 _LINUX = re.compile(r"(?P<libc>manylinux|musllinux)_(?P<major>\d+)_(?P<minor>\d+)_(?P<machine>\w+)")
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+_OLDEST, _NEWEST = 5, 60
+"""Minors of glibc 2 in platform tags (PEP 600): the first, and more than there are."""
 _BARE = re.compile(r"(?P<name>manylinux1|manylinux2010|manylinux2014|linux)_(?P<machine>\w+)")
 
 
@@ -59,6 +61,21 @@ class Target:
             if age is not None and rank is not None:
                 ranks.append((rank, age))
         return min(ranks, default=None)
+
+    def tags(self) -> list[Tag]:
+        """Every tag that fits, the best first, as installers order them."""
+        base = self.base
+        minor = base.glibc[1] if base is not None and base.glibc else _NEWEST if base is None or not base.musl else 0
+        legacy = {version: name for name, version in _LEGACY.items()}
+        platforms = []
+        for one in range(minor, _OLDEST - 1, -1):
+            platforms.append(f"manylinux_2_{one}_{self.machine}")
+            platforms += [f"{legacy[2, one]}_{self.machine}"] if (2, one) in legacy else []
+        if base is not None and base.musl:
+            platforms += [f"musllinux_1_{one}_{self.machine}" for one in range(base.musl[1], -1, -1)]
+        platforms.append(f"linux_{self.machine}")
+        version, abi = self.python.version, self.python.tag
+        return [*cpython_tags(version, [abi], platforms), *compatible_tags(version, abi.rstrip("t"), platforms)]
 
     def best(self, wheels: Sequence[ImageWheel]) -> ImageWheel | None:
         """Of wheels of one version, the one that an installer takes."""

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
+from hostile import container, entry
+from made_wheels import manifest as kernel_manifest
 from tiny_images import TinyWheel, layer_members, named_image, recorded, tiny_base
 
 from gpuwheel._resources import resource
@@ -60,23 +62,23 @@ def test_a_wheel_is_installed_as_an_installer_would(image: Image, tmp_path: Path
     wheel = TinyWheel(
         files={
             "ops/__init__.py": b"",
-            "ops/_C.so": b"\x7fELF" + bytes(5000),
+            "ops/native": b"native" + bytes(5000),
             "ops-1.0.data/scripts/ops-bench": b"#!python\nprint(1)\n",
-            "ops-1.0.data/scripts/native": b"\x7fELF",
+            "ops-1.0.data/scripts/native": b"native",
             "ops-1.0.data/purelib/pure.py": b"1\n",
             "ops-1.0.data/platlib/plat.py": b"2\n",
             "ops-1.0.data/headers/ops.h": b"3\n",
             "ops-1.0.data/data/share/ops.txt": b"4\n",
         },
         entry_points="[console_scripts]\nops-run = ops.cli:main.run [all]\n[gui_scripts]\nOpsWindow = ops:show\n",
-        executable=["ops/_C.so"],
+        executable=["ops/native"],
     ).write(tmp_path / "wheels")
     _ok(image(*SCRATCH, wheel))
     manifest, _ = named_image(tmp_path / "image")
     members = layer_members(tmp_path / "image", manifest["layers"][-1]["digest"])
     content = {name: data for name, (_, data) in members.items()}
     assert content["opt/venv/bin/ops-bench"] == b"#!/opt/venv/bin/python\nprint(1)\n"
-    assert content["opt/venv/bin/native"] == b"\x7fELF"
+    assert content["opt/venv/bin/native"] == b"native"
     assert b"from ops.cli import main\n" in content["opt/venv/bin/ops-run"]
     assert b"sys.exit(main.run())" in content["opt/venv/bin/ops-run"]
     assert content["opt/venv/bin/OpsWindow"].startswith(b"#!/opt/venv/bin/python\n")
@@ -86,7 +88,7 @@ def test_a_wheel_is_installed_as_an_installer_would(image: Image, tmp_path: Path
     assert content[f"{SITE}/ops-1.0.dist-info/INSTALLER"] == b"gpuwheel\n"
     assert not [name for name in content if name.endswith(".pyc")]
     modes = {name: member.mode for name, (member, _) in members.items()}
-    assert modes[f"{SITE}/ops/_C.so"] == modes["opt/venv/bin/native"] == modes["opt/venv/bin/ops-run"] == 0o755
+    assert modes[f"{SITE}/ops/native"] == modes["opt/venv/bin/native"] == modes["opt/venv/bin/ops-run"] == 0o755
     assert modes[f"{SITE}/pure.py"] == 0o644
     assert {(member.uid, member.gid, member.uname, member.mtime) for member, _ in members.values()} == {
         (0, 0, "", 315532800)
@@ -570,3 +572,45 @@ def test_warnings_name_what_registries_may_refuse(
     assert "many registries refuse" in output
     assert "some registries fail at" in output
     assert "the image has 4 layers: engines take 2" in output
+
+
+def _env(folder: Path) -> dict[str, str]:
+    _, config = named_image(folder)
+    return dict(word.split("=", 1) for word in config["config"]["Env"] if word.startswith("NVIDIA"))
+
+
+@pytest.mark.parametrize(
+    ("requirement", "floor"),
+    [
+        ("nvidia-cublas-cu12>=12.8", "cuda>=12.0"),
+        ("nvidia-cudnn-cu13", "cuda>=13.0"),
+        ("cuda-toolkit==13.0.*", "cuda>=13.0"),
+    ],
+)
+def test_libraries_of_cuda_ask_for_a_gpu_and_a_driver(
+    image: Image, tmp_path: Path, requirement: str, floor: str
+) -> None:
+    wheel = TinyWheel(requires=[requirement]).write(tmp_path)
+    _ok(image(*SCRATCH, "--no-deps-check", wheel))
+    assert _env(tmp_path / "image") == {
+        "NVIDIA_VISIBLE_DEVICES": "all",
+        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+        "NVIDIA_REQUIRE_CUDA": floor,
+    }
+    _ok(image(*SCRATCH, "--no-deps-check", "--env", "NVIDIA_REQUIRE_CUDA=cuda>=12.6", wheel))
+    assert _env(tmp_path / "image")["NVIDIA_REQUIRE_CUDA"] == "cuda>=12.6"
+
+
+def test_device_code_says_which_driver_it_needs(image: Image, tmp_path: Path) -> None:
+    files = {
+        "ops/fused.cu12.9.fatbin": container(entry(bytes(64), arch=75)),
+        "ops/_kernels.json": kernel_manifest(archs=("sm_75",), driver="550.54"),
+    }
+    _ok(image(*SCRATCH, TinyWheel(files=files).write(tmp_path)))
+    assert _env(tmp_path / "image")["NVIDIA_REQUIRE_CUDA"] == "cuda>=12.4"
+
+
+def test_an_image_without_device_code_asks_for_no_gpu(image: Image, tmp_path: Path) -> None:
+    wheel = TinyWheel(requires=["nvidia-cublas-cu12; extra == 'cuda'"]).write(tmp_path)
+    _ok(image(*SCRATCH, wheel))
+    assert _env(tmp_path / "image") == {}
