@@ -103,6 +103,16 @@ def _missing_containers() -> str | None:
     return f"no {', '.join(missing)}" if missing else None
 
 
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def _missing_browser() -> str | None:
+    missing = [name for name in ("playwright", "axe_playwright_python") if importlib.util.find_spec(name) is None]
+    if not any(map(shutil.which, CHROMIUMS)):
+        missing.append("Chromium")
+    return f"no {', '.join(missing)}" if missing else None
+
+
 # The words that run a program without a network; for root, and for a user where the kernel lets them.
 NAMESPACES = (["unshare", "--net"], ["unshare", "--net", "--map-root-user"])
 
@@ -130,6 +140,7 @@ FEATURES = {
     "qemu": _missing_qemu,
     "debian": cache(_missing_debian),
     "containers": _missing_containers,
+    "browser": _missing_browser,
 }
 
 

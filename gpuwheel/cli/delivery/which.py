@@ -19,7 +19,7 @@ from gpuwheel.cli.delivery.told_machine import machine_options, told_machine
 from gpuwheel.compatibility import load_tables
 from gpuwheel.index.settings import read_index_settings
 from gpuwheel.model.archs import Arch
-from gpuwheel.publish.selector.install_lines import install_lines
+from gpuwheel.publish.selector.install_lines import TOOLS, install_lines
 from gpuwheel.publish.selector.judging import FACTS
 from gpuwheel.publish.selector.target_machine import SYSTEMS
 from gpuwheel.ui import Painter, Terminal, wrapped
@@ -46,8 +46,17 @@ _SHELL = ("pip", "uv", "pixi")
 @click.option("--index", metavar="URL|DIR", help="An index, or a folder of wheels.  [default: as for pip and uv]")
 @machine_options
 @click.option("--all", "everything", is_flag=True, help="Tell of every wheel why it fits or not.")
+@click.option("--print", "tool", type=click.Choice(TOOLS), help="Print the lines for that, and nothing else.")
 @parameters.as_json
-def which_command(package: str, *, index: str | None, everything: bool, as_json: bool, **told: Any) -> None:  # noqa: ANN401
+def which_command(
+    package: str,
+    *,
+    index: str | None,
+    everything: bool,
+    tool: str | None,
+    as_json: bool,
+    **told: Any,  # noqa: ANN401
+) -> None:
     """Say which wheel of PKG fits this machine best, what to type to get it, and why not the others.
 
     An index by `gpuwheel index` tells what is in each wheel; of any other, names and metadata are known. The exit code
@@ -58,17 +67,25 @@ def which_command(package: str, *, index: str | None, everything: bool, as_json:
       gpuwheel which flash-ops
       gpuwheel which flash-ops --index https://wheels.example.org
       gpuwheel which flash-ops --index dist --elsewhere --python 3.12 --torch 2.14 --driver 580 --gpu H100
+      gpuwheel which flash-ops --index https://wheels.example.org --print Containerfile > Containerfile
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
+    if tool and as_json:
+        msg = "--print and --json are two forms (expected one)"
+        raise click.UsageError(msg)
     environ = anchored(os.environ, Path.cwd())
     machine = told_machine(told, environ, load_tables())
     catalogue, choice = _choose(package, index, machine, environ)
     lines = install_lines(choice)
-    if as_json:
+    text = next((line.text for line in lines if line.name == tool), None)
+    if text is not None:
+        click.echo(text.rstrip("\n"))
+    elif as_json:
         click.echo(json.dumps(_document(catalogue, choice, lines), indent=2))
     else:
         painter = Painter(sys.stdout, environ)
         for line in _text(catalogue, choice, lines, painter, everything=everything):
-            click.echo(line, color=painter.colour)
+            # With --print, output is for a shell or a file: what fits not goes elsewhere.
+            click.echo(line, color=painter.colour, err=tool is not None)
     if choice.best is None:
         sys.exit(_NOTHING_FITS)
 

@@ -70,7 +70,7 @@ def read_catalogue(
         project: its name.
         settings: whom to ask.
         transport: how.
-        folder: of wheels, to look into those of the project too.
+        folder: of wheels, to look into where it is no index of gpuwheel's.
         tables: for wheels that are looked into.
 
     Raises:
@@ -84,7 +84,7 @@ def read_catalogue(
         rows = _of_index(name, index, transport)
         places += [without_credentials(index)] if rows else []
         offers = {offer.facts.filename: offer for offer in rows} | offers
-    if folder is not None:
+    if folder is not None and not offers:
         offers = {offer.facts.filename: offer for offer in _of_folder(name, folder, tables)} | offers
     asked = []
     for listing in () if offers else PackageIndex(settings, transport).listings(name):
@@ -120,21 +120,36 @@ def choose_from(catalogue: Catalogue, machine: Machine, transport: Transport) ->
 
 def _of_index(name: str, index: str, transport: Transport) -> list[Offer]:
     """By `wheels.json`; nothing where there is none."""
+    root = without_credentials(index).rstrip("/")  # the transport has them
     for below in _ROOTS:
-        url = f"{index.rstrip('/')}/{below}{name}/{_FILE}"
-        content = _content(url, transport)
+        url = f"{root}/{below}{name}/{_FILE}"
+        content = _document(url, transport)
         if content is not None:
-            with reading(f"{cut(without_credentials(url))} cannot be read", "rows as gpuwheel index writes them"):
+            with reading(f"{cut(url)} cannot be read", "rows as gpuwheel index writes them"):
                 rows = [PublishedWheel.from_json(row) for row in json.loads(content)]
-            return [Offer(_absolute(row, without_credentials(url))) for row in rows if row.facts.name == name]
+            return [Offer(_absolute(row, url)) for row in rows if row.facts.name == name]
     return []
+
+
+def _document(url: str, transport: Transport) -> bytes | None:
+    """A document of ours, where a place has it."""
+    if local_path(url) is not None:
+        return _content(url, transport)
+    try:
+        page = transport.page(url, "application/json")
+    except NetworkError:
+        # Buckets refuse what is not there (403), and some indexes know no other file. Whoever cannot be reached at all
+        # is told when its page is asked for.
+        return None
+    # Others answer everything with a page for people.
+    return page.content if "json" in page.content_type.lower() else None
 
 
 def _content(url: str, transport: Transport) -> bytes | None:
     path = local_path(url)
     if path is None:
         try:
-            return transport.page(url, "application/json").content
+            return transport.page(url, "*/*").content
         except NotOnServerError:
             return None
     if not path.is_file():

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from gpuwheel.publish.selector.choosing import Choice
     from gpuwheel.publish.selector.target_machine import Machine
 
-__all__ = ["Line", "install_lines", "quoted_url"]
+__all__ = ["TOOLS", "Line", "install_lines", "quoted_url"]
 
+TOOLS = ("pip", "uv", "pixi", "Containerfile", "pyproject.toml")
+"""What lines are for."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!&()*+,;=%]")
 _IMAGES = {False: "docker.io/library/python:{}-slim", True: "ghcr.io/astral-sh/uv:debian-slim"}
 
@@ -25,7 +27,7 @@ class Line:
     """One way to get the wheel."""
 
     name: str
-    """"pip", "uv", "pixi", "Containerfile" or "pyproject.toml"."""
+    """One of `TOOLS`."""
     text: str
     """Lines to type, or to put into that file."""
 

@@ -29,13 +29,8 @@ if TYPE_CHECKING:
 
     from gpuwheel.publish.published import PublishedWheel
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.browser
 
 
 def code(*cubins: str, driver: str = "525", ptx: tuple[Ptx, ...] = ()) -> DeviceCode:
@@ -60,7 +55,9 @@ WHEELS = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as play:
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  # not everywhere
+
+    with sync_playwright() as play:
         started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield started
         started.close()
@@ -330,7 +327,9 @@ def test_where_nothing_fits_the_nearest_is_told(opened: Callable[..., Any]) -> N
 @pytest.mark.parametrize("fragment", ["", "#torch=2.9", "#tool=pyproject.toml&gpus=9.0"])
 def test_nothing_keeps_a_reader_out(opened: Callable[..., Any], scheme: str, fragment: str) -> None:
     page = opened(fragment=fragment, color_scheme=scheme)
-    found = axe.Axe().run(page)
+    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415  # not everywhere
+
+    found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     narrow = opened(fragment=fragment, color_scheme=scheme, viewport={"width": 320, "height": 640})
     assert narrow.evaluate("document.documentElement.scrollWidth") <= 320, "without scrolling sideways (WCAG 1.4.10)"

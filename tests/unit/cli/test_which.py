@@ -58,6 +58,17 @@ def test_the_command_to_type_is_printed(index: Path) -> None:
     assert "driver 570, expected 580 or newer, for GPU 9.0" in result.stdout
 
 
+def test_the_lines_for_one_tool_are_printed_alone(index: Path) -> None:
+    told = document(index, *THERE)["lines"]
+    assert isinstance(told, dict)
+    assert set(told) == {"pip", "uv", "pixi", "Containerfile", "pyproject.toml"}
+    for tool, text in told.items():
+        assert which(index, *THERE, "--print", tool).stdout == f"{str(text).rstrip()}\n"
+    nothing = which(index, *THERE, "--print", "pip", "--glibc", "2.17")
+    assert (nothing.exit_code, nothing.stdout) == (1, "")
+    assert "C library" in nothing.stderr
+
+
 def test_options_tell_a_machine(index: Path) -> None:
     assert best(index, "--gpu", "9.0", "--driver", "580.65.06") == "1.1+cu130"
     assert best(index, "--gpu", "h100", "--cuda", "12.8") == "1.1+cu126"
@@ -114,6 +125,7 @@ def test_the_environment_in_use_is_asked(index: Path, tmp_path: Path, monkeypatc
         [*THERE, "--torch", "newest"],
         [*THERE, "--driver", "R580"],
         [*THERE, "--cuda", "6.5"],
+        [*THERE, "--print", "pip", "--json"],
     ],
 )
 def test_what_is_not_understood_is_refused(index: Path, words: list[str]) -> None:

@@ -55,6 +55,13 @@ def test_a_damaged_document_is_refused(tmp_path: Path, text: str) -> None:
         read(tmp_path)
 
 
+def test_an_index_in_its_folder_of_wheels_is_believed(tmp_path: Path) -> None:
+    (tmp_path / "simple/ops").mkdir(parents=True)
+    (tmp_path / "simple/ops/wheels.json").write_text(json.dumps([offered("1.0").to_json()]), encoding="utf-8")
+    (tmp_path / "ops-1.0-py3-none-any.whl").write_bytes(b"not looked at")
+    assert [offer.facts.version for offer in read(tmp_path, folder=tmp_path).offers] == ["1.0"]
+
+
 def test_wheels_in_a_folder_are_looked_into(tmp_path: Path) -> None:
     wheel = made()
     write_wheel(tmp_path / wheel.name, wheel.members().values())
