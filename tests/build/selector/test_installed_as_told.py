@@ -19,7 +19,9 @@ from gpuwheel._toml import parse_toml
 from gpuwheel.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Typed = Callable[..., Completed]
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 HOPPER = ["--elsewhere", "--python", VERSION, "--gpu", "9.0"]
@@ -79,7 +81,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def typed(environment: Path, tmp_path: Path) -> Any:  # noqa: ANN401
+def typed(environment: Path, tmp_path: Path) -> Typed:
     """Types a line where an environment is active that has nothing but pip."""
     # No index may be asked: everything is in the line.
     variables = {"HOME": str(tmp_path), "VIRTUAL_ENV": str(environment), "PIP_NO_INDEX": "1"}
@@ -92,7 +94,7 @@ def typed(environment: Path, tmp_path: Path) -> Any:  # noqa: ANN401
     return line
 
 
-def installed(typed: Any) -> str:  # noqa: ANN401
+def installed(typed: Typed) -> str:
     asked = "import importlib.metadata as m; print(m.version('ops'))"
     return str(typed(f'python -c "{asked}"').stdout.strip())
 
@@ -100,7 +102,7 @@ def installed(typed: Any) -> str:  # noqa: ANN401
 @pytest.mark.parametrize("tool", ["pip", "uv"])
 @pytest.mark.parametrize(("driver", "version"), [("580", "1.1+cu13.0"), ("570", "1.1+cu12.9")])
 def test_a_line_installs_the_wheel_for_the_driver(
-    server: str, typed: Any, tool: str, driver: str, version: str
+    server: str, typed: Typed, tool: str, driver: str, version: str
 ) -> None:
     done = typed(told(server, tool, "--driver", driver))
     assert done.returncode == 0, done.output
@@ -108,7 +110,7 @@ def test_a_line_installs_the_wheel_for_the_driver(
 
 
 @pytest.mark.parametrize("tool", ["pip", "uv"])
-def test_another_file_under_that_name_is_refused(server: str, index: Path, typed: Any, tool: str) -> None:  # noqa: ANN401
+def test_another_file_under_that_name_is_refused(server: str, index: Path, typed: Typed, tool: str) -> None:
     line = told(server, tool, "--driver", "580")
     small_wheel(index, version="1.1+cu13.0", tag=LINUX, cuda="12.9")
     refused = typed(line)
@@ -117,14 +119,14 @@ def test_another_file_under_that_name_is_refused(server: str, index: Path, typed
 
 
 @pytest.mark.parametrize("tool", ["pip", "uv"])
-def test_from_a_folder(index: Path, typed: Any, tool: str) -> None:  # noqa: ANN401
+def test_from_a_folder(index: Path, typed: Typed, tool: str) -> None:
     done = typed(told(str(index), tool, "--driver", "570"))
     assert done.returncode == 0, done.output
     assert installed(typed) == "1.1+cu12.9"
 
 
 @pytest.mark.parametrize("driver", ["580", "570"])
-def test_pyproject_locks_that_wheel_from_that_index(server: str, tmp_path: Path, typed: Any, driver: str) -> None:  # noqa: ANN401
+def test_pyproject_locks_that_wheel_from_that_index(server: str, tmp_path: Path, typed: Typed, driver: str) -> None:
     text = told(server, "pyproject.toml", "--driver", driver)
     head = f'[project]\nname = "asking"\nversion = "1"\nrequires-python = "=={VERSION}.*"\n'
     folder = tmp_path / "asking"
