@@ -39,6 +39,7 @@ _DIGEST_FIRST = re.compile(r"(?P<digest>[0-9a-fA-F]{64})\s+\*?(?P<target>\S.*)",
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]+", re.ASCII)  # RFC 3986
 _FORM = "lines such as https://example.com/ops-1.0-py3-none-any.whl#sha256=DIGEST, or the JSON of PEP 691"
+_TIME = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(?P<zone>Z|[+-]\d\d:\d\d)?", re.ASCII)
 _METADATA = ".metadata"
 
 
@@ -184,4 +185,11 @@ def _provenance(value: object) -> str | None:
 
 
 def _time(value: object) -> float | None:
-    return datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp() if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    # Python 3.10 reads no Z, and not every length of a fraction; to the second is what pages say (`upload_time`).
+    match = _TIME.fullmatch(value)
+    if match is None:
+        msg = f"{cut(value)} is no time of PEP 700"
+        raise ValueError(msg)
+    return datetime.fromisoformat(f"{match['time']}{(match['zone'] or 'Z').replace('Z', '+00:00')}").timestamp()

@@ -26,7 +26,7 @@ from gpuwheel.publish.pages import FolderSource, IndexRequest, index_server, wri
 from gpuwheel.publish.pages.serving import IndexHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 X86, ARM = "manylinux_2_28_x86_64", "manylinux_2_28_aarch64"
@@ -124,6 +124,8 @@ class Served:
     url: str
     bodies: dict[str, int] = field(default_factory=dict)
     """Path -> bytes."""
+    html_alone: bool = False
+    """Whether it serves files by name, as most servers do."""
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +140,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     state = Served("")
 
     class Counting(IndexHandler):
+        def send_head(self) -> Any:  # noqa: ANN401 (as the standard library has it)
+            if state.html_alone:
+                del self.headers["Accept"]
+            return super().send_head()
+
         def copyfile(self, source: Any, outputfile: Any) -> None:  # noqa: ANN401 (as the standard library has it)
             data = source.read()
             state.bodies[self.path] = state.bodies.get(self.path, 0) + len(data)
@@ -247,16 +254,34 @@ def test_pip_chooses(case: Case, served: Served, tmp_path: Path) -> None:
     assert _by_pip(case, served, tmp_path) == case.expected
 
 
+@pytest.mark.parametrize("html_alone", [False, True], ids=["json", "html"])
 @pytest.mark.parametrize("installer", [_by_pip, _by_uv])
-def test_choosing_reads_the_page_and_metadata_and_no_wheel(installer: Any, served: Served, tmp_path: Path) -> None:  # noqa: ANN401
+def test_choosing_reads_the_page_and_metadata_and_no_wheel(
+    installer: Callable[[Case, Served, Path], str | None],
+    html_alone: bool,  # noqa: FBT001 (a parameter of a test)
+    served: Served,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(served, "html_alone", html_alone)
     served.bodies.clear()
     case = Case("stable", "stable==1.0")
     assert installer(case, served, tmp_path) == case.expected
-    assert sorted(path.rpartition("/")[2] for path in served.bodies) == [
-        "index.json",
-        f"stable-1.0-cp310-abi3-{X86}.whl.metadata",
-    ]
+    page, metadata = sorted(path.rpartition("/")[2] for path in served.bodies)
+    assert page == ("" if html_alone else "index.json")
+    assert metadata == f"stable-1.0-cp310-abi3-{X86}.whl.metadata"
     assert sum(served.bodies.values()) < 1_300
+
+
+def test_times_of_upload_count(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "requirements.in").write_text("plain")
+    index = ["--index-url", f"{served.url}/simple/"]
+    uv = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", *index, "--python", sys.executable]
+    pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--disable-pip-version-check", *index]
+    for day, is_there in (("2026-09-20", False), ("2026-09-23", True)):
+        by_uv = _answer([*uv, "--exclude-newer", day, str(tmp_path / "requirements.in")], tmp_path)
+        by_pip = _answer([*pip, "--target", str(tmp_path / "t"), "--uploaded-prior-to", day, "plain"], tmp_path)
+        assert [by_uv is not None, by_pip is not None] == [is_there, is_there], day
 
 
 def test_files_with_a_plus_in_their_name_are_downloaded_and_checked(served: Served, tmp_path: Path) -> None:

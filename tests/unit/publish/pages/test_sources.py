@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from package_index import Log
-from small_wheels import small_wheel
+from small_wheels import TIME, small_wheel
 
 from gpuwheel._cache import Cache
 from gpuwheel.cli import main
@@ -126,6 +126,14 @@ def test_a_page_of_another_index_is_a_list(dist: Path, tmp_path: Path, context: 
     assert _files(tmp_path / "site") == page["files"]
     html = (tmp_path / "site" / "simple" / "ops" / "index.html").read_text(encoding="utf-8")
     assert 'data-provenance="https://example.com/ops-1.0-py3-none-any.whl.provenance"' in html
+
+
+@pytest.mark.parametrize("time", ["2026-09-21T14:13:20Z", "2026-09-21T14:13:20.1234Z", "2026-09-21T16:13:20+02:00"])
+def test_times_of_upload_in_every_form(time: str, tmp_path: Path, context: Context) -> None:
+    row = {"url": "https://x/a-1-py3-none-any.whl", "hashes": {"sha256": "0" * 64}, "upload-time": time}
+    (tmp_path / "releases").write_text(json.dumps([row]))
+    (offered,) = ReleaseList(tmp_path / "releases", context).offered()
+    assert offered.uploaded == TIME
 
 
 def test_paths_with_and_without_digests(dist: Path, tmp_path: Path, context: Context) -> None:
