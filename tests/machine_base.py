@@ -157,9 +157,14 @@ def _below(folder: Path) -> Iterator[Path]:
 def _libraries(files: Iterable[Path]) -> list[Path]:
     """What programs and modules are linked to."""
     linked = [file for file in files if file.suffix == ".so" or ".so." in file.name or os.access(file, os.X_OK)]
-    elves = [file for file in linked if file.open("rb").read(4) == b"\x7fELF"]
+    elves = [file for file in linked if _is_elf(file)]
     said = run(["ldd", *elves], check=False, env={"PATH": os.environ["PATH"]}).stdout
     return sorted({Path(found) for found in _LIBRARY.findall(said)})
+
+
+def _is_elf(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
 
 
 def _text(archive: tarfile.TarFile, name: str, text: str) -> None:

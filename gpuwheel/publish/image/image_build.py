@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.index.context import Context
     from gpuwheel.publish.image.compression import Compression
-    from gpuwheel.publish.image.image_plan import ImagePlan, ImageWheel
+    from gpuwheel.publish.image.image_plan import BaseImage, ImagePlan, ImageWheel
     from gpuwheel.publish.image.image_planner import ImageWishes
     from gpuwheel.publish.image.image_writer import WrittenImage
     from gpuwheel.publish.image.layout import Layout
@@ -120,7 +120,7 @@ def written(
         layout: where they go.
         compression: of their layers.
         context: cache, reporter.
-        whole: whether the base's layers come too; else they stay in their registry, to be mounted from there.
+        whole: whether the base's layers come too; else those of a registry stay there, to be mounted from there.
 
     Raises:
         ImageError: the base lacks a layer.
@@ -129,8 +129,13 @@ def written(
     """
     images = []
     for plan in plans:
-        if plan.base is not None and base.layout is not None and whole:
+        if plan.base is not None and base.layout is not None and (whole or not _stays(plan.base)):
             base.bring(plan.platform)
             copy_layers(base.layout, plan.base, layout)
         images.append(write_image(plan, compression, layout, context.cache, context.reporter))
     return images
+
+
+def _stays(base: BaseImage) -> bool:
+    """Whether all layers of a base can be had from where they are."""
+    return all(layer.source is not None for layer in base.layers)

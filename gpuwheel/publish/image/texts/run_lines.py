@@ -117,7 +117,7 @@ def _kubernetes_cdi(image: Runnable) -> str:
 def _pod(image: Runnable, container: Mapping[str, object], metadata: Mapping[str, object]) -> dict[str, object]:
     if image.is_local:
         msg = f"Kubernetes pulls images from registries ({image.reference} is a folder)"
-        raise ImageError(msg, hint="push it: --output REGISTRY/REPOSITORY:TAG")
+        raise ImageError(msg, hint="push it too: --push REGISTRY/REPOSITORY:TAG")
     user, _, group = image.user.partition(":")
     ids = {"runAsUser": int(user)} if user.isdigit() else {}
     ids |= {"runAsGroup": int(group)} if group.isdigit() else {}
