@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["Cache", "Entry", "Kind"]
 
 Kind: TypeAlias = Literal[
-    "bases",
     "environments",
     "images",
     "layers",

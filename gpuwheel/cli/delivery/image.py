@@ -67,6 +67,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--workdir", metavar="PATH", help="Where it runs.")
 @click.option("--entrypoint", metavar="WORDS", help="What runs: words as for a shell, or a JSON list.")
 @click.option("--cmd", metavar="WORDS", help="Its arguments, unless some are given when it is run.")
+@click.option("--compile-bytecode", is_flag=True, help="Add .pyc files, by this Python if it is the image's.")
 @click.option("--cuda-base", is_flag=True, help="The base may bring a CUDA toolkit of its own.")
 @click.option("--no-deps-check", is_flag=True, help="Do not look whether all that wheels require is there.")
 @text_options

@@ -114,6 +114,7 @@ def wishes(asked: dict[str, Any], epoch: int | None) -> ImageWishes:
         workdir=asked["workdir"],
         entrypoint=_words(asked["entrypoint"], "--entrypoint"),
         cmd=_words(asked["cmd"], "--cmd"),
+        compile_bytecode=asked["compile_bytecode"],
         check_requirements=not asked["no_deps_check"],
         created=DEFAULT_EPOCH if epoch is None else epoch,
     )

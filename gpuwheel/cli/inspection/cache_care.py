@@ -25,7 +25,7 @@ __all__ = ["Pruned", "choose", "damage", "delete_damaged", "measured", "obstacle
 
 _PLACES = ("v1", "tmp", "builds")
 _BYTES = ("images", "libraries")
-_FOLDERS = ("bases", "environments", "layers", "sdk", "sources", "templates", "toolchains", "wheels")
+_FOLDERS = ("environments", "layers", "sdk", "sources", "templates", "toolchains", "wheels")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _HOUR, _DAY = 3600.0, 86400.0  # seconds
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.publish.image.choice.fitting import Target
 from gpuwheel.publish.image.choice.requirements_met import required_names
+from gpuwheel.publish.image.contents.bytecode import bytecode_of, is_made_here
 from gpuwheel.publish.image.contents.installed import ImageFile, Place, text_file, venv_files
 from gpuwheel.publish.image.contents.making import LayerMaker, MadeLayer
 from gpuwheel.publish.image.descriptors import CONFIG, INDEX, INDEXES, MANIFEST, REF_NAME, Descriptor, descriptors_of
@@ -60,8 +62,11 @@ def write_image(
     bill = image_bill(plan, required_names(plan.wheels, Target(plan.platform, plan.python, plan.base)))
     maker = LayerMaker(plan, compression, layout, cache)
     size = sum(wheel.size for wheel in plan.wheels)
+    contents = _with_files(plan, bill)
+    if plan.compile_bytecode:
+        _add_bytecode(plan, contents, cache, reporter)
     with reporter.progress(f"writing layers of {plan.platform}", size) as progress:
-        layers = _made(maker, _with_files(plan, bill), progress.advance)
+        layers = _made(maker, contents, progress.advance)
     config = layout.put_json(configuration(plan, [(one.diff_id, one.title) for one in layers]), CONFIG)
     base = () if plan.base is None else plan.base.layers
     document = manifest(config, [*base, *(one.blob for one in layers)], plan.annotations)
@@ -79,6 +84,18 @@ def _with_files(plan: ImagePlan, bill: bytes) -> list[tuple[LayerGroup, list[Ima
     # In the top layer, which changes whenever it does.
     layers[-1][1].append(text_file(bill_path(plan), bill))
     return layers
+
+
+def _add_bytecode(
+    plan: ImagePlan, contents: Sequence[tuple[LayerGroup, list[ImageFile]]], cache: Cache, reporter: Reporter
+) -> None:
+    if not is_made_here(plan.python):
+        running = f"{sys.version_info.major}.{sys.version_info.minor}"
+        reporter.warn(f"no bytecode is made: the image has Python {plan.python}, and gpuwheel runs on {running}")
+        return
+    for group, files in contents:
+        if group.wheels:
+            files.extend(bytecode_of(group, Place(plan.prefix, plan.python), cache, reporter))
 
 
 def _made(

@@ -3,9 +3,12 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import importlib.util
 import io
 import json
+import marshal
 import os
+import sys
 import tarfile
 import time
 import zipfile
@@ -614,3 +617,44 @@ def test_an_image_without_device_code_asks_for_no_gpu(image: Image, tmp_path: Pa
     wheel = TinyWheel(requires=["nvidia-cublas-cu12; extra == 'cuda'"]).write(tmp_path)
     _ok(image(*SCRATCH, wheel))
     assert _env(tmp_path / "image") == {}
+
+
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def test_bytecode_is_taken_by_python_and_is_the_same_twice(image: Image, tmp_path: Path) -> None:
+    files = {
+        "ops/__init__.py": b"NAMES = frozenset({'a', 'b', 'c'})\ndef call(x):\n    return x in {'d', 'e'}\n",
+        "ops/broken.py": b"print 'of another time'\n",
+        "ops/data.txt": b"",
+    }
+    wheel = TinyWheel(files=files).write(tmp_path)
+    words = ["--base", "scratch", "--python", f"{HERE}=/usr/bin/python{HERE}", "--platform", "linux/amd64"]
+    digests = [
+        _ok(image(*words, "--compile-bytecode", "-o", f"oci:{place}", wheel)).stdout.splitlines()[-1]
+        for place in ("one", "two")
+    ]
+    assert digests[0] == digests[1]
+    manifest, _ = named_image(tmp_path / "one")
+    content = layer_members(tmp_path / "one", manifest["layers"][-1]["digest"])
+    compiled = {name: data for name, (_, data) in content.items() if name.endswith(".pyc")}
+    tag = sys.implementation.cache_tag
+    site = f"opt/venv/lib/python{HERE}/site-packages/ops"
+    assert list(compiled) == [f"{site}/__pycache__/__init__.{tag}.pyc"]
+    (data,) = compiled.values()
+    assert data[:4] == importlib.util.MAGIC_NUMBER
+    assert data[4:8] == b"\x01\0\0\0", "PEP 552: by hash, and unchecked"
+    code = marshal.loads(data[16:])  # noqa: S302 (it was made above)
+    assert code.co_filename == f"/{site}/__init__.py"
+    assert not [
+        name
+        for name in _files(tmp_path / "one")
+        if name.endswith("RECORD") and b".pyc" in _files(tmp_path / "one")[name]
+    ]
+
+
+def test_bytecode_of_another_python_is_left_out_and_that_is_said(image: Image, tmp_path: Path) -> None:
+    words = ["--base", "scratch", "--python", "3.99=/usr/bin/python3.99", "--platform", "linux/amd64"]
+    result = _ok(image(*words, "--compile-bytecode", TinyWheel().write(tmp_path)))
+    assert "no bytecode is made: the image has Python 3.99" in result.output
+    assert not [name for name in _files(tmp_path / "image") if name.endswith(".pyc")]
