@@ -120,9 +120,10 @@ def _text(
     rows = [("machine", machine_text(choice.machine))]
     if best is not None:
         rows += [("code", _code_text(best)), *((line.name, line.text) for line in lines if line.name in _SHELL)]
-    elif nearest is not None:
-        rows += [("nearest", _file(nearest))]
-        rows += [("", f"{FACTS[reason.fact][2]}: {reason}") for reason in nearest.reasons]
+    meant = nearest or choice.nearest_for_gpu
+    if meant is not None:
+        rows += [("nearest" if best is None else "for the GPU", _file(meant))]
+        rows += [("", f"{FACTS[reason.fact][2]}: {reason}") for reason in meant.reasons]
     width = max(len(name) for name, _ in rows)
     for name, text in rows:
         folded = [text] if name in _SHELL else wrapped(text, indent=width + 4, stream=sys.stdout)

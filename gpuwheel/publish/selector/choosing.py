@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Choice", "choose"]
 
+_FIXED = frozenset({"gpu", "cpu", "system", "libc"})
+"""What nobody changes for a wheel."""
 _UNSEEN = frozenset({"torch", "driver", "gpu"})
 """What pip and uv do not look at when they take a file from an index."""
 
@@ -38,6 +40,14 @@ class Choice:
         return self.verdicts[0] if self.verdicts and self.verdicts[0].fits else None
 
     @property
+    def nearest_for_gpu(self) -> Verdict | None:
+        """Where the best wheel leaves the GPU alone: the nearest one with code for it, on this system."""
+        if self.best is None or self.best.offer.facts.code or not self.machine.gpus:
+            return None
+        coded = (one for one in self.verdicts if one.offer.facts.code and not one.fits)
+        return next((one for one in coded if not _FIXED.intersection(reason.fact for reason in one.reasons)), None)
+
+    @property
     def nearest(self) -> Verdict | None:
         """The wheel that would fit after the least change, where none fits."""
         return self.verdicts[0] if self.verdicts and not self.verdicts[0].fits else None
@@ -46,9 +56,9 @@ class Choice:
 def choose(machine: Machine, offers: Sequence[Offer]) -> Choice:
     """Compare every wheel of one project with a machine.
 
-    Of the wheels that fit, the newest release wins; of its wheels, the one whose code is compiled for the GPUs; then
-    the one of the toolkit that torch was built with, the newest toolkit, the newest local version, and the tag that
-    installers prefer (PEP 425, PEP 600).
+    Of the wheels that fit, those with code for the GPUs come first, where there are some. Of these the newest release
+    wins; of its wheels, the one whose code is compiled for the GPUs; then the one of the toolkit that torch was built
+    with, the newest toolkit, the newest local version, and the tag that installers prefer (PEP 425, PEP 600).
 
     Args:
         machine: where the wheel is to run.
@@ -87,7 +97,8 @@ def _preference(machine: Machine, verdict: Verdict) -> tuple[Any, ...]:
     cuda = tuple(int(part) for part in (offer.facts.cuda or "").split(".") if part)
     majors = {*offer.facts.runtimes, *cuda[:1]}
     with_torch = machine.torch_cuda is not None and int(machine.torch_cuda.split(".")[0]) in majors
-    return public, verdict.service, with_torch, cuda, offer.version, _descending(verdict), offer.build
+    on_gpu = bool(machine.gpus) and verdict.service > 0
+    return on_gpu, public, verdict.service, with_torch, cuda, offer.version, _descending(verdict), offer.build
 
 
 def _descending(verdict: Verdict) -> tuple[int, ...]:

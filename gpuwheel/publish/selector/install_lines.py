@@ -49,9 +49,10 @@ def install_lines(choice: Choice) -> tuple[Line, ...]:
     words = " ".join(f'"{word}"' for word in (torch, wheel) if word)
     python = f" --python {machine.python}t" if machine.free_threaded else ""
     lines = [
-        Line("pip", f'python -m pip install "{wheel}"'),
-        Line("uv", f'uv pip install{python} "{wheel}"'),
-        Line("pixi", f'pixi add --pypi "{wheel}"'),
+        # torch too, where it is known: no line gives somebody another one unasked.
+        Line("pip", f"python -m pip install {words}"),
+        Line("uv", f"uv pip install{python} {words}"),
+        Line("pixi", f"pixi add --pypi {words}"),
     ]
     if machine.system == "linux":
         lines.append(Line("Containerfile", _containerfile(machine, words, with_gpu=bool(facts.code))))

@@ -246,6 +246,25 @@ def test_the_newest_release_wins_then_code_compiled_for_the_gpu() -> None:
     assert str(best(gpu("9.0"), of_ptx, native, older)).startswith("1.1+a-")
 
 
+def test_an_older_release_for_the_gpu_comes_before_a_newer_one_without() -> None:
+    wheels = [offered("1.2+cu130", code=[code("9.0", driver="580")]), offered("1.2+cpu", code=[]), offered("1.1")]
+    assert str(best(gpu("9.0", "570"), *wheels)).startswith("1.1-")
+    assert str(best(gpu("9.0", "580"), *wheels)).startswith("1.2+cu130")
+    assert str(best(Machine("3.12", gpus=()), *wheels)).startswith("1.2+cpu")
+
+
+def test_where_the_best_wheel_leaves_the_gpu_alone_the_nearest_for_it_is_told() -> None:
+    cpu, later = offered("1.1+cpu", code=[]), offered("1.1+cu130", code=[code("9.0", driver="580")])
+    choice = chosen(gpu("9.0", "570"), cpu, later, offered("1.1+old", code=[code("7.5")]))
+    assert choice.best is not None
+    assert choice.best.offer.facts.version == "1.1+cpu"
+    assert choice.nearest_for_gpu is not None
+    assert choice.nearest_for_gpu.offer.facts.version == "1.1+cu130"
+    assert chosen(gpu("9.0", "580"), cpu, later).nearest_for_gpu is None
+    assert chosen(Machine("3.12", gpus=()), cpu, later).nearest_for_gpu is None
+    assert chosen(gpu("9.0", "570"), cpu, offered("1.1", tags=["cp310-abi3-win_amd64"])).nearest_for_gpu is None
+
+
 def test_the_toolkit_of_torch_then_the_newest() -> None:
     wheels = [offered("1.1+cu126", cuda="12.6"), offered("1.1+cu130", cuda="13.0")]
     assert str(best(Machine("3.12", torch_cuda="12.8"), *wheels)).startswith("1.1+cu126")
@@ -334,7 +353,8 @@ def test_laws_hold_for_random_machines_and_wheels() -> None:
             for one in choice.verdicts
             for reason in one.reasons
         )
-        publics = [Version(one.offer.version.public) for one in choice.verdicts if one.fits]
-        assert publics == sorted(publics, reverse=True)
+        fitting = [one for one in choice.verdicts if one.fits]
+        order = [(bool(machine.gpus) and one.service > 0, Version(one.offer.version.public)) for one in fitting]
+        assert order == sorted(order, reverse=True)
         chance.shuffle(offers)
         assert choose(machine, offers).verdicts == choice.verdicts

@@ -2,6 +2,8 @@
 
 const UNSEEN = new Set(["torch", "driver", "gpu"]); // what pip and uv do not look at on an index
 
+const FIXED = new Set(["gpu", "cpu", "system", "libc"]); // what nobody changes for a wheel
+
 const costOf = (reasons) => reasons.reduce((sum, reason) => sum + FACTS[reason.fact][1], 0);
 const seenByInstallers = (reasons) => reasons.every((reason) => UNSEEN.has(reason.fact));
 let FACTS = {};
@@ -57,7 +59,9 @@ function choose(data, machine) {
     return [Number([...runtimes, ...numbers.slice(0, 1)].includes(torchMajor)), numbers];
   });
   const toolkit = (i) => cudas[wheels.cuda[i]];
+  const onGpu = (i) => Number(Boolean(machine.gpus && machine.gpus.length) && known.code[wheels.code[i]].service > 0);
   const better = (a, b) =>
+    onGpu(b) - onGpu(a) ||
     release(b)[2] - release(a)[2] ||
     known.code[wheels.code[b]].service - known.code[wheels.code[a]].service ||
     toolkit(b)[0] - toolkit(a)[0] ||
@@ -79,9 +83,14 @@ function choose(data, machine) {
   const same = seen.filter((i) => best !== null && release(i)[1] === release(best)[1]);
   const lists = (i) => data.indexes[wheels.indexes[i]];
   const index = best === null ? null : lists(best).find((one) => taken(same.filter((i) => lists(i).includes(one))) === best);
+  const hasCode = (i) => data.code[wheels.code[i]][0].codes.length > 0;
+  const fixed = (i) => [...of(i).flatMap(({ reasons }) => reasons), ...own[i]].some(({ fact }) => FIXED.has(fact));
+  const alone = best !== null && !hasCode(best) && machine.gpus && machine.gpus.length;
+  const forGpu = alone ? others.find((i) => hasCode(i) && !fixed(i)) : undefined;
   return {
     machine,
     best,
+    forGpu: forGpu === undefined ? null : forGpu, // where the best wheel leaves the GPU alone
     nearest: best === null && others.length ? others[0] : null,
     fits: fitting.length,
     order: [...fitting, ...others],

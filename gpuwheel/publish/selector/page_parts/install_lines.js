@@ -33,9 +33,9 @@ function installLines(data, choice, base) {
   const words = [torch, wheel].filter(Boolean).map((word) => `"${word}"`).join(" ");
   const python = machine.free_threaded ? ` --python ${machine.python}t` : "";
   const lines = {
-    pip: `python -m pip install "${wheel}"`,
-    uv: `uv pip install${python} "${wheel}"`,
-    pixi: `pixi add --pypi "${wheel}"`,
+    pip: `python -m pip install ${words}`,
+    uv: `uv pip install${python} ${words}`,
+    pixi: `pixi add --pypi ${words}`,
   };
   if (machine.system === "linux") {
     lines.Containerfile = containerfile(machine, words, data.code[wheels.code[best]][0].codes.length > 0);

@@ -34,7 +34,8 @@ function showAnswer(data, choice, lines) {
   const { best, nearest } = choice, shown = best === null ? nearest : best, { wheels } = data;
   element("answer").dataset.fits = best === null ? "no" : "yes";
   element("answer").dataset.file = shown === null ? "" : wheels.file[shown];
-  const changes = best === null && nearest !== null ? choice.reasons(nearest) : [];
+  const meant = best === null ? nearest : choice.forGpu;
+  const changes = meant === null ? [] : choice.reasons(meant);
   element("changes").replaceChildren(
     ...changes.map((reason) => make("li", {}, make("strong", {}, FACTS[reason.fact][2]), `: ${reasonText(reason)}`)),
   );
@@ -49,7 +50,9 @@ function showAnswer(data, choice, lines) {
     element("answer-text").textContent = `The nearest is ${data.project} ${versionOf(data, nearest)}. What would have to change:`;
   } else {
     element("answer-title").textContent = `${data.project} ${versionOf(data, best)} fits`;
-    element("answer-text").textContent = codeText(data, choice, best);
+    const told = codeText(data, choice, best);
+    const other = meant === null ? "" : ` For your GPU, ${data.project} ${versionOf(data, meant)} would fit. What would have to change:`;
+    element("answer-text").textContent = told + other;
   }
   for (const tool of TOOLS) {
     const told = lines[tool];
