@@ -105,8 +105,8 @@ def write_index(request: IndexRequest, tables: Tables, reporter: Reporter) -> In
     """
     if request.dry_run:
         return _Run(request, tables, reporter).whole()
-    with writing_alone(request.index, reporter):
-        return _Run(request, tables, reporter).whole()
+    with writing_alone(request.index, reporter) as is_after_a_cut:
+        return _Run(request, tables, reporter, is_after_a_cut=is_after_a_cut).whole()
 
 
 class _UnreadableError(GpuwheelError):
@@ -114,7 +114,9 @@ class _UnreadableError(GpuwheelError):
 
 
 class _Run:
-    def __init__(self, request: IndexRequest, tables: Tables, reporter: Reporter) -> None:
+    def __init__(
+        self, request: IndexRequest, tables: Tables, reporter: Reporter, *, is_after_a_cut: bool = False
+    ) -> None:
         self._request, self._tables, self._reporter = request, tables, reporter
         self._places = Places(request.index, request.keep, request.base_url)
         self._left_out: dict[str, LeftOut] = {}
@@ -123,12 +125,20 @@ class _Run:
         if kept is None:
             reporter.warn(f"{state_path(request.index)} cannot be read: every file is read again")
         self._before = kept or State()
-        if not self._before.written:
-            self._before.written = dict.fromkeys(pages_there(request.index), "")
+        if is_after_a_cut or not self._before.written:
+            self._before.written = dict.fromkeys(pages_there(request.index), "") | self._before.written
 
     def whole(self) -> IndexSummary:
-        request, offered = self._request, self._offered()
+        offered = self._offered()
         records = self._records(offered)
+        try:
+            return self._written(offered, records)
+        except BaseException:
+            self._keep(records)
+            raise
+
+    def _written(self, offered: Mapping[str, tuple[Source, Offered]], records: dict[str, Record]) -> IndexSummary:
+        request = self._request
         files = sorted(
             self._listed(offered, records), key=lambda file: (file.project, Version(file.version), file.filename)
         )
@@ -160,7 +170,8 @@ class _Run:
             for one in source.offered():
                 if one.filename in found:
                     first = found[one.filename][1]
-                    problem = f"{one.filename} is there twice (in {first.within} and {one.within}; the first is listed)"
+                    places = f"in {first.within!a} and {one.within!a}"
+                    problem = f"{one.filename!a} is there twice ({places}; the first is listed)"
                     self._reporter.warn(problem)
                 else:
                     found[one.filename] = source, one
@@ -208,7 +219,7 @@ class _Run:
                 try:
                     found = recorded(path, offered, self._tables)
                 except OSError as error:  # gone meanwhile, or not for us to read: the others have their turn
-                    msg = f"{offered.filename} cannot be read ({because(error)})"
+                    msg = f"{offered.filename!a} cannot be read ({because(error)})"
                     raise _UnreadableError(msg, hint="let this user read it") from error
                 record = self._as_first_seen(offered.filename, found.record)
                 if found.metadata is not None and offered.url is not None:

@@ -7,6 +7,7 @@ METADATA alone. All that comes out of a file is escaped here, by `html.escape`, 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from html import escape
@@ -65,7 +66,7 @@ class ListedFile:
 
 def quoted_path(path: str) -> str:
     """A path as a URL has it: pip asks for `%2B`, and uv for what the page says."""
-    return quote(path, safe="/")
+    return quote(os.fsencode(path), safe="/")  # a folder's name may be no UTF-8
 
 
 def root_html(projects: Iterable[str]) -> bytes:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["FolderSource", "Offered", "Source", "is_release_file"]
+__all__ = ["FolderSource", "Offered", "Source", "identity_of", "is_release_file"]
 
 _VARIANTS = re.compile(r"[A-Za-z0-9._]+-[A-Za-z0-9._+!]+-variants\.json", re.ASCII)
 
@@ -66,6 +66,11 @@ class Source(Protocol):
         """What is served as METADATA beside a file that stays elsewhere; `None`: nothing, or it is put there here."""
 
 
+def identity_of(stat: os.stat_result) -> str:
+    """The identity of a file on this machine: who writes into it, or puts another there, changes it."""
+    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino}"
+
+
 def is_release_file(name: str) -> bool:
     """Whether indexes list a file of this name: wheels, sdists (PEP 625), and what tells variants apart (PEP 825)."""
     return name.endswith((".whl", ".tar.gz")) or _VARIANTS.fullmatch(name) is not None
@@ -91,7 +96,7 @@ class FolderSource:
                     continue
                 yield Offered(
                     filename=name,
-                    identity=f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino}",
+                    identity=identity_of(stat),
                     uploaded=stat.st_mtime,
                     within=path.relative_to(self.folder).as_posix(),
                     path=path,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from gpuwheel._endings import cut
 from gpuwheel._files import atomic_file
 from gpuwheel.errors import AuditError, ConfigError
 from gpuwheel.publish.pages.listing import quoted_path
+from gpuwheel.publish.pages.offered import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Keep", "Place", "Places"]
 
 _METADATA = ".metadata"
+_BASE = re.compile(r"https?://[A-Za-z0-9._~:/@!$&'()*+,;=%\[\]-]+", re.ASCII)  # RFC 3986, without query and fragment
 _BLOCK = 1 << 20
 
 
@@ -51,8 +55,15 @@ class Places:
     """Of all files of one run."""
 
     def __init__(self, index: Path, keep: Keep, base_url: str | None) -> None:
-        """See `IndexRequest`."""
+        """See `IndexRequest`.
+
+        Raises:
+            ConfigError: `base_url` is none.
+        """
         self._index, self._keep = index.resolve(), keep
+        if base_url is not None and _BASE.fullmatch(base_url) is None:
+            msg = f"--base-url {cut(ascii(base_url))} is no URL (expected for example https://example.com/wheels)"
+            raise ConfigError(msg, hint="for files beside the pages leave it out")
         self._base = None if base_url is None else base_url.rstrip("/") + "/"
         self._known: dict[tuple[str, str], Place] = {}
         self._resolved: dict[Path, Path] = {}
@@ -134,30 +145,36 @@ class Places:
             OSError: something cannot be written.
         """
         if place.copy is not None:
-            self._copy(source, self._index / place.copy, record.sha256 or "")
+            self._copy(source, self._index / place.copy, record)
         if metadata is not None and place.metadata is not None and not _holds(place.metadata, metadata):
             place.metadata.parent.mkdir(parents=True, exist_ok=True)
             # Not waited for: all of them are, together, before any page is written.
             with atomic_file(place.metadata, durable=False) as file:
                 file.write(metadata)
 
-    def _copy(self, source: Path, target: Path, sha256: str) -> None:
+    def _copy(self, source: Path, target: Path, record: Record) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if self._keep is Keep.LINK:
-            with _temporary_name(target) as temporary:
-                try:
-                    os.link(source, temporary)
-                except OSError:  # another disk, or one without links
-                    pass
-                else:
-                    temporary.replace(target)
-                    return
+        if self._keep is Keep.LINK and _is_linked(source.resolve(), target, record):
+            return
         with source.open("rb") as file, atomic_file(target, durable=False) as copy:
             while block := file.read(_BLOCK):
                 copy.write(block)
-            if copy.sha256 != sha256:
+            if copy.sha256 != record.sha256:
                 msg = f"{source.name} changed while it was copied (expected a file that nobody writes)"
                 raise AuditError(msg, hint="try again when whatever writes it has finished")
+
+
+def _is_linked(source: Path, target: Path, record: Record) -> bool:
+    """Make `target` a hard link, if it can be one, of the very file that was read."""
+    with _temporary_name(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:  # another disk, or one without links
+            return False
+        if identity_of(temporary.stat()) != record.identity:
+            return False
+        temporary.replace(target)
+    return True
 
 
 def _holds(path: Path, content: bytes) -> bool:

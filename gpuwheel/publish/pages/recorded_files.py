@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 import zlib
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Recorded", "recorded", "refusal_of"]
 
 _VARIANTS = "-variants.json"
+_SDIST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.tar\.gz", re.ASCII)
 _HINT = "download or build the file again"
 
 
@@ -83,7 +85,7 @@ def _check_digest(offered: Offered, sha256: str) -> None:
 def _sdist(file: BinaryIO, filename: str) -> tuple[str, str, str | None]:
     """Name and version by the file's name; Requires-Python by its PKG-INFO."""
     name, version = parse_sdist_name(filename)
-    if not filename.isascii() or not is_normalized_name(name):
+    if _SDIST.fullmatch(filename) is None or not is_normalized_name(name):
         msg = f"{cut(ascii(filename))} is not an sdist's name (expected NAME-VERSION.tar.gz)"
         raise AuditError(msg, hint="do not rename sdists by hand")
     with reading(f"{filename} is not an sdist", "a gzipped tar archive with NAME-VERSION/PKG-INFO", hint=_HINT):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -129,6 +130,9 @@ def _is_text(value: object) -> bool:
 def _record(row: dict[str, Any]) -> Record:
     wheel = None if row["wheel"] is None else WheelFacts.from_json(row["wheel"])
     uploaded = float(row["uploaded"])
+    if not math.isfinite(uploaded):
+        msg = f"uploaded: {uploaded}"
+        raise ValueError(msg)
     return replace(from_plain(Record, {**row, "wheel": None, "uploaded": uploaded}), wheel=wheel)
 
 

@@ -24,7 +24,7 @@ from gpuwheel.index.pinned import FoundFile
 from gpuwheel.index.settings import read_index_settings
 from gpuwheel.index.transport import NotOnServerError, Transport, local_path
 from gpuwheel.model.pins import PinnedFile
-from gpuwheel.publish.pages.offered import Offered, is_release_file
+from gpuwheel.publish.pages.offered import Offered, identity_of, is_release_file
 from gpuwheel.publish.pages.yanks import one_line
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ class ReleaseList:
             msg = f"a file is described by {cut(row)}"
             raise TypeError(msg)
         filename = unquote(urlsplit(url).path if "://" in url else url).rpartition("/")[2]
-        if not is_release_file(filename):
-            msg = f"{cut(url)} is neither a wheel nor an sdist"
+        if not is_release_file(filename) or not filename.isprintable():
+            msg = f"{cut(ascii(url))} is neither a wheel nor an sdist"
             raise ValueError(msg)
         if sha256 is not None and _SHA256.fullmatch(sha256.lower()) is None:
             msg = f"{cut(sha256)} is no sha256"
@@ -147,7 +147,7 @@ class ReleaseList:
         except OSError as error:
             msg = f"{path} cannot be read ({error.strerror}; {self._path.name} names it)"
             raise FileError(msg, hint="correct the list") from error
-        identity = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino}"
+        identity = identity_of(stat)
         digest = None if sha256 is None else sha256.lower()
         return Offered(filename, identity, stat.st_mtime, filename, path=path, sha256=digest)
 

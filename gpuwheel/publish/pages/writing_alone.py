@@ -23,8 +23,8 @@ _PART = re.compile(r"\..+\.[0-9a-f]+\.part", re.ASCII)
 
 
 @contextmanager
-def writing_alone(index: Path, reporter: Reporter) -> Iterator[None]:
-    """Of several writers of one index one works, and the others wait.
+def writing_alone(index: Path, reporter: Reporter) -> Iterator[bool]:
+    """Of several writers of one index one works, and the others wait; it is told whether the last one was cut off.
 
     Raises:
         FileError: the folder is on a file system without locks.
@@ -39,10 +39,11 @@ def writing_alone(index: Path, reporter: Reporter) -> Iterator[None]:
 
     try:
         with locked(path.with_suffix(".lock"), index, told):
-            if unfinished.exists():
+            is_after_a_cut = unfinished.exists()
+            if is_after_a_cut:
                 _tidy(index)
             unfinished.touch()
-            yield
+            yield is_after_a_cut
             unfinished.unlink()
     except CacheError as error:
         msg = f"{index} is on a file system without locks (expected one on which a second writer can be kept out)"
@@ -51,7 +52,8 @@ def writing_alone(index: Path, reporter: Reporter) -> Iterator[None]:
 
 def _tidy(index: Path) -> None:
     """Remove what a writer that was killed has not finished."""
-    for path in index.rglob(".*.part"):
+    for path in list(index.rglob(".*.part")):  # first all, for folders go too
         if _PART.fullmatch(path.name) is not None:
             with suppress(OSError):
                 path.unlink()
+                path.parent.rmdir()  # if nothing else is in it

@@ -111,6 +111,23 @@ def test_killed_at_every_step(keep: Keep, tmp_path: Path, monkeypatch: pytest.Mo
     assert number > 15
 
 
+def test_pages_of_a_killed_writer_go_if_their_wheels_are_gone_by_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(number: int) -> None:
+        _kill_at(number, monkeypatch)
+        _write(tmp_path, tmp_path, Keep.STAY)
+
+    for number in range(1, 12):
+        small_wheel(tmp_path, "first")
+        third = small_wheel(tmp_path, "third")
+        _in_a_child(partial(die, number))
+        third.unlink()
+        _write(tmp_path, tmp_path, Keep.STAY)
+        assert not (tmp_path / "simple" / "third").exists()
+        assert not (tmp_path / "choose" / "third").exists()
+
+
 def test_a_full_disk_leaves_the_pages_as_they_were(tmp_path: Path) -> None:
     for number in range(20):
         small_wheel(tmp_path, version=f"{number}.0")

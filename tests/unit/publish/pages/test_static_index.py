@@ -350,6 +350,41 @@ def test_a_second_writer_waits(dist: Path) -> None:
     assert done.is_set()
 
 
+def test_what_was_read_is_kept_when_the_rest_goes_wrong(dist: Path) -> None:
+    small_wheel(dist)
+    with pytest.raises(ConfigError):
+        _written(dist, yanks={"nowhere==1": "x"})
+    assert _written(dist).read == 0
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "/wheels", 'https://x/"', "https://x/?a=b", "https://x/ y", ""])
+def test_base_urls_that_are_none(url: str, dist: Path) -> None:
+    small_wheel(dist)
+    with pytest.raises(ConfigError, match="is no URL"):
+        _written(dist, base_url=url)
+
+
+def test_folders_may_have_any_name(dist: Path) -> None:
+    folder = os.fsencode(dist) + b"/a #?%&<b>\xff"
+    os.mkdir(folder)  # noqa: PTH102 (of bytes)
+    wheel = small_wheel(Path(os.fsdecode(folder)), version="1.0+cu13.0")
+    _written(dist)
+    (file,) = _page(dist)["files"]
+    assert file["url"] == "../../a%20%23%3F%25%26%3Cb%3E%FF/ops-1.0%2Bcu13.0-py3-none-any.whl"
+    assert PublishedWheel.from_json(json.loads((dist / "simple/ops/wheels.json").read_bytes())[0]).url == file["url"]
+    assert wheel.with_name(f"{wheel.name}.metadata").is_file()
+
+
+def test_a_link_to_a_wheel_is_linked_to_where_it_leads(dist: Path, tmp_path: Path) -> None:
+    wheel = small_wheel(tmp_path)
+    (dist / wheel.name).symlink_to(f"../{wheel.name}")
+    _written(dist, index=tmp_path / "site", keep=Keep.LINK)
+    (file,) = _page(tmp_path / "site")["files"]
+    copied = tmp_path / "site" / "simple" / "ops" / file["url"]
+    assert not copied.is_symlink()
+    assert copied.samefile(wheel)
+
+
 def test_folders_in_the_folder_are_looked_into_and_hidden_ones_are_not(dist: Path) -> None:
     for place, version in (("cu13", "1.0"), (".tmp", "2.0"), ("simple", "3.0")):
         (dist / place).mkdir()
@@ -375,6 +410,7 @@ HOSTILE = {
     "notazip-1.0-py3-none-any.whl": b"x" * 100,
     "notatar-1.0.tar.gz": b"x" * 100,
     "ops-1.0<b>.tar.gz": b"",
+    "ops- 1.0\n.tar.gz": b"",
     "ops-2.0-variants.json": b"[[",
 }
 
