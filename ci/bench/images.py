@@ -4,7 +4,7 @@ python ci/bench/images.py --wheels FOLDER      # prints, and writes ci/bench/res
 python ci/bench/images.py --wheels FOLDER --no-result
 
 FOLDER holds the dependencies, such as those of `pip download torch==2.13.0`; the project is made here, with 200 kB of
-machine code. Three make the image of the same wheels and push it to a docker-registry on this machine:
+kernels. Three make the image of the same wheels and push it to a docker-registry on this machine:
 
 - gpuwheel: `gpuwheel image --push`;
 - containerfile: `podman build` and `podman push` of what `gpuwheel image --containerfile` writes;
@@ -78,7 +78,7 @@ class Bench:
 
     def wheels(self, answer: int) -> list[Path]:
         """All wheels, with a project of which one line says `answer`."""
-        files = {"ops/__init__.py": f"ANSWER = {answer}\n".encode(), "ops/_C.so": b"\x7fELF" + _CODE}
+        files = {"ops/__init__.py": f"ANSWER = {answer}\n".encode(), "ops/kernels.bin": _CODE}
         return [*self.dependencies, TinyWheel(files=files).write(self.work / f"project{answer}")]
 
     def podman(self, name: str) -> Callable[..., str]:

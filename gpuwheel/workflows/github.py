@@ -13,6 +13,7 @@ from gpuwheel.workflows.github_jobs import (
     GET_RELEASE,
     GPU,
     HEAD,
+    IMAGE,
     LAUNCHES,
     NO_PUBLISH,
     PUBLISH,
@@ -69,6 +70,8 @@ def github_workflow(work: Work, services: CiServices, words: Sequence[str], *, t
         "yaml wheels": scalar(f"{dist}/*.whl"),
         "yaml report": scalar(f"{dist}/.gpuwheel/report.*"),
         "version": work.version,
+        "name": word(work.facts.name),
+        "base": word(work.asked.image),
         "folder": word(folder),
         "dist": word(dist),
         "project": "" if folder == "." else f"--project {word(folder)} ",
@@ -96,8 +99,8 @@ def github_workflow(work: Work, services: CiServices, words: Sequence[str], *, t
     values |= {f"place {name}": place(name) for name in (*PLACES, "needs")}
     jobs = [SDIST, BUILD, *_tested(work), *([RELEASE_CHECKS] if work.publishable else [])]
     values["needs"] = "\n".join(f"- {job.partition(':')[0]}" for job in jobs)
-    end = PUBLISH if work.publishable else NO_PUBLISH
-    body = "\n".join(replaced(job, values) for job in [*jobs, "<<place jobs>>\n", end])
+    ends = [*([IMAGE] if work.asked.image else []), PUBLISH if work.publishable else NO_PUBLISH]
+    body = "\n".join(replaced(job, values) for job in [*jobs, "<<place jobs>>\n", *ends])
     indented = "".join(f"  {line}\n" if line else "\n" for line in body.splitlines())
     return replaced(HEAD, values) + indented
 

@@ -11,6 +11,7 @@ __all__ = [
     "GET_RELEASE",
     "GPU",
     "HEAD",
+    "IMAGE",
     "LAUNCHES",
     "NO_PUBLISH",
     "PUBLISH",
@@ -295,6 +296,36 @@ publish:
       uses: <<pypi-publish>>
       with:
         attestations: true
+"""
+
+IMAGE = """\
+image:
+  name: Container image
+  # When the wheels are published, and for the same reasons not.
+  if: >-
+    ${{ !cancelled() && !failure() && !contains(needs.*.result, 'cancelled')
+    && github.event_name == 'push' && startsWith(github.ref, 'refs/tags/v') }}
+  needs:
+    <<needs>>
+  runs-on: <<runner>>
+  timeout-minutes: 60
+  permissions:
+    packages: write # by which ghcr.io knows this job
+  steps:
+    <<python>>
+    <<wheels>>
+    - name: Get what they require
+      run: |
+        python -m pip download --only-binary :all: --dest wheelhouse --find-links <<dist>> \\
+          <<name>>=="${GITHUB_REF_NAME#v}"
+    - name: Make the image, and push it
+      env:
+        TOKEN: ${{ github.token }}
+      run: |
+        python -m pip install "gpuwheel==<<version>>"
+        echo "$TOKEN" | docker login ghcr.io --username "$GITHUB_ACTOR" --password-stdin
+        gpuwheel image --base <<base>> \\
+          --push "ghcr.io/${GITHUB_REPOSITORY,,}:${GITHUB_REF_NAME#v}" wheelhouse/*.whl
 """
 
 NO_PUBLISH = """\

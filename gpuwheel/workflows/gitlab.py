@@ -244,6 +244,27 @@ publish:
       python -m twine upload --attestations <<dist>>/*.whl <<dist>>/*.tar.gz
 """
 
+_IMAGE = """\
+container image:
+  stage: publish
+  <<test tags>>
+  rules:
+    - if: $CI_COMMIT_TAG =~ /^v/ && $CI_COMMIT_REF_PROTECTED == "true"
+  script:
+    - <<python>> -m venv /tmp/ci && . /tmp/ci/bin/activate
+    - python -m pip install "gpuwheel==<<version>>"
+    - |
+      python -m pip download --only-binary :all: --dest wheelhouse --find-links <<dist>> <<name>>=="${CI_COMMIT_TAG#v}"
+    # As `docker login` keeps it; GitLab makes this password for the job alone.
+    - |
+      umask 077 && mkdir -p ~/.docker
+      auth="$(printf '%s:%s' "$CI_REGISTRY_USER" "$CI_REGISTRY_PASSWORD" | base64 -w 0)"
+      printf '{"auths": {"%s": {"auth": "%s"}}}' "$CI_REGISTRY" "$auth" > ~/.docker/config.json
+    - |
+      gpuwheel image --base <<base>> --push "$CI_REGISTRY_IMAGE:${CI_COMMIT_TAG#v}" wheelhouse/*.whl
+
+"""
+
 _NO_PUBLISH = """\
 # Wheels of one version that differ by torch alone have local versions (+torch2.14), which PyPI does not take: they
 # belong on an index of your own. A job of the stage publish that uploads the wheels goes into the place above.
@@ -271,6 +292,8 @@ def gitlab_pipeline(work: Work, services: CiServices, words: Sequence[str]) -> s
         "yaml report": scalar(f"{dist}/.gpuwheel/report.html"),
         "yaml junit": scalar("report.xml" if folder == "." else f"{folder}/report.xml"),
         "version": work.version,
+        "name": word(work.facts.name),
+        "base": word(work.asked.image),
         "folder": word(folder),
         "dist": word(dist),
         "project": "" if folder == "." else f"--project {word(folder)} ",
@@ -304,8 +327,8 @@ def gitlab_pipeline(work: Work, services: CiServices, words: Sequence[str]) -> s
         }
         text.append(replaced(_BUILD_OF, own))
     tested = [*([_TEST, _GPU] if work.tests else []), *([_LAUNCHES] if work.facts.launch_tests else [])]
-    end = _PUBLISH if work.publishable else _NO_PUBLISH
-    return "".join([*text, *(replaced(part, values) for part in [*tested, "<<place jobs>>\n\n", end])])
+    ends = [*([_IMAGE] if work.asked.image else []), _PUBLISH if work.publishable else _NO_PUBLISH]
+    return "".join([*text, *(replaced(part, values) for part in [*tested, "<<place jobs>>\n\n", *ends])])
 
 
 def _image(work: Work, services: CiServices, machine: str) -> str:

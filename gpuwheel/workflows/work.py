@@ -36,6 +36,8 @@ class Asked:
     """Jobs for each machine."""
     branch: str = "main"
     """Whose pushes build, and fill the cache."""
+    image: str = ""
+    """The base, by digest, of the container image that a tag pushes; "": there is none."""
 
 
 @dataclass(frozen=True)

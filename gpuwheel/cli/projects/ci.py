@@ -38,6 +38,7 @@ class _Options:
     output: str | None
     shards: int | None
     branch: str | None
+    image: str | None
 
 
 @click.group("ci")
@@ -52,6 +53,7 @@ def ci_command() -> None:
       gpuwheel ci github
       gpuwheel ci github --check
       gpuwheel ci gitlab --shards 4
+      gpuwheel ci github --image docker.io/library/python:3.12-slim@sha256:...
       gpuwheel ci cibuildwheel
       gpuwheel ci github --output -
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
@@ -75,7 +77,9 @@ def _asking(command: F) -> F:
     """Options that the first line of a file keeps."""
     shards = click.option("--shards", type=click.IntRange(1), metavar="N", help="Jobs that build, for each machine.")
     branch = click.option("--branch", metavar="NAME", help="Whose pushes are built, instead of main.")
-    return shards(branch(command))
+    text = "A tag also pushes a container image on this base, NAME@sha256:... (none: no more)."
+    image = click.option("--image", metavar="BASE", help=text)(command)
+    return shards(branch(image))
 
 
 @ci_command.command("github")
@@ -133,7 +137,8 @@ def _write(service: str, given: _Options) -> None:
     if shards is None and kept is None:
         # Once: the file is the same wherever it is written anew, and machines know different things.
         shards = shards_of(root, service, os.environ)
-    asked = Asked(shards, given.branch or before.branch)
+    image = before.image if given.image is None else given.image.removeprefix("none")
+    asked = Asked(shards, given.branch or before.branch, image)
     _place(path, old, written(pipeline, asked, old), check=given.check, printed=output == _STDOUT)
 
 

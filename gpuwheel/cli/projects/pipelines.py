@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpuwheel import __version__
 from gpuwheel._cache import Cache
-from gpuwheel._endings import reading
+from gpuwheel._endings import cut, reading
 from gpuwheel._toml import read_toml
 from gpuwheel.adopt.document import with_table
 from gpuwheel.compatibility import load_tables
@@ -24,6 +24,7 @@ from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.pipeline import Build
 from gpuwheel.pipeline.planning.planned import with_forecast
 from gpuwheel.plan import plan
+from gpuwheel.publish.registry import parse_reference
 from gpuwheel.workflows.cibuildwheel import OWNED, cibuildwheel_settings
 from gpuwheel.workflows.github import github_workflow
 from gpuwheel.workflows.gitlab import gitlab_pipeline
@@ -88,11 +89,11 @@ def asked_by(words: Sequence[str]) -> Asked:
     """
     given = dict(zip(words[::2], words[1::2], strict=False))
     shards = given.pop("--shards", None)
-    branch = given.pop("--branch", Asked.branch)
+    branch, image = given.pop("--branch", Asked.branch), given.pop("--image", "")
     if given or len(words) % 2 or not (shards is None or shards.isdecimal()):
         msg = f"the first line has options that gpuwheel does not write ({' '.join(words)})"
         raise WorkflowError(msg, hint="mend it, or write the file anew with --force")
-    return Asked(int(shards) if shards else None, branch)
+    return Asked(int(shards) if shards else None, branch, image)
 
 
 def written(pipeline: Pipeline, asked: Asked, old: str | None) -> str:
@@ -108,6 +109,9 @@ def written(pipeline: Pipeline, asked: Asked, old: str | None) -> str:
         ConfigError: the project's own.
     """
     check_branch(asked.branch)
+    if asked.image and parse_reference(asked.image).digest is None:
+        msg = f"--image names a base that may change (found {cut(asked.image)}, expected NAME@sha256:...)"
+        raise WorkflowError(msg, hint="skopeo inspect docker://NAME says its digest")
     check_folder(pipeline.project.relative_to(pipeline.top).as_posix())
     _, _, work = _planned(pipeline.project, pipeline.top, asked)
     check_machines(work, load_ci_services(), pipeline.service)
@@ -179,6 +183,7 @@ def _text(work: Work, service: str) -> str:
     words = [
         *(("--shards", str(work.asked.shards)) if work.asked.shards else ()),
         *(("--branch", work.asked.branch) if work.asked.branch != Asked.branch else ()),
+        *(("--image", work.asked.image) if work.asked.image else ()),
     ]
     title = "wheels" if work.facts.folder == "." else f"wheels of {work.facts.name}"
     if service == "gitlab":
