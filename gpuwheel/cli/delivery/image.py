@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ from gpuwheel.ui import Terminal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gpuwheel.publish.image.base_source import BaseSource
     from gpuwheel.publish.image.descriptors import Descriptor
     from gpuwheel.publish.image.image_plan import ImagePlan
     from gpuwheel.publish.image.image_writer import WrittenImage
@@ -110,16 +112,48 @@ def image_command(wheels: tuple[Path, ...], *, dry_run: bool, as_json: bool, **a
         if asked["containerfile"] is not None:
             tell_containerfile(plans, asked["containerfile"], dry_run=dry_run)
             return
+        if asked["sbom"] and len(plans) > 1:
+            msg = "--sbom writes the bill of one image (found several platforms)"
+            raise click.UsageError(msg)
         run = run_texts(plans, to.reference, asked["run_lines"])
-        images: Sequence[WrittenImage | ImagePlan] = plans
-        named = pushed = None
+        outcome = _Outcome(plans)
         if not dry_run:
-            layout = place()
-            whole = to.folder is not None or to.archive is not None
-            images = made = written(plans, base, layout, compression, context, whole=whole)
-            named = name_images(layout, made, to.tag)
-            _bill(asked["sbom"], made)
-            pushed = _send(to, layout, named, made, access)
+            outcome = _write(_Work(plans, to, place(), base, context, access), compression, asked["sbom"])
+    _tell(outcome, to, terminal, as_json=as_json)
+    if not as_json:
+        click.echo(run, nl=False)
+
+
+@dataclass(frozen=True)
+class _Work:
+    plans: Sequence[ImagePlan]
+    to: Outputs
+    layout: Layout
+    base: BaseSource
+    context: Context
+    access: RegistryAccess
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    images: Sequence[WrittenImage | ImagePlan]
+    named: Descriptor | None = None
+    pushed: Pushed | None = None
+
+
+def _write(work: _Work, compression: Compression, bill: Path | None) -> _Outcome:
+    to, layout = work.to, work.layout
+    whole = to.folder is not None or to.archive is not None
+    made = written(work.plans, work.base, layout, compression, work.context, whole=whole)
+    named = name_images(layout, made, to.tag)
+    if bill is not None:
+        with atomic_file(bill) as file:
+            file.write(made[0].bill_of_materials)
+    return _Outcome(made, named, _send(to, layout, named, made, work.access))
+
+
+def _tell(outcome: _Outcome, to: Outputs, terminal: Terminal, *, as_json: bool) -> None:
+    images, named, pushed = outcome.images, outcome.named, outcome.pushed
     rows = [layer_costs(image) for image in images]
     for warning in dict.fromkeys(text for layers in rows for text in image_warnings(layers)):
         terminal.warn(warning)
@@ -133,17 +167,6 @@ def image_command(wheels: tuple[Path, ...], *, dry_run: bool, as_json: bool, **a
         if written_to:
             click.echo(f"{written_to}")
     click.echo("nothing was written" if named is None else named.digest)
-    click.echo(run, nl=False)
-
-
-def _bill(path: Path | None, images: Sequence[WrittenImage]) -> None:
-    if path is None:
-        return
-    if len(images) > 1:
-        msg = "--sbom writes the bill of one image (found several platforms)"
-        raise click.UsageError(msg)
-    with atomic_file(path) as file:
-        file.write(images[0].bill_of_materials)
 
 
 def _send(

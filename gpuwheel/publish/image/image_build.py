@@ -78,7 +78,12 @@ def planned(request: ImageRequest, context: Context) -> list[ImagePlan]:
         target = request.base.target(platform, request.python, context.cache)
         check_toolkit(target, is_wanted=request.cuda_base)
         locked = [one for lock in request.locks for one in locked_wheels(lock, target, context, given)]
-        plans.append(plan_image([*wheels, *locked], target, request.wishes, context.cache))
+        plan = plan_image([*wheels, *locked], target, request.wishes, context.cache)
+        if not any(group.is_project for group in plan.groups):
+            context.reporter.warn(
+                "no wheel is the project's own (several are required by none): --project NAME says which"
+            )
+        plans.append(plan)
     used = {wheel.filename for plan in plans for wheel in plan.wheels}
     for wheel in wheels:
         if wheel.filename not in used:

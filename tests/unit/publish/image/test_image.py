@@ -23,7 +23,7 @@ from made_wheels import manifest as kernel_manifest
 from tiny_images import TinyWheel, layer_members, named_image, recorded, tiny_base
 
 from gpuwheel._resources import resource
-from gpuwheel.publish.image import image_costs
+from gpuwheel.publish.image import image_costs, image_planner
 from gpuwheel.publish.image.contents import making
 from gpuwheel.publish.image.descriptors import ImagePlatform
 from gpuwheel.publish.image.image_table import image_table
@@ -658,3 +658,28 @@ def test_bytecode_of_another_python_is_left_out_and_that_is_said(image: Image, t
     result = _ok(image(*words, "--compile-bytecode", TinyWheel().write(tmp_path)))
     assert "no bytecode is made: the image has Python 3.99" in result.output
     assert not [name for name in _files(tmp_path / "image") if name.endswith(".pyc")]
+
+
+def test_which_wheel_is_on_top_can_be_said(image: Image, tmp_path: Path) -> None:
+    wheels = [TinyWheel(name, files={f"{name}.py": b""}).write(tmp_path) for name in ("one", "two")]
+    result = _ok(image(*SCRATCH, "--dry-run", "--json", *wheels))
+    assert "--project NAME says which" in result.stderr
+    assert [layer["title"] for layer in json.loads(result.stdout)["images"][0]["layers"]] == ["small wheels"]
+    result = _ok(image(*SCRATCH, "--dry-run", "--json", "--project", "One", *wheels))
+    assert "says which" not in result.stderr
+    assert [layer["title"] for layer in json.loads(result.stdout)["images"][0]["layers"]] == ["two 1.0", "one 1.0"]
+    assert "three is not among the wheels" in _refused(image(*SCRATCH, "--project", "three", *wheels))
+
+
+def test_a_budget_of_layers_is_kept(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_planner, "image_table", lambda: replace(image_table(), heavy=1000))
+    names = [f"heavy{number}" for number in range(6)]
+    wheels = [TinyWheel(requires=[*names, "light"], files={}).write(tmp_path)]
+    wheels += [
+        TinyWheel(name, files={f"{name}.bin": os.urandom(3000 + 1000 * number)}).write(tmp_path)
+        for number, name in enumerate(names)
+    ]
+    wheels.append(TinyWheel("light", files={}).write(tmp_path))
+    result = _ok(image(*SCRATCH, "--dry-run", "--json", "--layers", "6", *wheels))
+    titles = [layer["title"] for layer in json.loads(result.stdout)["images"][0]["layers"]]
+    assert titles == ["heavy5 1.0", "heavy4 1.0", "heavy3 1.0", "further large wheels", "light 1.0", "ops 1.0"]

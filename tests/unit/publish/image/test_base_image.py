@@ -1,0 +1,181 @@
+"""Bases as others make them, and as nobody should."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import struct
+import tarfile
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import zstandard
+from tiny_images import GLIBC, TinyWheel, tiny_base
+
+from gpuwheel._limits import BASE_LAYER
+from gpuwheel.publish.image import base_image
+from gpuwheel.publish.image.descriptors import INDEX, REF_NAME, Descriptor, ImagePlatform
+from gpuwheel.publish.image.layout import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from click.testing import Result
+
+    Image = Callable[..., Result]
+
+GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+SKIPPED = struct.pack("<II", 0x184D2A50, 4) + b"toc!"
+FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+NOTHING = "sha256:" + "0" * 64
+ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+
+
+def _tar(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+def _with_layer(folder: Path, data: bytes, media_type: str = GZIP) -> str:
+    """A base whose one layer is this."""
+    tiny_base(folder)
+    layout = Layout.open(folder)
+    former = layout.read_json(layout.find("base"))
+    layer = layout.put(data, media_type)
+    config = layout.read_json(Descriptor.from_json(former["config"]))
+    changed = {
+        **former,
+        "layers": [layer.to_json()],
+        "config": layout.put_json(config, former["config"]["mediaType"]).to_json(),
+    }
+    layout.name(layout.put_json(changed, former["mediaType"], annotations={REF_NAME: "base"}))
+    return f"oci:{folder}:base"
+
+
+def _python(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    found: str = json.loads(result.stdout)["images"][0]["python"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("pack", "media_type"),
+    [
+        (lambda tar: tar, "application/vnd.oci.image.layer.v1.tar"),
+        (gzip.compress, "application/vnd.docker.image.rootfs.diff.tar.gzip"),
+        (lambda tar: gzip.compress(tar[:700]) + gzip.compress(tar[700:]) + bytes(1000), GZIP),
+        (zstandard.compress, ZSTD),
+        # As zstd:chunked and eStargz do: frames, and one with a table that others skip.
+        (
+            lambda tar: (
+                zstandard.compress(tar[:900])
+                + zstandard.compress(tar[900:])
+                + struct.pack("<II", 0x184D2A50, 4)
+                + b"toc!"
+            ),
+            ZSTD,
+        ),
+    ],
+)
+def test_layers_are_read_however_they_are_packed(
+    image: Image, tmp_path: Path, pack: Callable[[bytes], bytes], media_type: str
+) -> None:
+    tar = _tar({"./usr/bin/python3.12": b"", "usr/lib/libc.so.6": GLIBC})
+    base = _with_layer(tmp_path / "base", pack(tar), media_type)
+    wheel = TinyWheel(tag="cp312-cp312-manylinux_2_36_x86_64", files={}).write(tmp_path)
+    assert _python(image("--base", base, "--json", "--dry-run", wheel)) == "3.12"
+    later = TinyWheel(tag="cp312-cp312-manylinux_2_37_x86_64", files={}).write(tmp_path)
+    assert "with glibc 2.36" in image("--base", base, "--dry-run", later).output
+
+
+def test_a_base_with_musl_takes_wheels_for_musl(image: Image, tmp_path: Path) -> None:
+    libc = b"musl libc (x86_64)\0" + b"1.2.5\0"
+    tar = _tar({"usr/local/bin/python3.12": b"", "lib/ld-musl-x86_64.so.1": libc})
+    base = _with_layer(tmp_path / "base", gzip.compress(tar))
+    for tag, code in (("musllinux_1_2", 0), ("musllinux_1_3", 20), ("manylinux_2_28", 20)):
+        wheel = TinyWheel(tag=f"cp312-cp312-{tag}_x86_64", files={}).write(tmp_path)
+        assert image("--base", base, "--dry-run", wheel).exit_code == code, tag
+
+
+def _long_header() -> bytes:
+    info = tarfile.TarInfo("x")
+    info.pax_headers = {"comment": "y" * 2_000_000}
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+@pytest.mark.parametrize(
+    "tar",
+    [
+        _long_header(),
+        b"not a tar" * 100,
+        _tar({"usr/lib/libc.so.6": GLIBC})[:600],
+        _tar({"a": b"x" * 5000})[:3000],
+    ],
+)
+def test_a_hostile_or_damaged_layer_is_an_error(image: Image, tmp_path: Path, tar: bytes) -> None:
+    base = _with_layer(tmp_path / "base", gzip.compress(tar))
+    result = image("--base", base, TinyWheel().write(tmp_path))
+    assert result.exit_code == 20, result.output
+    assert not (tmp_path / "image").exists()
+
+
+def test_a_layer_that_does_not_end_is_left_alone(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base_image, "BASE_LAYER", replace(BASE_LAYER, value=1_000_000))
+    base = _with_layer(tmp_path / "base", gzip.compress(_tar({"zeros": bytes(20_000_000)})))
+    result = image("--base", base, TinyWheel().write(tmp_path))
+    assert result.exit_code == 20, result.output
+    assert "the limit base-layer" in result.output
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (
+            "layers",
+            [
+                {
+                    "mediaType": FOREIGN,
+                    "digest": NOTHING,
+                    "size": 1,
+                }
+            ],
+        ),
+        ("layers", []),
+        ("config", {"mediaType": "x", "digest": NOTHING, "size": 1}),
+        ("config", None),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_an_error(image: Image, tmp_path: Path, key: str, value: Any) -> None:  # noqa: ANN401
+    tiny_base(tmp_path / "base")
+    layout = Layout.open(tmp_path / "base")
+    manifest = layout.read_json(layout.find("base"))
+    layout.name(layout.put_json({**manifest, key: value}, manifest["mediaType"], annotations={REF_NAME: "base"}))
+    result = image("--base", f"oci:{tmp_path / 'base'}:base", TinyWheel().write(tmp_path))
+    assert result.exit_code == 20, result.output
+
+
+@pytest.mark.parametrize("run", [{"Env": "PATH=/bin"}, {"Labels": ["a"]}])
+def test_a_configuration_of_another_shape_is_an_error(image: Image, tmp_path: Path, run: dict[str, Any]) -> None:
+    base = tiny_base(tmp_path / "base", run=run)
+    result = image("--base", base, TinyWheel().write(tmp_path))
+    assert result.exit_code == 20, result.output
+
+
+def test_attestations_in_an_index_are_no_platforms(image: Image, tmp_path: Path) -> None:
+    tiny_base(tmp_path / "base")
+    layout = Layout.open(tmp_path / "base")
+    real = replace(layout.find("base"), annotations={}, platform=ImagePlatform("linux", "amd64", "v1"))
+    signed = replace(real, platform=ImagePlatform("unknown", "unknown"))
+    document = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [one.to_json() for one in (real, signed)]}
+    layout.name(layout.put_json(document, INDEX, annotations={REF_NAME: "both"}))
+    result = image("--base", f"oci:{tmp_path / 'base'}:both", "--json", TinyWheel().write(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert [one["platform"] for one in json.loads(result.stdout)["images"]] == ["linux/amd64"]
