@@ -25,17 +25,17 @@ An error refuses the wheel; a warning and a note do not. Findings name their rul
 """
 
 
-def rules_page(rules: Sequence[Rule[Any]]) -> str:
-    """The text of `docs/reference/audit-rules.md`."""
+def rules_page(rules: Sequence[Rule[Any]], introduction: str = _INTRODUCTION) -> str:
+    """The text of `docs/reference/audit-rules.md`, or of another page of rules."""
     table = [f"| [`{rule.id}`](#{rule.id}) | {rule.severity.value} | {rule.summary} |" for rule in rules]
     sections = (
         f"### {rule.id}\n\n{rule.summary}\n\n"
-        f"- {rule.severity.value}; looks at: {', '.join(_parts(rule))}\n"
+        f"- {rule.severity.value}{_looks_at(rule)}\n"
         f"- why: {rule.why}\n- fix: {rule.fix}\n- source: {rule.source}\n"
         for rule in rules
     )
     head = ["| rule | at worst | what it finds |", "|---|---|---|"]
-    return "\n".join([_INTRODUCTION, *head, *table, "\n## What each says\n", *sections])
+    return "\n".join([introduction, *head, *table, "\n## What each says\n", *sections])
 
 
 def rules_document(rules: Sequence[Rule[Any]]) -> dict[str, Any]:
@@ -55,6 +55,10 @@ def rules_document(rules: Sequence[Rule[Any]]) -> dict[str, Any]:
             for rule in rules
         ],
     }
+
+
+def _looks_at(rule: Rule[Any]) -> str:
+    return f"; looks at: {', '.join(_parts(rule))}" if rule.needs else ""
 
 
 def _parts(rule: Rule[Any]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["add_to_index", "listed_in"]
 
 
-def listed_in(folder: Path, names: set[str]) -> dict[str, str | None]:
+def listed_in(folder: Path, names: set[str]) -> dict[str, str]:
     """Those of `names` that lie in the folder of an index, with their sha256.
 
     Raises:
@@ -48,18 +50,11 @@ def add_to_index(folder: Path, files: Sequence[ReleaseFile], tables: Tables, rep
     """Copy files into `folder`/PROJECT, each whole under its name, and write the pages of the index.
 
     Raises:
-        PublishError: the index does not list one of them.
+        PublishError: one has changed since it was checked, another one was put there, or the index lists one not.
         OSError: something cannot be written; pages that were there stay.
     """
     for file in files:
-        path = folder / file.project / file.path.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with file.path.open("rb") as source, atomic_file(path) as out:
-            shutil.copyfileobj(source, out, 1 << 20)
-        if out.sha256 != file.sha256:
-            path.unlink()
-            msg = f"{file.path.name} changed after it was checked (sha256 {out.sha256}, expected {file.sha256})"
-            raise PublishError(msg, hint="let whatever writes it finish, and run the same command again")
+        _copy(file, folder / file.project / file.path.name)
     for project in sorted({file.project for file in files if file.variant is not None}):
         write_indexes(folder / project, load_publishing().variants)
     summary = write_index(IndexRequest(folder, [FolderSource(folder, folder)]), tables, reporter)
@@ -68,3 +63,33 @@ def add_to_index(folder: Path, files: Sequence[ReleaseFile], tables: Tables, rep
         if left.filename in ours:
             msg = f"the index does not list {left.filename} ({left.problem})"
             raise PublishError(msg, hint=left.hint or "remove it from the index")
+
+
+def _copy(file: ReleaseFile, path: Path) -> None:
+    """The file, whole, under a name that nobody has taken meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    with file.path.open("rb") as source, atomic_file(made) as out:
+        shutil.copyfileobj(source, out, 1 << 20)
+    try:
+        if out.sha256 != file.sha256:
+            msg = f"{file.path.name} changed after it was checked (sha256 {out.sha256}, expected {file.sha256})"
+            raise PublishError(msg, hint="let whatever writes it finish, and run the same command again")
+        _take(made, path)
+    except FileExistsError as error:
+        if digest_of(path) != file.sha256:
+            msg = f"another {path.name} was put into {path.parent} meanwhile (found other bytes, expected none)"
+            raise PublishError(msg, hint="a file that was published is never replaced: raise the version") from error
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def _take(made: Path, path: Path) -> None:
+    try:
+        os.link(made, path)  # unlike a rename, it replaces nothing
+    except FileExistsError:
+        raise
+    except OSError:  # a disk without hard links
+        if path.exists():
+            raise FileExistsError(path) from None
+        made.rename(path)

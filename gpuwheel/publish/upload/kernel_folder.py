@@ -15,6 +15,7 @@ import shutil
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from gpuwheel._files import held_folder
 from gpuwheel.compatibility.publishing import load_publishing
 from gpuwheel.errors import PublishError
 from gpuwheel.publish.upload.kernel_layout import KERNEL_CHECKS, KernelCase, builds_of
@@ -60,6 +61,8 @@ __all__ = getattr(_loaded, "__all__", [name for name in vars(_loaded) if not nam
 __version__ = "{version}"
 '''
 _METADATA = "metadata.json"
+_PART, _OLD = ".part", ".old"
+"""Ends of names of folders that are being written, and that were replaced."""
 
 
 KernelPlan = dict[str, "tuple[KernelCase, KernelBuild]"]
@@ -101,12 +104,16 @@ def add_kernels(folder: Path, plan: KernelPlan) -> dict[str, bool]:
         OSError: something cannot be written; what was there stays.
     """
     new: dict[str, bool] = defaultdict(bool)
-    (folder / "build").mkdir(parents=True, exist_ok=True)
-    for variant, (case, build) in plan.items():
-        name = case.file.path.name
-        with stored_members(case.file.path) as members:
-            content = _content(members, case, build)
-            new[name] |= _place(folder / "build" / variant, content, case.file.project)
+    place = folder / "build"
+    place.mkdir(parents=True, exist_ok=True)
+    with held_folder(place):  # of two writers one waits
+        for left in [*place.glob(f".*{_PART}"), *place.glob(f".*{_OLD}")]:
+            shutil.rmtree(left)  # of one that was killed
+        for variant, (case, build) in plan.items():
+            name = case.file.path.name
+            with stored_members(case.file.path) as members:
+                content = _content(members, case, build)
+                new[name] |= _place(place / variant, content, case.file.project)
     return dict(new)
 
 
@@ -163,7 +170,7 @@ def _place(path: Path, content: Mapping[str, Content | bytes], project: str) -> 
             raise PublishError(msg, hint="give each kernel a folder of its own")
         if _is_same(path, content):
             return False
-    made = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    made = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_PART}")
     try:
         for name, held in content.items():
             target = made / name
@@ -172,7 +179,7 @@ def _place(path: Path, content: Mapping[str, Content | bytes], project: str) -> 
                 file.write(_bytes(held))
         os.sync()
         if path.exists():
-            old = path.with_name(f".{path.name}.{secrets.token_hex(8)}.old")
+            old = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_OLD}")
             path.rename(old)
             made.rename(path)
             shutil.rmtree(old)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gpuwheel.publish.upload.destinations import Destination
     from gpuwheel.publish.upload.release_files import ReleaseFile
 
-__all__ = ["FileState", "PublishRequest", "Published", "check_release", "send_release"]
+__all__ = ["OTHER_BYTES", "FileState", "PublishRequest", "Published", "check_release", "send_release"]
 
 
 class FileState(Enum):
@@ -96,6 +96,9 @@ def _other_bytes(clash: _Clash) -> Iterator[Found]:
     yield Found(clash.file, problem)
 
 
+OTHER_BYTES = _other_bytes
+
+
 def check_release(request: PublishRequest, tables: Tables, reporter: Reporter) -> Published:
     """Look at everything that may stand against a release, and at what is there already. Nothing is sent.
 
@@ -155,11 +158,12 @@ def _audited(path: Path, tables: Tables) -> tuple[Finding, ...]:
 def _there(published: Published, request: PublishRequest) -> Iterator[Finding]:
     """Mark what is there already; a finding for a file of the same name and other bytes."""
     files, to = published.release.files, request.to
-    listed: dict[str, str | None] = {}
+    listed: dict[str, str] = {}
+    names = {file.path.name for file in files}
     if files and to.index is not None:
-        listed = already_there(to.index, files[0].project, request.environ)
+        listed = already_there(to.index, files[0].project, request.environ, names)
     elif files and to.folder is not None and to.kind is Kind.FOLDER:
-        listed = listed_in(to.folder, {file.path.name for file in files})
+        listed = listed_in(to.folder, names)
     for file in published.release.files:
         name = file.path.name
         if name not in listed:
@@ -167,7 +171,7 @@ def _there(published: Published, request: PublishRequest) -> Iterator[Finding]:
         if listed[name] == file.sha256:
             published.states[name] = FileState.THERE
         else:
-            yield from _other_bytes.findings(_Clash(name, listed[name] or "not stated", file.sha256))
+            yield from OTHER_BYTES.findings(_Clash(name, listed[name], file.sha256))
 
 
 def send_release(published: Published, request: PublishRequest, tables: Tables, reporter: Reporter) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gpuwheel.publish.upload.destinations import Destination
     from gpuwheel.publish.upload.release_files import ReleaseFile
 
-__all__ = ["TOOLS", "Uploader", "description_findings", "find_uploader"]
+__all__ = ["DESCRIPTION", "TOOLS", "Uploader", "description_findings", "find_uploader"]
 
 TOOLS = ("twine", "uv")
 _INSTALL = "pip install 'gpuwheel[publish]', or install uv"
@@ -115,6 +115,9 @@ def _description(found: _Told) -> Iterator[Found]:
     yield Found(found.file, f"has a description that does not render ({found.said})")
 
 
+DESCRIPTION = _description
+
+
 @dataclass(frozen=True)
 class _Told:
     file: str
@@ -144,5 +147,5 @@ def description_findings(files: Iterable[ReleaseFile], environ: Mapping[str, str
             raise PublishError(msg, hint=_INSTALL, detail=done.output)
         if done.returncode:
             said = " ".join(line.strip() for line in done.output.splitlines() if line.strip())
-            found += _description.findings(_Told(file.path.name, said[:300]))
+            found += DESCRIPTION.findings(_Told(file.path.name, said[:300]))
     return tuple(found)

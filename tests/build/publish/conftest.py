@@ -41,8 +41,9 @@ class Registry:
         return sorted(path.name for path in self.folder.iterdir())
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
+@pytest.fixture(params=[()])
+def registry(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Registry]:
+    """Parametrised with further options of pypiserver."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -51,7 +52,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
     (tmp_path / "htpasswd").write_text(f"{USER}:{{SHA}}{sha}\n", encoding="utf-8")
     url = f"http://127.0.0.1:{port}/"
     command = [sys.executable, "-m", "pypiserver", "run", "-i", "127.0.0.1", "-p", str(port), "--disable-fallback"]
-    command += ["-P", str(tmp_path / "htpasswd"), "--backend", "simple-dir", str(tmp_path / "served")]
+    command += ["-P", str(tmp_path / "htpasswd"), "--backend", "simple-dir", *request.param, str(tmp_path / "served")]
     with (tmp_path / "registry.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
         try:

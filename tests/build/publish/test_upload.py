@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -65,6 +66,15 @@ def test_files_arrive_and_are_sent_once(tool: str, dist: Path, registry: Registr
 
     again = _publish(dist, registry, "--with", tool, "--json")
     assert (again.returncode, _states(again)) == (0, ["there"] * 3)
+
+
+@pytest.mark.parametrize("registry", [("--hash-algo", "md5"), ("--hash-algo", "off")], indirect=True)
+def test_an_index_without_digests_is_asked_for_the_files(dist: Path, registry: Registry) -> None:
+    shutil.copy(dist / WHEEL, registry.folder)
+    same = _publish(dist, registry, "--dry-run", "--json")
+    assert sorted(_states(same)) == ["new", "new", "there"]
+    write_wheel(registry.folder / WHEEL, made(files={"ops/more.py": b"x = 1\n"}).members().values())
+    assert _publish(dist, registry, "--dry-run", "--json").returncode == 9
 
 
 def test_other_bytes_under_a_name_that_is_there_are_an_error(dist: Path, registry: Registry) -> None:

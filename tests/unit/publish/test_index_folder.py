@@ -10,6 +10,12 @@ from click.testing import CliRunner
 from made_wheels import INFO, made
 
 from gpuwheel.cli import main
+from gpuwheel.compatibility import load_tables
+from gpuwheel.compatibility.publishing import load_publishing
+from gpuwheel.errors import PublishError
+from gpuwheel.model.reporter import SilentReporter
+from gpuwheel.publish.upload.destinations import destination_of
+from gpuwheel.publish.upload.release import PublishRequest, check_release, send_release
 from gpuwheel.wheel.archive import write_wheel
 
 if TYPE_CHECKING:
@@ -95,6 +101,18 @@ def test_variants_bring_what_tells_them_apart(dist: Path, tmp_path: Path) -> Non
     page = (site / "simple" / "ops" / "index.html").read_text(encoding="utf-8")
     for name in (WHEEL, WHEEL.replace(".whl", "-cu120.whl"), "ops-1-variants.json"):
         assert f">{name}<" in page
+
+
+def test_what_somebody_put_there_meanwhile_stays(dist: Path, tmp_path: Path) -> None:
+    to = destination_of(f"index:{tmp_path / 'site'}", load_publishing())
+    request = PublishRequest([dist / WHEEL], to, {}, ("v1",))
+    published = check_release(request, load_tables(), SilentReporter())
+    (tmp_path / "site" / "ops").mkdir(parents=True)
+    (tmp_path / "site" / "ops" / WHEEL).write_bytes(b"theirs")
+    with pytest.raises(PublishError, match="meanwhile"):
+        send_release(published, request, load_tables(), SilentReporter())
+    assert [path.name for path in (tmp_path / "site" / "ops").iterdir()] == [WHEEL]
+    assert (tmp_path / "site" / "ops" / WHEEL).read_bytes() == b"theirs"
 
 
 def test_metadata_of_others_does_not_steer_the_terminal(dist: Path, tmp_path: Path) -> None:

@@ -175,6 +175,13 @@ def test_the_same_again_changes_nothing_and_a_new_version_replaces(tmp_path: Pat
     assert sorted(path.name for path in (out / "build").iterdir()) == ["torch-cpu", "torch-cuda"]
 
 
+def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
+    for name in (".torch-cpu.0123.part", ".torch-cpu.0123.old"):
+        (tmp_path / "k" / "build" / name / "ops").mkdir(parents=True)
+    assert _publish(tmp_path / "k", _pure(tmp_path / "a", "")).exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "k" / "build").iterdir()) == ["torch-cpu", "torch-cuda"]
+
+
 def test_another_kernel_is_not_replaced(tmp_path: Path) -> None:
     there = tmp_path / "k" / "build" / "torch-cpu"
     there.mkdir(parents=True)
