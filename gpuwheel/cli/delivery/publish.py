@@ -62,7 +62,7 @@ def publish_command(files: tuple[Path, ...], *, dry_run: bool, as_json: bool, **
       gpuwheel publish --dry-run --json > release.json
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     to = destination_of(asked["place"], load_publishing(), asked["check_url"])
-    found = release_files_in(files or (Path("dist"),))
+    found = release_files_in(files or ((Path("dist"),) if Path("dist").is_dir() else ()))
     if not found:
         msg = "there is no wheel and no sdist (expected FILES, or the folder dist with some)"
         raise click.UsageError(msg)

@@ -43,7 +43,6 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     show_default=True,
     help="Where the results go.",
 )
-@click.option("--null", type=_FILE, metavar="WHEEL", help="The wheel for machines that fit no other variant.")
 @click.option("--sm-arch", is_flag=True, help="Choose by GPU, too; see below.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
 @parameters.as_json
@@ -51,8 +50,8 @@ def variants_command(wheels: tuple[Path, ...], *, wheel_dir: Path, as_json: bool
     """Make variants (PEP 825, PEP 850; drafts) of finished WHEELS, among which uv chooses by the driver.
 
     Each gets a label behind its name, the properties that its bytes ask for, and a file NAME-VERSION-variants.json that
-    the index must list. A wheel without device code becomes the null variant, for machines that fit no other. uv takes
-    variants with --preview-features wheel-variants; pip, and uv without that, take a plain wheel beside them.
+    the index must list. A wheel that asks for no CUDA becomes the null variant, for machines that fit no other. uv
+    takes variants with --preview-features wheel-variants; pip, and uv without that, take a plain wheel beside them.
 
     With --sm-arch the GPU decides as well. Then a GPU of a later generation gets none of the variants, although the
     driver would compile their PTX for it.
@@ -60,12 +59,12 @@ def variants_command(wheels: tuple[Path, ...], *, wheel_dir: Path, as_json: bool
     \b
     Examples:
       gpuwheel variants dist/*.whl
-      gpuwheel variants dist/ops-1.0+cu12.9-*.whl dist/ops-1.0+cu13.0-*.whl --null dist/ops-1.0-*.whl -w variants
+      gpuwheel variants dist/ops-1.0+cu12.9-*.whl dist/ops-1.0+cu13.0-*.whl dist/ops-1.0-*.whl -w variants
       gpuwheel variants --dry-run --json dist/*.whl
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     provider = load_publishing().variants
     environ = dict(os.environ)
-    request = VariantRequest(wheels, wheel_dir, asked["null"], asked["sm_arch"], epoch_of(environ))
+    request = VariantRequest(wheels, wheel_dir, asked["sm_arch"], epoch_of(environ))
     planned = plan_variants(request, provider, load_tables())
     terminal = Terminal()
     indexes: tuple[Path, ...] = ()
@@ -73,7 +72,7 @@ def variants_command(wheels: tuple[Path, ...], *, wheel_dir: Path, as_json: bool
         for one in planned:
             terminal.step(f"writing {one.filename}")
             write_variant(one, request, provider)
-        indexes = write_indexes(wheel_dir, provider)
+        indexes = write_indexes(wheel_dir)
     if as_json:
         click.echo(json.dumps(_document(planned, request, indexes, dry_run=asked["dry_run"]), indent=2))
     else:

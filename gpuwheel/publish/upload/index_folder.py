@@ -7,43 +7,60 @@ import secrets
 import shutil
 from typing import TYPE_CHECKING
 
+from gpuwheel._endings import cut
 from gpuwheel._files import atomic_file
-from gpuwheel.compatibility.publishing import load_publishing
+from gpuwheel._limits import INDEX_PAGE
 from gpuwheel.errors import PublishError
+from gpuwheel.index.pages import html_links
 from gpuwheel.publish.pages import FolderSource, IndexRequest, write_index
-from gpuwheel.publish.pages.records import loaded
+from gpuwheel.publish.pages.writing_alone import writing_alone
 from gpuwheel.publish.upload.release_files import digest_of
 from gpuwheel.publish.variants.variant_wheels import write_indexes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
     from pathlib import Path
 
     from gpuwheel.compatibility import Tables
+    from gpuwheel.index.pages import Link
     from gpuwheel.model.reporter import Reporter
     from gpuwheel.publish.upload.release_files import ReleaseFile
 
 __all__ = ["add_to_index", "listed_in"]
 
 
-def listed_in(folder: Path, names: set[str]) -> dict[str, str]:
-    """Those of `names` that lie in the folder of an index, with their sha256.
+def listed_in(folder: Path, wanted: Container[str]) -> tuple[dict[str, str], set[str]]:
+    """Those of `wanted` that lie in the folder of an index, with their sha256; and those that its pages list.
+
+    A publisher that was killed leaves files that no page lists.
 
     Raises:
-        PublishError: the pages there are of files that lie elsewhere, and would lose them.
+        PublishError: the pages there are of files that lie elsewhere, which would be lost, or would not be found.
     """
     if not folder.is_dir():
-        return {}
+        return {}, set()
     there = {one.filename: one.path for one in FolderSource(folder, folder).offered()}
-    kept = loaded(folder)
-    elsewhere = sorted(set(kept.files) - set(there)) if kept is not None else []
+    links = [link for page in sorted((folder / "simple").glob("*/index.html")) for link in _links(page)]
+    elsewhere = sorted({link.filename for link in links} - set(there))
     if elsewhere:
         msg = (
             f"{folder} is an index of files that lie elsewhere (found {elsewhere[0]}"
             f"{f' and {len(elsewhere) - 1} more' if len(elsewhere) > 1 else ''}, expected all of them in it)"
         )
         raise PublishError(msg, hint="put the wheels into the folder that it is made of, and run gpuwheel index again")
-    return {name: digest_of(path) for name, path in there.items() if name in names and path is not None}
+    far = next((link.url for link in links if not link.url.startswith("file:")), None)
+    if far is not None:
+        msg = f"the pages of {folder} name files on a server (found {cut(far)}, expected files beside them)"
+        raise PublishError(msg, hint="copy the wheels into it, and run gpuwheel index with its --base-url")
+    found = {name: digest_of(path) for name, path in there.items() if name in wanted and path is not None}
+    return found, {link.filename for link in links if found.get(link.filename) == link.sha256}
+
+
+def _links(page: Path) -> list[Link]:
+    if page.stat().st_size > INDEX_PAGE.value:
+        msg = f"{page} is too large for a page of an index ({INDEX_PAGE.passed(f'{page.stat().st_size:,} bytes')})"
+        raise PublishError(msg, hint="write the index anew: gpuwheel index")
+    return html_links(page.read_bytes(), page.absolute().as_uri())
 
 
 def add_to_index(folder: Path, files: Sequence[ReleaseFile], tables: Tables, reporter: Reporter) -> None:
@@ -53,10 +70,11 @@ def add_to_index(folder: Path, files: Sequence[ReleaseFile], tables: Tables, rep
         PublishError: one has changed since it was checked, another one was put there, or the index lists one not.
         OSError: something cannot be written; pages that were there stay.
     """
-    for file in files:
-        _copy(file, folder / file.project / file.path.name)
+    with writing_alone(folder, reporter):
+        for file in files:
+            _copy(file, folder / file.project / file.path.name)
     for project in sorted({file.project for file in files if file.variant is not None}):
-        write_indexes(folder / project, load_publishing().variants)
+        write_indexes(folder / project)
     summary = write_index(IndexRequest(folder, [FolderSource(folder, folder)]), tables, reporter)
     ours = {file.path.name for file in files}
     for left in summary.left_out:

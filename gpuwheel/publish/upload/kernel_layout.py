@@ -20,6 +20,7 @@ from gpuwheel.compatibility import serves
 from gpuwheel.model.archs import Arch, ArchTarget
 from gpuwheel.model.findings import Found
 from gpuwheel.model.versions import DriverVersion, MinorVersion
+from gpuwheel.publish.variants.properties import needed_driver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -235,7 +236,7 @@ def _cudas(case: KernelCase) -> Iterator[MinorVersion]:
         yield stated or MinorVersion(case.runtimes[0], 0)
         return
     # It asks the driver alone: beside any CUDA whose drivers load it.
-    floor = DriverVersion.parse(facts.driver) if facts.driver else DriverVersion((0,))
+    floor = needed_driver(facts, case.tables) or DriverVersion((0,))
     for major in sorted({version.major for version in case.tables.cuda}):
         rows = [row for version, row in case.tables.cuda.items() if version.major == major]
         fitting = [row for row in rows if row.driver is not None and row.driver >= floor]

@@ -17,7 +17,7 @@ from gpuwheel.publish.upload.index_folder import add_to_index, listed_in
 from gpuwheel.publish.upload.kernel_folder import KernelPlan, add_kernels, plan_kernels
 from gpuwheel.publish.upload.release_checks import Release, findings_of
 from gpuwheel.publish.upload.release_files import digest_of, read_release_file
-from gpuwheel.publish.upload.uploaders import description_findings, find_uploader
+from gpuwheel.publish.upload.uploaders import check_pypirc, description_findings, find_uploader
 from gpuwheel.publish.wheel_facts import split_variant
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def check_release(request: PublishRequest, tables: Tables, reporter: Reporter) -
 
     Raises:
         NetworkError: the place cannot be asked what it has.
+        PublishError: it is not what it should be: ~/.pypirc, or pages on disk, name another one.
     """
     files, findings = _read(request.files, tables, reporter)
     notes: list[str] = []
@@ -161,15 +162,17 @@ def _there(published: Published, request: PublishRequest) -> Iterator[Finding]:
     listed: dict[str, str] = {}
     names = {file.path.name for file in files}
     if files and to.index is not None:
+        check_pypirc(to, request.environ)
         listed = already_there(to.index, files[0].project, request.environ, names)
-    elif files and to.folder is not None and to.kind is Kind.FOLDER:
-        listed = listed_in(to.folder, names)
+    named = names
+    if files and to.folder is not None and to.kind is Kind.FOLDER:
+        listed, named = listed_in(to.folder, names)
     for file in published.release.files:
         name = file.path.name
         if name not in listed:
             continue
         if listed[name] == file.sha256:
-            published.states[name] = FileState.THERE
+            published.states[name] = FileState.THERE if name in named else FileState.NEW
         else:
             yield from OTHER_BYTES.findings(_Clash(name, listed[name], file.sha256))
 

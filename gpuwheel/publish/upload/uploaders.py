@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import re
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpuwheel._endings import because, cut
 from gpuwheel._environment import of_strangers
 from gpuwheel._run import ProcessFailedError, run
 from gpuwheel.audit.cases import rule
 from gpuwheel.errors import PublishError
+from gpuwheel.index.pages import without_credentials
 from gpuwheel.model.findings import Found
 from gpuwheel.toolchain.probes.programs import find_uv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from gpuwheel.model.findings import Finding, Part
     from gpuwheel.publish.upload.destinations import Destination
     from gpuwheel.publish.upload.release_files import ReleaseFile
 
-__all__ = ["DESCRIPTION", "TOOLS", "Uploader", "description_findings", "find_uploader"]
+__all__ = ["DESCRIPTION", "TOOLS", "Uploader", "check_pypirc", "description_findings", "find_uploader"]
 
 TOOLS = ("twine", "uv")
 _INSTALL = "pip install 'gpuwheel[publish]', or install uv"
 _SECRETS = ("TWINE_PASSWORD", "TWINE_USERNAME", "UV_PUBLISH_PASSWORD", "UV_PUBLISH_TOKEN", "UV_PUBLISH_USERNAME")
+# Where to send is decided here, and was checked: variables that would lead elsewhere are not handed on.
+_PLACES = {"TWINE_REPOSITORY", "TWINE_REPOSITORY_URL"}
+_OF_UV = "UV_PUBLISH_"
 _SHORTEST = 4  # characters of what is hidden: shorter ones are in every word
 _HIDDEN = "[hidden]"
 # What servers and tools say -> what to do.
@@ -50,10 +56,11 @@ class Uploader:
         """Upload one file.
 
         Raises:
-            PublishError: it was not taken.
+            PublishError: it was not taken, or ~/.pypirc has another place for it.
         """
+        check_pypirc(to, environ)
         try:
-            run([*self.command, *self._words(to), file], env=of_strangers(environ))
+            run([*self.command, *self._words(to), file], env=_surroundings(environ))
         except ProcessFailedError as error:
             said = _without_secrets(error.completed.output, environ)
             hint = next(
@@ -69,6 +76,36 @@ class Uploader:
         # By its name twine finds the section of ~/.pypirc, by a URL none.
         place = ["--repository-url", url] if "://" in to.text else ["--repository", to.text]
         return ["upload", "--non-interactive", "--disable-progress-bar", *place]
+
+
+def _surroundings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Credentials stay; what names another place goes."""
+    return {
+        name: value
+        for name, value in of_strangers(environ).items()
+        if name not in _PLACES and (not name.startswith(_OF_UV) or name in _SECRETS)
+    }
+
+
+def check_pypirc(to: Destination, environ: Mapping[str, str]) -> None:
+    """The section of ~/.pypirc from which twine takes credentials is for the place that was asked for.
+
+    Raises:
+        PublishError: it names another URL, or cannot be read.
+    """
+    if "://" in to.text or to.upload is None or not environ.get("HOME"):
+        return
+    path = Path(environ["HOME"]) / ".pypirc"
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(path, encoding="utf-8")
+        url = parser.get(to.text, "repository", fallback=to.upload)
+    except (configparser.Error, UnicodeDecodeError, OSError) as error:
+        msg = f"~/.pypirc cannot be read ({because(error)})"
+        raise PublishError(msg, hint="correct it: twine takes credentials from it") from error
+    if url.strip().rstrip("/") != to.upload.rstrip("/"):
+        msg = f"[{to.text}] in ~/.pypirc is another place (found {cut(without_credentials(url))}, expected {to.upload})"
+        raise PublishError(msg, hint=f"remove `repository` from [{to.text}], or publish with --to URL")
 
 
 def find_uploader(wanted: str | None, environ: Mapping[str, str]) -> Uploader:

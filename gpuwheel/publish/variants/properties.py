@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gpuwheel.compatibility.publishing import VariantProvider
     from gpuwheel.publish.wheel_facts import DeviceCode, WheelFacts
 
-__all__ = ["NULL", "Variant", "index_document", "variant_document", "variant_of"]
+__all__ = ["NULL", "Variant", "index_document", "needed_driver", "variant_document", "variant_of"]
 
 NULL = "null"
 """The label of the variant without properties (PEP 825)."""
@@ -34,7 +34,7 @@ class Variant:
 
 
 def variant_of(facts: WheelFacts, provider: VariantProvider, tables: Tables, *, archs: bool = False) -> Variant:
-    """What a wheel is a variant for; the null variant where it has no device code.
+    """What a wheel is a variant for; the null variant where it asks for no CUDA.
 
     Args:
         facts: what its inspection found.
@@ -45,24 +45,48 @@ def variant_of(facts: WheelFacts, provider: VariantProvider, tables: Tables, *, 
     Raises:
         AuditError: nothing says which driver it needs, or none of its device code can be stated.
     """
-    if not facts.code:
+    if not facts.code and not facts.runtimes:
         return Variant(NULL)
-    floor = None if facts.driver is None else DriverVersion.parse(facts.driver)
+    floor = needed_driver(facts, tables)
     # What a provider calls the CUDA version of a driver is that of the toolkit that it came with.
     version = next(
         (row.version for row in tables.cuda.values() if floor and row.driver is not None and row.driver >= floor), None
     )
     if version is None:
-        found = f"driver {facts.driver}" if facts.driver else "device code of no known toolkit"
+        found = f"driver {floor}" if floor else "code of no known toolkit"
         msg = f"{facts.filename} does not say which CUDA a driver must have (found {found}, expected a toolkit's)"
         raise AuditError(msg, hint="build it with gpuwheel, whose manifests say so")
     properties: dict[str, tuple[str, ...]] = {provider.lower_bound: (str(version),)}
     label = f"cu{version.major}{version.minor}"
-    if archs:
+    if archs and facts.code:
         stated = _archs(facts)
         properties[provider.arch] = stated
         label += "_sm" + "_".join(dict.fromkeys(value.partition("_")[0] for value in stated))
     return Variant(label, properties)
+
+
+def needed_driver(facts: WheelFacts, tables: Tables) -> DriverVersion | None:
+    """The oldest driver with which all of a wheel runs, on GPUs that it is for; `None`: something in it does not tell.
+
+    What is by a further toolkit is left out: older drivers do without. PTX counts where there is nothing else.
+    """
+    codes = [code for code in facts.code if not code.further] or list(facts.code)
+    known = [floor for code in codes for floor in _floors(code)]
+    # Libraries of CUDA run with the drivers of their major (minor-version compatibility).
+    for major in facts.runtimes:
+        rows = [row for row in tables.cuda.values() if row.version.major == major]
+        known.append(min((row.driver_floor for row in rows), default=None))
+    floors = [floor for floor in known if floor is not None]
+    return max(floors) if len(floors) == len(known) and floors else None
+
+
+def _floors(code: DeviceCode) -> list[DriverVersion | None]:
+    stated = None if code.driver is None else DriverVersion.parse(code.driver)
+    if code.cubins:
+        return [stated]
+    # Nothing but PTX: its own version decides, and what it is packed with.
+    compiled = [DriverVersion.parse(ptx.driver) for ptx in code.ptx if ptx.driver is not None]
+    return [min(compiled, default=None), *([stated] if stated is not None else [])]
 
 
 def _archs(facts: WheelFacts) -> tuple[str, ...]:
@@ -86,23 +110,31 @@ def variant_document(variant: Variant, provider: VariantProvider) -> dict[str, A
     return _document({variant.label: _properties(variant, provider)}, provider)
 
 
-def index_document(variants: Iterable[Mapping[str, Any]], provider: VariantProvider) -> dict[str, Any]:
-    """What `NAME-VERSION-variants.json` holds: the variants of all wheels of that version.
+def index_document(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What `NAME-VERSION-variants.json` holds: the variants of all wheels of that version, whoever made them.
 
     Args:
-        variants: their `variants` in variant.json.
-        provider: as above.
+        documents: what their variant.json hold, and what the file held before; of one label the first counts.
 
     Raises:
-        AuditError: one label has different properties.
+        AuditError: a provider has different definitions.
     """
-    together: dict[str, Any] = {}
-    for one in variants:
-        for label, properties in one.items():
-            if together.setdefault(label, properties) != properties:
-                msg = f"the label {label} has different properties in two wheels of one version (expected the same)"
+    schema, namespaces, providers, variants = "", dict[str, None](), dict[str, Any](), dict[str, Any]()
+    for one in documents:
+        schema = schema or one["$schema"]
+        namespaces.update(dict.fromkeys(one["default-priorities"]["namespace"]))
+        for name, provider in one.get("providers", {}).items():
+            if providers.setdefault(name, provider) != provider:
+                msg = f"the provider {name} has two definitions in wheels of one version (expected one)"
                 raise AuditError(msg, hint="make the variants of one version anew, in an empty folder")
-    return _document(dict(sorted(together.items())), provider)
+        for label, properties in one["variants"].items():
+            variants.setdefault(label, properties)
+    return {
+        "$schema": schema,
+        "default-priorities": {"namespace": list(namespaces)},
+        "providers": providers,
+        "variants": dict(sorted(variants.items())),
+    }
 
 
 def _properties(variant: Variant, provider: VariantProvider) -> dict[str, Any]:

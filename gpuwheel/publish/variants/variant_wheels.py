@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
-from gpuwheel._endings import reading
-from gpuwheel._files import atomic_file
+from gpuwheel._endings import cut, reading
+from gpuwheel._files import write_if_changed
 from gpuwheel.errors import AuditError
-from gpuwheel.publish.variants.properties import NULL, Variant, index_document, variant_document, variant_of
+from gpuwheel.publish.variants.properties import Variant, index_document, variant_document, variant_of
 from gpuwheel.publish.wheel_facts import facts_of, split_variant
 from gpuwheel.wheel import Member, Packing, parse_wheel_name, read_members, write_wheel
 from gpuwheel.wheel.archive import dist_info_folder, stored_members
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["PlannedVariant", "VariantRequest", "chosen_by_ptx", "plan_variants", "write_indexes", "write_variant"]
 
 _FILE = "variant.json"
-_CUDA_PART = re.compile(r"(?:^|\.)cu\d+\.\d+(?=\.|$)", re.ASCII)
+_CUDA_PART = re.compile(r"(?:^|\.)cu(?:\d+\.\d+|\d{3,4})(?=\.|$)", re.ASCII)
 """Of a local version: what gpuwheel puts there to tell wheels of one version apart, and what a variant does instead."""
 _LARGEST = 1 << 20  # bytes of a variant.json
 
@@ -44,8 +44,6 @@ class VariantRequest:
 
     wheels: Sequence[Path]
     out: Path
-    null: Path | None = None
-    """The wheel for machines that fit no other."""
     archs: bool = False
     """Whether to state the GPUs too."""
     epoch: int | None = None
@@ -75,9 +73,7 @@ def plan_variants(request: VariantRequest, provider: VariantProvider, tables: Ta
     Raises:
         AuditError: a wheel cannot be read, is a variant already, does not say what it needs, or two would be one file.
     """
-    planned = [_planned(path, request, provider, tables) for path in request.wheels if path != request.null]
-    if request.null is not None:
-        planned.append(PlannedVariant(request.null, _name(request.null), Variant(NULL)))
+    planned = [_planned(path, request, provider, tables) for path in request.wheels]
     first: dict[str, PlannedVariant] = {}
     for one in planned:
         other = first.setdefault(one.filename, one)
@@ -149,11 +145,13 @@ def _with_version(member: Member, version: str) -> Member:
     return member if text == member.data else Member(member.name, text, member.executable)
 
 
-def write_indexes(folder: Path, provider: VariantProvider) -> tuple[Path, ...]:
+def write_indexes(folder: Path) -> tuple[Path, ...]:
     """Write `NAME-VERSION-variants.json` for each version of which variant wheels lie in a folder.
 
+    Labels of wheels that lie elsewhere stay in it.
+
     Raises:
-        AuditError: a variant wheel is damaged, or two of one version differ under one label.
+        AuditError: a variant wheel is damaged, or two of one version differ in what a label or a provider means.
         OSError: a file cannot be written.
     """
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -161,28 +159,51 @@ def write_indexes(folder: Path, provider: VariantProvider) -> tuple[Path, ...]:
         plain, label = split_variant(path.name)
         if label is not None:
             name = parse_wheel_name(plain)
-            found[f"{name.distribution}-{name.version}"].append(_variants_of(path, label))
+            found[f"{name.distribution}-{name.version}"].append(_document_of(path, label))
     written = []
-    for stem, variants in found.items():
+    for stem, documents in found.items():
         path = folder / f"{stem}-variants.json"
-        with atomic_file(path) as out:
-            out.write((json.dumps(index_document(variants, provider), indent=2) + "\n").encode())
+        _check_labels(documents, stem)
+        if path.is_file():
+            with reading(f"{path.name} does not tell variants apart", "JSON with variants", hint="remove it"):
+                documents.append(_checked(path.read_bytes()))
+        text = json.dumps(index_document(documents), indent=2) + "\n"
+        write_if_changed(path, text.encode())
         written.append(path)
     return tuple(written)
 
 
-def _variants_of(path: Path, label: str) -> dict[str, Any]:
+def _check_labels(documents: Sequence[dict[str, Any]], stem: str) -> None:
+    first: dict[str, Any] = {}
+    for one in documents:
+        for label, properties in one["variants"].items():
+            if first.setdefault(label, properties) != properties:
+                msg = f"the label {label} has different properties in two wheels of {stem} (expected the same)"
+                raise AuditError(msg, hint="make the variants of one version anew, in an empty folder")
+
+
+def _document_of(path: Path, label: str) -> dict[str, Any]:
     expected = f"{_FILE} with the variant {label} alone"
     with stored_members(path) as members, reading(f"{path.name} is not a variant wheel", expected):
         member = members[f"{dist_info_folder(members, path.name)}/{_FILE}"]
         if member.size > _LARGEST:
             msg = f"{member.size:,} bytes"
             raise ValueError(msg)
-        variants: dict[str, Any] = json.loads(member.data)["variants"]
-        if set(variants) != {label}:
-            msg = f"it has {', '.join(map(str, variants)) or 'none'}"
+        document = _checked(member.data)
+        if set(document["variants"]) != {label}:
+            msg = f"it has {cut(', '.join(document['variants'])) or 'none'}"
             raise ValueError(msg)
-        return variants
+        return document
+
+
+def _checked(text: bytes) -> dict[str, Any]:
+    """Raises one of `DAMAGE` where it is not of the form that is read here."""
+    document: dict[str, Any] = json.loads(text)
+    index_document([document])
+    if not isinstance(document["$schema"], str) or not all(isinstance(name, str) for name in document["variants"]):
+        msg = "its schema or labels are no texts"
+        raise TypeError(msg)
+    return document
 
 
 def chosen_by_ptx(planned: Iterable[PlannedVariant]) -> tuple[str, ...]:

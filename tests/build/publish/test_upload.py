@@ -68,6 +68,16 @@ def test_files_arrive_and_are_sent_once(tool: str, dist: Path, registry: Registr
     assert (again.returncode, _states(again)) == (0, ["there"] * 3)
 
 
+@pytest.mark.parametrize("tool", ["twine", "uv"])
+def test_no_variable_leads_to_another_place(tool: str, dist: Path, registry: Registry) -> None:
+    elsewhere = "http://127.0.0.1:9/"
+    leading = {"TWINE_REPOSITORY": "pypi", "TWINE_REPOSITORY_URL": elsewhere}
+    leading |= {f"UV_PUBLISH_{name}": elsewhere for name in ("URL", "CHECK_URL", "INDEX")}
+    done = _publish(dist, registry, "--with", tool, **leading)
+    assert done.returncode == 0, done.output
+    assert len(registry.files) == 3
+
+
 @pytest.mark.parametrize("registry", [("--hash-algo", "md5"), ("--hash-algo", "off")], indirect=True)
 def test_an_index_without_digests_is_asked_for_the_files(dist: Path, registry: Registry) -> None:
     shutil.copy(dist / WHEEL, registry.folder)

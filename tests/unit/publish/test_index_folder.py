@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -101,6 +105,46 @@ def test_variants_bring_what_tells_them_apart(dist: Path, tmp_path: Path) -> Non
     page = (site / "simple" / "ops" / "index.html").read_text(encoding="utf-8")
     for name in (WHEEL, WHEEL.replace(".whl", "-cu120.whl"), "ops-1-variants.json"):
         assert f">{name}<" in page
+
+
+def test_what_a_killed_publisher_left_is_listed_by_the_next(dist: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    (site / "ops").mkdir(parents=True)
+    shutil.copy(dist / WHEEL, site / "ops")
+    done = _publish(site, dist)
+    assert [file["state"] for file in _document(done)["files"]] == ["sent"]
+    assert WHEEL in (site / "simple" / "ops" / "index.html").read_text(encoding="utf-8")
+
+
+def test_pages_that_name_a_server_are_not_rewritten(dist: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    other = made(tag="py32-none-manylinux_2_17_x86_64")
+    write_wheel(site / other.name, other.members().values())
+    assert _run("index", site, "--base-url", "https://files.example.com/wheels").exit_code == 0
+    page = (site / "simple" / "ops" / "index.html").read_bytes()
+    done = _publish(site, dist)
+    assert (done.exit_code, "--base-url" in done.stderr) == (21, True)
+    assert (site / "simple" / "ops" / "index.html").read_bytes() == page
+
+
+def test_two_publishers_at_once_lose_nothing(dist: Path, tmp_path: Path) -> None:
+    site, more = tmp_path / "site", tmp_path / "more"
+    more.mkdir()
+    other = made(tag="py32-none-manylinux_2_17_x86_64")
+    write_wheel(more / other.name, other.members().values())
+    command = [sys.executable, "-m", "gpuwheel", "publish", "--to", f"index:{site}", "--tag", "v1"]
+    running = [subprocess.Popen([*command, str(place)], env=dict(os.environ)) for place in (dist, more)]
+    assert [process.wait(60) for process in running] == [0, 0]
+    page = (site / "simple" / "ops" / "index.html").read_text(encoding="utf-8")
+    assert WHEEL in page
+    assert other.name in page
+
+
+def test_without_a_folder_dist_it_is_said_what_is_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = _run("publish", "--dry-run")
+    assert (done.exit_code, "dist" in done.stderr) == (2, True)
 
 
 def test_what_somebody_put_there_meanwhile_stays(dist: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from gpuwheel.publish.upload.destinations import Destination, Kind, destination_
 from gpuwheel.publish.upload.release import FileState, PublishRequest, check_release, send_release
 from gpuwheel.publish.upload.release_checks import CHECKS, Release, findings_of
 from gpuwheel.publish.upload.release_files import read_release_file, release_files_in
+from gpuwheel.publish.upload.uploaders import check_pypirc
 from gpuwheel.wheel import Member
 from gpuwheel.wheel.archive import write_wheel
 
@@ -281,3 +282,27 @@ def test_a_file_that_changed_after_the_checks_is_not_sent(tmp_path: Path) -> Non
     with pytest.raises(PublishError, match="changed after it was checked"):
         send_release(published, request, load_tables(), SilentReporter())
     assert published.states == {path.name: FileState.NEW}
+
+
+@pytest.mark.parametrize("url", ["https://other.example.com/legacy/", "http://test.pypi.org/legacy/"])
+def test_a_section_of_pypirc_that_leads_elsewhere_is_refused(url: str, tmp_path: Path) -> None:
+    (tmp_path / ".pypirc").write_text(f"[testpypi]\nrepository = {url}\nusername = me\n", encoding="utf-8")
+    with pytest.raises(PublishError, match="another place"):
+        check_pypirc(_to("testpypi"), {"HOME": str(tmp_path)})
+    check_pypirc(_to("pypi"), {"HOME": str(tmp_path)})
+    check_pypirc(_to(OWN), {"HOME": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[testpypi]\nusername = me\n", "[testpypi]\nrepository=https://test.pypi.org/legacy\n"]
+)
+def test_a_section_of_pypirc_for_the_place_itself_is_taken(text: str, tmp_path: Path) -> None:
+    (tmp_path / ".pypirc").write_text(text, encoding="utf-8")
+    check_pypirc(_to("testpypi"), {"HOME": str(tmp_path)})
+
+
+@pytest.mark.parametrize("text", ["no section", "[testpypi", "[testpypi]\nrepository = x\nrepository = y\n"])
+def test_a_pypirc_that_cannot_be_read_is_told(text: str, tmp_path: Path) -> None:
+    (tmp_path / ".pypirc").write_text(text, encoding="utf-8")
+    with pytest.raises(PublishError, match="cannot be read"):
+        check_pypirc(_to("testpypi"), {"HOME": str(tmp_path)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -17,8 +18,8 @@ from gpuwheel.cli import main
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compatibility.publishing import load_publishing
 from gpuwheel.errors import AuditError
-from gpuwheel.publish.variants.properties import index_document, variant_of
-from gpuwheel.publish.wheel_facts import facts_of
+from gpuwheel.publish.variants.properties import variant_of
+from gpuwheel.publish.wheel_facts import Ptx, facts_of
 from gpuwheel.wheel import Member, read_members, write_wheel
 from gpuwheel.wheel.archive import check_record
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from click.testing import Result
+
+    from gpuwheel.publish.wheel_facts import WheelFacts
 
 SCHEMA = json.loads(resource("data", "variants.schema.json").read_text(encoding="utf-8"))
 TAGS = "py3-none-manylinux_2_17_x86_64"
@@ -150,13 +153,85 @@ def test_gpus_are_stated_where_that_is_asked_for(tmp_path: Path) -> None:
     assert row["label"] == "cu120_sm90_80_75"
 
 
-def test_null_may_be_any_wheel(tmp_path: Path) -> None:
-    wheel, other = _wheel(tmp_path / "a"), _wheel(tmp_path / "b", "13.0", driver="580")
-    rows = _rows(wheel, other, "--null", wheel, "-w", tmp_path / "out")
-    assert [(row["file"], row["label"], row["properties"]) for row in rows] == [
-        (other.name, "cu130", {"cuda_version_lower_bound": ["13.0"]}),
-        (wheel.name, "null", {}),
-    ]
+def _other_tool(folder: Path, label: str = "x86_64_v3") -> Path:
+    """A variant by another tool, for another provider."""
+    document = {
+        "$schema": load_publishing().variants.schema,
+        "default-priorities": {"namespace": ["x86_64"]},
+        "providers": {"x86_64": {"builtin": "x86_64"}},
+        "variants": {label: {"x86_64": {"level": ["v3"]}}},
+    }
+    folder.mkdir(exist_ok=True)
+    path = folder / f"ops-1-{TAGS}-{label}.whl"
+    members = {f"{INFO}/variant.json": json.dumps(document).encode(), f"{INFO}/METADATA": METADATA.encode()}
+    write_wheel(path, [Member(name, data) for name, data in members.items()])
+    return path
+
+
+def test_variants_of_other_tools_and_labels_of_wheels_elsewhere_stay(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    _other_tool(out)
+    _rows(_wheel(tmp_path / "a"), "-w", out)
+    (out / f"ops-1-{TAGS}-x86_64_v3.whl").unlink()
+    _rows(_wheel(tmp_path / "b", "13.0", driver="580"), "-w", out)
+    index = json.loads((out / "ops-1-variants.json").read_text(encoding="utf-8"))
+    assert set(index["variants"]) == {"cu120", "cu130", "x86_64_v3"}
+    assert set(index["providers"]) == set(index["default-priorities"]["namespace"]) == {"nvidia", "x86_64"}
+
+
+def test_a_provider_that_two_wheels_define_differently_is_told(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    path = _other_tool(out, "mine")
+    text = read_members(path)[f"{INFO}/variant.json"].data.replace(b'"x86_64"', b'"nvidia"')
+    write_wheel(path, [Member(f"{INFO}/variant.json", text), Member(f"{INFO}/METADATA", METADATA.encode())])
+    done = _run(_wheel(tmp_path / "a"), "-w", out)
+    assert (done.exit_code, "nvidia" in done.stderr) == (9, True)
+
+
+def test_ptx_alone_needs_the_driver_that_reads_it(tmp_path: Path) -> None:
+    path = _wheel(tmp_path / "a", "12.9", archs=(), ptx=(90,))
+    facts = facts_of(path, load_tables())
+    (code,) = facts.code
+    needing = replace(facts, code=(replace(code, ptx=(Ptx("9.0", "575.51.03"),)),))
+    assert _bound(needing) == "12.9"
+    unknown = replace(facts, code=(replace(code, ptx=(Ptx("9.0", None),)),))
+    with pytest.raises(AuditError):
+        _bound(unknown)
+
+
+def test_of_several_libraries_the_one_that_needs_most_decides(tmp_path: Path) -> None:
+    facts = facts_of(_wheel(tmp_path / "a"), load_tables())
+    (code,) = facts.code
+    assert _bound(replace(facts, code=(code, replace(code, driver="550.54")))) == "12.4"
+    # By a further toolkit: who has no driver for it does without.
+    assert _bound(replace(facts, code=(code, replace(code, driver="580", further=True)))) == "12.0"
+
+
+def test_what_needs_libraries_of_cuda_is_no_null_variant(tmp_path: Path) -> None:
+    facts = facts_of(_wheel(tmp_path / "a", None), load_tables())
+    assert variant_of(facts, load_publishing().variants, load_tables()).label == "null"
+    assert _bound(replace(facts, runtimes=(13,))) == "13.0"
+    assert _bound(replace(facts, runtimes=(12,))) == "12.0"
+
+
+def _bound(facts: WheelFacts) -> str:
+    (value,) = variant_of(facts, load_publishing().variants, load_tables()).properties["cuda_version_lower_bound"]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("version", "shared"),
+    [
+        ("1+cu129", "1"),
+        ("1+cu1210", "1"),
+        ("1+cu12.9", "1"),
+        ("1+torch2.14.cu130", "1+torch2.14"),
+        ("1+cu12", "1+cu12"),
+    ],
+)
+def test_the_toolkit_goes_out_of_a_version_however_it_is_spelled(version: str, shared: str, tmp_path: Path) -> None:
+    _rows(_wheel(tmp_path / "a", version=version), "-w", tmp_path / "out")
+    assert (tmp_path / "out" / f"ops-{shared}-{TAGS}-cu120.whl").is_file()
 
 
 def test_what_lies_there_already_stays_in_the_index(tmp_path: Path) -> None:
@@ -182,9 +257,17 @@ def test_what_cannot_be_a_variant_is_told(tmp_path: Path) -> None:
     assert (again.exit_code, "already" in again.stderr) == (9, True)
 
 
-def test_one_label_means_one_thing_in_an_index() -> None:
-    with pytest.raises(AuditError, match="cu120"):
-        index_document([{"cu120": {"nvidia": {}}}, {"cu120": {}}], load_publishing().variants)
+def test_one_label_means_one_thing_in_an_index(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    _rows(_wheel(tmp_path / "a"), "-w", out)
+    (path,) = out.glob("*.whl")
+    other = out / path.name.replace("py3-", "py32-")
+    document = json.loads(read_members(path)[f"{INFO}/variant.json"].data)
+    document["variants"]["cu120"] = {}
+    members = {f"{INFO}/variant.json": json.dumps(document).encode(), f"{INFO}/METADATA": METADATA.encode()}
+    write_wheel(other, [Member(name, data) for name, data in members.items()])
+    done = _run(_wheel(tmp_path / "b", "13.0", driver="580"), "-w", out)
+    assert (done.exit_code, "cu120" in done.stderr) == (9, True)
 
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b"{}", b'{"variants": {"other": {}}}', b'{"variants": 3}'])
