@@ -22,6 +22,7 @@ __all__ = [
     "ELF_SYMBOLS",
     "ELF_VERSIONS",
     "FILE_NAME",
+    "INDEX_AXIS",
     "INDEX_LINKS",
     "INDEX_PAGE",
     "LIMITS",
@@ -199,6 +200,11 @@ INDEX_LINKS = Limit(
     *("index-links", 100_000, "links"),
     bounds="files listed on one page of a package index",
     why="the longest project pages of PyPI have about 20,000",
+)
+INDEX_AXIS = Limit(
+    *("index-axis", 16, "values"),
+    bounds="torches, and CUDA toolkits, that get an index of their own; of more, the newest that the tables know",
+    why="each is another page for every project, and a wheel can claim any number of them",
 )
 DOWNLOAD = Limit(
     *("download", 20 * _GB, "bytes"),

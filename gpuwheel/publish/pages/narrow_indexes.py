@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from gpuwheel._limits import INDEX_AXIS
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from gpuwheel.compatibility import Tables
     from gpuwheel.publish.pages.listing import ListedFile
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["narrow_indexes"]
 
+T = TypeVar("T")
 _CPU = "cpu"
 
 
@@ -59,6 +61,8 @@ def narrow_indexes(files: Sequence[ListedFile], tables: Tables) -> Mapping[str, 
         labels = {label for facts in release if (label := _label(facts)) is not None}
         cudas |= labels if len(labels) > 1 else set()
         torches |= asked.distinguishing(release)
+    torches = _bounded(torches, lambda torch: (torch in tables.torch, torch))
+    cudas = _bounded(cudas, lambda cuda: (_is_known(cuda, tables), () if cuda == _CPU else _numbers(cuda)))
     wanted = [_Narrow(torch, cuda) for torch in sorted(torches) for cuda in sorted(cudas)]
     wanted += [_Narrow(None, cuda) for cuda in sorted(cudas)]
     wanted += [] if cudas else [_Narrow(torch, None) for torch in sorted(torches)]
@@ -68,6 +72,15 @@ def narrow_indexes(files: Sequence[ListedFile], tables: Tables) -> Mapping[str, 
         for narrow, chosen in found.items()
         if any(_is_of(file.facts, narrow) for file in chosen if file.facts is not None)
     }
+
+
+def _bounded(values: set[T], key: Callable[[T], Any]) -> set[T]:
+    """As many as there may be: a wheel can claim anything."""
+    return set(sorted(values, key=key)[-INDEX_AXIS.value :])
+
+
+def _is_known(cuda: str, tables: Tables) -> bool:
+    return cuda == _CPU or any(cuda in {str(version), str(version.major)} for version in tables.cuda)
 
 
 class _Torch:
@@ -92,12 +105,17 @@ class _Torch:
     def _admits(self, wanted: str, torch: MinorVersion) -> bool:
         key = wanted, torch
         if key not in self._answers:
-            self._answers[key] = torch.is_admitted_by(SpecifierSet(wanted))
+            self._answers[key] = torch.is_admitted_by(_public_specifiers(wanted))
         return self._answers[key]
 
 
+def _public_specifiers(wanted: str) -> SpecifierSet:
+    """Without local parts: torch==2.14.0+cu130 is for torch 2.14, and which build of that it is, CUDA says."""
+    return SpecifierSet(",".join(f"{one.operator}{one.version.partition('+')[0]}" for one in SpecifierSet(wanted)))
+
+
 def _named(wanted: str) -> set[MinorVersion]:
-    stated = [one.version.removesuffix(".*") for one in SpecifierSet(wanted) if one.operator in {"==", "~="}]
+    stated = [one.version.removesuffix(".*") for one in _public_specifiers(wanted) if one.operator in {"==", "~="}]
     return {MinorVersion.parse(text) for text in stated if text.count(".") and text.replace(".", "").isdecimal()}
 
 

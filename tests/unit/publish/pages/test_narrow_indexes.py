@@ -158,7 +158,20 @@ def test_what_no_wheel_needs_any_more_goes(tmp_path: Path) -> None:
     assert not (tmp_path / "cu13.0").exists()
 
 
-@pytest.mark.parametrize("torch", ["==2.14.1", "~=2.14.0", "==2.14.*,!=2.14.2"])
+def test_wheels_that_claim_many_torches_and_toolkits_get_no_index_each(tmp_path: Path) -> None:
+    for number in range(40):
+        _wheel(tmp_path, f"1.0+a{number}", f"==77.{number}.*", f"99.{number}")
+    for torch, cuda in (("2.13", "12.9"), ("2.14", "13.0")):
+        _wheel(tmp_path, f"1.0+torch{torch}", f"=={torch}.*", cuda)
+    found = _indexes(tmp_path)
+    torches = {path.partition("/")[0] for path in found if path.startswith("torch")}
+    cudas = {path for path in found if path.startswith("cu")}
+    assert (len(torches), len(cudas)) == (16, 16)
+    assert {"torch2.13", "torch2.14"} < torches
+    assert {"cu12.9", "cu13.0"} < cudas
+
+
+@pytest.mark.parametrize("torch", ["==2.14.1", "~=2.14.0", "==2.14.*,!=2.14.2", "==2.14.0+cu130"])
 def test_pins_of_one_release_are_of_its_minor(torch: str, tmp_path: Path) -> None:
     _wheel(tmp_path, "1.0+a", torch)
     _wheel(tmp_path, "1.0+b", "==2.13.*")
