@@ -21,6 +21,7 @@ from gpuwheel._files import sha256_of
 from gpuwheel._limits import WHEEL_FACTS, WHEEL_TAGS
 from gpuwheel.audit import opened
 from gpuwheel.errors import AuditError
+from gpuwheel.model.archs import Arch
 from gpuwheel.model.versions import DriverVersion
 from gpuwheel.publish.device_facts import DeviceCode, Ptx, cuda_of, device_code, runtimes_of
 from gpuwheel.publish.torch_facts import TorchOfPython, torch_by_python
@@ -273,6 +274,9 @@ def _check(facts: WheelFacts) -> None:
     drivers = [facts.driver, *(code.driver for code in facts.code), *(p.driver for c in facts.code for p in c.ptx)]
     for driver in filter(None, drivers):
         DriverVersion.parse(driver)
+    for code in facts.code:
+        for arch in (*code.cubins, *(ptx.arch for ptx in code.ptx)):
+            Arch.parse(arch)
 
 
 @lru_cache(4096)

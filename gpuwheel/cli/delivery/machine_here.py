@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.version import InvalidVersion, Version
+
 from gpuwheel._run import ProcessFailedError, run
 from gpuwheel.errors import PlatformError
 from gpuwheel.model.versions import MinorVersion
@@ -64,6 +66,7 @@ def machine_here(environ: Mapping[str, str], python: str) -> Machine:
     cpu = facts.machine.lower()
     release = facts.libc_version if system == "linux" else platform.mac_ver()[0] if system == "macos" else ""
     version = _minor(release)
+    torch, cuda = asked.get("torch"), asked.get("cuda")
     return Machine(
         python=asked["python"],
         free_threaded=asked["threads"],
@@ -71,8 +74,8 @@ def machine_here(environ: Mapping[str, str], python: str) -> Machine:
         cpu=spelled.get(cpu, cpu),
         libc=facts.libc or "glibc",
         release=None if version is None else (version.major, version.minor),
-        torch=asked.get("torch"),
-        torch_cuda=asked.get("cuda"),
+        torch=torch if torch and _is_version(torch) else None,
+        torch_cuda=cuda if cuda and _minor(cuda) else None,
         # A driver that cannot be used says nothing of GPUs; none at all says that there is none.
         gpus=tuple(device.arch for device in driver.devices) if driver.devices or driver.problem is None else None,
         driver=driver.release,
@@ -84,6 +87,14 @@ def _minor(text: str) -> MinorVersion | None:
         return MinorVersion.parse(text)
     except ValueError:
         return None
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
 
 
 def _ask(python: str, environ: Mapping[str, str]) -> dict[str, Any]:

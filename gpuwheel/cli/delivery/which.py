@@ -123,7 +123,7 @@ def _text(
     meant = nearest or choice.nearest_for_gpu
     if meant is not None:
         rows += [("nearest" if best is None else "for the GPU", _file(meant))]
-        rows += [("", f"{FACTS[reason.fact][2]}: {reason}") for reason in meant.reasons]
+        rows += [("", f"{FACTS[reason.fact][2]}: {_printable(reason)}") for reason in meant.reasons]
     width = max(len(name) for name, _ in rows)
     for name, text in rows:
         folded = [text] if name in _SHELL else wrapped(text, indent=width + 4, stream=sys.stdout)
@@ -139,8 +139,8 @@ def _others(choice: Choice, painter: Painter, *, everything: bool) -> Iterator[s
     if told:
         yield painter.paint("title", "why not the others" if choice.best is not None else "why not")
     for verdict in told:
-        reasons = "; ".join(map(str, verdict.reasons)) or "fits too"
-        yield f"  {verdict.offer.facts.filename}"
+        reasons = "; ".join(map(_printable, verdict.reasons)) or "fits too"
+        yield f"  {_printable(verdict.offer.facts.filename)}"
         yield from (f"    {line}" for line in wrapped(reasons, indent=4, stream=sys.stdout))
     if len(told) < len(others):
         yield painter.paint("quiet", f"  {len(others) - len(told)} more: --all")
@@ -148,7 +148,13 @@ def _others(choice: Choice, painter: Painter, *, everything: bool) -> Iterator[s
 
 def _file(verdict: Verdict) -> str:
     facts = verdict.offer.facts
-    return f"{facts.filename} ({facts.size / 1e6:.1f} MB)" if facts.size else facts.filename
+    name = _printable(facts.filename)
+    return f"{name} ({facts.size / 1e6:.1f} MB)" if facts.size else name
+
+
+def _printable(text: object) -> str:
+    """Words of others, which must not move the cursor or colour what follows."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(text))
 
 
 def machine_text(machine: Machine) -> str:
@@ -177,7 +183,7 @@ def _code_text(verdict: Verdict) -> str:
     how = {3: "compiled for this GPU", 2: "compiled by the driver for this GPU", 1: "some of it for this GPU"}
     served = f" ({how[verdict.service]})" if verdict.service in how else ""
     floor = f", driver {facts.driver} or newer" if facts.driver else ""
-    left_out = f"; not on this GPU: {', '.join(verdict.left_out)}" if verdict.left_out else ""
+    left_out = f"; not on this GPU: {_printable(', '.join(verdict.left_out))}" if verdict.left_out else ""
     return f"{', '.join([*held, *ptx])}{served}{floor}{left_out}"
 
 

@@ -49,6 +49,6 @@ def _row(project: str, files: Sequence[ListedFile]) -> str:
     summary = newest.facts.summary if newest.facts is not None else ""
     version = newest.version.partition("+")[0]  # labels tell apart files of one release
     return (
-        f'<tr><th scope="row"><a href="choose/{escape(project)}/">{escape(project)}</a></th><td>{escape(version)}</td>'
+        f'<tr><th scope="row"><a href="choose/{escape(project)}/index.html">{escape(project)}</a></th><td>{escape(version)}</td>'
         f'<td class="count">{len(files)}</td><td>{escape(summary)}</td></tr>'
     )

@@ -7,6 +7,7 @@ folder of wheels, everything: they are looked into.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
@@ -43,6 +44,7 @@ __all__ = ["Catalogue", "choose_from", "read_catalogue"]
 _FILE = "wheels.json"
 _ROOTS = ("", "simple/")
 """Where an index may begin, below what the user named."""
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _MOST_READ = 16
 """Files of METADATA that one answer is worth."""
 
@@ -183,7 +185,8 @@ def _of_names(name: str, links: Iterable[Link], index: str | None) -> Iterator[O
         facts = WheelFacts(
             filename=link.filename,
             size=0,
-            sha256=link.sha256 or "",
+            # What is no digest would stand in a line that somebody types.
+            sha256=link.sha256 if _SHA256.fullmatch(link.sha256 or "") else "",
             metadata_sha256="",
             name=name,
             version=str(version),

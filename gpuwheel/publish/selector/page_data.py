@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from gpuwheel._endings import cut
 from gpuwheel.compatibility.gpu_names import VENDOR_WORDS, load_gpu_names
+from gpuwheel.model.archs import Arch
 from gpuwheel.publish.selector.judging import FACTS
 from gpuwheel.publish.selector.offers import Offer
 
@@ -141,8 +142,9 @@ def _code(offer: Offer) -> dict[str, Any]:
         "codes": [
             {
                 "members": code.members,
-                "cubins": code.cubins,
-                "ptx": [[ptx.arch, ptx.driver] for ptx in code.ptx],
+                # One spelling: the script reads no other.
+                "cubins": [str(Arch.parse(cubin)) for cubin in code.cubins],
+                "ptx": [[str(Arch.parse(ptx.arch)), ptx.driver] for ptx in code.ptx],
                 "driver": code.driver,
             }
             for code in codes

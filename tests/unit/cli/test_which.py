@@ -13,7 +13,7 @@ from offered import offered
 
 from gpuwheel._resources import resource
 from gpuwheel.cli import main
-from gpuwheel.publish.device_facts import DeviceCode
+from gpuwheel.publish.device_facts import DeviceCode, Ptx
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +67,27 @@ def test_the_lines_for_one_tool_are_printed_alone(index: Path) -> None:
     nothing = which(index, *THERE, "--print", "pip", "--glibc", "2.17")
     assert (nothing.exit_code, nothing.stdout) == (1, "")
     assert "C library" in nothing.stderr
+
+
+def test_words_of_others_do_not_reach_the_terminal_as_commands(index: Path) -> None:
+    rows = [offered("1.0"), offered("1.1", yanked="\x1b[2Jgone"), offered("1.2", python=">=3.13,\x1b]0;taken\x07")]
+    text = json.dumps([row.to_json() for row in rows])
+    (index / "simple/ops/wheels.json").write_text(text, encoding="utf-8")
+    result = which(index, *THERE, "--all")
+    assert result.exit_code == 0
+    assert "withdrawn" in result.stdout
+    assert not set("\x1b\x07") & set(result.stdout)
+
+
+@pytest.mark.parametrize("odd", ["", "nine", "9.0+PTX", "a" * 5000, "99999999999999999999.1"])
+def test_code_for_no_gpu_is_refused(index: Path, odd: str) -> None:
+    for code in (
+        DeviceCode(("a",), (odd,), (), None, further=False),
+        DeviceCode(("a",), (), (Ptx(odd, None),), None, further=False),
+    ):
+        text = json.dumps([offered("1.0", code=[code]).to_json()])
+        (index / "simple/ops/wheels.json").write_text(text, encoding="utf-8")
+        assert which(index, *THERE, "--gpu", "9.0").exit_code == 9
 
 
 def test_options_tell_a_machine(index: Path) -> None:

@@ -16,6 +16,7 @@ from gpuwheel.index.context import Traffic
 from gpuwheel.index.settings import IndexSettings
 from gpuwheel.index.transport import Transport
 from gpuwheel.publish.selector.catalogue import Catalogue, choose_from, read_catalogue
+from gpuwheel.publish.selector.install_lines import install_lines
 from gpuwheel.publish.selector.target_machine import Machine
 from gpuwheel.wheel.archive import write_wheel
 
@@ -91,6 +92,15 @@ def test_of_any_other_index_names_and_attributes_are_known(tmp_path: Path) -> No
     assert told == {"1.0": (">=3.12", False, False), "1.1": (None, "broken", False), "1.2": (None, True, False)}
     assert chosen(found, Machine("3.12")).best is not None
     assert chosen(found, Machine("3.11")).best is None
+
+
+def test_what_is_no_digest_stands_in_no_line(tmp_path: Path) -> None:
+    for number, digest in enumerate(["ab", "$(id)" + "0" * 59, '"; id; "', "A" * 64, "0" * 64]):
+        (tmp_path / str(number)).mkdir()
+        found = read(page(tmp_path / str(number), f"<a href='ops-1.0-py3-none-any.whl#sha256={digest}'>x</a>"))
+        (line, *_) = install_lines(chosen(found, Machine("3.12")))
+        assert set(line.text) <= set('abcdefghijklmnopqrstuvwxyz0123456789 -@:/._#="A')
+        assert ("#sha256=" in line.text) is (len(digest) == 64 and digest.isalnum())
 
 
 def test_metadata_beside_a_wheel_is_read_before_it_is_chosen(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_people_meet_a_page_of_all_projects(dist: Path) -> None:
     small_wheel(dist, version="2.0", fields="Summary: broken\n")
     _written(dist, yanks={"ops==2.0": "crashes"})
     page = (dist / "index.html").read_text(encoding="utf-8")
-    assert '<a href="choose/ops/">ops</a></th><td>1.0</td><td class="count">2</td>' in page
+    assert '<a href="choose/ops/index.html">ops</a></th><td>1.0</td><td class="count">2</td>' in page
     assert "&lt;b&gt;fast&lt;/b&gt;" in page
     assert '<a href="simple/">' in page
     assert (dist / "choose" / "ops" / "index.html").is_file()
