@@ -48,7 +48,9 @@ def _row(project: str, files: Sequence[ListedFile]) -> str:
     newest = max(files, key=lambda file: (file.yanked is False, Version(file.version)))
     summary = newest.facts.summary if newest.facts is not None else ""
     version = newest.version.partition("+")[0]  # labels tell apart files of one release
+    # With the file's name, which a disk does not add.
+    link = f'<a href="choose/{escape(project)}/index.html">{escape(project)}</a>'
     return (
-        f'<tr><th scope="row"><a href="choose/{escape(project)}/index.html">{escape(project)}</a></th><td>{escape(version)}</td>'
+        f'<tr><th scope="row">{link}</th><td>{escape(version)}</td>'
         f'<td class="count">{len(files)}</td><td>{escape(summary)}</td></tr>'
     )
