@@ -186,7 +186,7 @@ def _of_names(name: str, links: Iterable[Link], index: str | None) -> Iterator[O
             filename=link.filename,
             size=0,
             # What is no digest would stand in a line that somebody types.
-            sha256=link.sha256 if _SHA256.fullmatch(link.sha256 or "") else "",
+            sha256=link.sha256 if link.sha256 and _SHA256.fullmatch(link.sha256) else "",
             metadata_sha256="",
             name=name,
             version=str(version),
