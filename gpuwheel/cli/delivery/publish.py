@@ -33,7 +33,7 @@ _STYLES = {"error": "error", "warning": "warning", "note": "note"}
 
 @click.command("publish")
 @click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@click.option("--to", "place", metavar="TARGET", default="pypi", show_default=True, help="Where: see below.")
+@click.option("--to", "place", metavar="TARGET", default="pypi", show_default=True, help="Where: see above.")
 @click.option("--check-url", metavar="URL", help="The index (PEP 503) that lists what a server has.")
 @click.option("--tag", metavar="NAME", help="The tag that is published, in place of that of the commit.")
 @click.option("--with", "uploader", type=click.Choice(TOOLS), help="What uploads; by default twine, else uv.")
