@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from gpuwheel._endings import cut, reading
 from gpuwheel._files import sha256_of
-from gpuwheel._limits import ARCHIVE_MEMBERS, METADATA_FILE
+from gpuwheel._limits import ARCHIVE_EXPANSION, ARCHIVE_MEMBERS, ARCHIVE_SMALL, METADATA_FILE
 from gpuwheel.errors import AuditError
 from gpuwheel.publish.upload.archive_form import ArchiveForm, archive_form
 from gpuwheel.publish.wheel_facts import split_variant
@@ -134,8 +134,13 @@ def _sdist(path: Path, digest: str, size: int) -> ReleaseFile:
     with reading(f"{path.name} is not an sdist", "a gzipped tar archive", hint=hint):
         try:
             with tarfile.open(path, "r:gz") as archive:
+                left = max(ARCHIVE_SMALL.value, ARCHIVE_EXPANSION.value * size)
                 for member in archive:
                     members.add(member.name)
+                    left -= member.size
+                    if left < 0:
+                        msg = f"{path.name} unpacks to far more than it holds ({ARCHIVE_EXPANSION.passed('more')})"
+                        raise AuditError(msg, hint=hint)
                     if len(members) > ARCHIVE_MEMBERS.value:
                         msg = f"{path.name} holds too many files ({ARCHIVE_MEMBERS.passed('more')})"
                         raise AuditError(msg, hint=hint)

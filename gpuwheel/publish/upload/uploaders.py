@@ -60,7 +60,7 @@ class Uploader:
         """
         check_pypirc(to, environ)
         try:
-            run([*self.command, *self._words(to), file], env=_surroundings(environ))
+            run([*self.command, *self._words(to), _argument(file)], env=_surroundings(environ))
         except ProcessFailedError as error:
             said = _without_secrets(error.completed.output, environ)
             hint = next(
@@ -122,6 +122,11 @@ def find_uploader(wanted: str | None, environ: Mapping[str, str]) -> Uploader:
     raise PublishError(msg, hint=_INSTALL)
 
 
+def _argument(file: Path) -> str:
+    """A path that no program takes for an option."""
+    return str(file) if file.is_absolute() else f"./{file}"
+
+
 def _twine() -> tuple[str, ...] | None:
     return (sys.executable, "-m", "twine") if importlib.util.find_spec("twine") is not None else None
 
@@ -178,7 +183,7 @@ def description_findings(files: Iterable[ReleaseFile], environ: Mapping[str, str
         if description in seen:
             continue  # a second of work each, and one text in all files of a release
         seen.add(description)
-        done = run([*twine, "check", file.path], env=of_strangers(environ), check=False)
+        done = run([*twine, "check", _argument(file.path)], env=of_strangers(environ), check=False)
         if done.returncode and "FAILED" not in done.output:
             msg = f"twine cannot look at {file.path.name} (exit status {done.returncode}, expected a verdict)"
             raise PublishError(msg, hint=_INSTALL, detail=done.output)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import Version
 
 from gpuwheel._endings import cut, reading
-from gpuwheel._files import write_if_changed
+from gpuwheel._files import sha256_of, write_if_changed
 from gpuwheel.errors import AuditError
 from gpuwheel.publish.variants.properties import Variant, index_document, variant_document, variant_of
 from gpuwheel.publish.wheel_facts import facts_of, split_variant
@@ -58,6 +58,8 @@ class PlannedVariant:
     name: WheelName
     """Without the label, in the version that the variants share."""
     variant: Variant
+    sha256: str
+    """Of the source, as it was looked at."""
     only_ptx: tuple[str, ...] = ()
     """Targets that the driver would compile for later GPUs, which a choice by GPU passes over."""
 
@@ -91,7 +93,7 @@ def _planned(path: Path, request: VariantRequest, provider: VariantProvider, tab
     facts = facts_of(path, tables)
     variant = variant_of(facts, provider, tables, archs=request.archs)
     ptx = {ptx.arch for code in facts.code for ptx in code.ptx}
-    return PlannedVariant(path, name, variant, tuple(sorted(ptx)) if request.archs else ())
+    return PlannedVariant(path, name, variant, facts.sha256, tuple(sorted(ptx)) if request.archs else ())
 
 
 def _name(path: Path) -> WheelName:
@@ -116,10 +118,14 @@ def write_variant(planned: PlannedVariant, request: VariantRequest, provider: Va
     """Write one variant wheel, and return its sha256 in hexadecimal. Members keep their compressed streams.
 
     Raises:
-        AuditError: the source is damaged.
+        AuditError: the source is damaged, or another one than was planned for.
         OSError: the file cannot be written.
     """
     members = read_members(planned.source)
+    with planned.source.open("rb") as file:
+        if sha256_of(file) != planned.sha256:
+            msg = f"{planned.source.name} changed while variants were made of it (expected a file that nobody writes)"
+            raise AuditError(msg, hint="try again when whatever writes it has finished")
     old = dist_info_folder(members, planned.source.name)
     new = f"{planned.name.distribution}-{planned.name.version}.dist-info"
     data = (old.removesuffix(".dist-info") + ".data", new.removesuffix(".dist-info") + ".data")

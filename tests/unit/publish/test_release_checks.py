@@ -14,7 +14,7 @@ from made_wheels import made
 
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compatibility.publishing import load_publishing
-from gpuwheel.errors import PublishError
+from gpuwheel.errors import AuditError, PublishError
 from gpuwheel.model.findings import Severity
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.publish.upload.destinations import Destination, Kind, destination_of
@@ -264,6 +264,16 @@ def test_what_cannot_be_read_is_a_finding_beside_others(name: str, tmp_path: Pat
     request = PublishRequest([tmp_path / name, _wheel(tmp_path)], _to(f"index:{tmp_path}"), {})
     published = check_release(request, load_tables(), SilentReporter())
     assert [(finding.rule, finding.subject) for finding in published.findings] == [("unreadable", name)]
+
+
+def test_an_sdist_that_unpacks_without_end_is_not_unpacked(tmp_path: Path) -> None:
+    bomb = tmp_path / "ops-1.tar.gz"
+    with tarfile.open(bomb, "w:gz") as archive:
+        info = tarfile.TarInfo("ops-1/zeros")
+        info.size = 4 << 40
+        archive.addfile(info)  # its header alone: nobody comes to its content
+    with pytest.raises(AuditError, match="archive-expansion"):
+        read_release_file(bomb)
 
 
 def test_wheels_go_before_the_sdist(tmp_path: Path) -> None:

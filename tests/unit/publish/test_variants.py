@@ -19,6 +19,7 @@ from gpuwheel.compatibility import load_tables
 from gpuwheel.compatibility.publishing import load_publishing
 from gpuwheel.errors import AuditError
 from gpuwheel.publish.variants.properties import variant_of
+from gpuwheel.publish.variants.variant_wheels import VariantRequest, plan_variants, write_variant
 from gpuwheel.publish.wheel_facts import Ptx, facts_of
 from gpuwheel.wheel import Member, read_members, write_wheel
 from gpuwheel.wheel.archive import check_record
@@ -239,6 +240,16 @@ def test_what_lies_there_already_stays_in_the_index(tmp_path: Path) -> None:
     _rows(_wheel(tmp_path / "b", "13.0", driver="580"), "-w", tmp_path / "out")
     index = json.loads((tmp_path / "out" / "ops-1-variants.json").read_text(encoding="utf-8"))
     assert set(index["variants"]) == {"cu120", "cu130"}
+
+
+def test_a_wheel_that_changed_meanwhile_becomes_no_variant(tmp_path: Path) -> None:
+    source, provider = _wheel(tmp_path / "a"), load_publishing().variants
+    request = VariantRequest([source], tmp_path / "out")
+    (planned,) = plan_variants(request, provider, load_tables())
+    _wheel(tmp_path / "a", archs=(80,))
+    with pytest.raises(AuditError, match="changed"):
+        write_variant(planned, request, provider)
+    assert not (tmp_path / "out").exists()
 
 
 def test_dry_run_writes_nothing(tmp_path: Path) -> None:
