@@ -31,7 +31,6 @@ from gpuwheel.wheel.metadata import field_values, parsed_requirements, requireme
 from gpuwheel.wheel.naming import expand_tag, parse_wheel_name
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
     from pathlib import Path
 
@@ -157,15 +156,15 @@ def read_wheel_facts(path: Path, tables: Tables) -> WheelReading:
         raise AuditError(msg, hint="do not rename wheels by hand")
     plain, label = split_variant(path.name)
     named = parse_wheel_name(plain)
+    before = _identity(path)
     with opened(path) as wheel:
-        before = path.stat()
         sha256 = _sha256_of(path)
         reading_ = _read(replace(wheel, name=plain), named, tables)
-        facts = replace(reading_.facts, filename=path.name, size=before.st_size, sha256=sha256, variant=label)
+        facts = replace(reading_.facts, filename=path.name, size=wheel.size or 0, sha256=sha256, variant=label)
         with reading(f"{path.name} is not a wheel", _EXPECTED, hint=_HINT):
             _check(facts)
-    # Two openings and two looks: whoever put another file there, or wrote into this one, moved one of these.
-    if _identity(before) != _identity(path.stat()) or wheel.size != before.st_size:
+    # A look before it is opened and one behind: whoever put another file there, or wrote into this one, changed these.
+    if _identity(path) != before:
         msg = f"{path.name} changed while it was read (expected a file that nobody writes)"
         raise AuditError(msg, hint="try again when whatever writes it has finished")
     size = len(json.dumps(facts.to_json()))
@@ -185,7 +184,11 @@ def split_variant(filename: str) -> tuple[str, str | None]:
     return "-".join(parts[:-1]) + ".whl", parts[-1]
 
 
-def _identity(stat: os.stat_result) -> tuple[int, ...]:
+def _identity(path: Path) -> tuple[int, ...]:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return ()
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from gpuwheel._endings import because
-from gpuwheel.errors import AuditError, GpuwheelError, NetworkError
+from gpuwheel.errors import AuditError, ConfigError, GpuwheelError, NetworkError
 from gpuwheel.publish.pages.front_page import FRONT_MARK, front_page
 from gpuwheel.publish.pages.listing import (
     ListedFile,
@@ -23,7 +23,7 @@ from gpuwheel.publish.pages.listing import (
     root_json,
 )
 from gpuwheel.publish.pages.narrow_indexes import narrow_indexes
-from gpuwheel.publish.pages.page_writer import PageWriter, pages_there
+from gpuwheel.publish.pages.page_writer import PageWriter, is_copy, is_marked, pages_there
 from gpuwheel.publish.pages.placing import Keep, Places
 from gpuwheel.publish.pages.recorded_files import recorded, refusal_of
 from gpuwheel.publish.pages.records import Record, State, loaded, state_path
@@ -121,6 +121,10 @@ class _Run:
         self._places = Places(request.index, request.keep, request.base_url)
         self._left_out: dict[str, LeftOut] = {}
         self._read = 0
+        root = request.index / "simple" / "index.html"
+        if root.is_file() and not is_marked(root):
+            msg = f"{root} is of another program (expected none, or one that gpuwheel index wrote)"
+            raise ConfigError(msg, hint="--out another folder, or remove simple/ if nobody needs it")
         kept = loaded(request.index)
         if kept is None:
             reporter.warn(f"{state_path(request.index)} cannot be read: every file is read again")
@@ -308,13 +312,14 @@ class _Run:
             for project, group in groupby(chosen, key=lambda file: file.project):
                 of_project = list(group)
                 names.append(project)
+                # First: by its mark, what a killed writer put beside it is known.
+                pages.write(f"{root}/{project}/index.html", project_html(project, of_project, depth))
                 if root == "simple":
                     rows = _published(of_project, holding, depth)
                     pages.write(f"{root}/{project}/wheels.json", _rows(rows))
                     # As many folders below the index: the same URLs.
                     pages.write(f"choose/{project}/index.html", selector_page(project, rows, self._tables).encode())
                 pages.write(f"{root}/{project}/index.json", project_json(project, of_project, depth))
-                pages.write(f"{root}/{project}/index.html", project_html(project, of_project, depth))
             roots += [(f"{root}/index.json", root_json(names)), (f"{root}/index.html", root_html(names))]
         for path, content in reversed(roots):
             pages.write(path, content)
@@ -334,10 +339,10 @@ class _Run:
         for name, record in records.items():
             copy = None if record.sha256 is None else self._places.of(offered[name][1], record.sha256).copy
             named |= set() if copy is None else {copy, f"{copy}.metadata"}
-        pages.remove(path for path in self._before.retired if path not in named)
+        pages.remove(path for path in self._before.retired if path not in named and is_copy(path))
         folder = self._request.index / "files"
         there = {path.relative_to(self._request.index).as_posix() for path in folder.glob("*/*")}
-        return sorted(there - named)
+        return sorted(filter(is_copy, there - named))
 
 
 def _published(

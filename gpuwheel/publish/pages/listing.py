@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gpuwheel.publish.wheel_facts import WheelFacts
 
 __all__ = [
+    "PAGE_MARK",
     "ListedFile",
     "for_scripts",
     "project_html",
@@ -32,6 +33,8 @@ __all__ = [
     "upload_time",
 ]
 
+PAGE_MARK = '<meta name="generator" content="gpuwheel index">'
+"""In every page of HTML for installers."""
 _API = "1.3"
 """The newest of whose keys these pages use: `provenance` (PEP 740)."""
 
@@ -98,7 +101,8 @@ def for_scripts(text: str) -> str:
 
 def _html(title: str, lines: Iterable[str]) -> bytes:
     # Without a style: installers read it, and people have another page.
-    head = f'<meta charset="utf-8"><meta name="pypi:repository-version" content="{_API}"><title>{escape(title)}</title>'
+    head = f'<meta charset="utf-8">{PAGE_MARK}<meta name="pypi:repository-version" content="{_API}">'
+    head += f"<title>{escape(title)}</title>"
     body = "\n".join(lines)
     return f"<!DOCTYPE html>\n<html><head>{head}</head><body>\n{body}\n</body></html>\n".encode()
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FolderSource", "Offered", "Source", "identity_of", "is_release_file"]
 
+_OF_COPIES = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _VARIANTS = re.compile(r"[A-Za-z0-9._]+-[A-Za-z0-9._+!]+-variants\.json", re.ASCII)
 
 
@@ -81,13 +82,13 @@ class FolderSource:
 
     def __init__(self, folder: Path, index: Path) -> None:
         self.folder = folder
-        self._own = {index.resolve() / "simple", index.resolve() / "files"}
+        self._index = index.resolve()
 
     def offered(self) -> Iterator[Offered]:
         """Documented by the Protocol."""
         for folder, names, files in os.walk(self.folder, onerror=_raise):
             here, beside = Path(folder), set(files)
-            names[:] = sorted(n for n in names if not n.startswith(".") and (here / n).resolve() not in self._own)
+            names[:] = sorted(n for n in names if not n.startswith(".") and not self._is_own((here / n).resolve()))
             for name in sorted(filter(is_release_file, files)):
                 path = here / name
                 try:
@@ -103,6 +104,11 @@ class FolderSource:
                     yanked=name + SIDECAR in beside and reason_beside(path),
                     has_attestations=f"{name}.provenance" in beside,
                 )
+
+    def _is_own(self, folder: Path) -> bool:
+        """Whether a folder is one that the index has made."""
+        is_of_copies = folder.parent == self._index / "files" and _OF_COPIES.fullmatch(folder.name) is not None
+        return is_of_copies or folder == self._index / "simple"
 
     @contextmanager
     def local(self, offered: Offered) -> Iterator[Path]:

@@ -8,27 +8,45 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gpuwheel._files import atomic_file
+from gpuwheel.publish.pages.listing import PAGE_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["PageWriter", "pages_there"]
+__all__ = ["PageWriter", "is_copy", "is_marked", "pages_there"]
 
 
 _ROOTS = re.compile(r"((torch\d+\.\d+/)?(cu\d+(\.\d+)?|cpu)/|torch\d+\.\d+/)?", re.ASCII)
 _PAGES = ("index.html", "index.json", "wheels.json")
+_OURS = re.compile(r"index\.html|index\.json|wheels\.json|.+\.whl\.metadata", re.ASCII)
+_COPY = re.compile(r"files/[0-9a-f]{16}/[^/]+", re.ASCII)
+
+
+def is_copy(path: str) -> bool:
+    """Whether this path below an index is one that copies of files have."""
+    return _COPY.fullmatch(path) is not None
 
 
 def pages_there(index: Path) -> Iterator[str]:
-    """Paths of the pages that earlier runs wrote, by their names alone: for an index of which nothing was kept."""
+    """Paths of the pages that earlier runs wrote, by a mark in them: for an index of which nothing was kept."""
     for depth in ("", "*/", "*/*/"):
-        for name in _PAGES:
-            for path in (*index.glob(f"{depth}simple/{name}"), *index.glob(f"{depth}simple/*/{name}")):
-                relative = path.relative_to(index).as_posix()
-                if _ROOTS.fullmatch(relative[: relative.index("simple/")]) is not None:
-                    yield relative
-    yield from (path.relative_to(index).as_posix() for path in index.glob("choose/*/index.html"))
+        for page in (*index.glob(f"{depth}simple/index.html"), *index.glob(f"{depth}simple/*/index.html")):
+            relative = page.relative_to(index).as_posix()
+            if _ROOTS.fullmatch(relative[: relative.index("simple/")]) is not None and is_marked(page):
+                yield from (
+                    (page.parent / name).relative_to(index).as_posix()
+                    for name in _PAGES
+                    if (page.parent / name).is_file()
+                )
+                if (index / "choose" / page.parent.name / "index.html").is_file():
+                    yield f"choose/{page.parent.name}/index.html"
+
+
+def is_marked(page: Path) -> bool:
+    """Whether a page of HTML for installers is one of ours."""
+    with page.open("rb") as file:
+        return PAGE_MARK.encode() in file.read(500)
 
 
 class PageWriter:
@@ -85,8 +103,10 @@ class PageWriter:
 
     def _remove(self, path: str) -> None:
         target = self._index / path
-        # The state lies beside the index, where others may write: nothing outside of it is ever removed.
-        if not target.parent.resolve().is_relative_to(self._index.resolve()) or not target.is_file():
+        # The state lies beside the index, where others may write: nothing outside of it is ever removed, and nothing
+        # that this index would not have written.
+        is_ours = _OURS.fullmatch(target.name) is not None or is_copy(path)
+        if not is_ours or not target.parent.resolve().is_relative_to(self._index.resolve()) or not target.is_file():
             return
         self.removed.append(path)
         if self._dry_run:

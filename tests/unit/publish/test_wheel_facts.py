@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from hostile import container, entry
 from made_wheels import INFO, NEEDED, TAG, Made, importing, made
 
+from gpuwheel.audit import opened
 from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import AuditError
 from gpuwheel.publish.wheel_facts import WheelFacts, facts_of, split_variant
 from gpuwheel.wheel.archive import write_wheel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
+
+    from gpuwheel.audit import Inspection
 
 
 def _facts(wheel: Made, folder: Path) -> WheelFacts:
@@ -215,6 +220,18 @@ def test_a_wheel_that_is_written_while_it_is_read_is_refused(tmp_path: Path, mon
         write_wheel(path, made(files={"ops/new.py": b""}).members().values())  # somebody puts another file there
         return digest
 
-    monkeypatch.setattr("gpuwheel.publish.wheel_facts.sha256_of", read_slowly)
+    with monkeypatch.context() as patch:
+        patch.setattr("gpuwheel.publish.wheel_facts.sha256_of", read_slowly)
+        with pytest.raises(AuditError, match="changed while it was read"):
+            facts_of(path, load_tables())
+
+    # As well before anything is read, by a file of the same size.
+    @contextmanager
+    def opened_late(name: Path) -> Iterator[Inspection]:
+        with opened(name) as wheel:
+            write_wheel(path, made(files={"ops/new.py": b""}).members().values())
+            yield wheel
+
+    monkeypatch.setattr("gpuwheel.publish.wheel_facts.opened", opened_late)
     with pytest.raises(AuditError, match="changed while it was read"):
         facts_of(path, load_tables())

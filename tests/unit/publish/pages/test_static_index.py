@@ -260,6 +260,47 @@ def test_nothing_outside_of_the_index_is_removed(dist: Path, tmp_path: Path) -> 
     assert victim.exists()
 
 
+def test_what_somebody_else_put_into_the_folder_stays(dist: Path) -> None:
+    small_wheel(dist)
+    theirs = [
+        "files/photos/a.jpg",
+        "files/0123456789abcdef0/ops.txt",
+        "other/simple/mine/index.html",
+        "simple/mine/index.html",
+        "choose/mine/index.html",
+        ".ops-2.0-py3-none-any.whl.0123456789abcdef.part",  # somebody is building it
+        "notes.txt",
+    ]
+    for name in theirs:
+        (dist / name).parent.mkdir(parents=True, exist_ok=True)
+        (dist / name).write_text("mine")
+    (dist / "files" / "wheels").mkdir()
+    small_wheel(dist / "files" / "wheels", "theirs")
+    for _ in range(3):
+        _written(dist)
+        (dist / ".gpuwheel" / "index.unfinished").touch()
+    state = dist / ".gpuwheel" / "index.json"
+    document = json.loads(state.read_bytes())
+    document["written"] |= dict.fromkeys([*theirs, "ops-1.0-py3-none-any.whl"], "0" * 64)
+    document["retired"] = [*theirs, "ops-1.0-py3-none-any.whl"]
+    state.write_text(json.dumps(document))
+    _written(dist)
+    kept = [name for name in theirs if (dist / name).exists()]
+    # Of pages that the state names as written here there is no telling.
+    assert set(theirs) - set(kept) <= {name for name in theirs if name.endswith("index.html")}
+    assert (dist / "ops-1.0-py3-none-any.whl").exists()
+    assert _names(dist, "theirs") == ["theirs-1.0-py3-none-any.whl"]
+
+
+def test_the_index_of_another_program_is_not_overwritten(dist: Path) -> None:
+    small_wheel(dist)
+    (dist / "simple" / "theirs").mkdir(parents=True)
+    (dist / "simple" / "index.html").write_text('<a href="theirs/">theirs</a>')
+    with pytest.raises(ConfigError, match="of another program"):
+        _written(dist)
+    assert (dist / "simple" / "index.html").read_text() == '<a href="theirs/">theirs</a>'
+
+
 def test_yanks_stay_until_they_are_taken_back(dist: Path) -> None:
     small_wheel(dist)
     small_wheel(dist, version="2.0")
