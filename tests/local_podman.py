@@ -106,6 +106,8 @@ def host_base(folder: Path) -> str:
             info = tarfile.TarInfo(name)
             info.type, info.linkname = tarfile.SYMTYPE, target
             archive.addfile(info)
+        # What is mounted in its place: --python names a file of the base.
+        archive.addfile(tarfile.TarInfo(HERE.partition("=/")[2]))
         for name in filter(lambda name: Path("/", name).exists(), files):
             archive.add(f"/{name}", name)
     layout = Layout.create(folder)

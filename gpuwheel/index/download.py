@@ -30,6 +30,7 @@ def download(found: FoundFile, folder: Path, *, transport: Transport, reporter: 
         NetworkError: it cannot be had, is cut short each time, or is another file than the pinned one.
         OSError: `folder` cannot be written.
     """
+    _check_name(found)
     local = local_path(found.url)
     if local is not None:
         _check_regular(found, local)
@@ -52,6 +53,14 @@ def download(found: FoundFile, folder: Path, *, transport: Transport, reporter: 
         raise
     part.replace(path)  # no `atomic_file`: a download that was cut stays, under a name that a later call finds
     return path
+
+
+def _check_name(found: FoundFile) -> None:
+    """The name of a file, and no path that leads out of the folder: pages and lock files may name anything."""
+    name = found.file.filename
+    if name in {"", ".", ".."} or "/" in name or "\\" in name or not name.isprintable():
+        msg = f"{cut(ascii(name))} from {cut(found.index)} is no name of a file"
+        raise NetworkError(msg, hint="do not use this index or lock file")
 
 
 def _fetch(found: FoundFile, path: Path, transport: Transport, reporter: Reporter) -> None:

@@ -55,7 +55,7 @@ def parse_wheel_name(filename: str) -> WheelName:
     with reading(f"{cut(repr(filename))} is not a wheel's name", _WHEEL_FORM, hint="do not rename wheels by hand"):
         parse_wheel_filename(filename)
         # Which packaging lets pass in the number of a build; a name that others send must not lead to another folder.
-        if "/" in filename or "\0" in filename:
+        if "/" in filename or "\\" in filename or not filename.isprintable():
             msg = "a path, or not even that"
             raise ValueError(msg)
     # packaging validates but normalises the spelling away; the standard allows no other dash.

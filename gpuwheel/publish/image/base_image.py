@@ -1,22 +1,14 @@
-"""What an image starts from: one platform of an image in a layout, its Python and its C library.
-
-Of layers the names are read, as they are unpacked in passing, and the bytes of the C library; nothing is written, and
-nothing of the base is run. What a layer holds is noted in the cache, by its digest.
-"""
+"""What an image starts from: one platform of an image in a layout, its Python and its C library."""
 
 from __future__ import annotations
 
-import io
-import json
 import re
-import tarfile
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from gpuwheel._endings import cut, reading
-from gpuwheel._limits import BASE_LAYER, TAR_HEADER
 from gpuwheel.errors import ImageError
-from gpuwheel.publish.image.compression import unpacked
+from gpuwheel.publish.image.contents.base_layers import PYTHON_NAME, inside_of, is_noted, library_version, resolved
 from gpuwheel.publish.image.descriptors import (
     INDEXES,
     MANIFESTS,
@@ -28,12 +20,12 @@ from gpuwheel.publish.image.descriptors import (
 from gpuwheel.publish.image.image_plan import BaseImage, ImagePython
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
     from gpuwheel._cache import Cache
     from gpuwheel.publish.image.layout import Layout
 
-__all__ = ["base_image", "base_platforms", "copy_layers", "image_python", "is_known", "python_of_option", "with_libc"]
+__all__ = ["base_image", "base_platforms", "copy_layers", "image_python", "is_known", "looked_into", "python_of_option"]
 
 _HINT = "pull the image again, or choose another base"
 _MEDIA_TYPES = {
@@ -42,14 +34,6 @@ _MEDIA_TYPES = {
     "application/vnd.docker.image.rootfs.diff.tar.zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
 }
 _LAYER = re.compile(r"application/vnd\.oci\.image\.layer\.v1\.tar(\+gzip|\+zstd)?")
-_PYTHON = re.compile(r"(?P<folder>(?:[\w.+-]+/)*)bin/python(?P<version>3(?:\.\d+t?)?)")
-_GLIBC_NAME = re.compile(r"(?:[\w.-]+/)*libc(?:-2\.\d+)?\.so(?:\.6)?")
-_GLIBC = re.compile(rb"GNU C Library [^\n]{0,100}?version (?P<major>2)\.(?P<minor>\d+)")
-_MUSL_NAME = re.compile(r"(?:[\w.-]+/)*(?:ld-musl-[\w.-]+\.so\.1|libc\.musl-[\w.-]+\.so\.1)")
-_MUSL = re.compile(rb"\x00(?P<major>1)\.(?P<minor>[1-9]\d?)\.\d+\x00")
-_LIBC_SIZE = 16_000_000
-_NOTE = 2
-"""Version of what is noted of a layer."""
 _ARGUMENT = re.compile(r"(?:(?P<version>3\.\d+t?)=?)?(?P<path>/\S+)?")
 
 
@@ -127,132 +111,20 @@ def copy_layers(source: Layout, base: BaseImage, target: Layout) -> None:
             target.copy_from(source.blob_path(layer.digest), layer)
 
 
-class _Stream(io.RawIOBase):
-    """Blocks as a file, up to a bound."""
-
-    def __init__(self, blocks: Iterable[bytes]) -> None:
-        super().__init__()
-        self._blocks, self._rest, self._left = iter(blocks), b"", BASE_LAYER.value
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (a buffer)
-        while not self._rest:
-            block = next(self._blocks, None)
-            if block is None:
-                return 0
-            self._rest = block
-            self._left -= len(block)
-            if self._left < 0:
-                raise ValueError(BASE_LAYER.passed("more"))
-        size = min(len(buffer), len(self._rest))
-        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
-        return size
-
-
-class _Member(tarfile.TarInfo):
-    """A member whose extended header is no larger than anybody's."""
-
-    def _proc_member(self, archive: tarfile.TarFile) -> Any:  # noqa: ANN401 (as its base)
-        extended = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-        is_extended = self.type in (*extended, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
-        if is_extended and self.size > TAR_HEADER.value:
-            raise ValueError(TAR_HEADER.passed(f"{self.size:,}"))
-        return super()._proc_member(archive)  # type: ignore[misc]
-
-
 def is_known(layout: Layout, base: BaseImage, cache: Cache) -> bool:
     """Whether it is noted what all layers of a base hold, or they are here to be looked into."""
-    return all(layout.has(layer) or _noted(layer, cache) is not None for layer in base.layers)
+    return all(layout.has(layer) or is_noted(layer, cache) for layer in base.layers)
 
 
-def _note_name(layer: Descriptor) -> str:
-    return f"image-layer-{hex_of(layer.digest)}"
-
-
-def _noted(layer: Descriptor, cache: Cache) -> list[list[str]] | None:
-    noted = cache.note(_note_name(layer))
-    if noted is not None:
-        try:
-            known = json.loads(noted)
-            if known["version"] == _NOTE:
-                return [[str(path), str(what)] for path, what in known["found"]]
-        except (ValueError, KeyError, TypeError):
-            pass  # damaged: read the layer again
-    return None
-
-
-def _looked_into(layout: Layout, layer: Descriptor, cache: Cache) -> list[list[str]]:
-    """What is worth knowing of a layer: (path, what) with "python", "link TARGET", "glibc 2.36", "musl 1.2", "gone"."""
-    noted = _noted(layer, cache)
-    if noted is not None:
-        return noted
-    if not layout.has(layer):
-        msg = f"{layout.folder} lacks the layer {layer.digest} of the base"
-        raise ImageError(msg, hint=_HINT)
-    with layout.blob_path(layer.digest).open("rb") as file:
-        blocks = iter(lambda: file.read(1 << 20), b"")
-        with reading(f"the layer {layer.digest} is damaged", "a tar", error=ImageError, hint=_HINT):
-            try:
-                found = [list(one) for one in _worth_knowing(unpacked(blocks))]
-            except tarfile.TarError as error:
-                raise ValueError(cut(error)) from error
-    cache.keep_note(_note_name(layer), json.dumps({"version": _NOTE, "found": found}).encode())
-    return found
-
-
-def _worth_knowing(blocks: Iterator[bytes]) -> Iterator[tuple[str, str]]:
-    stream = cast("IO[bytes]", io.BufferedReader(_Stream(blocks), 1 << 20))
-    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
-        for member in archive:
-            archive.members = []  # type: ignore[attr-defined]  # else every member of every layer stays in memory
-            path = member.name.removeprefix("./").strip("/")
-            folder, _, name = path.rpartition("/")
-            if name == ".wh..wh..opq":
-                yield folder, "gone"
-            elif name.startswith(".wh."):
-                yield f"{folder}/{name.removeprefix('.wh.')}".strip("/"), "gone"
-            elif _PYTHON.fullmatch(path):
-                yield path, f"link {member.linkname}" if member.issym() or member.islnk() else "python"
-            elif member.isfile() and (_GLIBC_NAME.fullmatch(path) or _MUSL_NAME.fullmatch(path)):
-                yield from _libc(archive, member, path)
-
-
-def _libc(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> Iterator[tuple[str, str]]:
-    file = archive.extractfile(member)
-    data = b"" if file is None or member.size > _LIBC_SIZE else file.read()
-    for name, pattern in (("glibc", _GLIBC), ("musl", _MUSL)):
-        if (name == "musl") is (_MUSL_NAME.fullmatch(path) is not None) and (match := pattern.search(data)):
-            yield path, f"{name} {match['major'].decode()}.{match['minor'].decode()}"
-
-
-def _inside(layout: Layout, layers: Sequence[Descriptor], cache: Cache) -> dict[str, str]:
-    """The same of all layers, each over those below it."""
-    found: dict[str, str] = {}
-    for layer in layers:
-        rows = _looked_into(layout, layer, cache)
-        for path, what in rows:
-            if what == "gone":
-                for gone in [one for one in found if not path or one == path or one.startswith(f"{path}/")]:
-                    del found[gone]
-        found |= {path: what for path, what in rows if what != "gone"}
-    return found
-
-
-def with_libc(base: BaseImage, layout: Layout, cache: Cache) -> BaseImage:
-    """The same base with the version of its C library, where its layers tell.
+def looked_into(base: BaseImage, layout: Layout, cache: Cache) -> BaseImage:
+    """The same base with what its layers hold.
 
     Raises:
         ImageError: a layer is damaged or not there, or of zstd, which zstandard is needed for.
     """
-    versions: dict[str, tuple[int, int]] = {}
-    for what in _inside(layout, base.layers, cache).values():
-        name, _, version = what.partition(" ")
-        if name in {"glibc", "musl"}:
-            major, minor = version.split(".")
-            versions[name] = max(versions.get(name, (0, 0)), (int(major), int(minor)))
-    return BaseImage(base.reference, base.digest, base.layers, base.config, versions.get("glibc"), versions.get("musl"))
+    inside = inside_of(layout, base.layers, cache)
+    glibc, musl = (library_version(inside, name) for name in ("glibc", "musl"))
+    return replace(base, inside=inside, glibc=glibc, musl=musl)
 
 
 def python_of_option(text: str | None) -> tuple[str | None, str | None]:
@@ -268,41 +140,68 @@ def python_of_option(text: str | None) -> tuple[str | None, str | None]:
     return found["version"], found["path"]
 
 
-def image_python(where: tuple[BaseImage, Layout] | None, cache: Cache, asked: str | None) -> ImagePython:
+def image_python(base: BaseImage | None, asked: str | None) -> ImagePython:
     """The Python of a base that the wheels are for.
 
     Args:
-        where: the image, and the layout with its layers; `None` where nothing is below.
-        cache: where it is noted what a layer holds.
+        base: the image, looked into; `None` where nothing is below.
         asked: as `python_of_option` takes it.
 
     Raises:
         ImageError: there is none, or several to choose from.
     """
     version, path = python_of_option(asked)
+    if path is None and base is None:
+        msg = "where Python is in the image is not known (there is no base to look into)"
+        raise ImageError(msg, hint="say it: --python 3.13=/usr/local/bin/python3.13")
     if path is not None:
-        named = _PYTHON.fullmatch(path.lstrip("/"))
-        told = version or (named["version"] if named and "." in named["version"] else None)
+        named = PYTHON_NAME.fullmatch(path.lstrip("/"))
+        stated = named["version"] if named else None
+        told = version or (stated if stated and "." in stated else None)
         if told is None:
             msg = f"{path} does not tell the version of Python"
             raise ImageError(msg, hint=f"say it: --python 3.13={path}")
-        return _python(told, path)
-    if where is None:
-        msg = "where Python is in the image is not known (there is no base to look into)"
-        raise ImageError(msg, hint="say it: --python 3.13=/usr/local/bin/python3.13")
-    base, layout = where
-    found = _inside(layout, base.layers, cache)
-    candidates = {one: match["version"] for one in found if (match := _PYTHON.fullmatch(one))}
-    versions = {one: number for one, number in candidates.items() if "." in number and version in {None, number}}
+        return _python(told, path if base is None else _program(base, path))
+    return _usual_python(cast("BaseImage", base), version)
+
+
+def _program(base: BaseImage, path: str) -> str:
+    """The program that is at a path; in a virtual environment, the one that this was made of.
+
+    Raises:
+        ImageError: there is none.
+    """
+    at = path.strip("/")
+    real = resolved(base.inside, at)
+    if real is None or base.inside.get(real) != "python":
+        msg = f"{base.reference} has no Python at {cut(path)} (found {_pythons(base)})"
+        raise ImageError(msg, hint="name one of these: --python 3.13=/usr/local/bin/python3.13")
+    environment = f"{at.rpartition('/')[0].rpartition('/')[0]}/pyvenv.cfg"
+    return f"/{real}" if environment in base.inside else f"/{at}"
+
+
+def _pythons(base: BaseImage) -> str:
+    found = sorted(f"/{one}" for one in base.inside if PYTHON_NAME.fullmatch(one))
+    return cut(", ".join(found) or "none")
+
+
+def _usual_python(base: BaseImage, version: str | None) -> ImagePython:
+    """The first on PATH, of a version where one is asked for."""
+    candidates = {one: match["version"] for one in base.inside if (match := PYTHON_NAME.fullmatch(one))}
+    versions = {one: number for one, number in candidates.items() if number and "." in number}
     path_of = base.env.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     for folder in path_of.split(":"):
-        here = {one: number for one, number in versions.items() if f"/{one}".rpartition("/")[0] == folder}
-        usual = found.get(f"{folder.strip('/')}/python3", "").removeprefix("link ").rpartition("/")[2]
+        real = resolved(base.inside, folder) if folder.strip("/") else None
+        here = {
+            one: number
+            for one, number in versions.items()
+            if one.rpartition("/")[0] == real and version in {None, number}
+        }
+        usual = base.inside.get(f"{real}/python3", "").removeprefix("link ").rpartition("/")[2]
         chosen = [one for one in here if len(here) == 1 or one.rpartition("/")[2] == usual]
         if chosen:
-            return _python(here[chosen[0]], f"/{chosen[0]}")
-    shown = cut(", ".join(f"/{one}" for one in sorted(candidates)) or "none")
-    msg = f"{base.reference} has no Python {version or 'that is the usual one'} on its PATH (found {shown})"
+            return _python(here[chosen[0]], _program(base, f"/{chosen[0]}"))
+    msg = f"{base.reference} has no Python {version or 'that is the usual one'} on its PATH (found {_pythons(base)})"
     raise ImageError(msg, hint="choose a base with Python, or say which: --python 3.13=/opt/python/bin/python3.13")
 
 

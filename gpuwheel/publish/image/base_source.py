@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._endings import cut
 from gpuwheel.errors import ImageError
-from gpuwheel.publish.image.base_image import base_image, base_platforms, image_python, is_known, with_libc
+from gpuwheel.publish.image.base_image import base_image, base_platforms, image_python, is_known, looked_into
 from gpuwheel.publish.image.choice.fitting import Target
 from gpuwheel.publish.image.image_table import image_table
 from gpuwheel.publish.image.layout import Layout
@@ -51,7 +51,7 @@ class BaseSource:
             ImageError: the base is not for this platform, has no Python, or is damaged.
         """
         if self.layout is None:
-            return Target(platform, image_python(None, cache, python), None)
+            return Target(platform, image_python(None, python), None)
         manifest = self.manifests.get(platform)
         if manifest is None:
             shown = ", ".join(sorted(map(str, self.manifests)))
@@ -60,8 +60,8 @@ class BaseSource:
         base = base_image(self.layout, manifest, self.reference)
         if not is_known(self.layout, base, cache):
             self.bring(platform)
-        base = with_libc(base, self.layout, cache)
-        return Target(platform, image_python((base, self.layout), cache, python), base)
+        base = looked_into(base, self.layout, cache)
+        return Target(platform, image_python(base, python), base)
 
     def bring(self, platform: ImagePlatform) -> None:
         """Have the layers for a platform in the layout.

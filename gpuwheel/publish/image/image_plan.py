@@ -73,6 +73,8 @@ class BaseImage:
     glibc: tuple[int, int] | None = None
     """Version of its C library; `None`: not found, or another one."""
     musl: tuple[int, int] | None = None
+    inside: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+    """What is worth knowing of its layers, `base_layers.inside_of`."""
 
     @property
     def run(self) -> Mapping[str, Any]:
@@ -123,6 +125,8 @@ class ImagePlan:
     """The virtual environment: "/opt/venv"."""
     home: str
     """A folder that `Runtime.user` may write to; "" where none is made."""
+    home_owner: int
+    """Its user."""
     groups: tuple[LayerGroup, ...]
     """From below to the top."""
     runtime: Runtime
@@ -136,6 +140,20 @@ class ImagePlan:
     def wheels(self) -> tuple[ImageWheel, ...]:
         """All of them, by name."""
         return tuple(sorted((wheel for group in self.groups for wheel in group.wheels), key=lambda wheel: wheel.name))
+
+    @property
+    def folders(self) -> dict[str, tuple[int, int, int]]:
+        """Folders of the base above what is written that are not root's with mode 755: (mode, user, group)."""
+        found = {}
+        paths = [f"{self.prefix}/x", *([f"{self.home}/x"] if self.home else [])]
+        for path in paths:
+            parts = path.strip("/").split("/")
+            for count in range(1, len(parts)):
+                above = "/".join(parts[:count])
+                kind, *numbers = ("" if self.base is None else self.base.inside.get(above, "")).split(" ")
+                if kind == "folder" and numbers != ["755", "0", "0"]:
+                    found[above] = (int(numbers[0], 8), int(numbers[1]), int(numbers[2]))
+        return found
 
     @property
     def site_packages(self) -> str:

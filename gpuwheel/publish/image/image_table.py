@@ -63,6 +63,8 @@ def image_table() -> ImageTable:
             home=f"/home/{user['name']}",
             visible_devices=nvidia["visible-devices"],
             driver_capabilities=nvidia["driver-capabilities"],
-            driver_libraries=re.compile("|".join(f"(?:{one})" for one in nvidia["driver-libraries"])),
+            driver_libraries=re.compile(
+                rf"lib(?:{'|'.join(nvidia['driver-libraries'])})(?:-[0-9a-f]{{8}})?\.so(?:\.[\w.]+)?"
+            ),
             toolkit_variables=tuple(nvidia["toolkit-variables"]),
         )

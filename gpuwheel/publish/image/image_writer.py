@@ -18,7 +18,6 @@ from gpuwheel.publish.image.descriptors import CONFIG, INDEX, INDEXES, MANIFEST,
 from gpuwheel.publish.image.image_bill import BILL_TYPE, bill_path, image_bill, put_bill
 from gpuwheel.publish.image.image_config import configuration, manifest
 from gpuwheel.publish.image.image_plan import LayerGroup
-from gpuwheel.publish.image.image_table import image_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,7 +75,7 @@ def write_image(
 
 def _with_files(plan: ImagePlan, bill: bytes) -> list[tuple[LayerGroup, list[ImageFile]]]:
     """The layers over the base, each with the files that are of no wheel."""
-    skeleton = venv_files(Place(plan.prefix, plan.python), plan.home, image_table().user)
+    skeleton = venv_files(Place(plan.prefix, plan.python), plan.home, plan.home_owner)
     layers = [(LayerGroup(VENV, ()), skeleton)]
     layers += [(group, list[ImageFile]()) for group in plan.groups]
     if not layers[-1][0].is_project:

@@ -287,7 +287,8 @@ class Layout:
             ImageError: nothing has it, or there are several to choose from.
         """
         named = self.index()
-        found = [one for one in named if tag is None or tag in {one.tag, one.digest}]
+        # An artifact beside an image, such as a bill of materials, is not what somebody means who names none.
+        found = [one for one in named if (not one.artifact_type if tag is None else tag in {one.tag, one.digest})]
         # The same content under two tags is one thing.
         if len({one.digest for one in found}) != 1:
             shown = cut(", ".join(sorted(one.tag or one.digest for one in named)) or "nothing")

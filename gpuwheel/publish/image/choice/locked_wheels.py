@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from packaging.pylock import (
     PylockValidationError,
     is_valid_pylock_path,
 )
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from gpuwheel._cache import index_problem
@@ -36,6 +35,7 @@ from gpuwheel.index.transport import Transport, local_path
 from gpuwheel.model.pins import PinnedFile
 from gpuwheel.publish.image.choice.reading_wheels import image_wheel
 from gpuwheel.publish.image.choice.requirements_met import marker_environment
+from gpuwheel.wheel.naming import parse_wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -120,16 +120,31 @@ def _of_pylock(data: bytes, path: Path, target: Target, given: Collection[str]) 
         if (digest := getattr(one, "hashes", {}).get("sha256")) is None or not hasattr(one, "filename"):
             raise _no_wheel(path, package.name, type(one).__name__)
         name: str = one.filename
-        if not name.endswith(".whl"):
-            raise _no_wheel(path, package.name, name)
+        _check_name(path, package.name, name)
         file = PinnedFile(name, digest.lower(), getattr(one, "size", None) or 0)
         stated, url = getattr(one, "path", None), getattr(one, "url", None) or ""
         url = (path.absolute().parent / stated).as_uri() if stated else url
         yield package.name, FoundFile(file, url, without_credentials(url) if url else "")
 
 
+def _check_name(path: Path, name: str, filename: str) -> None:
+    """Make sure that it is a wheel's name, of this project: a URL may hold anything, a way out of a folder too."""
+    try:
+        parse_wheel_name(filename)
+        is_right = parse_wheel_filename(filename)[0] == canonicalize_name(name)
+    except (AuditError, ValueError):
+        is_right = False
+    if not is_right:
+        raise _no_wheel(path, name, ascii(filename))
+
+
+def _shown(text: str) -> str:
+    """For a message, without what stands before "@" in a URL."""
+    return cut(re.sub(r"//[^/@\s]*@", "//", text))
+
+
 def _no_wheel(path: Path, name: str, found: str) -> LockError:
-    msg = f"{path} has no wheel of {name} with its sha256 (found {cut(found)}, expected a wheel)"
+    msg = f"{path} has no wheel of {name} with its sha256 (found {_shown(found)}, expected a wheel)"
     return LockError(msg, hint="build its wheel and name it beside the lock file; nothing is built inside of an image")
 
 
@@ -138,8 +153,11 @@ def _of_requirements(
 ) -> Iterator[tuple[str, FoundFile]]:
     environment = marker_environment(target)
     for text, digests in _lines(data, path):
-        with reading(f"{path} has a line that is no requirement: {cut(text)}", "name==version", error=LockError):
+        try:
             requirement = Requirement(text)
+        except InvalidRequirement:  # which shows the line, and with it passwords
+            msg = f"{path} has a line that is no requirement ({_shown(text)}, expected name==version --hash=sha256:...)"
+            raise LockError(msg, hint=_AGAIN) from None
         if requirement.marker is not None and not requirement.marker.evaluate({**environment, "extra": ""}):
             continue
         name = canonicalize_name(requirement.name)
@@ -150,8 +168,9 @@ def _of_requirements(
             raise LockError(msg, hint=_AGAIN)
         if requirement.url is not None:
             filename = unquote(urlsplit(requirement.url).path.rpartition("/")[2])
-            if not filename.endswith(".whl") or len(digests) != 1:
-                raise _no_wheel(path, name, requirement.url)
+            if len(digests) != 1:
+                raise _no_wheel(path, name, f"{len(digests)} digests")
+            _check_name(path, name, filename)
             file = PinnedFile(filename, digests[0], 0)
             yield name, FoundFile(file, requirement.url, without_credentials(requirement.url))
             continue
@@ -167,17 +186,18 @@ def _lines(data: bytes, path: Path) -> Iterator[tuple[str, list[str]]]:
     joined = re.sub(r"\\\r?\n", " ", text)
     for raw in joined.splitlines():
         line = _COMMENT.sub("", raw).strip()
-        option = line.split("=")[0].split()[0] if line else ""
+        option = re.split(r"[=\s]", line, maxsplit=1)[0]
         if not line or option in (*_OF_INDEXES, *_WITHOUT_MEANING):
             continue
         if option.startswith("-"):
-            msg = f"{path} has an option that no lock file has ({cut(line)}, expected name==version --hash=sha256:...)"
+            msg = (
+                f"{path} has an option that no lock file has ({_shown(line)}, expected name==version --hash=sha256:...)"
+            )
             raise LockError(msg, hint=_AGAIN)
         requirement, *options = re.split(r"\s+(?=--hash)", line)
         digests = []
         for one in options:
-            words = shlex.split(one.replace("=", " ", 1))
-            found = _HASH.fullmatch(words[1]) if len(words) > 1 else None
+            found = _HASH.fullmatch(one.removeprefix("--hash").lstrip("= \t").strip("\"' \t"))
             if found is not None:
                 digests.append(found["hex"])
         yield requirement.strip(), digests
@@ -205,7 +225,7 @@ def _listed(path: Path, requirement: Requirement, digests: list[str], target: Ta
         if offered:
             return min(offered, key=lambda one: one[:2])[2]
     where = f"Python {target.python} on {target.platform}"
-    msg = f"{path} has no digest of a wheel of {cut(requirement)} that fits {where} and is listed"
+    msg = f"{path} has no digest of a wheel of {_shown(str(requirement))} that fits {where} and is listed"
     raise LockError(msg, hint=f"correct the index (GPUWHEEL_INDEX_URL), or {_AGAIN}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
 from gpuwheel._endings import cut, reading
 from gpuwheel.errors import AuditError
@@ -34,8 +35,12 @@ def image_wheel(path: Path, sha256: str | None = None) -> ImageWheel:
     with open_wheel(path) as wheel, reading(f"{path.name} is no wheel", "a Name in METADATA"):
         metadata = wheel.read("METADATA")
         stated = next(iter(field_values(metadata, "Name")), "")
-        if canonicalize_name(stated) != project:
-            msg = f"{path.name} holds the metadata of {cut(stated) or 'nothing'} (expected {name.distribution})"
+        told = next(iter(field_values(metadata, "Version")), "")
+        folder_name, _, folder_version = wheel.dist_info.removesuffix(".dist-info").partition("-")
+        same = canonicalize_name(stated) == project == canonicalize_name(folder_name)
+        if not same or not Version(told) == version == Version(folder_version.replace("_", "-")):
+            found = cut(f"{stated} {told} in {wheel.dist_info}") if stated else "nothing"
+            msg = f"{path.name} holds the metadata of {found} (expected {name.distribution} {version})"
             raise AuditError(msg, hint="do not rename wheels by hand")
-        found = sha256 or wheel.sha256()
-    return ImageWheel(path, path.name, found, wheel.size, str(project), version, metadata, wheel.state)
+        digest = sha256 or wheel.sha256()
+    return ImageWheel(path, path.name, digest, wheel.size, str(project), version, metadata, wheel.state)

@@ -38,8 +38,8 @@ from {module} import {name}
 if __name__ == "__main__":
     sys.exit({call}())
 """
-_SHEBANG = re.compile(rb"#!python(w?)[ \t]*(?=[\r\n]|$)")
-"""What a script in a wheel starts with, for the installer to replace (binary distribution format)."""
+_SHEBANG = re.compile(rb"#!python[^\r\n]*")
+"""How a script in a wheel starts, for the installer to replace the line (binary distribution format, as pip does)."""
 _OBJECT = re.compile(r"(?P<module>[^\W\d]\w*(?:\.[^\W\d]\w*)*)\s*:\s*(?P<call>[^\W\d]\w*(?:\.[^\W\d]\w*)*)")
 _EXTRAS = re.compile(r"\s*\[[^\]]*\]\s*$")
 _SCRIPT_NAME = re.compile(r"\w[\w.+ -]*")
@@ -64,12 +64,13 @@ class ImageFile:
     """Of a symbolic link."""
     is_folder: bool = False
     owner: int = 0
-    """User and group."""
+    """User."""
+    group: int = 0
 
 
-def folder(path: str, mode: int = 0o755, owner: int = 0) -> ImageFile:
+def folder(path: str, mode: int = 0o755, owner: int = 0, group: int = 0) -> ImageFile:
     """A folder."""
-    return ImageFile(path, mode, is_folder=True, owner=owner)
+    return ImageFile(path, mode, is_folder=True, owner=owner, group=group)
 
 
 def link(path: str, target: str) -> ImageFile:
@@ -122,7 +123,8 @@ def venv_files(place: Place, home: str, owner: int) -> list[ImageFile]:
         link(f"{root}/lib64", "lib"),
         folder(place.site),
     ]
-    return [*made, folder(home.strip("/"), 0o700, owner)] if home else made
+    # For group 0 too: OpenShift runs images as users of any number, whose group it is.
+    return [*made, folder(home.strip("/"), 0o770, owner)] if home else made
 
 
 def installed_files(wheel: OpenWheel, place: Place) -> list[ImageFile]:
@@ -187,6 +189,8 @@ def _in_scheme(scheme: str, rest: str, wheel: OpenWheel, place: Place) -> tuple[
     if rest and scheme in {"purelib", "platlib"}:
         return rest, f"{place.site}/{rest}"
     if rest and scheme == "data":
+        # A link in every environment: what lies behind it is in lib.
+        rest = rest.replace("lib64/", "lib/", 1) if rest.startswith("lib64/") else rest
         return f"../../../{rest}", f"{place.root}/{rest}"
     if rest and scheme == "headers":
         # Where `sysconfig` has no path for them, as pip puts them.

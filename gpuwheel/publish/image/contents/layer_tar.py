@@ -117,7 +117,7 @@ def _size(file: ImageFile) -> int:
 
 def _header(file: ImageFile) -> bytes:
     info = tarfile.TarInfo(file.path)
-    info.mode, info.uid, info.gid = file.mode, file.owner, file.owner
+    info.mode, info.uid, info.gid = file.mode, file.owner, file.group
     info.mtime, info.size = FILE_TIME, _size(file)
     if file.is_folder:
         info.type = tarfile.DIRTYPE

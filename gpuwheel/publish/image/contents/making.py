@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel._cache import index_problem
-from gpuwheel.publish.image.contents.installed import Place, installed_files
+from gpuwheel.publish.image.contents.installed import Place, folder, installed_files
 from gpuwheel.publish.image.contents.layer_tar import FILE_TIME, write_tar
 from gpuwheel.publish.image.contents.opened_wheel import open_wheel
 from gpuwheel.publish.image.descriptors import Descriptor, canonical_json
@@ -113,7 +113,8 @@ class LayerMaker:
             blob.write(data)
 
         with ExitStack() as stack:
-            contents: list[tuple[OpenWheel | None, Sequence[ImageFile]]] = [(None, made)]
+            above = [folder(path, *kept) for path, kept in self._plan.folders.items()]
+            contents: list[tuple[OpenWheel | None, Sequence[ImageFile]]] = [(None, [*above, *made])]
             for one in group.wheels:
                 wheel = stack.enter_context(open_wheel(one.path, one.state))
                 contents.append((wheel, installed_files(wheel, self._place)))
@@ -129,6 +130,7 @@ class LayerMaker:
             "python": str(self._plan.python),
             "time": FILE_TIME,
             "compression": self._compression.made_by,
+            "folders": self._plan.folders,
             "made": [[file.path, file.mode, file.owner, file.digest, file.target] for file in made],
         }
         return hashlib.sha256(canonical_json(parts)).hexdigest()

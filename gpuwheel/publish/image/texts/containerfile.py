@@ -20,7 +20,6 @@ from gpuwheel.errors import ImageError
 from gpuwheel.publish.image.choice.fitting import Target
 from gpuwheel.publish.image.choice.requirements_met import required_names
 from gpuwheel.publish.image.image_bill import bill_path, image_bill
-from gpuwheel.publish.image.image_table import image_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -153,8 +152,7 @@ def _final_stage(plan: ImagePlan, base: BaseImage) -> Iterator[str]:
     if plan.home:
         if base_user not in {"", "0", "root"}:
             yield "USER 0"
-        user = image_table().user
-        yield f"RUN install -d -m 0700 -o {user} -g {user} {plan.home}"
+        yield f"RUN install -d -m 0770 -o {plan.home_owner} -g 0 {plan.home}"
     yield f"COPY --from=dependencies {plan.prefix} {plan.prefix}"
     if project:
         yield "COPY --from=project /tmp/root/ /"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import zstandard
-from tiny_images import GLIBC, TinyWheel, tiny_base
+from tiny_images import GLIBC, TinyWheel, layer_members, named_image, tiny_base
 
 from gpuwheel._limits import BASE_LAYER
-from gpuwheel.publish.image import base_image
+from gpuwheel.publish.image.contents import base_layers
 from gpuwheel.publish.image.descriptors import INDEX, REF_NAME, Descriptor, ImagePlatform
 from gpuwheel.publish.image.layout import Layout
 
@@ -128,7 +128,7 @@ def test_a_hostile_or_damaged_layer_is_an_error(image: Image, tmp_path: Path, ta
 
 
 def test_a_layer_that_does_not_end_is_left_alone(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base_image, "BASE_LAYER", replace(BASE_LAYER, value=1_000_000))
+    monkeypatch.setattr(base_layers, "BASE_LAYER", replace(BASE_LAYER, value=1_000_000))
     base = _with_layer(tmp_path / "base", gzip.compress(_tar({"zeros": bytes(20_000_000)})))
     result = image("--base", base, TinyWheel().write(tmp_path))
     assert result.exit_code == 20, result.output
@@ -179,3 +179,95 @@ def test_attestations_in_an_index_are_no_platforms(image: Image, tmp_path: Path)
     result = image("--base", f"oci:{tmp_path / 'base'}:both", "--json", TinyWheel().write(tmp_path))
     assert result.exit_code == 0, result.output
     assert [one["platform"] for one in json.loads(result.stdout)["images"]] == ["linux/amd64"]
+
+
+def test_an_image_on_an_image_has_the_python_of_the_first(image: Image, tmp_path: Path) -> None:
+    base = tiny_base(tmp_path / "base")
+    wheel = TinyWheel().write(tmp_path)
+    assert image("--base", base, "-o", "oci:one:first", wheel).exit_code == 0
+    refused = image("--base", "oci:one", wheel)
+    assert refused.exit_code == 20
+    assert "already has /opt/venv" in refused.output
+    result = image("--base", "oci:one", "--prefix", "/opt/app", "-o", "oci:two", wheel)
+    assert result.exit_code == 0, result.output
+    manifest, _ = named_image(tmp_path / "two")
+    members = layer_members(tmp_path / "two", manifest["layers"][-2]["digest"])
+    assert members["opt/app/bin/python"][0].linkname == "/usr/bin/python3.11", "and not the link in /opt/venv"
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "/usr",
+        "/usr/lib",
+        "/usr/bin",
+        "/opt/a:b",
+        "/opt/a\nb",
+        "/opt/a b",
+        "opt",
+        "/",
+        "/a/../b",
+        "/a/b/c/d",
+        "/" + "x" * 101,
+    ],
+)
+def test_a_prefix_over_folders_of_the_base_or_that_no_script_can_name_is_refused(
+    image: Image, tmp_path: Path, prefix: str
+) -> None:
+    base = tiny_base(tmp_path / "base")
+    result = image("--base", base, "--prefix", prefix, TinyWheel().write(tmp_path))
+    assert result.exit_code == 20, result.output
+    assert not (tmp_path / "image").exists()
+
+
+def _folder(name: str, mode: int, owner: int = 0) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.mode, info.uid, info.gid = tarfile.DIRTYPE, mode, owner, owner
+    return info
+
+
+def test_folders_of_the_base_stay_as_they_are(image: Image, tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for info in (_folder("tmp", 0o1777), _folder("data", 0o750, 1000), tarfile.TarInfo("usr/bin/python3.11")):
+            archive.addfile(info)
+        link = tarfile.TarInfo("srv")
+        link.type, link.linkname = tarfile.SYMTYPE, "data"
+        archive.addfile(link)
+    base = _with_layer(tmp_path / "base", gzip.compress(out.getvalue()))
+    wheel = TinyWheel().write(tmp_path)
+    for prefix, mode, owner in (("/tmp/v", 0o1777, 0), ("/data/venv", 0o750, 1000)):  # noqa: S108 (of an image)
+        assert image("--base", base, "--prefix", prefix, wheel).exit_code == 0
+        manifest, _ = named_image(tmp_path / "image")
+        for layer in manifest["layers"][1:]:
+            found = layer_members(tmp_path / "image", layer["digest"]).get(prefix.split("/")[1])
+            assert found is not None
+            assert (found[0].mode, found[0].uid, found[0].gid) == (mode, owner, owner)
+    result = image("--base", base, "--prefix", "/srv/venv", wheel)
+    assert "is below a link of the base" in result.output
+
+
+def test_what_is_noted_of_a_layer_is_what_has_its_digest(image: Image, tmp_path: Path) -> None:
+    base = tiny_base(tmp_path / "base")
+    manifest, _ = named_image(tmp_path / "base", "base")
+    blob = tmp_path / "base/blobs/sha256" / manifest["layers"][0]["digest"][7:]
+    right = blob.read_bytes()
+    wrong = gzip.compress(_tar({"usr/bin/python3.13": b"", "usr/lib/libc.so.6": GLIBC}))
+    blob.write_bytes(wrong + bytes(len(right) - len(wrong)) if len(wrong) < len(right) else wrong)
+    result = image("--base", base, TinyWheel().write(tmp_path))
+    assert result.exit_code == 20, result.output
+    blob.write_bytes(right)
+    assert _python(image("--base", base, "--json", "--dry-run", TinyWheel().write(tmp_path))) == "3.11"
+
+
+def test_a_c_library_of_a_toolchain_is_not_that_of_the_base(image: Image, tmp_path: Path) -> None:
+    tar = _tar(
+        {
+            "usr/bin/python3.11": b"",
+            "usr/lib/x86_64-linux-gnu/libc.so.6": GLIBC.replace(b"2.36", b"2.31"),
+            "opt/toolchain/sysroot/lib/libc.so.6": GLIBC,
+        }
+    )
+    base = _with_layer(tmp_path / "base", gzip.compress(tar))
+    wheel = TinyWheel(tag="py3-none-manylinux_2_34_x86_64").write(tmp_path)
+    assert "with glibc 2.31" in image("--base", base, "--dry-run", wheel).output

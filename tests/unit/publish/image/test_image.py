@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 NAME = "nonroot"
 SITE = "opt/venv/lib/python3.11/site-packages"
 SCRATCH = ("--base", "scratch", "--python", "3.11=/usr/bin/python3.11", "--platform", "linux/amd64")
-GOLDEN = "sha256:42d4590ddce4c5bfed4c52164e194f9fd6774c560d36778e20907d5181b9e981"
+GOLDEN = "sha256:7736ce3b93fb90a6c5dbadc6d555b7bbf1955bcf3385750c6ff2b5cbd2e5da98"
 
 
 def _ok(result: Result) -> Result:
@@ -67,6 +67,9 @@ def test_a_wheel_is_installed_as_an_installer_would(image: Image, tmp_path: Path
             "ops/__init__.py": b"",
             "ops/native": b"native" + bytes(5000),
             "ops-1.0.data/scripts/ops-bench": b"#!python\nprint(1)\n",
+            "ops-1.0.data/scripts/ops-window": b"#!pythonw -E\r\nprint(2)\r\n",
+            "ops-1.0.data/scripts/ops-three": b"#!python3\nprint(3)\n",
+            "ops-1.0.data/data/lib64/plugin.so": b"5\n",
             "ops-1.0.data/scripts/native": b"native",
             "ops-1.0.data/purelib/pure.py": b"1\n",
             "ops-1.0.data/platlib/plat.py": b"2\n",
@@ -82,6 +85,9 @@ def test_a_wheel_is_installed_as_an_installer_would(image: Image, tmp_path: Path
     content = {name: data for name, (_, data) in members.items()}
     assert content["opt/venv/bin/ops-bench"] == b"#!/opt/venv/bin/python\nprint(1)\n"
     assert content["opt/venv/bin/native"] == b"native"
+    assert content["opt/venv/bin/ops-window"] == b"#!/opt/venv/bin/python\r\nprint(2)\r\n"
+    assert content["opt/venv/bin/ops-three"] == b"#!/opt/venv/bin/python\nprint(3)\n"
+    assert content["opt/venv/lib/plugin.so"] == b"5\n"
     assert b"from ops.cli import main\n" in content["opt/venv/bin/ops-run"]
     assert b"sys.exit(main.run())" in content["opt/venv/bin/ops-run"]
     assert content["opt/venv/bin/OpsWindow"].startswith(b"#!/opt/venv/bin/python\n")
@@ -126,7 +132,7 @@ def test_the_environment_is_one_of_the_bases_python(image: Image, tmp_path: Path
     assert members["opt/venv/bin/python"][0].linkname == "/usr/bin/python3.11"
     assert members["opt/venv/pyvenv.cfg"][1].startswith(b"home = /usr/bin\n")
     home = members["home/nonroot"][0]
-    assert (home.uid, home.gid, home.mode) == (65532, 65532, 0o700)
+    assert (home.uid, home.gid, home.mode) == (65532, 0, 0o770)
     run = config["config"]
     assert run["User"] == "65532:65532"
     assert run["WorkingDir"] == f"/home/{NAME}"
@@ -319,13 +325,15 @@ def test_wheels_that_overwrite_each_other_are_both_named(image: Image, tmp_path:
     [
         "ops-1.0.data/scripts/python",
         "ops-1.0.data/data/pyvenv.cfg",
-        "ops-1.0.data/data/lib64/x.py",
+        "ops-1.0.data/data/share/sbom",
+        "ops-1.0.data/data/share/sbom/image.cdx.json",
+        "ops-1.0.data/data/lib64",
         "ops-1.0.data/data/bin",
     ],
 )
 def test_a_wheel_cannot_replace_the_environment(image: Image, tmp_path: Path, name: str) -> None:
     output = _refused(image(*SCRATCH, TinyWheel(files={name: b"#!sh"}).write(tmp_path)))
-    assert "the virtual environment" in output
+    assert "the virtual environment" in output or "the bill of materials" in output
 
 
 @pytest.mark.parametrize(
@@ -386,7 +394,7 @@ def test_a_file_with_another_digest_than_recorded_leaves_no_image(image: Image, 
     assert not [one for one in (tmp_path / "image/blobs/sha256").iterdir() if one.name.endswith(".part")]
 
 
-@pytest.mark.parametrize("name", ["libcuda.so.1", "libcuda.so", "libnvidia-ml.so.1", "libcuda.so.580.65.06"])
+@pytest.mark.parametrize("name", ["libcuda.so.1", "libcuda.so", "libnvidia-ml.so.1", "libcuda-1a2b3c4d.so.570.86"])
 def test_libraries_of_the_driver_are_never_included(image: Image, tmp_path: Path, name: str) -> None:
     output = _refused(image(*SCRATCH, TinyWheel(files={f"ops.libs/{name}": b""}).write(tmp_path)))
     assert f"ops.libs/{name}" in output
@@ -479,7 +487,9 @@ def test_the_python_of_the_base_is_found_in_its_layers(image: Image, tmp_path: P
     assert python("--python", "3.11") == "3.11"
     assert python("--python", "3.14t") == "3.14t"
     assert "has no Python 3.13 on its PATH" in _refused(image("--base", base, "--python", "3.13", wheel))
-    assert python("--python", "3.10=/opt/py/bin/python") == "3.10"
+    assert python("--python", "3.12=/usr/local/bin/python3") == "3.12"
+    for path in ("3.10=/opt/py/bin/python", "/usr/local/bin/python3.13", "3.11=/usr/bin/ls"):
+        assert "has no Python at" in _refused(image("--base", base, "--python", path, wheel))
 
 
 def test_a_wheel_that_changes_while_it_is_read_is_an_error(
@@ -683,3 +693,44 @@ def test_a_budget_of_layers_is_kept(image: Image, tmp_path: Path, monkeypatch: p
     result = _ok(image(*SCRATCH, "--dry-run", "--json", "--layers", "6", *wheels))
     titles = [layer["title"] for layer in json.loads(result.stdout)["images"][0]["layers"]]
     assert titles == ["heavy5 1.0", "heavy4 1.0", "heavy3 1.0", "further large wheels", "light 1.0", "ops 1.0"]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--user", ""), "is no user of an image"),
+        (("--user", "a b"), "is no user of an image"),
+        (("--workdir", "app"), "is no folder to start in"),
+    ],
+)
+def test_what_no_engine_takes_is_refused(image: Image, tmp_path: Path, words: tuple[str, str], problem: str) -> None:
+    assert problem in _refused(image(*SCRATCH, *words, TinyWheel().write(tmp_path)))
+
+
+def test_any_user_who_is_not_root_has_a_home(image: Image, tmp_path: Path) -> None:
+    _ok(image(*SCRATCH, "--user", "1000:100", TinyWheel().write(tmp_path)))
+    manifest, config = named_image(tmp_path / "image")
+    home = layer_members(tmp_path / "image", manifest["layers"][0]["digest"])["home/nonroot"][0]
+    assert (home.uid, home.gid, home.mode) == (1000, 0, 0o770)
+    assert f"HOME=/home/{NAME}" in config["config"]["Env"]
+    _ok(image(*SCRATCH, "--user", "0", TinyWheel().write(tmp_path)))
+    assert not any(word.startswith("HOME=") for word in named_image(tmp_path / "image")[1]["config"]["Env"])
+
+
+def test_a_base_that_asks_more_of_a_gpu_is_heard(image: Image, tmp_path: Path) -> None:
+    stated = {"NVIDIA_DRIVER_CAPABILITIES": "compute,video", "NVIDIA_REQUIRE_CUDA": "cuda>=13.1 brand=tesla"}
+    run = {"Env": ["CUDA_VERSION=13.1", *(f"{name}={value}" for name, value in stated.items())]}
+    base = tiny_base(tmp_path / "base", run=run)
+    wheel = TinyWheel(requires=["nvidia-cublas-cu12"]).write(tmp_path)
+    _ok(image("--base", base, "--cuda-base", "--no-deps-check", wheel))
+    env = _env(tmp_path / "image")
+    assert env["NVIDIA_DRIVER_CAPABILITIES"] == "compute,video,utility"
+    assert env["NVIDIA_REQUIRE_CUDA"] == "cuda>=13.1 brand=tesla"
+
+
+def test_a_wheel_whose_metadata_is_of_another_version_is_refused(image: Image, tmp_path: Path) -> None:
+    path = TinyWheel().write(tmp_path / "right")
+    data = path.read_bytes()
+    changed = tmp_path / "ops-2.0-py3-none-any.whl"
+    changed.write_bytes(data)
+    assert "holds the metadata of ops 1.0" in _refused(image(*SCRATCH, changed), 9)

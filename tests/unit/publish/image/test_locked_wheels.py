@@ -95,6 +95,17 @@ def test_what_a_lock_names_is_installed_for_the_image(
         ("what is this --hash=sha256:00\n", "no requirement"),
         ("dep @ https://example.com/dep.tar.gz --hash=sha256:" + "0" * 64, "has no wheel of dep"),
         ("\xff", "no requirement"),
+        ("==1.0\n", "no requirement"),
+        ("dep==1.0 --hash=sha256:'abc\n", "does not give a digest of dep"),
+        (
+            f"evil @ http://127.0.0.1:9/..%2F..%2Fevil-1.0-py3-none-any.whl --hash=sha256:{'0' * 64}\n",
+            "has no wheel of evil",
+        ),
+        (
+            f"evil @ http://127.0.0.1:9/evil-1.0-..%2Fx-py3-none-any.whl --hash=sha256:{'0' * 64}\n",
+            "has no wheel of evil",
+        ),
+        (f"evil @ http://127.0.0.1:9/other-1.0-py3-none-any.whl --hash=sha256:{'0' * 64}\n", "has no wheel of evil"),
     ],
 )
 def test_a_lock_without_digests_or_wheels_is_refused(
@@ -136,3 +147,28 @@ def test_another_file_than_the_locked_one_is_refused(image: Image, tmp_path: Pat
     result = image("--base", base, "--lock", "pylock.toml", TinyWheel().write(tmp_path))
     assert result.exit_code == 6, result.output
     assert "is not the pinned file" in result.output
+
+
+def test_no_message_shows_a_password(image: Image, tmp_path: Path) -> None:
+    base = tiny_base(tmp_path / "base")
+    for line in (
+        "-e https://somebody:secret@example.com/x",
+        "x @ https://somebody:secret@example.com/x.whl",
+        "? https://a:secret@b",
+    ):
+        (tmp_path / "requirements.txt").write_text(f"{line} --hash=sha256:{'0' * 64}\n", encoding="utf-8")
+        result = image("--base", base, "--lock", "requirements.txt", TinyWheel().write(tmp_path))
+        assert result.exit_code == 12, result.output
+        assert "secret" not in result.output
+
+
+def test_a_pylock_cannot_name_a_file_elsewhere(image: Image, tmp_path: Path) -> None:
+    base = tiny_base(tmp_path / "base")
+    name = "../../evil-1.0-py3-none-any.whl"
+    text = (
+        'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "evil"\nversion = "1.0"\n'
+        f'wheels = [{{ name = "{name}", url = "http://127.0.0.1:9/x.whl", hashes = {{ sha256 = "{"0" * 64}" }} }}]\n'
+    )
+    (tmp_path / "pylock.toml").write_text(text, encoding="utf-8")
+    result = image("--base", base, "--lock", "pylock.toml", TinyWheel().write(tmp_path))
+    assert result.exit_code == 12, result.output
