@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
+import threading
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import pytest
+from click.testing import CliRunner
 from machine_texts import MACHINE_TEXTS
 from offered import offered, random_wheels
+from small_wheels import small_wheel
 
+from gpuwheel.cli import main
 from gpuwheel.compatibility import load_tables
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.versions import DriverVersion
 from gpuwheel.publish.device_facts import DeviceCode, Ptx
 from gpuwheel.publish.selector.choosing import choose
-from gpuwheel.publish.selector.install_lines import install_lines
+from gpuwheel.publish.selector.install_lines import TOOLS, install_lines
 from gpuwheel.publish.selector.offers import Offer
 from gpuwheel.publish.selector.selector_page import selector_page
 from gpuwheel.publish.selector.target_machine import Machine
@@ -174,6 +181,29 @@ def test_the_page_answers_as_the_command_does(opened: Callable[..., Any]) -> Non
 def at(wheel: PublishedWheel, base: str) -> PublishedWheel:
     """With absolute URLs, as a browser makes them at `base`."""
     return replace(wheel, url=urljoin(base, wheel.url), indexes=tuple(urljoin(base, one) for one in wheel.indexes))
+
+
+def test_the_page_of_a_written_index_names_the_same_file(browser: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    for cuda in ("12.9", "13.0"):
+        small_wheel(tmp_path, version=f"1.1+cu{cuda}", tag="py3-none-manylinux_2_17_x86_64", cuda=cuda)
+    assert CliRunner().invoke(main, ["index", str(tmp_path)]).exit_code == 0
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = f"http://127.0.0.1:{server.server_address[1]}"
+        page = browser.new_page()
+        page.goto(f"{place}/#python=3.12")
+        page.get_by_role("link", name="ops").click()
+        page.get_by_label("GPU", exact=True).select_option("9.0")
+        page.get_by_label("CUDA Version in nvidia-smi").select_option("570.26")
+        shown = {tool: page.locator(f"[id='panel-{tool}'] code").text_content() for tool in TOOLS}
+        python = page.locator("input[name=python]:checked").input_value()
+        words = ["--elsewhere", "--python", python, "--gpu", "9.0", "--driver", "570.26", "--json"]
+        told = json.loads(CliRunner().invoke(main, ["which", "ops", "--index", place, *words]).stdout)
+        server.shutdown()
+    page.close()
+    assert shown == told["lines"]
+    assert "1.1%2Bcu12.9" in shown["pip"]
 
 
 # ---- every control
