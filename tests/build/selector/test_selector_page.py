@@ -403,19 +403,25 @@ def test_the_browser_runs_no_other_script(opened: Any) -> None:  # noqa: ANN401
 
 
 @pytest.mark.heavy
-def test_pictures(opened: Callable[..., Any], tmp_path: Path) -> None:
+def test_pictures(browser: Any, tmp_path: Path) -> None:  # noqa: ANN401
     """`GPUWHEEL_PICTURES=docs/images` puts them there."""
     folder = Path(os.environ.get("GPUWHEEL_PICTURES", tmp_path))
     wheels = [wheel for wheel in WHEELS if wheel.facts.version != "1.1+cpu"]
+    text = selector_page("ops", wheels, load_tables())
     shown = "#torch=2.13&gpus=9.0&driver=580.65.06&python=3.12&release=2.35"
     pictures = {
         "selector-light": ("light", shown),
         "selector-dark": ("dark", shown),
         "selector-nothing-fits": ("light", "#torch=2.13&gpus=10.0&driver=570.86.15&python=3.12"),
     }
+    address = "https://wheels.example.org/choose/ops/"
     for name, (scheme, fragment) in pictures.items():
-        page = opened(wheels, fragment, color_scheme=scheme, viewport={"width": 1200, "height": 900})
+        context = browser.new_context(color_scheme=scheme, viewport={"width": 1200, "height": 900})
+        context.route(address, lambda route: route.fulfill(body=text, content_type="text/html; charset=utf-8"))
+        page = context.new_page()
+        page.goto(address + fragment)
         page.screenshot(path=folder / f"{name}.png")
+        context.close()
     taken = {(folder / f"{name}.png").read_bytes() for name in pictures}
     assert len(taken) == 3
     assert min(map(len, taken)) > 50_000, "an empty page is smaller"
