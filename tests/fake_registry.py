@@ -85,6 +85,11 @@ class FakeRegistry:
     takes_ranges: bool = True
     lies: dict[str, bytes] = field(default_factory=dict)
     """Digest -> what it gives in place of the content."""
+    empties_uploads: int = 0
+    """So many later parts are refused, and what had come is gone."""
+    location: str = ""
+    """Where uploads and downloads are said to go."""
+    keeps_referrers: bool = False
     stored: str = ""
     """Under which digest it says that it stored something."""
     storage: FakeRegistry | None = None
@@ -167,7 +172,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "PUT":
             data = self._body()
             held[name] = held[sha256(data)] = (self.headers["Content-Type"], data)
-            return self._send(201, headers={"Docker-Content-Digest": self.state.stored or sha256(data)})
+            subject = json.loads(data).get("subject") if self.state.keeps_referrers else None
+            headers = {"OCI-Subject": subject["digest"]} if subject else {}
+            return self._send(201, headers={"Docker-Content-Digest": self.state.stored or sha256(data), **headers})
         if name not in held:
             return self._send(404, b'{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}')
         kind, data = held[name]
@@ -179,6 +186,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         found = self.state.blobs.get(repository, {}).get(name)
         if found is None:
             return self._send(404, b'{"errors": [{"code": "BLOB_UNKNOWN", "message": "blob unknown"}]}')
+        if self.state.location and self.command == "GET":
+            return self._send(307, headers={"Location": self.state.location})
         if self.state.storage is not None and self.command == "GET":
             self.state.storage.blobs.setdefault("storage", {})[name] = found
             place = f"http://{self.state.storage.host}/storage/{name}?signature=secret"
@@ -196,7 +205,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             cut = len(data) // 2
         return self._send(status, data, headers, cut=cut)
 
-    def _uploads(  # noqa: PLR0911  # an answer for each case
+    def _uploads(  # noqa: C901, PLR0911  # an answer for each case
         self, repository: str, name: str, query: Mapping[str, list[str]]
     ) -> None:
         state = self.state
@@ -211,6 +220,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._send(413)
         if self.command == "GET":
             return self._send(204, headers=self._of_upload(repository, name))
+        if self.command == "PATCH" and state.empties_uploads and upload:
+            state.empties_uploads -= 1
+            self._body()
+            upload.clear()
+            return self._send(500)
         if self.command == "PATCH" and not state.takes_parts and upload:
             self._body()
             return self._send(405)
@@ -262,7 +276,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         size = len(self.state.uploads[name])
         # Relative, and with a query of its own, as docker-registry's.
         place = f"/v2/{repository}/blobs/uploads/{name}?_state={len(self.state.log)}"
-        return {"Location": place, "Range": f"0-{max(0, size - 1)}"}
+        return {"Location": self.state.location or place, "Range": f"0-{max(0, size - 1)}"}
 
     # ---- who asks
 

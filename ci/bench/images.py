@@ -94,12 +94,13 @@ class Bench:
         """From nothing, after a change, and pulled."""
         with docker_registry(self.work / f"registry-{who}") as host:
             seconds, bytes_ = [], []
+            # One for both: podman remembers by host and port what a registry has.
+            proxy = HoldingProxy(host, upload=True)
             for answer in (1, 2):
-                proxy = HoldingProxy(host, upload=True)
-                start = time.perf_counter()
+                start, passed = time.perf_counter(), proxy.passed
                 make(self.wheels(answer), f"{proxy.host}/team/ops:{answer}")
                 seconds.append(round(time.perf_counter() - start, 2))
-                bytes_.append(proxy.passed)
+                bytes_.append(proxy.passed - passed)
                 print(f"  {who}: {seconds[-1]} s, {bytes_[-1]:,} bytes pushed")
             other, pulls = self.podman(f"other-{who}"), HoldingProxy(host, upload=False)
             before = 0

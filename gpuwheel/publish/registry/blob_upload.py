@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 
-from gpuwheel._endings import cut
+from gpuwheel._endings import because, cut
 from gpuwheel._files import sha256_of
 from gpuwheel.errors import ImageError, NetworkError
 from gpuwheel.index.transport import InterruptedTransferError, NotOnServerError
 from gpuwheel.publish.registry.exchanges import Request
+from gpuwheel.publish.registry.registry_errors import joined_url
 from gpuwheel.publish.registry.side_by_side import StoppedTransferError
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class BlobUpload:
         if not location:
             msg = f"{self._client.reference.registry} does not say where an upload goes (expected a Location)"
             raise NetworkError(msg, hint="the registry is set up wrongly: tell who runs it")
-        place = urljoin(answer.url, location)
+        place = joined_url(answer.url, location, self._client.reference)
         if urlsplit(answer.url).scheme == "https" and urlsplit(place).scheme != "https":
             msg = (
                 f"{self._client.reference.registry} wants an upload without encryption ({cut(place.partition('?')[0])})"
@@ -144,7 +145,11 @@ class BlobUpload:
             self._restart()
             self._begin({})
             return False
-        self._take_range(answer, self._offset)
+        try:
+            self._take_range(answer, self._offset)
+        except InterruptedTransferError:  # what had come is gone
+            self._begin({})
+            return False
         if answer.headers.get("Location"):
             self._move(answer)
         return False
@@ -152,11 +157,12 @@ class BlobUpload:
     def _take_range(self, answer: Answer, otherwise: int) -> None:
         """Believe what a registry says it has."""
         match = _RANGE.fullmatch(answer.headers.get("Range", "").strip())
-        # Where it has nothing, some say 0-0, as they would of one byte.
-        there = otherwise if match is None else int(match[1]) + 1 if match[1] != "0" else min(otherwise, 1)
-        if there > self._blob.size:
+        # 0-0 is nothing, as of one that has just begun (distribution-spec); a first part is never of one byte.
+        there = otherwise if match is None else int(match[1]) + (match[1] != "0")
+        if not self._offset <= there <= self._blob.size:
+            found, had = f"{there:,} bytes", f"{self._offset:,}"
             self._restart()
-            msg = f"{self._client.reference.registry} has more of {self._blob.digest} than was sent ({there:,} bytes)"
+            msg = f"{self._client.reference.registry} lost its way in an upload (found {found}, expected {had} or more)"
             raise InterruptedTransferError(msg, hint="try again")
         self._offset = there
 
@@ -178,6 +184,8 @@ class BlobUpload:
             self._move(answer)
         if answer.status == _UNSATISFIABLE or self._offset <= start:
             msg = f"{client.reference.registry} has another part of {self._blob.digest} ({self._offset:,} bytes)"
+            if self._offset <= start:
+                self._restart()  # it would refuse the same part again
             raise InterruptedTransferError(msg, hint="try again")
 
     def _shrink(self, size: int) -> None:
@@ -252,14 +260,24 @@ class _Span:
         return self._size
 
     def __iter__(self) -> Iterator[bytes]:
-        with self._path.open("rb") as file:
-            file.seek(self._place)
-            while self._left:
-                piece = file.read(min(_BLOCK, self._left))
-                if not piece:
-                    msg = f"{self._path} was cut while it was sent (expected {self._left:,} bytes more)"
-                    raise ImageError(msg, hint="build or pull the image again")
-                self._left -= len(piece)
-                yield piece
-                self._place += len(piece)
-                self._tell(self._place)
+        for piece in self._pieces():
+            yield piece
+            self._place += len(piece)
+            self._tell(self._place)
+
+    def _pieces(self) -> Iterator[bytes]:
+        """The bytes; what goes wrong with our own file is no trouble of a network."""
+        hint = "build or pull the image again"
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._place)
+                while self._left:
+                    piece = file.read(min(_BLOCK, self._left))
+                    if not piece:
+                        msg = f"{self._path} was cut while it was sent (expected {self._left:,} bytes more)"
+                        raise ImageError(msg, hint=hint)
+                    self._left -= len(piece)
+                    yield piece
+        except OSError as error:
+            msg = f"{self._path} cannot be read any more ({because(error)})"
+            raise ImageError(msg, hint=hint) from error

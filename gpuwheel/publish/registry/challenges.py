@@ -72,6 +72,14 @@ class Grant:
     header: str | None = field(default=None, repr=False)
 
 
+def _is_address(realm: str) -> bool:
+    try:
+        parts = urlsplit(realm)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username and parts.port != 0
+    except ValueError:
+        return False
+
+
 class Authorizer:
     """Gives requests to one registry what it wants to see; threads share it.
 
@@ -146,11 +154,10 @@ class Authorizer:
             self._grant = Grant(self._grant.number + 1, value)
             return True
         realm = parameters.get("realm", "")
-        parts = urlsplit(realm)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        if not _is_address(realm):
             msg = f"{self._registry} names no place that makes tokens ({cut(repr(realm))}, expected a URL)"
             raise NetworkError(msg, hint="the registry is set up wrongly: tell who runs it")
-        if is_https and parts.scheme != "https":
+        if is_https and not realm.lower().startswith("https:"):
             msg = f"{self._registry} wants its credentials sent in the clear (to {cut(realm)}, expected https)"
             raise NetworkError(msg, hint="the registry is set up wrongly: tell who runs it")
         stated = parameters.get("scope", "").split()

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 
@@ -24,12 +24,18 @@ from gpuwheel.index.settings import read_index_settings
 from gpuwheel.index.transport import (
     TRANSFER_FAILURES,
     InterruptedTransferError,
-    reason_of,
 )
 from gpuwheel.publish.registry.challenges import Authorizer
 from gpuwheel.publish.registry.credential_files import credentials_for
 from gpuwheel.publish.registry.image_reference import is_loopback
-from gpuwheel.publish.registry.registry_errors import json_object, refusal, shown_url, unauthorized
+from gpuwheel.publish.registry.registry_errors import (
+    joined_url,
+    json_object,
+    refusal,
+    shown_reason,
+    shown_url,
+    unauthorized,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -196,7 +202,7 @@ class RegistryClient:
                     raise NetworkError(msg, hint="try again later: what came is kept")
                 yield piece
         except TRANSFER_FAILURES as error:
-            msg = f"{shown_url(response.url)} was cut short ({reason_of(error)})"
+            msg = f"{shown_url(response.url)} was cut short ({shown_reason(error)})"
             raise InterruptedTransferError(msg, hint="try again: what came is kept") from error
 
     def retrying(self, transfer: Callable[[], T], moved: Callable[[], int] = lambda: 0) -> T:
@@ -272,7 +278,7 @@ class RegistryClient:
         raise NetworkError(msg, hint=_REACH_HINT)
 
     def _further(self, url: str, location: str) -> str:
-        further = urljoin(url, location)
+        further = joined_url(url, location, self.reference)
         if urlsplit(further).scheme != "https" and urlsplit(url).scheme == "https" and not self._is_insecure:
             msg = f"{shown_url(url)} leads to a place without encryption ({shown_url(further)}, expected https)"
             raise NetworkError(msg, hint="the registry is set up wrongly: tell who runs it")
@@ -304,13 +310,13 @@ class RegistryClient:
                 auth=_as_it_is,
             )
         except requests.exceptions.SSLError as error:
-            msg = f"{shown_url(url)} cannot be trusted ({reason_of(error)})"
+            msg = f"{shown_url(url)} cannot be trusted ({shown_reason(error)})"
             raise NetworkError(msg, hint=_TRUST_HINT) from error
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, ValueError) as error:
-            msg = f"{shown_url(url)} cannot be reached ({reason_of(error)})"
+            msg = f"{shown_url(url)} cannot be reached ({shown_reason(error)})"
             raise NetworkError(msg, hint=_REACH_HINT) from error
         except TRANSFER_FAILURES as error:
-            msg = f"{shown_url(url)} cannot be reached ({reason_of(error)})"
+            msg = f"{shown_url(url)} cannot be reached ({shown_reason(error)})"
             raise InterruptedTransferError(msg, hint=_REACH_HINT) from error
 
     def _ask_realm(

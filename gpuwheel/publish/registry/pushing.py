@@ -15,6 +15,7 @@ from gpuwheel.publish.registry.blob_upload import BlobUpload
 from gpuwheel.publish.registry.exchanges import RegistryClient, Request
 from gpuwheel.publish.registry.image_reference import parse_reference
 from gpuwheel.publish.registry.pulling import fetch_blob, pull_scope
+from gpuwheel.publish.registry.referrers import note_referrer
 from gpuwheel.publish.registry.side_by_side import at_once, shared_progress
 
 if TYPE_CHECKING:
@@ -197,8 +198,11 @@ class _Push:
     def _manifest(self, one: Descriptor, name: str) -> None:
         client, url = self._client, self._client.url(f"manifests/{name}")
         accept = {"Accept": one.media_type}
+        document = self._content.layout.read_json(one)
         held = client.ask(Request("HEAD", url, accept, good=frozenset({200, 404})))
-        if held.status == 200 and held.headers.get("Docker-Content-Digest") == one.digest:  # noqa: PLR2004 (OK)
+        is_there = held.status == 200 and held.headers.get("Docker-Content-Digest") == one.digest  # noqa: PLR2004 (OK)
+        # What refers to another one is sent again: only the answer says whether the registry keeps who refers to it.
+        if is_there and (self._dry_run or not document.get("subject")):
             self._count("skipped", one.size)
             return
         if self._dry_run:
@@ -216,4 +220,5 @@ class _Push:
         if stored != one.digest:
             msg = f"{client.reference.name} has stored other content ({cut(stored)}, expected {one.digest})"
             raise NetworkError(msg, hint="something between here and the registry changes it: try again from elsewhere")
-        self._count("sent", one.size)
+        self._count("skipped" if is_there else "sent", one.size)
+        self._count("sent", note_referrer(client, one, document, answer))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
 
 from gpuwheel._endings import cut
 from gpuwheel._limits import RETRY_WAIT
 from gpuwheel.errors import NetworkError
-from gpuwheel.index.transport import InterruptedTransferError, NotOnServerError, asked_to_wait
+from gpuwheel.index.transport import InterruptedTransferError, NotOnServerError, asked_to_wait, reason_of
 from gpuwheel.publish.registry.image_reference import DOCKER_HUB
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from gpuwheel.publish.registry.credential_files import Credentials
     from gpuwheel.publish.registry.image_reference import ImageReference
 
-__all__ = ["json_object", "refusal", "shown_url", "unauthorized"]
+__all__ = ["joined_url", "json_object", "refusal", "shown_reason", "shown_url", "unauthorized"]
 
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NO_SPACE = "no space left"
@@ -28,6 +29,30 @@ _FORBIDDEN, _NOT_FOUND, _GONE, _FULL = 403, 404, 410, 507
 def shown_url(url: str) -> str:
     """A URL for a message, without its query: a storage service has a signature there."""
     return cut(url.partition("?")[0])
+
+
+def shown_reason(error: BaseException) -> str:
+    """What went wrong, for a message: words that quote an address are left out, for the same reason."""
+    text = reason_of(error)
+    return type(error).__name__ if "?" in text or "://" in text else text
+
+
+def joined_url(url: str, location: str, reference: ImageReference) -> str:
+    """Where an answer leads.
+
+    Raises:
+        NetworkError: it is no address of HTTP.
+    """
+    try:
+        found = urljoin(url, location)
+        parts = urlsplit(found)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable, found = False, location
+    if not usable:
+        msg = f"{reference.registry} leads to what is no address ({shown_url(found)})"
+        raise NetworkError(msg, hint="the registry is set up wrongly: tell who runs it")
+    return found
 
 
 def json_object(data: bytes) -> dict[str, object] | None:

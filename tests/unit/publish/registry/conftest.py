@@ -60,6 +60,6 @@ def access(environ: dict[str, str], reporter: Heard) -> Callable[..., RegistryAc
     """How it is reached; parts of 256 KiB."""
 
     def make(**further: Any) -> RegistryAccess:  # noqa: ANN401
-        return RegistryAccess(environ, reporter, **{"chunk": 1 << 18, **further})
+        return RegistryAccess(environ, **{"reporter": reporter, "chunk": 1 << 18, **further})
 
     return make

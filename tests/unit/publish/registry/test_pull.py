@@ -245,6 +245,22 @@ def test_a_signature_is_in_no_message(
 
 
 @pytest.mark.parametrize(
+    "location", ["http://[::1/x", "http://storage.lan:99999/x", "ftp://s3.lan/x?signature=secret", "http:///x"]
+)
+def test_a_redirect_to_no_address_is_said(
+    location: str, registry: FakeRegistry, layout: Layout, access: Access
+) -> None:
+    registry.add_image("base", "1", [BIG])
+    registry.location = location
+
+    with pytest.raises(NetworkError) as caught:
+        pull(parse_reference(f"{registry.host}/base:1"), layout, access())
+
+    assert registry.host in caught.value.message
+    assert "secret" not in caught.value.render()
+
+
+@pytest.mark.parametrize(
     "document",
     [
         b"<html>sign in</html>",

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from fake_registry import BIG, add_image, log_in, sha256
+from heard import Heard
 
 from gpuwheel.errors import ImageError, NetworkError
 from gpuwheel.index.transport import InterruptedTransferError
-from gpuwheel.publish.image.descriptors import INDEX
+from gpuwheel.publish.image.descriptors import INDEX, MANIFEST
 from gpuwheel.publish.image.layout import Layout
 from gpuwheel.publish.registry import parse_reference, pull, push
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from fake_registry import FakeRegistry
@@ -135,6 +138,95 @@ def test_a_registry_that_takes_next_to_nothing_is_given_up(
         push(layout, image, parse_reference(f"{registry.host}/name:1"), access())
 
     assert "HTTP 413" in caught.value.message
+
+
+def test_an_upload_whose_data_was_lost_begins_again(
+    registry: FakeRegistry, layout: Layout, image: Descriptor, access: Access
+) -> None:
+    registry.empties_uploads = 1
+
+    push(layout, image, parse_reference(f"{registry.host}/name:1"), access())
+
+    assert _is_whole(registry, "name", "1")
+
+
+class _Taking(Heard):
+    """Removes a file as soon as something is told of it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    @contextmanager
+    def progress(self, label: str, total: int | None, unit: str = "B") -> Iterator[_Taking]:
+        del label, total, unit
+        yield self
+
+    def advance(self, amount: int) -> None:
+        del amount
+        self._path.unlink(missing_ok=True)
+
+
+def test_a_layer_that_vanishes_meanwhile_is_no_trouble_of_the_network(
+    registry: FakeRegistry, layout: Layout, image: Descriptor, access: Access
+) -> None:
+    path = layout.blob_path(sha256(BIG))
+
+    with pytest.raises(ImageError) as caught:
+        push(layout, image, parse_reference(f"{registry.host}/name:1"), access(reporter=_Taking(path), jobs=1))
+
+    assert str(path) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "location", ["http://[::1/x", "http://registry.lan:99999/x", "ftp://storage.lan/x?signature=secret"]
+)
+def test_a_place_for_uploads_that_is_none_is_said(
+    location: str, registry: FakeRegistry, layout: Layout, image: Descriptor, access: Access
+) -> None:
+    registry.location = location
+
+    with pytest.raises(NetworkError) as caught:
+        push(layout, image, parse_reference(f"{registry.host}/name:1"), access())
+
+    assert registry.host in caught.value.message
+    assert "secret" not in caught.value.render()
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_refers_to_an_image_is_found_by_it(
+    kept: bool,  # noqa: FBT001  # a column of the table
+    registry: FakeRegistry,
+    layout: Layout,
+    image: Descriptor,
+    access: Access,
+) -> None:
+    registry.keeps_referrers = kept
+    reference = parse_reference(f"{registry.host}/name:1")
+    push(layout, image, reference, access())
+    empty = layout.put(b"{}", "application/vnd.oci.empty.v1+json")
+    bills = []
+    for text in ("one", "two"):
+        layer = layout.put(text.encode(), "text/plain")
+        document = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "artifactType": f"application/{text}",
+            "config": empty.to_json(),
+            "layers": [layer.to_json()],
+            "subject": image.to_json(),
+        }
+        bills.append(layout.put_json(document, MANIFEST))
+    for bill in (*bills, bills[0]):
+        push(layout, bill, reference.at(bill.digest), access())
+
+    tag = image.digest.replace(":", "-")
+    held = registry.manifests["name"]
+    assert (tag in held) is not kept
+    if not kept:
+        rows = json.loads(held[tag][1])["manifests"]
+        assert [row["digest"] for row in rows] == [bill.digest for bill in bills]
+        assert [row["artifactType"] for row in rows] == ["application/one", "application/two"]
 
 
 def test_an_answer_that_is_lost_is_looked_up(
