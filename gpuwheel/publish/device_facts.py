@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
     from gpuwheel.audit import Inspection
+    from gpuwheel.binary.elf import ElfFile
     from gpuwheel.binary.fatbin import Image
     from gpuwheel.compatibility import Tables
 
 __all__ = ["DeviceCode", "Ptx", "cuda_of", "device_code", "required_majors", "runtimes_of"]
 
-_RUNTIME = re.compile(r"libcudart\.so\.(?P<major>\d{1,4})")
+# Those whose SONAME has the major of CUDA; that of CUDA 11 has a minor too. libcufft and others count by themselves.
+_RUNTIME = re.compile(r"lib(cudart|cublas|cublasLt)\.so\.(?P<major>\d{1,4})(\.\d+)?", re.ASCII)
 _OF_A_MAJOR = re.compile(r"nvidia-[a-z0-9-]+-cu(?P<major>\d{1,4})")
 _UNSUFFIXED = frozenset({"cuda-toolkit", "nvidia-cuda-runtime"})
 """Projects whose version is that of CUDA."""
@@ -59,11 +61,15 @@ def runtimes_of(wheel: Inspection, tables: Tables) -> tuple[int, ...]:
     Raises:
         AuditError: a library is damaged, or a requirement is not valid.
     """
-    linked = (_RUNTIME.fullmatch(needed) for library in wheel.libraries for needed in library.needed)
-    majors = {int(match["major"]) for match in linked if match}
+    majors = {major for library in wheel.libraries for major in _linked(library)}
     for requirement in wheel.requirements:
         majors |= required_majors(requirement, tables)
     return tuple(sorted(majors))
+
+
+def _linked(library: ElfFile) -> set[int]:
+    found = (_RUNTIME.fullmatch(needed) for needed in library.needed)
+    return {int(match["major"]) for match in found if match}
 
 
 def required_majors(requirement: Requirement, tables: Tables) -> set[int]:
@@ -90,12 +96,15 @@ def device_code(wheel: Inspection, cuda: str | None, tables: Tables) -> Iterator
     """The device code by what is loaded together; files with the same images count once."""
     manifests = wheel.manifests
     stated = [] if isinstance(manifests, ValueError) else [manifest.driver for manifest in manifests]
+    own = {library.name: _linked(library) for library in wheel.libraries}
     alike: dict[DeviceCode, list[str]] = {}
     for member, images in sorted(wheel.images_of.items()):
         match = TOOLKIT_FILE.fullmatch(member)
         if not any(image.kind in {"cubin", "ptx"} for image in images):
             continue
-        toolkit = match["toolkit"] if match else cuda
+        # Of several majors in one wheel each library has the floor of its own.
+        linked = [str(major) for major in own.get(member, ())] if cuda is None or "." not in cuda else []
+        toolkit = match["toolkit"] if match else linked[0] if len(linked) == 1 else cuda
         further = match is not None and toolkit != cuda
         floors = [
             _floor_of(toolkit, tables),

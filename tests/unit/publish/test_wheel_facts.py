@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from hostile import container, entry
+from hostile import container, elf_library, entry
 from made_wheels import INFO, NEEDED, TAG, Made, importing, made
 
 from gpuwheel.audit import opened
@@ -120,6 +120,22 @@ def test_a_wheel_of_others_has_the_major_that_it_links(tmp_path: Path) -> None:
 def test_several_majors_are_all_told(tmp_path: Path) -> None:
     needed = ("libcudart.so.12", "libcudart.so.13")
     assert _facts(_of_others("", needed=needed), tmp_path).runtimes == (12, 13)
+
+
+def test_each_library_has_the_driver_floor_of_the_cuda_that_it_links(tmp_path: Path) -> None:
+    code = {".nv_fatbin": container(entry(bytes(64), arch=90))}
+    links = {"11": "libcudart.so.11.0", "12": "libcublas.so.12", "13": "libcublasLt.so.13", "none": "libc.so.6"}
+    files = {
+        f"ops/_{name}.so": elf_library({}, needed=(soname,), search_path="", sections=code)
+        for name, soname in links.items()
+    }
+    wheel = made(files={"ops/_kernels.json": b"remove", "ops/_C.so": b"remove", **files})
+    found = _facts(wheel, tmp_path)
+    floors = {member: code.driver for code in found.code for member in code.members}
+    assert (found.cuda, found.runtimes, found.driver) == ("11", (11, 12, 13), "525")
+    assert floors["ops/_12.so"] == "525"
+    assert floors["ops/_13.so"] == "580"
+    assert floors["ops/_11.so"] == floors["ops/_none.so"]
 
 
 @pytest.mark.parametrize(
