@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import shutil
 import threading
 from dataclasses import replace
@@ -199,8 +200,11 @@ def test_the_page_of_a_written_index_names_the_same_file(browser: Any, tmp_path:
         shown = {tool: page.locator(f"[id='panel-{tool}'] code").text_content() for tool in TOOLS}
         python = page.locator("input[name=python]:checked").input_value()
         words = ["--elsewhere", "--python", python, "--gpu", "9.0", "--driver", "570.26", "--json"]
-        told = json.loads(CliRunner().invoke(main, ["which", "ops", "--index", place, *words]).stdout)
+        # What the page says to type.
+        program, *typed = shlex.split(page.text_content("#terminal"))
+        told = json.loads(CliRunner().invoke(main, [*typed, *words]).stdout)
         server.shutdown()
+    assert (program, typed) == ("gpuwheel", ["which", "ops", "--index", f"{place}/"])
     page.close()
     assert shown == told["lines"]
     assert "1.1%2Bcu12.9" in shown["pip"]

@@ -30,7 +30,9 @@ function start() {
   document.title = `${data.project}: choose a wheel`;
   element("project").textContent = data.project;
   element("summary").textContent = data.summary;
-  element("terminal").textContent = `gpuwheel which ${data.project}`;
+  // The index is two folders up from `choose/PROJECT/`; anywhere else nobody knows where it is.
+  const index = location.pathname.includes(`/choose/${data.project}/`) ? ` --index "${quotedUrl(new URL("../../", location.href.split("#")[0]).href)}"` : "";
+  element("terminal").textContent = `gpuwheel which ${data.project}${index}`;
   makeTools(chooseTool, (tool, button) => copy(lines[tool], button));
   chips("system", Object.keys(SYSTEMS), SYSTEMS, (system) => update({ system, release: "", libc: "glibc" }));
   chips("cpu", ["x86_64", "aarch64"], { aarch64: "aarch64 (Arm)" }, (cpu) => update({ cpu }));
