@@ -34,6 +34,8 @@ _LICENSES = MinorVersion(2, 4)
 """Core metadata that has License-File (PEP 639)."""
 _PARTS = re.compile(r"[-_/@]", re.ASCII)
 """What divides a tag: ops-v1.0, release/1.0."""
+_EARLY = "introduced in metadata version"
+"""What packaging says of a field that is younger than the version that METADATA states."""
 _PRIVATE = "Private :: "
 
 
@@ -73,9 +75,9 @@ def _project_name(release: Release) -> Iterator[Found]:
         if not same_project(stated, file.project):
             yield Found(file.path.name, f"is named for another project than its metadata (expected {cut(stated)})")
         elif written != expected:
-            yield Found(
-                file.path.name, f"has a name that is not normalised (found {cut(written)}, expected {expected})"
-            )
+            problem = f"has a name that is not normalised (found {cut(written)}, expected {expected})"
+            # Of wheels PyPI takes it still, and says so by mail.
+            yield Found(file.path.name, problem, severity=Severity.WARNING if file.is_wheel else None)
         if file.project != release.files[0].project:
             problem = f"is of another project (found {file.project}, expected {release.files[0].project})"
             yield Found(file.path.name, problem)
@@ -225,7 +227,10 @@ def _archive_form(release: Release) -> Iterator[Found]:
 def _core_metadata(release: Release) -> Iterator[Found]:
     """METADATA breaks its specification, or is of a version that the place does not take yet."""
     for file in release.files:
-        yield from (Found(file.path.name, problem) for problem in _metadata_problems(file.metadata))
+        for problem in _metadata_problems(file.metadata):
+            # setuptools before 77 stated License-File too early; twine and uv leave it out, and PyPI takes the file.
+            early = Severity.WARNING if _EARLY in problem else None
+            yield Found(file.path.name, problem, severity=early)
         version = file.value("Metadata-Version")
         refused = release.to.refuses
         if refused is not None and _minor(version) > refused.metadata:

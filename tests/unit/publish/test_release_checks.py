@@ -130,7 +130,7 @@ def _twice(folder: Path) -> list[Path]:
     ("rule", "files"),
     [
         ("project-name", _named("other-1-py3-none-any.whl")),
-        ("project-name", _named("Ops-1-py3-none-any.whl")),
+        ("project-name", lambda folder: [_sdist(folder, name="Ops-1.tar.gz", root="Ops-1")]),
         ("project-name", _beside("x-1-py3-none-any.whl", HEAD.replace("ops", "x"))),
         ("one-version", _named("ops-2-py3-none-any.whl")),
         ("one-version", _beside("ops-2-py3-none-any.whl", HEAD.replace(": 1", ": 2"))),
@@ -155,6 +155,17 @@ def test_what_pypi_would_refuse(rule: str, files: Callable[[Path], list[Path]], 
     found = _rules(files(tmp_path), PYPI)
     assert found.get(rule) is Severity.ERROR
     assert set(found) - {rule} <= {"core-metadata", "one-version", "project-name"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "files"),
+    [
+        ("project-name", _named("Ops-1-py3-none-any.whl")),
+        ("core-metadata", _named("ops-1-py3-none-any.whl", HEAD.replace("2.4", "2.1") + "License-File: LICENSE\n")),
+    ],
+)
+def test_what_pypi_takes_still_is_a_warning(rule: str, files: Callable[[Path], list[Path]], tmp_path: Path) -> None:
+    assert _rules(files(tmp_path), PYPI) == {rule: Severity.WARNING}
 
 
 def test_a_license_file_where_it_belongs_is_found(tmp_path: Path) -> None:
