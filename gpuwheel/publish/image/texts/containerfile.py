@@ -10,8 +10,8 @@ import json
 import os
 import re
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuwheel._endings import cut
@@ -20,10 +20,10 @@ from gpuwheel.errors import ImageError
 from gpuwheel.publish.image.choice.fitting import Target
 from gpuwheel.publish.image.choice.requirements_met import required_names
 from gpuwheel.publish.image.image_bill import bill_path, image_bill
+from gpuwheel.publish.image.texts.own_folder import own_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from gpuwheel.publish.image.image_plan import BaseImage, ImagePlan, ImageWheel
 
@@ -31,6 +31,7 @@ __all__ = ["ContainerfileFolder", "base_name", "containerfile", "write_container
 
 _FILE, _REQUIREMENTS, _BILL = "Containerfile", "requirements.txt", "image.cdx.json"
 _DEPENDENCIES, _PROJECT = "wheels", "project"
+_OWN_LABELS = "org.opencontainers.image."
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 
@@ -45,26 +46,26 @@ class ContainerfileFolder:
 
 
 def write_containerfile(plan: ImagePlan, folder: Path) -> ContainerfileFolder:
-    """Write the Containerfile of an image, and beside it the wheels that it installs; files of ours are replaced.
+    """Write the Containerfile of an image, and beside it the wheels that it installs, as a folder of their own.
 
     Raises:
-        ImageError: a Containerfile cannot make this image.
+        ImageError: a Containerfile cannot make this image, or the folder holds what was not written here.
         OSError: the folder cannot be written.
     """
-    text = containerfile(plan)
     dependencies, project = _split(plan)
-    for name, wheels in ((_DEPENDENCIES, dependencies), (_PROJECT, project)):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        _only(folder / name, wheels)
     contents = {
+        _FILE: containerfile(plan).encode(),
         _REQUIREMENTS: "".join(_requirement(wheel) for wheel in dependencies).encode(),
         _BILL: image_bill(plan, required_names(plan.wheels, Target(plan.platform, plan.python, plan.base))),
-        # Last: who finds it finds all that it copies.
-        _FILE: text.encode(),
     }
-    for name, content in contents.items():
-        with atomic_file(folder / name) as file:
-            file.write(content)
+    with own_folder(folder, tuple(contents), [wheel.path for wheel in plan.wheels]) as fresh:
+        for name, wheels in ((_DEPENDENCIES, dependencies), (_PROJECT, project)):
+            (fresh / name).mkdir()
+            for wheel in wheels:
+                _place(wheel, fresh / name / wheel.filename)
+        for name, content in contents.items():
+            with atomic_file(fresh / name) as file:
+                file.write(content)
     return ContainerfileFolder(folder / _FILE, len(dependencies) + len(project))
 
 
@@ -95,7 +96,10 @@ def _header(plan: ImagePlan) -> Iterator[str]:
     title = plan.annotations.get("org.opencontainers.image.title", "image")
     yield f"# {cut(title)} for {plan.platform}, as `gpuwheel image` makes it. In this folder:"
     yield f"#   podman build --timestamp {plan.created} -t {_tag(title)} ."
-    yield f"#   SOURCE_DATE_EPOCH={plan.created} docker buildx build -f {_FILE} -t {_tag(title)} ."
+    if plan.base is not None and _is_folder(plan.base):
+        yield f"# The base is a folder of this machine, which podman and buildah read: {plan.base.digest}"
+    else:
+        yield f"#   SOURCE_DATE_EPOCH={plan.created} docker buildx build -f {_FILE} -t {_tag(title)} ."
     if _split(plan)[0]:
         yield f"# Dependencies are in {_DEPENDENCIES}/. To download them instead: --build-arg PIP_NO_INDEX=0"
 
@@ -107,10 +111,17 @@ def _tag(title: str) -> str:
 def base_name(base: BaseImage) -> str:
     """A base as FROM takes it: by its digest, unless it is a folder of this machine."""
     name = base.reference.partition("@")[0]
-    if name.startswith("oci:"):
-        return name
+    if _is_folder(base):
+        path, _, tag = name.removeprefix("oci:").rpartition(":")
+        path, tag = (path, f":{tag}") if path and "/" not in tag else (name.removeprefix("oci:"), "")
+        # Builders look for it from where they run.
+        return f"oci:{Path(path).resolve()}{tag}"
     head, slash, last = name.rpartition("/")
     return f"{head}{slash}{last.partition(':')[0]}@{base.digest}"
+
+
+def _is_folder(base: BaseImage) -> bool:
+    return base.reference.startswith("oci:")
 
 
 def _from(base: BaseImage, plan: ImagePlan, stage: str = "") -> str:
@@ -158,7 +169,9 @@ def _final_stage(plan: ImagePlan, base: BaseImage) -> Iterator[str]:
         yield "COPY --from=project /tmp/root/ /"
     yield f"COPY {_BILL} /{bill_path(plan)}"
     yield from _pairs("ENV", runtime.env)
-    yield from _pairs("LABEL", runtime.labels)
+    # What the base says of itself is not true of this image; no instruction takes a label away.
+    stale = [name for name in base.run.get("Labels") or {} if str(name).startswith(_OWN_LABELS)]
+    yield from _pairs("LABEL", {**dict.fromkeys(map(str, stale), ""), **runtime.labels})
     if runtime.user or plan.home:
         yield f"USER {runtime.user or base_user or '0'}"
     if runtime.workdir:
@@ -186,28 +199,15 @@ def _quoted(text: str) -> str:
     return '"' + re.sub(r'(["\\$])', r"\\\1", text) + '"'
 
 
-def _only(folder: Path, wheels: Sequence[ImageWheel]) -> None:
-    """Have these wheels in a folder, and no others: by a second name where the disk allows it."""
-    names = {wheel.filename for wheel in wheels}
-    for old in folder.glob("*.whl"):
-        if old.name not in names:
-            old.unlink()
-    for wheel in wheels:
-        place = folder / wheel.filename
-        if place.is_file() and _is(place, wheel):
-            continue
-        with suppress(OSError):
-            place.unlink(missing_ok=True)
-            os.link(wheel.path.resolve(), place)
-        if not place.is_file():
-            with wheel.path.open("rb") as source, atomic_file(place) as file:
-                shutil.copyfileobj(source, file, 1 << 20)
-        if not _is(place, wheel):
-            place.unlink()
-            msg = f"{wheel.filename} changed while it was read (expected sha256 {wheel.sha256})"
-            raise ImageError(msg, hint="try again when nobody writes it")
-
-
-def _is(path: Path, wheel: ImageWheel) -> bool:
-    with path.open("rb") as file:
-        return path.stat().st_size == wheel.size and sha256_of(file) == wheel.sha256
+def _place(wheel: ImageWheel, place: Path) -> None:
+    """A wheel by a second name where the disk allows it, else as a copy."""
+    try:
+        os.link(wheel.path.resolve(), place)
+    except OSError:
+        with wheel.path.open("rb") as source, atomic_file(place) as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+    with place.open("rb") as file:
+        if (place.stat().st_size, sha256_of(file)) == (wheel.size, wheel.sha256):
+            return
+    msg = f"{wheel.filename} changed while it was read (expected sha256 {wheel.sha256})"
+    raise ImageError(msg, hint="try again when nobody writes it")

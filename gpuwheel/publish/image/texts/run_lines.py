@@ -1,13 +1,15 @@
 """How an image is run: lines for docker and podman, a file for compose, a manifest for Kubernetes.
 
-GPUs come in by NVIDIA's container toolkit, in one of its two ways: CDI devices (https://github.com/cncf-tags/container-device-interface),
-or the runtime that `--gpus` and Kubernetes' device plugin ask for. An image without device code is run without either.
+GPUs come in by NVIDIA's container toolkit, in one of its two ways: as CDI devices
+(https://github.com/cncf-tags/container-device-interface), or by the runtime that `--gpus` and Kubernetes' device plugin
+ask for. An image without device code is run without either.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,8 @@ __all__ = ["HOWS", "Runnable", "run_lines", "runnable"]
 
 _DEVICE = "nvidia.com/gpu"
 """Of the device plugin (a resource) and of CDI (a kind): `nvidia-ctk cdi generate` and the GPU operator name it so."""
+_DEVICE_CLASS = "gpu.nvidia.com"
+"""Of NVIDIA's DRA driver."""
 _LAYOUT = "oci:"
 
 
@@ -78,13 +82,13 @@ def _docker_cdi(image: Runnable) -> str:
 
 def _with_docker(image: Runnable, gpu: Sequence[str]) -> str:
     words = ["docker", "run", "--rm", *(gpu if image.gpu else ()), _of_docker(image)]
-    return f"{_loaded(image)}{' '.join(words)}\n"
+    return f"{_loaded(image)}{shlex.join(words)}\n"
 
 
 def _podman(image: Runnable) -> str:
     # SELinux keeps containers from devices that are not labelled for them (NVIDIA Container Toolkit, "CDI").
     gpu = ["--device", f"{_DEVICE}=all", "--security-opt", "label=disable"] if image.gpu else []
-    return " ".join(["podman", "run", "--rm", *gpu, image.reference]) + "\n"
+    return shlex.join(["podman", "run", "--rm", *gpu, image.reference]) + "\n"
 
 
 def _compose(image: Runnable) -> str:
@@ -98,23 +102,31 @@ def _compose(image: Runnable) -> str:
 
 def _kubernetes(image: Runnable) -> str:
     """A pod for NVIDIA's device plugin."""
-    limits = {"limits": {_DEVICE: 1}} if image.gpu else {}
     head = (
         "# kubectl apply -f pod.yaml, on a cluster with NVIDIA's device plugin or GPU operator\n" if image.gpu else ""
     )
-    return head + _yaml(_pod(image, {"resources": limits} if limits else {}, {}))
+    return head + _yaml(_pod(image, {"resources": {"limits": {_DEVICE: 1}}} if image.gpu else {}, {}))
 
 
-def _kubernetes_cdi(image: Runnable) -> str:
-    """A pod whose container engine (containerd 1.7 with enable_cdi, CRI-O) mounts CDI devices itself."""
-    annotations = {"annotations": {f"cdi.k8s.io/{image.name}": f"{_DEVICE}=all"}} if image.gpu else {}
-    head = (
-        "# every GPU of a node by CDI, which nobody counts: for nodes without the device plugin\n" if image.gpu else ""
-    )
-    return head + _yaml(_pod(image, {}, annotations))
+def _kubernetes_dra(image: Runnable) -> str:
+    """A pod for NVIDIA's driver of dynamic resource allocation, which hands devices to engines by CDI."""
+    if not image.gpu:
+        return _kubernetes(image)
+    claim = f"{image.name}-gpu"
+    request = {"name": "gpu", "exactly": {"deviceClassName": _DEVICE_CLASS}}
+    template = {
+        "apiVersion": "resource.k8s.io/v1",
+        "kind": "ResourceClaimTemplate",
+        "metadata": {"name": claim},
+        "spec": {"spec": {"devices": {"requests": [request]}}},
+    }
+    claims = [{"name": "gpu", "resourceClaimTemplateName": claim}]
+    pod = _pod(image, {"resources": {"claims": [{"name": "gpu"}]}}, {"resourceClaims": claims})
+    head = "# kubectl apply -f pod.yaml, on Kubernetes 1.34 or newer with NVIDIA's DRA driver: by CDI\n"
+    return f"{head}{_yaml(template)}---\n{_yaml(pod)}"
 
 
-def _pod(image: Runnable, container: Mapping[str, object], metadata: Mapping[str, object]) -> dict[str, object]:
+def _pod(image: Runnable, container: Mapping[str, object], spec: Mapping[str, object]) -> dict[str, object]:
     if image.is_local:
         msg = f"Kubernetes pulls images from registries ({image.reference} is a folder)"
         raise ImageError(msg, hint="push it too: --push REGISTRY/REPOSITORY:TAG")
@@ -125,10 +137,11 @@ def _pod(image: Runnable, container: Mapping[str, object], metadata: Mapping[str
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": image.name, **metadata},
+        "metadata": {"name": image.name},
         "spec": {
             "restartPolicy": "Never",
             **({"securityContext": security} if security else {}),
+            **spec,
             "containers": [{"name": image.name, "image": image.reference, **container}],
         },
     }
@@ -140,7 +153,8 @@ def _of_docker(image: Runnable) -> str:
 
 def _loaded(image: Runnable, ahead: str = "") -> str:
     """What brings a layout to docker, which runs none."""
-    return f"{ahead}skopeo copy {image.reference} docker-daemon:{_of_docker(image)}\n" if image.is_local else ""
+    words = ["skopeo", "copy", image.reference, f"docker-daemon:{_of_docker(image)}"]
+    return f"{ahead}{shlex.join(words)}\n" if image.is_local else ""
 
 
 def _yaml(value: object, indent: int = 0) -> str:
@@ -164,8 +178,8 @@ _BY_NAME: Mapping[str, Callable[[Runnable], str]] = {
     "podman": _podman,
     "compose": _compose,
     "kubernetes": _kubernetes,
-    "kubernetes-cdi": _kubernetes_cdi,
+    "kubernetes-dra": _kubernetes_dra,
 }
-_REMOTE = (_kubernetes, _kubernetes_cdi)
+_REMOTE = (_kubernetes, _kubernetes_dra)
 HOWS = (*_BY_NAME, "all")
 """What `run_lines` takes."""

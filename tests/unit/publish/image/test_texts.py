@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 import yaml
 from check_jsonschema import builtin_schemas
+from small_wheels import small_wheel
 from tiny_images import TinyWheel, tiny_base
 
 from gpuwheel.publish.image.descriptors import ImagePlatform
@@ -79,6 +80,9 @@ def test_a_containerfile_has_what_the_image_has(image: Image, tmp_path: Path) ->
     found = _instructions(text)
     by_name = {words[0]: words[1:] for words in found}
     assert [words[-1] for words in found if words[0] == "FROM"] == ["dependencies", "project", base]
+    assert all(
+        words[-1 if words[-2] != "AS" else -3] in {base, "dependencies"} for words in found if words[0] == "FROM"
+    )
     assert by_name["ENV"] == [
         "PATH=/opt/venv/bin:/usr/bin",
         "VIRTUAL_ENV=/opt/venv",
@@ -115,6 +119,63 @@ def test_another_call_leaves_no_old_wheel(image: Image, tmp_path: Path) -> None:
     _made(image, tmp_path, "--base", base, *_wheels(tmp_path / "two", "1.1"))
 
     assert [path.name for path in (tmp_path / "build" / "project").iterdir()] == ["ops-1.1-py3-none-any.whl"]
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("case", ["wheels of mine", "inside", "a file beside", "an edited text", "a file"])
+def test_nothing_that_is_not_ours_is_touched(case: str, image: Image, tmp_path: Path) -> None:
+    base, build = tiny_base(tmp_path / "base"), tmp_path / "build"
+    wheels = _wheels(tmp_path / "given")
+    if case == "wheels of mine":
+        _wheels(build / "wheels", "0.9")
+        (build / "requirements.txt").write_text("mine\n")
+    elif case == "inside":
+        wheels = _wheels(build)
+    elif case == "a file":
+        build.write_text("mine\n")
+    else:
+        _made(image, tmp_path, "--base", base, *wheels)
+        (build / ("notes.txt" if case == "a file beside" else "Containerfile")).write_text("mine\n")
+    before = _content(build) if build.is_dir() else build.read_bytes()
+
+    result = image("--containerfile", build, "--base", base, *wheels)
+
+    assert result.exit_code in {2, 20}, result.output
+    assert (_content(build) if build.is_dir() else build.read_bytes()) == before
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_a_source_that_is_linked_into_the_folder_stays(image: Image, tmp_path: Path) -> None:
+    base, wheels = tiny_base(tmp_path / "base"), _wheels(tmp_path / "given")
+    _made(image, tmp_path, "--base", base, *wheels)
+    before = _content(tmp_path / "given")
+
+    _made(image, tmp_path, "--base", base, *wheels)
+
+    assert _content(tmp_path / "given") == before
+
+
+def test_labels_that_describe_the_base_are_emptied(image: Image, tmp_path: Path) -> None:
+    labels = {"org.opencontainers.image.vendor": "somebody", "team": "base"}
+    base = tiny_base(tmp_path / "base", run={"Labels": labels})
+
+    text = _made(image, tmp_path, "--base", base, *_wheels(tmp_path / "wheels"))
+
+    (row,) = [words for words in _instructions(text) if words[0] == "LABEL"]
+    assert "org.opencontainers.image.vendor=" in row
+    assert not [word for word in row if word.startswith("team")]
+
+
+def test_a_base_in_a_folder_is_found_from_anywhere(image: Image, tmp_path: Path) -> None:
+    tiny_base(tmp_path / "base")
+
+    text = _made(image, tmp_path, "--base", "oci:base:base", *_wheels(tmp_path / "wheels"))
+
+    assert f"oci:{tmp_path}/base:base\n" in text
+    assert "docker buildx" not in text
 
 
 def test_a_dry_run_shows_it_and_writes_nothing(image: Image, tmp_path: Path) -> None:
@@ -178,17 +239,22 @@ def test_compose_reads_its_file(runnable: Runnable, compose_schema: Any) -> None
         assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
 
 
-@pytest.mark.parametrize("how", ["kubernetes", "kubernetes-cdi"])
+@pytest.mark.parametrize("how", ["kubernetes", "kubernetes-dra"])
 @pytest.mark.parametrize("runnable", [GPU, CPU], ids=["gpu", "cpu"])
 def test_kubernetes_reads_its_pod(runnable: Runnable, how: str) -> None:
     schemas = pytest.importorskip("kubernetes_validate")
-    pod = yaml.safe_load(run_lines(runnable, how))
+    *claims, pod = yaml.safe_load_all(run_lines(runnable, how))
 
-    schemas.validate(pod, schemas.latest_version(), strict=True)
+    for one in (*claims, pod):
+        schemas.validate(one, schemas.latest_version(), strict=True)
     (container,) = pod["spec"]["containers"]
     assert container["image"] == runnable.reference
     assert (container.get("resources") == {"limits": {"nvidia.com/gpu": 1}}) is (runnable.gpu and how == "kubernetes")
-    assert ("annotations" in pod["metadata"]) is (runnable.gpu and how == "kubernetes-cdi")
+    assert [one["metadata"]["name"] for one in claims] == (["ops-gpu"] if runnable.gpu and "dra" in how else [])
+    if claims:
+        (claim,) = pod["spec"]["resourceClaims"]
+        assert container["resources"]["claims"] == [{"name": claim["name"]}]
+        assert claim["resourceClaimTemplateName"] == "ops-gpu"
     assert pod["spec"].get("securityContext", {}).get("runAsUser") == (65532 if runnable.gpu else None)
 
 
@@ -201,6 +267,19 @@ def test_a_gpu_is_asked_for_where_there_is_code_for_one(how: str) -> None:
     assert without == [how.removesuffix("-cdi"), "run", "--rm", CPU.reference]
 
 
+def test_wheels_with_device_code_ask_for_a_gpu(image: Image, tmp_path: Path) -> None:
+    (tmp_path / "gpu").mkdir()
+    wheel = small_wheel(tmp_path / "gpu", "ops", "1.0", tag="cp310-abi3-manylinux_2_28_x86_64", cuda="12.9")
+    base = tiny_base(tmp_path / "base")
+
+    lines = [
+        image("--base", base, "--no-deps-check", "--dry-run", "--run-lines", "podman", one).stdout
+        for one in (wheel, _wheels(tmp_path / "wheels")[0])
+    ]
+
+    assert ["--device nvidia.com/gpu=all" in line for line in lines] == [True, False]
+
+
 def test_a_layout_comes_to_docker_first(image: Image, tmp_path: Path) -> None:
     words = ("--base", tiny_base(tmp_path / "base"), "-o", "oci:made:2.0", *_wheels(tmp_path / "wheels"))
 
@@ -210,6 +289,10 @@ def test_a_layout_comes_to_docker_first(image: Image, tmp_path: Path) -> None:
     assert "skopeo copy oci:made:2.0 docker-daemon:ops:2.0\ndocker run --rm ops:2.0\n" in everything.stdout
     assert "podman run --rm oci:made:2.0\n" in everything.stdout
     assert "kind" not in everything.stdout
+    assert (
+        "podman run --rm 'oci:my made:2.0'\n"
+        in image(*words[:2], "-o", "oci:my made:2.0", "--run-lines", "podman", *words[4:]).stdout
+    )
     assert refused.exit_code == 20
     assert "--push" in refused.output
 
