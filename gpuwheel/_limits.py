@@ -25,6 +25,7 @@ __all__ = [
     "INDEX_AXIS",
     "INDEX_LINKS",
     "INDEX_PAGE",
+    "LAYER_MEMBERS",
     "LIMITS",
     "MANIFEST_FILE",
     "METADATA_FILE",
@@ -275,6 +276,11 @@ BASE_LAYER = Limit(
     *("base-layer", 50 * _GB, "bytes"),
     bounds="one layer of a base image, unpacked, when it is searched for its Python",
     why="layers with toolkits of CUDA have 10 GB; streams of zeros never end",
+)
+LAYER_MEMBERS = Limit(
+    *("layer-members", 1_000_000, "members"),
+    bounds="gzip members in one layer of a base image",
+    why="layers of gpuwheel and eStargz have two for each file; a million of nothing costs minutes",
 )
 TAR_HEADER = Limit(
     *("tar-header", _MB, "bytes"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ __all__ = ["Outputs", "base_of", "outputs", "wishes"]
 
 _ARCHIVE = "docker-archive:"
 _USUAL = "oci:image"
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # distribution-spec, "Pulling manifests"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,11 @@ def outputs(places: tuple[str, ...], push: str | None) -> Outputs:
         else:
             msg = f"--output {text} is no place for an image (expected oci:DIR[:TAG] or docker-archive:FILE[:NAME:TAG])"
             raise click.UsageError(msg)
+    if _TAG.fullmatch(tag) is None:
+        msg = f"--output oci:{folder}:{tag} has a tag that no tool takes (expected letters, digits, '_', '.' and '-')"
+        raise click.UsageError(msg)
+    if name is not None:
+        parse_reference(name)
     reference = None if push is None else parse_reference(push)
     return Outputs(folder, tag, archive, name, reference)
 
@@ -124,8 +132,8 @@ def _pairs(words: Iterable[str], option: str) -> dict[str, str]:
     found = {}
     for word in words:
         name, equals, value = word.partition("=")
-        if not equals or not name:
-            msg = f"{option} {word} has no value (expected NAME=VALUE)"
+        if not equals or (option == "--env" and _NAME.fullmatch(name) is None) or not name.isprintable() or not name:
+            msg = f"{option} {word} does not say what has which value (expected NAME=VALUE)"
             raise click.UsageError(msg)
         found[name] = value
     return found

@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from gpuwheel._cache import Cache
     from gpuwheel.publish.image.layout import Layout
 
-__all__ = ["base_image", "base_platforms", "copy_layers", "image_python", "is_known", "looked_into", "python_of_option"]
+__all__ = [
+    "base_image",
+    "base_platforms",
+    "copy_layers",
+    "image_python",
+    "is_known",
+    "looked_into",
+    "plain_platform",
+    "python_of_option",
+]
 
 _HINT = "pull the image again, or choose another base"
 _MEDIA_TYPES = {
@@ -48,17 +57,17 @@ def base_platforms(layout: Layout, named: Descriptor) -> dict[ImagePlatform, Des
         for one in descriptors_of(layout.read_json(named), "manifests", named.digest):
             # "unknown" stands at attestations, which docker buildx puts among the manifests.
             if one.media_type in MANIFESTS and one.platform is not None and one.platform.os != "unknown":
-                found.setdefault(_plain(one.platform), replace(one, source=named.source))
+                found.setdefault(plain_platform(one.platform), replace(one, source=named.source))
         return found
     if named.media_type not in MANIFESTS:
         msg = f"{named.digest} is no image (found {cut(named.media_type)}, expected a manifest or an index)"
         raise ImageError(msg, hint=_HINT)
     config = layout.read_json(_config_of(layout.read_json(named)))
     with reading(f"the configuration of {named.digest} is damaged", "os and architecture", error=ImageError):
-        return {_plain(ImagePlatform(config["os"], config["architecture"], config.get("variant", ""))): named}
+        return {plain_platform(ImagePlatform(config["os"], config["architecture"], config.get("variant", ""))): named}
 
 
-def _plain(platform: ImagePlatform) -> ImagePlatform:
+def plain_platform(platform: ImagePlatform) -> ImagePlatform:
     """Without a variant that says nothing: every arm64 is v8 (image-spec, "Platform Variants")."""
     is_usual = (platform.architecture, platform.variant) in {("arm64", "v8"), ("amd64", "v1")}
     return ImagePlatform(platform.os, platform.architecture) if is_usual else platform
@@ -88,12 +97,37 @@ def base_image(layout: Layout, manifest: Descriptor, reference: str) -> BaseImag
         if len(diff_ids) != len(layers) or not all(hex_of(one) for one in diff_ids):
             msg = f"{len(diff_ids)} diff_ids for {len(layers)} layers"
             raise ValueError(msg)
-        run = config.get("config") or {}
-        for key, kind in (("Env", list), ("Labels", dict)):
-            if run.get(key) is not None and not isinstance(run[key], kind):
-                msg = f"{key} is {cut(run[key])}"
-                raise TypeError(msg)
+        _check_run(config.get("config") or {})
+        history = config.get("history") or []
+        if not all(isinstance(row, dict) for row in history):
+            msg = f"history is {cut(history)}"
+            raise TypeError(msg)
+        if len([row for row in history if not row.get("empty_layer")]) != len(layers):
+            # Each layer has a row, or none has (image-spec, `config.md`).
+            config = {**config, "history": [{"created_by": f"layer of {manifest.digest}"}] * len(layers)}
     return BaseImage(reference, manifest.digest, tuple(layers), config)
+
+
+def _check_run(run: Mapping[str, Any]) -> None:
+    """Make sure that what an image says of its containers has the shapes of the image specification.
+
+    Raises:
+        TypeError: something has not.
+    """
+    for key, value in run.items():
+        is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        pairs = value.items() if isinstance(value, dict) else ()
+        is_good = {
+            "Env": is_list,
+            "Entrypoint": is_list,
+            "Cmd": is_list,
+            "Labels": isinstance(value, dict) and all(isinstance(one, str) for pair in pairs for one in pair),
+            "User": isinstance(value, str),
+            "WorkingDir": isinstance(value, str),
+        }.get(key, True)
+        if value is not None and not is_good:
+            msg = f"{key} is {cut(value)}"
+            raise TypeError(msg)
 
 
 def copy_layers(source: Layout, base: BaseImage, target: Layout) -> None:
@@ -104,11 +138,13 @@ def copy_layers(source: Layout, base: BaseImage, target: Layout) -> None:
         OSError: it cannot be written.
     """
     for layer in base.layers:
-        if not target.has(layer):
-            if not source.has(layer):
-                msg = f"{base.reference} lacks its layer {layer.digest}"
-                raise ImageError(msg, hint=_HINT)
-            target.copy_from(source.blob_path(layer.digest), layer)
+        if source.folder.resolve() == target.folder.resolve():
+            target.check(layer)
+            continue
+        if not source.has(layer):
+            msg = f"{base.reference} lacks its layer {layer.digest}"
+            raise ImageError(msg, hint=_HINT)
+        target.copy_from(source.blob_path(layer.digest), layer)
 
 
 def is_known(layout: Layout, base: BaseImage, cache: Cache) -> bool:

@@ -8,12 +8,14 @@ of zstd on the release of zstd.
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gpuwheel._limits import LAYER_MEMBERS
 from gpuwheel.errors import ConfigError, ImageError
 from gpuwheel.publish.image.contents.zero_runs import deflated
 
@@ -33,7 +35,7 @@ _LEVELS = {"gzip": (6, range(1, 10)), "zstd": (6, range(1, 20))}
 _THREADS = 2  # of zstd: from one on, any number gives the same bytes, but none gives others
 _WITHOUT = "pip install 'gpuwheel[image]'"
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-_BLOCK = 1 << 20
+_BLOCK, _PIECE = 1 << 20, 1 << 16
 
 
 class Packer(Protocol):
@@ -190,19 +192,28 @@ def _with(first: bytes, stream: Iterator[bytes]) -> Iterator[bytes]:
     yield from stream
 
 
+def _pieces(stream: Iterator[bytes]) -> Iterator[bytes]:
+    """The same in small pieces: zlib copies what it has not yet taken, after each member."""
+    for block in stream:
+        for at in range(0, len(block), _PIECE):
+            yield block[at : at + _PIECE]
+
+
 def _gunzipped(stream: Iterator[bytes]) -> Iterator[bytes]:
-    engine = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    data, started = b"", False
-    for piece in stream:
-        data += piece
+    engine, started, members = _gzip_engine(), False, 1
+    for piece in _pieces(stream):
+        data = piece if started else piece.lstrip(b"\0")
         while data:
+            started = True
             block = engine.decompress(data, _BLOCK)
-            started, data = True, engine.unconsumed_tail
+            data = engine.unconsumed_tail
             yield block
             if engine.eof:
                 # Zeros may fill up the last block of a tape, or of an archive that tar wrote.
                 data, started = engine.unused_data.lstrip(b"\0"), False
-                engine = zlib.decompressobj(16 + zlib.MAX_WBITS)
+                engine, members = _gzip_engine(), members + 1
+                if members > LAYER_MEMBERS.value:
+                    raise zlib.error(LAYER_MEMBERS.passed("more"))
     while started and not engine.eof:
         block = engine.decompress(b"", _BLOCK)
         if not block:
@@ -211,13 +222,33 @@ def _gunzipped(stream: Iterator[bytes]) -> Iterator[bytes]:
         yield block
 
 
+def _gzip_engine() -> Any:  # noqa: ANN401 (zlib's, which has no public name)
+    return zlib.decompressobj(16 + zlib.MAX_WBITS)
+
+
+class _Source(io.RawIOBase):
+    """Pieces as a file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        super().__init__()
+        self._pieces = pieces
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        del size  # no piece is larger than is asked for
+        return next(self._pieces, b"")
+
+
 def _unzstd(stream: Iterator[bytes]) -> Iterator[bytes]:
     module = _zstandard()
-    engine = module.ZstdDecompressor(max_window_size=1 << 27).decompressobj(read_across_frames=True)
+    engine = module.ZstdDecompressor(max_window_size=1 << 27)
+    source = _Source(_pieces(stream))
     try:
-        for piece in stream:
-            for at in range(0, len(piece), 1 << 16):
-                yield engine.decompress(piece[at : at + (1 << 16)])
+        with engine.stream_reader(source, read_size=_PIECE, read_across_frames=True) as reader:
+            while block := reader.read(_BLOCK):
+                yield block
     except module.ZstdError as error:
         msg = f"a layer is damaged ({error}, expected zstd)"
         raise ImageError(msg, hint="pull the image again") from error

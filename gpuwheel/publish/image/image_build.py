@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._endings import cut
 from gpuwheel.errors import ImageError
-from gpuwheel.publish.image.base_image import copy_layers
+from gpuwheel.publish.image.base_image import copy_layers, plain_platform
 from gpuwheel.publish.image.base_source import BaseSource, check_toolkit
 from gpuwheel.publish.image.choice.locked_wheels import locked_wheels
 from gpuwheel.publish.image.choice.reading_wheels import image_wheel
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gpuwheel.index.context import Context
+    from gpuwheel.model.reporter import Reporter
     from gpuwheel.publish.image.compression import Compression
     from gpuwheel.publish.image.image_plan import BaseImage, ImagePlan, ImageWheel
     from gpuwheel.publish.image.image_planner import ImageWishes
@@ -59,7 +60,7 @@ def parse_platform(text: str) -> ImagePlatform:
         expected = ", ".join(f"linux/{one}" for one in image_table().architectures)
         msg = f"{cut(repr(text))} is not a platform of images (expected one of {expected})"
         raise ImageError(msg, hint="for example: --platform linux/amd64 --platform linux/arm64")
-    return ImagePlatform(system, rest[0], "" if rest[1:] in ([], ["v8"]) else rest[1])
+    return plain_platform(ImagePlatform(system, *rest))
 
 
 def planned(request: ImageRequest, context: Context) -> list[ImagePlan]:
@@ -74,7 +75,7 @@ def planned(request: ImageRequest, context: Context) -> list[ImagePlan]:
         context.reporter.info(f"reading {path.name}")
         wheels.append(image_wheel(path))
     plans, given = [], {wheel.name for wheel in wheels}
-    for platform in request.platforms or _platforms(request.base, wheels):
+    for platform in dict.fromkeys(request.platforms or _platforms(request.base, wheels)):
         target = request.base.target(platform, request.python, context.cache)
         check_toolkit(target, is_wanted=request.cuda_base)
         locked = [one for lock in request.locks for one in locked_wheels(lock, target, context, given)]
@@ -84,19 +85,31 @@ def planned(request: ImageRequest, context: Context) -> list[ImagePlan]:
                 "no wheel is the project's own (several are required by none): --project NAME says which"
             )
         plans.append(plan)
-    used = {wheel.filename for plan in plans for wheel in plan.wheels}
+    _check_used(wheels, plans, context.reporter)
+    return plans
+
+
+def _check_used(wheels: Sequence[ImageWheel], plans: Sequence[ImagePlan], reporter: Reporter) -> None:
+    """Say which wheels are for other Pythons or platforms, where others of their project serve."""
+    used = [wheel for plan in plans for wheel in plan.wheels]
+    digests, names = {wheel.sha256 for wheel in used}, {wheel.name for wheel in used}
     for wheel in wheels:
-        if wheel.filename not in used:
+        if wheel.name not in names:
             shown = ", ".join(str(plan.platform) for plan in plans)
             msg = f"{wheel.filename} is in none of the images (found {shown})"
             raise ImageError(msg, hint="leave it out, or name its platform too: --platform")
-    return plans
+        if wheel.sha256 not in digests:
+            reporter.info(f"{wheel.filename} is left out: another wheel of {wheel.name} fits better")
 
 
 def _platforms(base: BaseSource, wheels: Sequence[ImageWheel]) -> list[ImagePlatform]:
     """Those that wheels are made for, of those that the base has."""
     table = image_table().architectures
-    known = sorted(base.manifests) if base.layout else [ImagePlatform("linux", one) for one in table]
+    known = (
+        sorted(one for one in base.manifests if one.os == "linux")
+        if base.layout
+        else [ImagePlatform("linux", one) for one in table]
+    )
     if len(known) == 1:
         return known
     tags = [tag.platform for wheel in wheels for tag in expand_tag(parse_wheel_name(wheel.filename).tag)]

@@ -11,6 +11,7 @@ from gpuwheel.publish.image.image_table import image_table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gpuwheel.publish.image.image_plan import LayerGroup
     from gpuwheel.publish.image.image_writer import WrittenImage
 
 __all__ = ["LayerCost", "image_warnings", "layer_costs"]
@@ -38,17 +39,19 @@ def layer_costs(image: WrittenImage | ImagePlan) -> list[LayerCost]:
     base = () if plan.base is None else plan.base.layers
     below = [LayerCost("base", one.size, one.digest, reused=True) for one in base]
     if isinstance(image, ImagePlan):
-        groups = plan.groups
-        return below + [
-            LayerCost(
-                group.title, sum(one.size for one in group.wheels), wheels=tuple(one.filename for one in group.wheels)
-            )
-            for group in groups
+        made = [
+            LayerCost(one.title, _size(one), wheels=tuple(wheel.filename for wheel in one.wheels))
+            for one in plan.layers
         ]
+        return below + made
     return below + [
         LayerCost(one.title, one.blob.size, one.blob.digest, one.unpacked, one.wheels, one.reused)
         for one in image.layers
     ]
+
+
+def _size(group: LayerGroup) -> int:
+    return sum(wheel.size for wheel in group.wheels)
 
 
 def image_warnings(layers: list[LayerCost]) -> Iterator[str]:

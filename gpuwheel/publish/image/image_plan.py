@@ -142,6 +142,13 @@ class ImagePlan:
         return tuple(sorted((wheel for group in self.groups for wheel in group.wheels), key=lambda wheel: wheel.name))
 
     @property
+    def layers(self) -> tuple[LayerGroup, ...]:
+        """All that are made over the base: with what is of no wheel, the environment and the bill of materials."""
+        is_topped = bool(self.groups) and self.groups[-1].is_project
+        bill = () if is_topped else (LayerGroup("bill of materials", ()),)
+        return LayerGroup("virtual environment", ()), *self.groups, *bill
+
+    @property
     def folders(self) -> dict[str, tuple[int, int, int]]:
         """Folders of the base above what is written that are not root's with mode 755: (mode, user, group)."""
         found = {}

@@ -17,7 +17,6 @@ from gpuwheel.publish.image.contents.making import LayerMaker, MadeLayer
 from gpuwheel.publish.image.descriptors import CONFIG, INDEX, INDEXES, MANIFEST, REF_NAME, Descriptor, descriptors_of
 from gpuwheel.publish.image.image_bill import BILL_TYPE, bill_path, image_bill, put_bill
 from gpuwheel.publish.image.image_config import configuration, manifest
-from gpuwheel.publish.image.image_plan import LayerGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,12 +24,10 @@ if TYPE_CHECKING:
     from gpuwheel._cache import Cache
     from gpuwheel.model.reporter import Reporter
     from gpuwheel.publish.image.compression import Compression
-    from gpuwheel.publish.image.image_plan import ImagePlan
+    from gpuwheel.publish.image.image_plan import ImagePlan, LayerGroup
     from gpuwheel.publish.image.layout import Layout
 
 __all__ = ["WrittenImage", "name_images", "write_image"]
-
-VENV, BILL = "virtual environment", "bill of materials"
 
 
 @dataclass(frozen=True)
@@ -76,10 +73,8 @@ def write_image(
 def _with_files(plan: ImagePlan, bill: bytes) -> list[tuple[LayerGroup, list[ImageFile]]]:
     """The layers over the base, each with the files that are of no wheel."""
     skeleton = venv_files(Place(plan.prefix, plan.python), plan.home, plan.home_owner)
-    layers = [(LayerGroup(VENV, ()), skeleton)]
-    layers += [(group, list[ImageFile]()) for group in plan.groups]
-    if not layers[-1][0].is_project:
-        layers.append((LayerGroup(BILL, ()), []))
+    layers = [(group, list[ImageFile]()) for group in plan.layers]
+    layers[0][1].extend(skeleton)
     # In the top layer, which changes whenever it does.
     layers[-1][1].append(text_file(bill_path(plan), bill))
     return layers
@@ -155,13 +150,14 @@ def _renamed(
     images = [one for one in before if one.artifact_type != BILL_TYPE and one.tag != named.tag] + [named]
     alive = {one.digest for image in images for one in [image, *_inside(layout, image)]}
     kept = [
-        one
-        for one in before
-        if one.artifact_type == BILL_TYPE
-        and one not in bills
-        and (layout.read_json(one).get("subject") or {}).get("digest") in alive
+        one for one in before if one.artifact_type == BILL_TYPE and one not in bills and _subject(layout, one) in alive
     ]
     return [*images, *kept, *bills]
+
+
+def _subject(layout: Layout, artifact: Descriptor) -> str | None:
+    subject = layout.read_json(artifact).get("subject")
+    return subject.get("digest") if isinstance(subject, dict) else None
 
 
 def _inside(layout: Layout, image: Descriptor) -> tuple[Descriptor, ...]:

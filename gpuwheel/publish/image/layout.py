@@ -7,7 +7,6 @@ the next opening. Several processes may write into one layout.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import secrets
@@ -16,7 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gpuwheel._endings import cut
-from gpuwheel._files import atomic_file, sha256_of
+from gpuwheel._files import atomic_file, held_folder, sha256_of
 from gpuwheel._limits import OCI_DOCUMENT
 from gpuwheel.errors import ImageError
 from gpuwheel.publish.image.descriptors import (
@@ -36,7 +35,7 @@ __all__ = ["BlobWriter", "Layout"]
 
 _MARK = "oci-layout"
 _VERSION = {"imageLayoutVersion": "1.0.0"}
-_PART = ".part"
+_PART, _LINK = ".part", ".link"
 _OLD = 24 * 3600.0
 """Seconds after which a file that nobody writes to is taken for what a killed process left."""
 
@@ -101,7 +100,7 @@ class Layout:
                 msg = f"{folder} is not an OCI image layout (found other files, expected a layout or an empty folder)"
                 raise ImageError(msg, hint="choose another folder")
             layout._blobs.mkdir(parents=True, exist_ok=True)
-            with layout._one_at_a_time():
+            with held_folder(folder):
                 if not (folder / "index.json").exists():
                     layout._write_index(())
                 # Last: a folder without it is no layout yet.
@@ -114,9 +113,12 @@ class Layout:
     def clean(self) -> None:
         """Remove what a killed process left unfinished a day ago."""
         self._blobs.mkdir(parents=True, exist_ok=True)
-        for path in self._blobs.glob(f".*{_PART}"):
+        for path in [*self._blobs.glob(f".*{_PART}"), *self._blobs.glob(f".*{_LINK}")]:
             with suppress(OSError):
-                if path.stat().st_mtime < time.time() - _OLD:
+                found = path.stat()
+                # A second name of an old file has that file's time of modification, but was given it now.
+                touched = found.st_ctime if path.suffix == _LINK else found.st_mtime
+                if touched < time.time() - _OLD:
                     path.unlink()
 
     def blob_path(self, digest: str) -> Path:
@@ -170,7 +172,8 @@ class Layout:
             OSError: it cannot be written.
         """
         descriptor = Descriptor(media_type, f"sha256:{hashlib.sha256(data).hexdigest()}", len(data), **further)
-        if not self.has(descriptor):
+        path = self.blob_path(descriptor.digest)
+        if not self.has(descriptor) or path.read_bytes() != data:  # whatever else took its place is mended
             with self.incoming() as blob:
                 blob.write(data)
         return descriptor
@@ -205,11 +208,12 @@ class Layout:
             ImageError: it has another digest or size.
             OSError: it cannot be read, or not be written here.
         """
-        if self.has(blob):
+        target = self.blob_path(blob.digest)
+        if self.has(blob) and ((trusted and target.samefile(path)) or self._is_whole(target, blob)):
             return
-        part = self._blobs / f".{secrets.token_hex(8)}{_PART}"
+        part = self._blobs / f".{secrets.token_hex(8)}{_LINK}"
         try:
-            os.link(path.resolve(), part)
+            _link(path.resolve(), part)
         except OSError:  # another disk, no hard links, or not ours to link
             with path.open("rb") as source, self.incoming() as writer:
                 while block := source.read(1 << 20):
@@ -217,10 +221,36 @@ class Layout:
                 if (writer.digest, writer.size) != (blob.digest, blob.size):
                     raise _other(path, blob, writer.digest, writer.size) from None
             return
-        if trusted and part.stat().st_size == blob.size:
-            self._take(part, blob.digest)
-        else:
-            self.adopt(part, blob)
+        try:
+            if not trusted or part.stat().st_size != blob.size:
+                self._check(part, blob)
+            # As it is: its mode is that of a file which is somebody else's too.
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+    def check(self, blob: Descriptor) -> None:
+        """Make sure that a blob is here, and has its digest.
+
+        Raises:
+            ImageError: it is not here, or another one.
+        """
+        path = self.blob_path(blob.digest)
+        if not path.is_file():
+            raise self._lacks(blob)
+        self._check(path, blob)
+
+    def _is_whole(self, path: Path, blob: Descriptor) -> bool:
+        try:
+            self._check(path, blob)
+        except ImageError:
+            return False
+        return True
+
+    def _lacks(self, blob: Descriptor) -> ImageError:
+        msg = f"{self.folder} lacks {blob.digest} ({cut(blob.media_type)}), which its index leads to"
+        return ImageError(msg, hint="pull or build the image again")
 
     def read(self, blob: Descriptor) -> bytes:
         """A document, checked against its digest.
@@ -230,8 +260,7 @@ class Layout:
         """
         path = self.blob_path(blob.digest)
         if not path.is_file():
-            msg = f"{self.folder} lacks {blob.digest} ({cut(blob.media_type)}), which its index leads to"
-            raise ImageError(msg, hint="pull or build the image again")
+            raise self._lacks(blob)
         data = _bounded(path)
         found = f"sha256:{hashlib.sha256(data).hexdigest()}"
         if found != blob.digest:
@@ -258,7 +287,7 @@ class Layout:
             ImageError: index.json is damaged, or would name what is not here.
             OSError: it cannot be written.
         """
-        with self._one_at_a_time():
+        with held_folder(self.folder):
             named = change(self.index())
             for one in named:
                 if not self.has(one):
@@ -303,17 +332,6 @@ class Layout:
         with atomic_file(self.folder / "index.json") as file:
             file.write(canonical_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": rows}))
 
-    @contextmanager
-    def _one_at_a_time(self) -> Iterator[None]:
-        handle = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            # On the folder itself: a lock file would be a stranger in a layout.
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
-
     def _check(self, path: Path, blob: Descriptor) -> None:
         size = path.stat().st_size
         if size == blob.size:
@@ -330,6 +348,17 @@ class Layout:
             os.fsync(file.fileno())
         path.chmod(0o644)
         path.replace(self.blob_path(digest))
+
+
+def _link(path: Path, name: Path) -> None:
+    """A second name of a file that everybody may read, as those of a layout.
+
+    Raises:
+        OSError: it cannot have one, or not everybody may.
+    """
+    if path.stat().st_mode & 0o444 != 0o444:  # noqa: PLR2004 (read, for all three)
+        raise PermissionError
+    os.link(path, name)
 
 
 def _bounded(path: Path) -> bytes:

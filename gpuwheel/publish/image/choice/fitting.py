@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.utils import parse_wheel_filename
 
 from gpuwheel.errors import ImageError
 from gpuwheel.publish.image.image_table import image_table
@@ -79,8 +80,11 @@ class Target:
 
     def best(self, wheels: Sequence[ImageWheel]) -> ImageWheel | None:
         """Of wheels of one version, the one that an installer takes."""
-        ranked = [(rank, wheel.filename, wheel) for wheel in wheels if (rank := self.preference(wheel.filename))]
-        return min(ranked)[2] if ranked else None
+        ranks = {wheel.filename: self.preference(wheel.filename) for wheel in wheels}
+        least = min((rank for rank in ranks.values() if rank is not None), default=None)
+        fitting = [wheel for wheel in wheels if least is not None and ranks[wheel.filename] == least]
+        # Of two builds the later, as installers do.
+        return max(fitting, key=lambda wheel: (parse_wheel_filename(wheel.filename)[2], wheel.filename), default=None)
 
     def refusal(self, filename: str) -> str:
         """Why a wheel does not fit."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["layer_groups", "project_of"]
 
+_OTHERS = 4
+"""Layers that are no heavy wheel's own: environment, further large wheels, small ones, project or bill."""
+
 
 def project_of(wheels: Sequence[ImageWheel], requires: Mapping[str, set[str]]) -> str | None:
     """The distribution that everything else is there for: that nobody requires; `None` where that is not one."""
@@ -36,10 +39,10 @@ def layer_groups(
         requires: distribution -> distributions.
         project: its wheel is alone, on top; `None`: there is none.
         heavy: bytes of a wheel file from which on it has a layer of its own.
-        budget: layers at most, at least 3. Of more heavy wheels the smaller ones share a layer.
+        budget: layers at most, at least 4. Of more heavy wheels the smaller ones share a layer.
     """
     others = [wheel for wheel in _required_first(wheels, requires) if wheel.name != project]
-    own = {wheel.name for wheel in _largest([wheel for wheel in others if wheel.size >= heavy], budget - 3)}
+    own = {wheel.name for wheel in _largest([wheel for wheel in others if wheel.size >= heavy], budget - _OTHERS)}
     rest = [wheel for wheel in others if wheel.name not in own]
     groups = [LayerGroup(str(wheel), (wheel,)) for wheel in others if wheel.name in own]
     for title, is_heavy in (("further large wheels", True), ("small wheels", False)):

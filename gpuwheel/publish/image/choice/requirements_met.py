@@ -9,7 +9,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from gpuwheel._endings import cut, reading
-from gpuwheel.errors import ImageError
+from gpuwheel.errors import AuditError, ImageError
 from gpuwheel.wheel.metadata import field_values, parsed_requirements
 
 if TYPE_CHECKING:
@@ -50,7 +50,12 @@ def _full_version(target: Target, version: str) -> str:
 
 def _wanted(wheel: ImageWheel, extras: set[str], environment: Mapping[str, str]) -> list[Requirement]:
     found = []
-    for requirement in parsed_requirements(wheel.metadata):
+    try:
+        stated = parsed_requirements(wheel.metadata)
+    except AuditError as error:
+        msg = f"{wheel.filename}: {error.message}"
+        raise AuditError(msg, hint="download or build the wheel again") from error
+    for requirement in stated:
         marker = requirement.marker
         if marker is None or any(marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras)):
             found.append(requirement)

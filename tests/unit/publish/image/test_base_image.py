@@ -7,6 +7,7 @@ import io
 import json
 import struct
 import tarfile
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import zstandard
 from tiny_images import GLIBC, TinyWheel, layer_members, named_image, tiny_base
 
 from gpuwheel._limits import BASE_LAYER
+from gpuwheel.publish.image.compression import unpacked
 from gpuwheel.publish.image.contents import base_layers
 from gpuwheel.publish.image.descriptors import INDEX, REF_NAME, Descriptor, ImagePlatform
 from gpuwheel.publish.image.layout import Layout
@@ -162,7 +164,18 @@ def test_a_manifest_that_does_not_fit_is_an_error(image: Image, tmp_path: Path, 
     assert result.exit_code == 20, result.output
 
 
-@pytest.mark.parametrize("run", [{"Env": "PATH=/bin"}, {"Labels": ["a"]}])
+@pytest.mark.parametrize(
+    "run",
+    [
+        {"Env": "PATH=/bin"},
+        {"Env": [1]},
+        {"Labels": ["a"]},
+        {"Labels": {"a": 5}},
+        {"WorkingDir": []},
+        {"User": {}},
+        {"Cmd": "x"},
+    ],
+)
 def test_a_configuration_of_another_shape_is_an_error(image: Image, tmp_path: Path, run: dict[str, Any]) -> None:
     base = tiny_base(tmp_path / "base", run=run)
     result = image("--base", base, TinyWheel().write(tmp_path))
@@ -271,3 +284,28 @@ def test_a_c_library_of_a_toolchain_is_not_that_of_the_base(image: Image, tmp_pa
     base = _with_layer(tmp_path / "base", gzip.compress(tar))
     wheel = TinyWheel(tag="py3-none-manylinux_2_34_x86_64").write(tmp_path)
     assert "with glibc 2.31" in image("--base", base, "--dry-run", wheel).output
+
+
+def test_every_layer_has_its_row_in_the_history_of_a_base_without_one(image: Image, tmp_path: Path) -> None:
+    tiny_base(tmp_path / "base")
+    layout = Layout.open(tmp_path / "base")
+    manifest = layout.read_json(layout.find("base"))
+    config = layout.read_json(Descriptor.from_json(manifest["config"]))
+    for history, rows in (([], 3), (None, 3), ([{"empty_layer": True}, {"created_by": "x"}], 4), (5, 0), (["x"], 0)):
+        blob = layout.put_json({**config, "history": history}, manifest["config"]["mediaType"])
+        changed = {**manifest, "config": blob.to_json()}
+        layout.name(layout.put_json(changed, manifest["mediaType"], annotations={REF_NAME: "base"}))
+        result = image("--base", f"oci:{tmp_path / 'base'}:base", TinyWheel().write(tmp_path))
+        assert result.exit_code == (0 if rows else 20), result.output
+        assert not rows or len(named_image(tmp_path / "image")[1]["history"]) == rows
+
+
+def test_a_layer_of_zeros_is_read_in_small_pieces() -> None:
+    packed = zstandard.compress(bytes(300_000_000))
+    sizes = [len(block) for block in unpacked([packed])]
+    assert sum(sizes) == 300_000_000
+    assert max(sizes) <= 1 << 20
+    packed = gzip.compress(b"") * 20_000
+    began = time.process_time()
+    assert b"".join(unpacked([packed])) == b""
+    assert time.process_time() - began < 5

@@ -8,6 +8,7 @@ import io
 import json
 import marshal
 import os
+import shutil
 import sys
 import tarfile
 import time
@@ -261,8 +262,10 @@ def test_of_several_wheels_the_best_is_installed(image: Image, tmp_path: Path) -
     base = tiny_base(tmp_path / "base")
     tags = ("py3-none-any", "cp311-cp311-manylinux_2_17_x86_64", "cp311-cp311-manylinux_2_28_x86_64")
     wheels = [TinyWheel(tag=tag, files={"ops.py": tag.encode()}).write(tmp_path) for tag in tags]
-    output = _refused(image("--base", base, *wheels))
-    assert "is in none of the images" in output, "of two that fit, one would be ignored"
+    result = _ok(image("--base", base, *wheels))
+    assert f"{wheels[0].name} is left out: another wheel of ops fits better" in result.output
+    assert _files(tmp_path / "image")[f"{SITE}/ops.py"] == tags[2].encode()
+    shutil.rmtree(tmp_path / "image")
     document = json.loads(_ok(image("--base", base, "--json", "--dry-run", wheels[2])).stdout)
     assert document["images"][0]["layers"][-1]["wheels"] == [wheels[2].name]
     assert document["digest"] is None
@@ -674,10 +677,12 @@ def test_which_wheel_is_on_top_can_be_said(image: Image, tmp_path: Path) -> None
     wheels = [TinyWheel(name, files={f"{name}.py": b""}).write(tmp_path) for name in ("one", "two")]
     result = _ok(image(*SCRATCH, "--dry-run", "--json", *wheels))
     assert "--project NAME says which" in result.stderr
-    assert [layer["title"] for layer in json.loads(result.stdout)["images"][0]["layers"]] == ["small wheels"]
+    titles = [layer["title"] for layer in json.loads(result.stdout)["images"][0]["layers"]]
+    assert titles == ["virtual environment", "small wheels", "bill of materials"]
     result = _ok(image(*SCRATCH, "--dry-run", "--json", "--project", "One", *wheels))
     assert "says which" not in result.stderr
-    assert [layer["title"] for layer in json.loads(result.stdout)["images"][0]["layers"]] == ["two 1.0", "one 1.0"]
+    titles = [layer["title"] for layer in json.loads(result.stdout)["images"][0]["layers"]]
+    assert titles == ["virtual environment", "two 1.0", "one 1.0"]
     assert "three is not among the wheels" in _refused(image(*SCRATCH, "--project", "three", *wheels))
 
 
@@ -692,7 +697,9 @@ def test_a_budget_of_layers_is_kept(image: Image, tmp_path: Path, monkeypatch: p
     wheels.append(TinyWheel("light", files={}).write(tmp_path))
     result = _ok(image(*SCRATCH, "--dry-run", "--json", "--layers", "6", *wheels))
     titles = [layer["title"] for layer in json.loads(result.stdout)["images"][0]["layers"]]
-    assert titles == ["heavy5 1.0", "heavy4 1.0", "heavy3 1.0", "further large wheels", "light 1.0", "ops 1.0"]
+    assert titles == [
+        *("virtual environment", "heavy5 1.0", "heavy4 1.0", "further large wheels", "light 1.0", "ops 1.0")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -734,3 +741,60 @@ def test_a_wheel_whose_metadata_is_of_another_version_is_refused(image: Image, t
     changed = tmp_path / "ops-2.0-py3-none-any.whl"
     changed.write_bytes(data)
     assert "holds the metadata of ops 1.0" in _refused(image(*SCRATCH, changed), 9)
+
+
+def test_of_two_builds_the_later_is_installed(image: Image, tmp_path: Path) -> None:
+    wheels = []
+    for build in ("2", "10"):
+        wheel = TinyWheel(files={"ops.py": build.encode()}).write(tmp_path / build)
+        wheels.append(wheel.rename(tmp_path / f"ops-1.0-{build}-py3-none-any.whl"))
+    _ok(image(*SCRATCH, *wheels))
+    assert _files(tmp_path / "image")[f"{SITE}/ops.py"] == b"10"
+    again = tmp_path / "again" / wheels[1].name
+    again.parent.mkdir()
+    shutil.copyfile(wheels[1], again)
+    _ok(image(*SCRATCH, wheels[1], again))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-o", "oci:image:a b;c"),
+        ("-o", "docker-archive:x.tar:Not A Name"),
+        ("--env", "A B=c"),
+        ("--env", "=c"),
+        ("--label", "x"),
+        ("--platform", "windows/amd64"),
+        ("--platform", "linux/amd64/v1/x"),
+    ],
+)
+def test_words_that_no_engine_takes_are_refused(image: Image, tmp_path: Path, words: tuple[str, str]) -> None:
+    result = image(*SCRATCH, *words, TinyWheel().write(tmp_path))
+    assert result.exit_code in {2, 3, 20}, result.output
+    assert not (tmp_path / "image").exists()
+
+
+def test_platforms_are_said_in_any_spelling_once(image: Image, tmp_path: Path) -> None:
+    words = ["--platform", "linux/amd64/v1", *SCRATCH, "--json", TinyWheel().write(tmp_path)]
+    assert [one["platform"] for one in json.loads(_ok(image(*words)).stdout)["images"]] == ["linux/amd64"]
+
+
+def test_a_requirement_that_is_none_names_its_wheel(image: Image, tmp_path: Path) -> None:
+    wheel = TinyWheel(requires=["what is this"]).write(tmp_path)
+    assert f"{wheel.name}: " in _refused(image(*SCRATCH, wheel), 9)
+
+
+def test_other_content_in_the_output_is_mended(image: Image, tmp_path: Path) -> None:
+    heavy = TinyWheel("heavy", files={"heavy.bin": os.urandom(1_500_000)}).write(tmp_path)
+    base = tiny_base(tmp_path / "base")
+    words = ["--base", base, TinyWheel(requires=["heavy"]).write(tmp_path), heavy]
+    digest = _ok(image(*words)).stdout.splitlines()[-1]
+    blobs = {path.name: path for path in (tmp_path / "image/blobs/sha256").iterdir()}
+    for path in blobs.values():
+        other = bytes(path.stat().st_size)
+        path.unlink()  # the cache and the base have second names of some
+        path.write_bytes(other)
+    (tmp_path / "image/index.json").write_bytes(b'{"schemaVersion": 2, "manifests": []}')
+    assert _ok(image(*words)).stdout.splitlines()[-1] == digest
+    for name, path in blobs.items():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == name
