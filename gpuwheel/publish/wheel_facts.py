@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from gpuwheel.wheel.naming import WheelName
 
 __all__ = [
+    "ChangedFileError",
     "DeviceCode",
     "Ptx",
     "TorchOfPython",
@@ -62,6 +63,15 @@ _SUMMARY = 512
 """Characters: what PyPI takes."""
 _PARTS, _LABELLED_PARTS = 5, {6, 7}
 """Of a wheel's name, without the number of a build; with the label of a variant, and perhaps that number."""
+
+
+class ChangedFileError(AuditError):
+    """A file that somebody writes: nothing is known of it, and another time it may be read."""
+
+    def __init__(self, name: str, doing: str) -> None:
+        """Say which, and what was being done with it: "read"."""
+        message = f"{name} changed while it was {doing} (expected a file that nobody writes)"
+        super().__init__(message, hint="try again when whatever writes it has finished")
 
 
 @dataclass(frozen=True)
@@ -165,8 +175,7 @@ def read_wheel_facts(path: Path, tables: Tables) -> WheelReading:
             _check(facts)
     # A look before it is opened and one behind: whoever put another file there, or wrote into this one, changed these.
     if _identity(path) != before:
-        msg = f"{path.name} changed while it was read (expected a file that nobody writes)"
-        raise AuditError(msg, hint="try again when whatever writes it has finished")
+        raise ChangedFileError(path.name, "read")
     size = len(json.dumps(facts.to_json()))
     if size > WHEEL_FACTS.value:
         msg = f"{path.name} says too much of itself ({WHEEL_FACTS.passed(f'{size:,} bytes')})"

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._endings import cut
 from gpuwheel._files import atomic_file
-from gpuwheel.errors import AuditError, ConfigError
+from gpuwheel.errors import ConfigError
 from gpuwheel.publish.pages.listing import quoted_path
 from gpuwheel.publish.pages.offered import identity_of
+from gpuwheel.publish.wheel_facts import ChangedFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +142,7 @@ class Places:
         """Copy or link a file where that was asked, and write its METADATA.
 
         Raises:
-            AuditError: it changed since it was read.
+            ChangedFileError: it changed since it was read.
             OSError: something cannot be written.
         """
         if place.copy is not None:
@@ -160,8 +161,7 @@ class Places:
             while block := file.read(_BLOCK):
                 copy.write(block)
             if copy.sha256 != record.sha256:
-                msg = f"{source.name} changed while it was copied (expected a file that nobody writes)"
-                raise AuditError(msg, hint="try again when whatever writes it has finished")
+                raise ChangedFileError(source.name, "copied")
 
 
 def _is_linked(source: Path, target: Path, record: Record) -> bool:

@@ -18,7 +18,7 @@ from gpuwheel._files import sha256_of
 from gpuwheel._limits import METADATA_FILE, SDIST_HEAD
 from gpuwheel.errors import AuditError
 from gpuwheel.publish.pages.records import OtherFile, Record
-from gpuwheel.publish.wheel_facts import read_wheel_facts
+from gpuwheel.publish.wheel_facts import ChangedFileError, read_wheel_facts
 from gpuwheel.wheel.metadata import field_values
 from gpuwheel.wheel.naming import parse_sdist_name
 
@@ -64,8 +64,7 @@ def recorded(path: Path, offered: Offered, tables: Tables) -> Recorded:
         name, version, requires_python = read(file, path.name)
     after = path.stat()
     if (before.st_ino, before.st_size, before.st_mtime_ns) != (after.st_ino, after.st_size, after.st_mtime_ns):
-        msg = f"{path.name} changed while it was read (expected a file that nobody writes)"
-        raise AuditError(msg, hint="try again when whatever writes it has finished")
+        raise ChangedFileError(path.name, "read")
     _check_digest(offered, sha256)
     other = OtherFile(path.name, before.st_size, sha256, name, version, requires_python)
     return Recorded(Record(offered.identity, offered.uploaded, 0, other=other), None)

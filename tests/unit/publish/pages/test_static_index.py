@@ -14,6 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 from click.testing import CliRunner
+from hostile import RawMember, deflated, raw_zip
 from package_index import Log
 from small_wheels import TIME, small_wheel
 
@@ -24,6 +25,7 @@ from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import ConfigError
 from gpuwheel.index.pages import html_links, json_links
 from gpuwheel.publish.pages import FolderSource, IndexRequest, IndexSummary, Keep, write_index
+from gpuwheel.publish.pages.recorded_files import recorded
 from gpuwheel.publish.published import PublishedWheel
 
 
@@ -492,6 +494,55 @@ def test_a_file_that_this_user_may_not_read_is_left_out(dist: Path, monkeypatch:
         (left,) = _written(dist).left_out
     assert (left.filename, "Permission denied" in left.problem) == (secret.name, True)
     assert _written(dist).left_out == ()
+
+
+def _evil_archive(*evil: RawMember) -> bytes:
+    """A wheel that is honest but for some members."""
+    info = "evil-1.0.dist-info"
+    texts = {"METADATA": b"Metadata-Version: 2.2\nName: evil\nVersion: 1.0\n", "WHEEL": b"Tag: py3-none-any\n"}
+    return raw_zip([*(deflated(f"{info}/{name}", data) for name, data in texts.items()), *evil])
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        [RawMember(b"../../../simple/good/index.html", b"x")],
+        [RawMember(b"/etc/passwd", b"x")],
+        [RawMember(b"a\\..\\b", b"x")],
+        [RawMember(b"a", b"x"), RawMember(b"a", b"y")],
+        [RawMember(b"other-1.0.dist-info/METADATA", b"x")],
+        [deflated("zeros", bytes(80_000_000))],
+        [RawMember(b"evil-1.0.dist-info/RECORD", b"x", size=17_000_000)],
+    ],
+    ids=["above", "absolute", "backslash", "twice", "two of them", "bomb", "long"],
+)
+def test_evil_archives_are_left_out_and_write_nowhere(evil: list[RawMember], dist: Path, tmp_path: Path) -> None:
+    small_wheel(dist, "good")
+    (dist / "evil-1.0-py3-none-any.whl").write_bytes(_evil_archive())
+    assert _written(dist, index=tmp_path / "honest", keep=Keep.COPY).left_out == ()
+    (dist / "evil-1.0-py3-none-any.whl").write_bytes(_evil_archive(*evil))
+    (left,) = _written(dist, index=tmp_path / "site", keep=Keep.COPY).left_out
+    assert left.filename == "evil-1.0-py3-none-any.whl"
+    assert [path.name for path in (tmp_path / "site" / "simple").iterdir() if path.is_dir()] == ["good"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dist", "honest", "site"]
+
+
+@pytest.mark.parametrize("keep", [Keep.COPY, Keep.LINK])
+def test_a_wheel_that_changes_between_reading_and_copying_is_left_out(
+    keep: Keep, dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_and_replaced(path: Path, *words: Any) -> Any:  # noqa: ANN401 (what it stands for gives)
+        found = recorded(path, *words)
+        small_wheel(dist, fields="Summary: another\n")
+        return found
+
+    small_wheel(dist)
+    with monkeypatch.context() as patch:
+        patch.setattr("gpuwheel.publish.pages.indexing.recorded", read_and_replaced)
+        (left,) = _written(dist, index=tmp_path / "site", keep=keep).left_out
+    assert "changed while it was copied" in left.problem
+    assert [path for path in (tmp_path / "site" / "files").rglob("*") if path.is_file()] == []
+    assert _written(dist, index=tmp_path / "site", keep=keep).left_out == ()
 
 
 def test_evil_text_of_a_wheel_that_is_listed_is_escaped(dist: Path) -> None:
