@@ -43,7 +43,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     show_default=True,
     help="Where the results go.",
 )
-@click.option("--sm-arch", is_flag=True, help="Choose by GPU, too; see below.")
+@click.option("--sm-arch", is_flag=True, help="Choose by GPU, too; see above.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
 @parameters.as_json
 def variants_command(wheels: tuple[Path, ...], *, wheel_dir: Path, as_json: bool, **asked: Any) -> None:  # noqa: ANN401

@@ -77,3 +77,13 @@ def test_somebody_waits_for_new_facts_and_a_gpu() -> None:
         r"\b(pip|nox|uv|python)\b",
         " ".join(step.get("run", "") for step in propose["steps"]).replace("nox -s update", ""),
     )
+
+
+def test_a_release_is_checked_by_the_gpuwheel_that_it_publishes() -> None:
+    jobs = parsed((FOLDER / "release.yml").read_text(encoding="utf-8"))["jobs"]
+    checks = [step["run"] for step in jobs["dist"]["steps"] if "gpuwheel publish" in step.get("run", "")]
+    assert len(checks) == 1
+    assert "--dry-run --to pypi dist" in checks[0]
+    assert "dist/*.whl" in checks[0]
+    assert "dist" in jobs["publish"]["needs"]
+    assert "run" not in jobs["publish"]["steps"][-1]  # nothing of an index runs where the right to publish is
