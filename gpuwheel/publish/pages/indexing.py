@@ -31,6 +31,7 @@ from gpuwheel.publish.pages.writing_alone import writing_alone
 from gpuwheel.publish.pages.yanks import one_line, read_yanks, write_yanks, yanked_files
 from gpuwheel.publish.published import PublishedWheel
 from gpuwheel.publish.selector.selector_page import selector_page
+from gpuwheel.publish.wheel_facts import ChangedFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -231,11 +232,11 @@ class _Run:
                 if not self._request.dry_run and record.sha256 is not None:
                     self._places.put(path, self._places.of(offered, record.sha256), record, found.metadata)
                 return record
-        except AuditError as error:
-            return refusal_of(offered, error)
-        except (NetworkError, _UnreadableError) as error:
+        except (ChangedFileError, NetworkError, _UnreadableError) as error:
             # Known by nothing: the next run asks again.
             return refusal_of(replace(offered, identity=""), error)
+        except AuditError as error:
+            return refusal_of(offered, error)
 
     def _as_first_seen(self, name: str, record: Record) -> Record:
         """With the time at which this very file was listed first."""

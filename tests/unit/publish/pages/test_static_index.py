@@ -27,6 +27,7 @@ from gpuwheel.index.pages import html_links, json_links
 from gpuwheel.publish.pages import FolderSource, IndexRequest, IndexSummary, Keep, write_index
 from gpuwheel.publish.pages.recorded_files import recorded
 from gpuwheel.publish.published import PublishedWheel
+from gpuwheel.publish.wheel_facts import ChangedFileError
 
 
 @pytest.fixture
@@ -543,6 +544,23 @@ def test_a_wheel_that_changes_between_reading_and_copying_is_left_out(
     assert "changed while it was copied" in left.problem
     assert [path for path in (tmp_path / "site" / "files").rglob("*") if path.is_file()] == []
     assert _written(dist, index=tmp_path / "site", keep=keep).left_out == ()
+
+
+def test_a_wheel_that_changed_while_it_was_read_is_read_by_the_next_run(
+    dist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = small_wheel(dist)
+
+    def linked(path: Path, *words: Any) -> Any:  # noqa: ANN401 (what it stands for gives)
+        del words
+        (dist / "another-name").hardlink_to(path)  # which moves no time of modification
+        raise ChangedFileError(path.name, "read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gpuwheel.publish.pages.indexing.recorded", linked)
+        assert [left.filename for left in _written(dist).left_out] == [wheel.name]
+    summary = _written(dist)
+    assert (summary.read, summary.left_out) == (1, ())
 
 
 def test_evil_text_of_a_wheel_that_is_listed_is_escaped(dist: Path) -> None:
