@@ -16,7 +16,7 @@ from gpuwheel.wheel.archive import write_wheel
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest.importorskip("kernels")
+pytest.importorskip("kernels", exc_type=ImportError)
 pytestmark = [pytest.mark.torch, pytest.mark.compiler]
 
 TAG = "py3-none-manylinux_2_17_x86_64"
