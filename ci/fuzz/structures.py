@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -180,6 +181,12 @@ _METADATA = (
 )
 _RECORD = (b",", b'"', b"\r", b"\n", b"sha256=", b"a,b,c\n", b'""')
 
+
+def _plain_tar() -> bytes:
+    """Not packed, so that a change reaches its headers."""
+    return gzip.decompress(TARGETS["base-layer"].seeds[0])
+
+
 STRUCTURES = {
     "zip": _archives,
     "record": _texts(TARGETS["record"].seeds[0], *_RECORD),
@@ -193,6 +200,9 @@ STRUCTURES = {
     "index-json": _documents(json.loads(TARGETS["index-json"].seeds[0])),
     "ranges": _archives,
     "wheel-facts": _archives,
+    "installed": _patched(st.sampled_from(TARGETS["installed"].seeds)) | _archives,
+    "image-manifest": _documents(json.loads(TARGETS["image-manifest"].seeds[0])),
+    "base-layer": _patched(st.just(TARGETS["base-layer"].seeds[0])) | _patched(st.just(_plain_tar())),
     "wheels-json": _documents(json.loads(TARGETS["wheels-json"].seeds[0])),
     "sdist-head": _patched(st.just(TARGETS["sdist-head"].seeds[0])),
     "releases": _texts(TARGETS["releases"].seeds[0], *_HTML) | _documents(json.loads(TARGETS["releases"].seeds[1])),

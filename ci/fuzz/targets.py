@@ -37,6 +37,13 @@ from gpuwheel.lock.file import parse_lock  # noqa: E402
 from gpuwheel.model.promises import Claims  # noqa: E402
 from gpuwheel.model.reporter import SilentReporter  # noqa: E402
 from gpuwheel.model.symbols import LibrarySymbol, SymbolKind  # noqa: E402
+from gpuwheel.publish.image.compression import Compression  # noqa: E402
+from gpuwheel.publish.image.contents.base_layers import rows_of  # noqa: E402
+from gpuwheel.publish.image.contents.installed import Place, installed_files  # noqa: E402
+from gpuwheel.publish.image.contents.layer_tar import write_tar  # noqa: E402
+from gpuwheel.publish.image.contents.opened_wheel import open_wheel  # noqa: E402
+from gpuwheel.publish.image.descriptors import descriptors_of, parse_document  # noqa: E402
+from gpuwheel.publish.image.image_plan import ImagePython  # noqa: E402
 from gpuwheel.publish.pages.offered import Offered  # noqa: E402
 from gpuwheel.publish.pages.recorded_files import recorded  # noqa: E402
 from gpuwheel.publish.pages.records import loaded, reader, state_path  # noqa: E402
@@ -46,7 +53,7 @@ from gpuwheel.publish.published import PublishedWheel  # noqa: E402
 from gpuwheel.publish.wheel_facts import facts_of  # noqa: E402
 from gpuwheel.toolchain.linking.system_libraries import exported_symbols  # noqa: E402
 from gpuwheel.wheel import read_members  # noqa: E402
-from gpuwheel.wheel.archive import Member, check_record  # noqa: E402
+from gpuwheel.wheel.archive import Member, check_record, pack_wheel, sealed_members  # noqa: E402
 from gpuwheel.wheel.metadata import add_requirements, field_values, parsed_requirements, set_field  # noqa: E402
 from gpuwheel.wheel.naming import expand_tag, parse_wheel_name  # noqa: E402
 
@@ -244,6 +251,19 @@ def _index_state(data: bytes) -> object:
     return loaded(index), read_yanks(index)
 
 
+def _installed(data: bytes) -> object:
+    with open_wheel(_wheel(data)) as wheel:
+        files = installed_files(wheel, Place("/opt/venv", ImagePython((3, 11), "/usr/bin/python3.11")))
+        return write_tar([(wheel, files)], Compression().packer(len))
+
+
+def _installable(**files: bytes) -> bytes:
+    """With a RECORD."""
+    told = {f"{INFO}/METADATA": METADATA, f"{INFO}/WHEEL": WHEEL} | files
+    sealed = sealed_members([Member(name, data) for name, data in told.items()], "ops")
+    return b"".join(pack_wheel(sealed.values()).chunks)
+
+
 def _encoded(document: object) -> bytes:
     return json.dumps(document).encode()
 
@@ -306,6 +326,19 @@ _STATE = {
         }
     },
 }
+_IMAGE_MANIFEST = {
+    "schemaVersion": 2,
+    "mediaType": "application/vnd.oci.image.manifest.v1+json",
+    "layers": [
+        {
+            "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+            "digest": f"sha256:{'0' * 64}",
+            "size": 5,
+            "annotations": {"a": "b"},
+            "platform": {"os": "linux", "architecture": "arm64", "variant": "v8"},
+        }
+    ],
+}
 _RELEASES = f"https://index/ops-1-py3-none-any.whl#sha256={'0' * 64}\n{'0' * 64}  nowhere/ops-1.tar.gz\n".encode()
 
 
@@ -336,6 +369,19 @@ TARGETS = {
     "wheel-facts": Target(
         lambda data: facts_of(_wheel(data), _tables()), (_with_members(), _with_members(**{"ops/a.so": _LIBRARY}))
     ),
+    "installed": Target(
+        _installed,
+        (
+            _installable(**{"ops/__init__.py": b"x" * 999}),
+            _installable(
+                **{f"{INFO}/entry_points.txt": b"[console_scripts]\na = ops:b\n", "ops.data/scripts/c": b"#!python"}
+            ),
+        ),
+    ),
+    "image-manifest": Target(
+        lambda data: descriptors_of(parse_document(data, "it"), "layers", "it"), (_encoded(_IMAGE_MANIFEST),)
+    ),
+    "base-layer": Target(lambda data: rows_of(iter([data]), "it"), (_packed(METADATA), _packed(b""))),
     "wheels-json": Target(_row, (_encoded(_ROW),)),
     "sdist-head": Target(_sdist, (_packed(METADATA),)),
     "releases": Target(_releases, (_RELEASES, _encoded({"files": [{"url": "nowhere/a.whl"}]}))),

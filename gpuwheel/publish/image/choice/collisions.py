@@ -43,7 +43,9 @@ def check_collisions(contents: Mapping[str, Sequence[ImageFile]]) -> None:
 
 def _collision(path: str, one: str, other: str) -> ImageError:
     msg = f"{one} and {other} both install /{cut(path)}, each with other content"
-    return ImageError(msg, hint="leave one of the two out: one would overwrite the other")
+    return ImageError(
+        msg, hint="leave one of the two out, or take a version of it without this file: one would overwrite the other"
+    )
 
 
 def check_driver_libraries(owner: str, files: Iterable[ImageFile]) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gpuwheel.publish.image.descriptors import Descriptor
     from gpuwheel.publish.image.layout import Layout
 
-__all__ = ["PYTHON_NAME", "inside_of", "is_noted", "library_version", "resolved"]
+__all__ = ["PYTHON_NAME", "inside_of", "is_noted", "library_version", "resolved", "rows_of"]
 
 PYTHON_NAME = re.compile(r"(?:[\w.+-]+/)*bin/python(?P<version>3(?:\.\d+t?)?)?")
 
@@ -119,11 +119,7 @@ def _looked_into(layout: Layout, layer: Descriptor, cache: Cache) -> list[list[s
 
     with layout.blob_path(layer.digest).open("rb") as file:
         packed = blocks(file)
-        with reading(f"the layer {layer.digest} is damaged", "a tar", error=ImageError, hint=_HINT):
-            try:
-                found = [list(one) for one in _worth_knowing(unpacked(packed))]
-            except tarfile.TarError as error:
-                raise ValueError(cut(error)) from error
+        found = rows_of(packed, layer.digest)
         for _ in packed:  # what is behind the tar
             pass
     if f"sha256:{digest.hexdigest()}" != layer.digest:
@@ -131,6 +127,19 @@ def _looked_into(layout: Layout, layer: Descriptor, cache: Cache) -> list[list[s
         raise ImageError(msg, hint=_HINT)
     cache.keep_note(_note_name(layer), json.dumps({"version": _NOTE, "found": found}).encode())
     return found
+
+
+def rows_of(packed: Iterator[bytes], name: str) -> list[list[str]]:
+    """(path, what) of a packed layer, as they are noted.
+
+    Raises:
+        ImageError: it is damaged; `name` is for the message.
+    """
+    with reading(f"the layer {name} is damaged", "a tar", error=ImageError, hint=_HINT):
+        try:
+            return [list(one) for one in _worth_knowing(unpacked(packed))]
+        except tarfile.TarError as error:
+            raise ValueError(cut(error)) from error
 
 
 def _worth_knowing(blocks: Iterator[bytes]) -> Iterator[tuple[str, str]]:

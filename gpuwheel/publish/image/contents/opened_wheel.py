@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import io
 import os
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from gpuwheel._endings import cut, reading
 from gpuwheel._files import sha256_of
 from gpuwheel._limits import METADATA_FILE
 from gpuwheel.errors import AuditError
-from gpuwheel.wheel.archive import dist_info_folder
+from gpuwheel.wheel.archive import as_recorded, dist_info_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["OpenWheel", "open_wheel"]
 
 _HINT = "download or build the file again"
+_STRONG = ("sha256", "sha384", "sha512")
+"""What RECORD may have: sha256 or better (binary distribution format)."""
 
 
 class OpenWheel:
@@ -69,14 +73,30 @@ class OpenWheel:
             msg = f"{self.name} has a RECORD that {problem} {cut(path)} (expected every file once)"
             raise AuditError(msg, hint=_HINT)
         for path, (digest, size) in listed.items():
-            if path not in exempt and (not digest.startswith("sha256=") or size != str(self.members[path].file_size)):
+            if path not in exempt and (
+                digest.partition("=")[0] not in _STRONG or size != str(self.members[path].file_size)
+            ):
                 found = cut(f"{digest} {size}")
                 expected = f"sha256=... {self.members[path].file_size}"
                 msg = (
                     f"{self.name} records {cut(path)} with another digest or size (found {found}, expected {expected})"
                 )
                 raise AuditError(msg, hint=_HINT)
-        return {path: digest for path, (digest, _) in listed.items() if path not in exempt}
+        return {path: self._as_sha256(path, digest) for path, (digest, _) in listed.items() if path not in exempt}
+
+    def _as_sha256(self, path: str, digest: str) -> str:
+        """The digest of a member in the one algorithm that all of RECORD has; a stronger one is checked here."""
+        algorithm = digest.partition("=")[0]
+        if algorithm == "sha256":
+            return digest
+        found, sha256 = hashlib.new(algorithm), hashlib.sha256()
+        for block in self.archive.open(self.members[path]):
+            found.update(block)
+            sha256.update(block)
+        if digest != f"{algorithm}={base64.urlsafe_b64encode(found.digest()).rstrip(b'=').decode()}":
+            msg = f"{self.name} holds {cut(path)} with another digest than its RECORD says"
+            raise AuditError(msg, hint=_HINT)
+        return as_recorded(sha256.digest())
 
     def sha256(self) -> str:
         """Of the file, in hexadecimal."""

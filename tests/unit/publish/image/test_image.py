@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import csv
 import gzip
 import hashlib
@@ -798,3 +799,18 @@ def test_other_content_in_the_output_is_mended(image: Image, tmp_path: Path) -> 
     assert _ok(image(*words)).stdout.splitlines()[-1] == digest
     for name, path in blobs.items():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == name
+
+
+def test_a_record_may_have_stronger_digests(image: Image, tmp_path: Path) -> None:
+    content = b"x" * 3000
+    usual = TinyWheel(files={"ops.py": content}).write(tmp_path / "usual")
+    record = zipfile.ZipFile(usual).read("ops-1.0.dist-info/RECORD").decode()
+    strong = base64.urlsafe_b64encode(hashlib.sha512(content).digest()).rstrip(b"=").decode()
+    stated = record.replace(recorded(content), f"sha512={strong}")
+    wheel = TinyWheel(files={"ops.py": content}, record=stated).write(tmp_path)
+    _ok(image(*SCRATCH, wheel))
+    assert recorded(content) in _files(tmp_path / "image")[f"{SITE}/ops-1.0.dist-info/RECORD"].decode()
+    wheel = TinyWheel(files={"ops.py": b"y" * 3000}, record=stated).write(tmp_path)
+    assert "another digest" in _refused(image(*SCRATCH, wheel), 9)
+    weak = TinyWheel(files={"ops.py": content}, record=record.replace("sha256=", "md5=")).write(tmp_path)
+    assert "records" in _refused(image(*SCRATCH, weak), 9)
