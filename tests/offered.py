@@ -70,7 +70,19 @@ PLATFORMS = (
 )
 PYTHONS = ("cp310-abi3", "cp312-abi3", "cp315-abi3t", "cp312-cp312", "cp313-cp313t", "cp314-cp314", "py3-none")
 PYTHONS += ("py2-none", "cp311-none", "py312-none", "pp310-pypy310_pp73", "cp3-none")
-VERSIONS = ("1.0", "1.1+cu126", "1.1+cu130", "1.1+cpu", "1.2rc1", "1.2", "1.2.post1", "2.0.dev3", "1!0.1", "1.10")
+VERSIONS = (
+    "1.0",
+    "1.1",
+    "1.1+cu126",
+    "1.1+cu130",
+    "1.1+cpu",
+    "1.2rc1",
+    "1.2",
+    "1.2.post1",
+    "2.0.dev3",
+    "1!0.1",
+    "1.10",
+)
 RANGES = (
     "",
     ">=2.10",
@@ -82,6 +94,8 @@ RANGES = (
     "<2.12",
     None,
     "===2.13.0",
+    "==2.13.0+cu126",
+    "==2.14.0.post1",
 )
 ASKED = (None, ">=3.10", ">=3.12", ">=3.9,<3.13", "==3.12.*", ">=3.10.4", "~=3.11", "!=3.12.*")
 ARCHS = ("7.5", "8.0", "8.6", "8.9", "9.0", "9.0a", "10.0", "10.0f", "10.0a", "12.0", "12.1a")
@@ -132,7 +146,7 @@ def random_machine(chance: random.Random) -> Machine:
     releases = {"glibc": [(2, 17), (2, 28), (2, 36), (2, 41), None], "musl": [(1, 1), (1, 2), None]}
     macos = [(10, 15), (12, 0), (14, 0), None]
     gpus = [None, (), *[tuple(Arch.parse(arch) for arch in chance.sample(ARCHS[:5], count)) for count in (1, 1, 1, 2)]]
-    driver = chance.choice((*DRIVERS, "610.43"))
+    driver = chance.choice((*DRIVERS, "575", "580", "610.43"))
     return Machine(
         python=chance.choice(("3.10", "3.11.7", "3.12", "3.12.3", "3.13", "3.14", "3.15.0")),
         free_threaded=chance.random() < 0.15,
@@ -140,7 +154,9 @@ def random_machine(chance: random.Random) -> Machine:
         cpu=chance.choice(("x86_64", "x86_64", "x86_64", "aarch64", "ppc64le")),
         libc=libc,
         release=chance.choice(macos if system == "macos" else releases[libc] if system == "linux" else [None]),
-        torch=chance.choice((None, "2.9", "2.13", "2.13.0+cu126", "2.14.0", "2.14.1", "2.15.0.dev20261101+cu130")),
+        torch=chance.choice(
+            (None, "2.9", "2.13", "2.13.0+cu126", "2.14", "2.14.0", "2.14.1", "2.15.0.dev20261101+cu130")
+        ),
         torch_cuda=chance.choice((None, "12.6", "13.0")),
         gpus=None if (chosen := chance.choice(gpus)) is None else tuple(Arch(one.major, one.minor) for one in chosen),
         driver=None if driver is None else DriverVersion.parse(driver),

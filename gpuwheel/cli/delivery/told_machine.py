@@ -13,7 +13,7 @@ from gpuwheel.compatibility import driver_of_cuda
 from gpuwheel.compatibility.gpu_names import gpu_named
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.versions import DriverVersion, MinorVersion
-from gpuwheel.publish.selector.target_machine import SYSTEMS, Machine
+from gpuwheel.publish.selector.target_machine import CPUS, SYSTEMS, Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--driver", metavar="VERSION", help="Of NVIDIA: 580, 570.86.15."),
         click.option("--cuda", metavar="VERSION", help="What nvidia-smi shows as CUDA Version: instead of --driver."),
         click.option("--system", type=click.Choice(list(SYSTEMS)), help="Another system."),
-        click.option("--cpu", metavar="NAME", help="x86_64 or aarch64."),
+        click.option("--cpu", metavar="NAME", help="x86_64 (amd64) or aarch64 (arm64)."),
         click.option("--glibc", metavar="VERSION", help="2.28, for example."),
         click.option("--musl", metavar="VERSION", help="1.2, for example: Alpine."),
         click.option("--pre", is_flag=True, help="Take pre-releases too."),
@@ -66,10 +66,26 @@ def told_machine(told: Mapping[str, Any], environ: Mapping[str, str], tables: Ta
         # Another Python is another environment, and its torch is not this one's.
         changes |= {"python": version["version"], "free_threaded": bool(version["threads"])}
         changes |= {} if machine.python.startswith(f"{version['version']}.") else {"torch": None, "torch_cuda": None}
-    changes |= {key: told[key] for key in ("system", "cpu") if told[key]}
+    if told["system"]:
+        changes["system"] = told["system"]
+    if told["cpu"]:
+        changes["cpu"] = _parsed("--cpu", told["cpu"], _cpu, " or ".join(CPUS["linux"]))
+    system = changes.get("system", machine.system)
+    for libc in ("glibc", "musl"):
+        if told[libc] and system != "linux":
+            msg = f"--{libc} is of Linux alone (found {SYSTEMS[system]})"
+            raise click.UsageError(msg)
     if told["torch"]:
         changes |= {"torch": _release(told["torch"]), "torch_cuda": None}
     return replace(machine, **changes, **_libc(told), **_gpus(told, tables))
+
+
+def _cpu(text: str) -> str:
+    """By any of its names: Windows and macOS have others."""
+    spelled = {name: cpu for names in CPUS.values() for cpu, tag in names.items() for name in (cpu, tag)}
+    if text.lower() not in spelled:
+        raise ValueError(text)
+    return spelled[text.lower()]
 
 
 def _libc(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -176,13 +176,15 @@ def _code_text(verdict: Verdict) -> str:
     facts = verdict.offer.facts
     if not verdict.offer.inspected:
         return "not known: the index does not say what is in its wheels, and gpuwheel audit FILE would"
+    floor = f", driver {verdict.offer.driver} or newer" if verdict.offer.driver else ""
+    if not facts.code and facts.runtimes:
+        return f"none of its own: it calls libraries of CUDA {' and '.join(map(str, facts.runtimes))}{floor}"
     if not facts.code:
         return "none: it runs on the CPU, with and without a GPU"
     held = map(str, sorted({Arch.parse(cubin) for code in facts.code for cubin in code.cubins}))
     ptx = (f"{arch}+PTX" for arch in sorted({Arch.parse(one.arch) for code in facts.code for one in code.ptx}))
     how = {3: "compiled for this GPU", 2: "compiled by the driver for this GPU", 1: "some of it for this GPU"}
     served = f" ({how[verdict.service]})" if verdict.service in how else ""
-    floor = f", driver {facts.driver} or newer" if facts.driver else ""
     left_out = f"; not on this GPU: {_printable(', '.join(verdict.left_out))}" if verdict.left_out else ""
     return f"{', '.join([*held, *ptx])}{served}{floor}{left_out}"
 

@@ -10,6 +10,8 @@ from gpuwheel.publish.selector.judging import Judge
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from packaging.version import Version
+
     from gpuwheel.publish.selector.judging import Verdict
     from gpuwheel.publish.selector.offers import Offer
     from gpuwheel.publish.selector.target_machine import Machine
@@ -20,6 +22,7 @@ _FIXED = frozenset({"gpu", "cpu", "system", "libc"})
 """What nobody changes for a wheel."""
 _UNSEEN = frozenset({"torch", "driver", "gpu"})
 """What pip and uv do not look at when they take a file from an index."""
+_UNSEEN_WHEN_PINNED = _UNSEEN | {"yanked"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Choice:
     @property
     def nearest_for_gpu(self) -> Verdict | None:
         """Where the best wheel leaves the GPU alone: the nearest one with code for it, on this system."""
-        if self.best is None or self.best.offer.facts.code or not self.machine.gpus:
+        if self.best is None or self.best.offer.asks_gpu or not self.machine.gpus:
             return None
         coded = (one for one in self.verdicts if one.offer.facts.code and not one.fits)
         return next((one for one in coded if not _FIXED.intersection(reason.fact for reason in one.reasons)), None)
@@ -75,16 +78,23 @@ def choose(machine: Machine, offers: Sequence[Offer]) -> Choice:
     others.sort(key=lambda one: (one.offer.version, one.offer.build), reverse=True)
     others.sort(key=lambda one: one.cost)
     seen = [one for one in verdicts if _seen_by_installers(one)]
-    index = _index_of(fitting[0].offer, seen) if fitting else None
+    index = _index_of(fitting[0].offer, verdicts) if fitting else None
     return Choice(machine, (*fitting, *others), _taken(seen), index)
 
 
-def _index_of(best: Offer, seen: Sequence[Verdict]) -> str | None:
-    same = [one for one in seen if one.offer.version == best.version]
+def _index_of(best: Offer, verdicts: Sequence[Verdict]) -> str | None:
+    # Whatever `==` admits: ==1.0 takes 1.0+cu129 too (PEP 440), which sorts higher, and withdrawn files (PEP 592).
+    pinned = [one for one in verdicts if all(reason.fact in _UNSEEN_WHEN_PINNED for reason in one.reasons)]
+    whole = best.version.local is not None
+    same = [one for one in pinned if (one.offer.version if whole else _public(one.offer)) == best.version]
     for index in best.published.indexes:
         if _taken([one for one in same if index in one.offer.published.indexes]) is best:
             return index
     return None
+
+
+def _public(offer: Offer) -> Version:
+    return offer.version.__replace__(local=None)
 
 
 def _name(verdict: Verdict) -> str:
@@ -93,12 +103,11 @@ def _name(verdict: Verdict) -> str:
 
 def _preference(machine: Machine, verdict: Verdict) -> tuple[Any, ...]:
     offer = verdict.offer
-    public = offer.version.__replace__(local=None)
-    cuda = tuple(int(part) for part in (offer.facts.cuda or "").split(".") if part)
+    cuda = tuple(int(part) for part in (offer.facts.cuda or "").split(".") if part) or offer.facts.runtimes[-1:]
     majors = {*offer.facts.runtimes, *cuda[:1]}
     with_torch = machine.torch_cuda is not None and int(machine.torch_cuda.split(".")[0]) in majors
     on_gpu = bool(machine.gpus) and verdict.service > 0
-    return on_gpu, public, verdict.service, with_torch, cuda, offer.version, _descending(verdict), offer.build
+    return on_gpu, _public(offer), verdict.service, with_torch, cuda, offer.version, _descending(verdict), offer.build
 
 
 def _descending(verdict: Verdict) -> tuple[int, ...]:

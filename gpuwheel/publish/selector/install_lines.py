@@ -18,8 +18,15 @@ __all__ = ["TOOLS", "Line", "install_lines", "quoted_url"]
 
 TOOLS = ("pip", "uv", "pixi", "Containerfile", "pyproject.toml")
 """What lines are for."""
-_UNSAFE = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!&()*+,;=%]")
-_IMAGES = {False: "docker.io/library/python:{}-slim", True: "ghcr.io/astral-sh/uv:debian-slim"}
+# Between double quotes an interactive shell replaces "!" by lines of its history.
+_UNSAFE = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@&()*+,;=%]")
+_IMAGES = {
+    ("glibc", False): "docker.io/library/python:{}-slim",
+    ("glibc", True): "ghcr.io/astral-sh/uv:debian-slim",
+    ("musl", False): "docker.io/library/python:{}-alpine",
+    ("musl", True): "ghcr.io/astral-sh/uv:alpine",
+}
+"""By C library, and whether Python is free-threaded."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +50,11 @@ def install_lines(choice: Choice) -> tuple[Line, ...]:
     if best is None:
         return ()
     facts, machine, url = best.offer.facts, choice.machine, best.offer.published.url
+    local = url.lower().startswith("file:")
     digest = f"#sha256={facts.sha256}" if facts.sha256 else ""
     wheel = f"{facts.name} @ {quoted_url(url)}{digest}"
     torch = None if facts.torch is None else _torch_of(machine)
-    words = " ".join(f'"{word}"' for word in (torch, wheel) if word)
+    words = _quoted(torch, wheel)
     python = f" --python {machine.python}t" if machine.free_threaded else ""
     lines = [
         # torch too, where it is known: no line gives somebody another one unasked.
@@ -55,11 +63,18 @@ def install_lines(choice: Choice) -> tuple[Line, ...]:
         Line("pixi", f"pixi add --pypi {words}"),
     ]
     if machine.system == "linux":
-        lines.append(Line("Containerfile", _containerfile(machine, words, with_gpu=bool(facts.code))))
+        copied = f"{facts.name} @ file:///wheels/{quoted_url(facts.filename)}{digest}"
+        copy = f"# Its context is the folder with the wheel.\nCOPY {facts.filename} /wheels/\n" if local else ""
+        within = copy, _quoted(torch, copied) if local else words
+        lines.append(Line("Containerfile", _containerfile(machine, *within, with_gpu=best.offer.asks_gpu)))
     dependencies = "".join(f'    "{word}",\n' for word in (torch, f"{facts.name}=={facts.version}") if word)
     source = _source(facts.name, f"{quoted_url(url)}{digest}", choice.index)
     lines.append(Line("pyproject.toml", f"[project]\ndependencies = [\n{dependencies}]\n\n{source}"))
     return tuple(lines)
+
+
+def _quoted(*words: str | None) -> str:
+    return " ".join(f'"{word}"' for word in words if word)
 
 
 def _torch_of(machine: Machine) -> str | None:
@@ -69,10 +84,10 @@ def _torch_of(machine: Machine) -> str | None:
     return f"torch=={public}.*" if public.count(".") == 1 else f"torch=={public}"
 
 
-def _containerfile(machine: Machine, words: str, *, with_gpu: bool) -> str:
+def _containerfile(machine: Machine, copy: str, words: str, *, with_gpu: bool) -> str:
     minor = ".".join(machine.python.split(".")[:2])
     gpu = "ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility\n" if with_gpu else ""
-    base = f"FROM {_IMAGES[machine.free_threaded].format(minor)}\n{gpu}"
+    base = f"FROM {_IMAGES[machine.libc, machine.free_threaded].format(minor)}\n{gpu}{copy}"
     if not machine.free_threaded:
         return f"{base}RUN python -m pip install --no-cache-dir {words}"
     # The official images have no free-threaded Python.

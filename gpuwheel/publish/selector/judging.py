@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion
+from packaging.version import InvalidVersion, Version
 
 from gpuwheel._endings import cut
 from gpuwheel.model.archs import Arch
@@ -40,6 +40,7 @@ FACTS = {
 """Fact -> its name, how much it takes to change it, and what that is. The least sum finds the nearest wheel."""
 _RELEASES = 100
 """Releases of one minor version that a version of two numbers stands for; more than any ever had."""
+_STATED = re.compile(r"[<>=!~]=?=?\s*(?P<version>[^\s,*]+)")
 _CPYTHON = re.compile(r"(?P<name>cp|py)3(?P<minor>\d*)", re.ASCII)
 _NATIVE, _COMPILED, _PARTLY = 3, 2, 1
 
@@ -72,7 +73,7 @@ class Verdict:
     """Empty: it fits."""
     service: int
     """3: compiled for every GPU; 2: the driver compiles some of it; 1: some of it does not run on some GPU; 0: it has
-    no device code. Without a GPU 1 for a wheel without device code, 0 for one with; 0 where GPUs are not told."""
+    no device code. Without a GPU 1 for a wheel that asks for none, 0 for others; 0 where GPUs are not told."""
     tag_rank: tuple[int, ...] | None
     """Of its best tag, lowest first; `None`: none fits."""
     left_out: tuple[str, ...] = ()
@@ -97,10 +98,23 @@ def admits(specifier: str, version: str) -> bool:
     try:
         wanted = SpecifierSet(specifier)
         if version.count(".") == 1 and version.replace(".", "").isdigit():
-            return any(wanted.contains(f"{version}.{patch}", prereleases=True) for patch in range(_RELEASES))
+            releases = [f"{version}.{patch}" for patch in range(_RELEASES)]
+            return any(wanted.contains(one, prereleases=True) for one in (*releases, *_stated(specifier, version)))
         return wanted.contains(version, prereleases=True)
     except (InvalidSpecifier, InvalidVersion):
         return True
+
+
+def _stated(specifier: str, minor: str) -> Iterator[str]:
+    """Versions that a range names itself: ==2.14.0+cu128 admits one release of 2.14, which no number alone finds."""
+    for match in _STATED.finditer(specifier):
+        try:
+            version = Version(match["version"])
+        except InvalidVersion:
+            continue
+        of_minor = (version.epoch, version.major, version.minor) == (0, *map(int, minor.split(".")))
+        if of_minor and not version.is_prerelease:
+            yield match["version"]
 
 
 @dataclass
@@ -119,7 +133,9 @@ class Judge:
         """
         facts = offer.facts
         rank, reasons = self._once(("tags", facts.tags), lambda: self._tags(facts.tags))
-        service, of_gpus, left_out = self._once(("code", facts.code, facts.driver), lambda: self._code(offer))
+        service, of_gpus, left_out = self._once(
+            ("code", facts.code, offer.driver, offer.asks_gpu), lambda: self._code(offer)
+        )
         torch = facts.torch_for(".".join(self.machine.python.split(".")[:2]))
         found = [
             *reasons,
@@ -188,9 +204,11 @@ class Judge:
         """How the GPUs are served; why one is not at all; members that do not run on one."""
         machine, facts = self.machine, offer.facts
         if machine.gpus is None:
-            return 0, tuple(self._oldest_driver(facts.driver)) if facts.code else (), ()
-        if not machine.gpus or not facts.code:
-            return (0 if facts.code else int(not machine.gpus)), (), ()
+            return 0, tuple(self._oldest_driver(offer.driver)), ()
+        if not machine.gpus:
+            return int(not offer.asks_gpu), (), ()
+        if not facts.code:
+            return 0, tuple(self._oldest_driver(offer.driver)), ()
         service, reasons, left_out = _NATIVE, [], set[str]()
         for gpu in machine.gpus:
             served = [max(self._serves(code, gpu) for code in part) for part in offer.parts]
@@ -203,7 +221,10 @@ class Judge:
         return service, tuple(dict.fromkeys(reasons)), () if reasons else tuple(sorted(left_out))
 
     def _serves(self, code: DeviceCode, gpu: Arch) -> int:
-        if self._takes(code.driver) and any(Arch.parse(cubin).cubin_runs_on(gpu) for cubin in code.cubins):
+        # That of its container too: what is compressed is PTX as well.
+        if not self._takes(code.driver):
+            return 0
+        if any(Arch.parse(cubin).cubin_runs_on(gpu) for cubin in code.cubins):
             return _NATIVE
         fitting = (ptx for ptx in code.ptx if Arch.parse(ptx.arch).ptx_runs_on(gpu))
         # PTX that no known driver reads may be read by one that is not told.
@@ -212,7 +233,7 @@ class Judge:
         return 0
 
     def _takes(self, floor: str | None) -> bool:
-        return floor is None or self.machine.driver is None or DriverVersion.parse(floor) <= self.machine.driver
+        return floor is None or self.machine.takes_driver(DriverVersion.parse(floor))
 
     def _oldest_driver(self, floor: str | None) -> Iterator[Reason]:
         if not self._takes(floor):
@@ -221,13 +242,14 @@ class Judge:
     def _not_served(self, offer: Offer, gpu: Arch) -> Reason:
         """That a newer driver would do, or else what it is compiled for."""
         codes = offer.facts.code
-        floors = [code.driver for code in codes if any(Arch.parse(cubin).cubin_runs_on(gpu) for cubin in code.cubins)]
-        floors += [
-            ptx.driver for code in codes for ptx in code.ptx if ptx.driver and Arch.parse(ptx.arch).ptx_runs_on(gpu)
-        ]
-        known = [DriverVersion.parse(floor) for floor in floors if floor]
+        fitting = [(code, ptx) for code in codes for ptx in code.ptx if Arch.parse(ptx.arch).ptx_runs_on(gpu)]
+        floors = [[code.driver] for code in codes if any(Arch.parse(cubin).cubin_runs_on(gpu) for cubin in code.cubins)]
+        floors += [[code.driver, ptx.driver] for code, ptx in fitting if ptx.driver]
+        known = [max(DriverVersion.parse(floor) for floor in both if floor) for both in floors if any(both)]
         if known:
             return Reason("driver", str(self.machine.driver), f"{min(known)} or newer, for GPU {gpu}")
+        if fitting:
+            return Reason("driver", str(self.machine.driver), f"one newer than all known, for the PTX for GPU {gpu}")
         cubins = sorted({Arch.parse(cubin) for code in codes for cubin in code.cubins})
         ptx = sorted({Arch.parse(one.arch) for code in codes for one in code.ptx})
         held = ", ".join([*map(str, cubins), *(f"{arch}+PTX" for arch in ptx)])

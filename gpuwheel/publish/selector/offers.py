@@ -11,6 +11,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from gpuwheel.audit.kernel_manifests import TOOLKIT_FILE
+from gpuwheel.compatibility import load_tables
 from gpuwheel.publish.wheel_facts import split_variant
 
 if TYPE_CHECKING:
@@ -53,6 +54,20 @@ class Offer:
             return parse_wheel_filename(plain)[2]
         except (InvalidWheelFilename, InvalidVersion):
             return ()
+
+    @property
+    def asks_gpu(self) -> bool:
+        """Whether it does something on a GPU: by device code of its own, or by libraries of CUDA."""
+        return bool(self.facts.code or self.facts.runtimes)
+
+    @cached_property
+    def driver(self) -> str | None:
+        """The oldest driver for it; without device code that of CUDA's libraries; `None`: nothing tells."""
+        if self.facts.code:
+            return self.facts.driver
+        rows = load_tables().cuda.values()
+        floor = min((row.driver_floor for row in rows if row.version.major in self.facts.runtimes), default=None)
+        return None if floor is None else str(floor)
 
     @cached_property
     def parts(self) -> tuple[tuple[DeviceCode, ...], ...]:

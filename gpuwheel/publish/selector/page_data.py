@@ -109,7 +109,7 @@ def _wheels(offers: Sequence[Offer]) -> dict[str, Any]:
             ),
             tags.number(facts.tags, facts.tags),
             ranges.number((facts.requires_python, facts.torch, facts.torch_by_python), _range(offer)),
-            code.number((facts.code, facts.driver), [_code(offer), facts.driver]),
+            code.number((facts.code, offer.driver, offer.asks_gpu), [_code(offer), offer.driver]),
             indexes.number(published.indexes, published.indexes),
             cudas.number((facts.cuda, facts.runtimes), [facts.cuda, facts.runtimes]),
             facts.size,
@@ -149,5 +149,6 @@ def _code(offer: Offer) -> dict[str, Any]:
             }
             for code in codes
         ],
+        "asks_gpu": offer.asks_gpu,
         "parts": [[codes.index(code) for code in part] for part in offer.parts],
     }

@@ -67,6 +67,12 @@ class Machine:
         """Of Python 3."""
         return int(self.python.split(".")[1])
 
+    def takes_driver(self, floor: DriverVersion) -> bool:
+        """Whether its driver is at least that old one; a bare branch, 580, stands for its newest release."""
+        if self.driver is None:
+            return True
+        return floor.parts[: 1 if len(self.driver.parts) == 1 else None] <= self.driver.parts
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {

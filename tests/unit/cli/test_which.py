@@ -98,7 +98,17 @@ def test_options_tell_a_machine(index: Path) -> None:
     assert best(index, "--glibc", "2.17") is None
     assert best(index, "--musl", "1.2") is None
     assert best(index, "--cpu", "aarch64") is None
+    for cpu in ("arm64", "ARM64", "AMD64", "x86_64"):
+        machine = document(index, *THERE, "--cpu", cpu)["machine"]
+        assert isinstance(machine, dict)
+        assert machine["cpu"] == ("aarch64" if cpu.lower() == "arm64" else "x86_64")
     assert best(index, "--torch", "2.9") is None
+
+
+def test_what_libraries_of_cuda_ask_is_told(index: Path) -> None:
+    row = offered("3.0", code=[], runtimes=[13]).to_json()
+    (index / "simple/ops/wheels.json").write_text(json.dumps([row]), encoding="utf-8")
+    assert "none of its own: it calls libraries of CUDA 13, driver 580 or newer" in which(index, *THERE).stdout
 
 
 def test_where_nothing_fits_the_exit_code_says_so(index: Path) -> None:
@@ -147,6 +157,9 @@ def test_the_environment_in_use_is_asked(index: Path, tmp_path: Path, monkeypatc
         [*THERE, "--driver", "R580"],
         [*THERE, "--cuda", "6.5"],
         [*THERE, "--print", "pip", "--json"],
+        [*THERE, "--cpu", "sparc"],
+        [*THERE, "--system", "macos", "--glibc", "2.28"],
+        [*THERE, "--system", "windows", "--musl", "1.2"],
     ],
 )
 def test_what_is_not_understood_is_refused(index: Path, words: list[str]) -> None:

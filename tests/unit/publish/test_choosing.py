@@ -130,6 +130,14 @@ def test_of_several_tags_the_nearest_counts() -> None:
         ("==2.13.*", "2.13.0+cu126", True),
         ("", "2.9", True),
         ("who knows", "2.9", True),
+        ("==2.14.0+cu128", "2.14", True),
+        ("==2.14.0+cu128", "2.13", False),
+        ("==2.14+cu128", "2.14", True),
+        (">=2.10,==2.14.0.post1", "2.14", True),
+        ("===2.14.0+cu128", "2.14", True),
+        ("==2.14.0+cu128,!=2.14.0", "2.14", False),
+        ("==2.14.0rc1", "2.14", False),
+        ("==2.14.0+cu128", "2.14.0", False),
     ],
 )
 def test_a_minor_version_stands_for_its_releases(specifier: str, version: str, *, admitted: bool) -> None:
@@ -157,6 +165,9 @@ def test_torch_may_differ_between_pythons() -> None:
         (Machine("3.12", libc="musl"), "musllinux_1_2_x86_64"),
         (Machine("3.12", system="macos", cpu="aarch64"), "macosx_14_0_arm64"),
         (Machine("3.12", system="macos", cpu="aarch64"), "macosx_10_9_universal2"),
+        (Machine("3.12", system="macos"), "macosx_11_0_x86_64"),
+        (Machine("3.12", system="macos"), "macosx_10_13_x86_64"),
+        (Machine("3.12", system="macos", libc="musl"), "macosx_26_0_universal2"),
         (Machine("3.12", system="windows"), "win_amd64"),
     ],
 )
@@ -195,12 +206,55 @@ def test_code_for_a_gpu(machine: Machine, held: DeviceCode, service: int) -> Non
         (gpu("9.0", "570.26"), code("9.0", driver="580"), "driver", "580 or newer, for GPU 9.0"),
         (gpu("12.0", "550"), code("8.0", ptx=(Ptx("9.0", "575.51.03"),)), "driver", "575.51.03 or newer, for GPU 12.0"),
         (Machine("3.12", driver=DriverVersion.parse("510")), code("9.0"), "driver", "525 or newer"),
-        (gpu("12.0", "580"), code(ptx=(Ptx("9.0", None),)), "gpu", "one that runs code for 9.0+PTX"),
+        (
+            *(gpu("12.0", "580"), code(ptx=(Ptx("9.0", None),)), "driver"),
+            "one newer than all known, for the PTX for GPU 12.0",
+        ),
+        # What is compressed is PTX too: the floor of its container counts.
+        (
+            *(gpu("12.0", "545"), code(ptx=(Ptx("9.0", "525"),), driver="550.54"), "driver"),
+            "550.54 or newer, for GPU 12.0",
+        ),
+        (
+            *(gpu("12.0", "545"), code(ptx=(Ptx("9.0", "575.51.03"),), driver="580"), "driver"),
+            "580 or newer, for GPU 12.0",
+        ),
     ],
 )
 def test_why_code_does_not_run(machine: Machine, held: DeviceCode, fact: str, expected: str) -> None:
     found = reasons(machine, offered(code=[held]))
     assert {name: reason.expected for name, reason in found.items()} == {fact: expected}
+
+
+@pytest.mark.parametrize(
+    ("told", "floor", "fits"),
+    [
+        ("580", "580.65.06", True),
+        ("580", "580", True),
+        ("580", "581.0", False),
+        ("575", "580.65.06", False),
+        ("580.65", "580.65.06", False),
+        ("580.65.06", "580", True),
+    ],
+)
+def test_a_bare_branch_stands_for_its_newest_driver(told: str, floor: str, *, fits: bool) -> None:
+    for held in (code("9.0", driver=floor), code("9.0", ptx=(Ptx("9.0", floor),), driver=floor)):
+        assert (not reasons(gpu("9.0", told), offered(code=[held]))) is fits
+        assert (not reasons(Machine("3.12", driver=DriverVersion.parse(told)), offered(code=[held]))) is fits
+
+
+def test_libraries_of_cuda_ask_for_its_driver_and_a_gpu() -> None:
+    called = offered("1.1+cu130", code=[], runtimes=[13])
+    for machine in (gpu("9.0", "570"), Machine("3.12", driver=DriverVersion.parse("570"))):
+        assert reasons(machine, called)["driver"].expected == "580 or newer"
+    for machine in (gpu("9.0", "580"), gpu("9.0"), Machine("3.12"), Machine("3.12", gpus=())):
+        assert reasons(machine, called) == {}
+    # Each library may be for another major: some of it runs with the older driver.
+    assert reasons(gpu("9.0", "570"), offered(code=[], runtimes=[12, 13])) == {}
+    cpu = offered("1.1+a", code=[])
+    assert str(best(Machine("3.12", gpus=()), called, cpu)).startswith("1.1+a-")
+    assert str(best(gpu("9.0", "580"), called, offered("1.1+zzz", code=[]))).startswith("1.1+cu130")
+    assert chosen(gpu("9.0", "580"), called, offered("1.2", code=[code("10.0")])).nearest_for_gpu is None
 
 
 def test_a_library_for_other_gpus_is_named_and_does_not_stop_the_rest() -> None:
@@ -326,6 +380,18 @@ def test_an_index_that_gives_the_wheel_is_found() -> None:
     older = offered(code=[code("9.0")], indexes=["../", "../cu126/"])
     assert chosen(gpu("9.0"), newer, older).index == "../cu126/"
     assert chosen(gpu("9.0"), newer, offered(code=[code("9.0")])).index is None
+
+
+@pytest.mark.parametrize("yanked", [False, True])
+def test_what_a_pin_of_the_version_admits_too_is_not_installed_instead(*, yanked: bool) -> None:
+    # ==1.0 admits 1.0+cu12.9, which sorts higher; pinned, installers take withdrawn files too.
+    other = offered("1.0+cu12.9", code=[code("7.5")], yanked=yanked)
+    choice = chosen(gpu("9.0"), offered("1.0"), other)
+    assert choice.best is not None
+    assert choice.best.offer.facts.version == "1.0"
+    assert choice.index is None
+    assert chosen(gpu("9.0"), offered("1.0"), offered("1.0.post1", code=[code("7.5")])).index == "../"
+    assert chosen(gpu("9.0"), offered("1.0+a"), offered("1.0+b", code=[code("7.5")])).index == "../"
 
 
 def test_no_wheels_is_an_answer() -> None:

@@ -70,15 +70,40 @@ def test_an_image_is_of_this_python_and_sees_the_gpu() -> None:
     assert threaded == {}, "a wheel of the stable ABI is not for it"
 
 
+def test_an_image_has_the_c_library_of_the_wheel() -> None:
+    for threads, tag in ((False, "cp314-cp314"), (True, "cp314-cp314t")):
+        machine = Machine("3.14", libc="musl", free_threaded=threads)
+        choice = choose(machine, [Offer(offered(tags=[f"{tag}-musllinux_1_2_x86_64"]))])
+        text = next(line.text for line in install_lines(choice) if line.name == "Containerfile")
+        assert text.splitlines()[0].endswith("-alpine" if not threads else "/uv:alpine")
+
+
+def test_a_wheel_of_this_machine_is_copied_into_the_image() -> None:
+    wheel = offered("1.0+cu126")
+    url = f"file:///home/me/dist/{wheel.facts.filename.replace('+', '%2B')}"
+    choice = choose(Machine("3.12", torch="2.14"), [Offer(replace(wheel, url=url))])
+    text = next(line.text for line in install_lines(choice) if line.name == "Containerfile")
+    assert "/home/me" not in text
+    assert text.splitlines()[-2] == f"COPY {wheel.facts.filename} /wheels/"
+    assert f'"torch==2.14.*" "ops @ file:///wheels/{wheel.facts.filename}#sha256=' in text
+
+
+def test_an_image_for_libraries_of_cuda_sees_the_gpu() -> None:
+    for runtimes, sees in (((13,), True), ((), False)):
+        choice = choose(Machine("3.12"), [Offer(offered(code=[], runtimes=runtimes))])
+        text = next(line.text for line in install_lines(choice) if line.name == "Containerfile")
+        assert ("NVIDIA_VISIBLE_DEVICES" in text) is sees
+
+
 def test_containers_are_linux() -> None:
     choice = choose(Machine("3.12", system="windows"), [Offer(offered(tags=["cp310-abi3-win_amd64"]))])
     assert "Containerfile" not in {line.name for line in install_lines(choice)}
 
 
 @pytest.mark.parametrize(
-    "hostile", ['https://x/"; rm -rf /', "https://x/$(id)", "https://x/`id`", "https://x/a\\b\n'<é"]
+    "hostile", ['https://x/"; rm -rf /', "https://x/$(id)", "https://x/`id`", "https://x/a\\b\n'<é", "https://x/!!/a!b"]
 )
 def test_an_url_means_itself_in_every_shell(hostile: str) -> None:
     quoted = quoted_url(hostile)
-    assert not set(quoted) & set("\"'`$\\<>|^ \n")
+    assert not set(quoted) & set("\"'`$\\<>|^! \n")
     assert quoted_url(quoted) == quoted

@@ -55,7 +55,7 @@ function choose(data, machine) {
   const byTag = (a, b) => compareLists(rank(a), rank(b), compareNumbers);
   const torchMajor = machine.torch_cuda ? Number(machine.torch_cuda.split(".")[0]) : null;
   const cudas = data.cudas.map(([cuda, runtimes]) => {
-    const numbers = cuda ? cuda.split(".").map(Number) : [];
+    const numbers = cuda ? cuda.split(".").map(Number) : runtimes.slice(-1);
     return [Number([...runtimes, ...numbers.slice(0, 1)].includes(torchMajor)), numbers];
   });
   const toolkit = (i) => cudas[wheels.cuda[i]];
@@ -80,12 +80,15 @@ function choose(data, machine) {
     .filter((i) => costs[i])
     .sort((a, b) => costs[a] - costs[b] || release(b)[1] - release(a)[1] || build(b) - build(a) || a - b);
   const best = fitting.length ? fitting[0] : null;
-  const same = seen.filter((i) => best !== null && release(i)[1] === release(best)[1]);
+  // Whatever == admits: ==1.0 takes 1.0+cu129 too (PEP 440), which sorts higher, and withdrawn files (PEP 592).
+  const pinned = all.filter((i) => of(i).every((judged) => judged.seen) && own[i].every(({ fact }) => fact === "yanked"));
+  const key = best !== null && release(best)[0].includes("+") ? 1 : 2;
+  const same = pinned.filter((i) => best !== null && release(i)[key] === release(best)[key]);
   const lists = (i) => data.indexes[wheels.indexes[i]];
   const index = best === null ? null : lists(best).find((one) => taken(same.filter((i) => lists(i).includes(one))) === best);
   const hasCode = (i) => data.code[wheels.code[i]][0].codes.length > 0;
   const fixed = (i) => [...of(i).flatMap(({ reasons }) => reasons), ...own[i]].some(({ fact }) => FIXED.has(fact));
-  const alone = best !== null && !hasCode(best) && machine.gpus && machine.gpus.length;
+  const alone = best !== null && !data.code[wheels.code[best]][0].asks_gpu && machine.gpus && machine.gpus.length;
   const forGpu = alone ? others.find((i) => hasCode(i) && !fixed(i)) : undefined;
   return {
     machine,

@@ -27,7 +27,12 @@ const compareDrivers = (left, right) => compareLists(left, right, compareNumbers
 // NVIDIA pads the parts behind the first: 575.51.03.
 const driverText = (parts) => parts.map((part, i) => (i ? String(part).padStart(2, "0") : String(part))).join(".");
 
-const takes = (machine, floor) => !floor || !machine.driver || compareDrivers(parseDriver(floor), machine.driver) <= 0;
+// A bare branch, 580, stands for its newest release.
+function takes(machine, floor) {
+  if (!floor || !machine.driver) return true;
+  const parts = parseDriver(floor);
+  return compareDrivers(machine.driver.length === 1 ? parts.slice(0, 1) : parts, machine.driver) <= 0;
+}
 
 function judgeTags(machine, tags) {
   let best = null, nearest = null;
@@ -85,7 +90,8 @@ function judgeRanges(machine, python, torch) {
 // ---- device code: `held` has `codes`, and `parts`, lists of numbers of codes that are alternatives
 
 function serves(machine, code, gpu) {
-  if (takes(machine, code.driver) && code.cubins.some((cubin) => cubinRuns(parseArch(cubin), gpu))) return NATIVE;
+  if (!takes(machine, code.driver)) return 0; // that of its container: what is compressed is PTX as well
+  if (code.cubins.some((cubin) => cubinRuns(parseArch(cubin), gpu))) return NATIVE;
   const compiled = ([arch, driver]) =>
     ptxRuns(parseArch(arch), gpu) && takes(machine, driver) && (driver || machine.driver === null);
   return code.ptx.some(compiled) ? COMPILED : 0;
@@ -93,11 +99,11 @@ function serves(machine, code, gpu) {
 
 function judgeCode(machine, held, floor) {
   const none = { service: 0, reasons: [], leftOut: [] };
-  if (machine.gpus === null) {
-    if (!held.codes.length || takes(machine, floor)) return none;
+  if (machine.gpus !== null && !machine.gpus.length) return { ...none, service: Number(!held.asks_gpu) };
+  if (machine.gpus === null || !held.codes.length) {
+    if (takes(machine, floor)) return none;
     return { ...none, reasons: [{ fact: "driver", found: driverText(machine.driver), expected: `${floor} or newer` }] };
   }
-  if (!machine.gpus.length || !held.codes.length) return { ...none, service: held.codes.length ? 0 : Number(!machine.gpus.length) };
   let service = NATIVE;
   const reasons = new Map(), leftOut = new Set();
   for (const text of machine.gpus) {
@@ -116,14 +122,13 @@ function judgeCode(machine, held, floor) {
 }
 
 function notServed(machine, codes, gpu, text) {
-  const floors = codes.filter((code) => code.cubins.some((cubin) => cubinRuns(parseArch(cubin), gpu))).map((code) => code.driver);
-  for (const code of codes) {
-    for (const [arch, driver] of code.ptx) if (ptxRuns(parseArch(arch), gpu)) floors.push(driver);
-  }
-  const known = floors.filter(Boolean).map(parseDriver).sort(compareDrivers);
-  if (known.length) {
-    return { fact: "driver", found: driverText(machine.driver), expected: `${driverText(known[0])} or newer, for GPU ${text}` };
-  }
+  const fitting = codes.flatMap((code) => code.ptx.filter(([arch]) => ptxRuns(parseArch(arch), gpu)).map(([, driver]) => [code.driver, driver]));
+  const floors = codes.filter((code) => code.cubins.some((cubin) => cubinRuns(parseArch(cubin), gpu))).map((code) => [code.driver]);
+  floors.push(...fitting.filter(([, driver]) => driver));
+  const newest = (both) => both.filter(Boolean).map(parseDriver).sort(compareDrivers).pop();
+  const known = floors.map(newest).filter(Boolean).sort(compareDrivers);
+  const needed = known.length ? `${driverText(known[0])} or newer, for GPU ${text}` : `one newer than all known, for the PTX for GPU ${text}`;
+  if (known.length || fitting.length) return { fact: "driver", found: driverText(machine.driver), expected: needed };
   const cubins = sortedArchs(codes.flatMap((code) => code.cubins));
   const ptx = sortedArchs(codes.flatMap((code) => code.ptx.map(([arch]) => arch)));
   return { fact: "gpu", found: text, expected: `one that runs code for ${[...cubins, ...ptx.map((arch) => `${arch}+PTX`)].join(", ")}` };

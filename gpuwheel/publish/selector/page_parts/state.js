@@ -5,7 +5,7 @@ const TOOLS = ["pip", "uv", "pixi", "Containerfile", "pyproject.toml"];
 
 const SHAPES = {
   system: /^(linux|macos|windows)$/,
-  cpu: /^\w{1,20}$/,
+  cpu: /^(x86_64|aarch64)$/,
   libc: /^(glibc|musl)$/,
   release: /^(\d{1,3}\.\d{1,3})?$/,
   python: /^3\.\d{1,3}(\.\d{1,3})?$/,

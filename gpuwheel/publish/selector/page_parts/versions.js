@@ -123,15 +123,23 @@ function clause(text) {
   return questions[operator];
 }
 
+// Versions that a range names itself: ==2.14.0+cu128 admits one release of 2.14, which no number alone finds.
+function stated(specifier, minor) {
+  const named = [...specifier.matchAll(/[<>=!~]=?=?\s*([^\s,*]+)/g)].map((match) => parseVersion(match[1]));
+  const [major, second] = minor.split(".").map(Number);
+  const ofMinor = ({ epoch, release }) => !epoch && release[0] === major && (release[1] || 0) === second;
+  return named.filter((one) => one !== null && ofMinor(one) && !isPre(one));
+}
+
 // Whether a version, or for one of two numbers some release of it, is in a range; one that cannot be read admits all.
 function admits(specifier, version) {
   const clauses = specifier.split(",").map((part) => part.trim()).filter(Boolean).map(clause);
   if (clauses.includes(null)) return true;
-  const minor = /^\d+\.\d+$/.test(version);
-  for (let patch = 0; patch < (minor ? RELEASES : 1); patch++) {
-    const parsed = parseVersion(minor ? `${version}.${patch}` : version);
-    if (parsed === null) return true;
-    if (clauses.every((holds) => holds(parsed))) return true;
+  const fits = (one) => clauses.every((holds) => holds(one));
+  if (!/^\d+\.\d+$/.test(version)) {
+    const parsed = parseVersion(version);
+    return parsed === null || fits(parsed);
   }
-  return false;
+  for (let patch = 0; patch < RELEASES; patch++) if (fits(parseVersion(`${version}.${patch}`))) return true;
+  return stated(specifier, version).some(fits);
 }

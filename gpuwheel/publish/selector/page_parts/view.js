@@ -17,6 +17,7 @@ const versionOf = (data, i) => data.versions[data.wheels.version[i]][0];
 function codeText(data, choice, i) {
   const [held, floor] = data.code[data.wheels.code[i]];
   const { gpus } = choice.machine;
+  if (!held.codes.length && held.asks_gpu) return `It has no code for GPUs of its own: it calls libraries of CUDA${floor ? `, for driver ${floor} or newer` : ""}.`;
   if (!held.codes.length) return gpus && gpus.length ? "It has no code for GPUs: it runs on the CPU." : "It runs without a GPU.";
   const cubins = sortedArchs(held.codes.flatMap((code) => code.cubins));
   const ptx = sortedArchs(held.codes.flatMap((code) => code.ptx.map(([arch]) => arch))).map((arch) => `${arch}+PTX`);
