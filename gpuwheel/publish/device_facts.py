@@ -50,7 +50,7 @@ class DeviceCode:
     """Compute capabilities, lowest first: "8.0", "9.0a"."""
     ptx: tuple[Ptx, ...]
     driver: str | None
-    """Oldest driver that loads the cubins; `None`: nothing in the wheel tells."""
+    """Oldest driver that loads them, PTX too, whose own floor may be higher; `None`: nothing in the wheel tells."""
     further: bool
     """By a later toolkit than the rest, for drivers that take it; older ones do without."""
 
