@@ -74,12 +74,13 @@ _REPORT = (
 
 
 def cut(text: object) -> str:
-    """A value from outside for a message: on one line, and cut where it is longer than anybody reads."""
+    """A value from outside for a message: on one line, cut where it is longer than anybody reads, steering no terminal."""
     try:
         line = " ".join(str(text).split())
     except (RecursionError, ValueError) as error:  # nested lists; integers of more than 4,300 digits
         return f"a {type(text).__name__} that cannot be shown, {because(error)}"
-    return line if len(line) <= SHOWN_TEXT.value else f"{line[: SHOWN_TEXT.value]}... ({len(line)} characters)"
+    shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line[: SHOWN_TEXT.value])
+    return shown if len(line) <= SHOWN_TEXT.value else f"{shown}... ({len(line)} characters)"
 
 
 def because(error: BaseException) -> str:

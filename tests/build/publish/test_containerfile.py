@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+import shlex
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from machine_base import container_environment, machine_base
 from registries import require_programs
+from small_wheels import small_wheel
 from tiny_images import TinyWheel
 
 from gpuwheel._run import run
 from gpuwheel.cli.app import main
 from gpuwheel.publish.image.descriptors import Descriptor
 from gpuwheel.publish.image.layout import Layout
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from gpuwheel.testing.environment import FakeSettings, build_fake_driver
+from gpuwheel.testing.native_code import find_c_compiler
 
 pytestmark = pytest.mark.heavy
 
@@ -98,3 +100,64 @@ def test_a_containerfile_gives_the_same_image(podman: Any, tmp_path: Path) -> No
     shared = [one for one, other in zip(*layers, strict=True) if one == other]
     # All but the project's wheel and the bill of materials.
     assert len(shared) == len(layers[0]) - 2
+
+
+CUBIN = Path(__file__).resolve().parents[2] / "unit" / "binary" / "cubins" / "kernels.sm_90.cubin"
+PROGRAM = b"""
+import ctypes
+from importlib.resources import files
+CODE = files("ops").joinpath("kernels.cubin").read_bytes()
+driver = ctypes.CDLL("libcuda.so.1")
+def call(name, *arguments):
+    status = getattr(driver, name)(*arguments)
+    assert status == 0, (name, status)
+def main():
+    context, library, kernel, count = (ctypes.c_void_p() for _ in range(4))
+    code = ctypes.create_string_buffer(CODE)
+    call("cuInit", 0)
+    call("cuDeviceGetCount", ctypes.byref(count))
+    call("cuDevicePrimaryCtxRetain", ctypes.byref(context), 0)
+    call("cuCtxSetCurrent", context)
+    call("cuLibraryLoadData", ctypes.byref(library), code, None, None, 0, None, None, 0)
+    call("cuLibraryGetKernel", ctypes.byref(kernel), library, b"framed")
+    values = [ctypes.c_void_p(0) for _ in range(8)]
+    parameters = (ctypes.c_void_p * 8)(*(ctypes.addressof(value) for value in values))
+    call("cuLaunchKernel", kernel, 1, 1, 1, 32, 1, 1, 0, None, parameters, None)
+    print("devices", count.value, "launches", driver.gpuwheel_fake_launch_count())
+"""
+
+
+@pytest.mark.compiler
+def test_a_gpu_that_cdi_mounts_is_launched_on(podman: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    specs = Path("/etc/cdi")
+    if os.geteuid() != 0:
+        pytest.skip("only root may name devices in /etc/cdi")
+    os.environ.setdefault("GPUWHEEL_CACHE_DIR", str(tmp_path / "cache"))
+    base, kind = machine_base(tmp_path / "base"), "gpuwheel.test/gpu"
+    driver = build_fake_driver(tmp_path, find_c_compiler(os.environ))
+    libraries = f"/usr/lib/{os.uname().machine}-linux-gnu"
+    mount = {"hostPath": str(driver), "containerPath": f"{libraries}/libcuda.so.1", "options": ["ro", "bind"]}
+    edits = {"mounts": [mount], "env": [f"GPUWHEEL_FAKE_GPU={FakeSettings(devices=2)}"]}
+    spec = {"cdiVersion": "0.5.0", "kind": kind, "devices": [{"name": "all", "containerEdits": edits}]}
+    (tmp_path / "gpu").mkdir()
+    with_code = small_wheel(tmp_path / "gpu", "code", "1.0", cuda="12.9")
+    entry = "[console_scripts]\nops-run = ops:main\n"
+    content = {"ops/__init__.py": PROGRAM, "ops/kernels.cubin": CUBIN.read_bytes()}
+    ops = TinyWheel(files=content, requires=["code"], entry_points=entry).write(tmp_path / "wheels")
+    words = ["image", "--base", base, "--entrypoint", "ops-run", "-o", f"oci:{tmp_path}/image", "--run-lines", "podman"]
+    done = CliRunner().invoke(main, [*words, str(with_code), str(ops)])
+    assert done.exit_code == 0, done.output
+    *_, line = done.stdout.splitlines()
+    file = specs / "gpuwheel-test.json"
+    made = not specs.exists()
+    specs.mkdir(exist_ok=True)
+    try:
+        file.write_text(json.dumps(spec))
+        # The line that is printed, but for whose devices they are.
+        said = podman(*shlex.split(line.replace("nvidia.com/gpu", kind))[1:])
+    finally:
+        file.unlink(missing_ok=True)
+        if made:
+            specs.rmdir()
+
+    assert said == "devices 2 launches 1\n"
