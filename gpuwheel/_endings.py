@@ -74,7 +74,7 @@ _REPORT = (
 
 
 def cut(text: object) -> str:
-    """A value from outside for a message: on one line, cut where it is longer than anybody reads, steering no terminal."""
+    """A value from outside for a message: on one line, which steers no terminal, cut where nobody would read on."""
     try:
         line = " ".join(str(text).split())
     except (RecursionError, ValueError) as error:  # nested lists; integers of more than 4,300 digits

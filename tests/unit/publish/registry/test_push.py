@@ -263,6 +263,19 @@ def test_a_push_that_fails_publishes_nothing_and_the_next_one_does(
     assert sha256(registry.manifests["name"]["1"][1]) == image.digest
 
 
+def test_what_a_registry_says_steers_no_terminal(
+    registry: FakeRegistry, layout: Layout, image: Descriptor, access: Access
+) -> None:
+    registry.failures = {"POST uploads": [403] * 9}
+    registry.error = {"code": "DENIED", "message": "\x1b[2J\x1b]0;owned\x07 gone\n\nerror: done"}
+
+    with pytest.raises(NetworkError) as caught:
+        push(layout, image, parse_reference(f"{registry.host}/name:1"), access())
+
+    assert all(line.isprintable() for line in caught.value.render().split("\n"))
+    assert len(caught.value.render().split("\n")) == 2
+
+
 @pytest.mark.parametrize(
     "detail", ["write: no space left on device", {"DriverName": "filesystem", "Enclosed": {"Op": "write", "Err": 28}}]
 )
