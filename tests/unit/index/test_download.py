@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -81,3 +82,15 @@ def test_a_server_without_ranges_sends_it_again(
     with pytest.raises(NetworkError):
         download(found, tmp_path, transport=transport, reporter=log)
     assert download(found, tmp_path, transport=transport, reporter=log).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("name", ["../out-1-py3-none-any.whl", "/tmp/out.whl", "a\\b.whl", "..", "", "a\nb.whl"])  # noqa: S108
+def test_a_name_that_leads_elsewhere_is_refused(
+    found: FoundFile, transport: Transport, tmp_path: Path, log: Log, name: str
+) -> None:
+    inside = tmp_path / "downloads"
+    inside.mkdir()
+    elsewhere = replace(found, file=replace(found.file, filename=name))
+    with pytest.raises(NetworkError, match="is no name of a file"):
+        download(elsewhere, inside, transport=transport, reporter=log)
+    assert list(tmp_path.rglob("*")) == [inside]
