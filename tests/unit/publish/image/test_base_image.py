@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import zstandard
 from tiny_images import GLIBC, TinyWheel, layer_members, named_image, tiny_base
 
 from gpuwheel._limits import BASE_LAYER
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from click.testing import Result
 
     Image = Callable[..., Result]
+
+zstandard = pytest.importorskip("zstandard")  # of the extra `image`
 
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 SKIPPED = struct.pack("<II", 0x184D2A50, 4) + b"toc!"

@@ -814,3 +814,9 @@ def test_a_record_may_have_stronger_digests(image: Image, tmp_path: Path) -> Non
     assert "another digest" in _refused(image(*SCRATCH, wheel), 9)
     weak = TinyWheel(files={"ops.py": content}, record=record.replace("sha256=", "md5=")).write(tmp_path)
     assert "records" in _refused(image(*SCRATCH, weak), 9)
+
+
+def test_without_zstandard_the_extra_is_named(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    output = _refused(image(*SCRATCH, "--compression", "zstd", TinyWheel().write(tmp_path)))
+    assert "gpuwheel[image]" in output
