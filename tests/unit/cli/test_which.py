@@ -71,12 +71,13 @@ def test_the_lines_for_one_tool_are_printed_alone(index: Path) -> None:
 
 def test_words_of_others_do_not_reach_the_terminal_as_commands(index: Path) -> None:
     rows = [offered("1.0"), offered("1.1", yanked="\x1b[2Jgone"), offered("1.2", python=">=3.13,\x1b]0;taken\x07")]
+    rows += [offered("1.3", python="===\x1b[31mred"), offered("1.4", yanked="\x9b31mred\u202e")]
     text = json.dumps([row.to_json() for row in rows])
     (index / "simple/ops/wheels.json").write_text(text, encoding="utf-8")
     result = which(index, *THERE, "--all")
     assert result.exit_code == 0
     assert "withdrawn" in result.stdout
-    assert not set("\x1b\x07") & set(result.stdout)
+    assert not set("\x1b\x07\x9b\u202e") & set(result.stdout)
 
 
 @pytest.mark.parametrize("odd", ["", "nine", "9.0+PTX", "a" * 5000, "99999999999999999999.1"])

@@ -84,7 +84,7 @@ def test_a_wheel_of_this_machine_is_copied_into_the_image() -> None:
     choice = choose(Machine("3.12", torch="2.14"), [Offer(replace(wheel, url=url))])
     text = next(line.text for line in install_lines(choice) if line.name == "Containerfile")
     assert "/somewhere" not in text
-    assert text.splitlines()[-2] == f"COPY {wheel.facts.filename} /wheels/"
+    assert text.splitlines()[-2] == f'COPY ["{wheel.facts.filename}", "/wheels/"]'
     assert f'"torch==2.14.*" "ops @ file:///wheels/{wheel.facts.filename}#sha256=' in text
 
 

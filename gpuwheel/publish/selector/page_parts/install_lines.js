@@ -43,7 +43,7 @@ function installLines(data, choice, base) {
   };
   if (machine.system === "linux") {
     const local = /^file:/i.test(url), filename = wheels.file[best];
-    const copy = local ? `# Its context is the folder with the wheel.\nCOPY ${filename} /wheels/\n` : "";
+    const copy = local ? `# Its context is the folder with the wheel.\nCOPY [${JSON.stringify(filename)}, "/wheels/"]\n` : "";
     const within = local ? quotedWords(torch, `${name} @ file:///wheels/${quotedUrl(filename)}${digest}`) : words;
     lines.Containerfile = containerfile(machine, copy, within, data.code[wheels.code[best]][0].asks_gpu);
   }
