@@ -160,6 +160,8 @@ def test_diff_ids_are_the_digests_of_the_unpacked_layers(image: Image, tmp_path:
 @pytest.mark.parametrize("compression", ["deflate", "gzip", "gzip:1", "zstd", "zstd:9"])
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
 def test_every_compression_holds_the_same_files(image: Image, tmp_path: Path, compression: str, method: int) -> None:
+    if compression.startswith("zstd"):
+        pytest.importorskip("zstandard")
     content = {"ops/big": b"abc" * 1_000_000, "ops/noise": os.urandom(200_000), "ops/empty": b"", "ops/é/ü.py": b"1"}
     content["ops/" + "long/" * 40 + "name.py"] = b"2"
     wheel = TinyWheel(files=content, compression=method).write(tmp_path)
