@@ -10,9 +10,10 @@ from packaging.utils import canonicalize_name
 
 from gpuwheel.audit.kernel_manifests import TOOLKIT_FILE
 from gpuwheel.model.versions import DriverVersion, MinorVersion
+from gpuwheel.publish.torch_facts import applies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from packaging.requirements import Requirement
 
@@ -21,12 +22,17 @@ if TYPE_CHECKING:
     from gpuwheel.binary.fatbin import Image
     from gpuwheel.compatibility import Tables
 
-__all__ = ["DeviceCode", "Ptx", "cuda_of", "device_code", "required_majors", "runtimes_of"]
+__all__ = ["DeviceCode", "Ptx", "cuda_of", "device_code", "oldest_driver", "required_majors", "runtimes_of"]
 
-# Those whose SONAME has the major of CUDA; that of CUDA 11 has a minor too. libcufft and others count by themselves.
-_RUNTIME = re.compile(r"lib(cudart|cublas|cublasLt)\.so\.(?P<major>\d{1,4})(\.\d+)?", re.ASCII)
+# Those whose SONAME has the major of CUDA; that of CUDA 11 has a minor too, and auditwheel puts a digest into that of a
+# copy in the wheel. libcufft and others count by themselves.
+_RUNTIME = re.compile(
+    r"lib(cudart|cublas|cublasLt|nvrtc|nvJitLink)(-[0-9a-f]{8})?\.so\.(?P<major>\d{1,4})(\.\d+)*", re.ASCII
+)
 _OF_A_MAJOR = re.compile(r"nvidia-[a-z0-9-]+-cu(?P<major>\d{1,4})")
-_UNSUFFIXED = frozenset({"cuda-toolkit", "nvidia-cuda-runtime"})
+_UNSUFFIXED = frozenset(
+    {"cuda-toolkit", "nvidia-cuda-cupti", "nvidia-cuda-nvrtc", "nvidia-cuda-runtime", "nvidia-nvjitlink"}
+)
 """Projects whose version is that of CUDA."""
 
 
@@ -55,15 +61,21 @@ class DeviceCode:
     """By a later toolkit than the rest, for drivers that take it; older ones do without."""
 
 
-def runtimes_of(wheel: Inspection, tables: Tables) -> tuple[int, ...]:
+def runtimes_of(wheel: Inspection, environments: Collection[Mapping[str, str]], tables: Tables) -> tuple[int, ...]:
     """The majors of CUDA whose libraries it links or requires, lowest first.
+
+    Args:
+        wheel: which.
+        environments: what markers ask about, wherever it is installed: a requirement that none has tells nothing.
+        tables: versions of CUDA.
 
     Raises:
         AuditError: a library is damaged, or a requirement is not valid.
     """
     majors = {major for library in wheel.libraries for major in _linked(library)}
     for requirement in wheel.requirements:
-        majors |= required_majors(requirement, tables)
+        if any(applies(requirement, environment) for environment in environments):
+            majors |= required_majors(requirement, tables)
     return tuple(sorted(majors))
 
 
@@ -122,6 +134,15 @@ def device_code(wheel: Inspection, cuda: str | None, tables: Tables) -> Iterator
         alike.setdefault(one, []).append(member)
     for one, members in alike.items():
         yield replace(one, members=tuple(members))
+
+
+def oldest_driver(code: DeviceCode) -> DriverVersion | None:
+    """The oldest driver with which some of it runs: one that loads it, and of PTX alone one that reads that too."""
+    if code.driver is None:
+        return None
+    floor = DriverVersion.parse(code.driver)
+    reading = [DriverVersion.parse(ptx.driver) for ptx in code.ptx if ptx.driver is not None]
+    return floor if code.cubins or not reading else max(floor, min(reading))
 
 
 def _ptx_of(images: Iterable[Image], tables: Tables) -> Iterator[Ptx]:

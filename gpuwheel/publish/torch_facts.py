@@ -15,7 +15,7 @@ from gpuwheel.compatibility import torch_floor
 from gpuwheel.model.versions import MinorVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from packaging.requirements import Requirement
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.wheels import WheelTag
 
-__all__ = ["TorchOfPython", "torch_by_python"]
+__all__ = ["TorchOfPython", "applies", "environments", "torch_by_python"]
 
 _VERSIONED = re.compile(r"(?P<kind>cp|py)(?P<major>\d)(?P<minor>\d{1,3})", re.ASCII)
 _SYSTEMS = {"win": ("win32", "Windows", "nt"), "macosx": ("darwin", "Darwin", "posix")}
@@ -61,14 +61,30 @@ def torch_by_python(
 
 
 def _torch(wanted: Iterable[Requirement], floor: set[str], environment: Mapping[str, str]) -> str | None:
-    applying = [requirement for requirement in wanted if _applies(requirement, environment)]
+    applying = [requirement for requirement in wanted if applies(requirement, environment)]
     if not applying and not floor:
         return None
     stated = {str(one) for requirement in applying for one in requirement.specifier}
     return ",".join(sorted(stated | floor))
 
 
-def _applies(requirement: Requirement, environment: Mapping[str, str]) -> bool:
+def environments(tags: Collection[WheelTag], requires_python: str, tables: Tables) -> tuple[Mapping[str, str], ...]:
+    """What markers ask about (PEP 508) wherever a wheel with these tags is installed.
+
+    Raises:
+        ValueError: `requires_python` is no specifier.
+    """
+    found = [
+        _environment(python, platform)
+        for python in _pythons(tags, requires_python, tables)
+        for platform in sorted({tag.platform for tag in tags})
+    ]
+    distinct = {(one["python_version"], one["sys_platform"], one["platform_machine"]): one for one in found}
+    return tuple(distinct.values())
+
+
+def applies(requirement: Requirement, environment: Mapping[str, str]) -> bool:
+    """Whether a requirement is one there; where nobody can tell, it is."""
     try:
         return requirement.marker is None or requirement.marker.evaluate(dict(environment))
     except DAMAGE:

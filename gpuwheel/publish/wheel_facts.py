@@ -23,8 +23,8 @@ from gpuwheel.audit import opened
 from gpuwheel.errors import AuditError
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.versions import DriverVersion
-from gpuwheel.publish.device_facts import DeviceCode, Ptx, cuda_of, device_code, runtimes_of
-from gpuwheel.publish.torch_facts import TorchOfPython, torch_by_python
+from gpuwheel.publish.device_facts import DeviceCode, Ptx, cuda_of, device_code, oldest_driver, runtimes_of
+from gpuwheel.publish.torch_facts import TorchOfPython, environments, torch_by_python
 from gpuwheel.publish.typed_json import from_plain
 from gpuwheel.wheel.archive import dist_info_folder
 from gpuwheel.wheel.metadata import field_values, parsed_requirements, requirements
@@ -210,10 +210,10 @@ def _read(wheel: Inspection, named: WheelName, tables: Tables) -> WheelReading:
             raise ValueError(msg)
         requires_python = _only(metadata, "Requires-Python")
         by_python = torch_by_python(wheel, tags, requires_python, tables)
-        runtimes = runtimes_of(wheel, tables)
+        runtimes = runtimes_of(wheel, environments(tags, requires_python, tables), tables)
         cuda = cuda_of(wheel, runtimes)
         code = tuple(device_code(wheel, cuda, tables))
-        drivers = [DriverVersion.parse(one.driver) for one in code if one.driver]
+        drivers = [driver for one in code if (driver := oldest_driver(one)) is not None]
         facts = WheelFacts(
             filename=wheel.name,
             size=0,

@@ -7,6 +7,7 @@ wheel is for what, the facts say, not its name.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +30,7 @@ __all__ = ["narrow_indexes"]
 
 T = TypeVar("T")
 _CPU = "cpu"
+_VERSIONED = re.compile(r"(?P<system>many|musl|macos)[a-z]*[0-9]*(_\d+_\d+)?_(?P<machine>.+)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,9 @@ def _rank(facts: WheelFacts, cuda: str, tables: Tables) -> tuple[int, ...] | Non
     """How well a wheel suits this CUDA, of those of one name and version; `None`: it does not run there."""
     label = _label(facts)
     if cuda == _CPU:
-        # Code that asks for no library of CUDA is loaded without a GPU too, and does the rest.
-        return (1,) if label == _CPU else None if facts.runtimes else (0,)
+        # Code that asks for no library of CUDA is loaded without a GPU too, and does the rest; of code by nobody knows
+        # what, nobody knows that.
+        return (1,) if label == _CPU else None if facts.runtimes or label is None else (0,)
     if label is None or label == _CPU:
         return ()
     numbers, asked = _numbers(label), _numbers(cuda)
@@ -155,10 +158,35 @@ def _rank(facts: WheelFacts, cuda: str, tables: Tables) -> tuple[int, ...] | Non
     return (0, *(-number for number in numbers)) if is_run and numbers[0] == asked[0] else None
 
 
+def _places_without_code(files: Iterable[ListedFile]) -> dict[str, set[str]]:
+    """Project -> where it has wheels of any release without device code."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for file in files:
+        if file.facts is not None and file.facts.variant is None and _label(file.facts) == _CPU:
+            found[file.project] |= _places(file.facts)
+    return found
+
+
+def _places(facts: WheelFacts) -> set[str]:
+    """Systems and machines, "linux x86_64", or "any": whatever version of their C library, and whichever Python."""
+    return {_platform(tag.rpartition("-")[2]) for tag in facts.tags}
+
+
+@lru_cache(4096)
+def _platform(tag: str) -> str:
+    match = _VERSIONED.fullmatch(tag)
+    return tag if match is None else f"{match['system']} {match['machine']}"
+
+
+def _overlap(one: set[str], other: set[str]) -> bool:
+    return bool(one and other) and ("any" in one | other or bool(one & other))
+
+
 def _chosen(files: Iterable[ListedFile], narrow: _Narrow, asked: _Torch) -> list[ListedFile]:
     """What one index lists: of wheels that differ in CUDA alone those that suit it best."""
     kept: list[tuple[ListedFile, tuple[object, ...] | None, tuple[int, ...]]] = []
     best: dict[tuple[object, ...], tuple[int, ...]] = {}
+    without = _places_without_code(files) if narrow.cuda == _CPU else {}
     for file in files:
         facts = file.facts
         if facts is None:
@@ -166,7 +194,9 @@ def _chosen(files: Iterable[ListedFile], narrow: _Narrow, asked: _Torch) -> list
             continue
         rank = () if narrow.cuda is None else _rank(facts, narrow.cuda, asked.tables)
         fits_torch = narrow.torch is None or asked.admits(facts, narrow.torch)
-        if facts.variant is None and rank is not None and fits_torch:
+        # pip takes the highest version that fits: no wheel for a GPU stands beside one that needs none.
+        is_in_the_way = rank == (0,) and _overlap(_places(facts), without.get(file.project, set()))
+        if facts.variant is None and rank is not None and fits_torch and not is_in_the_way:
             key = _alike(file, facts)
             best[key] = max(best.get(key, rank), rank)
             kept.append((file, key, rank))

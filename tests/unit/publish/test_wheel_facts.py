@@ -251,3 +251,48 @@ def test_a_wheel_that_is_written_while_it_is_read_is_refused(tmp_path: Path, mon
     monkeypatch.setattr("gpuwheel.publish.wheel_facts.opened", opened_late)
     with pytest.raises(AuditError, match="changed while it was read"):
         facts_of(path, load_tables())
+
+
+@pytest.mark.parametrize(
+    ("soname", "runtimes"),
+    [
+        ("libcudart.so.11.0", (11,)),
+        ("libcudart-9335f6a2.so.12.4.127", (12,)),
+        ("libcublas.so.12", (12,)),
+        ("libnvrtc.so.12", (12,)),
+        ("libnvrtc-b51b459d.so.12.9.86", (12,)),
+        ("libnvrtc.so.11.2", (11,)),
+        ("libnvJitLink.so.13", (13,)),
+        ("libcufft.so.11", ()),
+        ("libcudnn.so.9", ()),
+    ],
+)
+def test_libraries_tell_the_major(soname: str, runtimes: tuple[int, ...], tmp_path: Path) -> None:
+    assert _facts(_of_others("", needed=(soname, "libc.so.6")), tmp_path).runtimes == runtimes
+
+
+@pytest.mark.parametrize(
+    ("requirement", "runtimes"),
+    [
+        ("nvidia-cuda-nvrtc==13.0.*", (13,)),
+        ("nvidia-nvjitlink>=13,<14", (13,)),
+        ("nvidia-cuda-runtime==13.0.*; sys_platform == 'win32'", ()),
+        ("nvidia-cublas-cu12; platform_machine == 'aarch64'", ()),
+        ("nvidia-cublas-cu12; sys_platform == 'linux'", (12,)),
+        ("nvidia-cublas-cu12; python_version >= '3.12'", (12,)),
+        ("nvidia-cublas-cu12; extra == 'cuda'", ()),
+    ],
+)
+def test_requirements_of_other_machines_tell_nothing(
+    requirement: str, runtimes: tuple[int, ...], tmp_path: Path
+) -> None:
+    assert _facts(_of_others(f"Requires-Dist: {requirement}\n"), tmp_path).runtimes == runtimes
+
+
+def test_code_for_drivers_to_compile_asks_for_a_driver_that_reads_it(tmp_path: Path) -> None:
+    ptx = container(entry(b".version 8.8\n.target sm_90\n", kind=1, arch=90))
+    library = elf_library({}, needed=("libcudart.so.12",), search_path="", sections={".nv_fatbin": ptx})
+    found = _facts(made(files={"ops/_kernels.json": b"remove", "ops/_C.so": library}), tmp_path)
+    (code,) = found.code
+    assert (code.cubins, code.driver) == ((), "525")
+    assert found.driver == code.ptx[0].driver == "575.51.03"

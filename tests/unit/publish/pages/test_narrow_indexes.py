@@ -176,3 +176,16 @@ def test_pins_of_one_release_are_of_its_minor(torch: str, tmp_path: Path) -> Non
     _wheel(tmp_path, "1.0+a", torch)
     _wheel(tmp_path, "1.0+b", "==2.13.*")
     assert set(_indexes(tmp_path)) == {"", "torch2.13", "torch2.14"}
+
+
+def test_no_gpu_wheel_is_on_the_cpu_index_of_a_project_with_wheels_for_it(tmp_path: Path) -> None:
+    small_wheel(tmp_path, "ops", "1.0")
+    old = "py3-none-manylinux_2_17_x86_64"
+    small_wheel(tmp_path, "ops", "1.0+cu12.9", cuda="12.9", tag=old)
+    small_wheel(tmp_path, "ops", "2.0", cuda="12.9", tag=old)
+    # Of another platform alone: who is on this one has nothing else.
+    small_wheel(tmp_path, "far", "1.0", tag="py3-none-macosx_11_0_arm64")
+    small_wheel(tmp_path, "far", "1.0+cu12.9", cuda="12.9", tag=old)
+    # Nobody knows what it needs.
+    small_wheel(tmp_path, "static", "1.0", cuda="", tag=old)
+    assert _indexes(tmp_path)["cpu"] == ["far-1.0", "far-1.0+cu12.9", "ops-1.0"]
