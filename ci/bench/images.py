@@ -119,21 +119,15 @@ class Bench:
     def _policy(self, name: str) -> list[str | Path]:
         return ["--signature-policy", self.work / name / "policy.json"]
 
+    def _image(self, wheels: list[Path], environ: Mapping[str, str], *what: str | Path) -> None:
+        words = ["image", "--base", self.base, "--no-deps-check", "--project", "ops", *what]
+        run([sys.executable, "-m", "gpuwheel", *words, *wheels], env=environ)
+
     def gpuwheel(self, environ: Mapping[str, str]) -> Callable[[list[Path], str], None]:
         """`gpuwheel image --push`."""
 
         def make(wheels: list[Path], name: str) -> None:
-            words: list[str | Path] = [
-                "image",
-                "--base",
-                self.base,
-                "--no-deps-check",
-                "--project",
-                "ops",
-                "--push",
-                name,
-            ]
-            run([sys.executable, "-m", "gpuwheel", *words, *wheels], env=environ)
+            self._image(wheels, environ, "--push", name)
 
         return make
 
@@ -154,17 +148,7 @@ class Bench:
         """What `gpuwheel image --containerfile` writes."""
 
         def prepare(wheels: list[Path], folder: Path) -> None:
-            words: list[str | Path] = [
-                "image",
-                "--base",
-                self.base,
-                "--no-deps-check",
-                "--project",
-                "ops",
-                "--containerfile",
-                folder,
-            ]
-            run([sys.executable, "-m", "gpuwheel", *words, *wheels], env=environ)
+            self._image(wheels, environ, "--containerfile", folder)
 
         return prepare
 

@@ -37,6 +37,7 @@ __all__ = [
     "Page",
     "RangesUnsupportedError",
     "Transport",
+    "arriving",
     "asked_to_wait",
     "local_path",
     "reason_of",
@@ -242,21 +243,14 @@ class Transport:
             yield piece
 
     def _chunks(self, response: requests.Response) -> Iterator[bytes]:
-        """The body as it arrives, and not slower than the limit allows."""
-        start, received = time.monotonic(), 0
+        """The body as it arrives, and what of it came counted."""
         try:
-            # read1() gives what is there: read(n) would wait for all n bytes of an answer that drips.
-            while piece := response.raw.read1(_CHUNK, decode_content=False):
-                received += len(piece)
-                seconds = time.monotonic() - start
-                if seconds > TRANSFER_GRACE.value and received < seconds * SLOWEST_TRANSFER.value:
-                    found = f"{received / seconds:.0f} bytes a second in {seconds:.0f} s"
-                    msg = f"{cut(response.url)} comes too slowly ({SLOWEST_TRANSFER.passed(found)})"
-                    raise NetworkError(msg, hint="try again later, or set GPUWHEEL_INDEX_URL to a nearer index")
-                yield piece
-        except TRANSFER_FAILURES as error:
-            msg = f"{cut(response.url)} was cut short ({reason_of(error)})"
-            raise InterruptedTransferError(msg, hint="try again") from error
+            yield from arriving(
+                response,
+                cut(response.url),
+                reason=reason_of,
+                hint="try again later, or set GPUWHEEL_INDEX_URL to a nearer index",
+            )
         finally:
             self._traffic.received += response.raw.tell()
 
@@ -342,6 +336,37 @@ def _check_partial(response: requests.Response, start: int, stop: int, size: int
     if match is None or tuple(map(int, match.groups())) != (start, stop - 1, size):
         msg = f"{response.url} names a wrong part ({text}, expected bytes {start}-{stop - 1}/{size})"
         raise RangesUnsupportedError(msg)
+
+
+def arriving(
+    response: requests.Response, name: str, *, reason: Callable[[BaseException], str], hint: str
+) -> Iterator[bytes]:
+    """The body of an answer as it arrives, and not slower than the limit allows.
+
+    Args:
+        response: whose body was not read yet.
+        name: to be called so in messages.
+        reason: words for what went wrong.
+        hint: what to do where it comes too slowly.
+
+    Raises:
+        InterruptedTransferError: it ends too early.
+        NetworkError: it comes too slowly.
+    """
+    start, received = time.monotonic(), 0
+    try:
+        # read1() gives what is there: read(n) would wait for all n bytes of an answer that drips.
+        while piece := response.raw.read1(_CHUNK, decode_content=False):
+            received += len(piece)
+            seconds = time.monotonic() - start
+            if seconds > TRANSFER_GRACE.value and received < seconds * SLOWEST_TRANSFER.value:
+                found = f"{received / seconds:.0f} bytes a second in {seconds:.0f} s"
+                msg = f"{name} comes too slowly ({SLOWEST_TRANSFER.passed(found)})"
+                raise NetworkError(msg, hint=hint)
+            yield piece
+    except TRANSFER_FAILURES as error:
+        msg = f"{name} was cut short ({reason(error)})"
+        raise InterruptedTransferError(msg, hint="try again") from error
 
 
 def reason_of(error: BaseException) -> str:

@@ -7,7 +7,6 @@ certificates, is as for package indexes (`gpuwheel.index`).
 from __future__ import annotations
 
 import threading
-import time
 import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,13 +16,14 @@ from urllib.parse import urlencode, urlsplit
 
 import requests
 
-from gpuwheel._limits import OCI_DOCUMENT, REDIRECTS, RETRY_WAIT, SLOWEST_TRANSFER, TRANSFER_GRACE
+from gpuwheel._limits import OCI_DOCUMENT, REDIRECTS, RETRY_WAIT
 from gpuwheel.errors import NetworkError
 from gpuwheel.index.http_session import BACKOFF, http_session
 from gpuwheel.index.settings import read_index_settings
 from gpuwheel.index.transport import (
     TRANSFER_FAILURES,
     InterruptedTransferError,
+    arriving,
 )
 from gpuwheel.publish.registry.challenges import Authorizer
 from gpuwheel.publish.registry.credential_files import credentials_for
@@ -191,19 +191,8 @@ class RegistryClient:
             InterruptedTransferError: it ends too early.
             NetworkError: it comes too slowly.
         """
-        start, received = time.monotonic(), 0
-        try:
-            while piece := response.raw.read1(_CHUNK, decode_content=False):
-                received += len(piece)
-                seconds = time.monotonic() - start
-                if seconds > TRANSFER_GRACE.value and received < seconds * SLOWEST_TRANSFER.value:
-                    found = f"{received / seconds:.0f} bytes a second in {seconds:.0f} s"
-                    msg = f"{shown_url(response.url)} comes too slowly ({SLOWEST_TRANSFER.passed(found)})"
-                    raise NetworkError(msg, hint="try again later: what came is kept")
-                yield piece
-        except TRANSFER_FAILURES as error:
-            msg = f"{shown_url(response.url)} was cut short ({shown_reason(error)})"
-            raise InterruptedTransferError(msg, hint="try again: what came is kept") from error
+        name, hint = shown_url(response.url), "try again later: what came is kept"
+        return arriving(response, name, reason=shown_reason, hint=hint)
 
     def retrying(self, transfer: Callable[[], T], moved: Callable[[], int] = lambda: 0) -> T:
         """Call `transfer` until it is not interrupted, waiting longer each time.

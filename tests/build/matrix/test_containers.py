@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from local_podman import LocalPodman
 
 from gpuwheel._cache import Cache
 from gpuwheel._run import Completed, run
@@ -27,21 +28,6 @@ pytestmark = [pytest.mark.compiler, pytest.mark.network, pytest.mark.containers,
 
 IMAGE = "localhost/gpuwheel-test:local"
 NAME = f"cp{sys.version_info.major}{sys.version_info.minor}"
-CONTAINERS = """\
-[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
-netns = "host"
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-"""
-STORAGE = """\
-[storage]
-driver = "overlay"
-graphroot = "{folder}/storage"
-runroot = "{folder}/run"
-"""
 SETUP = """\
 set -e
 for name in {name} cp39; do {python} -m venv /opt/python/$name-$name; done
@@ -87,12 +73,8 @@ PyMODINIT_FUNC PyInit__C() { return PyModule_Create(&module); }
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Variables with which podman has a storage of its own, and the image in it."""
     folder = tmp_path_factory.mktemp("podman")
-    (folder / "containers.conf").write_text(CONTAINERS, encoding="utf-8")
-    (folder / "storage.conf").write_text(STORAGE.format(folder=folder), encoding="utf-8")
     # Without the guard of a CUDA toolkit: auditwheel looks into every folder that ld.so.conf names.
-    environ = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
-    environ |= {"CONTAINERS_CONF": str(folder / "containers.conf")}
-    environ |= {"CONTAINERS_STORAGE_CONF": str(folder / "storage.conf")}
+    environ = LocalPodman(folder).environ
     mounts = ["/usr", *({sys.base_prefix} if not sys.base_prefix.startswith("/usr") else ())]
     volumes = [f"--volume={path}:{path}:ro" for path in mounts]
     bare = "localhost/gpuwheel-bare:local"
