@@ -22,7 +22,7 @@ _FIXED = frozenset({"gpu", "cpu", "system", "libc"})
 """What nobody changes for a wheel."""
 _UNSEEN = frozenset({"torch", "driver", "gpu"})
 """What pip and uv do not look at when they take a file from an index."""
-_UNSEEN_WHEN_PINNED = _UNSEEN | {"yanked"}
+_UNSEEN_WHEN_PINNED = _UNSEEN | {"yanked"}  # PEP 592
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,13 @@ def choose(machine: Machine, offers: Sequence[Offer]) -> Choice:
 
 
 def _index_of(best: Offer, verdicts: Sequence[Verdict]) -> str | None:
-    # Whatever `==` admits: ==1.0 takes 1.0+cu129 too (PEP 440), which sorts higher, and withdrawn files (PEP 592).
+    # ==1.0 admits 1.0+cu129 too (PEP 440), which sorts higher: uv locks it even where it is for other systems alone.
+    further = [one.offer for one in verdicts if _public(one.offer) == best.version != one.offer.version]
     pinned = [one for one in verdicts if all(reason.fact in _UNSEEN_WHEN_PINNED for reason in one.reasons)]
-    whole = best.version.local is not None
-    same = [one for one in pinned if (one.offer.version if whole else _public(one.offer)) == best.version]
+    same = [one for one in pinned if one.offer.version == best.version]
     for index in best.published.indexes:
+        if any(index in offer.published.indexes for offer in further):
+            continue
         if _taken([one for one in same if index in one.offer.published.indexes]) is best:
             return index
     return None

@@ -69,9 +69,10 @@ def install_lines(choice: Choice) -> tuple[Line, ...]:
         copy = f'# Its context is the folder with the wheel.\nCOPY [{file}, "/wheels/"]\n' if local else ""
         within = copy, _quoted(torch, copied) if local else words
         lines.append(Line("Containerfile", _containerfile(machine, *within, with_gpu=best.offer.asks_gpu)))
-    dependencies = "".join(f'    "{word}",\n' for word in (torch, f"{facts.name}=={facts.version}") if word)
-    source = _source(facts.name, f"{quoted_url(url)}{digest}", choice.index)
-    lines.append(Line("pyproject.toml", f"[project]\ndependencies = [\n{dependencies}]\n\n{source}"))
+    pinned = wheel if choice.index is None else f"{facts.name}=={facts.version}"
+    dependencies = "".join(f'    "{word}",\n' for word in (torch, pinned) if word)
+    source = "" if choice.index is None else _source(facts.name, choice.index)
+    lines.append(Line("pyproject.toml", f"[project]\ndependencies = [\n{dependencies}]\n{source}"))
     return tuple(lines)
 
 
@@ -97,11 +98,9 @@ def _containerfile(machine: Machine, copy: str, words: str, *, with_gpu: bool) -
     return f"{base}RUN uv venv --python {minor}t /venv\n{path}RUN uv pip install --no-cache {words}"
 
 
-def _source(name: str, file: str, index: str | None) -> str:
-    """For uv: the index alone where it takes this wheel from there, else the file."""
-    if index is None:
-        return f'[tool.uv.sources]\n{name} = {{ url = "{file}" }}\n'
+def _source(name: str, index: str) -> str:
+    """For uv, which takes this wheel from there; elsewhere the file is named, whose digest a source cannot have."""
     return (
-        f'[tool.uv.sources]\n{name} = {{ index = "{name}-index" }}\n\n'
+        f'\n[tool.uv.sources]\n{name} = {{ index = "{name}-index" }}\n\n'
         f'[[tool.uv.index]]\nname = "{name}-index"\nurl = "{quoted_url(index)}"\nexplicit = true\n'
     )

@@ -125,14 +125,17 @@ def test_from_a_folder(index: Path, typed: Typed, tool: str) -> None:
     assert installed(typed) == "1.1+cu12.9"
 
 
-def locked(server: str, tmp_path: Path, typed: Typed, driver: str) -> dict[str, Any]:
-    """What uv locks by the lines for pyproject.toml."""
-    text = told(server, "pyproject.toml", "--driver", driver)
+def lock(text: str, folder: Path, typed: Typed) -> Completed:
     head = f'[project]\nname = "asking"\nversion = "1"\nrequires-python = "=={VERSION}.*"\n'
-    folder = tmp_path / f"asking-{driver}"
     folder.mkdir()
     (folder / "pyproject.toml").write_text(text.replace("[project]\n", head), encoding="utf-8")
-    done = typed(f"uv lock --python {sys.executable}", folder)
+    return typed(f"uv lock --no-cache --python {sys.executable}", folder)
+
+
+def locked(server: str, tmp_path: Path, typed: Typed, driver: str) -> dict[str, Any]:
+    """What uv locks by the lines for pyproject.toml."""
+    folder = tmp_path / f"asking-{driver}"
+    done = lock(told(server, "pyproject.toml", "--driver", driver), folder, typed)
     assert done.returncode == 0, done.output
     found: dict[str, Any]
     (found,) = [one for one in parse_toml((folder / "uv.lock").read_bytes())["package"] if one["name"] == "ops"]
@@ -156,6 +159,19 @@ def test_pyproject_locks_no_local_version_beside_the_chosen_one(
     assert CliRunner().invoke(main, ["index", str(index)]).exit_code == 0
     assert locked(server, tmp_path, typed, "570")["version"] == "2.0"
     assert locked(server, tmp_path, typed, "580")["version"] == "2.0+cu13.0"
+    # Locks are for every system: nor one for another.
+    for version, tag in (("3.0", LINUX), ("3.0+cu13.0", "py3-none-win_amd64")):
+        small_wheel(index, version=version, tag=tag, cuda="12.9")
+    assert CliRunner().invoke(main, ["index", str(index)]).exit_code == 0
+    found = locked(server, tmp_path, typed, "575")
+    assert (found["version"], list(found["source"])) == ("3.0", ["url"])
+    # The digest stands there too.
+    text = told(server, "pyproject.toml", "--driver", "575")
+    small_wheel(index, version="3.0", tag=LINUX, cuda="13.0")
+    lock(text, tmp_path / "another", typed)
+    refused = typed("uv sync --no-cache --frozen", tmp_path / "another")
+    assert refused.returncode != 0
+    assert "hash" in refused.output.lower()
 
 
 def test_an_index_of_others_is_read_as_far_as_it_tells(server: str) -> None:

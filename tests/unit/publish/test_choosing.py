@@ -390,6 +390,10 @@ def test_what_a_pin_of_the_version_admits_too_is_not_installed_instead(*, yanked
     assert choice.best is not None
     assert choice.best.offer.facts.version == "1.0"
     assert choice.index is None
+    for elsewhere in (offered("1.0+cu12.9", tags=["cp310-abi3-win_amd64"]), offered("1.0+a", python=">=3.14")):
+        assert chosen(gpu("9.0"), offered("1.0"), elsewhere).index is None, "a lock is for every system and Python"
+    indexes = ["../", "../cu126/"]
+    assert chosen(gpu("9.0"), offered("1.0", indexes=indexes), other).index == "../cu126/"
     assert chosen(gpu("9.0"), offered("1.0"), offered("1.0.post1", code=[code("7.5")])).index == "../"
     assert chosen(gpu("9.0"), offered("1.0+a"), offered("1.0+b", code=[code("7.5")])).index == "../"
 

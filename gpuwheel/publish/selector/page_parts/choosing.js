@@ -80,12 +80,14 @@ function choose(data, machine) {
     .filter((i) => costs[i])
     .sort((a, b) => costs[a] - costs[b] || release(b)[1] - release(a)[1] || build(b) - build(a) || a - b);
   const best = fitting.length ? fitting[0] : null;
-  // Whatever == admits: ==1.0 takes 1.0+cu129 too (PEP 440), which sorts higher, and withdrawn files (PEP 592).
+  // ==1.0 admits 1.0+cu129 too (PEP 440), which sorts higher: uv locks it even where it is for other systems alone.
+  const whole = best !== null && release(best)[0].includes("+");
+  const further = best === null || whole ? [] : all.filter((i) => release(i)[2] === release(best)[2] && release(i)[1] !== release(best)[1]);
   const pinned = all.filter((i) => of(i).every((judged) => judged.seen) && own[i].every(({ fact }) => fact === "yanked"));
-  const key = best !== null && release(best)[0].includes("+") ? 1 : 2;
-  const same = pinned.filter((i) => best !== null && release(i)[key] === release(best)[key]);
+  const same = pinned.filter((i) => best !== null && release(i)[1] === release(best)[1]);
   const lists = (i) => data.indexes[wheels.indexes[i]];
-  const index = best === null ? null : lists(best).find((one) => taken(same.filter((i) => lists(i).includes(one))) === best);
+  const free = (one) => !further.some((i) => lists(i).includes(one));
+  const index = best === null ? null : lists(best).find((one) => free(one) && taken(same.filter((i) => lists(i).includes(one))) === best);
   const hasCode = (i) => data.code[wheels.code[i]][0].codes.length > 0;
   const fixed = (i) => [...of(i).flatMap(({ reasons }) => reasons), ...own[i]].some(({ fact }) => FIXED.has(fact));
   const alone = best !== null && !data.code[wheels.code[best]][0].asks_gpu && machine.gpus && machine.gpus.length;

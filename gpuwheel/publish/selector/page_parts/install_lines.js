@@ -48,11 +48,11 @@ function installLines(data, choice, base) {
     lines.Containerfile = containerfile(machine, copy, within, data.code[wheels.code[best]][0].asks_gpu);
   }
   const version = data.versions[wheels.version[best]][0];
-  const wanted = [torch, `${name}==${version}`].filter(Boolean).map((word) => `    "${word}",\n`).join("");
+  const pinned = choice.index === null ? wheel : `${name}==${version}`;
+  const wanted = [torch, pinned].filter(Boolean).map((word) => `    "${word}",\n`).join("");
   const index = choice.index === null ? null : quotedUrl(new URL(choice.index, base).href);
-  const source = index === null ? `{ url = "${file}" }` : `{ index = "${name}-index" }`;
-  const table = index === null ? "" : `\n[[tool.uv.index]]\nname = "${name}-index"\nurl = "${index}"\nexplicit = true\n`;
-  lines["pyproject.toml"] = `[project]\ndependencies = [\n${wanted}]\n\n[tool.uv.sources]\n${name} = ${source}\n${table}`;
+  const source = `\n[tool.uv.sources]\n${name} = { index = "${name}-index" }\n\n[[tool.uv.index]]\nname = "${name}-index"\nurl = "${index}"\nexplicit = true\n`;
+  lines["pyproject.toml"] = `[project]\ndependencies = [\n${wanted}]\n${index === null ? "" : source}`;
   return lines;
 }
 
