@@ -137,7 +137,7 @@ def _source(text: str, index: Path, context: Context) -> Source:
     if not path.exists():
         msg = f"{text} does not exist (expected a folder, a list of files, or a bucket such as s3://wheels/ops)"
         raise click.UsageError(msg)
-    return FolderSource(path, index) if path.is_dir() else ReleaseList(path, context)
+    return FolderSource(path, index, context.reporter.warn) if path.is_dir() else ReleaseList(path, context)
 
 
 def _yank(word: str) -> tuple[str, str]:

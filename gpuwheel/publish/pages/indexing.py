@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from dataclasses import dataclass, field, replace
@@ -16,20 +15,26 @@ from gpuwheel.errors import AuditError, ConfigError, GpuwheelError, NetworkError
 from gpuwheel.publish.pages.front_page import FRONT_MARK, front_page
 from gpuwheel.publish.pages.listing import (
     ListedFile,
-    for_scripts,
     project_html,
     project_json,
+    published_wheels,
     root_html,
     root_json,
+    wheels_json,
 )
 from gpuwheel.publish.pages.narrow_indexes import narrow_indexes
-from gpuwheel.publish.pages.page_writer import PageWriter, is_copy, is_marked, pages_there
-from gpuwheel.publish.pages.placing import Keep, Places
+from gpuwheel.publish.pages.page_writer import (
+    PageWriter,
+    is_copy,
+    is_marked,
+    is_named_by_its_digest,
+    pages_there,
+)
+from gpuwheel.publish.pages.placing import Keep, Places, holds
 from gpuwheel.publish.pages.recorded_files import recorded, refusal_of
 from gpuwheel.publish.pages.records import Record, State, loaded, state_path
 from gpuwheel.publish.pages.writing_alone import writing_alone
-from gpuwheel.publish.pages.yanks import one_line, read_yanks, write_yanks, yanked_files
-from gpuwheel.publish.published import PublishedWheel
+from gpuwheel.publish.pages.yanks import SIDECAR, one_line, read_yanks, write_yanks, yanked_files
 from gpuwheel.publish.selector.selector_page import selector_page
 from gpuwheel.publish.wheel_facts import ChangedFileError
 
@@ -156,7 +161,9 @@ class _Run:
         indexes = self._write_pages(pages, files)
         unnamed = self._retire(pages, records, offered)
         if not request.dry_run:
-            self._save(records, pages.written, unnamed)
+            unread = {name for name, record in records.items() if record.sha256 is None}
+            seen = {name: pair for name, pair in self._before.seen.items() if name in unread}
+            self._save(State(records, pages.written, {}, unnamed, seen, self._base_url))
         return IndexSummary(
             files=len(files),
             projects=len({file.project for file in files}),
@@ -179,6 +186,7 @@ class _Run:
                     problem = f"{one.filename!a} is there twice ({places}; the first is listed)"
                     self._reporter.warn(problem)
                 else:
+                    self._places.check(one)
                     found[one.filename] = source, one
         return dict(sorted(found.items()))
 
@@ -211,12 +219,17 @@ class _Run:
     def _keep(self, records: dict[str, Record]) -> None:
         """Keep what was read until now: a run that ends early loses no more."""
         if not self._request.dry_run:
-            self._save(records, self._before.written, self._before.retired)
+            self._save(replace(self._before, files=records))
 
-    def _save(self, records: dict[str, Record], written: dict[str, str], retired: list[str]) -> None:
+    def _save(self, state: State) -> None:
         before = self._before
-        rows = {name: row for name, row in before.rows.items() if records.get(name) is before.files[name]}
-        State(records, written, rows, retired).save(self._request.index)
+        rows = {name: row for name, row in before.rows.items() if state.files.get(name) is before.files[name]}
+        replace(state, rows=rows).save(self._request.index)
+
+    @property
+    def _base_url(self) -> str | None:
+        """What a later run over the same folder asks for again."""
+        return self._request.base_url if self._request.keep is Keep.STAY else None
 
     def _read_one(self, source: Source, offered: Offered) -> Record:
         try:
@@ -230,7 +243,9 @@ class _Run:
                 if found.metadata is not None and offered.url is not None:
                     record = replace(record, serves_metadata=source.metadata(offered) == found.metadata)
                 if not self._request.dry_run and record.sha256 is not None:
-                    self._places.put(path, self._places.of(offered, record.sha256), record, found.metadata)
+                    place = self._places.of(offered, record.sha256)
+                    self._warn_of_another(offered, place.metadata, found.metadata)
+                    self._places.put(path, place, record, found.metadata)
                 return record
         except (ChangedFileError, NetworkError, _UnreadableError) as error:
             # Known by nothing: the next run asks again.
@@ -238,13 +253,19 @@ class _Run:
         except AuditError as error:
             return refusal_of(offered, error)
 
+    def _warn_of_another(self, offered: Offered, path: Path | None, metadata: bytes | None) -> None:
+        if offered.filename in self._before.seen or path is None or metadata is None:
+            return
+        if path.exists() and not holds(path, metadata):
+            self._reporter.warn(f"{path} was not METADATA of its wheel: what was in it is replaced")
+
     def _as_first_seen(self, name: str, record: Record) -> Record:
         """With the time at which this very file was listed first."""
-        before = self._before.files.get(name)
-        if before is None or before.sha256 is None:
+        uploaded, sha256 = self._before.seen.get(name, (0.0, None))
+        if sha256 is None:
             return record
-        if before.sha256 == record.sha256:
-            return replace(record, uploaded=before.uploaded)
+        if sha256 == record.sha256:
+            return replace(record, uploaded=uploaded)
         self._reporter.warn(
             f"{name} is another file than was listed under this name: who locked its digest is refused it"
         )
@@ -253,7 +274,7 @@ class _Run:
     def _listed(
         self, offered: Mapping[str, tuple[Source, Offered]], records: Mapping[str, Record]
     ) -> Iterator[ListedFile]:
-        yanks, seen = self._yanks(records), dict[tuple[object, ...], str]()
+        yanks, seen = self._yanks(records, offered), dict[tuple[object, ...], str]()
         for name, record in records.items():
             if record.refused is not None:
                 self._left_out[name] = LeftOut(name, record.refused, record.hint)
@@ -286,13 +307,19 @@ class _Run:
                 facts=wheel,
             )
 
-    def _yanks(self, records: Mapping[str, Record]) -> dict[str, bool | str]:
+    def _yanks(
+        self, records: Mapping[str, Record], offered: Mapping[str, tuple[Source, Offered]]
+    ) -> dict[str, bool | str]:
         request = self._request
         kept = read_yanks(request.index)
         for name, reason in request.yanks.items():
             kept |= dict.fromkeys(yanked_files(name, records), reason)
         for name in request.unyanks:
             for file in yanked_files(name, records):
+                if (one := offered[file][1]).yanked is not False:
+                    by = "the list that names it says so" if one.path is None else f"{one.within}{SIDECAR} lies there"
+                    msg = f"{file} stays yanked ({by}, which --unyank does not change)"
+                    raise ConfigError(msg, hint="take it back there, and run gpuwheel index again")
                 kept.pop(file, None)
         if (request.yanks or request.unyanks) and not request.dry_run:
             write_yanks(request.index, kept)
@@ -306,6 +333,8 @@ class _Run:
         for root, chosen in listing.items():
             for file in chosen:
                 holding.setdefault(file.filename, []).append(root)
+        for root, chosen in listing.items():
+            pages.refuse_foreign([root, *sorted({f"{root}/{file.project}" for file in chosen})])
         roots: list[tuple[str, bytes]] = []
         for root, chosen in listing.items():
             depth = root.count("/") + 2
@@ -316,8 +345,8 @@ class _Run:
                 # First: by its mark, what a killed writer put beside it is known.
                 pages.write(f"{root}/{project}/index.html", project_html(project, of_project, depth))
                 if root == "simple":
-                    rows = _published(of_project, holding, depth)
-                    pages.write(f"{root}/{project}/wheels.json", _rows(rows))
+                    rows = published_wheels(of_project, holding, depth)
+                    pages.write(f"{root}/{project}/wheels.json", wheels_json(rows))
                     # As many folders below the index: the same URLs.
                     pages.write(f"choose/{project}/index.html", selector_page(project, rows, self._tables).encode())
                 pages.write(f"{root}/{project}/index.json", project_json(project, of_project, depth))
@@ -340,30 +369,11 @@ class _Run:
         for name, record in records.items():
             copy = None if record.sha256 is None else self._places.of(offered[name][1], record.sha256).copy
             named |= set() if copy is None else {copy, f"{copy}.metadata"}
-        pages.remove(path for path in self._before.retired if path not in named and is_copy(path))
-        folder = self._request.index / "files"
-        there = {path.relative_to(self._request.index).as_posix() for path in folder.glob("*/*")}
-        return sorted(filter(is_copy, there - named))
-
-
-def _published(
-    files: Sequence[ListedFile], holding: Mapping[str, Sequence[str]], depth: int
-) -> tuple[PublishedWheel, ...]:
-    """The wheels of a project, as whoever chooses sees them."""
-    up = "../" * depth
-    return tuple(
-        PublishedWheel(
-            facts=file.facts,
-            url=file.url_from(depth),
-            yanked=file.yanked,
-            indexes=tuple(f"{up}{root}/" for root in holding[file.filename]),
+        index = self._request.index
+        pages.remove(  # METADATA before its wheel, by whose digest both are known as ours
+            path
+            for path in sorted(self._before.retired, reverse=True)
+            if path not in named and is_copy(path) and is_named_by_its_digest(index / path)
         )
-        for file in files
-        if file.facts is not None
-    )
-
-
-def _rows(wheels: Sequence[PublishedWheel]) -> bytes:
-    """`wheels.json`."""
-    lines = ",\n".join(for_scripts(json.dumps(row.to_json(), separators=(",", ":"))) for row in wheels)
-    return f"[\n{lines}\n]\n".encode()
+        there = {path.relative_to(index).as_posix() for path in (index / "files").glob("*/*")}
+        return sorted(filter(is_copy, there - named))

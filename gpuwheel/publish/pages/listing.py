@@ -16,8 +16,10 @@ from urllib.parse import quote
 
 from packaging.version import Version
 
+from gpuwheel.publish.published import PublishedWheel
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gpuwheel.publish.wheel_facts import WheelFacts
 
@@ -27,10 +29,12 @@ __all__ = [
     "for_scripts",
     "project_html",
     "project_json",
+    "published_wheels",
     "quoted_path",
     "root_html",
     "root_json",
     "upload_time",
+    "wheels_json",
 ]
 
 PAGE_MARK = '<meta name="generator" content="gpuwheel index">'
@@ -148,3 +152,26 @@ def upload_time(seconds: float) -> str:
     # What a file's time cannot mean (before 1970, after 9999) is no reason to have no index.
     held = min(max(seconds, 0.0), 253402300799.0)
     return datetime.fromtimestamp(int(held), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def published_wheels(
+    files: Sequence[ListedFile], holding: Mapping[str, Sequence[str]], depth: int
+) -> tuple[PublishedWheel, ...]:
+    """The wheels of a project, as whoever chooses sees them."""
+    up = "../" * depth
+    return tuple(
+        PublishedWheel(
+            facts=file.facts,
+            url=file.url_from(depth),
+            yanked=file.yanked,
+            indexes=tuple(f"{up}{root}/" for root in holding[file.filename]),
+        )
+        for file in files
+        if file.facts is not None
+    )
+
+
+def wheels_json(wheels: Sequence[PublishedWheel]) -> bytes:
+    """`wheels.json`."""
+    lines = ",\n".join(for_scripts(json.dumps(row.to_json(), separators=(",", ":"))) for row in wheels)
+    return f"[\n{lines}\n]\n".encode()

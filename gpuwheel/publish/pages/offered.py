@@ -13,7 +13,7 @@ from gpuwheel.errors import FileError
 from gpuwheel.publish.pages.yanks import SIDECAR, reason_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
 __all__ = ["FolderSource", "Offered", "Source", "identity_of", "is_release_file"]
@@ -80,16 +80,19 @@ def is_release_file(name: str) -> bool:
 class FolderSource:
     """The files in a folder and the folders in it; hidden ones are passed over, and so is an index that is in it."""
 
-    def __init__(self, folder: Path, index: Path) -> None:
-        self.folder = folder
-        self._index = index.resolve()
+    def __init__(self, folder: Path, index: Path, warn: Callable[[str], object] = str) -> None:
+        """Look into `folder`; `warn` is told of a folder behind a link, into which nobody looks."""
+        self.folder, self._index, self._warn = folder, index.resolve(), warn
 
     def offered(self) -> Iterator[Offered]:
         """Documented by the Protocol."""
         for folder, names, files in os.walk(self.folder, onerror=_raise):
             here, beside = Path(folder), set(files)
             names[:] = sorted(n for n in names if not n.startswith(".") and not self._is_own((here / n).resolve()))
-            for name in sorted(filter(is_release_file, files)):
+            for name in names:
+                if (here / name).is_symlink():
+                    self._warn(f"{here / name} is a link to a folder: what is in it is not listed")
+            for name in sorted(n for n in files if is_release_file(n) and not n.startswith(".")):
                 path = here / name
                 try:
                     stat = path.stat()

@@ -7,25 +7,43 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gpuwheel._files import atomic_file
+from gpuwheel._files import atomic_file, sha256_of
+from gpuwheel.errors import ConfigError
 from gpuwheel.publish.pages.listing import PAGE_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["PageWriter", "is_copy", "is_marked", "pages_there"]
+__all__ = ["PageWriter", "is_copy", "is_marked", "is_named_by_its_digest", "is_unfinished_copy", "pages_there"]
 
 
 _ROOTS = re.compile(r"((torch\d+\.\d+/)?(cu\d+(\.\d+)?|cpu)/|torch\d+\.\d+/)?", re.ASCII)
 _PAGES = ("index.html", "index.json", "wheels.json")
 _OURS = re.compile(r"index\.html|index\.json|wheels\.json|.+\.whl\.metadata", re.ASCII)
-_COPY = re.compile(r"files/[0-9a-f]{16}/[^/]+", re.ASCII)
+_METADATA = ".metadata"
+_RELEASE_FILE = r"[^/]+(\.whl|\.tar\.gz|-variants\.json)(\.metadata)?"
+_COPY = re.compile(rf"files/[0-9a-f]{{16}}/{_RELEASE_FILE}", re.ASCII)
+_UNFINISHED_COPY = re.compile(rf"files/[0-9a-f]{{16}}/\.{_RELEASE_FILE}\.([0-9a-f]{{16}}|\d+)\.part", re.ASCII)
 
 
 def is_copy(path: str) -> bool:
     """Whether this path below an index is one that copies of files have."""
     return _COPY.fullmatch(path) is not None
+
+
+def is_unfinished_copy(path: str) -> bool:
+    """Whether this path below an index is one that a copy has while it is written."""
+    return _UNFINISHED_COPY.fullmatch(path) is not None
+
+
+def is_named_by_its_digest(path: Path) -> bool:
+    """Whether a file is in the folder that its bytes name, as copies are, or is METADATA of one: nobody else's is."""
+    copy = path.with_name(path.name.removesuffix(_METADATA))
+    if not copy.is_file():
+        return False
+    with copy.open("rb") as file:
+        return sha256_of(file).startswith(path.parent.name)
 
 
 def pages_there(index: Path) -> Iterator[str]:
@@ -82,6 +100,14 @@ class PageWriter:
         """Whether somebody else's file is there: without `mark`."""
         target = self._index / path
         return target.exists() and path not in self._before and not (target.is_file() and mark in target.read_bytes())
+
+    def refuse_foreign(self, folders: Iterable[str]) -> None:
+        """Raise ConfigError where somebody else's page is in the place of one for installers."""
+        for folder in folders:
+            if self.is_foreign(f"{folder}/index.html", PAGE_MARK.encode()):
+                page = self._index / folder / "index.html"
+                msg = f"{page} is of another program (expected none, or one that gpuwheel index wrote)"
+                raise ConfigError(msg, hint="--out another folder, or remove it if nobody needs it")
 
     def remove_others(self) -> None:
         """Remove what the last run wrote and this one did not: after the pages that named it.

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from gpuwheel._endings import cut
 from gpuwheel._files import atomic_file
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from gpuwheel.publish.pages.offered import Offered
     from gpuwheel.publish.pages.records import Record
 
-__all__ = ["Keep", "Place", "Places"]
+__all__ = ["Keep", "Place", "Places", "holds"]
 
 _METADATA = ".metadata"
 _BASE = re.compile(r"https?://[A-Za-z0-9._~:/@!$&'()*+,;=%\[\]-]+", re.ASCII)  # RFC 3986, without query and fragment
@@ -62,9 +63,12 @@ class Places:
             ConfigError: `base_url` is none.
         """
         self._index, self._keep = index.resolve(), keep
-        if base_url is not None and _BASE.fullmatch(base_url) is None:
+        if base_url is not None and not _is_base(base_url):
             msg = f"--base-url {cut(ascii(base_url))} is no URL (expected for example https://example.com/wheels)"
             raise ConfigError(msg, hint="for files beside the pages leave it out")
+        if base_url is not None and _has_secrets(base_url):
+            msg = "--base-url has credentials, which everybody would read on the pages (expected a URL without user@)"
+            raise ConfigError(msg, hint="leave them out: installers have their own, in keyring or netrc")
         self._base = None if base_url is None else base_url.rstrip("/") + "/"
         self._known: dict[tuple[str, str], Place] = {}
         self._resolved: dict[Path, Path] = {}
@@ -79,6 +83,12 @@ class Places:
         if key not in self._known:
             self._known[key] = self._of(offered, sha256)
         return self._known[key]
+
+    def check(self, offered: Offered) -> None:
+        """Raise ConfigError where pages would show a secret."""
+        if self._keep is Keep.STAY and offered.url is not None and _has_secrets(offered.url):
+            msg = f"the URL of {offered.filename} has credentials, which everybody would read on the pages"
+            raise ConfigError(msg, hint="leave user@ out, or let --copy put the files into the index")
 
     def _of(self, offered: Offered, sha256: str) -> Place:
         if self._keep is not Keep.STAY:
@@ -147,7 +157,7 @@ class Places:
         """
         if place.copy is not None:
             self._copy(source, self._index / place.copy, record)
-        if metadata is not None and place.metadata is not None and not _holds(place.metadata, metadata):
+        if metadata is not None and place.metadata is not None and not holds(place.metadata, metadata):
             place.metadata.parent.mkdir(parents=True, exist_ok=True)
             # Not waited for: all of them are, together, before any page is written.
             with atomic_file(place.metadata, durable=False) as file:
@@ -164,6 +174,18 @@ class Places:
                 raise ChangedFileError(source.name, "copied")
 
 
+def _is_base(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return _BASE.fullmatch(url) is not None and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _has_secrets(url: str) -> bool:
+    return "@" in urlsplit(url).netloc
+
+
 def _is_linked(source: Path, target: Path, record: Record) -> bool:
     """Make `target` a hard link, if it can be one, of the very file that was read."""
     with _temporary_name(target) as temporary:
@@ -177,7 +199,8 @@ def _is_linked(source: Path, target: Path, record: Record) -> bool:
     return True
 
 
-def _holds(path: Path, content: bytes) -> bool:
+def holds(path: Path, content: bytes) -> bool:
+    """Whether a file is there, with this content."""
     return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
 
 

@@ -18,6 +18,7 @@ from gpuwheel.publish.typed_json import from_plain
 from gpuwheel.publish.wheel_facts import WheelFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["OtherFile", "Record", "State", "loaded", "reader", "state_path"]
@@ -77,6 +78,10 @@ class State:
     """The records as they were read, by file name: what did not change is written as it is."""
     retired: list[str] = field(default_factory=list)
     """Files that the last run did not name any more; the next one removes them, when no reader has an old page."""
+    seen: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """File name -> time of upload and sha256 as it was listed, also by another gpuwheel, which read it otherwise."""
+    base_url: str | None = None
+    """Where the pages say that the files of a folder are; `None`: beside them."""
 
     def save(self, index: Path) -> None:
         """Keep it beside the index.
@@ -88,6 +93,8 @@ class State:
         path.parent.mkdir(parents=True, exist_ok=True)
         files = {name: self.rows.get(name) or _plain(record) for name, record in sorted(self.files.items())}
         document = {"schema": _SCHEMA, "read_by": reader(), "written": self.written, "retired": self.retired}
+        seen = {name: pair for name, pair in self.seen.items() if name not in files or self.files[name].sha256 is None}
+        document |= {"seen": seen, "base_url": self.base_url}
         with atomic_file(path) as file:
             file.write(json.dumps({**document, "files": files}, separators=(",", ":"), sort_keys=True).encode())
 
@@ -116,11 +123,31 @@ def loaded(index: Path) -> State | None:
             return None
         kept = document["files"] if document["read_by"] == reader() else {}
         files = {name: _record(row) for name, row in kept.items()}
-        return State(files, dict(written), rows=kept, retired=list(retired))
+        seen = {name: _pair(*pair) for name, pair in document.get("seen", {}).items()}
+        seen |= dict(_seen(document["files"]))
+        base_url = document.get("base_url")
+        if not isinstance(base_url, str | None):
+            return None
+        return State(files, dict(written), rows=kept, retired=list(retired), seen=seen, base_url=base_url)
     except FileNotFoundError:
         return State()
     except (*DAMAGE, AuditError):
         return None
+
+
+def _seen(rows: dict[str, Any]) -> Iterator[tuple[str, tuple[float, str]]]:
+    """Of records of any gpuwheel what all of them have."""
+    for name, row in rows.items():
+        found = row.get("wheel") or row.get("other")
+        if found:
+            yield name, _pair(row["uploaded"], found["sha256"])
+
+
+def _pair(uploaded: object, sha256: object) -> tuple[float, str]:
+    if not isinstance(uploaded, float | int) or not math.isfinite(uploaded) or not isinstance(sha256, str):
+        msg = f"uploaded: {uploaded}, sha256: {sha256}"
+        raise TypeError(msg)
+    return float(uploaded), sha256
 
 
 def _is_text(value: object) -> bool:

@@ -127,10 +127,10 @@ class ReleaseList:
             msg = f"{cut(url)} has no digest (expected #sha256=... behind it)"
             raise ValueError(msg)
         uploaded = _time(row.get("upload-time")) or self._path.stat().st_mtime
-        # A URL with the digest of a file is that file, whenever it is asked.
+        # A URL with the digest of a file is that file, whenever it is asked; what lies beside it is of the URL.
         digest = sha256.lower()
         return Offered(
-            *(filename, digest, uploaded, filename),
+            *(filename, f"{digest} {url}", uploaded, filename),
             url=url,
             sha256=digest,
             yanked=_yanked(row.get("yanked", False)),

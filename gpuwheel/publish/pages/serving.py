@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["IndexHandler", "index_server"]
+__all__ = ["IndexHandler", "index_server", "is_own_host"]
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _ADDRESS = "127.0.0.1"
@@ -31,7 +31,7 @@ class IndexHandler(http.server.SimpleHTTPRequestHandler):
     def send_head(self) -> Any:  # noqa: ANN401 (a file, or nothing)
         """Open what is asked for, where the one who asks may have it."""
         # A page of somebody else, whose name leads here, may not read this machine's files (DNS rebinding).
-        if (self.headers.get("Host") or "").rpartition(":")[0] not in _OURS or self._is_hidden():
+        if not is_own_host(self.headers.get("Host") or "") or self._is_hidden():
             self.send_error(404)
             return None
         if self.path.endswith("/") and _JSON in self.headers.get("Accept", ""):
@@ -57,6 +57,12 @@ class IndexHandler(http.server.SimpleHTTPRequestHandler):
     def _is_hidden(self) -> bool:
         path = posixpath.normpath(unquote(urlsplit(self.path).path))
         return any(part.startswith(".") for part in path.split("/"))
+
+
+def is_own_host(host: str) -> bool:
+    """Whether a header Host names this machine; at port 80 it has no port."""
+    name, colon, port = host.partition(":")
+    return name in _OURS and (not colon or port.isdecimal())
 
 
 class _Server(http.server.ThreadingHTTPServer):

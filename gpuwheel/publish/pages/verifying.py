@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gpuwheel._files import sha256_of
 from gpuwheel.errors import GpuwheelError
 from gpuwheel.publish.pages.indexing import write_index
+from gpuwheel.publish.pages.page_writer import pages_there
 from gpuwheel.publish.pages.placing import Places
 from gpuwheel.publish.pages.records import loaded, state_path
 
@@ -49,7 +50,8 @@ def verify_index(request: IndexRequest, tables: Tables, reporter: Reporter) -> V
         OSError: something cannot be read.
     """
     state = loaded(request.index)
-    if state is None or not state.files:
+    is_of_another = state is not None and bool(state.seen) and not state.files
+    if state is None or is_of_another or not state_path(request.index).is_file():
         problem = "is not there, cannot be read, or is of another gpuwheel: nothing to compare with"
         return Verified(0, (Difference(state_path(request.index).name, problem),))
     with reporter.progress("hashing files", len(state.files) + len(state.written), "file") as progress:
@@ -62,6 +64,8 @@ def verify_index(request: IndexRequest, tables: Tables, reporter: Reporter) -> V
     # What would be written now: a file that came or went, a yank, a page of another gpuwheel.
     would = write_index(replace(request, dry_run=True), tables, reporter)
     differences += [Difference(path, "is not what would be written now") for path in would.changed if path not in known]
+    orphans = sorted(set(pages_there(request.index)) - set(state.written) - known)
+    differences += [Difference(path, "is a page that no wheel of this index needs") for path in orphans]
     return Verified(len(found), tuple(sorted(differences, key=lambda one: one.path)))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._cache.folders import locked
 from gpuwheel.errors import CacheError, FileError
-from gpuwheel.publish.pages.page_writer import is_copy
+from gpuwheel.publish.pages.page_writer import is_unfinished_copy
 from gpuwheel.publish.pages.records import state_path
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def writing_alone(index: Path, reporter: Reporter) -> Iterator[bool]:
 def _tidy(index: Path) -> None:
     """Remove what a writer that was killed has not finished."""
     for path in list(index.rglob(".*.part")):  # first all, for folders go too
-        if _PART.fullmatch(path.name) is not None or is_copy(path.relative_to(index).as_posix()):
+        if _PART.fullmatch(path.name) is not None or is_unfinished_copy(path.relative_to(index).as_posix()):
             with suppress(OSError):
                 path.unlink()
                 path.parent.rmdir()  # if nothing else is in it

@@ -85,6 +85,8 @@ def write_yanks(index: Path, yanks: Mapping[str, str]) -> None:
 def yanked_files(name: str, files: Mapping[str, Record]) -> Iterable[str]:
     """The files that `name` means: one file's name, or `project==version` for all of that.
 
+    A version without a local part means that with every one, as PEP 440 has it.
+
     Raises:
         ConfigError: there is none.
     """
@@ -94,13 +96,16 @@ def yanked_files(name: str, files: Mapping[str, Record]) -> Iterable[str]:
     if equals:
         with suppress(InvalidVersion):
             wanted = str(canonicalize_name(project.strip())), Version(version.strip())
-            found = [file for file, record in files.items() if _release(record) == wanted]
+            found = [file for file, record in files.items() if _is_of(record, *wanted)]
             if found:
                 return found
     msg = f"{cut(name)} is not in this index (expected the name of a file, or PROJECT==VERSION)"
     raise ConfigError(msg, hint="the pages in simple/ name what is there")
 
 
-def _release(record: Record) -> tuple[str, Version] | None:
+def _is_of(record: Record, project: str, wanted: Version) -> bool:
     found = record.wheel or record.other
-    return None if found is None else (found.name, Version(found.version))
+    if found is None or found.name != project:
+        return False
+    version = Version(found.version)
+    return version == wanted or (wanted.local is None and Version(version.public) == wanted)

@@ -13,6 +13,8 @@ from gpuwheel._limits import INDEX_PAGE
 from gpuwheel.errors import PublishError
 from gpuwheel.index.pages import html_links
 from gpuwheel.publish.pages import FolderSource, IndexRequest, write_index
+from gpuwheel.publish.pages.listing import quoted_path
+from gpuwheel.publish.pages.records import loaded
 from gpuwheel.publish.pages.writing_alone import writing_alone
 from gpuwheel.publish.upload.release_files import digest_of
 from gpuwheel.publish.variants.variant_wheels import write_indexes
@@ -39,7 +41,8 @@ def listed_in(folder: Path, wanted: Container[str]) -> tuple[dict[str, str], set
     """
     if not folder.is_dir():
         return {}, set()
-    there = {one.filename: one.path for one in FolderSource(folder, folder).offered()}
+    offered = list(FolderSource(folder, folder).offered())
+    there = {one.filename: one.path for one in offered}
     links = [link for page in sorted((folder / "simple").glob("*/index.html")) for link in _links(page)]
     elsewhere = sorted({link.filename for link in links} - set(there))
     if elsewhere:
@@ -48,12 +51,19 @@ def listed_in(folder: Path, wanted: Container[str]) -> tuple[dict[str, str], set
             f"{f' and {len(elsewhere) - 1} more' if len(elsewhere) > 1 else ''}, expected all of them in it)"
         )
         raise PublishError(msg, hint="put the wheels into the folder that it is made of, and run gpuwheel index again")
-    far = next((link.url for link in links if not link.url.startswith("file:")), None)
+    base = _base_url(folder)
+    stated = {f"{base.rstrip('/')}/{quoted_path(one.within)}" for one in offered} if base else set()
+    far = next((link.url for link in links if not link.url.startswith("file:") and link.url not in stated), None)
     if far is not None:
         msg = f"the pages of {folder} name files on a server (found {cut(far)}, expected files beside them)"
         raise PublishError(msg, hint="copy the wheels into it, and run gpuwheel index with its --base-url")
     found = {name: digest_of(path) for name, path in there.items() if name in wanted and path is not None}
     return found, {link.filename for link in links if found.get(link.filename) == link.sha256}
+
+
+def _base_url(folder: Path) -> str | None:
+    state = loaded(folder)
+    return None if state is None else state.base_url
 
 
 def _links(page: Path) -> list[Link]:
@@ -75,7 +85,8 @@ def add_to_index(folder: Path, files: Sequence[ReleaseFile], tables: Tables, rep
             _copy(file, folder / file.project / file.path.name)
     for project in sorted({file.project for file in files if file.variant is not None}):
         write_indexes(folder / project)
-    summary = write_index(IndexRequest(folder, [FolderSource(folder, folder)]), tables, reporter)
+    request = IndexRequest(folder, [FolderSource(folder, folder)], base_url=_base_url(folder))
+    summary = write_index(request, tables, reporter)
     ours = {file.path.name for file in files}
     for left in summary.left_out:
         if left.filename in ours:

@@ -116,12 +116,26 @@ def test_what_a_killed_publisher_left_is_listed_by_the_next(dist: Path, tmp_path
     assert WHEEL in (site / "simple" / "ops" / "index.html").read_text(encoding="utf-8")
 
 
-def test_pages_that_name_a_server_are_not_rewritten(dist: Path, tmp_path: Path) -> None:
+def test_pages_that_name_a_server_keep_doing_so(dist: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     site.mkdir()
     other = made(tag="py32-none-manylinux_2_17_x86_64")
     write_wheel(site / other.name, other.members().values())
-    assert _run("index", site, "--base-url", "https://files.example.com/wheels").exit_code == 0
+    assert _run("index", site, "--base-url", "https://files.example.com/wheels/").exit_code == 0
+    done = _publish(site, dist)
+    assert done.exit_code == 0, done.output
+    files = json.loads((site / "simple" / "ops" / "index.json").read_bytes())["files"]
+    wanted = {f"https://files.example.com/wheels/{path}" for path in (other.name, f"ops/{WHEEL}")}
+    assert {file["url"] for file in files} == wanted
+    assert [file["state"] for file in _document(_publish(site, dist))["files"]] == ["there"]
+
+
+def test_pages_that_name_what_this_folder_cannot_tell_are_not_rewritten(dist: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    (site / "some").mkdir(parents=True)
+    other = made(tag="py32-none-manylinux_2_17_x86_64")
+    write_wheel(site / "some" / other.name, other.members().values())
+    assert _run("index", site / "some", "-o", site, "--base-url", "https://files.example.com/wheels").exit_code == 0
     page = (site / "simple" / "ops" / "index.html").read_bytes()
     done = _publish(site, dist)
     assert (done.exit_code, "--base-url" in done.stderr) == (21, True)
