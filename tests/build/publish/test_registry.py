@@ -209,7 +209,8 @@ def test_a_pull_that_was_killed_is_gone_on_with(
     rest = HoldingProxy(host, upload=False)
     pulled = pull(parse_reference(f"{rest.host}/name:1"), other, access)
     assert pulled.digest == image.digest
-    assert rest.passed < len(LARGE) - 8 * MIB
+    # Of the 12 MiB that had passed, some were in buffers of sockets when it was killed.
+    assert rest.passed < len(LARGE) - MIB
     assert [path for path in (folder / "blobs/sha256").iterdir() if path.name.startswith(".")] == []
 
 
