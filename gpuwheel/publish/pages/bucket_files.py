@@ -20,6 +20,7 @@ from gpuwheel._limits import DOWNLOAD, INDEX_LINKS
 from gpuwheel._process import environment
 from gpuwheel.errors import NetworkError
 from gpuwheel.publish.pages.offered import Offered, is_release_file
+from gpuwheel.publish.pages.page_writer import is_copy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +71,7 @@ class Bucket:
         for one in sorted(found, key=lambda one: one["path"]):
             path = one["path"]
             # What no page could name, and what an index that was copied there has put there itself.
-            if not is_safe_name(path) or path.startswith(("simple/", "files/")) or "/." in f"/{path}":
+            if not is_safe_name(path) or path.startswith("simple/") or is_copy(path) or "/." in f"/{path}":
                 continue
             stamp = one["last_modified"].timestamp()
             identity = f"{one['size']} {one['e_tag']} {stamp}"

@@ -14,6 +14,7 @@ from gpuwheel._endings import because
 from gpuwheel.errors import AuditError, ConfigError, GpuwheelError, NetworkError
 from gpuwheel.publish.pages.front_page import FRONT_MARK, front_page
 from gpuwheel.publish.pages.listing import (
+    PAGE_MARK,
     ListedFile,
     project_html,
     project_json,
@@ -35,7 +36,7 @@ from gpuwheel.publish.pages.recorded_files import recorded, refusal_of
 from gpuwheel.publish.pages.records import Record, State, loaded, state_path
 from gpuwheel.publish.pages.writing_alone import writing_alone
 from gpuwheel.publish.pages.yanks import SIDECAR, one_line, read_yanks, write_yanks, yanked_files
-from gpuwheel.publish.selector.selector_page import selector_page
+from gpuwheel.publish.selector.selector_page import SELECTOR_MARK, selector_page
 from gpuwheel.publish.wheel_facts import ChangedFileError
 
 if TYPE_CHECKING:
@@ -135,6 +136,11 @@ class _Run:
         if kept is None:
             reporter.warn(f"{state_path(request.index)} cannot be read: every file is read again")
         self._before = kept or State()
+        # Pages that are to name another place are a choice, and perhaps a forgotten option.
+        if request.base_url is None and request.keep is Keep.STAY and self._before.base_url is not None:
+            reporter.warn(
+                f"until now the pages named files below {self._before.base_url}: without --base-url they do not"
+            )
         if is_after_a_cut or not self._before.written:
             self._before.written = dict.fromkeys(pages_there(request.index), "") | self._before.written
 
@@ -334,7 +340,8 @@ class _Run:
             for file in chosen:
                 holding.setdefault(file.filename, []).append(root)
         for root, chosen in listing.items():
-            pages.refuse_foreign([root, *sorted({f"{root}/{file.project}" for file in chosen})])
+            pages.refuse_foreign([root, *sorted({f"{root}/{file.project}" for file in chosen})], PAGE_MARK)
+        pages.refuse_foreign(sorted({f"choose/{file.project}" for file in files}), SELECTOR_MARK)
         roots: list[tuple[str, bytes]] = []
         for root, chosen in listing.items():
             depth = root.count("/") + 2

@@ -101,10 +101,10 @@ class PageWriter:
         target = self._index / path
         return target.exists() and path not in self._before and not (target.is_file() and mark in target.read_bytes())
 
-    def refuse_foreign(self, folders: Iterable[str]) -> None:
-        """Raise ConfigError where somebody else's page is in the place of one for installers."""
+    def refuse_foreign(self, folders: Iterable[str], mark: str) -> None:
+        """Raise ConfigError where somebody else's page, without `mark`, is in the place of one of ours."""
         for folder in folders:
-            if self.is_foreign(f"{folder}/index.html", PAGE_MARK.encode()):
+            if self.is_foreign(f"{folder}/index.html", mark.encode()):
                 page = self._index / folder / "index.html"
                 msg = f"{page} is of another program (expected none, or one that gpuwheel index wrote)"
                 raise ConfigError(msg, hint="--out another folder, or remove it if nobody needs it")

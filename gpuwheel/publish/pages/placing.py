@@ -89,6 +89,9 @@ class Places:
         if self._keep is Keep.STAY and offered.url is not None and _has_secrets(offered.url):
             msg = f"the URL of {offered.filename} has credentials, which everybody would read on the pages"
             raise ConfigError(msg, hint="leave user@ out, or let --copy put the files into the index")
+        if offered.provenance is not None and _has_secrets(offered.provenance):
+            msg = f"the URL of the provenance of {offered.filename} has credentials, which everybody would read"
+            raise ConfigError(msg, hint="leave user@ out")
 
     def _of(self, offered: Offered, sha256: str) -> Place:
         if self._keep is not Keep.STAY:

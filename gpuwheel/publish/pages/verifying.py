@@ -9,7 +9,7 @@ from gpuwheel._files import sha256_of
 from gpuwheel.errors import GpuwheelError
 from gpuwheel.publish.pages.indexing import write_index
 from gpuwheel.publish.pages.page_writer import pages_there
-from gpuwheel.publish.pages.placing import Places
+from gpuwheel.publish.pages.placing import Keep, Places
 from gpuwheel.publish.pages.records import loaded, state_path
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def verify_index(request: IndexRequest, tables: Tables, reporter: Reporter) -> V
         OSError: something cannot be read.
     """
     state = loaded(request.index)
+    if request.base_url is None and request.keep is Keep.STAY and state is not None:
+        request = replace(request, base_url=state.base_url)
     is_of_another = state is not None and bool(state.seen) and not state.files
     if state is None or is_of_another or not state_path(request.index).is_file():
         problem = "is not there, cannot be read, or is of another gpuwheel: nothing to compare with"

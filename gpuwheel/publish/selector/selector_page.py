@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from gpuwheel.compatibility import Tables
     from gpuwheel.publish.published import PublishedWheel
 
-__all__ = ["LAW", "page_script", "selector_page"]
+__all__ = ["LAW", "SELECTOR_MARK", "page_script", "selector_page"]
 
 LAW = ("versions.js", "tags.js", "judging.js", "choosing.js", "install_lines.js", "machine_text.js")
 """The parts that need no page."""
+SELECTOR_MARK = ": choose a wheel</title>"
+"""In every such page."""
 _SHOWN = ("state.js", "view.js", "controls.js", "start.js")
 
 
@@ -43,7 +45,7 @@ def selector_page(project: str, rows: Iterable[PublishedWheel], tables: Tables) 
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">'
-        f'<link rel="icon" href="data:,"><title>{escape(project)}: choose a wheel</title><style>{style}</style>'
+        f'<link rel="icon" href="data:,"><title>{escape(project)}{SELECTOR_MARK}<style>{style}</style>'
     )
     body = (
         f"<main>{_part('body.html')}</main>"

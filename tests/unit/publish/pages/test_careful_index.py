@@ -19,6 +19,7 @@ from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import ConfigError, GpuwheelError
 from gpuwheel.index.context import Context
 from gpuwheel.publish.pages import FolderSource, IndexRequest, IndexSummary, Keep, write_index
+from gpuwheel.publish.pages.bucket_files import Bucket
 from gpuwheel.publish.pages.release_list import ReleaseList
 from gpuwheel.publish.pages.serving import is_own_host
 
@@ -182,11 +183,15 @@ def test_base_urls_with_secrets_and_without_hosts(url: str, dist: Path) -> None:
 def test_urls_with_secrets_come_on_no_page(dist: Path, tmp_path: Path) -> None:
     wheel = small_wheel(dist)
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    (tmp_path / "list").write_text(f"https://me:secret@127.0.0.1:1/{wheel.name}#sha256={digest}\n")
+    url = f"https://me:secret@127.0.0.1:1/{wheel.name}"
     source = ReleaseList(tmp_path / "list", Context(Cache(tmp_path / "cache"), {"HOME": str(tmp_path)}, Log()))
-    with pytest.raises(ConfigError, match="credentials") as caught:
-        _written(dist, index=tmp_path / "site", sources=[source])
-    assert "secret" not in str(caught.value)
+    hashes = {"sha256": digest}
+    clean = {"url": f"https://127.0.0.1:1/{wheel.name}", "hashes": hashes, "provenance": f"{url}.provenance"}
+    for row in ({"url": url, "hashes": hashes}, clean):
+        (tmp_path / "list").write_text(json.dumps([row]))
+        with pytest.raises(ConfigError, match="credentials") as caught:
+            _written(dist, index=tmp_path / "site", sources=[source])
+        assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -205,15 +210,39 @@ def test_hidden_files_are_passed_over(dist: Path) -> None:
     assert _written(dist).left_out == ()
 
 
-def test_pages_of_others_are_not_overwritten(dist: Path) -> None:
-    small_wheel(dist)
-    theirs = dist / "simple" / "ops" / "index.html"
+@pytest.mark.parametrize("place", ["simple/ops", "choose/ops", "cu12.9/simple", "torch2.13/cu12.9/simple/ops"])
+def test_pages_of_others_are_not_overwritten(place: str, dist: Path) -> None:
+    for cuda in ("12.9", "13.0"):
+        small_wheel(dist, version=f"1.0+cu{cuda}", cuda=cuda, fields="Requires-Dist: torch==2.13.*\n")
+    small_wheel(dist, version="1.0+old", fields="Requires-Dist: torch==2.12.*\n")
+    theirs = dist / place / "index.html"
     theirs.parent.mkdir(parents=True)
     theirs.write_text("mine")
     with pytest.raises(ConfigError, match="of another program"):
         _written(dist)
-    assert theirs.read_text() == "mine"
     assert not (dist / "simple" / "index.html").exists()
+    assert theirs.read_text() == "mine"
+
+
+def test_an_index_whose_base_url_is_forgotten_says_so_and_verifies(dist: Path) -> None:
+    small_wheel(dist)
+    _written(dist, base_url="https://example.com/w")
+    assert _verified(dist) == {}
+    log = Log()
+    _written(dist, log)
+    assert any("https://example.com/w" in line for line in log.lines)
+    assert _page(dist)[0]["url"] == "../../ops-1.0-py3-none-any.whl"
+    log = Log()
+    _written(dist, log)
+    assert log.lines == []
+
+
+def test_wheels_of_a_bucket_in_a_folder_called_files_are_listed(dist: Path, tmp_path: Path) -> None:
+    for folder in ("files/theirs", "files/0123456789abcdef"):
+        (dist / folder).mkdir(parents=True)
+        small_wheel(dist / folder, "a" if "theirs" in folder else "b")
+    bucket = Bucket(dist.as_uri(), Context(Cache(tmp_path / "cache"), {"HOME": str(tmp_path)}, Log()))
+    assert [one.within for one in bucket.offered()] == ["files/theirs/a-1.0-py3-none-any.whl"]
 
 
 def test_a_file_of_another_in_the_place_of_metadata_is_told(dist: Path) -> None:
