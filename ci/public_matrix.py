@@ -25,6 +25,7 @@ from public_projects import PROJECTS
 from gpuwheel._files import atomic_file
 from gpuwheel._run import run
 
+WORDS = {True: "passed", False: "FAILED", None: "not tried"}
 RESULTS = PROJECTS / "results" / "matrix.json"
 
 
@@ -46,8 +47,9 @@ class Outcome:
     @property
     def ok(self) -> bool:
         """Whether there are wheels, and all were imported where they were installed."""
-        passed = [trial["passed"] for cell in self.cells for trial in cell["trials"]]
-        return bool(passed) and all(passed) and all(cell["state"] == "built" for cell in self.cells)
+        # `None`: that Python is not on this machine.
+        passed = [[t["passed"] for t in cell["trials"] if t["passed"] is not None] for cell in self.cells]
+        return bool(passed) and all(map(all, passed)) and all(passed) and all(c["state"] == "built" for c in self.cells)
 
 
 def main() -> int:
@@ -133,7 +135,7 @@ def shown(outcome: Outcome) -> str:
     """A line for each cell."""
     lines = [f"{outcome.project} at {outcome.commit}: {outcome.seconds} s{'' if outcome.ok else '  NOT ALL GOOD'}"]
     for cell in outcome.cells:
-        tried = ", ".join(f"{trial['name']} {'passed' if trial['passed'] else 'NOT'}" for trial in cell["trials"])
+        tried = ", ".join(f"{trial['name']} {WORDS[trial['passed']]}" for trial in cell["trials"])
         counts = f"{cell['compiled']} compiled, {cell['from_cache']} from the cache"
         lines.append(f"  {cell['wheel'] or cell['identifier']}: {cell['cpu_seconds']} CPU s, {counts}; {tried}")
     return "\n".join(lines)
