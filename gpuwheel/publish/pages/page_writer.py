@@ -99,7 +99,7 @@ class PageWriter:
     def is_foreign(self, path: str, mark: bytes) -> bool:
         """Whether somebody else's file is there: without `mark`."""
         target = self._index / path
-        return target.exists() and path not in self._before and not (target.is_file() and mark in target.read_bytes())
+        return path not in self._before and target.exists() and not (target.is_file() and mark in target.read_bytes())
 
     def refuse_foreign(self, folders: Iterable[str], mark: str) -> None:
         """Raise ConfigError where somebody else's page, without `mark`, is in the place of one of ours."""
