@@ -46,19 +46,7 @@ def test_its_tests_pass_inside(podman: LocalPodman, tmp_path: Path) -> None:
 
     assert done.exit_code == 0, done.output
     tests = f"--volume={SAMPLE / 'tests'}:/tests:ro"
-    words = [
-        "run",
-        "--rm",
-        tests,
-        podman.pull(place),
-        "python",
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "/tests",
-    ]
-    said = podman(*words, check=False)
+    inside = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "/tests"]
+    said = podman("run", "--rm", tests, podman.pull(place), *inside, check=False)
     assert said.returncode == 0, said.output
     assert int(re.findall(r"(\d+) passed", said.stdout)[0]) > 100, said.stdout
