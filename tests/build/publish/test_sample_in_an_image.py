@@ -40,7 +40,11 @@ def test_its_tests_pass_inside(podman: LocalPodman, tmp_path: Path) -> None:
     run([*wheel, SAMPLE], cwd=tmp_path, env=environ)
     run([*pip, "download", "-d", tmp_path / "others", "torch==2.13.*", "numpy", "pytest"], cwd=tmp_path, env=environ)
     wheels = [str(path) for folder in ("own", "others") for path in sorted((tmp_path / folder).glob("*.whl"))]
-    base, place = machine_base(tmp_path / "base"), f"oci:{tmp_path}/image:sample"
+    # What every manylinux system has, and torch is linked to.
+    system = Path(f"/usr/lib/{os.uname().machine}-linux-gnu")
+    libraries = [system / f"lib{name}" for name in ("dl.so.2", "gcc_s.so.1", "pthread.so.0", "rt.so.1", "stdc++.so.6")]
+    base = machine_base(tmp_path / "base", further=[path for path in libraries if path.exists()])
+    place = f"oci:{tmp_path}/image:sample"
 
     done = CliRunner().invoke(main, ["image", "--base", base, "--project", "gpuwheel-sample", "-o", place, *wheels])
 
