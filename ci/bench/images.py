@@ -34,7 +34,8 @@ from machine import describe
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from machine_base import container_environment, machine_base  # noqa: E402 (of the tests)
+from local_podman import LocalPodman  # noqa: E402 (of the tests)
+from machine_base import machine_base  # noqa: E402 (of the tests)
 from registries import HoldingProxy, docker_registry  # noqa: E402
 from tiny_images import TinyWheel  # noqa: E402
 
@@ -83,10 +84,10 @@ class Bench:
 
     def podman(self, name: str) -> Callable[..., str]:
         """Podman with a storage of its own."""
-        environment = container_environment(self.work / name)
+        engine = LocalPodman(self.work / name)
 
         def call(*words: object) -> str:
-            return run(["podman", *map(str, words)], env=environment).stdout
+            return engine(*words).stdout
 
         return call
 

@@ -75,17 +75,13 @@ class PackageIndex:
         wanted = {file.filename: file for file in files}
         failure: NetworkError | None = None
         asked: list[str] = []
-        for shown, url, is_index in self._places(project):
+        for (shown, _, _), links in self._asked(project):
             asked.append(shown)
-            try:
-                links = self._links(url, is_index=is_index)
-            except NotOnServerError:
-                continue
-            except NetworkError as error:
+            if isinstance(links, NetworkError):
                 # Kept, and told only if nobody has the file: one broken index must not hide a working one.
-                failure = failure or error
+                failure = failure or links
                 continue
-            for link in links:
+            for link in links or ():
                 file = wanted.get(link.filename)
                 if file is None:
                     continue
@@ -116,30 +112,32 @@ class PackageIndex:
         """
         failure: NetworkError | None = None
         found = False
-        for shown, url, is_index in self._places(project):
-            try:
-                links = self._links(url, is_index=is_index)
-            except NotOnServerError:
-                continue
-            except NetworkError as error:
-                failure = failure or error
-                continue
-            found = found or bool(links)
-            yield Listing(shown, url, is_index, tuple(links))
+        for place, links in self._asked(project):
+            if isinstance(links, NetworkError):
+                failure = failure or links
+            elif links is not None:
+                found = found or bool(links)
+                yield Listing(*place, tuple(links))
         if failure is not None and not found:
             raise failure
 
     def answers(self, project: str) -> Iterator[Answer]:
         """Ask each index and folder for a project, and say which of them answered."""
-        for shown, url, is_index in self._places(project):
-            problem = None
+        for (shown, _, _), links in self._asked(project):
+            yield Answer(shown, links if isinstance(links, NetworkError) else None)
+
+    def _asked(self, project: str) -> Iterator[tuple[tuple[str, str, bool], list[Link] | NetworkError | None]]:
+        """Each place and what it has; `None`: it does not know the project; the error of one that cannot be asked."""
+        for place in self._places(project):
+            _, url, is_index = place
+            links: list[Link] | NetworkError | None
             try:
-                self._links(url, is_index=is_index)
+                links = self._links(url, is_index=is_index)
             except NotOnServerError:
-                pass
+                links = None
             except NetworkError as error:
-                problem = error
-            yield Answer(shown, problem)
+                links = error
+            yield place, links
 
     def _places(self, project: str) -> Iterator[tuple[str, str, bool]]:
         """How to name a place, its URL, and whether it is an index page (or else a place for all projects)."""
