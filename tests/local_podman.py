@@ -53,7 +53,6 @@ class LocalPodman:
 
     def __init__(self, folder: Path) -> None:
         """Everything it keeps is in `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
         (folder / "containers.conf").write_text(_CONTAINERS, encoding="utf-8")
         (folder / "storage.conf").write_text(_STORAGE.format(folder=folder), encoding="utf-8")
         (folder / "policy.json").write_text(_POLICY, encoding="utf-8")

@@ -24,11 +24,20 @@ from gpuwheel.publish.image.layout import Layout
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["machine_base"]
+__all__ = ["container_environment", "machine_base"]
 
 _PROGRAMS = ("sh", "install", "mkdir", "rm", "ls", "cat", "env", "true", "id")
 _NOT_NEEDED = {"__pycache__", "idlelib", "site-packages", "test", "tests", "tkinter", "turtledemo"}
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
+CONTAINERS = """\
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+netns = "host"
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+"""
 
 
 def machine_base(folder: Path, *, tag: str = "python", further: Iterable[Path] = ()) -> str:
@@ -162,3 +171,18 @@ def _text(archive: tarfile.TarFile, name: str, text: str) -> None:
     info = tarfile.TarInfo(name)
     info.size = len(text)
     archive.addfile(info, io.BytesIO(text.encode()))
+
+
+def container_environment(folder: Path) -> dict[str, str]:
+    """Variables for podman and buildah: storage of their own, and what works without a service manager."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "containers.conf").write_text(CONTAINERS)
+    storage = f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/storage"\nrunroot = "{folder}/run"\n'
+    (folder / "storage.conf").write_text(storage)
+    (folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "CONTAINERS_CONF": str(folder / "containers.conf"),
+        "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
+    }

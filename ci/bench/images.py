@@ -34,8 +34,7 @@ from machine import describe
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from local_podman import LocalPodman  # noqa: E402 (of the tests)
-from machine_base import machine_base  # noqa: E402 (of the tests)
+from machine_base import container_environment, machine_base  # noqa: E402 (of the tests)
 from registries import HoldingProxy, docker_registry  # noqa: E402
 from tiny_images import TinyWheel  # noqa: E402
 
@@ -84,10 +83,10 @@ class Bench:
 
     def podman(self, name: str) -> Callable[..., str]:
         """Podman with a storage of its own."""
-        engine = LocalPodman(self.work / name)
+        environment = container_environment(self.work / name)
 
         def call(*words: object) -> str:
-            return engine(*words).stdout
+            return run(["podman", *map(str, words)], env=environment).stdout
 
         return call
 

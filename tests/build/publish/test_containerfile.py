@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from local_podman import LocalPodman
-from machine_base import machine_base
+from machine_base import container_environment, machine_base
 from registries import require_programs
 from small_wheels import small_wheel
 from tiny_images import TinyWheel
 
+from gpuwheel._run import run
 from gpuwheel.cli.app import main
 from gpuwheel.publish.image.descriptors import Descriptor
 from gpuwheel.publish.image.layout import Layout
@@ -38,10 +38,10 @@ print(json.dumps({"distributions": names, "prefix": sys.prefix, "executable": sy
 @pytest.fixture
 def podman(tmp_path: Path) -> Any:  # noqa: ANN401
     require_programs("podman", "runc")
-    engine = LocalPodman(tmp_path / "podman")
+    environment = container_environment(tmp_path / "podman")
 
     def call(*words: object) -> str:
-        return engine(*words).stdout
+        return run(["podman", *map(str, words)], env=environment).stdout
 
     yield call
     call("system", "reset", "--force")

@@ -28,6 +28,7 @@ SAMPLE = Path(__file__).resolve().parents[3] / "sample_extension"
 
 @pytest.fixture
 def podman(tmp_path: Path) -> Iterator[LocalPodman]:
+    (tmp_path / "podman").mkdir()
     with local_podman(tmp_path / "podman") as engine:
         yield engine
 
