@@ -51,7 +51,7 @@ def _update_templates(table: Table, *, check: bool) -> int:
         return f"uses: {match[1]}@{row['commit']} # {row['version']}" if row else match[0]
 
     stale = 0
-    for path in sorted((DATA.parents[1] / "templates").glob("*/.github/workflows/*.yml")):
+    for path in sorted((DATA.parents[1] / "templates").glob("*/.github/workflows/*.yml*")):
         before = path.read_text(encoding="utf-8")
         after = re.sub(r"uses: (\S+)@\w+ # \S+", pinned, before)
         if after != before:

@@ -73,6 +73,7 @@ def new_command(  # noqa: PLR0913 (its options)
       gpuwheel new my-ops
       gpuwheel new my-ops --template kernels --defaults
       gpuwheel new my-ops --defaults --data license=MIT --data "archs=8.0 9.0+PTX"
+      gpuwheel new my-ops --defaults --data image=docker.io/library/python:3.12-slim@sha256:...
       gpuwheel new --list
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     if lists:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENTER, DOWN, CTRL_C = "\r", "\x1b[B", "\x03"
+BASE = "docker.io/library/python:3.12-slim@sha256:" + "0123456789abcdef" * 4
 
 
 def _type(answers: Sequence[tuple[str, str]], name: str, *, cwd: Path, environ: Mapping[str, str]) -> tuple[int, str]:
@@ -64,17 +65,23 @@ def test_questions_are_asked_and_a_name_that_cannot_be_has_no_default(environ: d
         ("Compute capabilities", ENTER),
         ("cuTile", ENTER),
         ("Continuous integration", ENTER),
+        ("container image", "\x7f" * len("none") + BASE.partition("@")[0] + ENTER),
+        ("names no base that stays the same", BASE.removeprefix(BASE.partition("@")[0]) + ENTER),
     ]
     status, shown = _type(answers, "class", cwd=tmp_path, environ=environ)
     assert status == 0, shown
     given = yaml.safe_load((tmp_path / "class" / ".copier-answers.yml").read_bytes())
-    assert {key: given[key] for key in ("template", "project_name", "package_name", "license", "cutile")} == {
+    kept = ("template", "project_name", "package_name", "license", "cutile", "image")
+    assert {key: given[key] for key in kept} == {
         "template": "kernels",
         "project_name": "class",
         "package_name": "ops",
         "license": "MIT",
         "cutile": False,
+        "image": BASE,
     }
+    workflow = (tmp_path / "class" / ".github" / "workflows" / "wheels.yml").read_text(encoding="utf-8")
+    assert f"gpuwheel image --base {BASE} " in workflow
 
 
 def test_somebody_changes_their_mind(environ: dict[str, str], tmp_path: Path) -> None:

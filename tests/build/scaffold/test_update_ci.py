@@ -30,7 +30,7 @@ OLD = {
     "embed/k.cu": b"",
     "embed/ops.cpp": b"",
     "shared/.github/workflows/wheels.yml": JOB.encode(),
-    "shared/.gitlab-ci.yml": b"# written by `gpuwheel ci gitlab`; edit between the marks\n",
+    "shared/.gitlab-ci.yml.jinja": b"# written by `gpuwheel ci gitlab --image {{ image }}`; edit between the marks\n",
 }
 NEW = {**OLD, "shared/.github/workflows/wheels.yml": JOB.replace("second check", "better check").encode()}
 
@@ -94,10 +94,13 @@ def test_both_changed_one_line_of_a_place(project: Path, releases: tuple[Release
     assert "gpuwheel[repair]==0.2.0" in text
 
 
-def test_another_service(project: Path, releases: tuple[Release, Release]) -> None:
+def test_another_service_that_pushes_an_image(project: Path, releases: tuple[Release, Release]) -> None:
     old, _ = releases
-    done = old("update", "--data", "ci=gitlab", cwd=project)
+    base = f"python@sha256:{'0' * 64}"
+    done = old("update", "--data", "ci=gitlab", "--data", f"image={base}", cwd=project)
     assert done.returncode == 0, done.output
     assert not (project / FILE).exists()
-    assert "gpuwheel build" in (project / ".gitlab-ci.yml").read_text(encoding="utf-8")
+    text = (project / ".gitlab-ci.yml").read_text(encoding="utf-8")
+    assert "gpuwheel build" in text
+    assert f"gpuwheel image --base {base} " in text
     assert old("ci", "gitlab", "--check", cwd=project).returncode == 0

@@ -46,7 +46,7 @@ class Case:
 # Every template with its defaults, and with every other answer at least once.
 CASES = (
     Case("embed-defaults", "embed"),
-    Case("a", "embed", {"license": "MIT", "ci": "gitlab", "archs": "9.0"}),
+    Case("a", "embed", {"license": "MIT", "ci": "gitlab", "archs": "9.0", "image": f"python@sha256:{'0' * 64}"}),
     Case("fused-operators-extra", "embed", {"license": "BSD-3-Clause", "ci": "none", "package_name": "fused"}),
     Case("nvcc-defaults", "nvcc", environ=ONE_ARCH),
     Case("b", "nvcc", {"license": "MIT", "ci": "gitlab", "archs": "8.0", "cublaslt": "true"}),

@@ -30,12 +30,16 @@ if TYPE_CHECKING:
 
 
 def test_a_project_is_made(tmp_path: Path, gpuwheel: Callable[..., Result]) -> None:
-    result = gpuwheel("new", "below/My.Ops", "--defaults", "--data", "archs=8.0 9.0+PTX", "--data", "author=Ada")
+    base = f"docker.io/library/python:3.12-slim@sha256:{'0' * 64}"
+    answers = ("archs=8.0 9.0+PTX", "author=Ada", f"image={base}")
+    result = gpuwheel("new", "below/My.Ops", "--defaults", *(word for each in answers for word in ("--data", each)))
     assert result.exit_code == 0, result.output
     project = tmp_path / "below" / "My.Ops"
     assert os.listdir(tmp_path / "below") == ["My.Ops"]  # noqa: PTH208 (names)
     assert (project / "src/my_ops/py.typed").is_file()
     assert 'name = "My.Ops"' in (project / "pyproject.toml").read_text(encoding="utf-8")
+    assert f"gpuwheel image --base {base} " in (project / ".github/workflows/wheels.yml").read_text(encoding="utf-8")
+    assert "A container image of it goes to ghcr.io" in (project / "README.md").read_text(encoding="utf-8")
     answers = yaml.safe_load((project / ".copier-answers.yml").read_bytes())
     assert answers["_src_path"] == "gpuwheel://templates.git"
     assert answers["_commit"].startswith("v")
@@ -195,6 +199,10 @@ INVALID = [
     ("archs", "sm_90", "are no compute capabilities"),
     ("archs", "9.0 +PTX", "are no compute capabilities"),
     ("archs", "8.0 9.9", "compiles for 9.9 (known are 5.0"),
+    ("image", "docker.io/library/python:3.12-slim", "names no base that stays the same"),
+    ("image", f"python@sha256:{'0' * 63}", "names no base that stays the same"),
+    ("image", f"python'; reboot @sha256:{'0' * 64}", "names no base that stays the same"),
+    ("image", "", "names no base that stays the same"),
 ]
 
 
@@ -202,7 +210,7 @@ INVALID = [
 def test_answers_that_cannot_be(question: str, value: str, error: str, tmp_path: Path) -> None:
     """The validators, which speak at a prompt too: here every question has its answer in advance."""
     rest = {name: next(iter(each.choices), "x") for name, each in questions().items() if not each.is_bool}
-    answers = {**rest, "cublaslt": False, "cutile": False, **ANSWERS, question: value}
+    answers = {**rest, "ci": "github", "image": "none", "cublaslt": False, "cutile": False, **ANSWERS, question: value}
     with pytest.raises(ScaffoldError, match=f"answer {question}: ") as caught:
         ask(tmp_path / "ops", answers, {})
     assert error in caught.value.message
