@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
 from jinja2.sandbox import SandboxedEnvironment
 
 from gpuwheel.compatibility.ci_services import load_ci_services
