@@ -164,7 +164,8 @@ def test_actions_and_images_are_named_by_what_their_tags_mean_today(checkout: Pa
         assert (row["version"], row["commit"]) == (f"v{major}.999.1", f"{major:040x}")
     assert f"_cuda12_9@sha256:{'d' * 64}" in text
     assert "checkout v999.0.0" in updated.stdout  # a new major is a person's decision
-    workflow = (checkout / "templates" / "shared" / ".github" / "workflows" / "wheels.yml.jinja").read_text(encoding="utf-8")
+    workflows = checkout / "templates" / "shared" / ".github" / "workflows"
+    workflow = (workflows / "wheels.yml.jinja").read_text(encoding="utf-8")
     assert f"actions/checkout@{7:040x} # v7.999.1" in workflow
 
 
