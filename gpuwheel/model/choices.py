@@ -30,6 +30,9 @@ class TorchAbi(Enum):
 
     STABLE = "stable"
     """The stable C ABI (torch/csrc/stable, torch/headeronly): one file for every torch from the floor on."""
+    COMPAT = "compat"
+    """The stable C ABI, for sources that include torch/extension.h and define a module with pybind11, as they are:
+    headers of gpuwheel stand in for torch's. One file for every torch from 2.10 on and every Python."""
     EXACT = "exact"
     """The C++ ABI (`at::Tensor`, torch/extension.h): one file per torch minor, `torch = "==2.13.*"`."""
     NONE = "none"

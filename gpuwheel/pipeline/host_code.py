@@ -77,6 +77,11 @@ class HostCodeBuild(ABC, Generic[T, P]):
     def _doing(self, project: P, toolchain: T) -> str:
         """The line that begins a build."""
 
+    def _companions(self, wheel: Wheel, toolchain: T) -> list[Member]:
+        """Files that are made from the libraries of the wheel, and go beside them."""
+        del wheel, toolchain
+        return []
+
     def _lasting(self, project: P, work: Path) -> P:
         """The project, for a CMake folder that stays: what changes from hour to hour is as it was."""
         del work
@@ -98,6 +103,7 @@ class HostCodeBuild(ABC, Generic[T, P]):
                 wheel, save = read_wheel(self._built(project, toolchain, work, out, editable=editable)), _nothing
             else:
                 wheel, save = self._built_once(project, toolchain, work, out)
+            wheel = add_members(wheel, self._companions(wheel, toolchain))
             expected = Expected(
                 self._claims(toolchain),
                 with_kernels={file: groups for file, groups in self._files(toolchain).items() if groups is not None},

@@ -13,6 +13,9 @@ from gpuwheel.compile.cmake.keys import nvcc_recipe
 from gpuwheel.compile.cmake.memory import available_memory, kept_pool, nvcc_jobs
 from gpuwheel.compile.cmake.nvcc_project import NvccProject, library_file, write_nvcc_project
 from gpuwheel.compile.cmake.own_cmake import write_setup
+from gpuwheel.compile.compat.file_names import compat_library
+from gpuwheel.compile.compat.header_tree import compat_headers
+from gpuwheel.compile.compat.python_module import module_files
 from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.compile.manifest import library_entry, write_manifests
 from gpuwheel.lock.check import BuildInputs, pin_digests
@@ -26,6 +29,7 @@ from gpuwheel.toolchain.cuda.target import toolkit_for
 from gpuwheel.toolchain.cuda.toolkit import find_cuda_toolkit, machine_toolkit
 from gpuwheel.toolchain.one_program import as_one_program
 from gpuwheel.toolchain.python_headers import find_package_folders, find_python_headers
+from gpuwheel.wheel import Member
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.pins import Pin
     from gpuwheel.model.toolchain import HostCompiler
     from gpuwheel.pipeline.session import Session
+    from gpuwheel.wheel import Wheel
 
 __all__ = ["NvccBuild"]
 
@@ -110,6 +115,18 @@ class NvccBuild(HostCodeBuild["NvccToolchain", "NvccProject"]):
     def _files(self, toolchain: NvccToolchain) -> Mapping[str, Collection[str] | None]:
         return {library_file(library, toolchain): () if library.cubins else None for library in self._libraries}
 
+    def _companions(self, wheel: Wheel, toolchain: NvccToolchain) -> list[Member]:
+        """The Python modules in front of libraries with `abi = "compat"`."""
+        members, session = wheel.members, self._session
+        made: dict[str, bytes] = {}
+        for library in filter(_is_compat, self._libraries):
+            linked = members.get(compat_library(library.import_path))
+            if linked is not None:  # the user's own settings may leave files out
+                made |= module_files(
+                    library.import_path, linked.data, toolchain.host, session.cache, session.tools.variables
+                )
+        return [Member(name, data, name.endswith(".so")) for name, data in made.items()]
+
     def _claims(self, toolchain: NvccToolchain) -> Claims:
         cell, linked = self._job.cell, self._job.linked
         provided = frozenset(found.soname for found in toolchain.cuda.libraries if found.name in linked)
@@ -179,10 +196,15 @@ class NvccBuild(HostCodeBuild["NvccToolchain", "NvccProject"]):
             # CPU builds of torch have no libtorch_cuda.so: a library that refers to these weakly loads there too.
             weak_symbols=tuple(name for name, shim in tables.shims.items() if shim.library == "libtorch_cuda.so"),
             compression=self._job.nvcc_compression,
+            compat=compat_headers(session.cache) if any(map(_is_compat, self._libraries)) else None,
             manifests=write_manifests(session.manifests(entries), work / "manifests"),
             jobs=session.jobs,
             pool=pool,
         )
+
+
+def _is_compat(library: NvccLibrary) -> bool:
+    return library.torch is TorchAbi.COMPAT
 
 
 def _foreign_includes(libraries: Sequence[NvccLibrary]) -> frozenset[str]:

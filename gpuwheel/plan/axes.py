@@ -57,12 +57,17 @@ def candidates(config: LoadedConfig, tables: Tables, machine: str) -> Iterator[C
 
 def widest_abis(settings: Settings) -> tuple[TorchAbi, PythonAbi]:
     """The most that any extension asks of torch and of Python; operators in Python ask for a torch."""
-    torch = {extension.abi for extension in settings.extensions.values()} or {TorchAbi.STABLE}
+    torch = {_asked(extension.abi) for extension in settings.extensions.values()} or {TorchAbi.STABLE}
     python = {extension.python for extension in settings.extensions.values()} | {PythonAbi.NONE}
     return (
         next(abi for abi in (TorchAbi.EXACT, TorchAbi.STABLE, TorchAbi.NONE) if abi in torch),
         next(abi for abi in (PythonAbi.VERSION, PythonAbi.ABI3, PythonAbi.NONE) if abi in python),
     )
+
+
+def _asked(abi: TorchAbi) -> TorchAbi:
+    """What a wheel with such an extension asks of the torch it meets."""
+    return TorchAbi.STABLE if abi is TorchAbi.COMPAT else abi
 
 
 def floor_of(torch: SpecifierSet) -> MinorVersion:
@@ -104,7 +109,7 @@ def _torchs(settings: Settings) -> tuple[tuple[SpecifierSet, ...], Collapsed | N
         case TorchAbi.EXACT:
             # C++ symbols of torch carry no versions and change with any minor.
             return settings.torch, None
-        case TorchAbi.STABLE:
+        case TorchAbi.STABLE | TorchAbi.COMPAT:
             reason = f"the stable ABI serves every torch from {floor_of(lowest)} on"
             return (lowest,), _collapsed("torch", others, reason)
         case TorchAbi.NONE:

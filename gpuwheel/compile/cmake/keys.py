@@ -186,6 +186,7 @@ def nvcc_recipe(project: NvccProject, given: Given) -> Recipe:
             str(toolchain.cuda.root): "cuda",
             **({str(torch.include_dir): "torch", str(torch.library.parent): "torch-stub"} if torch else {}),
             **({str(python.include_dir.resolve()): "python", str(python.include_dir): "python"} if python else {}),
+            **({str(project.compat): "compat"} if project.compat else {}),
             **{str(folder): f"packages/{name}" for name, folder in project.package_dirs.items()},
             **{str(manifest.parent): "manifest" for manifest in project.manifests.values()},
             str(project.root): ".",
@@ -209,6 +210,7 @@ def nvcc_recipe(project: NvccProject, given: Given) -> Recipe:
     differing = {
         **({"torch": torch.digest} if torch else {}),
         **({"python": _python_identity(python)} if python else {}),
+        **({"compat": project.compat.name} if project.compat else {}),
     }
     units = []
     for index, library in enumerate(project.libraries):
@@ -319,7 +321,7 @@ def _nvcc_scanner(library: NvccLibrary, project: NvccProject, given: Given) -> I
     options = (*library.defines, *library.flags, *library.nvcc_flags)
     return IncludeScanner(
         (*library.include_dirs, *packages, *given.folders([library], project.root)),
-        (project.headers, *torch, toolchain.cuda.root / "include"),
+        (project.headers, *([project.compat] if project.compat else []), *torch, toolchain.cuda.root / "include"),
         " ".join((*options, *(flag for source in library.sources for flag in source.flags))),
     )
 

@@ -22,6 +22,7 @@ from gpuwheel.compile.cmake.user_words import (
     write_link_words,
     write_words,
 )
+from gpuwheel.compile.compat.file_names import DESCRIBE, compat_library
 from gpuwheel.model.archs import machine_code
 from gpuwheel.model.choices import PythonAbi, TorchAbi
 from gpuwheel.model.versions import MinorVersion
@@ -98,12 +99,16 @@ class NvccProject:
     """How many of nvcc it has memory for."""
     objects: Mapping[Output, Path] = field(default_factory=dict)
     """Objects of sources that need not be compiled."""
+    compat: Path | None = None
+    """Headers that stand in for torch's; needed where a library has `abi = "compat"`."""
     names_link_inputs: bool = False
     """Whether the linker can write down what it reads, and is to."""
 
 
 def library_file(library: NvccLibrary, toolchain: NvccToolchain) -> str:
     """The member of the wheel: "fused_ops/_C.abi3.so"."""
+    if library.torch is TorchAbi.COMPAT:
+        return compat_library(library.import_path)
     suffix = {PythonAbi.ABI3: ".abi3.so", PythonAbi.VERSION: toolchain.python.suffix if toolchain.python else ".so"}
     return "/".join(library.import_path.split(".")) + suffix.get(library.python, ".so")
 
@@ -284,10 +289,14 @@ def _torch(library: NvccLibrary, project: NvccProject, folder: Path) -> Uses:
     sdk = project.toolchain.torch
     if sdk is None or library.torch is TorchAbi.NONE:
         return Uses()
-    if library.torch is TorchAbi.STABLE:
+    if library.torch is not TorchAbi.EXACT:
         weak = ("-include", str(folder / _WEAK_SYMBOLS))
         name = f"TORCH_EXTENSION_NAME={library.name}"
         defines = (f"TORCH_TARGET_VERSION={target_version(project.torch_floor)}", "USE_CUDA", name)
+        if library.torch is TorchAbi.COMPAT and project.compat is not None:
+            # Sources of the C++ ABI were written with its options of nvcc.
+            both = (project.compat, sdk.include_dir)
+            return Uses(both, defines, weak, (*weak, *_CLASSIC_NVCC_FLAGS), (sdk.library,))
         return Uses((sdk.include_dir,), defines, weak, weak, (sdk.library,))
     python = () if library.python is PythonAbi.NONE or sdk.python_library is None else (sdk.python_library,)
     return Uses(
@@ -331,6 +340,8 @@ def generate_code(targets: Iterable[ArchTarget]) -> list[str]:
 def _version_script(library: NvccLibrary) -> str:
     if library.torch is TorchAbi.NONE and library.python is PythonAbi.NONE and not library.exports:
         return "{ global: *; local: _Z*; __*; hostRef*; };\n"  # not C++, and not what nvcc makes for itself
+    if library.torch is TorchAbi.COMPAT:
+        return f"{{ global: {' '.join(f'{name};' for name in (DESCRIBE, *library.exports))} local: *; }};\n"
     # The entry point of a module, wherever one is defined; linkers mind a name that is not there, but not a pattern.
     names = dict.fromkeys(
         (*library.exports, "PyInit_*" if library.python is PythonAbi.NONE else f"PyInit_{library.name}")
@@ -355,6 +366,7 @@ def _prefix_map(project: NvccProject, folder: Path, packages: Sequence[Path]) ->
         **{found.include_dir: "cuda" for found in toolchain.cuda.libraries},
         **({toolchain.torch.include_dir: "torch"} if toolchain.torch else {}),
         **({toolchain.python.include_dir: "python"} if toolchain.python else {}),
+        **({project.compat: "compat"} if project.compat else {}),
         **dict.fromkeys(packages, "packages"),
         project.root: ".",
     }

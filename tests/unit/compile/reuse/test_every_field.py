@@ -339,6 +339,7 @@ class World:
                     "cxx_standard": 20,
                     "limited_api": MinorVersion(3, 10),
                     "weak_symbols": ("weak", "weaker"),
+                    "compat": self.root / "compat-other",
                     "compression": (),
                     "names_link_inputs": True,
                 },

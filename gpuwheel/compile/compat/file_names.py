@@ -1,0 +1,14 @@
+"""How the files of an extension with `abi = "compat"` are called."""
+
+from __future__ import annotations
+
+__all__ = ["DESCRIBE", "compat_library"]
+
+DESCRIBE = "gpuwheel_compat_describe"
+"""The C function of the library that says, as JSON, what its module holds."""
+
+
+def compat_library(import_path: str) -> str:
+    """The member of the wheel with the code of the extension `pkg.NAME`: "pkg/libNAME.so"."""
+    *package, name = import_path.split(".")
+    return "/".join((*package, f"lib{name}.so"))
