@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from gpuwheel.model.archs import Arch, machine_code
@@ -14,7 +15,16 @@ if TYPE_CHECKING:
     from gpuwheel.model.choices import PythonAbi, TorchAbi
     from gpuwheel.model.versions import MinorVersion
 
-__all__ = ["HostLibrary", "LauncherPackage", "NarrowLine", "NvccLibrary", "NvccSource"]
+__all__ = [
+    "HostLibrary",
+    "LauncherPackage",
+    "NarrowLine",
+    "NvccLibrary",
+    "NvccSource",
+    "Survey",
+    "SurveyLine",
+    "Verdict",
+]
 
 
 @dataclass(frozen=True)
@@ -133,3 +143,58 @@ class NarrowLine:
     """Whether it makes a Python module."""
     conditional: bool = False
     """Whether it is in a header, and a condition of the preprocessor's decides about it."""
+
+
+class Verdict(Enum):
+    """Whether sources of torch's C++ ABI can be compiled with `abi = "compat"`."""
+
+    WHOLE = "whole"
+    """As they are: nothing that was read stands in the way."""
+    LINES = "lines"
+    """But for some lines, each of which has an edit that would do."""
+    CANNOT = "cannot"
+    """Not: they use what no edit of a line replaces."""
+
+
+@dataclass(frozen=True)
+class SurveyLine:
+    """A line of a source, or of a header of the project's, that `abi = "compat"` does not take."""
+
+    place: str
+    """"csrc/ops.cpp:3", or "csrc/ops.h:7 (from csrc/ops.cpp:1)"."""
+    uses: str
+    """"c10::Dispatcher", "ATen/native/TensorIterator.h"."""
+    why: str
+    """Why nothing stands in for it."""
+    edit: str | None
+    """What to write instead; `None`: nothing would do."""
+    conditional: bool
+    """Whether a condition of the preprocessor's decides about the line that only a compiler knows."""
+
+    @property
+    def text(self) -> str:
+        """For people, in one line."""
+        unsure = ", below a condition" if self.conditional else ""
+        return f"{self.place} uses {self.uses}{unsure}: {self.why}"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was read of one extension."""
+
+    extension: str
+    """Its import path."""
+    lines: tuple[SurveyLine, ...]
+    """First those of sources, then those of headers."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the lines come to."""
+        if not self.lines:
+            return Verdict.WHOLE
+        return Verdict.LINES if all(line.edit for line in self.lines) else Verdict.CANNOT
+
+    @property
+    def certain(self) -> tuple[SurveyLine, ...]:
+        """The lines that the compiler will read, whatever conditions hold."""
+        return tuple(line for line in self.lines if not line.conditional)
