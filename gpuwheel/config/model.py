@@ -20,7 +20,7 @@ from packaging.version import Version
 from gpuwheel.model.archs import ArchTarget
 from gpuwheel.model.cells import CellName
 from gpuwheel.model.choices import Mode, PythonAbi, TorchAbi
-from gpuwheel.model.libraries import NarrowLine
+from gpuwheel.model.libraries import NarrowLine, Survey
 from gpuwheel.model.versions import DriverVersion, MinorVersion, VersionPolicy
 
 __all__ = [
@@ -300,3 +300,5 @@ class LoadedConfig:
     """Lines of the sources that tie the wheel to one torch or one Python."""
     policies: Mapping[str, VersionPolicy] = field(default_factory=dict)
     """Keys of which a policy chose the versions: "torch" -> `last 3 minors`."""
+    surveys: tuple[Survey, ...] = ()
+    """What was read of the sources of each extension with `abi = "compat"`."""

@@ -170,6 +170,8 @@ class SurveyLine:
     """What to write instead; `None`: nothing would do."""
     conditional: bool
     """Whether a condition of the preprocessor's decides about the line that only a compiler knows."""
+    refused: bool = True
+    """Whether the table says so, and not only that no header of ours has the name."""
 
     @property
     def text(self) -> str:
@@ -196,5 +198,5 @@ class Survey:
 
     @property
     def certain(self) -> tuple[SurveyLine, ...]:
-        """The lines that the compiler will read, whatever conditions hold."""
-        return tuple(line for line in self.lines if not line.conditional)
+        """The lines that the compiler will refuse, whatever conditions hold."""
+        return tuple(line for line in self.lines if line.refused and not line.conditional)

@@ -25,7 +25,7 @@ _RUNTIME = "nvidia-cuda-runtime"
 
 def nvcc_problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem, ...]:
     """Everything that rejects the cell, beside what rejects a cell of any mode."""
-    return (*_promises(config), *_exact_torch(cell, tables), *_linked_code(config))
+    return (*_promises(config), *_uncovered(config), *_exact_torch(cell, tables), *_linked_code(config))
 
 
 def nvcc_notes(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[str, ...]:
@@ -62,6 +62,9 @@ def _promises(config: LoadedConfig) -> Iterator[Problem]:
 
 
 def _broken_promise(line: NarrowLine, extension: Extension) -> Problem | None:
+    # Its headers stand in for both, but for those that its survey refuses.
+    if extension.abi is TorchAbi.COMPAT:
+        return None
     subject = f"{line.place} includes {line.header}"
     table = f'[tool.gpuwheel.extensions."{line.extension}"]'
     if line.torch and extension.abi is TorchAbi.STABLE:
@@ -76,6 +79,20 @@ def _broken_promise(line: NarrowLine, extension: Extension) -> Problem | None:
     if line.header.startswith(_NO_LIMITED_API) and extension.python is PythonAbi.ABI3:
         return Problem(f"{subject}, which does not compile in the limited API", f'set python = "version" in {table}')
     return None
+
+
+def _uncovered(config: LoadedConfig) -> Iterator[Problem]:
+    """A source that uses what no header of `abi = "compat"` stands in for, whatever conditions hold."""
+    for survey in config.surveys:
+        lines = survey.certain
+        if lines:
+            first, more = lines[0], len(lines) - 1
+            others = f" and {more} more line{'s' if more > 1 else ''}" if more else ""
+            exact = f'abi = "exact" in [tool.gpuwheel.extensions."{survey.extension}"]'
+            yield Problem(
+                f'{first.place}{others} uses {first.uses}, which abi = "compat" does not cover ({first.why})',
+                f"{first.edit}; or set {exact}" if first.edit else f"set {exact}",
+            )
 
 
 def _exact_torch(cell: Cell, tables: Tables) -> Iterator[Problem]:

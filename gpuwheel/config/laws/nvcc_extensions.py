@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gpuwheel.config.files.globs import resolve_sources
+from gpuwheel.config.laws.compat_extensions import check_compat
 from gpuwheel.config.model import Extension
 from gpuwheel.config.reading.mistakes import dotted
 from gpuwheel.errors import ConfigError
@@ -45,6 +46,7 @@ def check_nvcc(settings: Settings, root: Path, origins: Mapping[str, str]) -> No
                 msg = f"{shown} in {where} is not for mode {extension.mode.value!r}"
                 mode = Mode.EMBED if extension.mode is Mode.NVCC else Mode.NVCC
                 raise ConfigError(msg, hint=f'remove it, or set mode = "{mode.value}" for this extension')
+    check_compat(settings, root, origins)
     _check_own_cmake(settings, root, origins)
     _check_torch(settings, origins)
     _check_source_tables(settings, root, origins)

@@ -30,8 +30,9 @@ from gpuwheel.config.reading.policies import expanded_policies
 from gpuwheel.config.reading.setting_keys import Array, Key, Scalar, Table, Tables, keys_of
 from gpuwheel.config.reading.sources import Given, from_config_settings, from_environ, from_toml, split_config_settings
 from gpuwheel.config.reading.variables import arch_list, epoch_of, other_variables
+from gpuwheel.config.survey import survey_extensions
 from gpuwheel.errors import ConfigError
-from gpuwheel.model.choices import Mode
+from gpuwheel.model.choices import Mode, TorchAbi
 from gpuwheel.model.versions import NOTHING_KNOWN
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def _load(
         tools.notes,
         narrow_lines(settings, root),
         policies,
+        survey_extensions(settings, root, TorchAbi.COMPAT),
     )
 
 

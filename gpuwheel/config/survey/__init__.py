@@ -4,6 +4,6 @@ A reading and no proof: the compiler has the last word. What is certain is refus
 """
 
 from gpuwheel.config.survey.covered import CompatFacts, load_facts
-from gpuwheel.config.survey.surveying import survey_sources
+from gpuwheel.config.survey.surveying import survey_extensions, survey_sources
 
-__all__ = ["CompatFacts", "load_facts", "survey_sources"]
+__all__ = ["CompatFacts", "load_facts", "survey_extensions", "survey_sources"]

@@ -61,6 +61,14 @@ class SourceFile:
         return _DIRECTIVE.sub(lambda match: match[0] if match["word"] == "define" else _blanks(match[0]), self.text)
 
     @cached_property
+    def bodies(self) -> frozenset[int]:
+        """The lines of definitions of macros."""
+        found = (match for match in _DIRECTIVE.finditer(self.text) if match["word"] == "define")
+        return frozenset(
+            line for each in found for line in range(self.line_of(each.start()), self.line_of(each.end()) + 1)
+        )
+
+    @cached_property
     def defined(self) -> frozenset[str]:
         """Macros that it defines somewhere, but for its guard."""
         named = (_DEFINED.match(each.rest) for each in self.directives if each.word == "define")

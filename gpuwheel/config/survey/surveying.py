@@ -6,18 +6,23 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
+from gpuwheel.config.files.globs import resolve_sources
+from gpuwheel.config.reading.mistakes import dotted
 from gpuwheel.config.survey.covered import load_facts
 from gpuwheel.config.survey.preprocessed import Reader
+from gpuwheel.model.choices import Mode
 from gpuwheel.model.libraries import Survey, SurveyLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from gpuwheel.config.model import Settings
     from gpuwheel.config.survey.covered import CompatFacts
     from gpuwheel.config.survey.preprocessed import Include, Visit
+    from gpuwheel.model.choices import TorchAbi
 
-__all__ = ["survey_sources"]
+__all__ = ["survey_extensions", "survey_sources"]
 
 _SPACES = ("at", "c10", "torch", "caffe2", "py", "pybind11")
 _QUALIFIED = re.compile(rf"(?<![\w:.>])(?:::\s*)?(?P<space>{'|'.join(_SPACES)})::(?P<name>\w+(?:::\w+)*)")
@@ -28,6 +33,25 @@ _STABLE_SPACES = ("stable", "headeronly")
 _HEADER_WHY = "gpuwheel has no header in its place"
 _HEADER_EDIT = "leave it out if nothing else of it is used; else report the gap"
 _NAME_WHY = "gpuwheel's headers do not have it"
+
+
+def survey_extensions(settings: Settings, root: Path, abi: TorchAbi) -> tuple[Survey, ...]:
+    """Of the extensions with an `abi` whose sources gpuwheel knows, in their order.
+
+    Raises:
+        ConfigError: sources that are not there.
+    """
+    return tuple(
+        survey_sources(
+            name,
+            root,
+            resolve_sources(root, one.sources, dotted(("extensions", name, "sources"))),
+            [root / folder for folder in one.include_dirs],
+            (*one.defines, *(flag for flag in (*one.flags, *one.nvcc_flags) if flag.startswith("-D"))),
+        )
+        for name, one in settings.extensions.items()
+        if one.mode is Mode.NVCC and one.abi is abi and one.sources
+    )
 
 
 def survey_sources(
@@ -54,7 +78,8 @@ def survey_sources(
         lines = [*_headers(outside, facts), *_apis(visit, facts), *_unknown(visit, facts, macros, opened)]
         for number, uses, why, edit, conditional in sorted(lines, key=lambda each: each[0]):
             chain = f" (from {', '.join(visit.chain)})" if visit.chain else ""
-            line = SurveyLine(f"{place}:{number}{chain}", uses, why, edit, conditional)
+            refused = why not in {_HEADER_WHY, _NAME_WHY}
+            line = SurveyLine(f"{place}:{number}{chain}", uses, why, edit, conditional, refused)
             found.setdefault((line.place, uses), line)
     return Survey(extension, tuple(found.values()))
 
@@ -101,7 +126,8 @@ def _at(visit: Visit, position: int, uses: str, why: str, edit: str | None) -> I
     line = visit.file.line_of(position)
     state = visit.state(line)
     if state != 0:
-        yield line, uses, why, edit, state is None
+        # What a macro stands for is compiled where somebody uses it.
+        yield line, uses, why, edit, state is None or line in visit.file.bodies
 
 
 def _line_end(text: str, position: int) -> int:
