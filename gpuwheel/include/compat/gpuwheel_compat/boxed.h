@@ -1,84 +1,275 @@
-// Values to and from what the dispatcher takes, and the call of any of its operators.
+// A call of any operator by the dispatcher: arguments of C++ into torch's boxes (StableIValue), results out of them.
+//
+// Who owns what (torch/csrc/stable/c/shim.h): a box with a tensor, a list, a string or an optional owns it. The
+// dispatcher takes all argument boxes, whether the call succeeds or fails; results are the caller's. So a box is ours
+// only until the call, and whatever throws before it must free those that are made: `Boxes` does.
 #pragma once
 #include <gpuwheel_compat/tensor.h>
 
-// gpuwheel_compat::Tensor <-> StableIValue
-HIDDEN_NAMESPACE_BEGIN(torch, stable, detail)
-template <> struct FromImpl<gpuwheel_compat::Tensor> {
-  static StableIValue call(const gpuwheel_compat::Tensor& v, uint64_t, bool) {
-    AtenTensorHandle h;
-    if (v.handle_or_null()) GWC_OK(aoti_torch_new_tensor_handle(v.handle_or_null(), &h));
-    else GWC_OK(aoti_torch_new_uninitialized_tensor(&h));
-    return torch::stable::detail::from(h);
-  }
-};
-template <> struct ToImpl<gpuwheel_compat::Tensor> {
-  static gpuwheel_compat::Tensor call(StableIValue v, uint64_t, bool) { return gpuwheel_compat::Tensor(to<AtenTensorHandle>(v), gpuwheel_compat::Tensor::steal{}); }
-};
-template <> struct FromImpl<gpuwheel_compat::Device> {
-  static StableIValue call(const gpuwheel_compat::Device& d, uint64_t, bool) {
-    return static_cast<uint64_t>(static_cast<uint32_t>(static_cast<int32_t>(d.index()))) | (static_cast<uint64_t>(static_cast<uint32_t>(torch::stable::detail::from(d.type()))) << 32);
-  }
-};
-template <> struct ToImpl<gpuwheel_compat::Device> {
-  static gpuwheel_compat::Device call(StableIValue v, uint64_t, bool) { return gpuwheel_compat::Device(to<gpuwheel_compat::DeviceType>(v >> 32), static_cast<int32_t>(static_cast<uint32_t>(v))); }
-};
-template <class T> struct FromImpl<gpuwheel_compat::ArrayRef<T>> {
-  static StableIValue call(const gpuwheel_compat::ArrayRef<T>& v, uint64_t, bool) {
-    StableListHandle l; GWC_OK(torch_new_list_reserve_size(v.size(), &l));
-    for (const auto& e : v) GWC_OK(torch_list_push_back(l, torch::stable::detail::from(e)));
-    return torch::stable::detail::from(l);
-  }
-};
-HIDDEN_NAMESPACE_END(torch, stable, detail)
-namespace gpuwheel_compat {
-using gpuwheel_compat::optional;
-template <class T> struct as_boxed { using type = T; };
-template <> struct as_boxed<int> { using type = int64_t; };
-template <> struct as_boxed<float> { using type = double; };
-template <class T> using as_boxed_t = typename as_boxed<std::decay_t<T>>::type;
+#include <new>
 
-template <class R> R take(StableIValue* s) { return torch::stable::detail::to<R>(s[0]); }
-template <class R> struct taker { static R run(StableIValue* s) { return torch::stable::detail::to<R>(s[0]); } };
-template <> struct taker<void> { static void run(StableIValue*) {} };
-template <class... R> struct taker<std::tuple<R...>> {
-  template <size_t... I> static std::tuple<R...> go(StableIValue* s, std::index_sequence<I...>) { return {torch::stable::detail::to<R>(s[I])...}; }
-  static std::tuple<R...> run(StableIValue* s) { return go(s, std::index_sequence_for<R...>{}); }
+namespace gpuwheel_compat {
+// Torch's C functions for a tensor without dimensions that is one number: int64, double, bool or complex double.
+inline Tensor scalar_tensor(const Scalar& s);
+
+// One argument: where its value is, and of which kind. It holds nothing: it lives as long as the expression of a call.
+class Arg {
+ public:
+  enum Kind : uint8_t { kNone, kWord, kTensor, kScalar, kString, kTensors, kMaybeTensors, kInts, kDoubles, kBools };
+
+  Arg(const Tensor& v) : kind(kTensor), p(&v) {}
+  Arg(const Scalar& v) : kind(kScalar), p(&v) {}
+  Arg(bool v) : kind(kWord), word(v) {}
+  template <class T, std::enable_if_t<std::is_integral_v<T> && !std::is_same_v<T, bool>, int> = 0>
+  Arg(T v) : kind(kWord), word(static_cast<StableIValue>(static_cast<int64_t>(v))) {}
+  Arg(double v) : kind(kWord), word(torch::stable::detail::from(v)) {}
+  Arg(float v) : Arg(static_cast<double>(v)) {}
+  Arg(ScalarType v) : kind(kWord), word(torch::stable::detail::from(v)) {}
+  Arg(Layout v) : kind(kWord), word(torch::stable::detail::from(v)) {}
+  Arg(MemoryFormat v) : kind(kWord), word(torch::stable::detail::from(v)) {}
+  // The type in the upper half, the index in the lower one.
+  Arg(Device v)
+      : kind(kWord),
+        word(static_cast<uint64_t>(static_cast<uint32_t>(static_cast<int32_t>(v.index()))) |
+             static_cast<uint64_t>(static_cast<uint32_t>(torch::stable::detail::from(v.type()))) << 32) {}
+  Arg(string_view v) : kind(kString), p(v.data()), n(v.size()) {}
+  Arg(const std::string& v) : Arg(string_view(v)) {}
+  Arg(const char* v) : Arg(string_view(v)) {}
+  Arg(ArrayRef<Tensor> v) : kind(kTensors), p(v.data()), n(v.size()) {}
+  Arg(const std::vector<Tensor>& v) : kind(kTensors), p(v.data()), n(v.size()) {}
+  Arg(const std::vector<optional<Tensor>>& v) : kind(kMaybeTensors), p(v.data()), n(v.size()) {}
+  Arg(ArrayRef<int64_t> v) : kind(kInts), p(v.data()), n(v.size()) {}
+  Arg(const std::vector<int64_t>& v) : kind(kInts), p(v.data()), n(v.size()) {}
+  Arg(ArrayRef<double> v) : kind(kDoubles), p(v.data()), n(v.size()) {}
+  template <size_t N>
+  Arg(const std::array<bool, N>& v) : kind(kBools), p(v.data()), n(N) {}
+  Arg(nullopt_t) : optional_(true) {}
+  template <class T>
+  Arg(const optional<T>& v) : Arg(v ? Arg(*v) : Arg(nullopt)) { optional_ = true; }
+  Arg(const OptionalIntArrayRef& v) : Arg(v.value) {}
+  // The only generators that a source can name are the default ones: those that an operator takes without any.
+  Arg(const optional<Generator>&) : optional_(true) {}
+
+  bool is_scalar() const { return kind == kScalar; }
+  const Scalar& scalar() const { return *static_cast<const Scalar*>(p); }
+  bool is_optional() const { return optional_; }
+
+  // A box that owns what is in it.
+  StableIValue box() const;
+  // Frees what a box of this argument owns.
+  void free(StableIValue box) const noexcept;
+
+ private:
+  StableIValue bare() const;
+  void free_bare(StableIValue box) const noexcept;
+  StableIValue element(size_t i) const;
+  void free_element(StableIValue box) const noexcept;
+  StableIValue list() const;
+
+  Kind kind = kNone;
+  bool optional_ = false;
+  union {
+    StableIValue word = 0;
+    const void* p;
+  };
+  size_t n = 0;
 };
-template <class R, class... A>
-R call(const char* op, const char* overload, const A&... a) {
-  StableIValue s[sizeof...(A) + 8] = {torch::stable::detail::from(static_cast<as_boxed_t<A>>(a))...};
-  GWC_OK(torch_call_dispatcher(op, overload, s, TORCH_ABI_VERSION));
-  return taker<R>::run(s);
+
+inline StableIValue Arg::box() const {
+  if (kind == kNone) return torch::stable::detail::from(nullptr);
+  if (!optional_) return bare();
+  // torch frees this with `delete` on its side: the pair of it is a plain `new`.
+  auto owner = std::make_unique<StableIValue>();
+  *owner = bare();
+  return torch::stable::detail::from(owner.release());
 }
-}  // namespace gpuwheel_compat
-HIDDEN_NAMESPACE_BEGIN(torch, stable, detail)
-template <> struct FromImpl<std::optional<gpuwheel_compat::IntArrayRef>> {
-  static StableIValue call(const std::optional<gpuwheel_compat::IntArrayRef>& v, uint64_t, bool) {
-    if (!v) return torch::stable::detail::from(std::nullopt);
-    return torch::stable::detail::from(new StableIValue(torch::stable::detail::from(*v)));
-  }
-};
-HIDDEN_NAMESPACE_END(torch, stable, detail)
 
-namespace gpuwheel_compat {
-using namespace c10; using gpuwheel_compat::Tensor;
-inline optional<std::string> owned(optional<string_view> s) { return s ? optional<std::string>(std::string(*s)) : nullopt; }
-// A Scalar cannot cross the stable ABI: it goes as a 0-dim tensor to a helper operator that Python defines.
-inline Tensor scalar_tensor(const Scalar& s) {
+inline void Arg::free(StableIValue box) const noexcept {
+  if (kind == kNone) return;
+  if (!optional_) return free_bare(box);
+  std::unique_ptr<StableIValue> owner(torch::stable::detail::to<StableIValue*>(box));
+  free_bare(*owner);
+}
+
+inline StableIValue new_tensor_box(const Tensor& t) {
   AtenTensorHandle h;
-  if (s.tag == Scalar::D) GWC_OK(aoti_torch_scalar_to_tensor_float64(s.d, &h));
-  else if (s.tag == Scalar::B) GWC_OK(aoti_torch_scalar_to_tensor_bool(s.i != 0, &h));
-  else GWC_OK(aoti_torch_scalar_to_tensor_int64(s.i, &h));
-  return Tensor(h, Tensor::steal{});
+  if (auto* old = t.handle_or_null()) GWC_OK(aoti_torch_new_tensor_handle(old, &h));
+  else GWC_OK(aoti_torch_new_uninitialized_tensor(&h));
+  return torch::stable::detail::from(h);
 }
-inline optional<Tensor> scalar_tensor(const optional<Scalar>& s) { return s ? optional<Tensor>(scalar_tensor(*s)) : nullopt; }
+
+inline StableIValue Arg::bare() const {
+  switch (kind) {
+    case kNone: case kWord: return word;
+    case kTensor: return new_tensor_box(*static_cast<const Tensor*>(p));
+    case kScalar: return new_tensor_box(scalar_tensor(scalar()));
+    case kString: {
+      StringHandle h;
+      GWC_OK(torch_new_string_handle(static_cast<const char*>(p), n, &h));
+      return torch::stable::detail::from(h);
+    }
+    default: return list();
+  }
+}
+
+inline void Arg::free_bare(StableIValue box) const noexcept {
+  using torch::stable::detail::to;
+  switch (kind) {
+    case kNone: case kWord: return;
+    case kTensor: case kScalar: (void)aoti_torch_delete_tensor_object(to<AtenTensorHandle>(box)); return;
+    case kString: (void)torch_delete_string(to<StringHandle>(box)); return;
+    default: {
+      const auto l = to<StableListHandle>(box);
+      size_t made = 0;
+      StableIValue e;
+      if (torch_list_size(l, &made) == 0)
+        for (size_t i = 0; i < made; ++i) if (torch_list_get_item(l, i, &e) == 0) free_element(e);
+      (void)torch_delete_list(l);
+    }
+  }
+}
+
+inline StableIValue Arg::element(size_t i) const {
+  switch (kind) {
+    case kTensors: return new_tensor_box(static_cast<const Tensor*>(p)[i]);
+    case kMaybeTensors: return Arg(static_cast<const optional<Tensor>*>(p)[i]).box();
+    case kDoubles: return torch::stable::detail::from(static_cast<const double*>(p)[i]);
+    case kBools: return torch::stable::detail::from(static_cast<const bool*>(p)[i]);
+    default: return torch::stable::detail::from(static_cast<const int64_t*>(p)[i]);
+  }
+}
+
+inline void Arg::free_element(StableIValue box) const noexcept {
+  using torch::stable::detail::to;
+  if (kind == kTensors) (void)aoti_torch_delete_tensor_object(to<AtenTensorHandle>(box));
+  if (kind != kMaybeTensors || box == 0) return;
+  std::unique_ptr<StableIValue> owner(to<StableIValue*>(box));
+  (void)aoti_torch_delete_tensor_object(to<AtenTensorHandle>(*owner));
+}
+
+inline StableIValue Arg::list() const {
+  StableListHandle l;
+  GWC_OK(torch_new_list_reserve_size(n, &l));
+  const auto box = torch::stable::detail::from(l);
+  try {
+    // The list has room for all: what is made is in it at once.
+    for (size_t i = 0; i < n; ++i) GWC_OK(torch_list_push_back(l, element(i)));
+  } catch (...) {
+    free_bare(box);
+    throw;
+  }
+  return box;
+}
+
+// Boxes of arguments, freed unless they are handed on.
+class Boxes {
+ public:
+  explicit Boxes(StableIValue* stack) : stack_(stack) {}
+  Boxes(const Boxes&) = delete;
+  ~Boxes() { for (size_t i = 0; i < made_; ++i) args_[i].free(stack_[i]); }
+  void fill(const std::initializer_list<Arg>& args) {
+    for (args_ = args.begin(); made_ < args.size(); ++made_) stack_[made_] = args_[made_].box();
+  }
+  void handed_on() { made_ = 0; }
+
+ private:
+  const Arg* args_ = nullptr;
+  StableIValue* stack_;
+  size_t made_ = 0;
+};
+
+// Operators that Python must make before the library is used; none since each is made when it is first called.
 inline std::vector<std::pair<std::string, std::string>>& needs() { static std::vector<std::pair<std::string, std::string>> v; return v; }
-template <class Tag> struct Need { static const bool registered; };
-template <class Tag> const bool Need<Tag>::registered = (needs().emplace_back(Tag::name, Tag::overload), true);
-template <class R, class Tag, class... A> R call_scalar(const char* base, const A&... a) {
-  (void)Need<Tag>::registered;
-  static const std::string op = str("gpuwheel_compat::", base);
-  return call<R>(op.c_str(), Tag::overload, a...);
+
+// The name of the operator that Python makes for one with a Scalar; made when it is first called.
+inline std::string with_numbers(const char* op, const char* overload);
+
+// Room for the arguments or the results of any operator of ATen: the longest list has 30.
+constexpr size_t kMostBoxes = 40;
+
+inline void dispatch(const char* op, const char* overload, const std::initializer_list<Arg>& args, StableIValue* stack) {
+  TORCH_CHECK(args.size() <= kMostBoxes, op, " has ", args.size(), " arguments; gpuwheel passes on ", kMostBoxes);
+  Boxes boxes(stack);
+  boxes.fill(args);
+  boxes.handed_on();
+  GWC_OK(torch_call_dispatcher(op, overload, stack, TORCH_ABI_VERSION));
+}
+
+// The dispatcher; or, where an argument is a Scalar, which cannot cross, an operator of Python that takes tensors for it.
+inline void run(const char* op, const char* overload, const std::initializer_list<Arg>& args, bool changes, StableIValue* stack) {
+  (void)changes;
+  for (const auto& arg : args)
+    if (arg.is_scalar()) return dispatch(with_numbers(op, overload).c_str(), overload, args, stack);
+  dispatch(op, overload, args, stack);
+}
+
+// Results. One that throws must not lose those after it.
+inline Tensor take_tensor(StableIValue box) {
+  return Tensor(torch::stable::detail::to<AtenTensorHandle>(box), Tensor::steal{});
+}
+template <class R>
+struct Taken {
+  static R from(StableIValue* s) { return torch::stable::detail::to<R>(*s); }
+};
+template <>
+struct Taken<void> {
+  static void from(StableIValue*) {}
+};
+template <>
+struct Taken<Tensor> {
+  static Tensor from(StableIValue* s) { return take_tensor(*s); }
+};
+template <class... R>
+struct Taken<std::tuple<R...>> {
+  template <size_t... I>
+  static std::tuple<R...> each(StableIValue* s, std::index_sequence<I...>) { return {Taken<R>::from(s + I)...}; }
+  static std::tuple<R...> from(StableIValue* s) { return each(s, std::index_sequence_for<R...>{}); }
+};
+
+// Calls an operator; `changes`: it writes to what it is given, and so is not to be done twice.
+template <class R>
+R invoke(const char* op, const char* overload, std::initializer_list<Arg> args, bool changes = false) {
+  StableIValue stack[kMostBoxes];
+  run(op, overload, args, changes, stack);
+  return Taken<R>::from(stack);
+}
+
+// Calls an operator whose `results` are tensors that the caller has already: those that it was given to write to.
+inline void invoke_into(size_t results, const char* op, const char* overload, std::initializer_list<Arg> args) {
+  StableIValue stack[kMostBoxes];
+  run(op, overload, args, true, stack);
+  for (size_t i = 0; i < results; ++i) (void)aoti_torch_delete_tensor_object(torch::stable::detail::to<AtenTensorHandle>(stack[i]));
+}
+
+// The same by values: for operators that no table lists.
+template <class R, class... A>
+R call(const char* op, const char* overload, const A&... args) {
+  return invoke<R>(op, overload, {Arg(args)...});
 }
 }  // namespace gpuwheel_compat
+
+// The same values in the functions that a library registers, for templates of torch that convert by type.
+HIDDEN_NAMESPACE_BEGIN(torch, stable, detail)
+template <>
+struct FromImpl<gpuwheel_compat::Tensor> {
+  static StableIValue call(const gpuwheel_compat::Tensor& v, uint64_t, bool) { return gpuwheel_compat::new_tensor_box(v); }
+};
+template <>
+struct ToImpl<gpuwheel_compat::Tensor> {
+  static gpuwheel_compat::Tensor call(StableIValue v, uint64_t, bool) { return gpuwheel_compat::take_tensor(v); }
+};
+template <>
+struct FromImpl<gpuwheel_compat::Device> {
+  static StableIValue call(const gpuwheel_compat::Device& v, uint64_t, bool) { return gpuwheel_compat::Arg(v).box(); }
+};
+template <>
+struct ToImpl<gpuwheel_compat::Device> {
+  static gpuwheel_compat::Device call(StableIValue v, uint64_t, bool) {
+    return {to<gpuwheel_compat::DeviceType>(v >> 32), static_cast<int32_t>(static_cast<uint32_t>(v))};
+  }
+};
+template <class T>
+struct FromImpl<gpuwheel_compat::ArrayRef<T>> {
+  static StableIValue call(const gpuwheel_compat::ArrayRef<T>& v, uint64_t, bool) { return gpuwheel_compat::Arg(v).box(); }
+};
+HIDDEN_NAMESPACE_END(torch, stable, detail)

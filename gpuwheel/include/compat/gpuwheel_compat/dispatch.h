@@ -10,7 +10,7 @@ inline gpuwheel_compat::ScalarType scalar_type_of(const gpuwheel_compat::Depreca
 #define AT_DISPATCH_SWITCH(TYPE, NAME, ...)                                                                     \
   [&] { const auto gwc_t = ::gpuwheel_compat::scalar_type_of(TYPE); constexpr const char* at_dispatch_name = NAME; (void)at_dispatch_name; \
     switch (gwc_t) { __VA_ARGS__ default: AT_ERROR('"', NAME, "\" not implemented for '", gpuwheel_compat::toString(gwc_t), "'"); } }()
-#define AT_PRIVATE_CASE_TYPE_USING_HINT(E, HINT, ...) case E: { using HINT [[maybe_unused]] = gpuwheel_compat::impl::ScalarTypeToCPPTypeT<E>; return __VA_ARGS__(); }
+#define AT_PRIVATE_CASE_TYPE_USING_HINT(E, HINT, ...) case E: { using HINT [[maybe_unused]] = torch::headeronly::impl::ScalarTypeToCPPTypeT<E>; return __VA_ARGS__(); }
 #define AT_DISPATCH_CASE(E, ...) AT_PRIVATE_CASE_TYPE_USING_HINT(E, scalar_t, __VA_ARGS__)
 #define AT_PRIVATE_CASE_TYPE(NAME, E, T, ...) case E: { using scalar_t = T; return __VA_ARGS__(); }
 #define AT_DISPATCH_CASE_FLOATING_TYPES(...) AT_DISPATCH_CASE(gpuwheel_compat::ScalarType::Double, __VA_ARGS__) AT_DISPATCH_CASE(gpuwheel_compat::ScalarType::Float, __VA_ARGS__)

@@ -1,10 +1,8 @@
 // Functions: those of ATen that are generated, and those that the generator cannot know.
 #pragma once
-#include <gpuwheel_compat/boxed.h>
+#include <gpuwheel_compat/aten.h>
 
 namespace gpuwheel_compat {
-using gpuwheel_compat::call; using gpuwheel_compat::call_scalar; using gpuwheel_compat::scalar_tensor; using gpuwheel_compat::owned;
-#include <gpuwheel_compat/generated/functions.inc>
 
 // What the generator cannot know: several C++ overloads, types without an operator.
 inline bool Tensor::is_contiguous(MemoryFormat f) const { return f == MemoryFormat::Contiguous ? is_contiguous() : gpuwheel_compat::call<bool>("aten::is_contiguous", "memory_format", *this, f); }
