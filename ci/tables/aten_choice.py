@@ -11,9 +11,31 @@ if TYPE_CHECKING:
 __all__ = ["HAND_WRITTEN", "Refusal", "choose"]
 
 HAND_WRITTEN = frozenset(
-    "_version data data_ptr dim get_device is_contiguous is_floating_point is_leaf item layout numel output_nr"
-    " requires_grad_ retain_grad set_data size storage_offset stride sym_is_contiguous sym_numel sym_size"
-    " sym_storage_offset sym_stride".split()
+    [
+        "_version",
+        "data",
+        "data_ptr",
+        "dim",
+        "get_device",
+        "is_contiguous",
+        "is_floating_point",
+        "is_leaf",
+        "item",
+        "layout",
+        "numel",
+        "output_nr",
+        "requires_grad_",
+        "retain_grad",
+        "set_data",
+        "size",
+        "storage_offset",
+        "stride",
+        "sym_is_contiguous",
+        "sym_numel",
+        "sym_size",
+        "sym_storage_offset",
+        "sym_stride",
+    ]
 )
 """Methods that tensor.h has: they need no operator, or are no operator in every torch."""
 

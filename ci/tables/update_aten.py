@@ -31,7 +31,9 @@ _FLOOR = Version("2.10")
 def main() -> int:
     """Write what differs, or say that it would."""
     asked = command_line(__doc__).parse_args()
-    minors = sorted((minor for minor in as_table(read("torch.toml")[1]["versions"]) if Version(minor) >= _FLOOR), key=Version)
+    minors = sorted(
+        (minor for minor in as_table(read("torch.toml")[1]["versions"]) if Version(minor) >= _FLOOR), key=Version
+    )
     offered, refused = choose(operators_of(minors))
     direct = {name: as_text(function) for name, function in as_table(read("aten.toml")[1]["direct"]).items()}
     unknown = direct.keys() - {each.full_name for each in offered}

@@ -83,6 +83,7 @@ def _helpers(needs: list[str]) -> torch.library.Library:
         "autograd_apply(str ns, int id, Tensor[] inputs) -> Tensor[]",
         lambda ns, i, given: list(_Node.apply(ns, i, *given)),
     )
+    add("define(str operator) -> ()", lambda operator: add(*_with_numbers(operator)))
     for need in needs:
         add(*_with_numbers(need))
     return library
