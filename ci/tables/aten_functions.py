@@ -44,7 +44,10 @@ def written(
         direct: full name of an operator -> the function of ours that does it instead of the dispatcher.
         minors: the versions of torch that were read.
     """
-    methods, functions, factories, torch_factories = [], [], [], []
+    methods: list[str] = []
+    functions: list[str] = []
+    factories: list[str] = []
+    torch_factories: list[tuple[str, str]] = []
     taken: set[tuple[bool, str, tuple[str, ...]]] = set()
     for operator in offered:
         for signature in _signatures(operator):
