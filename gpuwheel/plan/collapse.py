@@ -8,23 +8,25 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 
 from gpuwheel.model.choices import Mode, PythonAbi, TorchAbi
+from gpuwheel.model.libraries import Verdict
+from gpuwheel.plan.as_they_are import because, collapses, on_compat, tied_lines
 from gpuwheel.plan.axes import floor_of
 from gpuwheel.plan.cells import plan
 from gpuwheel.plan.checks import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from gpuwheel.compatibility import Tables
     from gpuwheel.config.model import Extension, LoadedConfig, Settings
     from gpuwheel.model.cells import Cell
-    from gpuwheel.model.libraries import NarrowLine
+    from gpuwheel.model.libraries import NarrowLine, Survey
 
 __all__ = ["Gain", "gains"]
 
 _SHOWN = 3
 """Lines that a text names; the others are counted."""
-_MODULE_AXIS, _TORCH_AXIS = "python", "torch"
+_MODULE_AXIS, _TORCH_AXIS, _COMPAT = "python", "torch", "compat"
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Gain:
     """One change of the sources, and what it would save."""
 
     axis: str
-    """"python", "torch", "python and torch" or "cuda"."""
+    """"python", "torch", "python and torch" or "cuda"; "compat": both of them, by headers of ours."""
     wheels: int
     """That the project has now."""
     would_be: int
@@ -62,17 +64,18 @@ class _Change:
     apply: Callable[[Settings], Settings]
 
 
-def gains(config: LoadedConfig, tables: Tables, *, machine: str) -> tuple[Gain, ...]:
+def gains(config: LoadedConfig, tables: Tables, surveys: Sequence[Survey] = (), *, machine: str) -> tuple[Gain, ...]:
     """Each axis that lines of the sources hold open, counted by planning without them; what saves nothing is left out.
 
     Args:
         config: what the project asks for.
         tables: what the world allows.
+        surveys: what was read of the extensions on torch's C++ ABI.
         machine: the CPU architecture to build for where the project names none.
     """
     now = _accepted(config, tables, machine)
     found = []
-    for change in _changes(config, tables):
+    for change in _changes(config, tables, surveys):
         # The lines are taken to be gone: they are what the law about promises would refuse.
         changed = replace(config, settings=change.apply(config.settings), narrow=())
         would_be = _accepted(changed, tables, machine)
@@ -86,10 +89,34 @@ def _accepted(config: LoadedConfig, tables: Tables, machine: str) -> list[Cell]:
     return [decision.cell for decision in plan(config, tables, machine=machine) if decision.accepted]
 
 
-def _changes(config: LoadedConfig, tables: Tables) -> Iterator[_Change]:
+def _changes(config: LoadedConfig, tables: Tables, surveys: Sequence[Survey]) -> Iterator[_Change]:
     extensions = config.settings.extensions
     if any(extension.mode is not Mode.NVCC for extension in extensions.values()):
         return
+    verdict = collapses(config.settings, surveys)
+    if verdict is not Verdict.CANNOT:
+        yield _as_they_are(config, tables, surveys)
+    # Another interface in the sources costs less a call: it is worth knowing beside the other way.
+    yield from _rewritten(config, tables)
+    yield from _embedded(config, tables)
+
+
+def _as_they_are(config: LoadedConfig, tables: Tables, surveys: Sequence[Survey]) -> _Change:
+    """Headers of gpuwheel in place of torch's: no source is edited, or few lines are."""
+    floor = _floor(config, tables)
+    abi = TorchAbi.COMPAT.value
+    return _Change(
+        _COMPAT,
+        because(surveys),
+        f"gpuwheel's headers in place of torch's (abi = \"{abi}\")",
+        (f'abi = "{abi}"', "no key python", f'torch = "{floor}"'),
+        tied_lines(surveys),
+        lambda settings: on_compat(settings, floor),
+    )
+
+
+def _rewritten(config: LoadedConfig, tables: Tables) -> Iterator[_Change]:
+    """Other interfaces in the sources."""
     python = _without_module(config)
     torch = _on_stable_abi(config, tables)
     yield from (change for change in (python, torch) if change is not None)
@@ -103,7 +130,6 @@ def _changes(config: LoadedConfig, tables: Tables) -> Iterator[_Change]:
             tuple(dict.fromkeys((*first.lines, *second.lines))),
             lambda settings: second.apply(first.apply(settings)),
         )
-    yield from _embedded(config, tables)
 
 
 def _without_module(config: LoadedConfig) -> _Change | None:
@@ -130,8 +156,7 @@ def _on_stable_abi(config: LoadedConfig, tables: Tables) -> _Change | None:
     held = {name: one for name, one in config.settings.extensions.items() if one.abi is TorchAbi.EXACT}
     if not held:
         return None
-    lowest = min(map(floor_of, config.settings.torch))
-    floor = SpecifierSet(f">={max(tables.torch_floor, lowest)}")
+    floor = _floor(config, tables)
     lines = tuple(line for line in config.narrow if line.torch and line.extension in held)
     key = f'abi = "{TorchAbi.EXACT.value}"'
 
@@ -148,6 +173,12 @@ def _on_stable_abi(config: LoadedConfig, tables: Tables) -> _Change | None:
         lines,
         apply,
     )
+
+
+def _floor(config: LoadedConfig, tables: Tables) -> SpecifierSet:
+    """From the project's oldest torch on, if its stable ABI is whole."""
+    lowest = min(map(floor_of, config.settings.torch))
+    return SpecifierSet(f">={max(tables.torch_floor, lowest)}")
 
 
 def _embedded(config: LoadedConfig, tables: Tables) -> Iterator[_Change]:

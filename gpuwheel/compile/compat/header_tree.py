@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["compat_headers"]
 
 _FORWARDED = "#pragma once\n#include <gpuwheel_compat/{header}>\n"
-_REFUSED = '#pragma once\n#error "{name} is not covered by abi = \\"compat\\": {reason}"\n'
+_REFUSED = '#pragma once\n#error "gpuwheel: {name} is not covered by abi = compat: {reason}"\n'
+_OPERATOR = re.compile(r"^inline [^()=]*?(\w+)\(", re.MULTILINE)
+
+
+_FORMS = ("_", "_out", "_outf", "_symint")
+"""Forms of one operator, which has one header."""
+_EXACT = "abi = exact for the extension"
 
 
 def compat_headers(cache: Cache) -> Path:
@@ -43,6 +50,14 @@ def compat_headers(cache: Cache) -> Path:
 
 def _texts(content: Mapping[str, Any]) -> dict[str, str]:
     """Header of torch -> what stands there in its place."""
-    forwarded = {name: _FORWARDED.format(header=ours) for ours, names in content["headers"].items() for name in names}
-    refused = {name: _REFUSED.format(name=name, reason=why) for name, why in content["refused"].items()}
-    return forwarded | refused
+    functions = resource("include", "compat", "gpuwheel_compat", "generated", "functions.inc").read_text("utf-8")
+    names = (name for name in _OPERATOR.findall(functions) if not name.endswith(_FORMS))
+    operators = {f"ATen/ops/{name}.h": "torch.h" for name in names}
+    named = {name: ours for ours, names in content["headers"].items() for name in names}
+    refused = {
+        name: _REFUSED.format(name=name, reason=f"{api['why']} [{api.get('edit', _EXACT)}]")
+        for api in content["apis"]
+        for name in api.get("headers", ())
+        if "*" not in name
+    }
+    return {name: _FORWARDED.format(header=ours) for name, ours in (operators | named).items()} | refused

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Api", "CompatFacts", "load_facts"]
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_OPERATOR = re.compile(r"ATen/ops/(\w+)\.h")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,12 @@ class CompatFacts:
     """How names of headers begin that nothing but `headers` gives."""
     stable: tuple[str, ...]
     """How those of torch's stable ABI begin."""
+
+    def covers(self, header: str) -> bool:
+        """Whether one of ours stands in for it, or it is of torch's stable ABI."""
+        operator = _OPERATOR.fullmatch(header)
+        by_name = operator is not None and operator[1] in self.names and self.refused_by(header) is None
+        return header in self.headers or header.startswith(self.stable) or by_name
 
     def refused_by(self, header: str) -> Api | None:
         """The API that a header is of."""

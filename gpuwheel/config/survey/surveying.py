@@ -91,7 +91,7 @@ _Line = tuple[int, str, str, "str | None", bool]
 def _headers(outside: Iterable[tuple[Include, bool]], facts: CompatFacts) -> Iterator[_Line]:
     for include, conditional in outside:
         name = include.name
-        if name in facts.headers or name.startswith(facts.stable):
+        if facts.covers(name):
             continue
         api = facts.refused_by(name)
         if api is not None:

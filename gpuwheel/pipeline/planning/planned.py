@@ -13,6 +13,7 @@ from gpuwheel.compatibility import load_tables
 from gpuwheel.compile.includes import IncludeScanner
 from gpuwheel.config import project_files
 from gpuwheel.config.laws.narrow import ties_of
+from gpuwheel.config.survey import survey_extensions
 from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.wheels import WheelTag
 from gpuwheel.plan import local_labels
@@ -51,6 +52,7 @@ def overview(
         PlanError: two cells would write one file.
     """
     tables, labels, project = load_tables(), local_labels(decisions), config.project
+    surveys = survey_extensions(config.settings, project.root, TorchAbi.EXACT)
     return Overview(
         name=project.name,
         version=project.version,
@@ -64,7 +66,8 @@ def overview(
             )
             for decision in decisions
         ),
-        gains=gains(config, tables, machine=machine),
+        gains=gains(config, tables, surveys, machine=machine),
+        surveys=surveys,
         free_threaded=free_threaded((one.cell for one in decisions if one.accepted), tables),
         policies=tuple(
             Policy(key, str(policy), tuple(map(str, getattr(config.settings, key))))

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from gpuwheel.model.choices import Mode
+from gpuwheel.plan.as_they_are import survey_lines
 from gpuwheel.plan.checks import listed
 from gpuwheel.plan.explain import collapsed_lines, explain
 from gpuwheel.plan.views.overview import shown_python
@@ -75,8 +76,13 @@ def table(overview: Overview, width: int | None = None) -> list[str]:
     return lines
 
 
-def closing_lines(overview: Overview) -> Iterator[str]:
-    """What the whole of a plan comes to: how many wheels, why not others, what would make fewer."""
+def closing_lines(overview: Overview, most: int | None = _SHOWN) -> Iterator[str]:
+    """What the whole of a plan comes to: how many wheels, why not others, what would make fewer.
+
+    Args:
+        overview: the plan.
+        most: lines of the sources of an extension that are named; `None`: all.
+    """
     if len(overview.cells) > 1:
         yield f"{_counted(len(overview.accepted), 'wheel')} of {len(overview.cells)} candidates"
         yield from _rejections(overview)
@@ -88,6 +94,7 @@ def closing_lines(overview: Overview) -> Iterator[str]:
         yield f"forecast: {overview.forecast.text}"
     for gain in overview.gains:
         yield f"fewer wheels: {gain.text}"
+    yield from survey_lines(overview.surveys, most)
     if overview.free_threaded:
         pythons = listed(overview.free_threaded)
         yield f"not planned: free-threaded Python {pythons}, for gpuwheel compiles modules for the usual builds alone"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.cells import Cell, Decision
+    from gpuwheel.model.libraries import Survey
     from gpuwheel.plan.against_next import NextChange
     from gpuwheel.plan.collapse import Gain
     from gpuwheel.plan.views.deciding import Row
@@ -70,6 +71,8 @@ class Overview:
     """In the order of the configuration."""
     gains: tuple[Gain, ...] = ()
     """What would make fewer wheels."""
+    surveys: tuple[Survey, ...] = ()
+    """What keeps extensions on torch's C++ ABI from `abi = "compat"`."""
     free_threaded: tuple[str, ...] = ()
     """Free-threaded Pythons that torch has wheels for and the project makes none for: "3.14t"."""
     policies: tuple[Policy, ...] = ()

@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 from gpuwheel.model.choices import Mode
 
 if TYPE_CHECKING:
+    from gpuwheel.model.libraries import Survey
     from gpuwheel.plan.collapse import Gain
     from gpuwheel.plan.views.overview import CellFacts, Overview
 
@@ -24,6 +25,7 @@ def plan_document(overview: Overview) -> dict[str, Any]:
         "cells": [_cell(facts, overview) for facts in overview.cells],
         "wheels": len(overview.accepted),
         "collapse": [_gain(gain) for gain in overview.gains],
+        "surveys": [_survey(survey) for survey in overview.surveys],
         "policies": [{"key": one.key, "policy": one.policy, "values": list(one.values)} for one in overview.policies],
         "free_threaded": list(overview.free_threaded),
         "forecast": None if overview.forecast is None else asdict(overview.forecast),
@@ -69,4 +71,15 @@ def _gain(gain: Gain) -> dict[str, Any]:
         "change": gain.change,
         "settings": list(gain.settings),
         "lines": [{"extension": one.extension, "place": one.place, "header": one.header} for one in gain.lines],
+    }
+
+
+def _survey(survey: Survey) -> dict[str, Any]:
+    return {
+        "extension": survey.extension,
+        "verdict": survey.verdict.value,
+        "lines": [
+            {"place": one.place, "uses": one.uses, "why": one.why, "edit": one.edit, "conditional": one.conditional}
+            for one in survey.lines
+        ],
     }

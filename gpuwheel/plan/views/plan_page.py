@@ -50,7 +50,7 @@ def plan_page(overview: Overview) -> str:
         _figures(common(overview)),
         *_grids(overview),
         "<h2>What it comes to</h2>",
-        _list(closing_lines(overview)),
+        _list(closing_lines(overview, most=None)),
         *(["<h2>What new releases would change</h2>", _list(next_lines(overview))] if overview.next_changes else []),
         "<h2>Cells</h2>",
         _cells(overview),

@@ -112,7 +112,7 @@ def test_a_cell_that_is_none_is_an_error_with_the_names(matrix: Path) -> None:
 def test_what_would_make_fewer_wheels_is_counted_by_planning_again(matrix: Path) -> None:
     found = {gain["axis"]: gain for gain in document(matrix)["collapse"]}
     assert {axis: (gain["wheels"], gain["would_be"]) for axis, gain in found.items()} == {
-        "python": (19, 5), "torch": (19, 4), "python and torch": (19, 1), "cuda": (19, 1)
+        "compat": (19, 1), "python": (19, 5), "torch": (19, 4), "python and torch": (19, 1), "cuda": (19, 1)
     }  # fmt: skip
     assert found["python"]["settings"] == ['python = "none"']
     assert [line["place"] for line in found["python"]["lines"]] == ["csrc/module.cpp:2"]
@@ -123,6 +123,48 @@ def test_what_would_make_fewer_wheels_is_counted_by_planning_again(matrix: Path)
         "TORCH_LIBRARY in place of a Python module 19 wheels become 5\n"
     ) in text
     assert " and 18 more lines; with torch's stable ABI" in text
+
+
+def test_sources_that_can_stay_as_they_are_are_told_first(matrix: Path, tmp_path: Path) -> None:
+    text, found = run(matrix), document(matrix)
+    gains = [line for line in text.splitlines() if line.startswith("fewer wheels: ")]
+    assert gains[0] == (
+        "fewer wheels: no source uses what gpuwheel's headers lack; with gpuwheel's headers in place of torch's "
+        '(abi = "compat") 19 wheels become 1'
+    )
+    assert 'matrix_ops._C collapses as it is: abi = "compat"' in text.splitlines()
+    assert found["surveys"] == [{"extension": "matrix_ops._C", "verdict": "whole", "lines": []}]
+    assert found["collapse"][0]["settings"] == ['abi = "compat"', "no key python", 'torch = ">=2.10"']
+    run(matrix, "--html", str(tmp_path / "plan.html"))
+    assert "matrix_ops._C collapses as it is" in (tmp_path / "plan.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict", "says"),
+    [
+        ("c10::Dispatcher d;\n" * 9, "lines", 'many_ops._C collapses with abi = "compat" but for 9 lines:'),
+        ("c10d::Store s;\n", "cannot", 'many_ops._C cannot collapse (it uses c10d): abi = "exact"'),
+    ],
+)
+def test_lines_in_the_way_are_told_with_the_edit_that_would_do(
+    tmp_path: Path, code: str, verdict: str, says: str
+) -> None:
+    settings = 'archs = ["8.0"]\ncuda = "13.0"\npythons = ["3.11", "3.12"]\ntorch = "==2.13.*"'
+    project = write(tmp_path, settings, CLASSIC, f"#include <torch/extension.h>\n{code}")
+    found, text = document(project), run(project)
+    (survey,) = found["surveys"]
+    assert survey["verdict"] == verdict
+    assert says in text.splitlines()
+    assert "  ops.cpp:2 uses " in text
+    gains = [gain for gain in found["collapse"] if gain["axis"] == "compat"]
+    if verdict == "lines":
+        assert "; instead: call the function of at::" in text
+        assert "  and 3 more lines: gpuwheel plan --json" in text.splitlines()
+        assert [line["place"] for line in gains[0]["lines"]] == [f"ops.cpp:{number}" for number in range(2, 11)]
+        assert (gains[0]["wheels"], gains[0]["would_be"]) == (2, 1)
+        assert gains[0]["because"].endswith("and 6 more lines")
+    else:
+        assert gains == []
 
 
 def test_twelve_wheels_become_three(tmp_path: Path) -> None:
@@ -237,6 +279,7 @@ def test_extensions_of_two_modes_make_no_wheel_that_lacks_one_of_them(tmp_path: 
         ("torch", '">=2.12"', CLASSIC.replace('"exact"', '"stable"'), "#include <Python.h>\n"),
         ("python and torch", '">=2.12"', 'mode = "nvcc"', "#include <torch/csrc/stable/library.h>\n"),
         ("cuda", '">=2.12"', "", "#include <torch/csrc/stable/library.h>\n"),
+        ("compat", '">=2.12"', 'mode = "nvcc"\nabi = "compat"', "#include <torch/extension.h>\n"),
     ],
 )
 def test_a_project_that_does_what_is_said_has_so_many_wheels(

@@ -101,7 +101,7 @@ def test_a_header_tells_what_is_used(survey: Callable[..., Survey], header: str,
         "#if TORCH_VERSION_MAJOR == 1 && TORCH_VERSION_MINOR < 10\nc10::Dispatcher d;\n#endif",
         "#if TORCH_VERSION_MAJOR > 1 || (1 == 1 && TORCH_VERSION_MINOR > 8)\n#else\nc10::Dispatcher d;\n#endif",
         "#ifdef OLD_GENERATOR_PATH\n#include <ATen/CUDAGeneratorImpl.h>\n#endif",
-        "#ifdef WITH_PYTHON\n#include <Python.h>\n#endif",
+        "#ifdef WITH_PYTHON\n#include <structmember.h>\n#endif",
     ],
 )
 def test_what_is_not_compiled_does_not_count(survey: Callable[..., Survey], code: str) -> None:
@@ -109,7 +109,7 @@ def test_what_is_not_compiled_does_not_count(survey: Callable[..., Survey], code
 
 
 def test_macros_of_the_build_decide_about_conditions(survey: Callable[..., Survey]) -> None:
-    found = survey("#ifdef WITH_PYTHON\n#include <Python.h>\n#endif\n", defines=["WITH_PYTHON"])
+    found = survey("#ifdef WITH_PYTHON\n#include <structmember.h>\n#endif\n", defines=["WITH_PYTHON"])
     assert [(line.place, line.conditional) for line in found.lines] == [("csrc/ops.cpp:2", False)]
 
 
