@@ -76,8 +76,7 @@ def _helpers(needs: list[str]) -> torch.library.Library:
             library.define(schema)
             library.impl(name, function, "CompositeImplicitAutograd")
 
-    add("deterministic_algorithms() -> bool", torch.are_deterministic_algorithms_enabled)
-    add("requires_grad(Tensor x) -> bool", lambda x: x.requires_grad)
+    _answers(add)
     add("philox(int device, int n) -> (int, int)", _philox)
     add(
         "autograd_apply(str ns, int id, Tensor[] inputs) -> Tensor[]",
@@ -87,6 +86,42 @@ def _helpers(needs: list[str]) -> torch.library.Library:
     for need in needs:
         add(*_with_numbers(need))
     return library
+
+
+_FLAGS: dict[str, Callable[[], Any]] = {
+    "deterministic": torch.are_deterministic_algorithms_enabled,
+    "deterministic_warn_only": torch.is_deterministic_algorithms_warn_only_enabled,
+    "fill_uninitialized_memory": lambda: torch.utils.deterministic.fill_uninitialized_memory,
+    "cudnn": lambda: torch.backends.cudnn.enabled,
+    "cudnn_benchmark": lambda: torch.backends.cudnn.benchmark,
+    "cudnn_deterministic": lambda: torch.backends.cudnn.deterministic,
+    "cudnn_tf32": lambda: torch.backends.cudnn.allow_tf32,
+    "matmul_tf32": lambda: torch.backends.cuda.matmul.allow_tf32,
+    "mkldnn": lambda: torch.backends.mkldnn.enabled,
+    "has_cuda": torch.backends.cuda.is_built,
+    "has_cudnn": torch.backends.cudnn.is_available,
+    "has_mkl": torch.backends.mkl.is_available,
+    "has_mkldnn": torch.backends.mkldnn.is_available,
+    "has_openmp": torch.backends.openmp.is_available,
+    "has_mps": torch.backends.mps.is_built,
+    "has_xpu": torch.xpu._is_compiled,
+}
+
+
+def _answers(add: Callable[[str, Callable[..., Any]], None]) -> None:
+    """Define what C++ asks of tensors and of torch's state that no C function answers."""
+    add("flag(str name) -> bool", lambda name: bool(_FLAGS[name]()))
+    add("requires_grad(Tensor x) -> bool", lambda x: x.requires_grad)
+    add("grad(Tensor x) -> Tensor?", lambda x: x.grad)
+    add("is_same(Tensor x, Tensor y) -> bool", lambda x, y: x is y)
+    add(
+        "is_alias_of(Tensor x, Tensor y) -> bool",
+        lambda x, y: x.untyped_storage()._cdata == y.untyped_storage()._cdata,
+    )
+    add("is_autocast_enabled(str device) -> bool", torch.is_autocast_enabled)
+    add("get_autocast_dtype(str device) -> ScalarType", torch.get_autocast_dtype)
+    add("set_num_threads(int n) -> ()", torch.set_num_threads)
+    add("manual_seed(int seed) -> ()", lambda seed: torch.manual_seed(seed) and None)
 
 
 def _with_numbers(need: str) -> tuple[str, Callable[..., Any]]:

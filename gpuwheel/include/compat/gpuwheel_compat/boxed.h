@@ -265,7 +265,7 @@ struct FromImpl<gpuwheel_compat::Device> {
 template <>
 struct ToImpl<gpuwheel_compat::Device> {
   static gpuwheel_compat::Device call(StableIValue v, uint64_t, bool) {
-    return {to<gpuwheel_compat::DeviceType>(v >> 32), static_cast<int32_t>(static_cast<uint32_t>(v))};
+    return {to<gpuwheel_compat::DeviceType>(v >> 32), static_cast<gpuwheel_compat::DeviceIndex>(static_cast<uint32_t>(v))};
   }
 };
 template <class T>

@@ -6,6 +6,8 @@ namespace gpuwheel_compat {
 inline Tensor scalar_tensor(const Scalar& s) {
   AtenTensorHandle h;
   if (s.tag == Scalar::D) GWC_OK(aoti_torch_scalar_to_tensor_float64(s.d, &h));
+  else if (s.tag == Scalar::Z) GWC_OK(aoti_torch_scalar_to_tensor_complex128(c10::complex<double>(s.d, s.im), &h));
+  else if (s.tag == Scalar::U) GWC_OK(aoti_torch_scalar_to_tensor_uint64(static_cast<uint64_t>(s.i), &h));
   else if (s.tag == Scalar::B) GWC_OK(aoti_torch_scalar_to_tensor_bool(s.i != 0, &h));
   else GWC_OK(aoti_torch_scalar_to_tensor_int64(s.i, &h));
   return Tensor(h, Tensor::steal{});

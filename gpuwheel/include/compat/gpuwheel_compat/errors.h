@@ -1,0 +1,101 @@
+// Exceptions: torch's hierarchy, and how an error that the C ABI reports becomes one of it.
+#pragma once
+#include <gpuwheel_compat/base.h>
+
+namespace gpuwheel_compat {
+struct SourceLocation {
+  const char* function;
+  const char* file;
+  uint32_t line;
+};
+
+// The root. Its text is what Python shows; where it was thrown is no part of it.
+class __attribute__((visibility("default"))) Error : public std::exception {
+  std::string text_;
+
+ public:
+  explicit Error(std::string text) : text_(std::move(text)) {}
+  Error(SourceLocation, std::string text) : text_(std::move(text)) {}
+  const char* what() const noexcept override { return text_.c_str(); }
+  const char* what_without_backtrace() const noexcept { return text_.c_str(); }
+  const std::string& msg() const { return text_; }
+  // The name of the exception that Python raises for this.
+  virtual const char* python_type() const noexcept { return "RuntimeError"; }
+};
+
+#define GWC_ERROR(NAME, PYTHON)                                               \
+  class __attribute__((visibility("default"))) NAME : public Error {          \
+   public:                                                                    \
+    using Error::Error;                                                       \
+    const char* python_type() const noexcept override { return PYTHON; }      \
+  };
+GWC_ERROR(IndexError, "IndexError")
+GWC_ERROR(ValueError, "ValueError")
+GWC_ERROR(TypeError, "TypeError")
+GWC_ERROR(NotImplementedError, "NotImplementedError")
+GWC_ERROR(BufferError, "BufferError")
+GWC_ERROR(SyntaxError, "SyntaxError")
+GWC_ERROR(EnforceFiniteError, "RuntimeError")
+GWC_ERROR(OnnxfiBackendSystemError, "RuntimeError")
+GWC_ERROR(LinAlgError, "torch.linalg.LinAlgError")
+GWC_ERROR(OutOfMemoryError, "torch.OutOfMemoryError")
+#undef GWC_ERROR
+
+// The name of the Python exception for any C++ one: torch's own for ours, pybind11's table for those of the standard library.
+inline const char* python_type(const std::exception& e) {
+  if (auto* ours = dynamic_cast<const Error*>(&e)) return ours->python_type();
+  if (dynamic_cast<const std::bad_alloc*>(&e)) return "MemoryError";
+  if (dynamic_cast<const std::overflow_error*>(&e)) return "OverflowError";
+  if (dynamic_cast<const std::range_error*>(&e)) return "ValueError";
+  if (dynamic_cast<const std::out_of_range*>(&e)) return "IndexError";
+  if (dynamic_cast<const std::domain_error*>(&e)) return "ValueError";
+  if (dynamic_cast<const std::length_error*>(&e)) return "ValueError";
+  if (dynamic_cast<const std::invalid_argument*>(&e)) return "ValueError";
+  return "RuntimeError";
+}
+
+template <class E>
+[[noreturn]] void fail(const std::string& text) {
+  throw E(text);
+}
+
+// What torch says where it raises another type than RuntimeError: the C ABI keeps the text of an error and drops its type.
+struct ErrorText {
+  std::string_view part;
+  void (*raise)(const std::string&);
+};
+inline constexpr ErrorText error_texts[] = {
+    {"Dimension out of range (expected to be in range of", fail<IndexError>},
+    {"Dimension specified as", fail<IndexError>},
+    {"out of range for tensor of size", fail<IndexError>},
+    {"is out of bounds for dimension", fail<IndexError>},
+    {"index out of range in self", fail<IndexError>},
+    {"select() cannot be applied to a 0-dim tensor", fail<IndexError>},
+    {"start out of range (expected to be in range of", fail<IndexError>},
+    {"invalid index of a 0-dim tensor", fail<IndexError>},
+    {"too many indices for tensor of dimension", fail<IndexError>},
+    {"tensors used as indices must be", fail<IndexError>},
+    {"shape mismatch: indexing tensors could not be broadcast", fail<IndexError>},
+    {"does not match the shape of the indexed tensor", fail<IndexError>},
+    {"to have non-zero size.", fail<IndexError>},
+    {"step must be greater than zero", fail<ValueError>},
+    {"Could not run '", fail<NotImplementedError>},
+    {"\" not implemented for '", fail<NotImplementedError>},
+    {"linalg.", fail<LinAlgError>},
+    {"out of memory. Tried to allocate", fail<OutOfMemoryError>},
+};
+
+[[noreturn]] inline void fail_as_torch(const std::string& text) {
+  for (const auto& known : error_texts)
+    if (text.find(known.part) != std::string::npos) known.raise(text);
+  throw Error(text);
+}
+
+// Throws where a shim has failed. It caught a C++ exception of torch, whose text is kept since 2.13; before, torch prints it to stderr.
+inline void ok(AOTITorchError e, const char* call) {
+  if (C10_LIKELY(e == 0)) return;
+  if (torch_exception_get_what_without_backtrace) fail_as_torch(torch_exception_get_what_without_backtrace());
+  throw Error(str("torch: ", call, " failed (torch printed why to stderr)"));
+}
+#define GWC_OK(call) ::gpuwheel_compat::ok((call), #call)
+}  // namespace gpuwheel_compat
