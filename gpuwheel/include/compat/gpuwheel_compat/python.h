@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <climits>
 #include <cwchar>
+#include <unistd.h>
 
 // Functions of an extension run without the GIL: there is none to release.
 #define Py_BEGIN_ALLOW_THREADS {
