@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["staying"]
 
+_FIRST = iter((True,))
+
 
 @contextmanager
 def staying() -> Iterator[None]:
@@ -19,7 +21,8 @@ def staying() -> Iterator[None]:
     It would find nothing in them, and to look takes a tenth of a build in which nothing changed. Only the first time in
     a process, not where somebody else has settled what it looks at (`gc.freeze`, `gc.disable`), and in CPython alone.
     """
-    if not hasattr(gc, "freeze") or not gc.isenabled() or gc.get_freeze_count():
+    # To count what is frozen means to walk through it, which takes as long as to import a command: asked once.
+    if not hasattr(gc, "freeze") or not gc.isenabled() or not next(_FIRST, False) or gc.get_freeze_count():
         yield
         return
     gc.disable()

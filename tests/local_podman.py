@@ -9,13 +9,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import os
 import shutil
 import sys
 import tarfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,9 +25,9 @@ from gpuwheel.publish.image.descriptors import CONFIG, MANIFEST, REF_NAME, Image
 from gpuwheel.publish.image.layout import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["HERE", "LocalPodman", "host_base", "local_podman"]
+__all__ = ["HERE", "LocalPodman", "cdi_device", "host_base", "local_podman"]
 
 HERE = f"3.{sys.version_info.minor}={Path(sys.base_prefix) / 'bin' / f'python3.{sys.version_info.minor}'}"
 """`--python` of images on `host_base`."""
@@ -90,6 +91,28 @@ def local_podman(folder: Path) -> Iterator[LocalPodman]:
         engine("rm", "--all", "--force", check=False)
         engine("rmi", "--all", "--force", check=False)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def cdi_device(edits: Mapping[str, Any]) -> Iterator[str]:
+    """The kind of a device `all` that this machine has within the block, as NVIDIA has `nvidia.com/gpu`.
+
+    Args:
+        edits: what it brings into a container (the Container Device Interface, `containerEdits`).
+    """
+    if os.geteuid() != 0:
+        pytest.skip("only root may name devices in /etc/cdi")
+    kind, specs = "gpuwheel.test/gpu", Path("/etc/cdi")
+    spec = {"cdiVersion": "0.5.0", "kind": kind, "devices": [{"name": "all", "containerEdits": edits}]}
+    made, file = not specs.exists(), specs / "gpuwheel-test.json"
+    specs.mkdir(exist_ok=True)
+    try:
+        file.write_text(json.dumps(spec), encoding="utf-8")
+        yield kind
+    finally:
+        file.unlink(missing_ok=True)
+        if made:
+            specs.rmdir()
 
 
 def host_base(folder: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from local_podman import cdi_device
 from machine_base import container_environment, machine_base
 from registries import require_programs
 from small_wheels import small_wheel
@@ -129,16 +130,12 @@ def main():
 
 @pytest.mark.compiler
 def test_a_gpu_that_cdi_mounts_is_launched_on(podman: Any, tmp_path: Path) -> None:  # noqa: ANN401
-    specs = Path("/etc/cdi")
-    if os.geteuid() != 0:
-        pytest.skip("only root may name devices in /etc/cdi")
     os.environ.setdefault("GPUWHEEL_CACHE_DIR", str(tmp_path / "cache"))
-    base, kind = machine_base(tmp_path / "base"), "gpuwheel.test/gpu"
+    base = machine_base(tmp_path / "base")
     driver = build_fake_driver(tmp_path, find_c_compiler(os.environ))
     libraries = f"/usr/lib/{os.uname().machine}-linux-gnu"
     mount = {"hostPath": str(driver), "containerPath": f"{libraries}/libcuda.so.1", "options": ["ro", "bind"]}
     edits = {"mounts": [mount], "env": [f"GPUWHEEL_FAKE_GPU={FakeSettings(devices=2)}"]}
-    spec = {"cdiVersion": "0.5.0", "kind": kind, "devices": [{"name": "all", "containerEdits": edits}]}
     (tmp_path / "gpu").mkdir()
     with_code = small_wheel(tmp_path / "gpu", "code", "1.0", cuda="12.9")
     entry = "[console_scripts]\nops-run = ops:main\n"
@@ -148,16 +145,8 @@ def test_a_gpu_that_cdi_mounts_is_launched_on(podman: Any, tmp_path: Path) -> No
     done = CliRunner().invoke(main, [*words, str(with_code), str(ops)])
     assert done.exit_code == 0, done.output
     *_, line = done.stdout.splitlines()
-    file = specs / "gpuwheel-test.json"
-    made = not specs.exists()
-    specs.mkdir(exist_ok=True)
-    try:
-        file.write_text(json.dumps(spec))
+    with cdi_device(edits) as kind:
         # The line that is printed, but for whose devices they are.
         said = podman(*shlex.split(line.replace("nvidia.com/gpu", kind))[1:])
-    finally:
-        file.unlink(missing_ok=True)
-        if made:
-            specs.rmdir()
 
     assert said == "devices 2 launches 1\n"
