@@ -1,6 +1,6 @@
 """Which files each template gives. `golden/*.txt` holds the answers in its first line, and then the files.
 
-GPUWHEEL_GOLDEN=write pytest tests/unit/scaffold/test_files.py    # writes them anew; look at the difference
+GPUWHEEL_GOLDEN=write pytest tests/build/scaffold/test_files.py    # writes them anew; look at the difference
 """
 
 from __future__ import annotations
