@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import json
 import re
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,31 +33,136 @@ def _describe() -> dict[str, Any]:
     return described
 
 
-class _Token:
-    def __init__(self, ops: Any, node: int) -> None:
-        self.ops, self.node = ops, node
-
-    def __del__(self) -> None:
-        self.ops._gwc_free(self.node)
+_FAILED = threading.local()
+"""The exception that Python raised last where C++ had called it: of each thread."""
 
 
-class _Node(torch.autograd.Function):  # type: ignore[misc]  # torch is not there where types are checked
-    @staticmethod
-    def forward(ctx: Any, namespace: str, node: int, *inputs: torch.Tensor) -> Any:
-        del inputs
-        ops = getattr(torch.ops, namespace)
-        ctx.token = _Token(ops, node)
-        out = ops._gwc_forward(node)
-        ctx.save_for_backward(*ops._gwc_saved(node))
-        flat = ops._gwc_non_differentiable(node)
-        if flat:
-            ctx.mark_non_differentiable(*[each for each in out if any(each is one for one in flat)])
-        return tuple(out)
+def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except BaseException as error:
+            _FAILED.error = error
+            raise
 
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor | None) -> Any:
-        token = ctx.token
-        return (None, None, *token.ops._gwc_backward(token.node, list(grads), list(ctx.saved_tensors)))
+    return call
+
+
+def _first_raised(raised: Exception) -> BaseException:
+    """What Python raised where an exception of C++ only repeats it: C++ keeps its text at most, and not its type."""
+    error: BaseException | None = _FAILED.__dict__.pop("error", None)
+    repeated = {str(error) or "<EMPTY MESSAGE>", "torch: a call of Python failed"}
+    return error if error is not None and str(raised) in repeated else raised
+
+
+def _autograd(add: Callable[[str, Callable[..., Any]], None]) -> None:
+    """Define Python's side of `torch::autograd::Function`: it makes the nodes of the graph, C++ does their work."""
+    functions: dict[int, type[torch.autograd.Function]] = {}
+    running = threading.local()
+
+    def announce(kind: int, backward: int, acquire: int, release: int, name: str) -> None:
+        operator = getattr(torch.ops.gpuwheel_autograd, f"backward_{backward}").default
+        functions[kind] = _function_class(name, _owner(acquire, release), operator, running)
+
+    def apply(kind: int, node: int, inputs: list[Any], *marks: Any) -> list[Any]:
+        if torch._C._are_functorch_transforms_active():
+            msg = "cannot use C++ torch::autograd::Function with functorch transforms (vmap, grad, vjp, etc)"
+            raise RuntimeError(msg)
+        return list(functions[kind].apply(node, marks, *inputs))
+
+    def needs(at: int) -> bool:
+        node = running.context.next_functions[at][0]
+        try:
+            return node is not None and torch._C._will_engine_execute_node(node)
+        except RuntimeError:  # a leaf whose gradient autograd.grad asks for
+            return True
+
+    add("autograd_function(int kind, int backward, int acquire, int release, str name) -> ()", announce)
+    add(
+        "autograd_apply(int kind, int node, Tensor[] inputs, Tensor[] outputs, Tensor[] saved, Tensor[] dirty, "
+        "Tensor[] non_differentiable, bool materialize_grads) -> Tensor?[]",
+        apply,
+    )
+    add("autograd_needs(int at) -> bool", needs)
+    add(
+        "autograd_grad(Tensor[] outputs, Tensor[] inputs, Tensor?[] grads, bool? retain, bool create, bool unused) "
+        "-> Tensor?[]",
+        lambda outputs, inputs, grads, *flags: list(
+            torch.autograd.grad(outputs, inputs, grads or None, *flags[:2], allow_unused=flags[2])
+        ),
+    )
+    add(
+        "autograd_backward(Tensor[] tensors, Tensor?[] grads, bool? retain, bool create, Tensor[] inputs) -> ()",
+        lambda tensors, grads, retain, create, inputs: torch.autograd.backward(
+            tensors, grads or None, retain, create, inputs=inputs or None
+        ),
+    )
+    add("increment_version(Tensor tensor) -> ()", _increment_version)
+
+
+def _increment_version(tensor: torch.Tensor) -> None:
+    if tensor.is_inference() and not torch.is_inference_mode_enabled():
+        msg = (
+            "Inplace update to inference tensor outside InferenceMode is not allowed."
+            "You can make a clone to get a normal tensor before doing inplace update."
+            "See https://github.com/pytorch/rfcs/pull/17 for more details."
+        )
+        raise RuntimeError(msg)
+    torch.autograd.graph.increment_version(tensor)
+
+
+def _owner(acquire: int, release: int) -> type:
+    """A class whose values keep a node of C++ alive; C++ gives the addresses of what counts its owners."""
+    prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+    take, drop = prototype(acquire), prototype(release)
+
+    class Owner:
+        __slots__ = ("node",)
+
+        def __init__(self, node: int) -> None:
+            take(node)
+            self.node = node
+
+        def __del__(self, drop: Callable[[int], None] = drop) -> None:
+            drop(self.node)
+
+    return Owner
+
+
+def _function_class(name: str, owner: type, operator: Any, running: Any) -> type[torch.autograd.Function]:
+    """The class of one kind of nodes, which are called what the classic nodes are."""
+
+    def forward(ctx: Any, node: int, marks: tuple[Any, ...], *_inputs: Any) -> tuple[Any, ...]:
+        outputs, saved, dirty, non_differentiable, materialize_grads = marks
+        ctx.gpuwheel_owner = owner(node)
+        ctx.save_for_backward(*saved)
+        ctx.mark_dirty(*dirty)
+        ctx.mark_non_differentiable(*(each for each in non_differentiable if each is not None))
+        ctx.set_materialize_grads(materialize_grads)
+        return tuple(outputs)
+
+    def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
+        try:
+            saved, error = ctx.saved_tensors, ""
+        except RuntimeError as failed:  # freed, or modified since: said where C++ asks for them
+            saved, error = (), str(failed)
+        before = getattr(running, "context", None)
+        running.context = ctx
+        try:
+            return (None, None, *operator(ctx.gpuwheel_owner.node, grads, saved, error))
+        except RuntimeError as raised:
+            raise _first_raised(raised) from None
+        finally:
+            running.context = before
+
+    made = type(
+        name, (torch.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    )
+    # `grad_fn.name()` is the name of the class; `type(grad_fn).__name__` that of all nodes of C++: torch prints by both
+    base = made._backward_cls  # type: ignore[attr-defined]  # set by the metaclass
+    named = type("Named", (type(base),), {"__name__": property(lambda _: "CppFunction")})
+    made._backward_cls = named(name, (base,), {"__module__": "builtins", "__qualname__": "CppFunction"})
+    return made
 
 
 def _philox(device: int, count: int) -> tuple[int, int]:
@@ -74,15 +180,12 @@ def _helpers(needs: list[str]) -> torch.library.Library:
         name = schema.partition("(")[0]
         if not torch._C._dispatch_has_kernel(f"gpuwheel_compat::{name}"):
             library.define(schema)
-            library.impl(name, function, "CompositeImplicitAutograd")
+            library.impl(name, _remembered(function), "CompositeImplicitAutograd")
 
     _answers(add)
     add("philox(int device, int n) -> (int, int)", _philox)
-    add(
-        "autograd_apply(str ns, int id, Tensor[] inputs) -> Tensor[]",
-        lambda ns, i, given: list(_Node.apply(ns, i, *given)),
-    )
     add("define(str operator) -> ()", lambda operator: add(*_with_numbers(operator)))
+    _autograd(add)
     for need in needs:
         add(*_with_numbers(need))
     return library
@@ -153,7 +256,10 @@ def _function(operators: Any, entry: dict[str, Any]) -> Callable[..., Any]:
     direct = operator.default if "." not in entry["op"] and len(operator.overloads()) == 1 else operator
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        result = direct(*args, **kwargs)
+        try:
+            result = direct(*args, **kwargs)
+        except RuntimeError as raised:
+            raise _first_raised(raised) from None
         return (result,) if entry["kind"] == "tuple1" else None if entry["kind"] == "none" else result
 
     function: Callable[..., Any] = torch.compiler.disable(call)
@@ -167,5 +273,4 @@ _DESCRIBED = _describe()
 _HELPERS = _helpers(_DESCRIBED["needs"])
 _OPERATORS = getattr(torch.ops, _DESCRIBED["ns"])
 for _entry in _DESCRIBED["functions"]:
-    if not _entry["name"].startswith("_gwc_"):
-        globals().setdefault(_entry["name"], _function(_OPERATORS, _entry))
+    globals().setdefault(_entry["name"], _function(_OPERATORS, _entry))

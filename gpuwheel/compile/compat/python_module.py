@@ -79,6 +79,6 @@ def _described(
 
 
 def _stub(described: dict[str, Any]) -> str:
-    functions = [each["name"] for each in described["functions"] if not each["name"].startswith("_gwc_")]
+    functions = [each["name"] for each in described["functions"]]
     lines = [f"def {name}(*args: Any, **kwargs: Any) -> Any: ..." for name in dict.fromkeys(functions)]
     return "\n".join(["from typing import Any", "", *lines, ""])

@@ -5,6 +5,7 @@
 // operator of this library. Where no graph is recorded, and nothing can alias, nothing of that is called.
 #pragma once
 #include <gpuwheel_compat/ivalue.h>
+#include <gpuwheel_compat/python_calls.h>
 
 #include <cxxabi.h>
 
@@ -98,7 +99,7 @@ struct Node {
     TORCH_CHECK(edge < defined.size(), "Index out of range");
     if (!defined[edge]) return false;
     const auto at = std::count(defined.begin(), defined.begin() + static_cast<std::ptrdiff_t>(edge), true);
-    return call<bool>("gpuwheel_compat::autograd_needs", "", static_cast<int64_t>(at));
+    return call_python<bool>("gpuwheel_compat::autograd_needs", static_cast<int64_t>(at));
   }
 
   /// Whether the outputs can be handed over as they are: no graph is recorded, no mark is made, none is an input.
@@ -115,8 +116,7 @@ struct Node {
 
   /// Has Python make the node of the graph; gives the outputs with their history.
   variable_list record(const variable_list& outputs) {
-    auto found = call<std::vector<std::optional<Tensor>>>(
-        "gpuwheel_compat::autograd_apply", "", reinterpret_cast<int64_t>(kind), reinterpret_cast<int64_t>(this), inputs,
+    auto found = call_python<std::vector<std::optional<Tensor>>>("gpuwheel_compat::autograd_apply", reinterpret_cast<int64_t>(kind), reinterpret_cast<int64_t>(this), inputs,
         outputs, ctx.to_save_, ctx.dirty_, ctx.non_differentiable_, ctx.materialize_grads_);
     variable_list recorded;
     recorded.reserve(found.size());
@@ -190,7 +190,7 @@ inline void backward_kernel(StableIValue* stack, uint64_t, uint64_t) {
   stack[0] = torch::stable::detail::from(node->run_backward(defined(given), defined(kept), std::move(error)));
 }
 
-/// Registers it, once for each library: its name holds an address, so that no two libraries in a process share one.
+/// Registers it. The name holds an address, so that no two libraries in a process share one.
 inline bool register_backward() {
   const std::string name = "backward_" + std::to_string(reinterpret_cast<uintptr_t>(&backward_kernel));
   TorchLibraryHandle library = nullptr;  // is kept: operators live as long as the process
@@ -209,14 +209,18 @@ std::string node_name() {
   return "torch::autograd::CppNode<" + std::string(status == 0 ? demangled.get() : typeid(T).name()) + ">";
 }
 
+inline void ensure_backward() {
+  static const bool once = register_backward();  // for the library, not for each Function
+  (void)once;
+}
+
 /// The kind of T; Python makes its Function at the first call.
 template <class T>
 const Kind* kind_of() {
   static const Kind kind{node_name<T>(), &T::backward};
   static const bool announced = [] {
-    static const bool registered = register_backward();
-    (void)registered;
-    call<void>("gpuwheel_compat::autograd_function", "", reinterpret_cast<int64_t>(&kind),
+    ensure_backward();
+    call_python<void>("gpuwheel_compat::autograd_function", reinterpret_cast<int64_t>(&kind),
                reinterpret_cast<int64_t>(&backward_kernel), reinterpret_cast<int64_t>(&Node::acquire),
                reinterpret_cast<int64_t>(&Node::release), kind.name);
     return true;
@@ -286,7 +290,7 @@ inline variable_list grad(const variable_list& outputs, const variable_list& inp
                           std::optional<bool> retain_graph = std::nullopt, bool create_graph = false,
                           bool allow_unused = false) {
   variable_list grads;
-  for (auto& each : call<std::vector<std::optional<Tensor>>>("gpuwheel_compat::autograd_grad", "", outputs, inputs,
+  for (auto& each : call_python<std::vector<std::optional<Tensor>>>("gpuwheel_compat::autograd_grad", outputs, inputs,
                                                              detail::optionals(grad_outputs), retain_graph, create_graph,
                                                              allow_unused))
     grads.push_back(each ? std::move(*each) : Tensor());
@@ -297,10 +301,10 @@ inline variable_list grad(const variable_list& outputs, const variable_list& inp
 inline void backward(const variable_list& tensors, const variable_list& grad_tensors = {},
                      std::optional<bool> retain_graph = std::nullopt, bool create_graph = false,
                      const variable_list& inputs = {}) {
-  call<void>("gpuwheel_compat::autograd_backward", "", tensors, detail::optionals(grad_tensors), retain_graph, create_graph,
+  call_python<void>("gpuwheel_compat::autograd_backward", tensors, detail::optionals(grad_tensors), retain_graph, create_graph,
              inputs);
 }
 
 /// Tells autograd that a kernel wrote to the tensor.
-inline void increment_version(const Tensor& tensor) { call<void>("gpuwheel_compat::increment_version", "", tensor); }
+inline void increment_version(const Tensor& tensor) { call_python<void>("gpuwheel_compat::increment_version", tensor); }
 }  // namespace gpuwheel_compat::autograd
