@@ -155,14 +155,15 @@ def _function_class(name: str, owner: type, operator: Any, running: Any) -> type
         finally:
             running.context = before
 
-    made = type(
+    made: Any = type(
         name, (torch.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)}
     )
     # `grad_fn.name()` is the name of the class; `type(grad_fn).__name__` that of all nodes of C++: torch prints by both
-    base = made._backward_cls  # type: ignore[attr-defined]  # set by the metaclass
+    base = made._backward_cls  # set by the metaclass
     named = type("Named", (type(base),), {"__name__": property(lambda _: "CppFunction")})
     made._backward_cls = named(name, (base,), {"__module__": "builtins", "__qualname__": "CppFunction"})
-    return made
+    function_class: type[torch.autograd.Function] = made
+    return function_class
 
 
 def _philox(device: int, count: int) -> tuple[int, int]:
