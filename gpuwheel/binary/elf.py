@@ -101,6 +101,8 @@ class Symbol(NamedTuple):
     """STV_*."""
     home: int
     """The number of the section that defines it, or SHN_*."""
+    value: int
+    """Its address; in an object file, its place in that section."""
     size: int
     """In bytes."""
     versym: int
@@ -224,12 +226,12 @@ class Elf:
         strings, count = self.at(table.link), len(table.data) // _SYMBOL.size
         _hold(ELF_SYMBOLS, count)
         for index, row in enumerate(_SYMBOL.iter_unpack(table.data[: count * _SYMBOL.size])):
-            name_at, info, other, home, _, size = row
+            name_at, info, other = row[:3]
             text = self.string(strings, name_at) if name_at else ""
             if text:
                 versym = _VERSYM.unpack_from(versions, 2 * index)[0] if versions else _UNVERSIONED
                 # st_info holds type and binding, the low two bits of st_other the visibility.
-                yield Symbol(index, text, info & 0xF, info >> 4, other & 3, home, size, versym)
+                yield Symbol(index, text, info & 0xF, info >> 4, other & 3, *row[3:], versym)
 
     def version_needs(self) -> Iterator[tuple[str, str, int]]:
         """`(library, version, its number)` of every version that the file asks for.
@@ -270,8 +272,7 @@ class Elf:
 
     def _table(self, entry: struct.Struct, at: int, stated: int, count: int) -> Iterator[tuple[int, ...]]:
         """The headers of segments or sections, which lie one after the other."""
-        # A format may grow its entries; none has in thirty years, and a reader that trusts another size can be led
-        # anywhere.
+        # A format may grow its entries; none has in thirty years, and another size could lead anywhere.
         if count and stated != entry.size:
             msg = f"headers of {stated} bytes"
             raise ValueError(msg)
@@ -342,8 +343,7 @@ def read_elf(
         AuditError, or what `error` says: `data` is not ELF, damaged, or passes a bound.
     """
     with reading(f"{name} is not a readable ELF file", "a shared library", error=error, hint=hint):
-        # Names are shown and compared, never opened: one that is no UTF-8 is no reason to refuse a library that
-        # loads.
+        # Names are shown and compared, never opened: a library with one that is no UTF-8 loads.
         return _dynamic_facts(Elf(data, errors="replace"), name)
 
 

@@ -130,6 +130,10 @@ def _demangler() -> Callable[[str], str]:
     return call
 
 
+_STATIC = re.compile(r"__nv_static_(\d{1,4})__")
+"""What nvcc puts before the name of a kernel that is local to its source, for relocatable device code."""
+
+
 def function_name(symbol: str) -> str:
     """A function's C++ name without return type and parameters: `fused::add_rms_norm<float, 4>`.
 
@@ -138,9 +142,12 @@ def function_name(symbol: str) -> str:
     Raises:
         ToolchainError: there is no C++ run time.
     """
-    text = demangle(symbol)
+    static = _STATIC.match(symbol)
+    # The length counts the underscore between the two: "__nv_static_27__263328b4_6_api_cu_4cf56e19__ZN...".
+    inner = symbol[static.end() + int(static[1]) :] if static is not None else symbol
+    text = demangle(inner)
     try:
-        return text if text == symbol else _parted(text)[0]
+        return symbol if text == inner else _parted(text)[0]
     except CompileError:
         return text
 

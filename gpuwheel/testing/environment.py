@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from gpuwheel import __version__
 from gpuwheel._cache import check_programs
 from gpuwheel._resources import resource
-from gpuwheel.binary.elf import Elf
 from gpuwheel.errors import ConfigError
 from gpuwheel.testing.native_code import compile_c, find_c_compiler
-from gpuwheel.testing.stubs import Stub, plan_stubs, torch_libraries, version_script, write_stub
+from gpuwheel.testing.runtimes import AUDIT_LIBRARY, build_fake_runtime, build_linked_in
+from gpuwheel.testing.stubs import plan_stubs, torch_libraries, write_stub
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ class FakeSettings:
 
     devices: int = 1
     capability: str = "9.0"
-    driver: str = "12.8"
+    driver: str = "13.0"
     """The CUDA version that the driver supports."""
     memory: int = 16
     """GiB per device."""
@@ -56,7 +56,7 @@ class FakeSettings:
         for key, value in (("capability", self.capability), ("driver", self.driver)):
             if _VERSION.fullmatch(value) is None:
                 msg = f"the pretend GPU's {key} is {value!r}, not MAJOR.MINOR"
-                raise ConfigError(msg, hint=f"e.g. {'9.0' if key == 'capability' else '12.8'}")
+                raise ConfigError(msg, hint=f"e.g. {'9.0' if key == 'capability' else '13.0'}")
 
     def __str__(self) -> str:
         """What `GPUWHEEL_FAKE_GPU` holds; read by native/state.c."""
@@ -98,7 +98,8 @@ def fake_gpu_environment(
     libraries = (*(torch_libraries(site_packages) if site_packages is not None else ()), *also)
     # Whatever the libraries are made from: gpuwheel's C sources, how they are compiled, and what torch asks for.
     digest = hashlib.sha256(__version__.encode())
-    for source in sorted([*resource("testing", "native").iterdir(), *resource("testing").glob("*.py")]):
+    table = resource("data", "static_runtimes.toml")
+    for source in sorted([*resource("testing", "native").iterdir(), *resource("testing").glob("*.py"), table]):
         digest.update(source.read_bytes())
     for library in libraries:
         facts = library.stat()
@@ -108,20 +109,24 @@ def fake_gpu_environment(
     def fill(folder: Path) -> None:
         compiler = find_c_compiler(environ)
         build_fake_driver(folder, compiler)
+        build_linked_in(folder, compiler)
         for stub in plan_stubs(libraries):
             runtime = _RUNTIME.fullmatch(stub.soname)
             if runtime is None:
                 write_stub(stub, folder, compiler)
             else:
-                _build_fake_runtime(stub, int(runtime[1]), folder, compiler)
+                build_fake_runtime(stub, int(runtime[1]), folder, compiler)
 
     check_programs(cache.root, "the pretend driver")
     folder = cache.publish_tree("toolchains", f"fake-gpu-{digest.hexdigest()[:32]}", fill)
     changed = {**environ, VARIABLE: str(settings or FakeSettings())}
     changed["LD_LIBRARY_PATH"] = _before(str(folder), environ.get("LD_LIBRARY_PATH"), ":")
     # torch's RPATH comes before LD_LIBRARY_PATH: with a real runtime installed, only preloading puts the fake first.
-    preloaded = [folder / "libcuda.so.1", *sorted(folder.glob("libcudart.so.*"))]
+    runtimes = [*sorted(folder.glob("libcudart.so.*")), *sorted(folder.glob("libgpuwheel-cudart-*"))]
+    preloaded = [folder / "libcuda.so.1", *runtimes]
     changed["LD_PRELOAD"] = _before(":".join(map(str, preloaded)), environ.get("LD_PRELOAD"), ":")
+    if (folder / AUDIT_LIBRARY).exists():
+        changed["LD_AUDIT"] = _before(str(folder / AUDIT_LIBRARY), environ.get("LD_AUDIT"), ":")
     return changed
 
 
@@ -135,27 +140,3 @@ def build_fake_driver(folder: Path, compiler: str, *options: str) -> Path:
     sources = [native / name for name in ("state.c", "image.c", "cuda.c")]
     linked = ["-fvisibility=hidden", "-Wl,-soname,libcuda.so.1", "-lpthread", "-ldl", *options]
     return compile_c(compiler, sources, folder / "libcuda.so.1", linked)
-
-
-def _build_fake_runtime(stub: Stub, major: int, folder: Path, compiler: str) -> None:
-    """The fake runtime, plus a function that only succeeds for every other name that torch links against."""
-    source = resource("testing", "native", "cudart.c")
-    compiled = compile_c(compiler, [source], folder / "cudart.o", ["-fvisibility=hidden", f"-DCUDART_MAJOR={major}"])
-    symbols = Elf(compiled.read_bytes()).symbols(".symtab")
-    defined = {symbol.name for symbol in symbols if not symbol.local and not symbol.weak and not symbol.undefined}
-    others = sorted(set().union(*stub.names.values()) - defined)
-    extra, script = folder / "others.c", folder / "cudart.map"
-    # torch does not load unless every name that it links against is there, called or not.
-    extra.write_text("".join(f"long {name}(void) {{ return 0; }}\n" for name in others))
-    names: dict[str | None, frozenset[str]] = {stub.soname: frozenset(defined | set(others))}
-    script.write_text(version_script(names))
-    compile_c(
-        compiler,
-        [compiled, extra, folder / "libcuda.so.1"],
-        folder / stub.soname,
-        # $ORIGIN: the fake runtime finds the fake driver beside it. -w: declarations made of names alone contradict
-        # what compilers know of some.
-        ["-w", f"-Wl,-soname,{stub.soname}", f"-Wl,--version-script={script}", "-Wl,-rpath,$ORIGIN", "-lpthread"],
-    )
-    for intermediate in (compiled, extra, script):
-        intermediate.unlink()

@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fake-gpu-devices", type=int, default=2, metavar="N", help="how many (default: 2)")
     group.addoption("--fake-gpu-capability", default="9.0", metavar="X.Y", help="compute capability (default: 9.0)")
     group.addoption(
-        "--fake-gpu-driver", default="12.8", metavar="X.Y", help="the driver's CUDA version (default: 12.8)"
+        "--fake-gpu-driver", default="13.0", metavar="X.Y", help="the driver's CUDA version (default: 13.0)"
     )
 
 

@@ -28,25 +28,7 @@ typedef struct Stream {
   struct Stream* next;
 } Stream;
 
-typedef struct Attribute {
-  int id;
-  char padding[4];
-  union {
-    unsigned dimensions[3];
-    int flag;
-    char raw[64];
-  } value;
-} Attribute;
-
-typedef struct Config {
-  unsigned grid[3], block[3], shared_bytes;
-  void* stream;
-  Attribute* attributes;
-  unsigned attribute_count;
-} Config;
-
 enum { MULTIPROCESSORS = 132, SHARED_DEFAULT = 48 * 1024, SHARED_MOST = 227 * 1024, CONTEXT_DEPTH = 16, PORTABLE_CLUSTER = 8, LARGEST_CLUSTER = 16 };
-enum { ATTRIBUTE_COOPERATIVE = 2, ATTRIBUTE_CLUSTER = 4, ATTRIBUTE_PROGRAMMATIC = 6 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Context contexts[MAX_DEVICES];
@@ -323,8 +305,7 @@ EXPORT int cuStreamSynchronize(void* stream) {
   return SUCCESS;
 }
 
-/* The device of a stream; -1: there is no such stream, -2: a default stream and no current context. */
-static int device_of_stream(void* stream) {
+int gpuwheel_fake_device_of_stream(void* stream) {
   if ((uintptr_t)stream <= 2) return current() ? current()->device : -2; /* null, legacy, per thread */
   int device = -1;
   pthread_mutex_lock(&lock);
@@ -337,10 +318,23 @@ static int device_of_stream(void* stream) {
 
 /* ---- libraries and kernels */
 
+static __thread int capture_mode; /* CUstreamCaptureMode: 0 global, 1 of the thread, 2 relaxed */
+
+EXPORT int cuThreadExchangeStreamCaptureMode(int* mode) {
+  ENTER_STARTED(cuThreadExchangeStreamCaptureMode);
+  const int previous = capture_mode;
+  capture_mode = *mode;
+  *mode = previous;
+  return SUCCESS;
+}
+
+/* A capture forbids what may wait for the device, to all but those that relaxed it for themselves. */
+static int capture_forbids(void) { return capture_mode != 2 && gpuwheel_fake_capturing(NULL); }
+
 EXPORT int cuLibraryLoadData(void** library, const void* code, int* jit, void** jit_values, unsigned jit_count, int* options, void** values, unsigned count) {
   (void)jit, (void)jit_values, (void)jit_count, (void)options, (void)values, (void)count;
   ENTER_STARTED(cuLibraryLoadData);
-  if (gpuwheel_fake_capturing(NULL)) return CAPTURE_UNSUPPORTED;
+  if (capture_forbids()) return CAPTURE_UNSUPPORTED;
   if ((uintptr_t)code % 8 != 0) return INVALID_IMAGE;
   Library* made = calloc(1, sizeof *made);
   const int result = image_read(&made->image, code);
@@ -379,7 +373,7 @@ EXPORT int cuLibraryGetKernel(void** kernel, void* library, const char* name) {
 /* Lazy loading: the first use of a kernel in a context loads it, which a capture does not allow. */
 static int load_kernel(Kernel* kernel, int device) {
   if (atomic_load_explicit(&kernel->loaded[device], memory_order_relaxed)) return SUCCESS;
-  if (gpuwheel_fake_capturing(NULL)) return CAPTURE_UNSUPPORTED;
+  if (capture_forbids()) return CAPTURE_UNSUPPORTED;
   const int result = image_fits(&kernel->library->image, gpuwheel_fake_capability(), gpuwheel_fake_driver());
   if (result == SUCCESS) atomic_store(&kernel->loaded[device], 1);
   return result;
@@ -481,17 +475,17 @@ static int check_launch(const Launch* launch, const Kernel* kernel) {
   return SUCCESS;
 }
 
-EXPORT int cuLaunchKernelEx(const Config* config, void* kernel, void** parameters, void** extra) {
+EXPORT int cuLaunchKernelEx(const DriverConfig* config, void* kernel, void** parameters, void** extra) {
   (void)extra;
   ENTER_STARTED(cuLaunchKernelEx);
   Kernel* of = kernel;
   Launch launch = {.kernel = of->image->name, .stream = config->stream, .shared_bytes = config->shared_bytes};
-  launch.device = device_of_stream(config->stream);
+  launch.device = gpuwheel_fake_device_of_stream(config->stream);
   if (launch.device < 0) return launch.device == -2 ? INVALID_CONTEXT : INVALID_HANDLE;
   memcpy(launch.grid, config->grid, sizeof launch.grid);
   memcpy(launch.block, config->block, sizeof launch.block);
   for (unsigned i = 0; i < config->attribute_count; ++i) {
-    const Attribute* attribute = &config->attributes[i];
+    const DriverAttribute* attribute = &config->attributes[i];
     if (attribute->id == ATTRIBUTE_CLUSTER) memcpy(launch.cluster, attribute->value.dimensions, sizeof launch.cluster);
     if (attribute->id == ATTRIBUTE_COOPERATIVE) launch.cooperative = attribute->value.flag;
     if (attribute->id == ATTRIBUTE_PROGRAMMATIC) launch.programmatic = attribute->value.flag;
@@ -515,7 +509,7 @@ EXPORT int cuLaunchKernelEx(const Config* config, void* kernel, void** parameter
 }
 
 EXPORT int cuLaunchKernel(void* kernel, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared_bytes, void* stream, void** parameters, void** extra) {
-  const Config config = {{gx, gy, gz}, {bx, by, bz}, shared_bytes, stream, NULL, 0};
+  const DriverConfig config = {{gx, gy, gz}, {bx, by, bz}, shared_bytes, stream, NULL, 0};
   return cuLaunchKernelEx(&config, kernel, parameters, extra);
 }
 
@@ -551,7 +545,7 @@ static const struct {
     ROW(cuDevicePrimaryCtxRelease) ROW(cuDevicePrimaryCtxGetState) ROW(cuCtxSetCurrent) ROW(cuCtxGetCurrent)
     ROW(cuCtxPushCurrent) ROW(cuCtxPopCurrent) ROW(cuCtxGetDevice) ROW(cuCtxSynchronize) ROW(cuStreamCreate)
     ROW(cuStreamDestroy) ROW(cuStreamSynchronize) ROW(cuOccupancyMaxActiveBlocksPerMultiprocessor)
-    ROW(cuOccupancyMaxPotentialBlockSize) ROW(cuLaunchKernel) UNSUPPORTED(ROW)
+    ROW(cuOccupancyMaxPotentialBlockSize) ROW(cuLaunchKernel) ROW(cuThreadExchangeStreamCaptureMode) UNSUPPORTED(ROW)
 };
 
 /* status: 0 found, 1 not found, 2 the asked version is too old for it. */

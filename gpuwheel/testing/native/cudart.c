@@ -1,60 +1,58 @@
-/* A fake libcudart.so.N on top of the fake driver: what torch calls in the life of an operator. -DCUDART_MAJOR=12 or 13.
+/* A fake CUDA runtime on top of the fake driver: libcudart.so.N for torch, with what it calls in the life of an operator;
+   with -DLINKED_IN, what takes the place of the runtime that is linked into a library (audit.c). -DCUDART_MAJOR=12 or 13.
    Structures are filled by offset, so that no CUDA header is needed; the tests check the offsets against the real ones. */
 #define _GNU_SOURCE
-#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "fake.h"
-
-typedef struct {
-  unsigned x, y, z;
-} dim3;
-
-typedef struct {
-  dim3 grid, block;
-  size_t shared_bytes;
-  void* stream;
-  void* attributes;
-  unsigned attribute_count;
-} RuntimeConfig;
-
-/* From the driver's half of the fake. */
-int cuInit(unsigned);
-int cuGetErrorName(int, const char**);
-int cuGetErrorString(int, const char**);
-int cuStreamCreate(void**, unsigned);
-int cuStreamDestroy(void*);
-int cuGetProcAddress_v2(const char*, void**, int, uint64_t, int*);
+#include "runtime.h"
 
 static __thread int last_error;
 
-static int done(int code) {
+int runtime_done(int code) {
   if (code != SUCCESS) last_error = code;
   return code;
 }
 
-#define ENTER(name)                                               \
-  do {                                                            \
-    static int slot_;                                             \
-    const int forced_ = gpuwheel_fake_enter(#name, &slot_);       \
-    if (forced_ != SUCCESS) return done(forced_);                 \
-  } while (0)
+/* A runtime takes drivers of its major version and newer. Torch's is not asked: the fake stands in for any. */
+static int check_driver(void) {
+#ifdef LINKED_IN
+  static atomic_int told;
+  const int driver = gpuwheel_fake_driver();
+  if (driver >= CUDART_MAJOR * 1000) return SUCCESS;
+  if (!atomic_exchange(&told, 1)) {
+    fprintf(stderr, "gpuwheel: a CUDA %d runtime that is linked in needs a driver for CUDA %d.0, the pretend one is for %d.%d (--fake-gpu-driver): cudaErrorInsufficientDriver\n",
+            CUDART_MAJOR, CUDART_MAJOR, driver / 1000, driver % 1000 / 10);
+  }
+  return INSUFFICIENT_DRIVER;
+#else
+  return SUCCESS;
+#endif
+}
+
+int runtime_init(void) {
+  const int result = check_driver();
+  return result == SUCCESS ? cuInit(0) : result;
+}
 
 /* The runtime makes the primary context current by itself, on the device that cudaSetDevice chose. */
-static int ensure_context(void) {
-  if (gpuwheel_fake_current() >= 0) return SUCCESS;
-  const int result = cuInit(0);
+int runtime_ensure_context(void) {
+  int result = check_driver();
+  if (result != SUCCESS || gpuwheel_fake_current() >= 0) return result;
+  result = cuInit(0);
   return result == SUCCESS ? gpuwheel_fake_set_current(0) : result;
 }
 
-#define ENTER_CONTEXT(name)                       \
-  do {                                            \
-    ENTER(name);                                  \
-    const int context_ = ensure_context();        \
-    if (context_ != SUCCESS) return done(context_); \
-  } while (0)
+#ifdef LINKED_IN
+/* What NVIDIA's runtime has and this one has not. It must not succeed: nothing was done. */
+int runtime_missing(const char* name) {
+  fprintf(stderr, "gpuwheel: the pretend GPU has no %s: cudaErrorNotSupported\n", name);
+  return runtime_done(NOT_SUPPORTED);
+}
+#endif
 
 /* ---- errors, versions, devices */
 
@@ -65,18 +63,6 @@ EXPORT int cudaGetLastError(void) {
 }
 
 EXPORT int cudaPeekAtLastError(void) { return last_error; }
-
-EXPORT const char* cudaGetErrorName(int code) {
-  const char* name = NULL;
-  cuGetErrorName(code, &name);
-  return name ? name : "unrecognized error code";
-}
-
-EXPORT const char* cudaGetErrorString(int code) {
-  const char* text = NULL;
-  cuGetErrorString(code, &text);
-  return text ? text : "unrecognized error code";
-}
 
 EXPORT int cudaDriverGetVersion(int* version) {
   ENTER(cudaDriverGetVersion);
@@ -92,9 +78,9 @@ EXPORT int cudaRuntimeGetVersion(int* version) {
 
 EXPORT int cudaGetDeviceCount(int* count) {
   ENTER(cudaGetDeviceCount);
-  const int result = cuInit(0);
+  const int result = runtime_init();
   *count = result == SUCCESS ? gpuwheel_fake_devices() : 0;
-  return done(result);
+  return runtime_done(result);
 }
 
 EXPORT int cudaGetDevice(int* device) {
@@ -105,17 +91,17 @@ EXPORT int cudaGetDevice(int* device) {
 
 EXPORT int cudaSetDevice(int device) {
   ENTER(cudaSetDevice);
-  const int result = cuInit(0);
-  return done(result == SUCCESS ? gpuwheel_fake_set_current(device) : result);
+  const int result = runtime_init();
+  return runtime_done(result == SUCCESS ? gpuwheel_fake_set_current(device) : result);
 }
 
 EXPORT int cudaDeviceGetAttribute(int* value, int attribute, int device) {
   ENTER(cudaDeviceGetAttribute);
-  return done(gpuwheel_fake_device_attribute(value, attribute, device));
+  return runtime_done(gpuwheel_fake_device_attribute(value, attribute, device));
 }
 
 #if CUDART_MAJOR == 12
-enum { PROP_SIZE = 1032, MULTIPROCESSORS = 388, MEMORY_BUS = 612, L2_CACHE = 616, THREADS_PER_MULTIPROCESSOR = 624, SHARED_PER_MULTIPROCESSOR = 640,
+enum { PROP_SIZE = 1032, PROP_SIZE_OF_CUDA_11 = 728, MULTIPROCESSORS = 388, MEMORY_BUS = 612, L2_CACHE = 616, THREADS_PER_MULTIPROCESSOR = 624, SHARED_PER_MULTIPROCESSOR = 640,
        REGISTERS_PER_MULTIPROCESSOR = 648, COOPERATIVE = 688, SHARED_OPTIN = 696, BLOCKS_PER_MULTIPROCESSOR = 712, UNIFIED_ADDRESSING = 604 };
 #else
 enum { PROP_SIZE = 1008, MULTIPROCESSORS = 384, MEMORY_BUS = 592, L2_CACHE = 596, THREADS_PER_MULTIPROCESSOR = 604, SHARED_PER_MULTIPROCESSOR = 624,
@@ -157,10 +143,20 @@ static int properties(char* prop, int device) {
 
 EXPORT int cudaGetDeviceProperties_v2(void* prop, int device) {
   ENTER(cudaGetDeviceProperties);
-  return done(properties(prop, device));
+  return runtime_done(properties(prop, device));
 }
 
+#if CUDART_MAJOR == 12
+/* What CUDA 11's headers call: its structure ends before what CUDA 12 appended. */
+EXPORT int cudaGetDeviceProperties(void* prop, int device) {
+  char whole[PROP_SIZE];
+  const int result = cudaGetDeviceProperties_v2(whole, device);
+  if (result == SUCCESS) memcpy(prop, whole, PROP_SIZE_OF_CUDA_11);
+  return result;
+}
+#else
 EXPORT int cudaGetDeviceProperties(void* prop, int device) { return cudaGetDeviceProperties_v2(prop, device); }
+#endif
 
 EXPORT int cudaDeviceCanAccessPeer(int* can, int device, int peer) {
   ENTER(cudaDeviceCanAccessPeer);
@@ -171,7 +167,7 @@ EXPORT int cudaDeviceCanAccessPeer(int* can, int device, int peer) {
 EXPORT int cudaDeviceGetPCIBusId(char* id, int length, int device) {
   ENTER(cudaDeviceGetPCIBusId);
   const char text[] = {'0', '0', '0', '0', ':', (char)('0' + device / 10), (char)('0' + device % 10), ':', '0', '0', '.', '0', '\0'};
-  if (length < (int)sizeof text) return done(INVALID_VALUE);
+  if (length < (int)sizeof text) return runtime_done(INVALID_VALUE);
   memcpy(id, text, sizeof text);
   return SUCCESS;
 }
@@ -192,7 +188,7 @@ EXPORT int cudaDeviceSynchronize(void) {
 
 EXPORT int cudaMalloc(void** pointer, size_t bytes) {
   ENTER_CONTEXT(cudaMalloc);
-  return done(gpuwheel_fake_allocate(pointer, bytes));
+  return runtime_done(gpuwheel_fake_allocate(pointer, bytes));
 }
 
 EXPORT int cudaMallocAsync(void** pointer, size_t bytes, void* stream) {
@@ -202,7 +198,7 @@ EXPORT int cudaMallocAsync(void** pointer, size_t bytes, void* stream) {
 
 EXPORT int cudaFree(void* pointer) {
   ENTER_CONTEXT(cudaFree);
-  return done(gpuwheel_fake_free(pointer));
+  return runtime_done(gpuwheel_fake_free(pointer));
 }
 
 EXPORT int cudaFreeAsync(void* pointer, void* stream) {
@@ -213,7 +209,7 @@ EXPORT int cudaFreeAsync(void* pointer, void* stream) {
 EXPORT int cudaHostAlloc(void** pointer, size_t bytes, unsigned flags) {
   (void)flags;
   ENTER_CONTEXT(cudaHostAlloc);
-  return done(posix_memalign(pointer, 4096, bytes ? bytes : 1) == 0 ? SUCCESS : OUT_OF_MEMORY);
+  return runtime_done(posix_memalign(pointer, 4096, bytes ? bytes : 1) == 0 ? SUCCESS : OUT_OF_MEMORY);
 }
 
 EXPORT int cudaMallocHost(void** pointer, size_t bytes) { return cudaHostAlloc(pointer, bytes, 0); }
@@ -277,16 +273,16 @@ EXPORT int cudaPointerGetAttributes(void* attributes, const void* pointer) {
 EXPORT int cudaStreamCreateWithPriority(void** stream, unsigned flags, int priority) {
   (void)priority;
   ENTER_CONTEXT(cudaStreamCreate);
-  return done(cuStreamCreate(stream, flags));
+  return runtime_done(cuStreamCreate(stream, flags));
 }
 
 EXPORT int cudaStreamCreateWithFlags(void** stream, unsigned flags) { return cudaStreamCreateWithPriority(stream, flags, 0); }
 EXPORT int cudaStreamCreate(void** stream) { return cudaStreamCreateWithPriority(stream, 0, 0); }
-EXPORT int cudaStreamDestroy(void* stream) { return done(cuStreamDestroy(stream)); }
+EXPORT int cudaStreamDestroy(void* stream) { return runtime_done(cuStreamDestroy(stream)); }
 
 EXPORT int cudaStreamSynchronize(void* stream) {
   ENTER_CONTEXT(cudaStreamSynchronize);
-  return done(gpuwheel_fake_capturing(stream) && stream != NULL ? CAPTURE_UNSUPPORTED : SUCCESS);
+  return runtime_done(gpuwheel_fake_capturing(stream) && stream != NULL ? CAPTURE_UNSUPPORTED : SUCCESS);
 }
 
 EXPORT int cudaStreamQuery(void* stream) {
@@ -362,12 +358,12 @@ EXPORT int cudaEventDestroy(void* event) {
 EXPORT int cudaStreamBeginCapture(void* stream, int mode) {
   (void)mode;
   ENTER_CONTEXT(cudaStreamBeginCapture);
-  return done(gpuwheel_fake_begin_capture(stream));
+  return runtime_done(gpuwheel_fake_begin_capture(stream));
 }
 
 EXPORT int cudaStreamEndCapture(void* stream, void** graph) {
   ENTER_CONTEXT(cudaStreamEndCapture);
-  return done(gpuwheel_fake_end_capture(stream, graph));
+  return runtime_done(gpuwheel_fake_end_capture(stream, graph));
 }
 
 EXPORT int cudaStreamIsCapturing(void* stream, int* status) {
@@ -390,6 +386,11 @@ EXPORT int cudaStreamGetCaptureInfo_v2(void* stream, int* status, unsigned long 
   return capture_info(stream, status, id, graph);
 }
 
+EXPORT int cudaStreamGetCaptureInfo_v3(void* stream, int* status, unsigned long long* id, void** graph, const void** dependencies, const void** edges, size_t* count) {
+  if (edges != NULL) *edges = NULL;
+  return cudaStreamGetCaptureInfo_v2(stream, status, id, graph, dependencies, count);
+}
+
 #if CUDART_MAJOR == 12
 EXPORT int cudaStreamGetCaptureInfo(void* stream, int* status, unsigned long long* id) {
   ENTER(cudaStreamGetCaptureInfo);
@@ -397,17 +398,13 @@ EXPORT int cudaStreamGetCaptureInfo(void* stream, int* status, unsigned long lon
 }
 #else
 EXPORT int cudaStreamGetCaptureInfo(void* stream, int* status, unsigned long long* id, void** graph, const void** dependencies, const void** edges, size_t* count) {
-  if (edges != NULL) *edges = NULL;
-  return cudaStreamGetCaptureInfo_v2(stream, status, id, graph, dependencies, count);
+  return cudaStreamGetCaptureInfo_v3(stream, status, id, graph, dependencies, edges, count);
 }
 #endif
 
 EXPORT int cudaThreadExchangeStreamCaptureMode(int* mode) {
-  static __thread int current;
-  const int previous = current;
-  current = *mode;
-  *mode = previous;
-  return SUCCESS;
+  ENTER_CONTEXT(cudaThreadExchangeStreamCaptureMode);
+  return runtime_done(cuThreadExchangeStreamCaptureMode(mode));
 }
 
 EXPORT int cudaGraphInstantiate(void** executable, void* graph, unsigned long long flags) {
@@ -422,7 +419,7 @@ EXPORT int cudaGraphInstantiateWithFlags(void** executable, void* graph, unsigne
 EXPORT int cudaGraphLaunch(void* executable, void* stream) {
   (void)stream;
   ENTER_CONTEXT(cudaGraphLaunch);
-  return done(gpuwheel_fake_replay(executable));
+  return runtime_done(gpuwheel_fake_replay(executable));
 }
 
 EXPORT int cudaGraphGetNodes(void* graph, void** nodes, size_t* count) {
@@ -430,132 +427,6 @@ EXPORT int cudaGraphGetNodes(void* graph, void** nodes, size_t* count) {
   ENTER(cudaGraphGetNodes);
   *count = 1;
   return SUCCESS;
-}
-
-/* ---- kernels of torch itself: registered at load, recorded when launched, never run */
-
-typedef struct {
-  const void* host;
-  const char* name;
-} Registered;
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static Registered* registered; /* open addressing */
-static size_t registered_count, registered_room;
-
-static Registered* slot_for(Registered* table, size_t room, const void* host) {
-  size_t i = ((uintptr_t)host >> 4) * 0x9E3779B97F4A7C15u & (room - 1);
-  while (table[i].host != NULL && table[i].host != host) i = (i + 1) & (room - 1);
-  return &table[i];
-}
-
-EXPORT void __cudaRegisterFunction(void** module, const void* host, char* device, const char* name, int limit, void* a, void* b, void* c, void* d, int* e) {
-  (void)module, (void)device, (void)limit, (void)a, (void)b, (void)c, (void)d, (void)e;
-  pthread_mutex_lock(&lock);
-  if (2 * registered_count >= registered_room) {
-    const size_t room = registered_room ? registered_room * 2 : 1024;
-    Registered* larger = calloc(room, sizeof *larger);
-    for (size_t i = 0; i < registered_room; ++i) {
-      if (registered[i].host != NULL) *slot_for(larger, room, registered[i].host) = registered[i];
-    }
-    free(registered);
-    registered = larger;
-    registered_room = room;
-  }
-  Registered* slot = slot_for(registered, registered_room, host);
-  registered_count += slot->host == NULL;
-  *slot = (Registered){host, name};
-  pthread_mutex_unlock(&lock);
-}
-
-static const char* name_of(const void* host) {
-  const char* name = NULL;
-  pthread_mutex_lock(&lock);
-  if (registered_room > 0) name = slot_for(registered, registered_room, host)->name;
-  pthread_mutex_unlock(&lock);
-  return name ? name : "a kernel that was not registered";
-}
-
-EXPORT int cudaLaunchKernel(const void* host, dim3 grid, dim3 block, void** arguments, size_t shared_bytes, void* stream) {
-  (void)arguments;
-  ENTER_CONTEXT(cudaLaunchKernel);
-  const Launch launch = {.kernel = name_of(host), .grid = {grid.x, grid.y, grid.z}, .block = {block.x, block.y, block.z}, .shared_bytes = (unsigned)shared_bytes,
-                         .device = gpuwheel_fake_current(), .through_runtime = 1, .stream = stream, .parameter_count = -1};
-  gpuwheel_fake_submit(&launch);
-  return SUCCESS;
-}
-
-EXPORT int __cudaLaunchKernel(const void* kernel, dim3 grid, dim3 block, void** arguments, size_t shared_bytes, void* stream) {
-  return cudaLaunchKernel(kernel, grid, block, arguments, shared_bytes, stream);
-}
-
-EXPORT int cudaLaunchCooperativeKernel(const void* host, dim3 grid, dim3 block, void** arguments, size_t shared_bytes, void* stream) {
-  return cudaLaunchKernel(host, grid, block, arguments, shared_bytes, stream);
-}
-
-EXPORT int cudaLaunchKernelExC(const RuntimeConfig* config, const void* host, void** arguments) {
-  return cudaLaunchKernel(host, config->grid, config->block, arguments, config->shared_bytes, config->stream);
-}
-
-EXPORT int __cudaGetKernel(void** kernel, const void* host) {
-  *kernel = (void*)host;
-  return SUCCESS;
-}
-
-static __thread struct {
-  dim3 grid, block;
-  size_t shared_bytes;
-  void* stream;
-} pushed; /* between <<<...>>> and the stub that launches */
-
-EXPORT unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared_bytes, void* stream) {
-  pushed.grid = grid;
-  pushed.block = block;
-  pushed.shared_bytes = shared_bytes;
-  pushed.stream = stream;
-  return 0;
-}
-
-EXPORT int __cudaPopCallConfiguration(dim3* grid, dim3* block, size_t* shared_bytes, void* stream) {
-  *grid = pushed.grid;
-  *block = pushed.block;
-  *shared_bytes = pushed.shared_bytes;
-  *(void**)stream = pushed.stream;
-  return SUCCESS;
-}
-
-EXPORT char __cudaInitModule(void** module) {
-  (void)module;
-  return 1;
-}
-
-EXPORT void** __cudaRegisterFatBinary(void* image) {
-  static void* module[8];
-  (void)image;
-  return module;
-}
-
-EXPORT int cudaFuncGetAttributes(void* attributes, const void* host) {
-  (void)host;
-  ENTER_CONTEXT(cudaFuncGetAttributes);
-  struct {
-    size_t shared, constant, local;
-    int max_threads, registers, ptx, binary, cache_mode_ca, max_dynamic_shared;
-  } found = {0, 0, 0, 1024, 32, gpuwheel_fake_capability(), gpuwheel_fake_capability(), 0, 48 * 1024};
-  memset(attributes, 0, 144);
-  memcpy(attributes, &found, sizeof found);
-  return SUCCESS;
-}
-
-EXPORT int cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, const void* host, int threads, size_t shared_bytes, unsigned flags) {
-  (void)host, (void)shared_bytes, (void)flags;
-  ENTER_CONTEXT(cudaOccupancyMaxActiveBlocksPerMultiprocessor);
-  *blocks = 2048 / (threads > 0 ? threads : 1);
-  return SUCCESS;
-}
-
-EXPORT int cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void* host, int threads, size_t shared_bytes) {
-  return cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, host, threads, shared_bytes, 0);
 }
 
 /* ---- the driver's functions, through the runtime */

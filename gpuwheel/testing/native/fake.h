@@ -47,6 +47,26 @@ typedef struct Launch {
 
 typedef void (*Implementation)(const Launch*);
 
+/* CUlaunchAttribute and CUlaunchConfig; the runtime's attributes have the same layout. */
+enum { ATTRIBUTE_COOPERATIVE = 2, ATTRIBUTE_CLUSTER = 4, ATTRIBUTE_PROGRAMMATIC = 6 };
+
+typedef struct DriverAttribute {
+  int id;
+  char padding[4];
+  union {
+    unsigned dimensions[3];
+    int flag;
+    char raw[64];
+  } value;
+} DriverAttribute;
+
+typedef struct DriverConfig {
+  unsigned grid[3], block[3], shared_bytes;
+  void* stream;
+  DriverAttribute* attributes;
+  unsigned attribute_count;
+} DriverConfig;
+
 /* Control: what a test calls. */
 EXPORT void gpuwheel_fake_clear(void);           /* forget launches, counts, failures and implementations */
 EXPORT void gpuwheel_fake_configure(int devices, int capability, int driver, uint64_t memory); /* 0: as it is */
@@ -74,6 +94,7 @@ EXPORT int gpuwheel_fake_begin_capture(void* stream);
 EXPORT int gpuwheel_fake_end_capture(void* stream, void** graph);
 EXPORT int gpuwheel_fake_replay(void* graph);
 EXPORT int gpuwheel_fake_capturing(void* stream);
+EXPORT int gpuwheel_fake_device_of_stream(void* stream); /* -1: no such stream, -2: a default one, and no context */
 EXPORT int gpuwheel_fake_device_attribute(int* value, int attribute, int device);
 
 #endif

@@ -23,7 +23,7 @@ from gpuwheel.compatibility import load_tables
 from gpuwheel.model.findings import Severity
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
-from gpuwheel.testing import require
+from gpuwheel.testing import FakeSettings, fake_gpu_environment, require
 from gpuwheel.toolchain import Context
 from gpuwheel.toolchain.cuda.toolkit import find_cuda_toolkit
 
@@ -59,6 +59,20 @@ import ctypes, pathlib
 library = ctypes.CDLL(str(next(pathlib.Path("nv_plain").glob("libplain*.so"))))
 assert library.plain_version() == 7
 assert library.plain_device_count() == 0
+"""
+
+CALL_PLAIN_ON_THE_FAKE = """
+import ctypes, pathlib
+from gpuwheel.testing import FakeGpu
+gpu = FakeGpu()
+library = ctypes.CDLL(str(next(pathlib.Path("nv_plain").glob("libplain*.so"))))
+assert library.plain_device_count() == 2
+assert library.plain_squares(None, 1000) == 0
+(launch,) = gpu.launches()
+assert (launch.grid, launch.block) == ((4, 1, 1), (256, 1, 1))
+assert launch.name == "(anonymous namespace)::squares", launch
+assert launch.arguments("Pi") == (0, 1000)
+assert library.plain_hopper(None) == 209
 """
 
 
@@ -127,6 +141,12 @@ def test_a_plain_library_links_device_code_of_sources_with_archs_of_their_own(
     assert refusals(wheel) == []
     called = wheel.python(CALL_PLAIN)
     assert called.code == 0, called.output
+    settings = FakeSettings(devices=2, capability="8.6")
+    environ = fake_gpu_environment(
+        os.environ, cache=Cache.from_environment(plain.environ), site_packages=None, settings=settings
+    )
+    seen = run([sys.executable, "-c", CALL_PLAIN_ON_THE_FAKE], env=environ, cwd=wheel.root, check=False)
+    assert seen.returncode == 0, seen.output
 
 
 def test_a_module_in_the_limited_api_is_for_its_python_and_newer_ones(

@@ -30,7 +30,7 @@ WHEELS = {
 }
 CUDA_TORCH = ("2.15.0", "13.0")
 """A release, and the CUDA version of a driver that it works with."""
-LAUNCHES = {"embed-defaults", "kernels-defaults", "c"}
+LAUNCHES = {"embed-defaults", "kernels-defaults", "nvcc-defaults", "c"}
 """Cases that differ in what they launch, without a build of their own."""
 SCHEMAS = {"github": (".github/workflows/wheels.yml", "github-workflows"), "gitlab": (".gitlab-ci.yml", "gitlab-ci")}
 
@@ -65,16 +65,6 @@ def test_it_launches_what_it_should(project: Project, tmp_path: Path) -> None:
     assert has_launches == (project.case.template != "nvmath")
     if project.case.name in LAUNCHES:
         assert launches(project, project.wheel, tmp_path) > 10
-
-
-@pytest.mark.heavy
-def test_nvcc_launches_what_it_should(project: Project, tmp_path: Path) -> None:
-    """Linked with the shared runtime: the static one takes the real driver alone."""
-    if project.case.name == "nvcc-defaults":
-        key = 'gpuwheel.extensions."nvcc_defaults._C".libraries'
-        words = ("-C", f"{key}=cudart")
-        wheel = project.builder.wheel(project.root, tmp_path / "dist", *words, **project.case.environ)
-        assert launches(project, wheel, tmp_path) > 10
 
 
 def test_its_benchmark_measures_and_draws(project: Project) -> None:

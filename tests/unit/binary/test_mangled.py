@@ -124,6 +124,8 @@ def test_foreign_names() -> None:
         ("_Z1kILln4EEvSt5arrayIPcLm1EE", "k<-4l>"),
         ("_Z1kIZ1fvEUlfE_EvT_", "k<f()::{lambda(float)#1}>"),
         ("f", "f"),  # not the type float
+        ("__nv_static_27__263328b4_6_api_cu_4cf56e19__Z1kPfi", "k"),
+        ("__nv_static_9999__263328b4_6", "__nv_static_9999__263328b4_6"),
         ("_Z1kIUlvE_EvT_", "_Z1kIUlvE_EvT_"),
     ],
 )
