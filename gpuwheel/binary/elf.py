@@ -226,12 +226,12 @@ class Elf:
         strings, count = self.at(table.link), len(table.data) // _SYMBOL.size
         _hold(ELF_SYMBOLS, count)
         for index, row in enumerate(_SYMBOL.iter_unpack(table.data[: count * _SYMBOL.size])):
-            name_at, info, other = row[:3]
+            name_at, info, other, home, value, size = row
             text = self.string(strings, name_at) if name_at else ""
             if text:
                 versym = _VERSYM.unpack_from(versions, 2 * index)[0] if versions else _UNVERSIONED
                 # st_info holds type and binding, the low two bits of st_other the visibility.
-                yield Symbol(index, text, info & 0xF, info >> 4, other & 3, *row[3:], versym)
+                yield Symbol(index, text, info & 0xF, info >> 4, other & 3, home, value, size, versym)
 
     def version_needs(self) -> Iterator[tuple[str, str, int]]:
         """`(library, version, its number)` of every version that the file asks for.

@@ -374,7 +374,7 @@ EXPORT int cuLibraryGetKernel(void** kernel, void* library, const char* name) {
 static int load_kernel(Kernel* kernel, int device) {
   if (atomic_load_explicit(&kernel->loaded[device], memory_order_relaxed)) return SUCCESS;
   if (capture_forbids()) return CAPTURE_UNSUPPORTED;
-  const int result = image_fits(&kernel->library->image, gpuwheel_fake_capability(), gpuwheel_fake_driver());
+  const int result = image_fits(&kernel->library->image, kernel->image, gpuwheel_fake_capability(), gpuwheel_fake_driver());
   if (result == SUCCESS) atomic_store(&kernel->loaded[device], 1);
   return result;
 }

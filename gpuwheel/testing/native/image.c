@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FATBIN_MAGIC = 0xBA55ED50u, KIND_PTX = 1, KIND_ELF = 2, FLAG_LZ4 = 0x2000, FLAG_ZSTD = 0x8000 };
+enum { FATBIN_MAGIC = 0xBA55ED50u, KIND_PTX = 1, KIND_ELF = 2, FLAG_LZ4 = 0x2000, FLAG_ZSTD = 0x8000, FLAG_ARCH = 0x100000, FLAG_FAMILY = 0x200000, MAX_PARTS = 64 };
 enum { EIATTR_MAX_THREADS = 0x05, EIATTR_KPARAM_INFO = 0x17, EIATTR_REGCOUNT = 0x2F, EIATTR_KPARAM_INFO_V2 = 0x45, EIFMT_SVAL = 4 };
 
 static uint16_t u16(const unsigned char* p) { uint16_t v; memcpy(&v, p, 2); return v; }
@@ -61,15 +61,19 @@ static int zstd(const unsigned char* in, size_t n, unsigned char* out, size_t ca
   return decompress(out, capacity, in, n) == capacity ? SUCCESS : INVALID_IMAGE;
 }
 
+/* A kernel of the part that is being read, which is the last. */
 static ImageKernel* kernel_named(Image* image, const char* name) {
   for (int i = 0; i < image->kernel_count; ++i) {
-    if (strcmp(image->kernels[i].name, name) == 0) return &image->kernels[i];
+    if (strcmp(image->kernels[i].name, name) != 0) continue;
+    image->kernels[i].parts |= (uint64_t)1 << (image->part_count - 1);
+    return &image->kernels[i];
   }
   image->kernels = realloc(image->kernels, sizeof *image->kernels * (size_t)(image->kernel_count + 1));
   ImageKernel* kernel = &image->kernels[image->kernel_count++];
   memset(kernel, 0, sizeof *kernel);
   kernel->name = strdup(name);
   kernel->parameter_count = -1;
+  kernel->parts = (uint64_t)1 << (image->part_count - 1);
   kernel->max_threads = 1024;
   return kernel;
 }
@@ -155,10 +159,12 @@ static int read_part(Image* image, const unsigned char* header, const unsigned c
   const int kind = u16(header);
   const uint64_t flags = u64(header + 40);
   if (kind != KIND_PTX && kind != KIND_ELF) return SUCCESS; /* options and other side notes */
+  if (image->part_count == MAX_PARTS) return INVALID_IMAGE;
   ImagePart* part = add_part(image);
   part->ptx = kind == KIND_PTX;
   part->arch = (int)u32(header + 28);
   part->zstd = (flags & FLAG_ZSTD) != 0;
+  part->only = flags & FLAG_ARCH ? 'a' : flags & FLAG_FAMILY ? 'f' : 0;
   unsigned char* plain = NULL;
   size_t size = stored;
   if (flags & (FLAG_LZ4 | FLAG_ZSTD)) {
@@ -214,18 +220,24 @@ static int driver_for_ptx(int version) {
   return 1 << 30;
 }
 
-int image_fits(const Image* image, int capability, int driver) {
-  int failure = NO_BINARY_FOR_GPU;
+/* Code runs on the GPUs of its major version from its own minor on, PTX on all later ones; what is for an architecture
+   alone runs there, and what is for a family stays in the major version (CUDA programming guide, "Feature sets"). */
+static int runs(const ImagePart* part, int capability) {
+  if (part->only == 'a') return part->arch == capability;
+  if (part->arch > capability) return 0;
+  return (part->ptx && part->only == 0) || part->arch / 10 == capability / 10;
+}
+
+/* The newest part that runs: code before PTX. */
+int image_fits(const Image* image, const ImageKernel* kernel, int capability, int driver) {
+  int failure = NO_BINARY_FOR_GPU, chosen = -1;
   for (int i = 0; i < image->part_count; ++i) {
-    const ImagePart* part = &image->parts[i];
+    const ImagePart *part = &image->parts[i], *best = chosen < 0 ? NULL : &image->parts[chosen];
     if (part->zstd && driver < 12040) return INVALID_IMAGE; /* zstd came with driver 550 */
-    if (!part->ptx && part->arch / 10 == capability / 10 && part->arch <= capability) return SUCCESS;
+    if (!runs(part, capability)) continue;
+    if (part->ptx && driver_for_ptx(part->version) > driver) failure = UNSUPPORTED_PTX;
+    else if (best == NULL || part->ptx < best->ptx || (part->ptx == best->ptx && part->arch >= best->arch)) chosen = i;
   }
-  for (int i = 0; i < image->part_count; ++i) {
-    const ImagePart* part = &image->parts[i];
-    if (!part->ptx || part->arch > capability) continue;
-    if (driver_for_ptx(part->version) <= driver) return SUCCESS;
-    failure = UNSUPPORTED_PTX;
-  }
-  return failure;
+  if (chosen < 0) return failure;
+  return kernel->parts >> chosen & 1 ? SUCCESS : NOT_FOUND;
 }

@@ -9,6 +9,7 @@ typedef struct ImageKernel {
   int parameter_count; /* -1: unknown (the image holds PTX only) */
   uint32_t sizes[MAX_PARAMETERS];
   int registers, shared_bytes, max_threads;
+  uint64_t parts; /* a bit for each part that has it */
 } ImageKernel;
 
 typedef struct ImagePart {
@@ -16,6 +17,7 @@ typedef struct ImagePart {
   int arch;    /* 90 for sm_90 */
   int version; /* of PTX: 88 for 8.8 */
   int zstd;
+  char only; /* 'a': for this GPU alone, 'f': for its family, 0 */
 } ImagePart;
 
 typedef struct Image {
@@ -28,7 +30,7 @@ typedef struct Image {
 /* SUCCESS, INVALID_IMAGE, or NOT_SUPPORTED for a zstd image on a machine without libzstd.so.1. */
 int image_read(Image* image, const void* data);
 
-/* SUCCESS if a part runs on this device with this driver (12080), else the error that CUDA gives. */
-int image_fits(const Image* image, int capability, int driver);
+/* The part that this device takes with this driver (12080), if it has the kernel: SUCCESS, or the error that CUDA gives. */
+int image_fits(const Image* image, const ImageKernel* kernel, int capability, int driver);
 
 #endif

@@ -126,7 +126,6 @@ static int is_opaque(Module* module) {
   return module->opaque;
 }
 
-/* What an image that the driver refuses is to the runtime has the same number, but for one. */
 static int load_module(Module* module) {
   if (module->library != NULL) return SUCCESS;
   if (module->wrapper->magic != WRAPPER_MAGIC) return INVALID_IMAGE;
@@ -139,11 +138,9 @@ static int load(Kernel* kernel) {
   pthread_mutex_lock(&lock);
   cuThreadExchangeStreamCaptureMode(&mode);
   int result = kernel->handle == NULL ? load_module(kernel->module) : SUCCESS;
-  if (result == SUCCESS && kernel->handle == NULL) {
-    result = cuLibraryGetKernel(&kernel->handle, kernel->module->library, kernel->name);
-    if (result == NOT_FOUND) result = INVALID_DEVICE_FUNCTION;
-  }
+  if (result == SUCCESS && kernel->handle == NULL) result = cuLibraryGetKernel(&kernel->handle, kernel->module->library, kernel->name);
   if (result == SUCCESS) result = cuKernelGetFunction(&function, kernel->handle);
+  if (result == NOT_FOUND) result = INVALID_DEVICE_FUNCTION; /* the image of this device lacks it */
   cuThreadExchangeStreamCaptureMode(&mode);
   pthread_mutex_unlock(&lock);
   return result;

@@ -72,7 +72,7 @@ assert library.plain_squares(None, 1000) == 0
 assert (launch.grid, launch.block) == ((4, 1, 1), (256, 1, 1))
 assert launch.name == "(anonymous namespace)::squares", launch
 assert launch.arguments("Pi") == (0, 1000)
-assert library.plain_hopper(None) == 209
+assert library.plain_hopper(None) == 98  # cudaErrorInvalidDeviceFunction: the image for 8.0 lacks it
 """
 
 
