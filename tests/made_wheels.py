@@ -19,7 +19,20 @@ if TYPE_CHECKING:
 
     from gpuwheel.compatibility import Tables
 
-__all__ = ["BUILT", "FOLDER", "IMPORTS", "INFO", "NEEDED", "TAG", "Made", "importing", "made", "manifest"]
+__all__ = [
+    "BUILT",
+    "FOLDER",
+    "IMPORTS",
+    "INFO",
+    "NEEDED",
+    "TAG",
+    "Made",
+    "describing",
+    "door",
+    "importing",
+    "made",
+    "manifest",
+]
 
 INFO = "ops-1.dist-info"
 METADATA = "Metadata-Version: 2.2\nName: ops\nVersion: 1\n"
@@ -89,6 +102,16 @@ class Made:
 
 def made(*, library: Mapping[str, Any] | None = None, files: Mapping[str, bytes] | None = None, **changes: Any) -> Made:  # noqa: ANN401
     return Made(library or {}, files or {}, **changes)
+
+
+def describing() -> bytes:
+    """A library with `abi = "compat"`."""
+    return elf_library(IMPORTS, needed=NEEDED, exports=["gpuwheel_compat_describe"], search_path="")
+
+
+def door(*exports: str) -> bytes:
+    """The file by which `import` finds the generated module in front of such a library."""
+    return elf_library({"memcpy": IMPORTS["memcpy"]}, exports=exports, search_path="")
 
 
 def importing(symbol: str, **further: Any) -> Made:  # noqa: ANN401

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gpuwheel.binary.elf import Import
     from gpuwheel.compatibility import Shim
 
-__all__ = ["Provider", "provider", "shown"]
+__all__ = ["Provider", "is_torchs", "provider", "shown"]
 
 _SHOWN = 5
 """Symbols named in one message."""
@@ -56,6 +56,11 @@ def provider(symbol: Import, shims: Mapping[str, Shim]) -> Provider:
         if pattern.match(symbol.name):
             return found
     return Provider.NOBODY
+
+
+def is_torchs(name: str) -> bool:
+    """Whether a symbol has a C++ name in a namespace of torch's."""
+    return _TORCH_CPP.match(name) is not None
 
 
 def shown(symbols: Sequence[Import | str]) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.versions import MinorVersion
 
 __all__ = [
+    "DESCRIBE",
     "HostLibrary",
     "LauncherPackage",
     "NarrowLine",
@@ -25,6 +26,10 @@ __all__ = [
     "SurveyLine",
     "Verdict",
 ]
+
+
+DESCRIBE = "gpuwheel_compat_describe"
+"""The C function of a library with `abi = "compat"` that says, as JSON, what its module holds."""
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.platform import system_libraries
-from gpuwheel.audit.providers import shown
+from gpuwheel.audit.providers import is_torchs, shown
 from gpuwheel.audit.rules.imported_symbols import TORCH
 from gpuwheel.binary.fatbin import CODE_SECTIONS
 from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.findings import Found, Part, Severity
+from gpuwheel.model.libraries import DESCRIBE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gpuwheel.audit.cases import LibraryCase
+    from gpuwheel.model.promises import Claims
 
 __all__ = ["LIBRARY_FILE_RULES"]
 
@@ -131,12 +133,18 @@ def _search_path(case: LibraryCase) -> Iterator[Found]:
 def _exported_symbol(case: LibraryCase) -> Iterator[Found]:
     """A library shows symbols to others that only itself uses."""
     claims = case.claims
-    # The entry point is what Python looks up by name.
-    exports = [name for name in case.library.exports if not (claims.python and name.startswith(_ENTRY_POINT))]
+    # The entry point is what Python looks up by name; where that is wrong, another rule says so.
+    by_name = (_ENTRY_POINT, DESCRIBE)
+    exports = [name for name in case.library.exports if not name.startswith(by_name) and not _is_told(name, claims)]
     # Without torch, or where another library of the wheel needs this one, what it exports is all it is for.
     shared = {case.library.soname, case.library.name.rpartition("/")[2]} & claims.provided
     if exports and not shared and claims.torch is not TorchAbi.NONE:
         yield Found(case.library.name, f"exports symbols ({shown(exports)}, expected none)")
+
+
+def _is_told(name: str, claims: Claims) -> bool:
+    """Whether a rule of its own is about the symbol."""
+    return is_torchs(name) and claims.torch is not TorchAbi.EXACT
 
 
 @rule(

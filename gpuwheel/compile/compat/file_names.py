@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["DESCRIBE", "compat_library"]
+from gpuwheel.model.libraries import DESCRIBE
 
-DESCRIBE = "gpuwheel_compat_describe"
-"""The C function of the library that says, as JSON, what its module holds."""
+__all__ = ["DESCRIBE", "compat_library"]
 
 
 def compat_library(import_path: str) -> str:

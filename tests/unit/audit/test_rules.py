@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hostile import container, elf_library, entry
-from made_wheels import BUILT, FOLDER, IMPORTS, INFO, NEEDED, Made, importing, made, manifest
+from made_wheels import BUILT, FOLDER, IMPORTS, INFO, NEEDED, Made, describing, door, importing, made, manifest
 
 from gpuwheel.audit import RULES, WheelCase, audit_wheel, judge, opened
 from gpuwheel.audit.cases import code_cases, library_cases
@@ -52,6 +52,9 @@ BROKEN: dict[str, Made] = {
     "exported-symbol": made(library={"exports": ["shown"]}),
     "missing-device-code": made(code=b"", archs=()),
     "build-path": made(library={"sections": {".rodata": f"{FOLDER}/ops.cpp".encode()}}),
+    "torch-symbol-exported": made(library={"exports": ["_ZN2at6Tensor3addEv"]}),
+    "compat-module": made(files={"ops/libE.so": describing(), "ops/E.py": b""}),
+    "module-entry-point": made(library={"exports": ["PyInit__C"]}),
     "manifest-missing": made(files={"ops/_kernels.json": b"remove"}),
     "manifest": made(files={"ops/_kernels.json": b"{}"}),
     "arch-missing": made(archs=("sm_75", "sm_80")),
@@ -60,6 +63,7 @@ BROKEN: dict[str, Made] = {
     "ptx-driver": made(code=PTX, ptx=("compute_100",)),
     "size-budget": made(max_size=10_000),
 }
+COMPAT = {"ops/libE.so": describing(), "ops/E.py": b"", "ops/E.pyi": b""}
 UNREADABLE = {
     "a library": made(files={"ops/other": b"\x7fELF\2\1 and no more"}),
     "a file that is called a library, in a build": made(files={"ops/other.so": b"text"}),
@@ -123,6 +127,12 @@ def test_a_rule_is_broken_alone(tables: Tables, rule: str) -> None:
         (made(code=PTX), "arch-undeclared"),
         (made(ptx=("compute_75",)), "arch-missing"),
         (made(library={"search_path": "$ORIGIN/../torch/lib"}), "search-path"),
+        (made(files=COMPAT), None),
+        (made(files={**COMPAT, "ops/E.so": door("PyInit_E")}), None),
+        (made(files={**COMPAT, "ops/E.so": door("PyInit_F")}), "module-entry-point"),
+        (made(files={**COMPAT, "ops/F.so": door("PyInit_F")}), "module-entry-point"),
+        (made(files={"ops/E.so": describing(), "ops/E.py": b"", "ops/E.pyi": b""}), "compat-module"),
+        (made(tag="cp310-cp310-manylinux_2_17_x86_64", library={"exports": ["PyInit__C"]}), None),
     ],
 )
 def test_further_ways_to_break_a_rule_or_none(tables: Tables, wheel: Made, rule: str | None) -> None:
