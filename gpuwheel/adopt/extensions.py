@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import glob
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel.adopt.compiler_options import Compiler, SortedOptions, same_libraries, sort_options
 from gpuwheel.adopt.included import interface_of
 from gpuwheel.adopt.paths import ExtensionPaths
+from gpuwheel.config.survey import survey_sources
 from gpuwheel.model.choices import Mode, PythonAbi, TorchAbi
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from gpuwheel.adopt.declared.cmake_files import CMakeProject
     from gpuwheel.adopt.declared.recording import RecordedExtension, SetupRecord
     from gpuwheel.adopt.included import Interface
     from gpuwheel.adopt.leftover import Leftover
     from gpuwheel.model.archs import ArchTarget
+    from gpuwheel.model.libraries import Survey
 
-__all__ = ["AdoptedExtension", "adopt_extension", "cmake_extension"]
+__all__ = ["AdoptedExtension", "adopt_extension", "cmake_extension", "on_compat"]
 
 _CUDA_SUFFIX = ".cu"
 _UNUSED = {
@@ -47,6 +50,8 @@ class AdoptedExtension:
     """Whether setup.py makes the extension for every GPU."""
     packages: tuple[str, ...]
     """Distributions with headers that it includes."""
+    survey: Survey | None = None
+    """What keeps its sources from `abi = "compat"`; `None`: it is not on torch's C++ ABI, or nobody read them."""
 
     @property
     def cuda_sources(self) -> tuple[str, ...]:
@@ -95,8 +100,23 @@ def adopt_extension(
         targets=_targets(extension),
         everywhere=extension.everywhere,
         packages=tuple(dict.fromkeys(package.partition("/")[0] for package in paths.packages)),
+        survey=_survey(name, record.root, sources, table) if interface.torch is TorchAbi.EXACT else None,
     )
     return found, paths.left
+
+
+def _survey(name: str, root: Path, sources: Sequence[str], table: Mapping[str, Any]) -> Survey:
+    words = (*table["flags"], *table["nvcc-flags"])
+    defines = (*table["defines"], *(word for word in words if word.startswith("-D")))
+    folders = [root / folder for folder in table["include-dirs"]]
+    return survey_sources(name, root, [root / path for path in sources], folders, defines)
+
+
+def on_compat(extension: AdoptedExtension) -> AdoptedExtension:
+    """With headers in place of torch's: no source is edited, and one file serves every torch and Python."""
+    interface = replace(extension.interface, torch=TorchAbi.COMPAT, python=PythonAbi.NONE)
+    rest = {key: value for key, value in extension.table.items() if key not in {"mode", "abi", "python"}}
+    return replace(extension, interface=interface, table={**_interface_keys(interface), **rest})
 
 
 def cmake_extension(

@@ -17,6 +17,7 @@ from gpuwheel.adopt.declared.failures import switches
 from gpuwheel.adopt.extensions import AdoptedExtension, adopt_extension, cmake_extension
 from gpuwheel.adopt.leftover import Leftover
 from gpuwheel.adopt.project_table import ProjectTable, project_table
+from gpuwheel.adopt.widest import widest
 from gpuwheel.config.project.build_system import build_requirements
 from gpuwheel.config.project.project_table import check_inner_settings
 from gpuwheel.config.reading.defaults import defaults_for
@@ -101,6 +102,8 @@ def propose(record: SetupRecord, pyproject: Mapping[str, Any], tables: Tables) -
     uses_torch = any(extension.interface.torch is not TorchAbi.NONE for extension in extensions)
     packages = list(dict.fromkeys(package for extension in extensions for package in extension.packages))
     project = project_table(record, pyproject, [found.import_path for found in extensions], uses_torch=uses_torch)
+    if not record.refused and _allows_newest(project.torch, tables):
+        extensions = widest(extensions, left)
     settings: dict[str, Any] = {"cmake": cmake.file} if cmake else {}
     cuda = {found.import_path: _archs_of(record, found) for found in extensions if found.cuda_sources}
     common = _known(_common_archs(cuda.values()), tables)
@@ -176,6 +179,12 @@ def _how_to_ask(record: SetupRecord) -> str:
     flag = next((name for name in named if name.startswith("--")), None)
     example = f"gpuwheel init -- {flag}" if flag else f"{next(iter(named), 'FORCE_CUDA')}=1 gpuwheel init"
     return f"set what makes setup.py build its extensions, for example {example}{looks}"
+
+
+def _allows_newest(asked: Requirement | None, tables: Tables) -> bool:
+    """Whether the project asks for no torch older than the newest: then its wheel may be for every one to come."""
+    newest = tables.torch[max(tables.torch)].release
+    return asked is None or asked.specifier.contains(newest, prereleases=True)
 
 
 def _archs_of(record: SetupRecord, extension: AdoptedExtension) -> tuple[ArchTarget, ...]:

@@ -20,16 +20,8 @@ def test_a_simple_extension(project: Callable[..., Project]) -> None:
         "project": {"name": "ops", "version": "1.2", "requires-python": ">=3.10", "dynamic": ["dependencies"]},
         "tool": {
             "gpuwheel": {
-                "torch": "==2.14.*",
                 "dependencies": ["numpy>=1.20"],
-                "extensions": {
-                    "ops._C": {
-                        "mode": "nvcc",
-                        "abi": "exact",
-                        "python": "version",
-                        "sources": ["csrc/ops.cpp", "csrc/ops.cu"],
-                    }
-                },
+                "extensions": {"ops._C": {"mode": "nvcc", "abi": "compat", "sources": ["csrc/ops.cpp", "csrc/ops.cu"]}},
             }
         },
     }
@@ -97,8 +89,7 @@ def test_each_option_goes_to_its_key(project: Callable[..., Project]) -> None:
     assert settings["archs"] == ["8.0", "9.0a", "10.0f", "12.0+PTX"]
     assert settings["extensions"]["ops._C"] == {
         "mode": "nvcc",
-        "abi": "exact",
-        "python": "version",
+        "abi": "compat",
         "sources": ["csrc/ops.cpp", "csrc/ops.cu"],
         "include-dirs": ["csrc"],
         "defines": ["WITH_CUDA", "WIDTH=4", "BOTH"],
@@ -143,7 +134,7 @@ setup(name="ops", version="1", ext_modules=[make("ops._C", sources)], cmdclass={
 def test_sources_by_glob_include_those_of_cuda(project: Callable[..., Project]) -> None:
     made = project(GLOBS, **{"csrc/b.cpp": OPERATORS, "csrc/a.cpp": "", "csrc/cuda/k.cu": KERNEL})
     (table,) = made.adopted()["tool"]["gpuwheel"]["extensions"].values()
-    assert table == {"mode": "nvcc", "abi": "exact", "sources": ["csrc/a.cpp", "csrc/b.cpp", "csrc/cuda/k.cu"]}
+    assert table == {"mode": "nvcc", "abi": "compat", "sources": ["csrc/a.cpp", "csrc/b.cpp", "csrc/cuda/k.cu"]}
 
 
 MACHINE = """\
@@ -282,6 +273,34 @@ def test_the_cpp_abi_takes_the_newest_torch_that_the_project_allows(
     made = project(SIMPLE.replace('"torch"', f'"{asked}"'))
     assert set(made.left()) == left
     assert made.adopted()["tool"]["gpuwheel"]["torch"] == torch
+
+
+@pytest.mark.parametrize(
+    ("code", "what", "advice"),
+    [
+        ("py::class_<Counter> made;\n", "py::class_", "types of Python are made with Python's C API"),
+        ("auto& d = c10::Dispatcher::singleton();\n", "c10::Dispatcher", "torch_call_dispatcher"),
+    ],
+)
+def test_a_line_that_no_header_covers_keeps_the_cpp_abi_and_is_listed(
+    project: Callable[..., Project], code: str, what: str, advice: str
+) -> None:
+    made = project(SIMPLE, **{"csrc/ops.cpp": CLASSIC + code, "csrc/ops.cu": KERNEL, "ops/__init__.py": ""})
+    (row,) = (row for row in made.report()["left"] if row["what"] == what)
+    assert row["place"] == "csrc/ops.cpp:3"
+    assert row["advice"].startswith("a wheel for each torch and Python, for abi")
+    assert advice in row["advice"]
+    settings = made.adopted()["tool"]["gpuwheel"]
+    assert (settings["torch"], settings["extensions"]["ops._C"]["abi"]) == ("==2.14.*", "exact")
+    assert settings["extensions"]["ops._C"]["python"] == "version"
+
+
+@pytest.mark.parametrize(("macros", "abi"), [("", "compat"), (', define_macros=[("WITH_CLASSES", None)]', "exact")])
+def test_macros_of_setup_py_decide_which_lines_count(project: Callable[..., Project], macros: str, abi: str) -> None:
+    source = f"{CLASSIC}#ifdef WITH_CLASSES\npy::class_<Counter> made;\n#endif\n"
+    files = {"csrc/ops.cpp": source, "csrc/ops.cu": KERNEL, "ops/__init__.py": ""}
+    made = project(SIMPLE.replace('"csrc/ops.cu"]', f'"csrc/ops.cu"]{macros}'), **files)
+    assert made.adopted()["tool"]["gpuwheel"]["extensions"]["ops._C"]["abi"] == abi
 
 
 def test_sources_beside_python_files_stay_out_of_the_wheel(project: Callable[..., Project]) -> None:

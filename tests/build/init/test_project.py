@@ -117,13 +117,11 @@ lint.select = [ "E",
    "F" ]
 
 [tool.gpuwheel]
-torch = "==2.14.*"
 dependencies = ["einops"]
 
 [tool.gpuwheel.extensions."ops._C"]
 mode = "nvcc"
-abi = "exact"
-python = "version"
+abi = "compat"
 sources = ["csrc/ops.cpp", "csrc/ops.cu"]
 """
 

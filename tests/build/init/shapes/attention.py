@@ -256,7 +256,7 @@ SHAPES = [
     Shape(
         "flash-attention",
         FLASH,
-        {"flash_ops_cuda": {"include-dirs": ["csrc/cutlass/include"], "abi": "exact", "python": "version"}},
+        {"flash_ops_cuda": {"include-dirs": ["csrc/cutlass/include"], "abi": "compat", "python": None}},
         {"archs": ["8.0", "9.0", "12.0+PTX", "12.0f"], "dependencies": ["einops"]},
         {"packages": ["ops"], "exclude": ["*.txt", "/ops/cute/"]},
         ("bdist_wheel by CachedWheel", "build_ext by Ninja", "python_requires >=3.9"),

@@ -941,7 +941,7 @@ SHAPES = [
     Shape(
         "apex",
         APEX,
-        {"amp_C": {"nvcc-flags": ["--use_fast_math"]}, "ops_C": {"abi": "exact"}},
+        {"amp_C": {"nvcc-flags": ["--use_fast_math"]}, "ops_C": {"abi": "compat"}},
         left=("-lineinfo",),
         files={**FILES, "csrc/flatten.cpp": CLASSIC},
         arguments=("--cpp_ext", "--cuda_ext", "--parallel", "2"),
@@ -1054,7 +1054,7 @@ SHAPES = [
     Shape(
         "deepgemm",
         DEEPGEMM,
-        {"ops._C": {"abi": "exact", "include-dirs": ["csrc/include"]}},
+        {"ops._C": {"abi": "compat", "include-dirs": ["csrc/include"]}},
         left=("build_py by CustomBuildPy", "envs.py, which a command of setup.py writes"),
         files={
             "csrc/ops.cpp": '#include "api.h"\nPYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {}\n',
@@ -1115,7 +1115,7 @@ SHAPES = [
     Shape(
         "fairseq",
         FAIRSEQ,
-        {"ops.libbleu": {"abi": "none"}, "ops.libnat_cuda": {"abi": "exact"}},
+        {"ops.libbleu": {"abi": "none"}, "ops.libnat_cuda": {"abi": "compat"}},
         left=("writes ops/version.py", "writes ops/examples", "ops/data_utils_fast.pyx"),
         files={
             **FILES,
@@ -1152,7 +1152,7 @@ SHAPES = [
             "ops/version.py": "__version__ = '2.1.0'\n",
         },
     ),
-    Shape("auto-gptq", GPTQ, {"ops_cuda_64": {"abi": "exact"}}),
+    Shape("auto-gptq", GPTQ, {"ops_cuda_64": {"abi": "compat"}}),
     Shape(
         "llm-awq",
         LLM_AWQ,

@@ -611,7 +611,7 @@ SHAPES = [
     Shape(
         "nvdiffrast",
         RASTER,
-        {"_ops_c": {"abi": "exact", "python": "version", "defines": ["NVDR_TORCH"]}},
+        {"_ops_c": {"abi": "compat", "python": None, "defines": ["NVDR_TORCH"]}},
         left=("-lineinfo",),
         files={
             "csrc/common/framework.h": "#pragma once\n#ifdef NVDR_TORCH\n#include <torch/extension.h>\n#endif\n",
@@ -638,7 +638,7 @@ SHAPES = [
     Shape(
         "torchvision",
         VISION,
-        {"ops._C": {"abi": "exact", "python": None, "include-dirs": ["ops/csrc"]}},
+        {"ops._C": {"abi": "compat", "python": None, "include-dirs": ["ops/csrc"]}},
         left=("writes ops/version.py", "clean by clean"),
         files={
             "ops/__init__.py": "",
