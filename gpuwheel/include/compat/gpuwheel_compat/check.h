@@ -23,10 +23,11 @@ void warn(const char* function, const char* file, int line, const A&... a) {
 }
 }  // namespace gpuwheel_compat::detail
 
-#define GWC_CHECK(E, cond, ...)                                                                                \
-  do {                                                                                                         \
-    if (C10_UNLIKELY_OR_CONST(!(cond))) ::gpuwheel_compat::fail<E>(::gpuwheel_compat::detail::check_text(#cond, ##__VA_ARGS__)); \
-  } while (false)
+// An `if` with braces, as torch's own are: sources leave out the semicolon.
+#define GWC_CHECK(E, cond, ...)                                                                   \
+  if (C10_UNLIKELY_OR_CONST(!(cond))) {                                                           \
+    ::gpuwheel_compat::fail<E>(::gpuwheel_compat::detail::check_text(#cond, ##__VA_ARGS__));      \
+  }
 
 #undef TORCH_CHECK
 #define TORCH_CHECK(cond, ...) GWC_CHECK(::gpuwheel_compat::Error, cond, ##__VA_ARGS__)
@@ -41,12 +42,11 @@ void warn(const char* function, const char* file, int line, const A&... a) {
 #define TORCH_CHECK_IF_NOT_ON_CUDA(cond, ...) TORCH_CHECK(cond, ##__VA_ARGS__)
 #define TORCH_CHECK_ARG(cond, argN, ...) TORCH_CHECK(cond, "invalid argument ", argN, ": ", __VA_ARGS__)
 
-#define TORCH_INTERNAL_ASSERT(cond, ...)                                                                      \
-  do {                                                                                                        \
-    if (C10_UNLIKELY_OR_CONST(!(cond)))                                                                       \
-      ::gpuwheel_compat::fail<::gpuwheel_compat::Error>(                                                      \
-          ::gpuwheel_compat::detail::assert_text(#cond, __FILE__, __LINE__, ##__VA_ARGS__));                  \
-  } while (false)
+#define TORCH_INTERNAL_ASSERT(cond, ...)                                                         \
+  if (C10_UNLIKELY_OR_CONST(!(cond))) {                                                           \
+    ::gpuwheel_compat::fail<::gpuwheel_compat::Error>(                                            \
+        ::gpuwheel_compat::detail::assert_text(#cond, __FILE__, __LINE__, ##__VA_ARGS__));        \
+  }
 #ifdef NDEBUG
 #define TORCH_INTERNAL_ASSERT_DEBUG_ONLY(...) \
   do {                                        \
@@ -55,9 +55,18 @@ void warn(const char* function, const char* file, int line, const A&... a) {
 #else
 #define TORCH_INTERNAL_ASSERT_DEBUG_ONLY(...) TORCH_INTERNAL_ASSERT(__VA_ARGS__)
 #endif
-#define AT_ASSERT(cond) TORCH_INTERNAL_ASSERT(cond)
-#define AT_ASSERTM(cond, ...) TORCH_INTERNAL_ASSERT(cond, ##__VA_ARGS__)
-#define AT_ERROR(...) ::gpuwheel_compat::fail<::gpuwheel_compat::Error>(::gpuwheel_compat::str(__VA_ARGS__))
+#define AT_ASSERT(...)                    \
+  do {                                    \
+    TORCH_INTERNAL_ASSERT(__VA_ARGS__);   \
+  } while (false)
+#define AT_ASSERTM(cond, ...)                   \
+  do {                                          \
+    TORCH_INTERNAL_ASSERT(cond, ##__VA_ARGS__); \
+  } while (false)
+#define AT_ERROR(...)                                                                             \
+  do {                                                                                            \
+    ::gpuwheel_compat::fail<::gpuwheel_compat::Error>(::gpuwheel_compat::str(__VA_ARGS__));       \
+  } while (false)
 #define AT_INDEX_ERROR(...) ::gpuwheel_compat::fail<::gpuwheel_compat::IndexError>(::gpuwheel_compat::str(__VA_ARGS__))
 #define C10_THROW_ERROR(E, msg) ::gpuwheel_compat::fail<::gpuwheel_compat::E>(msg)
 
