@@ -13,11 +13,22 @@ struct TensorArg {
   const Tensor* operator->() const { return &tensor; }
   const Tensor& operator*() const { return tensor; }
   friend std::ostream& operator<<(std::ostream& s, const TensorArg& t) {
+    TORCH_CHECK(t.tensor.defined(), "sym_strides() called on an undefined Tensor");  // torch looks at the strides to write it
     if (t.pos == 0) return s << "'" << t.name << "'";
     return s << "argument #" << t.pos << " '" << t.name << "'";
   }
 };
 using TensorGeometryArg = TensorArg;
+
+namespace detail {
+// As old Python named the kind of a tensor: torch.cuda.FloatTensor.
+inline std::string legacy_type(const Tensor& t) {
+  const char* device = t.is_cpu() ? "" : t.is_cuda() ? "cuda." : t.is_xpu() ? "xpu." : t.is_mps() ? "mps." : t.is_meta() ? "meta." : "other.";
+  return str("torch.", device, t.is_sparse() ? "sparse." : "", toString(t.scalar_type()), "Tensor");
+}
+// torch keeps the sizes that it checks in a vector, and lets that find a dimension that is not there.
+inline int64_t size_at(const Tensor& t, int64_t dim) { return t.dim() == 0 ? t.sizes().vec().at(0) : t.size(dim); }
+}  // namespace detail
 
 #define GWC_ARGUMENT(cond, ...) TORCH_CHECK(cond, __VA_ARGS__, " (while checking arguments for ", c, ")")
 inline void checkDim(CheckedFrom c, const TensorArg& t, int64_t dim) {
@@ -36,7 +47,7 @@ inline void checkSize(CheckedFrom c, const TensorArg& t, IntArrayRef sizes) {
   GWC_ARGUMENT(t->sizes().equals(sizes), "Expected tensor of size ", sizes, ", but got tensor of size ", t->sizes(), " for ", t);
 }
 inline void checkSize(CheckedFrom c, const TensorArg& t, int64_t dim, int64_t size) {
-  GWC_ARGUMENT(t->size(dim) == size, "Expected tensor to have size ", size, " at dimension ", dim, ", but got size ", t->size(dim), " for ", t);
+  GWC_ARGUMENT(detail::size_at(*t, dim) == size, "Expected tensor to have size ", size, " at dimension ", dim, ", but got size ", t->size(dim), " for ", t);
 }
 inline void checkSameSize(CheckedFrom c, const TensorArg& a, const TensorArg& b) {
   GWC_ARGUMENT(a->sizes().equals(b->sizes()), "Expected tensor for ", a, " to have same size as tensor for ", b, "; but ", a->sizes(),
@@ -58,7 +69,7 @@ inline void checkSameGPU(CheckedFrom c, const TensorArg& a, const TensorArg& b) 
     std::ostringstream s;
     if (!a->is_cuda()) s << "Tensor for " << a << " is on CPU, ";
     if (!b->is_cuda()) s << "Tensor for " << b << " is on CPU, ";
-    s << "but expected " << (!a->is_cuda() && !b->is_cuda() ? "them" : "it") << " to be on GPU";
+    s << "but expected " << "it to be on GPU";
     GWC_ARGUMENT(false, s.str());
   }
   GWC_ARGUMENT(a->get_device() == b->get_device(), "Expected tensor for ", a, " to have the same device as tensor for ", b, "; but device ",
@@ -66,16 +77,16 @@ inline void checkSameGPU(CheckedFrom c, const TensorArg& a, const TensorArg& b) 
 }
 inline void checkSameType(CheckedFrom c, const TensorArg& a, const TensorArg& b) {
   GWC_ARGUMENT(a->options().type_equal(b->options()), "Expected tensor for ", a, " to have the same type as tensor for ", b, "; but type ",
-               a->toString(), " does not equal ", b->toString());
+               detail::legacy_type(*a), " does not equal ", detail::legacy_type(*b));
 }
 inline void checkScalarType(CheckedFrom c, const TensorArg& t, ScalarType type) {
-  GWC_ARGUMENT(t->scalar_type() == type, "Expected tensor for ", t, " to have scalar type ", toString(type), "; but got ", t->toString(), " instead");
+  GWC_ARGUMENT(t->scalar_type() == type, "Expected tensor for ", t, " to have scalar type ", toString(type), "; but got ", detail::legacy_type(*t), " instead");
 }
 inline void checkScalarTypes(CheckedFrom c, const TensorArg& t, ArrayRef<ScalarType> types) {
   if (std::find(types.begin(), types.end(), t->scalar_type()) != types.end()) return;
   std::string names;
   for (const auto type : types) names += str(names.empty() ? "" : ", ", toString(type));
-  GWC_ARGUMENT(false, "Expected tensor for ", t, " to have one of the following scalar types: ", names, "; but got ", t->toString(), " instead");
+  GWC_ARGUMENT(false, "Expected tensor for ", t, " to have one of the following scalar types: ", names, "; but got ", detail::legacy_type(*t), " instead");
 }
 inline void checkDefined(CheckedFrom c, const TensorArg& t) {
   GWC_ARGUMENT(t->defined(), "Expected tensor for ", t, " to be non-null, but it was undefined");

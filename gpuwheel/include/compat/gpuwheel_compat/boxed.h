@@ -10,7 +10,7 @@
 
 namespace gpuwheel_compat {
 // Torch's C functions for a tensor without dimensions that is one number: int64, double, bool or complex double.
-inline Tensor scalar_tensor(const Scalar& s);
+inline Tensor number_tensor(const Scalar& s);
 
 // One argument: where its value is, and of which kind. It holds nothing: it lives as long as the expression of a call.
 class Arg {
@@ -102,7 +102,7 @@ inline StableIValue Arg::bare() const {
   switch (kind) {
     case kNone: case kWord: return word;
     case kTensor: return new_tensor_box(*static_cast<const Tensor*>(p));
-    case kScalar: return new_tensor_box(scalar_tensor(scalar()));
+    case kScalar: return new_tensor_box(number_tensor(scalar()));
     case kString: {
       StringHandle h;
       GWC_OK(torch_new_string_handle(static_cast<const char*>(p), n, &h));

@@ -138,17 +138,24 @@ class TypeMeta final {
   template <class T>
   constexpr bool Match() const { return *this == Make<T>(); }
   size_t itemsize() const { return type_ == ScalarType::Undefined ? 0 : elementSize(type_); }
+  // The name of the C++ type, as the compiler has it.
   string_view name() const {
     switch (type_) {
-      case kLong: return "int64_t";
       case kByte: return "unsigned char";
       case kChar: return "signed char";
       case kShort: return "short int";
+      case kLong: return "long int";
       case kUInt16: return "short unsigned int";
       case kUInt32: return "unsigned int";
-      case kUInt64: return "uint64_t";
-      case ScalarType::Undefined: return "nullptr (uninitialized)";
-      default: return toString(type_);
+      case kUInt64: return "long unsigned int";
+      default: break;
+    }
+    switch (type_) {
+#define GWC_NAME(T, NAME) \
+  case ScalarType::NAME: return #T;
+      AT_FORALL_SCALAR_TYPES_WITH_COMPLEX_AND_QINTS(GWC_NAME)
+#undef GWC_NAME
+      default: return "nullptr (uninitialized)";
     }
   }
   friend constexpr bool operator==(TypeMeta a, TypeMeta b) { return a.type_ == b.type_; }

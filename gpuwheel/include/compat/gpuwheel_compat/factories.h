@@ -73,6 +73,11 @@ Tensor of_values(const T* values, size_t n, IntArrayRef sizes, ScalarType type, 
   return with_grad(t.to(o.device(), type), o);
 }
 
+inline std::string joined(IntArrayRef a) {
+  const auto s = str(a);
+  return s.substr(1, s.size() - 2);
+}
+
 // Numbers as they stand in braces, one list in another.
 class TensorData final {
   std::vector<int64_t> sizes_;
@@ -88,8 +93,8 @@ class TensorData final {
   TensorData(std::initializer_list<TensorData> list) : sizes_{static_cast<int64_t>(list.size())} {
     for (const auto& e : list) {
       const auto& first = *list.begin();
-      TORCH_CHECK(e.sizes_ == first.sizes_, "Expected all sub-lists to have sizes: ", IntArrayRef(first.sizes_), " (e.g. ", first,
-                  "), but got sub-list ", e, " with sizes: ", IntArrayRef(e.sizes_));
+      TORCH_CHECK(e.sizes_ == first.sizes_, "Expected all sub-lists to have sizes: ", joined(first.sizes_), " (e.g. ", first,
+                  "), but got sub-list ", e, " with sizes: ", joined(e.sizes_));
       TORCH_CHECK(e.type_ == first.type_, "Expected all elements of the tensor to have the same scalar type: ", first.type_,
                   ", but got element of scalar type: ", e.type_);
       values_.insert(values_.end(), e.values_.begin(), e.values_.end());
@@ -149,7 +154,7 @@ template <class T>
 Tensor tensor(std::initializer_list<T> values, const TensorOptions& o = {}) { return tensor(ArrayRef<T>(values), o); }
 template <class T, std::enable_if_t<std::is_arithmetic_v<T> || is_complex_v<T>, int> = 0>
 Tensor tensor(T value, const TensorOptions& o = {}) {
-  return detail::of_values(&value, 1, {}, o.dtype_.value_or(CppTypeToScalarType<T>::value), o);
+  return tensor(ArrayRef<T>(value), o);
 }
 }  // namespace factories
 namespace only_torch {

@@ -105,6 +105,8 @@ inline void put(const Tensor& self, Indices indices, const Tensor& value) {
     if (i.is_boolean() && !i.boolean()) return;
     if (i.is_ellipsis()) return copy_to(self, value);
     if (i.is_none() || i.is_boolean()) return copy_to(self.unsqueeze(0), value);
+    if (i.is_integer()) return copy_to(select_one(self, 0, i.integer(), 0), value);
+    if (i.is_slice()) return copy_to(slice_one(self, 0, i.slice(), true), value);
   }
   const auto s = apply(self, indices);
   if (s.tensors.empty()) return copy_to(s.tensor, value);

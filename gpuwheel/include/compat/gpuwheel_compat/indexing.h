@@ -57,5 +57,16 @@ class TensorIndex final {
   bool boolean() const { return boolean_; }
   const Slice& slice() const { return slice_; }
   const Tensor& tensor() const { return tensor_; }
+  friend std::ostream& operator<<(std::ostream& s, const TensorIndex& i) {
+    switch (i.type_) {
+      case TensorIndexType::None: return s << "None";
+      case TensorIndexType::Ellipsis: return s << "...";
+      case TensorIndexType::SymInt: return s << i.integer_;
+      case TensorIndexType::Boolean: return s << (i.boolean_ ? "true" : "false");
+      case TensorIndexType::Slice: return s << i.slice_;
+      case TensorIndexType::Tensor: return s << i.tensor_.toString() << i.tensor_.sizes();
+    }
+    return s;
+  }
 };
 }  // namespace gpuwheel_compat::indexing

@@ -71,7 +71,7 @@ class TensorOptions final {
   Layout layout() const { return layout_.value_or(Layout::Strided); }
   bool pinned_memory() const { return pinned_.value_or(false); }
   bool requires_grad() const { return grad_.value_or(false); }
-  int32_t device_index() const { return device().index(); }
+  DeviceIndex device_index() const { return device().index(); }
   bool is_sparse() const { return layout_ == Layout::Sparse; }
   bool is_sparse_csr() const { return layout_ == Layout::SparseCsr; }
 

@@ -3,7 +3,7 @@
 #include <gpuwheel_compat/boxed.h>
 
 namespace gpuwheel_compat {
-inline Tensor scalar_tensor(const Scalar& s) {
+inline Tensor number_tensor(const Scalar& s) {
   AtenTensorHandle h;
   if (s.tag == Scalar::D) GWC_OK(aoti_torch_scalar_to_tensor_float64(s.d, &h));
   else if (s.tag == Scalar::Z) GWC_OK(aoti_torch_scalar_to_tensor_complex128(c10::complex<double>(s.d, s.im), &h));

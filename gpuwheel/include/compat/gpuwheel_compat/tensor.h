@@ -40,7 +40,7 @@ class Tensor {
     return static_cast<R>(v);
   }
 #define GWC_ASK(shim) ask(&shim, #shim)
-  bool on(DeviceType t) const { return device_type_() == t; }
+  bool on(DeviceType t) const { return defined() && device_type_() == t; }
   DeviceType device_type_() const {
     static const int32_t cpu = aoti_torch_device_type_cpu(), cuda = aoti_torch_device_type_cuda();
     const int32_t n = GWC_ASK(aoti_torch_get_device_type);
@@ -115,11 +115,15 @@ class Tensor {
     const auto index = GWC_ASK(aoti_torch_get_device_index);
     return Device(device_type_(), static_cast<DeviceIndex>(index));
   }
-  int64_t get_device() const { return GWC_ASK(aoti_torch_get_device_index); }
+  DeviceIndex get_device() const { return static_cast<DeviceIndex>(GWC_ASK(aoti_torch_get_device_index)); }
   TensorOptions options() const { return TensorOptions(dtype()).device(device()).layout(layout()); }
   inline DeprecatedTypeProperties type() const;
   inline std::string toString() const;
-  size_t itemsize() const { return aoti_torch_dtype_element_size(GWC_ASK(aoti_torch_get_dtype)); }
+  size_t itemsize() const {
+    TORCH_CHECK(scalar_type() != ScalarType::Undefined, "Cannot report itemsize of Tensor that doesn't have initialized dtype ",
+                "(e.g., caffe2::Tensor x(CPU), prior to calling mutable_data<T>() on x)");
+    return aoti_torch_dtype_element_size(GWC_ASK(aoti_torch_get_dtype));
+  }
   int64_t element_size() const { return static_cast<int64_t>(itemsize()); }
   size_t nbytes() const { return static_cast<size_t>(numel()) * itemsize(); }
   size_t sym_nbytes() const { return nbytes(); }
