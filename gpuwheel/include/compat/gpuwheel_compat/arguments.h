@@ -21,11 +21,6 @@ struct TensorArg {
 using TensorGeometryArg = TensorArg;
 
 namespace detail {
-// As old Python named the kind of a tensor: torch.cuda.FloatTensor.
-inline std::string legacy_type(const Tensor& t) {
-  const char* device = t.is_cpu() ? "" : t.is_cuda() ? "cuda." : t.is_xpu() ? "xpu." : t.is_mps() ? "mps." : t.is_meta() ? "meta." : "other.";
-  return str("torch.", device, t.is_sparse() ? "sparse." : "", toString(t.scalar_type()), "Tensor");
-}
 // torch keeps the sizes that it checks in a vector, and lets that find a dimension that is not there.
 inline int64_t size_at(const Tensor& t, int64_t dim) { return t.dim() == 0 ? t.sizes().vec().at(0) : t.size(dim); }
 }  // namespace detail
@@ -77,16 +72,16 @@ inline void checkSameGPU(CheckedFrom c, const TensorArg& a, const TensorArg& b) 
 }
 inline void checkSameType(CheckedFrom c, const TensorArg& a, const TensorArg& b) {
   GWC_ARGUMENT(a->options().type_equal(b->options()), "Expected tensor for ", a, " to have the same type as tensor for ", b, "; but type ",
-               detail::legacy_type(*a), " does not equal ", detail::legacy_type(*b));
+               a->toString(), " does not equal ", b->toString());
 }
 inline void checkScalarType(CheckedFrom c, const TensorArg& t, ScalarType type) {
-  GWC_ARGUMENT(t->scalar_type() == type, "Expected tensor for ", t, " to have scalar type ", toString(type), "; but got ", detail::legacy_type(*t), " instead");
+  GWC_ARGUMENT(t->scalar_type() == type, "Expected tensor for ", t, " to have scalar type ", toString(type), "; but got ", t->toString(), " instead");
 }
 inline void checkScalarTypes(CheckedFrom c, const TensorArg& t, ArrayRef<ScalarType> types) {
   if (std::find(types.begin(), types.end(), t->scalar_type()) != types.end()) return;
   std::string names;
   for (const auto type : types) names += str(names.empty() ? "" : ", ", toString(type));
-  GWC_ARGUMENT(false, "Expected tensor for ", t, " to have one of the following scalar types: ", names, "; but got ", detail::legacy_type(*t), " instead");
+  GWC_ARGUMENT(false, "Expected tensor for ", t, " to have one of the following scalar types: ", names, "; but got ", t->toString(), " instead");
 }
 inline void checkDefined(CheckedFrom c, const TensorArg& t) {
   GWC_ARGUMENT(t->defined(), "Expected tensor for ", t, " to be non-null, but it was undefined");

@@ -9,7 +9,7 @@ using Indices = ArrayRef<TensorIndex>;
 inline Tensor select_one(const Tensor& self, int64_t dim, int64_t i, int64_t position) {
   TORCH_CHECK_INDEX(!(i == 0 && dim == 0 && self.dim() == 0), "invalid index of a 0-dim tensor. ",
                     "Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a number");
-  const auto size = self.size(dim);
+  const auto size = self.dim() == 0 ? 0 : self.size(dim);
   TORCH_CHECK_INDEX(i >= -size && i < size, "index ", i, " is out of bounds for dimension ", position, " with size ", size);
   return self.select(dim, i);
 }
