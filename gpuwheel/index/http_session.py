@@ -7,6 +7,7 @@ them from `os.environ`, so it is asked inside of the environment that the settin
 from __future__ import annotations
 
 import ssl
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,15 +65,18 @@ class _SystemCertificates(HTTPAdapter):
         self._environ = environ
         super().__init__(max_retries=max_retries)
 
+    @cached_property
     def _context(self) -> ssl.SSLContext:
+        """Made when a host is asked by https: to read the system's authorities takes longer than to import this."""
         with environment(self._environ):
             return ssl.create_default_context()
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # handed on as they are
-        super().init_poolmanager(*args, ssl_context=self._context(), **kwargs)
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # handed on
+        host, tls = super().build_connection_pool_key_attributes(*args, **kwargs)
+        return host, {**tls, "ssl_context": self._context} if host["scheme"] == "https" else tls
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # handed on as they are
-        return super().proxy_manager_for(*args, ssl_context=self._context(), **kwargs)
+        return super().proxy_manager_for(*args, ssl_context=self._context, **kwargs)
 
 
 class _Session(requests.Session):
