@@ -58,7 +58,12 @@ def types(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """Tests that need neither a compiler nor the network: under a minute."""
     _install(session, "test")
-    session.run("pytest", "tests/unit", *session.posargs)
+    _pytest(session, "tests/unit")
+
+
+def _pytest(session: nox.Session, *words: str) -> None:
+    """Run it; where bytecode is not kept, each of the programs that tests start would compile gpuwheel anew."""
+    session.run("pytest", *words, *session.posargs, env={"PYTHONDONTWRITEBYTECODE": ""})
 
 
 def _install_torch(session: nox.Session, *words: str) -> None:
@@ -72,8 +77,8 @@ def tests(session: nox.Session) -> None:
     """The unit tests and one build of each mode, to a call where a CPU build of torch is found: minutes."""
     _install(session, "test")
     _install_torch(session, "--cpu-only")
-    session.run("pytest", *SIDE_BY_SIDE, "tests/unit", *session.posargs)
-    session.run("pytest", "-m", "end_to_end", "tests/build", *session.posargs)
+    _pytest(session, *SIDE_BY_SIDE, "tests/unit")
+    _pytest(session, "-m", "end_to_end", "tests/build")
 
 
 @nox.session(tags=["test"], venv_backend=WITH_TORCH)
@@ -81,7 +86,7 @@ def build(session: nox.Session) -> None:
     """Tests that compile and download: real builds of real packages."""
     _install(session, "test", *CHECKERS)
     _install_torch(session)
-    session.run("pytest", *SIDE_BY_SIDE, "tests/build", *session.posargs)
+    _pytest(session, *SIDE_BY_SIDE, "tests/build")
 
 
 @nox.session(tags=["test"], venv_backend=WITH_TORCH)
@@ -89,7 +94,7 @@ def suite(session: nox.Session) -> None:
     """Every test that this machine can run; `GPUWHEEL_REQUIRE=compiler,network,...` forbids skips. Half an hour."""
     _install(session, "test", *CHECKERS)
     _install_torch(session)
-    session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
+    _pytest(session, *SIDE_BY_SIDE)
 
 
 def _sample_wheel(session: nox.Session) -> Path:
