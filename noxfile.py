@@ -25,8 +25,9 @@ WITH_TORCH = "virtualenv"
 # What tests judge the projects of `gpuwheel new` with.
 CHECKERS = ("lint", "types")
 
-# Most tests keep one core busy; more than two builds at a time would want more memory than a CI machine has.
-SIDE_BY_SIDE = ("-n", "2", "--dist", "loadgroup")
+# Most tests keep one core busy; more than two builds at a time would want more memory than a CI machine has. The order
+# is ours: pytest-xdist would begin with the files of the most tests, which are short ones.
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 _VERSION = "import sys; print('.'.join(map(str, sys.version_info[:2])), end='')"
 
@@ -58,7 +59,7 @@ def types(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """Tests that need neither a compiler nor the network: under a minute."""
     _install(session, "test")
-    _pytest(session, "tests/unit")
+    _pytest(session, *SIDE_BY_SIDE, "tests/unit")
 
 
 def _pytest(session: nox.Session, *words: str) -> None:

@@ -158,13 +158,29 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:  # noqa: ANN401
+    """Keep the tests of a file in one process of `pytest -n 2 --dist loadfile`, for what they share.
+
+    Each rendered project is its own. Marks of groups would say the same, but pytest 9.2 does not let pytest-xdist 3.8
+    see them.
+    """
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 (where there are several processes)
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path, _, test = nodeid.partition("::")
+            return path + test[test.find("[") :] if path.endswith("templates/test_projects.py") else path
+
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process of `pytest -n`, for what they share; each rendered project is its own."""
-    for item in items:
-        case = getattr(item, "callspec", None)
-        project = case.params.get("project") if case else None
-        part = getattr(project, "name", "") if item.path.parent.name == "templates" else ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.relative_to(TESTS)}:{part}"))
+    """Begin with what takes long: two processes end at about the same time if short tests are left for the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
