@@ -19,8 +19,10 @@ from gpuwheel.audit.reference import rules_page
 from gpuwheel.audit.rules import RULES
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compatibility.reference import compatibility_page
+from gpuwheel.config.documents.compat_page import compat_page
 from gpuwheel.config.documents.reference import reference_page
 from gpuwheel.config.documents.schema import json_schema
+from gpuwheel.config.survey import load_facts
 from gpuwheel.publish.upload.every_check import EVERY_CHECK, INTRODUCTION
 
 _LIMITS_HEAD = """\
@@ -49,6 +51,7 @@ def generated() -> dict[str, str]:
         "gpuwheel/data/gpuwheel.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         "docs/reference/audit-rules.md": rules_page(RULES),
         "docs/reference/compatibility.md": compatibility_page(load_tables()),
+        "docs/reference/compat.md": compat_page(load_facts()),
         "docs/reference/configuration.md": reference_page(),
         "docs/reference/environment.md": environment_page(),
         "docs/reference/limits.md": limits_page(),

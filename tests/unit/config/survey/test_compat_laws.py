@@ -98,6 +98,22 @@ def test_what_cannot_stand_beside_it_is_one_error(
     assert hint in (caught.value.hint or "")
 
 
+def test_one_tree_ships_both_ways(tmp_path: Path, decide: Callable[..., Decision]) -> None:
+    assert decide().accepted
+    settings = {
+        'gpuwheel.extensions."ops._C".abi': "exact",
+        'gpuwheel.extensions."ops._C".python': "version",
+        "gpuwheel.torch": "==2.13.*",
+        "gpuwheel.pythons": "3.11",
+    }
+    (exact,) = plan(load_config(tmp_path, environ={}, config_settings=settings), TABLES)
+    assert exact.accepted, exact.reason
+    assert (exact.cell.identifier, exact.cell.python_tag) == (
+        "nvcc-cu13.0-torch2.13-cp311-linux_x86_64",
+        "cp311-cp311",
+    )
+
+
 def test_an_older_torch_is_refused_with_the_floor(decide: Callable[..., Decision]) -> None:
     decision = decide(settings='torch = ">=2.9"')
     assert not decision.accepted
