@@ -15,6 +15,7 @@ from gpuwheel._environment import launchers
 from gpuwheel._process import lent
 from gpuwheel._resources import resource
 from gpuwheel.compile.cmake.inner_errors import inner_error
+from gpuwheel.compile.compat.file_names import COMPAT_TREE
 from gpuwheel.compile.messages.tee import teed
 
 if TYPE_CHECKING:
@@ -188,9 +189,18 @@ def _place(root: Path, settings: ConfigSettings) -> Place:
     folder = root / str(settings["build-dir"]) if "build-dir" in settings else None
     by = {"cmake": "cmake.define.GPUWHEEL_SETUP", "nvcc": "cmake.define.CMAKE_CUDA_COMPILER"}
     build = next((name for name, key in by.items() if key in settings), "embed")
+    build = "compat" if build == "nvcc" and _is_compat(root / str(settings.get("cmake.source-dir", "."))) else build
     headers = sorted((folder.parent / "kernels").glob("*.kernels.h")) if folder else []
     groups = tuple(header.name.removesuffix(".kernels.h") for header in headers)
     return Place(root, build, folder, groups=groups)
+
+
+def _is_compat(project: Path) -> bool:
+    """Whether headers of ours stand before torch's in a project that we wrote."""
+    try:
+        return f"/{COMPAT_TREE}" in (project / "CMakeLists.txt").read_text("utf-8")
+    except OSError:
+        return False
 
 
 def build_wheel(inside: Inside, out: Path, settings: ConfigSettings, *, editable: bool) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpuwheel._resources import resource
 from gpuwheel._toml import own_table
+from gpuwheel.compile.compat.file_names import COMPAT_TREE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,7 @@ def compat_headers(cache: Cache) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
 
-    return cache.publish_tree("sdk", f"compat-{digest.hexdigest()}", fill)
+    return cache.publish_tree("sdk", f"{COMPAT_TREE}{digest.hexdigest()}", fill)
 
 
 def _texts(content: Mapping[str, Any]) -> dict[str, str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.compile.messages.reading import Message
 
-__all__ = ["Cause", "read_causes"]
+__all__ = ["Cause", "read_causes", "uncovered_causes"]
 
 GIVEN = frozenset({"source", "groups"})
 """Fields that every text of the table may have: the user's file, and the kernel groups that are compiled."""
@@ -53,9 +53,10 @@ class Cause:
         Args:
             message: an error.
             line: the user's own line that it comes from, if there is one.
-            build: "group", "embed", "nvcc" or "cmake".
+            build: "group", "embed", "nvcc", "compat" or "cmake".
         """
-        if (self.tools and message.tool not in self.tools) or (self.builds and build not in self.builds):
+        builds = {build, "nvcc"} if build == "compat" else {build}
+        if (self.tools and message.tool not in self.tools) or (self.builds and not self.builds & builds):
             return None
         # CMake breaks its sentences into lines.
         text = message.text
@@ -100,6 +101,28 @@ def kernel_name(symbol: str) -> str:
 def read_causes() -> tuple[Cause, ...]:
     """The table, in its order."""
     return tuple(map(_cause, own_table("diagnostics.toml")["causes"]))
+
+
+@functools.cache
+def uncovered_causes() -> tuple[Cause, ...]:
+    """What no header of `abi = "compat"` stands in for, by the user's line: `data/compat.toml`."""
+    return tuple(
+        Cause(
+            match=re.compile(""),
+            line=re.compile(api["match"]),
+            says=_plain(f'{api["name"]} is not covered by abi = "compat": {api["why"]}'),
+            hint=_plain(api.get("edit", 'abi = "exact" for the extension')),
+            builds=frozenset({"compat"}),
+            leads=True,
+        )
+        for api in own_table("compat.toml")["apis"]
+        if "match" in api
+    )
+
+
+def _plain(text: str) -> str:
+    """A text of the table of causes that has no fields."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _cause(row: dict[str, Any]) -> Cause:

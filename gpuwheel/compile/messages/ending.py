@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gpuwheel.compile.messages.causes import read_causes
+from gpuwheel.compile.messages.causes import read_causes, uncovered_causes
 from gpuwheel.compile.messages.launches import explain_launch, short
 from gpuwheel.compile.messages.reading import Position, read_messages
 from gpuwheel.compile.messages.where import Place, kernel_line, position_of
@@ -61,7 +61,7 @@ def known_cause(errors: Sequence[Message], place: Place) -> tuple[Message, Cause
     """The error to show, and its cause with the fields of its words, if it is known."""
     positions = [(error, position_of(error, place)) for error in errors[:_MOST_ERRORS]]
     lines = [(error, place.line(position) if position else "") for error, position in positions]
-    for cause in read_causes():
+    for cause in (*(uncovered_causes() if place.build == "compat" else ()), *read_causes()):
         # Most causes explain the first error alone: later ones are often its consequences. Those that lead are worth
         # looking for in all.
         for error, line in lines if cause.leads else lines[:1]:

@@ -32,7 +32,7 @@ class Place:
     root: Path
     """The user's project."""
     build: str
-    """"group" (NVRTC), "embed", "nvcc" or "cmake" (a CMake project of the user's)."""
+    """"group" (NVRTC), "embed", "nvcc", "compat" (with headers in place of torch's) or "cmake" (of the user's own)."""
     folder: Path | None = None
     """The CMake folder, to which names are relative; nothing in it is the user's. `None`: they are to the project."""
     source: str = ""
