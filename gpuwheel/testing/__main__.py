@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._cache import Cache
 from gpuwheel.errors import ConfigError, GpuwheelError
-from gpuwheel.testing.environment import FakeSettings, fake_gpu_environment, find_torch
+from gpuwheel.testing.environment import FakeSettings, fake_gpu_environment, find_torch, package_folders
 from gpuwheel.testing.native_code import find_c_compiler
-from gpuwheel.testing.stubs import write_stubs
+from gpuwheel.testing.stubs import extension_libraries, write_stubs
 from gpuwheel.testing.torch_environments import torch_environment
 
 if TYPE_CHECKING:
@@ -66,12 +66,13 @@ def _run(options: argparse.Namespace) -> None:
     if program is None:
         msg = f"there is no program {options.words[0]}"
         raise ConfigError(msg)
+    folders = [options.site_packages] if options.site_packages else package_folders()
     environ = fake_gpu_environment(
         os.environ,
         cache=Cache.from_environment(os.environ),
         site_packages=options.site_packages or find_torch(),
         settings=FakeSettings(options.devices, options.capability, options.driver),
-        also=options.also,
+        also=dict.fromkeys([*options.also, *extension_libraries(folders)]),
     )
     os.execve(program, options.words, environ)  # noqa: S606 - the command takes this process's place
 

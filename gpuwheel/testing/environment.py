@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
 
     from gpuwheel._cache import Cache
 
-__all__ = ["VARIABLE", "FakeSettings", "build_fake_driver", "fake_gpu_environment", "find_torch"]
+__all__ = ["VARIABLE", "FakeSettings", "build_fake_driver", "fake_gpu_environment", "find_torch", "package_folders"]
 
 VARIABLE = "GPUWHEEL_FAKE_GPU"
 """Holds the settings in a process that sees the pretend GPU."""
 
 _RUNTIME = re.compile(r"libcudart\.so\.(\d+)")
+_PACKAGES = {"site-packages", "dist-packages"}
 _MOST_DEVICES = 16
 _VERSION = re.compile(r"\d+\.\d+")
 
@@ -71,6 +73,11 @@ def find_torch() -> Path | None:
     return Path(spec.origin).parent.parent
 
 
+def package_folders() -> list[Path]:
+    """Where this interpreter has installed packages."""
+    return [Path(entry) for entry in sys.path if Path(entry).name in _PACKAGES]
+
+
 def fake_gpu_environment(
     environ: Mapping[str, str],
     *,
@@ -95,13 +102,14 @@ def fake_gpu_environment(
         CompileError: the C compiler fails.
         CacheError: the cache cannot be written.
     """
-    libraries = (*(torch_libraries(site_packages) if site_packages is not None else ()), *also)
+    of_torch = torch_libraries(site_packages) if site_packages is not None else ()
+    also = tuple(also)
     # Whatever the libraries are made from: gpuwheel's C sources, how they are compiled, and what torch asks for.
     digest = hashlib.sha256(__version__.encode())
-    table = resource("data", "static_runtimes.toml")
-    for source in sorted([*resource("testing", "native").iterdir(), *resource("testing").glob("*.py"), table]):
+    tables = [resource("data", "static_runtimes.toml"), resource("data", "nvidia_symbols.toml")]
+    for source in sorted([*resource("testing", "native").iterdir(), *resource("testing").glob("*.py"), *tables]):
         digest.update(source.read_bytes())
-    for library in libraries:
+    for library in (*of_torch, *also):
         facts = library.stat()
         # Not their bytes: torch's libraries have gigabytes, and an installed one does not change in place.
         digest.update(f"{library.name} {facts.st_size} {facts.st_mtime_ns}\n".encode())
@@ -110,12 +118,13 @@ def fake_gpu_environment(
         compiler = find_c_compiler(environ)
         build_fake_driver(folder, compiler)
         build_linked_in(folder, compiler)
-        for stub in plan_stubs(libraries):
+        torchs = {stub.soname: stub.every for stub in plan_stubs(of_torch)}
+        for stub in plan_stubs(of_torch, also):
             runtime = _RUNTIME.fullmatch(stub.soname)
             if runtime is None:
                 write_stub(stub, folder, compiler)
             else:
-                build_fake_runtime(stub, int(runtime[1]), folder, compiler)
+                build_fake_runtime(stub, int(runtime[1]), torchs.get(stub.soname, frozenset()), folder, compiler)
 
     check_programs(cache.root, "the pretend driver")
     folder = cache.publish_tree("toolchains", f"fake-gpu-{digest.hexdigest()[:32]}", fill)

@@ -44,7 +44,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
 def _start_again(config: pytest.Config) -> NoReturn:
     from gpuwheel._cache import Cache  # noqa: PLC0415 - only runs with --fake-gpu pay for these
     from gpuwheel.errors import GpuwheelError  # noqa: PLC0415
-    from gpuwheel.testing.environment import FakeSettings, fake_gpu_environment, find_torch  # noqa: PLC0415
+    from gpuwheel.testing import environment as pretend  # noqa: PLC0415
+    from gpuwheel.testing.stubs import extension_libraries  # noqa: PLC0415
 
     # pytest.main() in a program: started again, that program would do everything else twice.
     if list(config.invocation_params.args) != sys.argv[1:]:
@@ -52,9 +53,13 @@ def _start_again(config: pytest.Config) -> NoReturn:
         raise pytest.UsageError(msg)
     options = config.known_args_namespace
     try:
-        settings = FakeSettings(options.fake_gpu_devices, options.fake_gpu_capability, options.fake_gpu_driver)
-        environ = fake_gpu_environment(
-            os.environ, cache=Cache.from_environment(os.environ), site_packages=find_torch(), settings=settings
+        settings = pretend.FakeSettings(options.fake_gpu_devices, options.fake_gpu_capability, options.fake_gpu_driver)
+        environ = pretend.fake_gpu_environment(
+            os.environ,
+            cache=Cache.from_environment(os.environ),
+            site_packages=pretend.find_torch(),
+            settings=settings,
+            also=extension_libraries(pretend.package_folders()),
         )
     except GpuwheelError as error:
         msg = f"--fake-gpu: {error.message}" + (f"\nhint: {error.hint}" if error.hint else "")

@@ -79,14 +79,20 @@ def _row(version: str, row: Mapping[str, Any], names: Sequence[str]) -> StaticRu
     )
 
 
-def build_fake_runtime(stub: Stub, major: int, folder: Path, compiler: str) -> None:
-    """`libcudart.so.N`, with a function that only succeeds for every other name that torch links against."""
+def build_fake_runtime(stub: Stub, major: int, of_torch: frozenset[str], folder: Path, compiler: str) -> None:
+    """`libcudart.so.N`, with every name that NVIDIA's has or somebody links against.
+
+    What the fake lacks succeeds where torch asks for it, `of_torch`: it does so on its way to what tests are about. For
+    others it is an error.
+    """
     objects = _compile(folder, compiler, f"-DCUDART_MAJOR={major}")
     defined = set(_defined(objects))
-    others = sorted(set().union(*stub.names.values()) - defined)
+    known = {name for row in static_runtimes() if row.major == major for name in row.entries}
+    others = (stub.every | known) - defined
     # torch does not load unless every name that it links against is there, called or not.
-    text = "".join(f"long {name}(void) {{ return 0; }}\n" for name in others)
-    names: dict[str | None, frozenset[str]] = {stub.soname: frozenset(defined | set(others))}
+    text = "".join(f"long {name}(void) {{ return 0; }}\n" for name in sorted(others & of_torch))
+    text += _missing(others - of_torch)
+    names: dict[str | None, frozenset[str]] = {stub.soname: frozenset(defined | others)}
     _link(folder / stub.soname, objects, text, version_script(names), compiler)
 
 
@@ -117,10 +123,7 @@ def _build_replacement(major: int, names: Iterable[str], folder: Path, compiler:
     objects = _compile(folder, compiler, f"-DCUDART_MAJOR={major}", "-DLINKED_IN")
     defined = set(_defined(objects))
     same = {name: name[: -len(_PER_THREAD[0])] for name in names if name not in defined and name.endswith(_PER_THREAD)}
-    missing = sorted({same.get(name, name) for name in names} - defined)
-    text = "int runtime_missing(const char*);\n" + "".join(
-        f'int {name}(void) {{ return runtime_missing("{name}"); }}\n' for name in missing
-    )
+    text = _missing({same.get(name, name) for name in names} - defined)
     library = folder / _replacement(major)
     # It exports nothing: a library that is linked to a real libcudart must not find these first.
     _link(library, objects, text, "{ local: *; };\n", compiler)
@@ -134,6 +137,12 @@ def _compile(folder: Path, compiler: str, *options: str) -> list[Path]:
         compile_c(compiler, [source / name], folder / f"{name}.o", ["-fvisibility=hidden", *options])
         for name in _SOURCES
     ]
+
+
+def _missing(names: Iterable[str]) -> str:
+    """Functions of NVIDIA's runtime that the fake has not."""
+    functions = (f'int {name}(void) {{ return runtime_missing("{name}"); }}\n' for name in sorted(names))
+    return "int runtime_missing(const char*);\n" + "".join(functions)
 
 
 def _defined(objects: Iterable[Path]) -> Iterable[str]:

@@ -1,29 +1,44 @@
 """Stub NVIDIA libraries: a CUDA build of torch imports without the gigabytes of `nvidia-*` wheels.
 
-torch's own shared objects say what they need: SONAMEs, version nodes, symbols. Each stub has exactly those, and every
-function returns 100 (cudaErrorNoDevice, CUDA_ERROR_NO_DEVICE): operators on the CPU work, a CUDA call fails.
+torch's own shared objects, and those of other packages, say what they need: SONAMEs, version nodes, symbols. Each stub
+has those, and what `data/nvidia_symbols.toml` knows of the library. Every function returns 100 (cudaErrorNoDevice,
+CUDA_ERROR_NO_DEVICE): operators on the CPU work, a CUDA call fails.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpuwheel._toml import own_table
 from gpuwheel.binary.elf import read_elf
 from gpuwheel.errors import ToolchainError
 from gpuwheel.testing.native_code import compile_c
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
-    from pathlib import Path
 
     from gpuwheel.binary.elf import ElfFile
 
-__all__ = ["Stub", "plan_stubs", "torch_libraries", "version_script", "write_stub", "write_stubs"]
+__all__ = [
+    "Stub",
+    "extension_libraries",
+    "plan_stubs",
+    "torch_libraries",
+    "version_script",
+    "write_stub",
+    "write_stubs",
+]
 
-_NVIDIA = re.compile(r"lib(cu|nv|nccl)")
+# With a word for each, since libcurl begins like them; what auditwheel took into a package has a digest in its name.
+_NVIDIA = re.compile(
+    r"lib(cuda|cublas|cudla|cudnn|cudss|cufft|cufile|cupti|curand|cusolver|cusparse|custatevec|cutensor|nccl|npp|nv)"
+    r"\w*\.so(\.\d+)*"
+)
 _DRIVER = "libcuda.so"  # never a stub: without a driver, gpuwheel's headers and torch say that there is none
 _NO_DEVICE = 100
 # Symbols without a version, by what they begin with: the library they belong to. The others go to the first stub, which
@@ -36,6 +51,10 @@ _OWNERS = {
     r"cuFile": "libcufile.",
     r"cupti": "libcupti.",
     r"nvrtc": "libnvrtc.",
+    r"nvjpeg": "libnvjpeg.",
+    r"npp": "libnpp",
+    r"cutensor": "libcutensor.",
+    r"cudss": "libcudss.",
     r"cu[A-Z]": _DRIVER,
 }
 # Functions that give a text, which their callers print: a null pointer or a number in its place ends the process.
@@ -58,6 +77,11 @@ class Stub:
     soname: str
     names: Mapping[str | None, frozenset[str]]
 
+    @property
+    def every(self) -> frozenset[str]:
+        """All names."""
+        return frozenset().union(*self.names.values())
+
 
 def torch_libraries(site_packages: Path) -> tuple[Path, ...]:
     """The shared objects of the torch installed in a site-packages folder.
@@ -75,22 +99,64 @@ def torch_libraries(site_packages: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.iterdir() if ".so" in path.suffixes and path.is_file()))
 
 
-def plan_stubs(libraries: Iterable[Path]) -> tuple[Stub, ...]:
-    """The stubs that these libraries need, by SONAME."""
-    objects = {path.name: _read(path) for path in libraries}
-    needed = sorted({name for found in objects.values() for name in found.needed if _NVIDIA.match(name)} - set(objects))
-    sonames = [name for name in needed if not name.startswith(_DRIVER)]
-    loose = _loose_names(objects.values())
+def extension_libraries(folders: Iterable[Path]) -> tuple[Path, ...]:
+    """The shared objects below some folders of Python packages that need NVIDIA's libraries, without torch's own.
+
+    An extension asks for more of cuBLAS than torch does, and does not load where a stub lacks one name of it. Folders
+    that are not there, and files that cannot be read, are none.
+    """
+    found = []
+    for folder in dict.fromkeys(folder for folder in folders if folder.is_dir()):
+        for parent, inner, files in os.walk(folder):
+            # torch's are asked for by themselves, and NVIDIA's own are no stubs' business.
+            inner[:] = sorted({*inner} - {"torch", "nvidia", "__pycache__"})
+            found += [Path(parent, name) for name in sorted(files) if name.endswith(".so") or ".so." in name]
+    return tuple(path for path in found if _needs_nvidia(path))
+
+
+def _needs_nvidia(path: Path) -> bool:
+    try:
+        needed = _read(path).needed
+    except (OSError, ValueError, ToolchainError):  # an empty file cannot be mapped
+        return False
+    return not _NVIDIA.fullmatch(path.name) and any(map(_NVIDIA.fullmatch, needed))
+
+
+def plan_stubs(of_torch: Iterable[Path], also: Iterable[Path] = ()) -> tuple[Stub, ...]:
+    """The stubs that torch's libraries and others need, by SONAME."""
+    paths = [*of_torch], [*also]
+    torchs, others = ([_read(path) for path in group] for group in paths)
+    there = {path.name for group in paths for path in group}
+    needed = {name for found in (*torchs, *others) for name in found.needed if _NVIDIA.fullmatch(name)} - there
+    sonames = sorted(name for name in needed if not name.startswith(_DRIVER))
     stubs: dict[str, dict[str | None, set[str]]] = {soname: {} for soname in sonames}
-    for found in objects.values():
+    for found in (*torchs, *others):
         for symbol in found.imports:
             if symbol.library in stubs:
                 stubs[symbol.library].setdefault(symbol.version, set()).add(symbol.name)
-    for name in loose:
+    for name in _loose_names(torchs):
         owner = _owner(name, sonames)
         if owner is not None:
             stubs[owner].setdefault(None, set()).add(name)
-    return tuple(Stub(soname, {v: frozenset(names) for v, names in found.items()}) for soname, found in stubs.items())
+    # What other libraries want may be anybody's: of theirs, only names that are NVIDIA's.
+    for name in _loose_names(others):
+        owner = _owner(name, sonames) if any(re.match(pattern, name) for pattern in _OWNERS) else None
+        if owner is not None:
+            stubs[owner].setdefault(None, set()).add(name)
+    functions = own_table("nvidia_symbols.toml")["functions"]
+    for soname, named in stubs.items():
+        _add_known(named, soname, functions.get(soname, "").split())
+    return tuple(Stub(soname, {v: frozenset(names) for v, names in named.items()}) for soname, named in stubs.items())
+
+
+def _add_known(found: dict[str | None, set[str]], soname: str, functions: Collection[str]) -> None:
+    """Add what the library has beside, for what nobody saw here: an editable project, or what is built later."""
+    versions = [version for version in found if version is not None]
+    # NVIDIA's libraries have one version, named as the library; a reference without a version binds to it all the same.
+    version = versions[0] if len(versions) == 1 else soname
+    more = set(functions) - set().union(*found.values())
+    if more:
+        found.setdefault(version, set()).update(more)
 
 
 def _read(path: Path) -> ElfFile:
@@ -129,8 +195,7 @@ def version_script(names: Mapping[str | None, frozenset[str]]) -> str:
 def write_stub(stub: Stub, folder: Path, compiler: str) -> Path:
     """Compile one stub into `folder`."""
     source, script = folder / f"{stub.soname}.c", folder / f"{stub.soname}.map"
-    every = sorted(set().union(*stub.names.values()))
-    source.write_text("".join(map(_definition, every)))
+    source.write_text("".join(map(_definition, sorted(stub.every))))
     # Names such as `cosf` are built into compilers with other signatures: -fno-builtin lets them be functions like
     # others, -w keeps silent about it.
     options = ["-w", "-fno-builtin", "-O0", f"-Wl,-soname,{stub.soname}", "-nostdlib"]
@@ -151,7 +216,7 @@ def _definition(name: str) -> str:
 
 
 def write_stubs(site_packages: Path, folder: Path, compiler: str) -> tuple[Path, ...]:
-    """Write into `folder` every NVIDIA library that the torch in `site_packages` needs, and return the files.
+    """Write into `folder` every NVIDIA library that torch and others in `site_packages` need, and return the files.
 
     A process that has `folder` in `LD_LIBRARY_PATH` imports that torch. Libraries that are really installed are found
     first (torch's RPATH) and stay in use.
@@ -161,4 +226,5 @@ def write_stubs(site_packages: Path, folder: Path, compiler: str) -> tuple[Path,
         CompileError: the C compiler fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return tuple(write_stub(stub, folder, compiler) for stub in plan_stubs(torch_libraries(site_packages)))
+    stubs = plan_stubs(torch_libraries(site_packages), extension_libraries([site_packages]))
+    return tuple(write_stub(stub, folder, compiler) for stub in stubs)

@@ -46,13 +46,11 @@ int runtime_ensure_context(void) {
   return result == SUCCESS ? gpuwheel_fake_set_current(0) : result;
 }
 
-#ifdef LINKED_IN
 /* What NVIDIA's runtime has and this one has not. It must not succeed: nothing was done. */
 int runtime_missing(const char* name) {
   fprintf(stderr, "gpuwheel: the pretend GPU has no %s: cudaErrorNotSupported\n", name);
   return runtime_done(NOT_SUPPORTED);
 }
-#endif
 
 /* ---- errors, versions, devices */
 

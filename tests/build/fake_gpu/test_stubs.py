@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpuwheel.testing.native_code import find_c_compiler
-from gpuwheel.testing.stubs import Stub, write_stub
+from gpuwheel.testing.native_code import compile_c, find_c_compiler
+from gpuwheel.testing.stubs import Stub, extension_libraries, plan_stubs, write_stub
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,3 +45,33 @@ def test_what_a_library_says_of_an_error_is_a_text(tmp_path: Path) -> None:
         stub.cudnnGetLastErrorString(buffer, room)
         assert buffer.value == expected
     assert stub.cudnnCreate() == 100
+
+
+def test_what_extensions_ask_for_is_in_the_stubs(tmp_path: Path) -> None:
+    """Also names of which torch has no need, of libraries that it does not know, and of two files with one name."""
+    compiler, packages = find_c_compiler(os.environ), tmp_path / "site-packages"
+    libraries = [
+        write_stub(Stub("libcublas.so.12", {"libcublas.so.12": frozenset({"cublasNew"})}), tmp_path, compiler),
+        write_stub(Stub("libnvjpeg.so.12", {None: frozenset({"nvjpegCreateSimple"})}), tmp_path, compiler),
+        write_stub(Stub("libcurl.so.4", {None: frozenset({"curl_easy_init"})}), tmp_path, compiler),
+    ]
+    source = tmp_path / "extension.c"
+    source.write_text(
+        "int cublasNew(void), nvjpegCreateSimple(void), curl_easy_init(void);\n"
+        "#ifdef JPEG\nint a(void) { return nvjpegCreateSimple() + curl_easy_init(); }\n"
+        "#else\nint a(void) { return cublasNew(); }\n#endif\n"
+    )
+    for name, option in (("one", "-DJPEG"), ("two", "-DBLAS")):
+        (packages / name).mkdir(parents=True)
+        compile_c(compiler, [source, *libraries], packages / name / "_C.so", [option, "-Wl,--as-needed"])
+    (packages / "one" / "broken.so").write_bytes(b"")
+    (packages / "torch").mkdir()
+    compile_c(compiler, [source, *libraries], packages / "torch" / "own.so", ["-DJPEG"])
+    found = extension_libraries([packages, packages, tmp_path / "none"])
+    assert found == (packages / "one" / "_C.so", packages / "two" / "_C.so")
+    stubs = {stub.soname: stub for stub in plan_stubs((), found)}
+    assert stubs.keys() == {"libcublas.so.12", "libnvjpeg.so.12"}
+    assert stubs["libnvjpeg.so.12"].names == {None: frozenset({"nvjpegCreateSimple"})}
+    (blas,) = stubs["libcublas.so.12"].names.items()
+    assert blas[0] == "libcublas.so.12"
+    assert {"cublasNew", "cublasGetStatusString", "cublasGemmEx"} <= blas[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,6 +103,9 @@ def test_it_imports_on_stubs_and_has_no_gpu(torch: Torch, tmp_path: Path) -> Non
     stubs = write_stubs(torch.site_packages, tmp_path, find_c_compiler(torch.environ))
     assert sum(stub.stat().st_size for stub in stubs) < 1_000_000
     assert not list(tmp_path.glob("libcuda.so*"))
+    for library, name in (("cublas", "cublasGetStatusString"), ("cublasLt", "cublasLtMatmulDescInit_internal")):
+        (stub,) = tmp_path.glob(f"lib{library}.so.*")
+        assert hasattr(ctypes.CDLL(str(stub)), name)  # which torch does not ask for, and extensions do
     assert {path.suffix for path in tmp_path.iterdir()}.isdisjoint({".c", ".map"})
     out = torch.run("-W", "error", "-c", ON_STUBS, LD_LIBRARY_PATH=str(tmp_path))
     assert out.stdout.startswith("no GPU: ")

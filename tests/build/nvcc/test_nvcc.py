@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jsonschema
@@ -13,6 +14,7 @@ import pytest
 from interpreters import find_interpreter
 from torch_environments import environment_with, layer_on
 
+import gpuwheel
 from gpuwheel._cache import Cache
 from gpuwheel._resources import resource
 from gpuwheel._run import run
@@ -24,12 +26,12 @@ from gpuwheel.model.findings import Severity
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.testing import FakeSettings, fake_gpu_environment, require
+from gpuwheel.testing.torch_environments import torch_environment
 from gpuwheel.toolchain import Context
 from gpuwheel.toolchain.cuda.toolkit import find_cuda_toolkit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from conftest import Project, Wheel
 
@@ -75,6 +77,35 @@ assert launch.arguments("Pi") == (0, 1000)
 assert library.plain_hopper(None) == 98  # cudaErrorInvalidDeviceFunction: the image for 8.0 lacks it
 """
 
+CALL_STABLE_ON_THE_FAKE = """
+import torch
+from gpuwheel.testing import FakeGpu
+from nv_stable import add_rms_norm
+gpu = FakeGpu()
+x, w = torch.randn(6, 96).to("cuda:1"), torch.randn(96).to("cuda:1")
+stream, graph = torch.cuda.Stream(device=1), torch.cuda.CUDAGraph()
+with torch.cuda.stream(stream):
+    y = add_rms_norm(x, x, w, 1e-6)
+(launch,) = gpu.launches("add_rms_norm")
+assert launch.name == "(anonymous namespace)::add_rms_norm<float>"
+assert (launch.grid, launch.block, launch.device) == ((6, 1, 1), (256, 1, 1), 1)
+assert launch.stream == stream.cuda_stream != 0
+assert launch.arguments("PPPPif")[:5] == (y.data_ptr(), x.data_ptr(), x.data_ptr(), w.data_ptr(), 96)
+torch.cuda.set_device(1)
+with torch.cuda.graph(graph):
+    add_rms_norm(x, x, w, 1e-6)
+assert len(gpu.launches("add_rms_norm")) == 1
+graph.replay()
+assert len(gpu.launches("add_rms_norm")) == 2
+gpu.fail_next(700, "cudaLaunchKernel")
+try:
+    add_rms_norm(x, x, w, 1e-6)
+except RuntimeError as error:
+    assert "an illegal memory access was encountered" in str(error)
+else:
+    raise AssertionError("no error")
+"""
+
 
 def images(wheel: Wheel, library: str) -> set[str]:
     elf = read_elf((wheel.root / library).read_bytes(), library)
@@ -83,6 +114,20 @@ def images(wheel: Wheel, library: str) -> set[str]:
 
 def needed(wheel: Wheel, library: str) -> set[str]:
     return set(read_elf((wheel.root / library).read_bytes(), library).needed)
+
+
+def on_the_fake(wheel: Wheel, code: str, python: Path, *, torch: bool = True) -> None:
+    """Run Python beside the wheel's packages, where there are two pretend GPUs."""
+    site_packages = next(python.parent.parent.glob("lib/python3.*/site-packages")) if torch else None
+    settings = FakeSettings(devices=2, capability="8.6")
+    environ = fake_gpu_environment(
+        {**os.environ, "PYTHONPATH": str(Path(gpuwheel.__file__).parent.parent)},
+        cache=Cache.from_environment(os.environ),
+        site_packages=site_packages,
+        settings=settings,
+    )
+    seen = run([python, "-c", code], env=environ, cwd=wheel.root, check=False)
+    assert seen.returncode == 0, seen.output
 
 
 def refusals(wheel: Wheel) -> list[str]:
@@ -110,6 +155,9 @@ def test_a_stable_extension_becomes_one_file_for_every_python_and_torch(
     if HAS_TORCH:
         called = wheel.python(CALL_STABLE)
         assert called.code == 0, called.output
+    # A runtime of CUDA 13 is linked in; torch has one of CUDA 12 beside it, and the newest one of 13.
+    for release in ("2.10.0", "2.15.0"):
+        on_the_fake(wheel, CALL_STABLE_ON_THE_FAKE, torch_environment(release, environ=os.environ))
 
 
 def test_an_extension_on_torchs_cpp_abi_is_built_without_torch_for_one_minor(
@@ -141,12 +189,7 @@ def test_a_plain_library_links_device_code_of_sources_with_archs_of_their_own(
     assert refusals(wheel) == []
     called = wheel.python(CALL_PLAIN)
     assert called.code == 0, called.output
-    settings = FakeSettings(devices=2, capability="8.6")
-    environ = fake_gpu_environment(
-        os.environ, cache=Cache.from_environment(plain.environ), site_packages=None, settings=settings
-    )
-    seen = run([sys.executable, "-c", CALL_PLAIN_ON_THE_FAKE], env=environ, cwd=wheel.root, check=False)
-    assert seen.returncode == 0, seen.output
+    on_the_fake(wheel, CALL_PLAIN_ON_THE_FAKE, Path(sys.executable), torch=False)
 
 
 def test_a_module_in_the_limited_api_is_for_its_python_and_newer_ones(

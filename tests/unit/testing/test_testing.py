@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gpuwheel._run import run
+from gpuwheel._toml import own_table
 from gpuwheel.errors import ConfigError, ToolchainError
 from gpuwheel.testing import FakeGpu, FakeSettings, Launch, require, write_stubs
 from gpuwheel.testing.native_code import find_c_compiler
@@ -93,3 +95,13 @@ def test_a_cpu_build_of_torch_is_a_usage_error(tmp_path: Path) -> None:
     assert "is a CPU build" in done.stderr
     without = run([*words[:-1], "-q", "-rs"], cwd=tmp_path)
     assert "fake-gpu is missing: start pytest with --fake-gpu" in without.stdout
+
+
+def test_every_stub_has_the_names_that_nvidias_headers_declare() -> None:
+    functions = own_table("nvidia_symbols.toml")["functions"]
+    for soname, names in functions.items():
+        assert re.fullmatch(r"lib\w+\.so\.\d+", soname)
+        assert len(names.split()) == len(set(names.split())) > 5
+    for major in ("12", "13"):
+        assert "cublasGetStatusString" in functions[f"libcublas.so.{major}"].split()
+        assert "cublasLtMatmulDescInit_internal" in functions[f"libcublasLt.so.{major}"].split()
