@@ -41,7 +41,7 @@ def written(
     Args:
         offered: what a library can call.
         refused: what it cannot.
-        direct: full name of an operator -> the function of ours that does it instead of the dispatcher.
+        direct: full name of an operator -> the call of a function of ours that does it, "{}" for its arguments.
         minors: the versions of torch that were read.
     """
     methods: list[str] = []
@@ -49,6 +49,7 @@ def written(
     factories: list[str] = []
     torch_factories: list[tuple[str, str]] = []
     taken: set[tuple[bool, str, tuple[str, ...]]] = set()
+    made = {each.name for operator in offered for each in _signatures(operator) if _is_factory(operator, each)}
     for operator in offered:
         for signature in _signatures(operator):
             key = (signature.method, signature.name, tuple(kind for kind, _, _ in signature.parameters))
@@ -60,9 +61,9 @@ def written(
                 functions.append(f"inline {_head(signature, inside=True)} const {_body(operator, signature, direct)}")
                 continue
             line = f"inline {_head(signature)} {_body(operator, signature, direct)}"
-            (factories if _is_factory(operator, signature) else functions).append(line)
+            (factories if signature.name in made else functions).append(line)
             if any(kind == "at::TensorOptions" for kind, _, _ in signature.parameters):
-                torch_factories.append((signature.name, _with_grad(operator, signature)))
+                torch_factories.append((signature.name, _with_grad(signature, inside=signature.name in made)))
     lost_functions, lost_methods = _lost(refused, {key[:2] for key in taken})
     span = " to ".join((minors[0], minors[-1]))
     names = sorted({name for name, _ in torch_factories})
@@ -91,7 +92,9 @@ def _signatures(operator: Operator) -> list[Signature]:
 
 
 def _is_factory(operator: Operator, signature: Signature) -> bool:
-    """Whether it takes options and no tensor: it must not be found by its arguments (see aten.h)."""
+    """Whether it takes options and no tensor: functions of its name must not be found by their arguments (see aten.h)."""
+    if signature.method:
+        return False
     takes_options = any(kind == "TensorOptions" for kind, _, _ in _parameters(signature))
     takes_format = any(name in {"dtype", "options"} for _, name, _ in signature.parameters)
     tensors = any("Tensor" in kind for _, kind, _, _ in operator.arguments)
@@ -135,28 +138,27 @@ def _given(operator: Operator, signature: Signature) -> list[str]:
 
 def _body(operator: Operator, signature: Signature, direct: dict[str, str]) -> str:
     given = ", ".join(_given(operator, signature))
-    if operator.full_name in direct:
-        return f"{{ return {direct[operator.full_name]}({given}); }}"
     if not operator.bound and not signature.method and operator.name in HAND_WRITTEN:
         self_, *others = _given(operator, signature)
         return f"{{ return {self_}.{operator.name.removeprefix('sym_')}({', '.join(others)}); }}"
     call = f'"aten::{operator.name}", "{operator.overload}", {{{given}}}'
     result = _cpp(signature.returns)
+    ours = direct[operator.full_name].format(given) if operator.full_name in direct else ""
     written_to = [_given(operator, signature)[at] for at, each in enumerate(operator.arguments) if each[3]]
     if "&" not in result:
         changes = ", true" if written_to else ""
-        return f"{{ return invoke<{result}>({call}{changes}); }}"
+        return f"{{ return {ours or f'invoke<{result}>({call}{changes})'}; }}"
     if result.startswith("std::tuple"):
         outs = written_to[-len(operator.returns) :]
         return f"{{ invoke_into({len(outs)}, {call}); return {result}({', '.join(outs)}); }}"
     changed = f"const_cast<{result}>(*this)" if signature.method else written_to[-1]
-    return f"{{ invoke_into(1, {call}); return {changed}; }}"
+    return f"{{ {ours or f'invoke_into(1, {call})'}; return {changed}; }}"
 
 
-def _with_grad(operator: Operator, signature: Signature) -> str:
+def _with_grad(signature: Signature, *, inside: bool) -> str:
     """The function of `torch`, whose result requires a gradient where the options say so."""
     names = ", ".join("without_grad(options)" if name == "options" else name for _, name, _ in signature.parameters)
-    inner = "factories::" if _is_factory(operator, signature) else ""
+    inner = "factories::" if inside else ""
     call = f"gpuwheel_compat::{inner}{signature.name}({names})"
     return f"inline {_head(signature)} {{ return with_grad({call}, options); }}"
 

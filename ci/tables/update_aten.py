@@ -35,7 +35,7 @@ def main() -> int:
         (minor for minor in as_table(read("torch.toml")[1]["versions"]) if Version(minor) >= _FLOOR), key=Version
     )
     offered, refused = choose(operators_of(minors))
-    direct = {name: as_text(function) for name, function in as_table(read("aten.toml")[1]["direct"]).items()}
+    direct = _direct()
     unknown = direct.keys() - {each.full_name for each in offered}
     if unknown:
         msg = f"aten.toml names operators that are not offered: {', '.join(sorted(unknown))}"
@@ -54,6 +54,15 @@ def main() -> int:
             print(f"{name}: written")
     print(f"{len(offered)} operators offered, {len(refused)} refused")
     return int(stale)
+
+
+def _direct() -> dict[str, str]:
+    """Full name of an operator -> the call of ours, as gpuwheel/data/aten.toml says."""
+    _, table = read("aten.toml")
+    calls = {name: f"{as_text(function)}({{}})" for name, function in as_table(table["direct"]).items()}
+    for name, function in as_table(table["named"]).items():
+        calls[name] = f'{as_text(function)}("aten::{name.partition(".")[0]}", {{}})'
+    return calls
 
 
 if __name__ == "__main__":
