@@ -92,7 +92,7 @@ def _signatures(operator: Operator) -> list[Signature]:
 
 
 def _is_factory(operator: Operator, signature: Signature) -> bool:
-    """Whether it takes options and no tensor: functions of its name must not be found by their arguments (see aten.h)."""
+    """Whether it takes options and no tensor: its name must not be found by its arguments (see aten.h)."""
     if signature.method:
         return False
     takes_options = any(kind == "TensorOptions" for kind, _, _ in _parameters(signature))
@@ -144,15 +144,18 @@ def _body(operator: Operator, signature: Signature, direct: dict[str, str]) -> s
     call = f'"aten::{operator.name}", "{operator.overload}", {{{given}}}'
     result = _cpp(signature.returns)
     ours = direct[operator.full_name].format(given) if operator.full_name in direct else ""
+    # What is written without being read may be written again, to see what is wrong.
+    changes = operator.kind != "out" and any(written for _, _, _, written in operator.arguments)
     written_to = [_given(operator, signature)[at] for at, each in enumerate(operator.arguments) if each[3]]
+    last = "" if changes else ", false"
     if "&" not in result:
-        changes = ", true" if written_to else ""
-        return f"{{ return {ours or f'invoke<{result}>({call}{changes})'}; }}"
+        again = ", true" if changes else ""
+        return f"{{ return {ours or f'invoke<{result}>({call}{again})'}; }}"
     if result.startswith("std::tuple"):
         outs = written_to[-len(operator.returns) :]
-        return f"{{ invoke_into({len(outs)}, {call}); return {result}({', '.join(outs)}); }}"
+        return f"{{ invoke_into({len(outs)}, {call}{last}); return {result}({', '.join(outs)}); }}"
     changed = f"const_cast<{result}>(*this)" if signature.method else written_to[-1]
-    return f"{{ {ours or f'invoke_into(1, {call})'}; return {changed}; }}"
+    return f"{{ {ours or f'invoke_into(1, {call}{last})'}; return {changed}; }}"
 
 
 def _with_grad(signature: Signature, *, inside: bool) -> str:

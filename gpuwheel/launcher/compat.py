@@ -187,6 +187,7 @@ def _helpers(needs: list[str]) -> torch.library.Library:
     add("philox(int device, int n) -> (int, int)", _philox)
     add("define(str operator) -> ()", lambda operator: add(*_with_numbers(operator)))
     _autograd(add)
+    add("define_explanation(str operator) -> ()", lambda operator: add(*_explanation(operator)))
     for need in needs:
         add(*_with_numbers(need))
     return library
@@ -228,6 +229,26 @@ def _answers(add: Callable[[str, Callable[..., Any]], None]) -> None:
     add("manual_seed(int seed) -> ()", lambda seed: torch.manual_seed(seed) and None)
 
 
+def _explanation(operator: str) -> tuple[str, Callable[..., str]]:
+    """Schema and function of what says what an operator throws, a type and a text on lines of their own."""
+    schema, call = _with_numbers(operator)
+
+    def explain(*given: Any) -> str:
+        try:
+            call(*given)
+        except Exception as error:  # noqa: BLE001 - whatever it is, C++ throws the like of it
+            kind = type(error)
+            named = (
+                "torch.linalg.LinAlgError"
+                if kind is torch.linalg.LinAlgError
+                else f"{kind.__module__}.{kind.__qualname__}"
+            )
+            return f"{named.removeprefix('builtins.')}\n{error}"
+        return ""
+
+    return f"explain_{schema.rpartition(' ->')[0]} -> str", explain
+
+
 def _with_numbers(need: str) -> tuple[str, Callable[..., Any]]:
     """Schema and function of an operator with a Scalar: it comes as a tensor without dimensions."""
     base, _, overload = need.removeprefix("aten::").partition(".")
@@ -235,18 +256,19 @@ def _with_numbers(need: str) -> tuple[str, Callable[..., Any]]:
     schema = operator._schema
     numbers = [at for at, each in enumerate(schema.arguments) if str(each.type) in {"number", "Optional[number]"}]
     head, _, result = str(schema).removeprefix("aten::").partition(") ->")
-    text = re.sub(r"\b(Scalar|number)(?=[? ])", "Tensor", head)
-    text = re.sub(r"Tensor(\?)? (\w+)=[-\w.]+", r"Tensor\1 \2", text).replace(", *,", ",") + ") ->" + result
-    named = [(at, each.name) for at, each in enumerate(schema.arguments) if each.kwarg_only]
+    head = re.sub(r"=(\[[^\]]*\]|\"[^\"]*\"|'[^']*'|[^,)]+)", "", head)  # every argument comes
+    # Without overloads: torch 2.13 ends badly where a name has several.
+    head = head.replace(f"{base}.{overload}(", f"{base}__{overload}(", 1)
+    text = re.sub(r"\b(Scalar|number)(?=[? ])", "Tensor", head).replace(", *,", ",") + ") ->" + result
+    named = [each.name for each in schema.arguments if each.kwarg_only]
 
     def call(*given: Any) -> Any:
-        # torch drops trailing arguments that have their default
-        all_given = [*given, *(each.default_value for each in schema.arguments[len(given) :])]
+        values = list(given)
         for at in numbers:
-            if isinstance(all_given[at], torch.Tensor):
-                all_given[at] = all_given[at].item()
-        keywords = {name: all_given[at] for at, name in named}
-        return operator(*all_given[: len(all_given) - len(keywords)], **keywords)
+            if isinstance(values[at], torch.Tensor):
+                values[at] = values[at].item()
+        first = len(values) - len(named)
+        return operator(*values[:first], **dict(zip(named, values[first:], strict=True)))
 
     return text, call
 

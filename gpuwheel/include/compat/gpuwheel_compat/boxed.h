@@ -178,29 +178,36 @@ class Boxes {
   size_t made_ = 0;
 };
 
-// Operators that Python must make before the library is used; none since each is made when it is first called.
-inline std::vector<std::pair<std::string, std::string>>& needs() { static std::vector<std::pair<std::string, std::string>> v; return v; }
-
-// The name of the operator that Python makes for one with a Scalar; made when it is first called.
-inline std::string with_numbers(const char* op, const char* overload);
-
 // Room for the arguments or the results of any operator of ATen: the longest list has 30.
 constexpr size_t kMostBoxes = 40;
 
-inline void dispatch(const char* op, const char* overload, const std::initializer_list<Arg>& args, StableIValue* stack) {
+// Operators that Python must make before the library is used: none, since each is made when it is first called.
+inline std::vector<std::pair<std::string, std::string>>& needs() { static std::vector<std::pair<std::string, std::string>> v; return v; }
+
+// Calls the dispatcher; the answer is torch's error code.
+inline AOTITorchError dispatch(const char* op, const char* overload, const std::initializer_list<Arg>& args, StableIValue* stack) {
   TORCH_CHECK(args.size() <= kMostBoxes, op, " has ", args.size(), " arguments; gpuwheel passes on ", kMostBoxes);
   Boxes boxes(stack);
   boxes.fill(args);
   boxes.handed_on();
-  GWC_OK(torch_call_dispatcher(op, overload, stack, TORCH_ABI_VERSION));
+  return torch_call_dispatcher(op, overload, stack, TORCH_ABI_VERSION);
 }
+
+// The operator of Python that stands for one of torch. Without overloads: torch 2.13 ends badly where a name has several.
+inline std::string by_python_name(const char* prefix, const char* op, const char* overload) {
+  const char* base = std::strstr(op, "::") + 2;
+  return *overload ? str("gpuwheel_compat::", prefix, base, "__", overload) : str("gpuwheel_compat::", prefix, base);
+}
+// Of scalars.h: the name of the operator that Python makes for one with a Scalar, when it is first called.
+inline std::string with_numbers(const char* op, const char* overload);
+// Of failed.h: throws what torch threw. `again`: the call may be done again, to ask Python what it is.
+[[noreturn]] inline void fail_call(const char* op, const char* overload, const std::initializer_list<Arg>& args, bool again);
 
 // The dispatcher; or, where an argument is a Scalar, which cannot cross, an operator of Python that takes tensors for it.
 inline void run(const char* op, const char* overload, const std::initializer_list<Arg>& args, bool changes, StableIValue* stack) {
-  (void)changes;
-  for (const auto& arg : args)
-    if (arg.is_scalar()) return dispatch(with_numbers(op, overload).c_str(), overload, args, stack);
-  dispatch(op, overload, args, stack);
+  const bool by_python = std::any_of(args.begin(), args.end(), [](const Arg& arg) { return arg.is_scalar(); });
+  if ((by_python ? dispatch(with_numbers(op, overload).c_str(), "", args, stack) : dispatch(op, overload, args, stack)) != 0)
+    fail_call(op, overload, args, by_python || !changes);
 }
 
 // Results. One that throws must not lose those after it.
@@ -226,7 +233,7 @@ struct Taken<std::tuple<R...>> {
   static std::tuple<R...> from(StableIValue* s) { return each(s, std::index_sequence_for<R...>{}); }
 };
 
-// Calls an operator; `changes`: it writes to what it is given, and so is not to be done twice.
+// Calls an operator; `changes`: it reads and writes what it is given, and so is not to be done twice.
 template <class R>
 R invoke(const char* op, const char* overload, std::initializer_list<Arg> args, bool changes = false) {
   StableIValue stack[kMostBoxes];
@@ -235,9 +242,9 @@ R invoke(const char* op, const char* overload, std::initializer_list<Arg> args, 
 }
 
 // Calls an operator whose `results` are tensors that the caller has already: those that it was given to write to.
-inline void invoke_into(size_t results, const char* op, const char* overload, std::initializer_list<Arg> args) {
+inline void invoke_into(size_t results, const char* op, const char* overload, std::initializer_list<Arg> args, bool changes = true) {
   StableIValue stack[kMostBoxes];
-  run(op, overload, args, true, stack);
+  run(op, overload, args, changes, stack);
   for (size_t i = 0; i < results; ++i) (void)aoti_torch_delete_tensor_object(torch::stable::detail::to<AtenTensorHandle>(stack[i]));
 }
 

@@ -80,6 +80,7 @@ inline constexpr ErrorText error_texts[] = {
     {"to have non-zero size.", fail<IndexError>},
     {"step must be greater than zero", fail<ValueError>},
     {"Could not run '", fail<NotImplementedError>},
+    {"clamp is not supported for complex types", fail<NotImplementedError>},
     {"\" not implemented for '", fail<NotImplementedError>},
     {"linalg.", fail<LinAlgError>},
     {"out of memory. Tried to allocate", fail<OutOfMemoryError>},

@@ -23,15 +23,14 @@ inline Tensor number_tensor(const Scalar& s) {
 inline std::string with_numbers(const char* op, const char* overload) {
   static std::mutex guard;
   static std::unordered_set<std::string> made;
-  const char* base = std::strstr(op, "::") + 2;
-  auto name = str(base, ".", overload);
+  auto name = str(std::strstr(op, "::") + 2, ".", overload);
   const std::lock_guard<std::mutex> lock(guard);
   if (!made.count(name)) {
     StableIValue stack[1];
-    dispatch("gpuwheel_compat::define", "", {name}, stack);
+    GWC_OK(dispatch("gpuwheel_compat::define", "", {name}, stack));
     made.insert(std::move(name));
   }
-  return str("gpuwheel_compat::", base);
+  return by_python_name("", op, overload);
 }
 
 namespace scalars {
@@ -102,8 +101,8 @@ inline bool is_factor(const Scalar& v) { return v.tag != Scalar::B && shims::fit
 inline bool floating(const Tensor& t) { return shims::usual(t) && kind_of(t.scalar_type()) == Kind::Floating; }
 inline Tensor minus(const Tensor& self, const Tensor& other, double factor) {
   AtenTensorHandle h;
-  GWC_OK(aoti_torch_aten_subtract_Tensor(self.handle(), other.handle(), factor, &h));
-  return shims::own(h);
+  if (aoti_torch_aten_subtract_Tensor(self.handle(), other.handle(), factor, &h) == 0) return shims::own(h);
+  return invoke<Tensor>("aten::sub", "Tensor", {self, other, Scalar(factor)});
 }
 inline optional<Tensor> minus(const Tensor& self, const Tensor& other, const Scalar& alpha, double sign) {
   if (!is_factor(alpha) || !floating(self) || !floating(other)) return nullopt;

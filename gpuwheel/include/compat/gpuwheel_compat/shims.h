@@ -2,9 +2,10 @@
 // dispatcher's boxes. Each does what the operator does for the tensors that it takes, and leaves the others to the boxes.
 //
 // The functions aoti_torch_aten_* and those without a device in their name go through torch's dispatcher, and so through
-// autograd, autocast and modes. Those of one device (aoti_torch_cpu_*) do not: they are never called here.
+// autograd, autocast and modes. Those of one device (aoti_torch_cpu_*) do not: they are never called here. Where one of
+// them fails, the boxes do the call again, and say what is wrong.
 #pragma once
-#include <gpuwheel_compat/boxed.h>
+#include <gpuwheel_compat/failed.h>
 
 namespace gpuwheel_compat::shims {
 template <class E>
@@ -42,30 +43,33 @@ inline AtenTensorHandle nothing() {
 }
 
 using New = AOTITorchError (*)(AtenTensorHandle, const int64_t*, int64_t, int32_t*, int32_t*, int32_t*, int32_t, int32_t*, AtenTensorHandle*);
-inline Tensor make(New shim, const char* name, AtenTensorHandle of, IntArrayRef size, const Place& at) {
+inline optional<Tensor> make(New shim, AtenTensorHandle of, IntArrayRef size, const Place& at) {
   AtenTensorHandle h;
-  ok(shim(of, size.data(), length(size), at.dtype, at.layout, at.device, at.index, at.pinned, &h), name);
+  if (shim(of, size.data(), length(size), at.dtype, at.layout, at.device, at.index, at.pinned, &h) != 0) return nullopt;
   return own(h);
 }
 
 // Without a type it is torch's default one, which only an operator knows.
 inline Tensor empty(IntArrayRef size, optional<ScalarType> dtype, optional<Layout> layout, optional<Device> device,
                     optional<bool> pinned, optional<MemoryFormat> format) {
-  if (!dtype || !strided(layout) || (format && *format != MemoryFormat::Contiguous))
-    return invoke<Tensor>("aten::empty", "memory_format", {size, dtype, layout, device, pinned, format});
-  return make(&aoti_torch_aten_new_empty, "empty", nothing(), size, {dtype, layout, device, pinned});
+  if (dtype && strided(layout) && (!format || *format == MemoryFormat::Contiguous))
+    if (auto made = make(&aoti_torch_aten_new_empty, nothing(), size, {dtype, layout, device, pinned})) return *std::move(made);
+  return invoke<Tensor>("aten::empty", "memory_format", {size, dtype, layout, device, pinned, format});
 }
 inline Tensor zeros(IntArrayRef size, optional<ScalarType> dtype, optional<Layout> layout, optional<Device> device, optional<bool> pinned) {
-  if (!dtype || !strided(layout)) return invoke<Tensor>("aten::zeros", "", {size, dtype, layout, device, pinned});
-  return make(&aoti_torch_aten_new_zeros, "zeros", nothing(), size, {dtype, layout, device, pinned});
+  if (dtype && strided(layout))
+    if (auto made = make(&aoti_torch_aten_new_zeros, nothing(), size, {dtype, layout, device, pinned})) return *std::move(made);
+  return invoke<Tensor>("aten::zeros", "", {size, dtype, layout, device, pinned});
 }
 inline Tensor new_empty(const Tensor& self, IntArrayRef size, optional<ScalarType> dtype, optional<Layout> layout,
                         optional<Device> device, optional<bool> pinned) {
-  return make(&aoti_torch_aten_new_empty, "new_empty", self.handle(), size, {dtype, layout, device, pinned});
+  if (auto made = make(&aoti_torch_aten_new_empty, self.handle(), size, {dtype, layout, device, pinned})) return *std::move(made);
+  return invoke<Tensor>("aten::new_empty", "", {self, size, dtype, layout, device, pinned});
 }
 inline Tensor new_zeros(const Tensor& self, IntArrayRef size, optional<ScalarType> dtype, optional<Layout> layout,
                         optional<Device> device, optional<bool> pinned) {
-  return make(&aoti_torch_aten_new_zeros, "new_zeros", self.handle(), size, {dtype, layout, device, pinned});
+  if (auto made = make(&aoti_torch_aten_new_zeros, self.handle(), size, {dtype, layout, device, pinned})) return *std::move(made);
+  return invoke<Tensor>("aten::new_zeros", "", {self, size, dtype, layout, device, pinned});
 }
 
 // A C function has a double for the number: only for numbers that a double is. What type the number would have said is
@@ -77,13 +81,15 @@ inline bool fits_double(const Scalar& v) {
 inline double as_double(const Scalar& v) { return v.tag == Scalar::D ? v.d : static_cast<double>(v.i); }
 inline Tensor full(IntArrayRef size, const Scalar& value, optional<ScalarType> dtype, optional<Layout> layout,
                    optional<Device> device, optional<bool> pinned) {
-  if (!fits_double(value) || !strided(layout))
-    return invoke<Tensor>("aten::full", "", {size, value, dtype, layout, device, pinned});
-  if (!dtype && value.tag != Scalar::D) dtype = value.tag == Scalar::B ? ScalarType::Bool : ScalarType::Long;
-  const Place at(dtype, layout, device, pinned);
-  AtenTensorHandle h;
-  GWC_OK(aoti_torch_aten_full(size.data(), length(size), as_double(value), at.dtype, at.layout, at.device, at.index, at.pinned, &h));
-  return own(h);
+  if (fits_double(value) && strided(layout)) {
+    auto type = dtype;
+    if (!type && value.tag != Scalar::D) type = value.tag == Scalar::B ? ScalarType::Bool : ScalarType::Long;
+    const Place at(type, layout, device, pinned);
+    AtenTensorHandle h;
+    if (aoti_torch_aten_full(size.data(), length(size), as_double(value), at.dtype, at.layout, at.device, at.index, at.pinned, &h) == 0)
+      return own(h);
+  }
+  return invoke<Tensor>("aten::full", "", {size, value, dtype, layout, device, pinned});
 }
 inline Tensor ones(IntArrayRef size, optional<ScalarType> dtype, optional<Layout> layout, optional<Device> device, optional<bool> pinned) {
   return full(size, 1.0, dtype, layout, device, pinned);
@@ -116,18 +122,19 @@ inline Tensor zeros_like(const Tensor& self, optional<ScalarType> dtype, optiona
 }
 
 inline void copy_(const Tensor& self, const Tensor& src, bool non_blocking) {
-  GWC_OK(aoti_torch_copy_(self.handle(), src.handle(), non_blocking));
+  if (aoti_torch_copy_(self.handle(), src.handle(), non_blocking) != 0) invoke_into(1, "aten::copy_", "", {self, src, non_blocking});
 }
-inline void zero_(const Tensor& self) { GWC_OK(aoti_torch_zero_(self.handle())); }
+inline void zero_(const Tensor& self) {
+  if (aoti_torch_zero_(self.handle()) != 0) invoke_into(1, "aten::zero_", "", {self});
+}
 inline void fill_(const Tensor& self, const Scalar& value) {
-  if (!fits_double(value)) return invoke_into(1, "aten::fill_", "Scalar", {self, value});
-  GWC_OK(aoti_torch_aten_fill__Scalar(self.handle(), as_double(value)));
+  if (!fits_double(value) || aoti_torch_aten_fill__Scalar(self.handle(), as_double(value)) != 0)
+    invoke_into(1, "aten::fill_", "Scalar", {self, value});
 }
 inline Tensor clone(const Tensor& self, optional<MemoryFormat> format) {
-  if (format) return invoke<Tensor>("aten::clone", "", {self, format});
   AtenTensorHandle h;
-  GWC_OK(aoti_torch_clone(self.handle(), &h));
-  return own(h);
+  if (!format && aoti_torch_clone(self.handle(), &h) == 0) return own(h);
+  return invoke<Tensor>("aten::clone", "", {self, format});
 }
 
 // What is so already is given back: the same tensor, as by torch.
@@ -149,8 +156,8 @@ inline Tensor to_device(const Tensor& self, Device device, ScalarType dtype, boo
 
 inline Tensor narrow(const Tensor& self, int64_t dim, int64_t start, int64_t length) {
   AtenTensorHandle h;
-  GWC_OK(aoti_torch_aten_narrow(self.handle(), dim, start, length, &h));
-  return own(h);
+  if (aoti_torch_aten_narrow(self.handle(), dim, start, length, &h) == 0) return own(h);
+  return invoke<Tensor>("aten::narrow", "", {self, dim, start, length});
 }
 inline Tensor slice(const Tensor& self, int64_t dim, optional<int64_t> from, optional<int64_t> to, int64_t step) {
   const int64_t dims = self.dim(), at = dim < 0 ? dim + dims : dim;
