@@ -66,11 +66,11 @@ def compat_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compat(tmp_path_factory: pytest.TempPathFactory, compat_cache: Path) -> Callable[..., Built]:
     """Build sources of tests/build/compat to a wheel, and unpack it: compat("name", "name.cpp")."""
 
-    def build(name: str, *sources: str) -> Built:
+    def build(name: str, *sources: str | Path) -> Built:
         root = tmp_path_factory.mktemp(name)
         for source in sources:
-            (root / source).write_bytes((SOURCES / source).read_bytes())
-        listed = ", ".join(f'"{source}"' for source in sources)
+            (root / Path(source).name).write_bytes((SOURCES / source).read_bytes())
+        listed = ", ".join(f'"{Path(source).name}"' for source in sources)
         (root / "pyproject.toml").write_text(PYPROJECT.format(name=name, sources=listed), encoding="utf-8")
         code = "from gpuwheel import backend; backend.build_wheel('out')"
         (root / "out").mkdir()

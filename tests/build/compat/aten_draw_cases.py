@@ -1,7 +1,8 @@
-"""Draw ATen overloads and write a C++ source that calls each by the headers: python aten_draw.py GENERATED FOLDER SEED COUNT.
+# ruff: noqa: E501, S311
+"""Draw ATen overloads and write a C++ source that calls each by the headers: python aten_draw_cases.py GENERATED FOLDER SEED COUNT.
 
 Each becomes an operator of the same arguments in the namespace of the module, where a Scalar comes as a tensor without
-dimensions. `aten_compare.py` calls both and compares.
+dimensions. `aten_compare_cases.py` calls both and compares.
 """
 
 import json
@@ -56,6 +57,10 @@ void out(StableIValue*) {}
 template <class... T> void out(StableIValue* s, const std::tuple<T...>& v) {
   std::apply([&](const auto&... e) { size_t i = 0; ((s[i++] = torch::stable::detail::from(std::decay_t<decltype(e)>(e))), ...); }, v);
 }
+template <class F> void told(F call) {
+  try { call(); }
+  catch (const std::exception& e) { throw std::runtime_error(gpuwheel_compat::str(gpuwheel_compat::python_type(e), "\\n", e.what())); }
+}
 struct Operator {
   Operator(const char* schema, const char* name, void (*f)(StableIValue*, uint64_t, uint64_t)) {
     TorchLibraryHandle lib;
@@ -106,13 +111,24 @@ def offered(generated):
 def call(base, overload, arguments, functions, methods):
     """The C++ expression, or None where there is no such function."""
     outs = [each for each in arguments if each.is_out]
-    given = [f"number(a{i})" if numbers(each) and each.text == "Tensor"
-             else f"(a{i} ? std::optional<at::Scalar>(number(*a{i})) : std::nullopt)" if numbers(each)
-             else f"a{i}" for i, each in enumerate(arguments)]
+    given = [
+        f"number(a{i})"
+        if numbers(each) and each.text == "Tensor"
+        else f"(a{i} ? std::optional<at::Scalar>(number(*a{i})) : std::nullopt)"
+        if numbers(each)
+        else f"a{i}"
+        for i, each in enumerate(arguments)
+    ]
     if outs:
         return f"at::{base}_outf({', '.join(given)})" if f"{base}_outf" in functions else None
     method = base in methods and overload not in {"dtype", "dtype_out"}
-    if method and arguments and arguments[0].name == "self" and arguments[0].text == "Tensor":
+    if (
+        method
+        and arguments
+        and not numbers(arguments[0])
+        and arguments[0].name == "self"
+        and arguments[0].text == "Tensor"
+    ):
         return f"a0.{base}({', '.join(given[1:])})"
     return f"at::{base}({', '.join(given)})" if base in functions else None
 
@@ -133,10 +149,14 @@ def wrapper(index, schema, functions, methods):
     name = f"call{index}"
     listed = ", ".join(f"{each.text} a{i}" for i, each in enumerate(arguments))
     text = f"{name}({listed}) -> ({', '.join(returns)})"
-    line = f'static void {name}(StableIValue* s, uint64_t, uint64_t) {{ {taken} out(s, {expression}); }}'
+    line = (
+        f"static void {name}(StableIValue* s, uint64_t, uint64_t) {{ told([&] {{ {taken} out(s, {expression}); }}); }}"
+    )
     line += f'\nstatic const Operator operator{index}("{text}", "{name}", &{name});\n'
     described = {
-        "name": name, "base": base, "overload": schema.overload_name,
+        "name": name,
+        "base": base,
+        "overload": schema.overload_name,
         "arguments": [[each.text, numbers(each), each.written, each.name] for each in arguments],
     }
     return line, described
