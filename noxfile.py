@@ -165,7 +165,7 @@ def matrix(session: nox.Session) -> None:
 
 @nox.session
 def public(session: nox.Session) -> None:
-    """Build public projects from their own sources: `nox -s public -- marlin=FOLDER`; see ci/public_projects.py."""
+    """Build public projects from their own sources: `nox -s public -- FOLDER ...`; see ci/public_projects.py."""
     _install(session, "test")
     session.run("python", "ci/public_projects.py", *session.posargs)
 

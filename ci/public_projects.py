@@ -1,10 +1,10 @@
 """Build public projects from their own sources, with nothing changed but a pyproject.toml.
 
-python ci/public_projects.py NAME=FOLDER ... [--init] [-C KEY=VALUE] [--json]
+python ci/public_projects.py FOLDER ... [-C KEY=VALUE] [--json]
 
-FOLDER is a checkout of the project; a copy of it is built with `ci/public/NAME.toml` as its pyproject.toml, or with
-what `gpuwheel init` makes of its setup.py, by pip and without isolation (this environment has gpuwheel), and the wheel
-is audited. Nothing is fetched but the toolchain.
+FOLDER is a checkout of the project; a copy of it is built with what `gpuwheel init` makes of its setup.py, by pip and
+without isolation (this environment has gpuwheel), and the wheel is audited. Nothing is fetched but the toolchain, and
+nothing of a project is kept but its figures.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ from gpuwheel.model.findings import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-PROJECTS = Path(__file__).resolve().parent / "public"
 
 
 @dataclass(frozen=True)
@@ -54,23 +52,18 @@ class Outcome:
 
 def main() -> int:
     """Build what is named; 1 if one of them cannot be built."""
-    known = sorted(path.stem for path in PROJECTS.glob("*.toml"))
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=f"known: {', '.join(known)}"
-    )
-    parser.add_argument("projects", nargs="+", metavar="NAME=FOLDER")
-    parser.add_argument("--init", action="store_true", help="let gpuwheel init write pyproject.toml, of any project")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("projects", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument(
         "-C", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="as for pip wheel"
     )
     parser.add_argument("--json", action="store_true", help="print a document instead of a table")
     options = parser.parse_args()
     outcomes = []
-    for word in options.projects:
-        name, _, folder = word.partition("=")
-        if not (options.init or name in known) or not Path(folder).is_dir():
-            parser.error(f"{word}: expected NAME=FOLDER with a known name and a folder that exists")
-        outcomes.append(build(name, Path(folder), init=options.init, settings=options.settings))
+    for folder in options.projects:
+        if not folder.is_dir():
+            parser.error(f"{folder}: expected a folder that exists")
+        outcomes.append(build(folder, settings=options.settings))
         if not options.json:
             print(_line(outcomes[-1]), flush=True)
     if options.json:
@@ -78,15 +71,13 @@ def main() -> int:
     return 0 if all(outcome.ok for outcome in outcomes) else 1
 
 
-def build(name: str, folder: Path, *, init: bool, settings: Sequence[str]) -> Outcome:
-    """Build a copy of `folder` with the pyproject.toml of `name`, or with that of `gpuwheel init`."""
+def build(folder: Path, *, settings: Sequence[str]) -> Outcome:
+    """Build a copy of `folder` with the pyproject.toml of `gpuwheel init`."""
+    name = folder.resolve().name
     with tempfile.TemporaryDirectory() as scratch:
         project, out = Path(scratch, "project"), Path(scratch, "out")
         shutil.copytree(folder, project, symlinks=True, ignore=shutil.ignore_patterns(".git", "build", "out"))
-        if init:
-            run([sys.executable, "-m", "gpuwheel", "init", project], env=dict(os.environ))
-        else:
-            shutil.copy(PROJECTS / f"{name}.toml", project / "pyproject.toml")
+        run([sys.executable, "-m", "gpuwheel", "init", project], env=dict(os.environ))
         start = time.perf_counter()
         pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
         words = [word for setting in settings for word in ("-C", setting)]
