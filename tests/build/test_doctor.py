@@ -276,3 +276,24 @@ def test_a_cache_that_starts_no_programs_is_told(machine: Machine, no_programs: 
     assert check["state"] == state
     assert f"the cache folder {no_programs} is on a file system that starts no programs" in check["found"]
     assert check["fix"] == "set GPUWHEEL_CACHE_DIR to a folder on another file system"
+
+
+@pytest.mark.parametrize(
+    ("line", "found", "has_fix"),
+    [
+        ("", 'ops._C collapses as it is: abi = "compat"', True),
+        ("c10::Dispatcher d;\n", 'ops._C collapses with abi = "compat" but for 1 line', True),
+        ("torch::class_<Counter> made;\n", 'ops._C cannot collapse (it uses torch::class_): abi = "exact"', False),
+    ],
+)
+def test_sources_that_would_do_with_one_wheel_are_told(
+    machine: Machine, line: str, found: str, *, has_fix: bool
+) -> None:
+    project = machine.root / "project"
+    (project / "ops.cpp").write_text(f"#include <torch/extension.h>\n{line}", encoding="utf-8")
+    head = '[project]\nname = "ops"\nversion = "1"\nrequires-python = ">=3.10"\ndynamic = ["dependencies"]\n'
+    own = '[tool.gpuwheel]\narchs = ["8.0"]\ntorch = "==2.13.*"\n[tool.gpuwheel.extensions."ops._C"]\n'
+    keys = 'mode = "nvcc"\nabi = "exact"\npython = "version"\nsources = ["ops.cpp"]\n'
+    (project / "pyproject.toml").write_text(head + own + keys, encoding="utf-8")
+    check = machine.document()["collapse-0"]
+    assert (check["state"], check["found"], check["fix"] is not None) == ("note", found, has_fix)

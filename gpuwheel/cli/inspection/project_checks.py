@@ -13,11 +13,14 @@ from gpuwheel.cli.inspection.doctor_report import Check, State
 from gpuwheel.compatibility import known_versions, serves
 from gpuwheel.compile.includes import toolkit_includes
 from gpuwheel.config import load_config, project_files
+from gpuwheel.config.survey import survey_extensions
 from gpuwheel.errors import CacheError, ConfigError, GpuwheelError, LockError, PlanError
 from gpuwheel.model.choices import Mode, TorchAbi
+from gpuwheel.model.libraries import Verdict
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.plan import Here, choose, plan, resolve_job
+from gpuwheel.plan.as_they_are import survey_lines
 from gpuwheel.toolchain.build_constraints import excluded_pins
 from gpuwheel.toolchain.cuda.device_compiler import present_device_compiler
 from gpuwheel.toolchain.cuda.host_versions import find_nvcc_host_compiler
@@ -90,6 +93,7 @@ def project_report(
         for number, note in enumerate(config.notes):
             report.add(f"environment-{number}", "environment", State.NOTE, note)
         cell = _plan(config, machine, report)
+        _collapse(config, report)
         if cell is not None and cell.mode is not Mode.PYTHON:
             _toolchain(resolve_job(cell, config.settings, project_files(config), machine.tables), machine, report)
         if cell is not None and config.settings.locked:
@@ -123,6 +127,15 @@ def _plan(config: LoadedConfig, machine: Machine, report: ProjectReport) -> Cell
     if problem is not None and all(decision.accepted for decision in made):
         report.problem("wheel", "wheel", State.ERROR, problem.message, fix=problem.hint)
     return cell
+
+
+def _collapse(config: LoadedConfig, report: ProjectReport) -> None:
+    """Whether one wheel would serve for extensions on torch's C++ ABI: nothing is wrong with them as they are."""
+    for number, survey in enumerate(survey_extensions(config.settings, config.project.root, TorchAbi.EXACT)):
+        found, *_ = survey_lines((survey,))
+        is_possible = survey.verdict is not Verdict.CANNOT
+        fix = "gpuwheel plan says what that saves, and names the lines in the way" if is_possible else None
+        report.problem(f"collapse-{number}", "sources", State.NOTE, found.removesuffix(":"), fix=fix)
 
 
 def _toolchain(job: Job, machine: Machine, report: ProjectReport) -> None:
