@@ -87,14 +87,14 @@ def compat(tmp_path_factory: pytest.TempPathFactory, compat_cache: Path) -> Call
 def classic(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Built]:
     """Build a source of tests/build/compat against torch's own headers: the module to compare with. Takes a minute."""
 
-    def build(name: str, source: str) -> Built:
+    def build(name: str, source: str, *, optimise: str = "-O1") -> Built:
         folder = tmp_path_factory.mktemp(f"classic-{name}")
         spec = find_spec("torch")
         assert spec is not None
         torch = Path(spec.submodule_search_locations[0])  # type: ignore[index]
         includes = (torch / "include", torch / "include/torch/csrc/api/include", sysconfig.get_paths()["include"])
         _run(
-            *("c++", "-std=c++20", "-O1", "-fPIC", "-shared", f"-DTORCH_EXTENSION_NAME={name}"),
+            *("c++", "-std=c++20", optimise, "-fPIC", "-shared", f"-DTORCH_EXTENSION_NAME={name}"),
             *(f"-I{each}" for each in includes),
             str(SOURCES / source),
             *("-o", str(folder / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"), f"-L{torch / 'lib'}"),

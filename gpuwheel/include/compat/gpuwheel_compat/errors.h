@@ -10,7 +10,7 @@ struct SourceLocation {
 };
 
 // The root. Its text is what Python shows; where it was thrown is no part of it.
-class __attribute__((visibility("default"))) Error : public std::exception {
+class __attribute__((visibility("hidden"))) Error : public std::exception {
   std::string text_;
 
  public:
@@ -24,7 +24,7 @@ class __attribute__((visibility("default"))) Error : public std::exception {
 };
 
 #define GWC_ERROR(NAME, PYTHON)                                               \
-  class __attribute__((visibility("default"))) NAME : public Error {          \
+  class __attribute__((visibility("hidden"))) NAME : public Error {           \
    public:                                                                    \
     using Error::Error;                                                       \
     const char* python_type() const noexcept override { return PYTHON; }      \

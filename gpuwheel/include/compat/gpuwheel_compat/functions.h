@@ -8,6 +8,7 @@
 #include <gpuwheel_compat/index.h>
 #include <gpuwheel_compat/nn.h>
 #include <gpuwheel_compat/opmath.h>
+#include <gpuwheel_compat/print.h>
 
 namespace gpuwheel_compat {
 class RegisterOperators {  // old registration: schema from the C++ signature

@@ -107,12 +107,19 @@ class TensorOptions final {
   [[nodiscard]] TensorOptions merge_memory_format(optional<MemoryFormat> f) const { return f ? memory_format(f) : *this; }
 
  private:
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // what a copied optional does not hold
+#endif
   template <class T>
   TensorOptions with(optional<T> TensorOptions::*field, const optional<T>& value) const {
     TensorOptions r = *this;
     r.*field = value;
     return r;
   }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 };
 inline TensorOptions dtype(ScalarType t) { return TensorOptions().dtype(t); }
 inline TensorOptions dtype(TypeMeta t) { return TensorOptions().dtype(t); }

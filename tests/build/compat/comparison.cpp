@@ -151,6 +151,9 @@ Texts texts() {
       FAIL(at::parallel_for(0, 1000, 10, [](int64_t, int64_t) { TORCH_CHECK_VALUE(false, "in a thread"); })), TEXT(at::get_num_threads() > 0, at::get_thread_num()),
       TEXT(at::globalContext().deterministicAlgorithms(), at::globalContext().userEnabledCuDNN(), at::globalContext().benchmarkCuDNN(), at::globalContext().allowTF32CuDNN()), FAIL(at::globalContext().alertNotDeterministic("kernel")),
       TEXT(at::ceil_div(7, 2), at::divup(7, 3)), TEXT(at::autocast::is_autocast_enabled(at::kCPU)),
+      // tensors as text
+      TEXT(x), TEXT(x.view(-1)), TEXT(Tensor()), TEXT(at::ones({2, 2, 2})), TEXT(at::tensor({1.5, -2.25, 1e9})), TEXT(at::tensor({std::nan(""), 1.0, double(INFINITY)})), TEXT(at::scalar_tensor(3)), TEXT(at::zeros({0})), TEXT(at::arange(3)),
+      TEXT(at::arange(60).view({2, 30})), TEXT(at::arange(60, at::kFloat).view({2, 30}) * 1.5), TEXT(at::tensor({1234567.5, 3.25})), TEXT(at::tensor({0.00012, 0.0002})), TEXT(at::tensor({1e-9, 1e9})), TEXT(at::full({2, 1, 2, 2}, 123456.5)), TEXT(at::tensor({12345678901, int64_t{2}})), TEXT(at::ones({2, 0, 3})), TEXT(x > 2),
   };
 }
 
