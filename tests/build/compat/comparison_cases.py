@@ -1,4 +1,4 @@
-"""Call everything in comparison.cpp with several tensors, and print what came: argv is the folder and the module's name."""
+"""Call all of comparison.cpp with several tensors, and print what came: argv[1] is the folder of the module."""
 
 import gc
 import importlib
@@ -38,7 +38,15 @@ def shown(t, given):
         return None
     values = None if t.device.type == "meta" else repr(t.detach().resolve_conj().tolist())
     alias = [storage(t) is not None and storage(t) == storage(g) for g in given]
-    kind = [str(t.dtype), list(t.shape), list(t.stride()), t.storage_offset(), str(t.device), t.requires_grad, t.is_leaf]
+    kind = [
+        str(t.dtype),
+        list(t.shape),
+        list(t.stride()),
+        t.storage_offset(),
+        str(t.device),
+        t.requires_grad,
+        t.is_leaf,
+    ]
     return [*kind, values, alias, [t is g for g in given]]
 
 
@@ -53,7 +61,7 @@ def gradients(results, given):
 def outcome(call):
     try:
         return call()
-    except BaseException as error:  # noqa: BLE001 (what is raised is what is compared)
+    except BaseException as error:  # what is raised is what is compared
         return [type(error).__name__, str(error).partition("\nException raised from")[0]]
 
 
@@ -68,7 +76,7 @@ def tensors(name, given):
 
     before = [g._version for g in given]
     got = outcome(call)
-    return [got, [g._version - b for g, b in zip(given, before)]]
+    return [got, [g._version - b for g, b in zip(given, before, strict=True)]]
 
 
 def main():

@@ -59,7 +59,7 @@ inline optional<Tensor> beside(const Tensor& self, const Scalar& number) {
     // Without dimensions a floating point number must have the tensor's type; of a short type it would lose digits.
     if (self.dim() > 0 || of_number != Kind::Floating || type == ScalarType::Double) {
       if (self.dim() == 0 && of_number == Kind::Integer && type != ScalarType::Long && kind == Kind::Integer) return nullopt;
-      return scalar_tensor(number);
+      return number_tensor(number);
     }
     if (type != ScalarType::Float) return nullopt;
     AtenTensorHandle h;
