@@ -1,6 +1,6 @@
 """`load_publishing`: where wheels are published, and what each place refuses, as typed rows of `publish.toml`.
 
-Apart from the other tables: only `gpuwheel publish` and `gpuwheel variants` need it.
+Apart from the other tables: only what looks into finished wheels needs it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.compatibility.parsing import Reader
 
-__all__ = ["KernelsLibrary", "KnownTarget", "Publishing", "Refused", "VariantProvider", "load_publishing"]
+__all__ = ["CudaNames", "KernelsLibrary", "KnownTarget", "Publishing", "Refused", "VariantProvider", "load_publishing"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,16 @@ class KernelsLibrary:
 
 
 @dataclass(frozen=True)
+class CudaNames:
+    """What tells the major of CUDA by its name or version."""
+
+    libraries: frozenset[str]
+    """`cudart` for libcudart.so.13."""
+    distributions: frozenset[str]
+    """Those whose version is that of CUDA."""
+
+
+@dataclass(frozen=True)
 class VariantProvider:
     """Who compares the properties of variants with a machine (PEP 850), and how variant.json says so."""
 
@@ -81,6 +91,7 @@ class Publishing:
     refuses: Refused
     kernels: KernelsLibrary
     variants: VariantProvider
+    cuda: CudaNames
 
 
 @cache
@@ -92,9 +103,13 @@ def load_publishing() -> Publishing:
     """
     with read_table("publish.toml") as file:
         targets = {name: _target(row) for name, row in file.named_tables("targets", str)}
-        file.require_sources(file.table("sources").strings(), *targets, "refuses", "kernels", "variants")
+        file.require_sources(file.table("sources").strings(), *targets, "refuses", "kernels", "variants", "cuda")
         return Publishing(
-            targets, _refused(file.table("refuses")), _kernels(file.table("kernels")), _variants(file.table("variants"))
+            targets=targets,
+            refuses=_refused(file.table("refuses")),
+            kernels=_kernels(file.table("kernels")),
+            variants=_variants(file.table("variants")),
+            cuda=_cuda(file.table("cuda")),
         )
 
 
@@ -125,6 +140,14 @@ def _kernels(row: Reader) -> KernelsLibrary:
         return KernelsLibrary(
             row.parsed("python", MinorVersion.parse), row.table("requires").mapping(canonicalize_name, str)
         )
+
+
+def _cuda(row: Reader) -> CudaNames:
+    with row:
+        found = CudaNames(frozenset(row.words("libraries", str)), frozenset(row.words("distributions", str)))
+        if odd := [name for name in found.distributions if name != canonicalize_name(name)]:
+            row.fail(f"names no distribution ({', '.join(sorted(odd))}, expected names as PyPI writes them)")
+        return found
 
 
 def _variants(row: Reader) -> VariantProvider:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from gpuwheel.audit.kernel_manifests import TOOLKIT_FILE
+from gpuwheel.compatibility.publishing import load_publishing
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 from gpuwheel.publish.torch_facts import applies
 
@@ -24,16 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DeviceCode", "Ptx", "cuda_of", "device_code", "oldest_driver", "required_majors", "runtimes_of"]
 
-# Those whose SONAME has the major of CUDA; that of CUDA 11 has a minor too, and auditwheel puts a digest into that of a
-# copy in the wheel. libcufft and others count by themselves.
-_RUNTIME = re.compile(
-    r"lib(cudart|cublas|cublasLt|nvrtc|nvJitLink)(-[0-9a-f]{8})?\.so\.(?P<major>\d{1,4})(\.\d+)*", re.ASCII
-)
+# The SONAME of CUDA 11 has a minor too, and auditwheel puts a digest into that of a copy in the wheel.
+_SONAME = re.compile(r"lib(?P<name>[A-Za-z]+)(-[0-9a-f]{8})?\.so\.(?P<major>\d{1,4})(\.\d+)*", re.ASCII)
 _OF_A_MAJOR = re.compile(r"nvidia-[a-z0-9-]+-cu(?P<major>\d{1,4})")
-_UNSUFFIXED = frozenset(
-    {"cuda-toolkit", "nvidia-cuda-cupti", "nvidia-cuda-nvrtc", "nvidia-cuda-runtime", "nvidia-nvjitlink"}
-)
-"""Projects whose version is that of CUDA."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +74,9 @@ def runtimes_of(wheel: Inspection, environments: Collection[Mapping[str, str]], 
 
 
 def _linked(library: ElfFile) -> set[int]:
-    found = (_RUNTIME.fullmatch(needed) for needed in library.needed)
-    return {int(match["major"]) for match in found if match}
+    names = load_publishing().cuda.libraries
+    found = (_SONAME.fullmatch(needed) for needed in library.needed)
+    return {int(match["major"]) for match in found if match and match["name"] in names}
 
 
 def required_majors(requirement: Requirement, tables: Tables) -> set[int]:
@@ -89,7 +84,7 @@ def required_majors(requirement: Requirement, tables: Tables) -> set[int]:
     name = canonicalize_name(requirement.name)
     if match := _OF_A_MAJOR.fullmatch(name):
         return {int(match["major"])}
-    if name not in _UNSUFFIXED:
+    if name not in load_publishing().cuda.distributions:
         return set()
     admitted = {version.major for version in tables.cuda if version.is_admitted_by(requirement.specifier)}
     # One that admits several majors says nothing of which the wheel is for.

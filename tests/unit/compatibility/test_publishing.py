@@ -41,6 +41,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ('metadata = "2.5"', 'metadata = "new"', "metadata"),
         ('python = "3.10"\n', 'python = "3.10"\nmore = 1\n', "more"),
         ("testpypi = ", "else = ", "testpypi"),
+        ("cuda-toolkit nvidia-", "CUDA_Toolkit nvidia-", "CUDA_Toolkit"),
     ],
 )
 def test_what_breaks_a_law_is_refused(old: str, new: str, told: str, written: Path) -> None:
