@@ -245,5 +245,5 @@ def _check_contents(plan: ImagePlan) -> None:
     for one in plan.wheels:
         with open_wheel(one.path, one.state) as wheel:
             contents[one.filename] = installed_files(wheel, place)
-        check_driver_libraries(one.filename, contents[one.filename])
+            check_driver_libraries(wheel, contents[one.filename])
     check_collisions(contents)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from gpuwheel._endings import cut
-from gpuwheel.errors import ImageError
+from gpuwheel.binary.elf import read_elf
+from gpuwheel.compatibility.sonames import load_sonames
+from gpuwheel.errors import AuditError, ImageError
 from gpuwheel.publish.image.image_table import image_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from gpuwheel.publish.image.contents.installed import ImageFile
+    from gpuwheel.publish.image.contents.opened_wheel import OpenWheel
 
 __all__ = ["check_collisions", "check_driver_libraries"]
+
+_ELF = b"\x7fELF"
 
 
 def check_collisions(contents: Mapping[str, Sequence[ImageFile]]) -> None:
@@ -48,14 +55,39 @@ def _collision(path: str, one: str, other: str) -> ImageError:
     )
 
 
-def check_driver_libraries(owner: str, files: Iterable[ImageFile]) -> None:
-    """Make sure that a wheel brings no library of the NVIDIA driver; stubs to link with are none.
+def check_driver_libraries(wheel: OpenWheel, files: Iterable[ImageFile]) -> None:
+    """Make sure that a wheel brings no library of the NVIDIA driver, whatever it is called there.
+
+    Stubs to link with are none. Libraries of the projects that data/providers.toml lists are known, and too large to be
+    read for it.
 
     Raises:
         ImageError: it does; the file is named.
+        AuditError: a file in it is damaged.
     """
+    drivers = image_table().driver_libraries
+    is_known = canonicalize_name(wheel.name.partition("-")[0]) in load_sonames().distributions
     for file in files:
         folders, _, name = file.path.rpartition("/")
-        if "stubs" not in folders.split("/") and image_table().driver_libraries.fullmatch(name):
-            msg = f"{owner} holds a library of the NVIDIA driver ({cut(file.path)}, expected none)"
+        if "stubs" in folders.split("/"):
+            continue
+        soname = None if is_known or drivers.fullmatch(name) else _soname(wheel, file)
+        if drivers.fullmatch(soname or name):
+            found = cut(file.path) if soname is None else f"{cut(file.path)}, whose SONAME is {soname}"
+            msg = f"{wheel.name} holds a library of the NVIDIA driver ({found}, expected none)"
             raise ImageError(msg, hint="leave the wheel out: the driver's libraries come from the host that runs it")
+
+
+def _soname(wheel: OpenWheel, file: ImageFile) -> str | None:
+    """What a shared library calls itself; `None`: it is none."""
+    if file.member is None:
+        return None
+    blocks = wheel.archive.open(file.member)
+    first = next(blocks, b"")
+    if not first.startswith(_ELF):
+        return None
+    data = first + b"".join(blocks)
+    try:
+        return read_elf(data, file.path).soname
+    except AuditError:
+        return None  # nobody could load it

@@ -25,6 +25,7 @@ from made_wheels import manifest as kernel_manifest
 from tiny_images import TinyWheel, layer_members, named_image, recorded, tiny_base
 
 from gpuwheel._resources import resource
+from gpuwheel.binary.stub import stub_library
 from gpuwheel.publish.image import image_costs, image_planner
 from gpuwheel.publish.image.contents import making
 from gpuwheel.publish.image.descriptors import ImagePlatform
@@ -405,6 +406,15 @@ def test_libraries_of_the_driver_are_never_included(image: Image, tmp_path: Path
     output = _refused(image(*SCRATCH, TinyWheel(files={f"ops.libs/{name}": b""}).write(tmp_path)))
     assert f"ops.libs/{name}" in output
     _ok(image(*SCRATCH, TinyWheel(files={f"ops/lib/stubs/{name}": b""}).write(tmp_path)))
+
+
+@pytest.mark.parametrize("name", ["_C.abi3.so", "data.bin"])
+def test_libraries_of_the_driver_are_known_by_their_sonames_too(image: Image, tmp_path: Path, name: str) -> None:
+    driver, own = (stub_library(soname, "x86_64") for soname in ("libcuda.so.1", "libops.so"))
+    output = _refused(image(*SCRATCH, TinyWheel(files={f"ops/{name}": driver}).write(tmp_path)))
+    assert f"ops/{name}, whose SONAME is libcuda.so.1" in output
+    damaged = TinyWheel(name="dep", files={f"dep/{name}": driver[:80]}).write(tmp_path)
+    _ok(image(*SCRATCH, TinyWheel(files={f"ops/{name}": own}, requires=["dep"]).write(tmp_path), damaged))
 
 
 def test_a_base_with_a_toolkit_is_only_taken_when_it_is_wanted(image: Image, tmp_path: Path) -> None:
