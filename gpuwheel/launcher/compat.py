@@ -1,15 +1,13 @@
-"""What stands in for an extension module: the functions of a library on torch's stable C ABI, under the names it had.
+"""What a library on torch's stable C ABI asks of Python: operators that C++ calls by the dispatcher.
 
-Written by gpuwheel as `NAME.py` beside `libNAME.so`.
+The second part of `NAME.py`. Libraries in one process share the operators: the first that is imported defines them.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import re
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,21 +15,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ()
-
-_PATH = Path(__file__).with_name(f"lib{__name__.rpartition('.')[2]}.so")
-
-
-def _describe() -> dict[str, Any]:
-    torch.ops.load_library(str(_PATH))
-    library = ctypes.CDLL(str(_PATH))
-    library.gpuwheel_compat_describe.restype = ctypes.c_char_p
-    described: dict[str, Any] = json.loads(library.gpuwheel_compat_describe())
-    if described["error"]:
-        msg = f"{__name__}: {described['error']}"
-        raise ImportError(msg)
-    return described
-
+__all__ = ("HELPERS", "first_raised")
 
 _FAILED = threading.local()
 """The exception that Python raised last where C++ had called it: of each thread."""
@@ -48,7 +32,7 @@ def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _first_raised(raised: Exception) -> BaseException:
+def first_raised(raised: Exception) -> BaseException:
     """What Python raised where an exception of C++ only repeats it: C++ keeps its text at most, and not its type."""
     error: BaseException | None = _FAILED.__dict__.pop("error", None)
     repeated = {str(error) or "<EMPTY MESSAGE>", "torch: a call of Python failed"}
@@ -151,7 +135,7 @@ def _function_class(name: str, owner: type, operator: Any, running: Any) -> type
         try:
             return (None, None, *operator(ctx.gpuwheel_owner.node, grads, saved, error))
         except RuntimeError as raised:
-            raise _first_raised(raised) from None
+            raise first_raised(raised) from None
         finally:
             running.context = before
 
@@ -173,7 +157,7 @@ def _philox(device: int, count: int) -> tuple[int, int]:
     return seed, offset
 
 
-def _helpers(needs: list[str]) -> torch.library.Library:
+def _helpers() -> torch.library.Library:
     """Define what the stable ABI cannot carry (Scalar; global state): C++ calls these by the dispatcher."""
     library = torch.library.Library("gpuwheel_compat", "FRAGMENT")
 
@@ -188,8 +172,6 @@ def _helpers(needs: list[str]) -> torch.library.Library:
     add("define(str operator) -> ()", lambda operator: add(*_with_numbers(operator)))
     _autograd(add)
     add("define_explanation(str operator) -> ()", lambda operator: add(*_explanation(operator)))
-    for need in needs:
-        add(*_with_numbers(need))
     return library
 
 
@@ -273,27 +255,5 @@ def _with_numbers(need: str) -> tuple[str, Callable[..., Any]]:
     return text, call
 
 
-def _function(operators: Any, entry: dict[str, Any]) -> Callable[..., Any]:
-    """What calls an operator as the function of the extension module was called."""
-    operator = getattr(operators, entry["name"])
-    direct = operator.default if "." not in entry["op"] and len(operator.overloads()) == 1 else operator
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            result = direct(*args, **kwargs)
-        except RuntimeError as raised:
-            raise _first_raised(raised) from None
-        return (result,) if entry["kind"] == "tuple1" else None if entry["kind"] == "none" else result
-
-    function: Callable[..., Any] = torch.compiler.disable(call)
-    function.__name__ = function.__qualname__ = entry["name"]
-    function.__doc__ = f"{entry['schema']}\n\n{entry['doc']}"
-    function.__module__ = __name__
-    return function
-
-
-_DESCRIBED = _describe()
-_HELPERS = _helpers(_DESCRIBED["needs"])
-_OPERATORS = getattr(torch.ops, _DESCRIBED["ns"])
-for _entry in _DESCRIBED["functions"]:
-    globals().setdefault(_entry["name"], _function(_OPERATORS, _entry))
+HELPERS = _helpers()
+"""Keeps the operators."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DESCRIBE",
+    "OWN_FUNCTIONS",
     "HostLibrary",
     "LauncherPackage",
     "NarrowLine",
@@ -28,8 +29,10 @@ __all__ = [
 ]
 
 
-DESCRIBE = "gpuwheel_compat_describe"
-"""The C function of a library with `abi = "compat"` that says, as JSON, what its module holds."""
+OWN_FUNCTIONS = "gpuwheel_compat_"
+"""How the C functions begin by which Python reaches a library with `abi = "compat"`."""
+DESCRIBE = f"{OWN_FUNCTIONS}open"
+"""The one of them that says, as JSON, what the module holds; told 1, it registers that with torch."""
 
 
 @dataclass(frozen=True)

@@ -122,9 +122,8 @@ class NvccBuild(HostCodeBuild["NvccToolchain", "NvccProject"]):
         for library in filter(_is_compat, self._libraries):
             linked = members.get(compat_library(library.import_path))
             if linked is not None:  # the user's own settings may leave files out
-                made |= module_files(
-                    library.import_path, linked.data, toolchain.host, session.cache, session.tools.variables
-                )
+                tools = (toolchain.host, toolchain.stubs)
+                made |= module_files(library.import_path, linked.data, tools, session.cache, session.tools.variables)
         return [Member(name, data, name.endswith(".so")) for name, data in made.items()]
 
     def _claims(self, toolchain: NvccToolchain) -> Claims:

@@ -12,7 +12,7 @@ from gpuwheel.audit.rules.imported_symbols import TORCH
 from gpuwheel.binary.fatbin import CODE_SECTIONS
 from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.findings import Found, Part, Severity
-from gpuwheel.model.libraries import DESCRIBE
+from gpuwheel.model.libraries import OWN_FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +134,7 @@ def _exported_symbol(case: LibraryCase) -> Iterator[Found]:
     """A library shows symbols to others that only itself uses."""
     claims = case.claims
     # The entry point is what Python looks up by name; where that is wrong, another rule says so.
-    by_name = (_ENTRY_POINT, DESCRIBE)
+    by_name = (_ENTRY_POINT, OWN_FUNCTIONS)
     exports = [name for name in case.library.exports if not name.startswith(by_name) and not _is_told(name, claims)]
     # Without torch, or where another library of the wheel needs this one, what it exports is all it is for.
     shared = {case.library.soname, case.library.name.rpartition("/")[2]} & claims.provided

@@ -22,9 +22,10 @@ from gpuwheel.compile.cmake.user_words import (
     write_link_words,
     write_words,
 )
-from gpuwheel.compile.compat.file_names import DESCRIBE, compat_library
+from gpuwheel.compile.compat.file_names import compat_library
 from gpuwheel.model.archs import machine_code
 from gpuwheel.model.choices import PythonAbi, TorchAbi
+from gpuwheel.model.libraries import OWN_FUNCTIONS
 from gpuwheel.model.versions import MinorVersion
 
 if TYPE_CHECKING:
@@ -341,7 +342,7 @@ def _version_script(library: NvccLibrary) -> str:
     if library.torch is TorchAbi.NONE and library.python is PythonAbi.NONE and not library.exports:
         return "{ global: *; local: _Z*; __*; hostRef*; };\n"  # not C++, and not what nvcc makes for itself
     if library.torch is TorchAbi.COMPAT:
-        return f"{{ global: {' '.join(f'{name};' for name in (DESCRIBE, *library.exports))} local: *; }};\n"
+        return f"{{ global: {' '.join(f'{name};' for name in (f'{OWN_FUNCTIONS}*', *library.exports))} local: *; }};\n"
     # The entry point of a module, wherever one is defined; linkers mind a name that is not there, but not a pattern.
     names = dict.fromkeys(
         (*library.exports, "PyInit_*" if library.python is PythonAbi.NONE else f"PyInit_{library.name}")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from gpuwheel.model.libraries import DESCRIBE
-
-__all__ = ["COMPAT_TREE", "DESCRIBE", "compat_library"]
+__all__ = ["COMPAT_TREE", "compat_library"]
 
 COMPAT_TREE = "compat-"
 """How the folder of headers that stand in for torch's begins, in the cache."""

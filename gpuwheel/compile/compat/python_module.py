@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel._resources import resource
 from gpuwheel._run import ProcessFailedError, run
 from gpuwheel.binary.elf import read_elf
-from gpuwheel.compile.compat.file_names import DESCRIBE, compat_library
+from gpuwheel.compile.compat.file_names import compat_library
+from gpuwheel.compile.compat.module_text import door_source, module_text
+from gpuwheel.compile.compat.stub_file import stub_text, unknown_stub
 from gpuwheel.errors import CompileError
+from gpuwheel.model.libraries import DESCRIBE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from gpuwheel._cache import Cache
-    from gpuwheel.model.toolchain import HostCompiler
+    from gpuwheel.model.toolchain import HostCompiler, LinkStubs
 
 __all__ = ["module_files"]
 
@@ -25,39 +28,64 @@ _ASK = f"""\
 import ctypes, sys
 ctypes.CDLL(sys.argv[1], ctypes.RTLD_GLOBAL)
 library = ctypes.CDLL(sys.argv[2])
-library.{DESCRIBE}.restype = ctypes.c_char_p
-sys.stdout.buffer.write(library.{DESCRIBE}())
+if hasattr(library, {DESCRIBE!r}):
+    library.{DESCRIBE}.restype = ctypes.c_char_p
+    sys.stdout.buffer.write(library.{DESCRIBE}(0))
 """
+_NOTHING: dict[str, Any] = {"functions": [], "attributes": [], "submodules": [], "exceptions": [], "error_type": ""}
+"""Of a library that has neither PYBIND11_MODULE nor TORCH_LIBRARY."""
 _SHIMS = ("aoti_torch_", "torch_")
 """How C functions of torch's stable ABI begin (torch/csrc/inductor/aoti_torch/c/shim.h, torch/csrc/stable/c/shim.h)."""
 
 
 def module_files(
-    import_path: str, library: bytes, host: HostCompiler, cache: Cache, environ: Mapping[str, str]
+    import_path: str,
+    library: bytes,
+    tools: tuple[HostCompiler, LinkStubs | None],
+    cache: Cache,
+    environ: Mapping[str, str],
 ) -> dict[str, bytes]:
-    """Member of the wheel -> its content: `NAME.py` and `NAME.pyi` beside `libNAME.so`.
+    """Member of the wheel -> its content: `NAME.py`, `NAME.pyi` and `NAME.so` beside `libNAME.so`.
 
     Args:
         import_path: that of the extension, for example "fused_ops._C".
         library: what was linked.
-        host: the compiler that made it.
+        tools: the compiler that made it, and the stubs that it was linked to.
         cache: where the library is loaded from.
         environ: the variables that reach tools.
 
     Raises:
         CompileError: the library cannot be loaded, or says that its module cannot be made.
     """
+    host, stubs = tools
     folder = compat_library(import_path).rpartition("/")[0]
     stem = f"{folder}/{import_path.rpartition('.')[2]}".lstrip("/")
     with cache.scratch() as work:
-        described = _described(import_path, library, host, environ, work)
-    if described["error"]:
+        door = _door(import_path, host, stubs, environ, work)
+        if host.machine != platform.machine():
+            described, stub = _NOTHING, unknown_stub()
+        else:
+            described = _described(import_path, library, host, environ, work)
+            stub = stub_text(described)
+    if described["error_type"]:
         msg = f"{import_path} cannot be made a module ({described['error']})"
         raise CompileError(msg)
-    return {
-        f"{stem}.py": resource("launcher", "compat.py").read_bytes(),
-        f"{stem}.pyi": _stub(described).encode(),
-    }
+    return {f"{stem}.py": module_text(import_path), f"{stem}.pyi": stub, f"{stem}.so": door}
+
+
+def _door(
+    import_path: str, host: HostCompiler, stubs: LinkStubs | None, environ: Mapping[str, str], work: Path
+) -> bytes:
+    """`NAME.so`, which runs `NAME.py`."""
+    door, name = work / "door.so", import_path.rpartition(".")[2]
+    linked = ["-Wl,--as-needed", "-Wl,-s", "-Wl,--build-id=none", *([f"-L{stubs.folder}"] if stubs else [])]
+    flags = ["-O2", "-fPIC", "-fvisibility=hidden", f"-DGWC_NAME={name}", "-x", "c++", door_source(), "-x", "none"]
+    try:
+        run([*host.command, "-shared", *flags, *linked, "-ldl", "-o", door], env=environ)
+    except ProcessFailedError as error:
+        msg = f"{import_path}: the extension module in front of lib{name}.so does not compile"
+        raise CompileError(msg, detail=error.completed.output) from error
+    return door.read_bytes()
 
 
 def _described(
@@ -74,11 +102,5 @@ def _described(
     except ProcessFailedError as error:
         msg = f"{import_path} does not load on this machine, and so cannot say which functions its module has"
         raise CompileError(msg, detail=error.completed.output) from error
-    answer: dict[str, Any] = json.loads(asked.stdout)
+    answer: dict[str, Any] = json.loads(asked.stdout) if asked.stdout else _NOTHING
     return answer
-
-
-def _stub(described: dict[str, Any]) -> str:
-    functions = [each["name"] for each in described["functions"]]
-    lines = [f"def {name}(*args: Any, **kwargs: Any) -> Any: ..." for name in dict.fromkeys(functions)]
-    return "\n".join(["from typing import Any", "", *lines, ""])

@@ -4,6 +4,7 @@
 // (see launcher/compat.py) hands inputs, outputs and marks to a Python torch.autograd.Function, whose backward calls an
 // operator of this library. Where no graph is recorded, and nothing can alias, nothing of that is called.
 #pragma once
+#include <gpuwheel_compat/boundary.h>
 #include <gpuwheel_compat/ivalue.h>
 #include <gpuwheel_compat/python_calls.h>
 
@@ -187,7 +188,9 @@ inline void backward_kernel(StableIValue* stack, uint64_t, uint64_t) {
     for (auto& each : from) all.push_back(each ? std::move(*each) : Tensor());
     return all;
   };
-  stack[0] = torch::stable::detail::from(node->run_backward(defined(given), defined(kept), std::move(error)));
+  bridge::leaving([&] {
+    stack[0] = torch::stable::detail::from(node->run_backward(defined(given), defined(kept), std::move(error)));
+  });
 }
 
 /// Registers it. The name holds an address, so that no two libraries in a process share one.

@@ -11,18 +11,4 @@
 #include <gpuwheel_compat/print.h>
 
 namespace gpuwheel_compat {
-class RegisterOperators {  // old registration: schema from the C++ signature
- public:
-  template <class F>
-  RegisterOperators&& op(const std::string& name, F f) && { reg(name, f); return std::move(*this); }
-  template <class F>
-  RegisterOperators& op(const std::string& name, F f) & { reg(name, f); return *this; }
-  template <class F>
-  RegisterOperators(const std::string& name, F f) { reg(name, f); }
-  RegisterOperators() = default;
-
- private:
-  template <class F>
-  static void reg(const std::string& name, F f);
-};
 }  // namespace gpuwheel_compat

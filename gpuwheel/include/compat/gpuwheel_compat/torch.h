@@ -1,8 +1,7 @@
 // All of it that needs no CUDA.
 #pragma once
 #include <gpuwheel_compat/dispatch.h>
-#include <gpuwheel_compat/module.h>
+#include <gpuwheel_compat/functions.h>
+#include <gpuwheel_compat/library.h>
 #include <gpuwheel_compat/autograd.h>
 #include <gpuwheel_compat/python.h>
-
-

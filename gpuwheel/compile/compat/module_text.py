@@ -1,0 +1,38 @@
+"""The text of `NAME.py`, which stands in for an extension module: one file, that needs no gpuwheel where it runs."""
+
+from __future__ import annotations
+
+import re
+
+from gpuwheel._resources import resource
+
+__all__ = ["door_source", "module_text"]
+
+_PARTS = ("compat_values.py", "compat.py", "compat_functions.py", "compat_module.py")
+"""In this order: each imports from those before it. They are modules so that they can be typed, read and tested."""
+_OWN_IMPORT = re.compile(r"^from gpuwheel\.launcher\.\w+ import .*\n", re.MULTILINE)
+_FUTURE = "from __future__ import annotations\n"
+_HEAD = '''\
+"""What stands in for the extension module {import_path}: the functions of lib{name}.so, on torch's stable C ABI.
+
+Written by gpuwheel; {name}.so runs it.
+"""
+
+from __future__ import annotations
+'''
+
+
+def module_text(import_path: str) -> bytes:
+    """`NAME.py` for an extension such as "pkg.NAME"."""
+    texts = [_HEAD.format(import_path=import_path, name=import_path.rpartition(".")[2])]
+    for name in _PARTS:
+        text = resource("launcher", name).read_text(encoding="utf-8")
+        docs, _, code = text.partition(_FUTURE)
+        comment = "".join(f"# {line}".rstrip() + "\n" for line in docs.strip().strip('"').strip().splitlines())
+        texts.append(comment + _OWN_IMPORT.sub("", code))
+    return "\n\n".join(texts).encode()
+
+
+def door_source() -> str:
+    """The path of the C source of `NAME.so`, for -DGWC_NAME=NAME."""
+    return str(resource("launcher", "compat_door.c"))
