@@ -106,7 +106,7 @@ def made(*, library: Mapping[str, Any] | None = None, files: Mapping[str, bytes]
 
 def describing() -> bytes:
     """A library with `abi = "compat"`."""
-    return elf_library(IMPORTS, needed=NEEDED, exports=["gpuwheel_compat_describe"], search_path="")
+    return elf_library(IMPORTS, needed=NEEDED, exports=["gpuwheel_compat_open"], search_path="")
 
 
 def door(*exports: str) -> bytes:

@@ -6,8 +6,8 @@ The third part of `NAME.py`. A call goes to the operator at once; what it was gi
 from __future__ import annotations
 
 import builtins
-import functools
 import inspect
+import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -284,8 +284,9 @@ def exception_class(name: str, made: dict[str, type]) -> type:
     """The class by the name that the library has: "IndexError", "torch.linalg.LinAlgError", ".Mine" of the module."""
     if name.startswith("."):
         return made[name[1:]]
-    if name.startswith("torch."):
-        found: type = functools.reduce(getattr, name.split(".")[1:], torch)
-        return found
-    builtin: type = getattr(builtins, name)
-    return builtin
+    if "." in name:
+        module, _, last = name.rpartition(".")
+        found = getattr(sys.modules.get(module), last, None)
+    else:
+        found = getattr(builtins, name, None)
+    return found if isinstance(found, type) else RuntimeError
