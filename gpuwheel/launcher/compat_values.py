@@ -157,7 +157,8 @@ def _elements(value: Any, convert: bool) -> Sequence[Any]:  # noqa: FBT001
         return [value[at] for at in range(len(value))] if not isinstance(value, (list, tuple)) else value
     if not convert or not isinstance(value, _LISTS_OF_OTHERS):
         raise Unfit
-    return tuple(value)
+    elements: tuple[Any, ...] = tuple(value)  # type: ignore[arg-type]
+    return elements
 
 
 def _restored(restore: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
