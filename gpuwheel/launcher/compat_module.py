@@ -15,6 +15,8 @@ from gpuwheel.launcher.compat import HELPERS
 from gpuwheel.launcher.compat_functions import Overload, exception_class, make_function
 from gpuwheel.launcher.compat_values import unpack
 
+__all__ = ("TARGET",)
+
 _FLOOR = (2, 10)
 TARGET: types.ModuleType = globals().get("TARGET") or sys.modules[__name__]
 """The module that is imported: `NAME.so` names it, and runs this file in another one."""
