@@ -1,0 +1,83 @@
+"""What the table says nothing stands in for is refused by the headers: line by line, in one run of the compiler."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gpuwheel._cache import Cache
+from gpuwheel._run import run
+from gpuwheel.compatibility import load_tables
+from gpuwheel.compile.compat.header_tree import compat_headers
+from gpuwheel.config.survey import load_facts, survey_sources
+from gpuwheel.model.reporter import SilentReporter
+from gpuwheel.toolchain import Context, find_torch_sdk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.compiler, pytest.mark.network]
+
+HEAD = """\
+#include <torch/extension.h>
+struct Counter { int n = 0; };
+at::Tensor good(at::Tensor x) { return at::add(x, x); }
+"""
+REFUSED = {
+    "c10::Dispatcher": ["void f() { c10::Dispatcher::singleton(); }", "void f() { c10::DispatchKeySet keys; }"],
+    "CppFunction::makeFallthrough": ["void f() { torch::CppFunction::makeFallthrough(); }"],
+    "at::native": ["void f(at::Tensor& x) { at::native::add(x, x); }", "void f() { at::TensorIteratorConfig config; }"],
+    "at::_ops": ["void f(at::Tensor& x) { at::_ops::add_Tensor::call(x, x, 1); }"],
+    "c10d": ["void f(c10d::Store* store) {}"],
+    "torch::class_": ["torch::class_<Counter> f;", "void f() { c10::intrusive_ptr<Counter> held; }"],
+    "py::class_": ['void f(py::module_& m) { py::class_<Counter>(m, "C"); }', "void f() { py::enum_<Counter> made; }"],
+    "Python objects": [
+        "void f() { py::array_t<float> a; }",
+        'void f() { py::module_::import("math"); }',
+        'void f() { py::print("x"); }',
+        "void f() { py::bytes b; }",
+        "void f() { THPVariable_Wrap(at::Tensor()); }",
+    ],
+    "Python's C API": ["void f() { PyLong_FromLong(1); }", "void f() { PyObject* o = nullptr; Py_DECREF(o); }"],
+    "torch::jit": ["void f() { torch::jit::Module m; }"],
+    "c10::cuda::CUDACachingAllocator": ["void f() { c10::cuda::CUDACachingAllocator::raw_alloc(1); }"],
+    "TensorImpl": ["void f(at::Tensor& x) { x.unsafeGetTensorImpl(); }"],
+    "ATen/TensorIndexing.h internals": ["void f() { at::functorch::vmap(); }"],
+    "ATen/cudnn": ["void f() { at::native::getCudnnHandle(); }"],
+    "ATen/cuda handles": ["void f() { at::cuda::getCurrentCUDASparseHandle(); }"],
+    "torch::nn modules": ["struct Net : torch::nn::Module {};"],
+}
+
+
+def test_every_row_of_the_table_is_refused_in_its_line(tmp_path: Path, compat_cache: Path) -> None:
+    assert set(REFUSED) == {api.name for api in load_facts().apis if api.match}
+    rows = [(name, code) for name, codes in REFUSED.items() for code in codes]
+    # Each in a namespace of its own: they are all called f.
+    lines = [f"namespace n{number} {{ {code} }}" for number, (_, code) in enumerate(rows)]
+    source = tmp_path / "refused.cpp"
+    source.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+    environ = {**os.environ, "GPUWHEEL_CACHE_DIR": str(compat_cache)}
+    cache = Cache.from_environment(environ)
+    sdk = find_torch_sdk(load_tables().torch_sdk, context=Context(cache, environ, SilentReporter()))
+    tree = compat_headers(cache)
+    done = run(
+        [
+            *("c++", "-std=c++17", "-fsyntax-only", "-fmax-errors=0", "-fdiagnostics-color=never"),
+            *(f"-I{tree}", f"-I{sdk.include_dir}"),
+            *("-DTORCH_TARGET_VERSION=0x020a000000000000ULL", "-DTORCH_EXTENSION_NAME=refused", source),
+        ],
+        env=environ,
+        check=False,
+    )
+    told = {int(line) for line in re.findall(r"refused\.cpp:(\d+):\d+: +(?:error|required from)", done.output)}
+    first = HEAD.count("\n") + 1
+    taken = [rows[number - first] for number in range(first, first + len(rows)) if number not in told]
+    fatal = [line for line in done.output.splitlines() if "fatal error" in line]
+    assert (fatal, taken) == ([], [])
+    assert min(told) == first, done.output[:2000]
+    # The survey names them before the compiler does.
+    named = {line.place: line.uses for line in survey_sources("refused", tmp_path, [source], []).lines if line.refused}
+    assert [named.get(f"refused.cpp:{first + number}") for number in range(len(rows))] == [name for name, _ in rows]
