@@ -22,9 +22,15 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.compiler, pytest.mark.network]
 
 HEAD = """\
+#include <Python.h>
 #include <torch/extension.h>
 struct Counter { int n = 0; };
 at::Tensor good(at::Tensor x) { return at::add(x, x); }
+extern "C" PyObject* PyInit_empty(void) {
+  static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "empty", NULL, -1, NULL};
+  return PyModule_Create(&module);
+}
+PyMODINIT_FUNC PyInit_none(void) { return NULL; }
 """
 REFUSED = {
     "c10::Dispatcher": ["void f() { c10::Dispatcher::singleton(); }", "void f() { c10::DispatchKeySet keys; }"],
@@ -41,7 +47,12 @@ REFUSED = {
         "void f() { py::bytes b; }",
         "void f() { THPVariable_Wrap(at::Tensor()); }",
     ],
-    "Python's C API": ["void f() { PyLong_FromLong(1); }", "void f() { PyObject* o = nullptr; Py_DECREF(o); }"],
+    "Python's C API": [
+        "void f() { PyLong_FromLong(1); }",
+        "void f() { PyObject* o = nullptr; Py_DECREF(o); }",
+        "static PyMethodDef f[2];",
+        "void f(PyObject* m) { PyModule_AddIntConstant(m, 0, 1); }",
+    ],
     "torch::jit": ["void f() { torch::jit::Module m; }"],
     "c10::cuda::CUDACachingAllocator": ["void f() { c10::cuda::CUDACachingAllocator::raw_alloc(1); }"],
     "TensorImpl": ["void f(at::Tensor& x) { x.unsafeGetTensorImpl(); }"],
