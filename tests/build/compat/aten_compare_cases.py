@@ -165,7 +165,7 @@ def main():
     for described in operators:
         ours, reference = getattr(torch.ops.aten_calls, described["name"]).default, theirs(described)
         random_ = random.Random(f"{seed} {described['base']} {described['overload']}")
-        for _ in range(rounds):
+        for _ in range(rounds * 10 if described["hot"] else rounds):
             drawn = Drawn(random_, described["arguments"]).values
             with torch.set_grad_enabled(random_.random() < 0.7):
                 expected, found = outcome(reference, copied(drawn)), outcome(ours, copied(drawn))

@@ -9,6 +9,7 @@ import json
 import random
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import torch
@@ -36,6 +37,7 @@ CPP = {
     "ScalarType": "at::ScalarType",
     "ScalarType?": "std::optional<at::ScalarType>",
     "Layout?": "std::optional<at::Layout>",
+    "Device": "at::Device",
     "Device?": "std::optional<at::Device>",
     "MemoryFormat": "at::MemoryFormat",
     "MemoryFormat?": "std::optional<at::MemoryFormat>",
@@ -169,6 +171,10 @@ def main():
     schemas = [each for each in torch._C._jit_get_all_schemas() if each.name.startswith("aten::")]
     schemas.sort(key=str)
     random.Random(seed).shuffle(schemas)
+    # First those that are not called by the dispatcher alone.
+    table = tomllib.loads((generated.parents[3] / "data" / "aten.toml").read_text())
+    hot = {*table["direct"], *table["named"]}
+    schemas.sort(key=lambda each: f"{each.name[6:]}.{each.overload_name}".rstrip(".") not in hot)
     lines, described = [], []
     for schema in schemas:
         base = schema.name.removeprefix("aten::")
@@ -181,6 +187,7 @@ def main():
             continue
         made = wrapper(len(described), schema, functions, methods)
         if made:
+            made[1]["hot"] = full in hot
             lines.append(made[0])
             described.append(made[1])
     (folder / "aten_calls.cpp").write_text(HEAD + "".join(lines) + TAIL)
