@@ -9,9 +9,9 @@ import json
 import random
 import re
 import sys
-import tomllib
 from pathlib import Path
 
+import tomllib
 import torch
 
 # Random, of a device that is not here, of a state outside of the arguments, or slow on purpose.
