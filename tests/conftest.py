@@ -38,6 +38,8 @@ CUDA_ROOTS = ("/usr/local/cuda", "/usr/lib/cuda", "/usr/lib/nvidia-cuda-toolkit"
 CUDA_TOOLS = ("nvcc", "ptxas", "cudafe++", "cicc", "fatbinary", "nvlink", "cuobjdump", "nvdisasm", "nvprune")
 CUDA_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDACXX", "CUDAToolkit_ROOT", "CUDA_TOOLKIT_ROOT_DIR")
 COMPILERS = ("cc", "c++", "gcc", "g++", "clang", "clang++", "cmake", "ninja", "make", "ld", "as", *CUDA_TOOLS)
+TOGETHER = {"backend", "device", "everywhere", "headers", "kernels_mode", "nvcc", "old_glibc", "reuse", "scaffold"}
+"""Folders of tests/build whose files share what takes long to make."""
 LOCAL_HOSTS = {None, "", "127.0.0.1", "::1", "localhost"}
 
 
@@ -160,7 +162,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:  # noqa: ANN401
-    """Keep the tests of a file in one process of `pytest -n 2 --dist loadfile`, for what they share.
+    """Keep tests in one process of `pytest -n 2 --dist loadfile` for what they share: a file, or the folder of some.
 
     Each rendered project is its own. Marks of groups would say the same, but pytest 9.2 does not let pytest-xdist 3.8
     see them.
@@ -172,7 +174,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:  # n
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path, _, test = nodeid.partition("::")
-            return path + test[test.find("[") :] if path.endswith("templates/test_projects.py") else path
+            folder = path.rpartition("/")[0]
+            if folder == "tests/build/templates":
+                return path + test[test.find("[") :]
+            return folder if folder.removeprefix("tests/build/") in TOGETHER else path
 
     return ByFile(config, log)
 
