@@ -12,13 +12,13 @@ import pytest
 from click.testing import CliRunner
 from package_index import Log
 from small_wheels import TIME, small_wheel
+from written_index import written
 
 from gpuwheel._cache import Cache
 from gpuwheel.cli import main
-from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import ConfigError, GpuwheelError
 from gpuwheel.index.context import Context
-from gpuwheel.publish.pages import FolderSource, IndexRequest, IndexSummary, Keep, write_index
+from gpuwheel.publish.pages import Keep
 from gpuwheel.publish.pages.bucket_files import Bucket
 from gpuwheel.publish.pages.release_list import ReleaseList
 from gpuwheel.publish.pages.serving import is_own_host
@@ -26,19 +26,6 @@ from gpuwheel.publish.pages.serving import is_own_host
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def dist(tmp_path: Path) -> Path:
-    folder = tmp_path / "dist"
-    folder.mkdir()
-    return folder
-
-
-def _written(folder: Path, log: Log | None = None, **asked: Any) -> IndexSummary:  # noqa: ANN401
-    index = asked.pop("index", folder)
-    sources = asked.pop("sources", None) or [FolderSource(folder, index)]
-    return write_index(IndexRequest(index=index, sources=sources, **asked), load_tables(), log or Log())
 
 
 def _page(index: Path, project: str = "ops") -> list[dict[str, Any]]:
@@ -59,7 +46,7 @@ def test_folders_of_others_that_look_like_those_of_copies_stay(dist: Path) -> No
     wheel = small_wheel(theirs, "mine")
     for version in ("1.0", "2.0", "3.0"):
         small_wheel(dist, version=version)
-        _written(dist)
+        written(dist)
     assert sorted(path.name for path in theirs.iterdir()) == [
         "mine-1.0-py3-none-any.whl",
         f"{wheel.name}.metadata",
@@ -70,10 +57,10 @@ def test_folders_of_others_that_look_like_those_of_copies_stay(dist: Path) -> No
 def test_pages_that_no_run_stands_for_are_found_by_verify(dist: Path) -> None:
     small_wheel(dist)
     other = small_wheel(dist, "other")
-    _written(dist)
+    written(dist)
     page = (dist / "simple" / "other" / "index.html").read_bytes()
     other.unlink()
-    _written(dist)
+    written(dist)
     assert _verified(dist) == {}
     (dist / "simple" / "other").mkdir()
     (dist / "simple" / "other" / "index.html").write_bytes(page)
@@ -83,10 +70,10 @@ def test_pages_that_no_run_stands_for_are_found_by_verify(dist: Path) -> None:
 def test_pages_go_though_what_was_kept_is_damaged(dist: Path) -> None:
     small_wheel(dist)
     other = small_wheel(dist, "other")
-    _written(dist)
+    written(dist)
     other.unlink()
     (dist / ".gpuwheel" / "index.json").write_text("x")
-    _written(dist)
+    written(dist)
     assert not (dist / "simple" / "other").exists()
     assert _verified(dist) == {}
 
@@ -95,7 +82,7 @@ def test_the_same_file_at_another_url_is_asked_for_its_metadata_again(
     dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = small_wheel(dist)
-    _written(dist)
+    written(dist)
     digest, served = hashlib.sha256(wheel.read_bytes()).hexdigest(), dist / f"{wheel.name}.metadata"
     environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1", "PIP_RETRIES": "0"}
     source = ReleaseList(tmp_path / "list", Context(Cache(tmp_path / "cache"), environ, Log()))
@@ -108,64 +95,64 @@ def test_the_same_file_at_another_url_is_asked_for_its_metadata_again(
     monkeypatch.setattr(source, "local", local)  # the network; what is asked of it is what is told apart
     monkeypatch.setattr(source, "metadata", lambda _: served.read_bytes() if has_metadata else None)
     (tmp_path / "list").write_text(f"https://a.example/{wheel.name}#sha256={digest}\n")
-    _written(dist, index=tmp_path / "site", sources=[source])
+    written(dist, index=tmp_path / "site", sources=[source])
     assert "core-metadata" in _page(tmp_path / "site")[0]
     has_metadata = False
     (tmp_path / "list").write_text(f"https://b.example/{wheel.name}#sha256={digest}\n")
-    _written(dist, index=tmp_path / "site", sources=[source])
+    written(dist, index=tmp_path / "site", sources=[source])
     assert "core-metadata" not in _page(tmp_path / "site")[0]
 
 
 def test_another_gpuwheel_keeps_the_times_of_upload_and_warns_of_replaced_files(dist: Path) -> None:
     wheel = small_wheel(dist)
     small_wheel(dist, "other")
-    _written(dist)
+    written(dist)
     (before,) = _page(dist)
     state = dist / ".gpuwheel" / "index.json"
     state.write_text(json.dumps(json.loads(state.read_bytes()) | {"read_by": "another"}))
     os.utime(wheel, (TIME + 5000, TIME + 5000))
     small_wheel(dist, "other", fields="Summary: another\n")
     log = Log()
-    assert _written(dist, log).read == 2
+    assert written(dist, log).read == 2
     assert _page(dist) == [before]
     assert any("another file than was listed" in line for line in log.lines)
 
 
 def test_fresh_keeps_the_times_of_upload_when_it_is_cut_off(dist: Path) -> None:
     wheel = small_wheel(dist)
-    _written(dist)
+    written(dist)
     (before,) = _page(dist)
     os.utime(wheel, (TIME + 5000, TIME + 5000))
     with pytest.raises(ConfigError):
-        _written(dist, fresh=True, yanks={"nowhere==1": "x"})
-    _written(dist)
+        written(dist, fresh=True, yanks={"nowhere==1": "x"})
+    written(dist)
     assert _page(dist) == [before]
 
 
 def test_the_last_wheel_may_go(dist: Path) -> None:
     wheel = small_wheel(dist)
-    _written(dist)
+    written(dist)
     wheel.unlink()
-    _written(dist)
+    written(dist)
     assert _verified(dist) == {}
 
 
 def test_a_version_without_a_local_part_is_all_of_that_version(dist: Path) -> None:
     for version in ("1.0", "1.0+cu12.9", "1.0+cu13.0", "1.0.post1"):
         small_wheel(dist, version=version)
-    assert _written(dist, yanks={"ops==1.0": "crashes"}).yanked == 3
-    assert _written(dist, unyanks=["ops==1.0+cu12.9"]).yanked == 2
-    assert _written(dist, unyanks=["ops==1.0"]).yanked == 0
+    assert written(dist, yanks={"ops==1.0": "crashes"}).yanked == 3
+    assert written(dist, unyanks=["ops==1.0+cu12.9"]).yanked == 2
+    assert written(dist, unyanks=["ops==1.0"]).yanked == 0
     (dist / "ops-1.0-py3-none-any.whl").unlink()
-    assert _written(dist, yanks={"ops==1": "crashes"}).yanked == 2
+    assert written(dist, yanks={"ops==1": "crashes"}).yanked == 2
 
 
 def test_what_a_file_beside_a_wheel_yanks_is_not_taken_back_in_silence(dist: Path) -> None:
     wheel = small_wheel(dist)
     (dist / f"{wheel.name}.yanked").write_text("crashes")
-    _written(dist, yanks={"ops==1.0": "burns"})
+    written(dist, yanks={"ops==1.0": "burns"})
     with pytest.raises(ConfigError, match=f"{wheel.name}.yanked"):
-        _written(dist, unyanks=["ops==1.0"])
+        written(dist, unyanks=["ops==1.0"])
     assert json.loads((dist / "yanked.json").read_bytes()) == {wheel.name: "burns"}
 
 
@@ -175,7 +162,7 @@ def test_what_a_file_beside_a_wheel_yanks_is_not_taken_back_in_silence(dist: Pat
 def test_base_urls_with_secrets_and_without_hosts(url: str, dist: Path) -> None:
     small_wheel(dist)
     with pytest.raises(ConfigError, match="--base-url") as caught:
-        _written(dist, base_url=url)
+        written(dist, base_url=url)
     assert "secret" not in str(caught.value)
     assert not (dist / "simple").exists()
 
@@ -190,7 +177,7 @@ def test_urls_with_secrets_come_on_no_page(dist: Path, tmp_path: Path) -> None:
     for row in ({"url": url, "hashes": hashes}, clean):
         (tmp_path / "list").write_text(json.dumps([row]))
         with pytest.raises(ConfigError, match="credentials") as caught:
-            _written(dist, index=tmp_path / "site", sources=[source])
+            written(dist, index=tmp_path / "site", sources=[source])
         assert "secret" not in str(caught.value)
 
 
@@ -207,7 +194,7 @@ def test_lists_with_what_no_path_has(line: str, tmp_path: Path) -> None:
 def test_hidden_files_are_passed_over(dist: Path) -> None:
     wheel = small_wheel(dist)
     (dist / f"._{wheel.name}").write_bytes(b"\0\5\x16\7 of macOS")
-    assert _written(dist).left_out == ()
+    assert written(dist).left_out == ()
 
 
 @pytest.mark.parametrize("place", ["simple/ops", "choose/ops", "cu12.9/simple", "torch2.13/cu12.9/simple/ops"])
@@ -219,21 +206,21 @@ def test_pages_of_others_are_not_overwritten(place: str, dist: Path) -> None:
     theirs.parent.mkdir(parents=True)
     theirs.write_text("mine")
     with pytest.raises(ConfigError, match="of another program"):
-        _written(dist)
+        written(dist)
     assert not (dist / "simple" / "index.html").exists()
     assert theirs.read_text() == "mine"
 
 
 def test_an_index_whose_base_url_is_forgotten_says_so_and_verifies(dist: Path) -> None:
     small_wheel(dist)
-    _written(dist, base_url="https://example.com/w")
+    written(dist, base_url="https://example.com/w")
     assert _verified(dist) == {}
     log = Log()
-    _written(dist, log)
+    written(dist, log)
     assert any("https://example.com/w" in line for line in log.lines)
     assert _page(dist)[0]["url"] == "../../ops-1.0-py3-none-any.whl"
     log = Log()
-    _written(dist, log)
+    written(dist, log)
     assert log.lines == []
 
 
@@ -249,11 +236,11 @@ def test_a_file_of_another_in_the_place_of_metadata_is_told(dist: Path) -> None:
     wheel = small_wheel(dist)
     (dist / f"{wheel.name}.metadata").write_text("mine")
     log = Log()
-    _written(dist, log)
+    written(dist, log)
     assert any(f"{wheel.name}.metadata" in line and "not METADATA" in line for line in log.lines)
     small_wheel(dist, fields="Summary: another\n")
     log = Log()
-    _written(dist, log)
+    written(dist, log)
     assert not any("not METADATA" in line for line in log.lines)  # this one was written here
 
 
@@ -275,7 +262,7 @@ def test_the_port_of_the_web_needs_no_name() -> None:
 def test_links_keep_the_bytes_of_what_they_lead_to(dist: Path, tmp_path: Path) -> None:
     wheel = small_wheel(tmp_path)
     (dist / wheel.name).symlink_to(wheel)
-    _written(dist, index=tmp_path / "site", keep=Keep.LINK)
+    written(dist, index=tmp_path / "site", keep=Keep.LINK)
     (file,) = _page(tmp_path / "site")
     copy = tmp_path / "site" / "simple" / "ops" / file["url"]
     assert hashlib.sha256(copy.read_bytes()).hexdigest() == file["hashes"]["sha256"]

@@ -36,13 +36,6 @@ def context(tmp_path: Path) -> Context:
     return Context(Cache(tmp_path / "cache"), environ | {"NO_PROXY": "127.0.0.1"}, Log())
 
 
-@pytest.fixture
-def dist(tmp_path: Path) -> Path:
-    folder = tmp_path / "dist"
-    folder.mkdir()
-    return folder
-
-
 @contextmanager
 def _served(folder: Path) -> Iterator[str]:
     with index_server(folder) as server:

@@ -17,30 +17,17 @@ from click.testing import CliRunner
 from hostile import RawMember, deflated, raw_zip
 from package_index import Log
 from small_wheels import TIME, small_wheel
+from written_index import written
 
 from gpuwheel._cache.folders import locked
 from gpuwheel._resources import resource
 from gpuwheel.cli import main
-from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import ConfigError
 from gpuwheel.index.pages import html_links, json_links
-from gpuwheel.publish.pages import FolderSource, IndexRequest, IndexSummary, Keep, write_index
+from gpuwheel.publish.pages import Keep
 from gpuwheel.publish.pages.recorded_files import recorded
 from gpuwheel.publish.published import PublishedWheel
 from gpuwheel.publish.wheel_facts import ChangedFileError
-
-
-@pytest.fixture
-def dist(tmp_path: Path) -> Path:
-    folder = tmp_path / "dist"
-    folder.mkdir()
-    return folder
-
-
-def _written(folder: Path, log: Log | None = None, **asked: Any) -> IndexSummary:  # noqa: ANN401
-    index = asked.pop("index", folder)
-    request = IndexRequest(index=index, sources=[FolderSource(folder, index)], **asked)
-    return write_index(request, load_tables(), log or Log())
 
 
 def _page(index: Path, project: str = "ops", root: str = "simple") -> dict[str, Any]:
@@ -70,7 +57,7 @@ def _sdist(folder: Path, name: str = "ops", version: str = "1.0", *, info: str |
 def test_the_page_of_a_project_says_what_installers_ask(dist: Path) -> None:
     wheel = small_wheel(dist, version="1.0+cu13.0", fields="Requires-Python: >=3.10\n")
     _sdist(dist)
-    _written(dist)
+    written(dist)
     page = _page(dist)
     assert page["meta"] == {"api-version": "1.3"}
     assert page["name"] == "ops"
@@ -97,7 +84,7 @@ def test_the_page_of_a_project_says_what_installers_ask(dist: Path) -> None:
 def test_html_and_json_lead_to_the_same_files(dist: Path) -> None:
     small_wheel(dist, version="1.0+cu13.0", fields="Requires-Python: >=3.10,<4\n")
     small_wheel(dist, version="2.0")
-    _written(dist, yanks={"ops==2.0": 'crashes, "always" <b>'})
+    written(dist, yanks={"ops==2.0": 'crashes, "always" <b>'})
     base = "https://example.com/simple/ops/"
     html = (dist / "simple" / "ops" / "index.html").read_bytes()
     assert html_links(html, base) == json_links((dist / "simple" / "ops" / "index.json").read_bytes(), base)
@@ -112,7 +99,7 @@ def test_html_and_json_lead_to_the_same_files(dist: Path) -> None:
 def test_facts_of_all_wheels_lie_beside_the_page(dist: Path) -> None:
     small_wheel(dist, cuda="13.0", tag="py3-none-manylinux_2_28_x86_64")
     _sdist(dist)
-    _written(dist)
+    written(dist)
     (row,) = json.loads((dist / "simple" / "ops" / "wheels.json").read_bytes())
     found = PublishedWheel.from_json(row)
     assert (found.facts.cuda, found.facts.driver, found.yanked) == ("13.0", "580", False)
@@ -123,7 +110,7 @@ def test_facts_of_all_wheels_lie_beside_the_page(dist: Path) -> None:
 def test_people_meet_a_page_of_all_projects(dist: Path) -> None:
     small_wheel(dist, version="1.0+cu13.0", fields="Summary: <b>fast</b>\n")
     small_wheel(dist, version="2.0", fields="Summary: broken\n")
-    _written(dist, yanks={"ops==2.0": "crashes"})
+    written(dist, yanks={"ops==2.0": "crashes"})
     page = (dist / "index.html").read_text(encoding="utf-8")
     assert '<a href="choose/ops/index.html">ops</a></th><td>1.0</td><td class="count">2</td>' in page
     assert "&lt;b&gt;fast&lt;/b&gt;" in page
@@ -136,7 +123,7 @@ def test_a_page_of_somebody_else_stays(dist: Path) -> None:
     (dist / "index.html").write_text("mine")
     log = Log()
     for _ in range(2):
-        _written(dist, log)
+        written(dist, log)
     assert (dist / "index.html").read_text() == "mine"
     assert len([line for line in log.lines if "stays as it is" in line]) == 2
 
@@ -144,11 +131,11 @@ def test_a_page_of_somebody_else_stays(dist: Path) -> None:
 def test_only_what_is_new_is_read_and_only_its_pages_are_written(dist: Path) -> None:
     for name in ("one", "two"):
         small_wheel(dist, name)
-    assert _written(dist).read == 2
+    assert written(dist).read == 2
     before = _content(dist)
-    assert (_written(dist).read, _content(dist)) == (0, before)
+    assert (written(dist).read, _content(dist)) == (0, before)
     small_wheel(dist, "two", "2.0")
-    summary = _written(dist)
+    summary = written(dist)
     assert summary.read == 1
     of_two = [f"simple/two/{name}" for name in ("index.html", "index.json", "wheels.json")]
     assert sorted(summary.changed) == ["choose/two/index.html", "index.html", *of_two]
@@ -162,7 +149,7 @@ def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
         order = ["1.0", "2.0", "10.0"] if folder.name == "a" else ["10.0", "1.0", "2.0"]
         for version in order:
             small_wheel(folder, version=version)
-        _written(folder)
+        written(folder)
         pages.append({name: data for name, data in _content(folder).items() if name.startswith("simple/")})
     assert pages[0] == pages[1]
     assert _page(tmp_path / "a")["versions"] == ["1.0", "2.0", "10.0"]
@@ -170,19 +157,19 @@ def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_file_that_is_touched_keeps_its_time_of_upload(dist: Path) -> None:
     wheel = small_wheel(dist)
-    _written(dist)
+    written(dist)
     before = _content(dist / "simple")
     os.utime(wheel, (TIME + 1000, TIME + 1000))
-    assert _written(dist).read == 1
+    assert written(dist).read == 1
     assert _content(dist / "simple") == before
 
 
 def test_another_file_under_one_name_is_told(dist: Path) -> None:
     small_wheel(dist)
-    _written(dist)
+    written(dist)
     small_wheel(dist, fields="Summary: another\n")
     log = Log()
-    _written(dist, log)
+    written(dist, log)
     assert any("another file than was listed under this name" in line for line in log.lines)
     metadata = (dist / "ops-1.0-py3-none-any.whl.metadata").read_bytes()
     assert _page(dist)["files"][0]["core-metadata"]["sha256"] == hashlib.sha256(metadata).hexdigest()
@@ -193,11 +180,11 @@ def test_another_file_under_one_name_is_told(dist: Path) -> None:
 )
 def test_what_was_kept_may_be_damaged(damage: bytes, dist: Path) -> None:
     small_wheel(dist)
-    _written(dist)
+    written(dist)
     before = _content(dist)
     (dist / ".gpuwheel" / "index.json").write_bytes(damage)
     log = Log()
-    assert _written(dist, log).read == 1
+    assert written(dist, log).read == 1
     assert "cannot be read" in log.lines[0]
     assert _content(dist) == before
 
@@ -208,11 +195,11 @@ def test_without_what_was_kept_old_pages_go_too(dist: Path) -> None:
     own = dist / "other" / "simple" / "mine"
     own.mkdir(parents=True)
     (own / "index.html").write_text("mine")
-    _written(dist)
+    written(dist)
     gone.unlink()
     wheels[0].unlink()
     (dist / ".gpuwheel" / "index.json").unlink()
-    _written(dist)
+    written(dist)
     assert [path.name for path in (dist / "simple").iterdir() if path.is_dir()] == ["ops"]
     assert [path.name for path in (dist / "choose").iterdir()] == ["ops"]
     assert not (dist / "cu12.9").exists()
@@ -221,10 +208,10 @@ def test_without_what_was_kept_old_pages_go_too(dist: Path) -> None:
 
 def test_metadata_that_was_deleted_is_written_again(dist: Path) -> None:
     wheel = small_wheel(dist)
-    _written(dist)
+    written(dist)
     metadata = wheel.with_name(f"{wheel.name}.metadata")
     metadata.unlink()
-    assert _written(dist).read == 1
+    assert written(dist).read == 1
     assert metadata.is_file()
 
 
@@ -232,9 +219,9 @@ def test_what_belongs_to_a_wheel_goes_with_it(dist: Path) -> None:
     small_wheel(dist, "one").unlink()
     wheel = small_wheel(dist, "one")
     small_wheel(dist, "two")
-    _written(dist)
+    written(dist)
     wheel.unlink()
-    summary = _written(dist)
+    summary = written(dist)
     assert f"{wheel.name}.metadata" in summary.removed
     assert not (dist / "simple" / "one").exists()
     assert not (dist / "choose" / "one").exists()
@@ -251,7 +238,7 @@ def test_what_belongs_to_a_wheel_goes_with_it(dist: Path) -> None:
 
 def test_nothing_outside_of_the_index_is_removed(dist: Path, tmp_path: Path) -> None:
     small_wheel(dist)
-    _written(dist)
+    written(dist)
     victim = tmp_path / "victim"
     victim.write_bytes(b"x")
     state = dist / ".gpuwheel" / "index.json"
@@ -259,7 +246,7 @@ def test_nothing_outside_of_the_index_is_removed(dist: Path, tmp_path: Path) -> 
     document["written"]["../victim"] = document["written"]["simple/../../victim"] = "0" * 64
     document["retired"] = ["../victim"]
     state.write_text(json.dumps(document))
-    _written(dist)
+    written(dist)
     assert victim.exists()
 
 
@@ -280,14 +267,14 @@ def test_what_somebody_else_put_into_the_folder_stays(dist: Path) -> None:
     (dist / "files" / "wheels").mkdir()
     small_wheel(dist / "files" / "wheels", "theirs")
     for _ in range(3):
-        _written(dist)
+        written(dist)
         (dist / ".gpuwheel" / "index.unfinished").touch()
     state = dist / ".gpuwheel" / "index.json"
     document = json.loads(state.read_bytes())
     document["written"] |= dict.fromkeys([*theirs, "ops-1.0-py3-none-any.whl"], "0" * 64)
     document["retired"] = [*theirs, "ops-1.0-py3-none-any.whl"]
     state.write_text(json.dumps(document))
-    _written(dist)
+    written(dist)
     kept = [name for name in theirs if (dist / name).exists()]
     # Of pages that the state names as written here there is no telling.
     assert set(theirs) - set(kept) <= {name for name in theirs if name.endswith("index.html")}
@@ -300,31 +287,31 @@ def test_the_index_of_another_program_is_not_overwritten(dist: Path) -> None:
     (dist / "simple" / "theirs").mkdir(parents=True)
     (dist / "simple" / "index.html").write_text('<a href="theirs/">theirs</a>')
     with pytest.raises(ConfigError, match="of another program"):
-        _written(dist)
+        written(dist)
     assert (dist / "simple" / "index.html").read_text() == '<a href="theirs/">theirs</a>'
 
 
 def test_yanks_stay_until_they_are_taken_back(dist: Path) -> None:
     small_wheel(dist)
     small_wheel(dist, version="2.0")
-    assert _written(dist, yanks={"ops==1": "crashes"}).yanked == 1
+    assert written(dist, yanks={"ops==1": "crashes"}).yanked == 1
     assert [file["yanked"] for file in _page(dist)["files"]] == ["crashes", False]
-    _written(dist)
+    written(dist)
     assert [file["yanked"] for file in _page(dist)["files"]] == ["crashes", False]
-    _written(dist, unyanks=["ops-1.0-py3-none-any.whl"])
+    written(dist, unyanks=["ops-1.0-py3-none-any.whl"])
     assert [file["yanked"] for file in _page(dist)["files"]] == [False, False]
     with pytest.raises(ConfigError, match="not in this index"):
-        _written(dist, yanks={"ops==3.0": "x"})
+        written(dist, yanks={"ops==3.0": "x"})
 
 
 def test_a_file_beside_a_wheel_yanks_it(dist: Path) -> None:
     wheel = small_wheel(dist)
-    _written(dist)
+    written(dist)
     wheel.with_name(f"{wheel.name}.yanked").write_text("it\n\x1b[31mcrashes\n")
-    assert _written(dist).read == 0
+    assert written(dist).read == 0
     assert _page(dist)["files"][0]["yanked"] == "it [31mcrashes"
     wheel.with_name(f"{wheel.name}.yanked").write_text("")
-    _written(dist)
+    written(dist)
     assert _page(dist)["files"][0]["yanked"] is True
     assert 'data-yanked=""' in (dist / "simple" / "ops" / "index.html").read_text(encoding="utf-8")
 
@@ -332,29 +319,29 @@ def test_a_file_beside_a_wheel_yanks_it(dist: Path) -> None:
 @pytest.mark.parametrize("keep", [Keep.COPY, Keep.LINK])
 def test_files_may_be_put_into_the_index(keep: Keep, dist: Path, tmp_path: Path) -> None:
     wheel, index = small_wheel(dist), tmp_path / "site"
-    _written(dist, index=index, keep=keep)
+    written(dist, index=index, keep=keep)
     (file,) = _page(index)["files"]
     copied = index / "simple" / "ops" / file["url"]
     assert copied.read_bytes() == wheel.read_bytes()
     assert copied.with_name(f"{wheel.name}.metadata").is_file()
     assert (copied.stat().st_ino == wheel.stat().st_ino) == (keep is Keep.LINK)
     assert [path.name for path in dist.iterdir()] == [wheel.name]
-    assert _written(dist, index=index, keep=keep).read == 0
+    assert written(dist, index=index, keep=keep).read == 0
     # Who holds an old page still finds the old file, until the run after the next.
     wheel.unlink()
     small_wheel(dist, fields="Summary: another\n")
-    _written(dist, index=index, keep=keep)
+    written(dist, index=index, keep=keep)
     assert copied.exists()
     assert _page(index)["files"][0]["url"] != file["url"]
-    _written(dist, index=index, keep=keep)
+    written(dist, index=index, keep=keep)
     assert not copied.parent.exists()
 
 
 def test_files_where_no_page_can_name_them_are_refused(dist: Path, tmp_path: Path) -> None:
     small_wheel(dist)
     with pytest.raises(ConfigError, match="not below the index"):
-        _written(dist, index=tmp_path / "site")
-    _written(dist, index=tmp_path / "site", base_url="https://example.com/wheels")
+        written(dist, index=tmp_path / "site")
+    written(dist, index=tmp_path / "site", base_url="https://example.com/wheels")
     (file,) = _page(tmp_path / "site")["files"]
     assert file["url"] == "https://example.com/wheels/ops-1.0-py3-none-any.whl"
     assert "provenance" not in file
@@ -363,26 +350,26 @@ def test_files_where_no_page_can_name_them_are_refused(dist: Path, tmp_path: Pat
 def test_attestations_beside_a_wheel_are_named_by_a_url_of_a_secure_origin(dist: Path) -> None:
     wheel = small_wheel(dist)
     wheel.with_name(f"{wheel.name}.provenance").write_text("{}")
-    _written(dist, base_url="http://example.com/wheels")
+    written(dist, base_url="http://example.com/wheels")
     assert "provenance" not in _page(dist)["files"][0]
-    _written(dist, base_url="https://example.com/wheels/")
+    written(dist, base_url="https://example.com/wheels/")
     assert _page(dist)["files"][0]["provenance"] == f"https://example.com/wheels/{wheel.name}.provenance"
 
 
 def test_a_dry_run_writes_nothing(dist: Path) -> None:
     wheel = small_wheel(dist)
-    summary = _written(dist, dry_run=True)
+    summary = written(dist, dry_run=True)
     assert (summary.files, summary.read, len(summary.changed)) == (1, 1, 7)
     assert [path.name for path in dist.iterdir()] == [wheel.name]
 
 
 def test_a_second_writer_waits(dist: Path) -> None:
     small_wheel(dist)
-    _written(dist)
+    written(dist)
     log, done = Log(), threading.Event()
 
     def second() -> None:
-        _written(dist, log)
+        written(dist, log)
         done.set()
 
     with locked(dist / ".gpuwheel" / "index.lock", dist, None):
@@ -397,22 +384,22 @@ def test_a_second_writer_waits(dist: Path) -> None:
 def test_what_was_read_is_kept_when_the_rest_goes_wrong(dist: Path) -> None:
     small_wheel(dist)
     with pytest.raises(ConfigError):
-        _written(dist, yanks={"nowhere==1": "x"})
-    assert _written(dist).read == 0
+        written(dist, yanks={"nowhere==1": "x"})
+    assert written(dist).read == 0
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "/wheels", 'https://x/"', "https://x/?a=b", "https://x/ y", ""])
 def test_base_urls_that_are_none(url: str, dist: Path) -> None:
     small_wheel(dist)
     with pytest.raises(ConfigError, match="is no URL"):
-        _written(dist, base_url=url)
+        written(dist, base_url=url)
 
 
 def test_folders_may_have_any_name(dist: Path) -> None:
     folder = os.fsencode(dist) + b"/a #?%&<b>\xff"
     os.mkdir(folder)  # noqa: PTH102 (of bytes)
     wheel = small_wheel(Path(os.fsdecode(folder)), version="1.0+cu13.0")
-    _written(dist)
+    written(dist)
     (file,) = _page(dist)["files"]
     assert file["url"] == "../../a%20%23%3F%25%26%3Cb%3E%FF/ops-1.0%2Bcu13.0-py3-none-any.whl"
     assert PublishedWheel.from_json(json.loads((dist / "simple/ops/wheels.json").read_bytes())[0]).url == file["url"]
@@ -422,7 +409,7 @@ def test_folders_may_have_any_name(dist: Path) -> None:
 def test_a_link_to_a_wheel_is_linked_to_where_it_leads(dist: Path, tmp_path: Path) -> None:
     wheel = small_wheel(tmp_path)
     (dist / wheel.name).symlink_to(f"../{wheel.name}")
-    _written(dist, index=tmp_path / "site", keep=Keep.LINK)
+    written(dist, index=tmp_path / "site", keep=Keep.LINK)
     (file,) = _page(tmp_path / "site")["files"]
     copied = tmp_path / "site" / "simple" / "ops" / file["url"]
     assert not copied.is_symlink()
@@ -433,7 +420,7 @@ def test_folders_in_the_folder_are_looked_into_and_hidden_ones_are_not(dist: Pat
     for place, version in (("cu13", "1.0"), (".tmp", "2.0"), ("simple", "3.0")):
         (dist / place).mkdir()
         small_wheel(dist / place, version=version)
-    _written(dist)
+    written(dist)
     assert [file["url"] for file in _page(dist)["files"]] == ["../../cu13/ops-1.0-py3-none-any.whl"]
 
 
@@ -441,7 +428,7 @@ def test_two_files_for_the_same_are_not_both_listed(dist: Path) -> None:
     small_wheel(dist, "my-ops")
     wheel = small_wheel(dist, "My-Ops")
     assert wheel.name == "My_Ops-1.0-py3-none-any.whl"
-    summary = _written(dist)
+    summary = written(dist)
     assert [left.filename for left in summary.left_out] == ["my_ops-1.0-py3-none-any.whl"]
     assert _names(dist, "my-ops") == ["My_Ops-1.0-py3-none-any.whl"]
 
@@ -493,9 +480,9 @@ def test_a_file_that_this_user_may_not_read_is_left_out(dist: Path, monkeypatch:
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", refused)
-        (left,) = _written(dist).left_out
+        (left,) = written(dist).left_out
     assert (left.filename, "Permission denied" in left.problem) == (secret.name, True)
-    assert _written(dist).left_out == ()
+    assert written(dist).left_out == ()
 
 
 def _evil_archive(*evil: RawMember) -> bytes:
@@ -521,9 +508,9 @@ def _evil_archive(*evil: RawMember) -> bytes:
 def test_evil_archives_are_left_out_and_write_nowhere(evil: list[RawMember], dist: Path, tmp_path: Path) -> None:
     small_wheel(dist, "good")
     (dist / "evil-1.0-py3-none-any.whl").write_bytes(_evil_archive())
-    assert _written(dist, index=tmp_path / "honest", keep=Keep.COPY).left_out == ()
+    assert written(dist, index=tmp_path / "honest", keep=Keep.COPY).left_out == ()
     (dist / "evil-1.0-py3-none-any.whl").write_bytes(_evil_archive(*evil))
-    (left,) = _written(dist, index=tmp_path / "site", keep=Keep.COPY).left_out
+    (left,) = written(dist, index=tmp_path / "site", keep=Keep.COPY).left_out
     assert left.filename == "evil-1.0-py3-none-any.whl"
     assert [path.name for path in (tmp_path / "site" / "simple").iterdir() if path.is_dir()] == ["good"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dist", "honest", "site"]
@@ -541,10 +528,10 @@ def test_a_wheel_that_changes_between_reading_and_copying_is_left_out(
     small_wheel(dist)
     with monkeypatch.context() as patch:
         patch.setattr("gpuwheel.publish.pages.indexing.recorded", read_and_replaced)
-        (left,) = _written(dist, index=tmp_path / "site", keep=keep).left_out
+        (left,) = written(dist, index=tmp_path / "site", keep=keep).left_out
     assert "changed while it was copied" in left.problem
     assert [path for path in (tmp_path / "site" / "files").rglob("*") if path.is_file()] == []
-    assert _written(dist, index=tmp_path / "site", keep=keep).left_out == ()
+    assert written(dist, index=tmp_path / "site", keep=keep).left_out == ()
 
 
 def test_a_wheel_that_changed_while_it_was_read_is_read_by_the_next_run(
@@ -559,15 +546,15 @@ def test_a_wheel_that_changed_while_it_was_read_is_read_by_the_next_run(
 
     with monkeypatch.context() as patch:
         patch.setattr("gpuwheel.publish.pages.indexing.recorded", linked)
-        assert [left.filename for left in _written(dist).left_out] == [wheel.name]
-    summary = _written(dist)
+        assert [left.filename for left in written(dist).left_out] == [wheel.name]
+    summary = written(dist)
     assert (summary.read, summary.left_out) == (1, ())
 
 
 def test_evil_text_of_a_wheel_that_is_listed_is_escaped(dist: Path) -> None:
     evil = "</script><script>alert(1)</script><!-- &amp;"
     small_wheel(dist, fields=f"Summary: {evil}\n")
-    _written(dist, yanks={"ops==1.0": evil})
+    written(dist, yanks={"ops==1.0": evil})
     for name, data in _content(dist / "simple").items():
         assert b"<script>" not in data, name
         assert b"</script" not in data, name
@@ -581,6 +568,6 @@ def test_what_tells_variants_apart_is_listed_with_them(dist: Path) -> None:
     plain.rename(dist / "ops-1.0-py3-none-any-cu130.whl")
     small_wheel(dist)
     (dist / "ops-1.0-variants.json").write_text("{}")
-    _written(dist)
+    written(dist)
     assert _names(dist) == ["ops-1.0-py3-none-any-cu130.whl", "ops-1.0-py3-none-any.whl", "ops-1.0-variants.json"]
     assert _page(dist)["versions"] == ["1.0"]
