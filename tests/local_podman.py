@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from machine_base import CONTAINERS
 
 from gpuwheel._run import Completed, run
 from gpuwheel.publish.image.descriptors import CONFIG, MANIFEST, REF_NAME, ImagePlatform
@@ -31,15 +32,6 @@ __all__ = ["HERE", "LocalPodman", "cdi_device", "host_base", "local_podman"]
 
 HERE = f"3.{sys.version_info.minor}={Path(sys.base_prefix) / 'bin' / f'python3.{sys.version_info.minor}'}"
 """`--python` of images on `host_base`."""
-_CONTAINERS = """\
-[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
-netns = "host"
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-"""
 _STORAGE = """\
 [storage]
 driver = "overlay"
@@ -54,7 +46,7 @@ class LocalPodman:
 
     def __init__(self, folder: Path) -> None:
         """Everything it keeps is in `folder`."""
-        (folder / "containers.conf").write_text(_CONTAINERS, encoding="utf-8")
+        (folder / "containers.conf").write_text(CONTAINERS, encoding="utf-8")
         (folder / "storage.conf").write_text(_STORAGE.format(folder=folder), encoding="utf-8")
         (folder / "policy.json").write_text(_POLICY, encoding="utf-8")
         self.environ = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}

@@ -24,7 +24,7 @@ from gpuwheel.publish.image.layout import Layout
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["container_environment", "machine_base"]
+__all__ = ["CONTAINERS", "container_environment", "machine_base"]
 
 _PROGRAMS = ("sh", "install", "mkdir", "rm", "ls", "cat", "env", "true", "id")
 _NOT_NEEDED = {"__pycache__", "idlelib", "site-packages", "test", "tests", "tkinter", "turtledemo"}
@@ -38,6 +38,7 @@ runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
+"""What podman is told where no service manager and no network of its own is there."""
 
 
 def machine_base(folder: Path, *, tag: str = "python", further: Iterable[Path] = ()) -> str:
