@@ -15,6 +15,7 @@ from gpuwheel.publish.upload.already_there import already_there
 from gpuwheel.publish.upload.destinations import Kind
 from gpuwheel.publish.upload.index_folder import add_to_index, listed_in
 from gpuwheel.publish.upload.kernel_folder import KernelPlan, add_kernels, plan_kernels
+from gpuwheel.publish.upload.known_classifiers import knows_classifiers
 from gpuwheel.publish.upload.release_checks import Release, findings_of
 from gpuwheel.publish.upload.release_files import digest_of, read_release_file
 from gpuwheel.publish.upload.uploaders import check_pypirc, description_findings, find_uploader
@@ -120,6 +121,8 @@ def check_release(request: PublishRequest, tables: Tables, reporter: Reporter) -
         findings += rendered or ()
         if rendered is None:
             notes.append("descriptions were not rendered: twine is not here (pip install 'gpuwheel[publish]')")
+    if request.to.is_pypi and not knows_classifiers():
+        notes.append("classifiers were not compared: trove-classifiers is not here (pip install 'gpuwheel[publish]')")
     if not request.tags:
         notes.append("the version was compared with no tag: the commit has none, and --tag names none")
     states = {file.path.name: FileState.NEW for file in files}

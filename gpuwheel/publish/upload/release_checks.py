@@ -16,6 +16,7 @@ from gpuwheel.errors import AuditError
 from gpuwheel.model.findings import Found, Severity
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.publish.upload.destinations import Kind
+from gpuwheel.publish.upload.known_classifiers import CLASSIFIERS, PRIVATE
 from gpuwheel.publish.upload.release_files import same_project, stated_version
 from gpuwheel.wheel.metadata import parsed_requirements
 
@@ -36,7 +37,6 @@ _PARTS = re.compile(r"[-_/@]", re.ASCII)
 """What divides a tag: ops-v1.0, release/1.0."""
 _EARLY = "introduced in metadata version"
 """What packaging says of a field that is younger than the version that METADATA states."""
-_PRIVATE = "Private :: "
 
 
 @dataclass(frozen=True)
@@ -308,7 +308,7 @@ def _direct_url(release: Release) -> Iterator[Found]:
 def _private(release: Release) -> Iterator[Found]:
     """The project says `Private :: Do Not Upload`."""
     for file in release.files if release.to.is_pypi else ():
-        found = [value for value in file.values("Classifier") if value.startswith(_PRIVATE)]
+        found = [value for value in file.values("Classifier") if value.startswith(PRIVATE)]
         if found:
             yield Found(file.path.name, f"is marked as private (found {cut(found[0])})")
 
@@ -357,6 +357,7 @@ CHECKS = (
     _license_files,
     _direct_url,
     _private,
+    CLASSIFIERS,
     _nothing_to_load,
 )
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 PYPI = "pypi"
 OWN = "https://wheels.example.com/upload/"
+GIVEN_UP = "License :: OSI Approved :: Intel Open Source License"
 HEAD = "Metadata-Version: 2.4\nName: ops\nVersion: 1\nRequires-Dist: torch>=2.10\n"
 
 
@@ -148,6 +149,8 @@ def _twice(folder: Path) -> list[Path]:
         ("license-files", lambda folder: [_sdist(folder, metadata=HEAD + "License-File: LICENSE\n")]),
         ("direct-url", _named("ops-1-py3-none-any.whl", HEAD + "Requires-Dist: x @ https://example.com/x.whl\n")),
         ("private", _named("ops-1-py3-none-any.whl", HEAD + "Classifier: Private :: Do Not Upload\n")),
+        ("classifiers", _named("ops-1-py3-none-any.whl", HEAD + "Classifier: Topic :: Cooking\n")),
+        ("classifiers", _named("ops-1-py3-none-any.whl", HEAD + f"Classifier: {GIVEN_UP}\n")),
         ("same-name", _twice),
     ],
 )  # fmt: skip
@@ -166,6 +169,24 @@ def test_what_pypi_would_refuse(rule: str, files: Callable[[Path], list[Path]], 
 )
 def test_what_pypi_takes_still_is_a_warning(rule: str, files: Callable[[Path], list[Path]], tmp_path: Path) -> None:
     assert _rules(files(tmp_path), PYPI) == {rule: Severity.WARNING}
+
+
+def test_classifiers_of_pypi_are_taken_and_elsewhere_all_are(tmp_path: Path) -> None:
+    known = _named("ops-1-py3-none-any.whl", HEAD + "Classifier: Environment :: GPU :: NVIDIA CUDA :: 12\n")(tmp_path)
+    assert _rules(known, PYPI) == {}
+    own = _named("ops-1-py3-none-any.whl", HEAD + "Classifier: Team :: Kernels\n")(tmp_path)
+    assert _rules(own, OWN) == {}
+
+
+def test_without_the_list_classifiers_are_not_compared_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = _named("ops-1-py3-none-any.whl", HEAD + "Classifier: Topic :: Cooking\n")(tmp_path)
+    monkeypatch.setattr("gpuwheel.publish.upload.known_classifiers._PACKAGE", "trove_classifiers_of_nobody")
+    pypi = Destination(PYPI, Kind.INDEX, refuses=load_publishing().refuses, upload=OWN)
+    published = check_release(PublishRequest(unknown, pypi, {"PATH": ""}, ("v1",)), load_tables(), SilentReporter())
+    assert "classifiers" not in {finding.rule for finding in published.findings}
+    assert any("classifiers were not compared" in note for note in published.notes)
 
 
 def test_a_license_file_where_it_belongs_is_found(tmp_path: Path) -> None:
