@@ -124,7 +124,9 @@ class NvccBuild(HostCodeBuild["NvccToolchain", "NvccProject"]):
             if linked is not None:  # the user's own settings may leave files out
                 tools = (toolchain.host, toolchain.stubs)
                 made |= module_files(library.import_path, linked.data, tools, session.cache, session.tools.variables)
-        return [Member(name, data, name.endswith(".so")) for name, data in made.items()]
+        # A stub file of the project's own knows more of its module.
+        new = {name: data for name, data in made.items() if not (name.endswith(".pyi") and name in members)}
+        return [Member(name, data, name.endswith(".so")) for name, data in new.items()]
 
     def _claims(self, toolchain: NvccToolchain) -> Claims:
         cell, linked = self._job.cell, self._job.linked

@@ -49,7 +49,7 @@ def _torch_symbol_exported(case: LibraryCase) -> Iterator[Found]:
     "compat-module",
     needs={Part.LIBRARIES, Part.MEMBERS},
     why="nothing would load the library, or import its module",
-    fix="build with gpuwheel.backend, and keep NAME.py, NAME.pyi and libNAME.so of an extension in one folder",
+    fix="build with gpuwheel.backend, and keep NAME.so, NAME.py, NAME.pyi and libNAME.so of an extension in one folder",
     source=_WITH,
 )
 def _compat_module(case: WheelCase) -> Iterator[Found]:
@@ -61,7 +61,7 @@ def _compat_module(case: WheelCase) -> Iterator[Found]:
         if not path.name.startswith("lib") or path.suffix != ".so":
             yield Found(library.name, "has a name that no module looks for (expected libNAME.so)")
             continue
-        wanted = [str(path.with_name(f"{path.stem.removeprefix('lib')}{end}")) for end in (".py", ".pyi")]
+        wanted = [str(path.with_name(f"{path.stem.removeprefix('lib')}{end}")) for end in (".py", ".pyi", ".so")]
         missing = [name for name in wanted if name not in case.wheel.members]
         if missing:
             yield Found(library.name, f"has no module in front of it (no {', '.join(missing)}, expected beside it)")
@@ -79,12 +79,11 @@ def _module_entry_point(case: WheelCase) -> Iterator[Found]:
     wheel = case.wheel
     if wheel.tag.abi != "none":
         return
-    described = {library.name for library in wheel.libraries if DESCRIBE in library.exports}
     for library in wheel.libraries:
         entries = [name for name in library.exports if name.startswith(_ENTRY_POINT)]
         path = PurePosixPath(library.name)
-        beside = {str(path.with_name(f"lib{path.name}"))} & described and f"{path.with_suffix('')}.py" in wheel.members
-        if entries and not (is_door(library) and beside):
+        beside = {str(path.with_name(f"lib{path.name}")), str(path.with_suffix(".py"))}
+        if entries and not (is_door(library) and beside <= wheel.members.keys()):
             yield Found(library.name, f"is a Python module ({', '.join(entries)}, expected no entry point)")
 
 

@@ -53,7 +53,7 @@ BROKEN: dict[str, Made] = {
     "missing-device-code": made(code=b"", archs=()),
     "build-path": made(library={"sections": {".rodata": f"{FOLDER}/ops.cpp".encode()}}),
     "torch-symbol-exported": made(library={"exports": ["_ZN2at6Tensor3addEv"]}),
-    "compat-module": made(files={"ops/libE.so": describing(), "ops/E.py": b""}),
+    "compat-module": made(files={"ops/libE.so": describing(), "ops/E.py": b"", "ops/E.so": door("PyInit_E")}),
     "module-entry-point": made(library={"exports": ["PyInit__C"]}),
     "manifest-missing": made(files={"ops/_kernels.json": b"remove"}),
     "manifest": made(files={"ops/_kernels.json": b"{}"}),
@@ -63,7 +63,7 @@ BROKEN: dict[str, Made] = {
     "ptx-driver": made(code=PTX, ptx=("compute_100",)),
     "size-budget": made(max_size=10_000),
 }
-COMPAT = {"ops/libE.so": describing(), "ops/E.py": b"", "ops/E.pyi": b""}
+COMPAT = {"ops/libE.so": describing(), "ops/E.py": b"", "ops/E.pyi": b"", "ops/E.so": door("PyInit_E")}
 UNREADABLE = {
     "a library": made(files={"ops/other": b"\x7fELF\2\1 and no more"}),
     "a file that is called a library, in a build": made(files={"ops/other.so": b"text"}),
@@ -128,7 +128,7 @@ def test_a_rule_is_broken_alone(tables: Tables, rule: str) -> None:
         (made(ptx=("compute_75",)), "arch-missing"),
         (made(library={"search_path": "$ORIGIN/../torch/lib"}), "search-path"),
         (made(files=COMPAT), None),
-        (made(files={**COMPAT, "ops/E.so": door("PyInit_E")}), None),
+        (made(files={**COMPAT, "ops/E.so": b"remove"}), "compat-module"),
         (made(files={**COMPAT, "ops/E.so": door("PyInit_F")}), "module-entry-point"),
         (made(files={**COMPAT, "ops/F.so": door("PyInit_F")}), "module-entry-point"),
         (made(files={"ops/E.so": describing(), "ops/E.py": b"", "ops/E.pyi": b""}), "compat-module"),
