@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = Path(__file__).with_name("messages.txt")
+OF_TORCH = (ROOT / "gpuwheel" / "launcher" / "compat.py",)
+"""Modules whose errors are those of torch, word for word."""
 WORDS = {"msg", "message", "hint", "fix"}
 """Names under which texts are handed on to an error."""
 
@@ -53,7 +55,7 @@ def _named(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _messages() -> Iterator[str]:
-    for path in sorted((ROOT / "gpuwheel").rglob("*.py")):
+    for path in sorted({*(ROOT / "gpuwheel").rglob("*.py")} - {*OF_TORCH}):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         found = {
             (" hint " if kind in {"hint", "fix"} else "error ") + text
