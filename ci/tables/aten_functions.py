@@ -144,18 +144,14 @@ def _body(operator: Operator, signature: Signature, direct: dict[str, str]) -> s
     call = f'"aten::{operator.name}", "{operator.overload}", {{{given}}}'
     result = _cpp(signature.returns)
     ours = direct[operator.full_name].format(given) if operator.full_name in direct else ""
-    # What is written without being read may be written again, to see what is wrong.
-    changes = operator.kind != "out" and any(written for _, _, _, written in operator.arguments)
     written_to = [_given(operator, signature)[at] for at, each in enumerate(operator.arguments) if each[3]]
-    last = "" if changes else ", false"
     if "&" not in result:
-        again = ", true" if changes else ""
-        return f"{{ return {ours or f'invoke<{result}>({call}{again})'}; }}"
+        return f"{{ return {ours or f'invoke<{result}>({call})'}; }}"
     if result.startswith("std::tuple"):
         outs = written_to[-len(operator.returns) :]
-        return f"{{ invoke_into({len(outs)}, {call}{last}); return {result}({', '.join(outs)}); }}"
+        return f"{{ invoke_into({len(outs)}, {call}); return {result}({', '.join(outs)}); }}"
     changed = f"const_cast<{result}>(*this)" if signature.method else written_to[-1]
-    return f"{{ {ours or f'invoke_into(1, {call}{last})'}; return {changed}; }}"
+    return f"{{ {ours or f'invoke_into(1, {call})'}; return {changed}; }}"
 
 
 def _with_grad(signature: Signature, *, inside: bool) -> str:

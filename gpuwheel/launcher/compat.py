@@ -214,10 +214,16 @@ def _answers(add: Callable[[str, Callable[..., Any]], None]) -> None:
 def _explanation(operator: str) -> tuple[str, Callable[..., str]]:
     """Schema and function of what says what an operator throws, a type and a text on lines of their own."""
     schema, call = _with_numbers(operator)
+    base, _, overload = operator.partition(".")
+    arguments = getattr(getattr(torch.ops.aten, base), overload or "default")._schema.arguments
+    written = [at for at, each in enumerate(arguments) if each.alias_info is not None and each.alias_info.is_write]
+
+    def copied(value: Any) -> Any:
+        return [each.clone() for each in value] if isinstance(value, list) else value.clone()
 
     def explain(*given: Any) -> str:
         try:
-            call(*given)
+            call(*(copied(each) if at in written else each for at, each in enumerate(given)))
         except Exception as error:  # noqa: BLE001 - whatever it is, C++ throws the like of it
             kind = type(error)
             named = (

@@ -37,10 +37,11 @@ def _compared(build: Callable[..., Built], folder: Path, seed: int, count: int, 
 
 
 def test_drawn_operators_do_what_torch_does(compat: Callable[..., Built], tmp_path: Path) -> None:
-    found = _compared(compat, tmp_path, seed=1, count=60, rounds=4)
+    """Those with calls of their own, ten times as often as the others."""
+    found = _compared(compat, tmp_path, seed=1, count=90, rounds=3)
     assert found["different"] == []
-    assert found["calls"] == 240
-    assert found["succeeded"] > 35
+    assert found["calls"] > 1200
+    assert found["succeeded"] > 70
 
 
 @pytest.mark.heavy

@@ -200,14 +200,14 @@ inline std::string by_python_name(const char* prefix, const char* op, const char
 }
 // Of scalars.h: the name of the operator that Python makes for one with a Scalar, when it is first called.
 inline std::string with_numbers(const char* op, const char* overload);
-// Of failed.h: throws what torch threw. `again`: the call may be done again, to ask Python what it is.
-[[noreturn]] inline void fail_call(const char* op, const char* overload, const std::initializer_list<Arg>& args, bool again);
+// Of failed.h: throws what torch threw.
+[[noreturn]] inline void fail_call(const char* op, const char* overload, const std::initializer_list<Arg>& args);
 
 // The dispatcher; or, where an argument is a Scalar, which cannot cross, an operator of Python that takes tensors for it.
-inline void run(const char* op, const char* overload, const std::initializer_list<Arg>& args, bool changes, StableIValue* stack) {
+inline void run(const char* op, const char* overload, const std::initializer_list<Arg>& args, StableIValue* stack) {
   const bool by_python = std::any_of(args.begin(), args.end(), [](const Arg& arg) { return arg.is_scalar(); });
   if ((by_python ? dispatch(with_numbers(op, overload).c_str(), "", args, stack) : dispatch(op, overload, args, stack)) != 0)
-    fail_call(op, overload, args, by_python || !changes);
+    fail_call(op, overload, args);
 }
 
 // Results. One that throws must not lose those after it.
@@ -233,18 +233,18 @@ struct Taken<std::tuple<R...>> {
   static std::tuple<R...> from(StableIValue* s) { return each(s, std::index_sequence_for<R...>{}); }
 };
 
-// Calls an operator; `changes`: it reads and writes what it is given, and so is not to be done twice.
+// Calls an operator.
 template <class R>
-R invoke(const char* op, const char* overload, std::initializer_list<Arg> args, bool changes = false) {
+R invoke(const char* op, const char* overload, std::initializer_list<Arg> args) {
   StableIValue stack[kMostBoxes];
-  run(op, overload, args, changes, stack);
+  run(op, overload, args, stack);
   return Taken<R>::from(stack);
 }
 
 // Calls an operator whose `results` are tensors that the caller has already: those that it was given to write to.
-inline void invoke_into(size_t results, const char* op, const char* overload, std::initializer_list<Arg> args, bool changes = true) {
+inline void invoke_into(size_t results, const char* op, const char* overload, std::initializer_list<Arg> args) {
   StableIValue stack[kMostBoxes];
-  run(op, overload, args, changes, stack);
+  run(op, overload, args, stack);
   for (size_t i = 0; i < results; ++i) (void)aoti_torch_delete_tensor_object(torch::stable::detail::to<AtenTensorHandle>(stack[i]));
 }
 

@@ -1,5 +1,6 @@
 // Calls that failed: torch's C ABI says that one did, and since torch 2.13 with which text, but not what was thrown.
-// Python, which knows all of it, is asked: it does the call again and says what came (`gpuwheel_compat::explain_*`).
+// Python, which knows all of it, is asked: it does the call again, on copies of what the operator writes to, and says what
+// came (`gpuwheel_compat::explain_*`).
 #pragma once
 #include <gpuwheel_compat/boxed.h>
 
@@ -32,14 +33,13 @@ inline std::string explained(const char* op, const char* overload, const std::in
   return torch::stable::detail::to<std::string>(stack[0]);
 }
 
-inline void fail_call(const char* op, const char* overload, const std::initializer_list<Arg>& args, bool again) {
+inline void fail_call(const char* op, const char* overload, const std::initializer_list<Arg>& args) {
   std::string text;
+  bool again = true;
   if (torch_exception_get_what_without_backtrace) {
     text = torch_exception_get_what_without_backtrace();
     // What the next call would not meet, or not alike.
-    again = again && text.find("CUDA error") == std::string::npos && text.find("out of memory") == std::string::npos;
-  } else {
-    again = true;
+    again = text.find("CUDA error") == std::string::npos && text.find("out of memory") == std::string::npos;
   }
   if (again) {
     const auto told = explained(op, overload, args);

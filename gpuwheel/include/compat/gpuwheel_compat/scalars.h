@@ -87,8 +87,11 @@ inline Tensor binary(const char* op, const Tensor& self, const Scalar& other) {
   if (const auto number = beside(self, other)) return invoke<Tensor>(op, "Tensor", {self, *number});
   return invoke<Tensor>(op, "Scalar", {self, other});
 }
+// Into itself torch rounds the number of some operators to a short type first, and of others not.
 inline void binary_(const char* op, const Tensor& self, const Scalar& other) {
-  if (const auto number = beside(self, other)) return invoke_into(1, op, "Tensor", {self, *number});
+  const auto type = self.scalar_type();
+  const bool is_short = type == ScalarType::Half || type == ScalarType::BFloat16;
+  if (const auto number = is_short ? nullopt : beside(self, other)) return invoke_into(1, op, "Tensor", {self, *number});
   invoke_into(1, op, "Scalar", {self, other});
 }
 inline Tensor compare(const char* op, const Tensor& self, const Scalar& other) {
@@ -96,7 +99,8 @@ inline Tensor compare(const char* op, const Tensor& self, const Scalar& other) {
   return invoke<Tensor>(op, "Scalar", {self, other});
 }
 
-// self - factor * other, where torch does it in floating point: the C function takes the factor as a double.
+// self - factor * other, where torch does it in floating point: the C function takes the factor as a double. Not for bool:
+// torch refuses it.
 inline bool is_factor(const Scalar& v) { return v.tag != Scalar::B && shims::fits_double(v); }
 inline bool floating(const Tensor& t) { return shims::usual(t) && kind_of(t.scalar_type()) == Kind::Floating; }
 inline Tensor minus(const Tensor& self, const Tensor& other, double factor) {
@@ -109,7 +113,7 @@ inline optional<Tensor> minus(const Tensor& self, const Tensor& other, const Sca
   return minus(self, other, sign * shims::as_double(alpha));
 }
 inline optional<Tensor> minus(const Tensor& self, const Scalar& other, const Scalar& alpha, double sign) {
-  if (!is_factor(alpha) || !shims::fits_double(other) || !floating(self)) return nullopt;
+  if (!is_factor(alpha) || !is_factor(other) || !floating(self)) return nullopt;
   const auto number = beside(self, shims::as_double(other));
   return number ? minus(self, *number, alpha, sign) : nullopt;
 }
@@ -130,7 +134,7 @@ inline Tensor sub(const Tensor& self, const Scalar& other, const Scalar& alpha) 
   return invoke<Tensor>("aten::sub", "Scalar", {self, other, alpha});
 }
 inline Tensor rsub(const Tensor& self, const Scalar& other, const Scalar& alpha) {
-  if (is_factor(alpha) && shims::fits_double(other) && floating(self))
+  if (is_factor(alpha) && is_factor(other) && floating(self))
     if (const auto number = beside(self, shims::as_double(other))) return minus(*number, self, shims::as_double(alpha));
   return invoke<Tensor>("aten::rsub", "Scalar", {self, other, alpha});
 }
