@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Api", "CompatFacts", "load_facts"]
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_REFUSED = re.compile(r'^ *GWC_REFUSED\((\w+), "([^"]*)"\)', re.MULTILINE)
+_SHARED = {"use_count", "weak_use_count"}
+"""Of pointers of the standard library, too: only the compiler knows whose they are."""
 _OPERATOR = re.compile(r"ATen/ops/(\w+)\.h")
 
 
@@ -63,6 +66,12 @@ class CompatFacts:
     def refused_by(self, header: str) -> Api | None:
         """The API that a header is of."""
         return next((api for api in self.apis if any(fnmatchcase(header, each) for each in api.headers)), None)
+
+    @functools.cached_property
+    def members(self) -> Mapping[str, str]:
+        """Member functions of tensors that our headers refuse -> what to do instead."""
+        text = resource("include", "compat", "gpuwheel_compat", "tensor.h").read_text(encoding="utf-8")
+        return {name: way for name, way in _REFUSED.findall(text) if name not in _SHARED}
 
     @functools.cached_property
     def names(self) -> frozenset[str]:

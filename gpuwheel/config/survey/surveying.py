@@ -29,9 +29,11 @@ _QUALIFIED = re.compile(rf"(?<![\w:.>])(?:::\s*)?(?P<space>{'|'.join(_SPACES)}):
 _MACRO = re.compile(r"\b(?:AT|TORCH|C10|THC|PYBIND11|CAFFE)_[A-Z0-9_]+\b")
 # A source may add to torch's namespaces; what it adds, it has.
 _OPENED = re.compile(rf"\bnamespace\s+(?P<space>{'|'.join(_SPACES)})\b(?!\s*=)")
+_MEMBER = re.compile(r"(?:\.|->)\s*(\w+)\s*\(")
 _STABLE_SPACES = ("stable", "headeronly")
 _HEADER_WHY = "gpuwheel has no header in its place"
 _HEADER_EDIT = "leave it out if nothing else of it is used; else report the gap"
+_MEMBER_WHY = "it is not in torch's stable ABI"
 _NAME_WHY = "gpuwheel's headers do not have it"
 
 
@@ -75,7 +77,12 @@ def survey_sources(
     found: dict[tuple[str, str], SurveyLine] = {}
     for visit, outside in visits:
         place = reader.shown(visit.file.path)
-        lines = [*_headers(outside, facts), *_apis(visit, facts), *_unknown(visit, facts, macros, opened)]
+        lines = [
+            *_headers(outside, facts),
+            *_apis(visit, facts),
+            *_members(visit, facts),
+            *_unknown(visit, facts, macros, opened),
+        ]
         for number, uses, why, edit, conditional in sorted(lines, key=lambda each: each[0]):
             chain = f" (from {', '.join(visit.chain)})" if visit.chain else ""
             refused = why not in {_HEADER_WHY, _NAME_WHY}
@@ -105,6 +112,12 @@ def _apis(visit: Visit, facts: CompatFacts) -> Iterator[_Line]:
     for match in matches:
         api = facts.apis[int((match.lastgroup or "_0")[1:])]
         yield from _at(visit, match.start(), api.name, api.why, api.edit)
+
+
+def _members(visit: Visit, facts: CompatFacts) -> Iterator[_Line]:
+    for match in _MEMBER.finditer(visit.file.code):
+        if match[1] in facts.members:
+            yield from _at(visit, match.start(1), f"Tensor::{match[1]}", _MEMBER_WHY, facts.members[match[1]])
 
 
 def _unknown(visit: Visit, facts: CompatFacts, macros: frozenset[str], opened: set[str]) -> Iterator[_Line]:

@@ -142,3 +142,14 @@ def test_a_file_that_is_missing_or_no_text_does_not_stop_the_survey(survey: Call
 def test_a_condition_of_many_brackets_is_unknown(survey: Callable[..., Survey]) -> None:
     found = survey(f"#if {'(' * 150}1{')' * 20}\nc10::Dispatcher d;\n#endif\n")
     assert [line.conditional for line in found.lines] == [True]
+
+
+@pytest.mark.parametrize("code", ["x.grad_fn()", "x->register_hook(f)", "x.unsafeGetTensorImpl()"])
+def test_members_that_our_headers_refuse_are_told(survey: Callable[..., Survey], code: str) -> None:
+    found = survey(f"#include <torch/extension.h>\nvoid f(at::Tensor x) {{ {code}; }}\n")
+    assert found.verdict is Verdict.LINES
+    assert found.certain[0].place == "csrc/ops.cpp:2"
+
+
+def test_what_the_standard_library_has_too_is_left_to_the_compiler(survey: Callable[..., Survey]) -> None:
+    assert survey("long f(std::shared_ptr<int> x) { return x.use_count(); }\n").lines == ()
