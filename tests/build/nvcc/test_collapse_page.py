@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from transcript import follow, read_steps
+from transcript import Step, follow, read_steps
 
 pytestmark = [pytest.mark.compiler, pytest.mark.network]
 
@@ -41,15 +41,15 @@ void scale_on_gpu(const float* in, float* out, int64_t count, float factor) {
 """
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="runs an operator")
-def test_every_command_prints_what_the_page_says(tmp_path: Path) -> None:
+@pytest.fixture
+def page(tmp_path: Path) -> tuple[list[Step], dict[str, str]]:
+    """The steps, and the variables they see; the project is in the folder."""
     steps = read_steps(PAGE.read_text(encoding="utf-8"))
     assert len(steps) > 8
-    shown = steps[0]
-    assert shown.command == "cat csrc/ops.cpp"
+    assert steps[0].command == "cat csrc/ops.cpp"
     files = {
         "setup.py": SETUP,
-        "csrc/ops.cpp": f"{shown.output}\n",
+        "csrc/ops.cpp": f"{steps[0].output}\n",
         "csrc/scale.cu": KERNEL,
         "my_ops/__init__.py": "from my_ops._C import scale\n",
     }
@@ -57,4 +57,16 @@ def test_every_command_prints_what_the_page_says(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    follow(steps, tmp_path, {**os.environ, "PATH": path, "NO_COLOR": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
+    return steps, {**os.environ, "PATH": path, "NO_COLOR": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+def test_what_is_said_before_anything_is_compiled(page: tuple[list[Step], dict[str, str]], tmp_path: Path) -> None:
+    steps, environ = page
+    compiled = next(number for number, step in enumerate(steps) if step.command.startswith("pip wheel"))
+    follow(steps[:compiled], tmp_path, environ)
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="runs an operator")
+def test_every_command_prints_what_the_page_says(page: tuple[list[Step], dict[str, str]], tmp_path: Path) -> None:
+    follow(page[0], tmp_path, page[1])
