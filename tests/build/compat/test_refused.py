@@ -13,7 +13,9 @@ from gpuwheel._run import run
 from gpuwheel.compatibility import load_tables
 from gpuwheel.compile.compat.header_tree import compat_headers
 from gpuwheel.config.survey import load_facts, survey_sources
+from gpuwheel.errors import GpuwheelError
 from gpuwheel.model.reporter import SilentReporter
+from gpuwheel.pipeline import Build
 from gpuwheel.toolchain import Context, find_torch_sdk
 
 if TYPE_CHECKING:
@@ -97,3 +99,41 @@ def test_every_row_of_the_table_is_refused_in_its_line(tmp_path: Path, compat_ca
     # The survey names them before the compiler does.
     named = {line.place: line.uses for line in survey_sources("refused", tmp_path, [source], []).lines if line.refused}
     assert [named.get(f"refused.cpp:{first + number}") for number in range(len(rows))] == [name for name, _ in rows]
+
+
+PROJECT = """\
+[project]
+name = "gaps"
+version = "1"
+requires-python = ">=3.10"
+dynamic = ["dependencies"]
+[tool.gpuwheel]
+archs = ["8.0"]
+[tool.gpuwheel.extensions.gaps]
+sources = ["gaps.cpp"]
+mode = "nvcc"
+abi = "compat"
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "says", "hint"),
+    [
+        (
+            "at::Tensor f(at::Tensor x) { return at::who_knows(x); }",
+            "gaps.cpp:2: who_knows is not in gpuwheel's",
+            "exact",
+        ),
+        ("void f(c10d::Store* store) {}", "gaps.cpp:2 uses c10d, which abi = ", 'set abi = "exact" in'),
+    ],
+)
+def test_a_build_ends_with_one_error_that_names_api_line_and_way(
+    tmp_path: Path, compat_cache: Path, code: str, says: str, hint: str
+) -> None:
+    (tmp_path / "gaps.cpp").write_text(f"#include <torch/extension.h>\n{code}\n", encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
+    build = Build(tmp_path, {**os.environ, "GPUWHEEL_CACHE_DIR": str(compat_cache)}, {}, SilentReporter())
+    with pytest.raises(GpuwheelError) as caught:
+        build.wheel(tmp_path / "out")
+    assert says in caught.value.message
+    assert hint in (caught.value.hint or "")
