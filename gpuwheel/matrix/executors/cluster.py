@@ -104,7 +104,7 @@ def connected(
     security = cluster.security if cluster else _security(address)
     target = cluster.scheduler_address if cluster else address.scheduler
     try:
-        client = _client(str(target), security)
+        client = _client(str(target), security, _CONNECTING if seconds is None else min(_CONNECTING, seconds))
     except BaseException:
         if cluster:
             cluster.close(timeout=_CLOSING)
@@ -155,12 +155,12 @@ def _security(address: ClusterAddress) -> Any:  # noqa: ANN401 (dask has no type
     return security
 
 
-def _client(target: str, security: Any) -> Any:  # noqa: ANN401 (dask has no types)
+def _client(target: str, security: Any, seconds: float) -> Any:  # noqa: ANN401 (dask has no types)
     try:
         with warnings.catch_warnings():
             # That Pythons differ: each cell has its own.
             warnings.simplefilter("ignore")
-            return distributed.Client(target, security=security, timeout=_CONNECTING, set_as_default=False)
+            return distributed.Client(target, security=security, timeout=seconds, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         reasons = list(dict.fromkeys(str(each) for each in _chain(error) if str(each)))
         msg = f"the scheduler {target} cannot be reached ({reasons[-1]})"

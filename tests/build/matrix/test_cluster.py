@@ -189,7 +189,7 @@ def test_a_cluster_without_workers_and_one_that_is_not_there(project: Path, clus
     address = cluster.address
     cluster.processes[0].kill()
     cluster.processes[0].wait()
-    result = _build(project, tmp_path / "far", "--executor", address)
+    result = _build(project, tmp_path / "far", "--timeout", "2", "--executor", address)
     assert result.returncode == NetworkError.exit_code
     assert "Traceback" not in result.stderr
 
