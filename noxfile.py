@@ -29,6 +29,9 @@ CHECKERS = ("lint", "types")
 # is ours: pytest-xdist would begin with the files of the most tests, which are short ones.
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
+# Unit tests wait for one another's clocks and processes a third of their time.
+UNITS = ("-n", "3", *SIDE_BY_SIDE[2:], "tests/unit")
+
 _VERSION = "import sys; print('.'.join(map(str, sys.version_info[:2])), end='')"
 
 
@@ -59,7 +62,7 @@ def types(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """Tests that need neither a compiler nor the network: under a minute."""
     _install(session, "test")
-    _pytest(session, *SIDE_BY_SIDE, "tests/unit")
+    _pytest(session, *UNITS)
 
 
 def _pytest(session: nox.Session, *words: str) -> None:
@@ -78,7 +81,7 @@ def tests(session: nox.Session) -> None:
     """The unit tests and one build of each mode, to a call where a CPU build of torch is found: minutes."""
     _install(session, "test")
     _install_torch(session, "--cpu-only")
-    _pytest(session, *SIDE_BY_SIDE, "tests/unit")
+    _pytest(session, *UNITS)
     _pytest(session, "-m", "end_to_end", "tests/build")
 
 

@@ -260,10 +260,16 @@ sys.addaudithook(_WALL)
 
 @pytest.fixture(autouse=True)
 def _unit_wall(request: pytest.FixtureRequest) -> Iterator[None]:
-    """No network and no compiler in tests/unit."""
+    """No network and no compiler in tests/unit; and no waiting for the disk, for no test of them cuts the power."""
     _WALL.unit = request.path.is_relative_to(TESTS / "unit")
+    flushes = {name: getattr(os, name) for name in ("fsync", "sync")}
+    if _WALL.unit:
+        for name in flushes:
+            setattr(os, name, lambda *_: None)
     yield
     _WALL.unit = False
+    for name, flush in flushes.items():
+        setattr(os, name, flush)
 
 
 # --- No CUDA toolkit of the machine in tests/build --------------------------------------------------------------------

@@ -87,8 +87,6 @@ def _prepared(folder: Path, keep: Keep) -> None:
 
 @pytest.mark.parametrize("keep", [Keep.STAY, Keep.COPY])
 def test_killed_at_every_step(keep: Keep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for flush in ("sync", "fsync"):  # a kill is no power cut, and a hundred flushes are slow
-        monkeypatch.setattr(os, flush, lambda *_: None)
     index_of = "dist" if keep is Keep.STAY else "site"
     _prepared(tmp_path / "prepared", keep)
     shutil.copytree(tmp_path / "prepared", tmp_path / "whole")
