@@ -24,6 +24,7 @@ HAND_WRITTEN = frozenset(
         "layout",
         "numel",
         "output_nr",
+        "record_stream",
         "requires_grad_",
         "retain_grad",
         "set_data",

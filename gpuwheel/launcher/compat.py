@@ -8,6 +8,11 @@ from __future__ import annotations
 import ctypes
 import re
 import threading
+<<<<<<< HEAD
+=======
+import weakref
+from pathlib import Path
+>>>>>>> fbeb793 (Rewrite CUDA: guards, streams, events, generators, what kernels use, with torch's errors)
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -150,11 +155,51 @@ def _function_class(name: str, owner: type, operator: Any, running: Any) -> type
     return function_class
 
 
-def _philox(device: int, count: int) -> tuple[int, int]:
-    generator = torch.cuda.default_generators[device]
-    seed, offset = generator.initial_seed(), generator.get_offset()
-    generator.set_offset(offset + (count + 3) // 4 * 4)
-    return seed, offset
+_DEFAULT_GENERATORS = 4096
+"""Keys below are devices, whose default generators they name."""
+_GENERATORS: weakref.WeakValueDictionary[int, torch.Generator] = weakref.WeakValueDictionary()
+_GENERATORS_LOCK = threading.Lock()
+
+
+def generator_key(generator: torch.Generator) -> int:
+    """Give the number by which C++ names a generator."""
+    key = id(generator)
+    _GENERATORS[key] = generator
+    return key
+
+
+def _philox(key: int, count: int) -> tuple[int, int]:
+    """Seed and offset of a generator, which goes on by `count` rounded up to blocks of four (CUDAGeneratorImpl)."""
+    generator = torch.cuda.default_generators[key] if key < _DEFAULT_GENERATORS else _GENERATORS[key]
+    if generator.device.type != "cuda":
+        msg = f"Expected a 'cuda' device type for generator but found '{generator.device.type}'"
+        raise RuntimeError(msg)
+    if count and torch.cuda.is_current_stream_capturing():
+        msg = (
+            'random numbers of an extension with abi = "compat" cannot be captured in a CUDA graph: each replay would '
+            'repeat them; capture without dropout, or build the extension with abi = "exact"'
+        )
+        raise RuntimeError(msg)
+    with _GENERATORS_LOCK:
+        seed, offset = generator.initial_seed(), generator.get_offset()
+        if count:
+            generator.set_offset(offset + (count + 3) // 4 * 4)
+    return _signed(seed), _signed(offset)
+
+
+def _signed(number: int) -> int:
+    return (number & 0xFFFF_FFFF_FFFF_FFFF ^ 1 << 63) - (1 << 63)
+
+
+def _cuda(add: Callable[[str, Callable[..., Any]], None]) -> None:
+    """Define what C++ asks of torch.cuda, where the stable ABI has nothing."""
+    add("philox(int generator, int count) -> (int, int)", _philox)
+    add("cuda_device_count() -> int", torch.cuda.device_count)
+    add("cuda_empty_cache() -> ()", torch.cuda.empty_cache)
+    add(
+        "record_stream(Tensor tensor, int stream, int device) -> ()",
+        lambda tensor, stream, device: tensor.record_stream(torch.cuda.ExternalStream(stream, device=device)),
+    )
 
 
 def _helpers() -> torch.library.Library:
@@ -168,10 +213,15 @@ def _helpers() -> torch.library.Library:
             library.impl(name, _remembered(function), "CompositeImplicitAutograd")
 
     _answers(add)
-    add("philox(int device, int n) -> (int, int)", _philox)
     add("define(str operator) -> ()", lambda operator: add(*_with_numbers(operator)))
     _autograd(add)
     add("define_explanation(str operator) -> ()", lambda operator: add(*_explanation(operator)))
+<<<<<<< HEAD
+=======
+    _cuda(add)
+    for need in needs:
+        add(*_with_numbers(need))
+>>>>>>> fbeb793 (Rewrite CUDA: guards, streams, events, generators, what kernels use, with torch's errors)
     return library
 
 

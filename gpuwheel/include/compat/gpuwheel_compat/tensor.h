@@ -251,6 +251,8 @@ class Tensor {
   inline Tensor& index_put_(std::initializer_list<indexing::TensorIndex> i, const Scalar& v);
   inline void print() const;
 
+  template <class S>
+  void record_stream(const S& stream) const;  // streams.h
 #include <gpuwheel_compat/generated/methods.inc>
 
  private:

@@ -4,4 +4,6 @@
 #include <gpuwheel_compat/functions.h>
 #include <gpuwheel_compat/library.h>
 #include <gpuwheel_compat/autograd.h>
+#include <gpuwheel_compat/device_guard.h>
+#include <gpuwheel_compat/philox_engine.h>
 #include <gpuwheel_compat/python.h>
