@@ -1,7 +1,7 @@
 // ATen/cuda/detail/KernelUtils.h: loops over the grid, and how many blocks they want.
 #pragma once
 
-#include <gpuwheel_compat/cuda.h>
+#include <gpuwheel_compat/cuda_errors.h>
 
 // Counts in 64 bits, whatever the type of the index: near the end of its range an index would wrap around.
 #define CUDA_KERNEL_LOOP_TYPE(i, n, index_type)                                                             \

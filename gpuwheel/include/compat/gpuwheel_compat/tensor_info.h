@@ -1,7 +1,7 @@
 // ATen/cuda/detail: a tensor's pointer, sizes and strides by value, for kernels, and an element's offset from its number.
 #pragma once
 
-#include <gpuwheel_compat/cuda.h>
+#include <gpuwheel_compat/cuda_errors.h>
 
 #define MAX_TENSORINFO_DIMS 25
 #define MAX_CUTORCH_DIMS MAX_TENSORINFO_DIMS
