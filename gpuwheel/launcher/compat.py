@@ -8,22 +8,19 @@ from __future__ import annotations
 import ctypes
 import re
 import threading
-<<<<<<< HEAD
-=======
-import weakref
-from pathlib import Path
->>>>>>> fbeb793 (Rewrite CUDA: guards, streams, events, generators, what kernels use, with torch's errors)
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from gpuwheel.launcher.compat_values import generator_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ("HELPERS", "first_raised")
 
-_FAILED = threading.local()
-"""The exception that Python raised last where C++ had called it: of each thread."""
+_FAILED = vars(torch.ops.gpuwheel_compat).setdefault("failed", threading.local())
+"""The exception that Python raised last where C++ had called it: of each thread. Shared, as the operators are."""
 
 
 def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -155,22 +152,12 @@ def _function_class(name: str, owner: type, operator: Any, running: Any) -> type
     return function_class
 
 
-_DEFAULT_GENERATORS = 4096
-"""Keys below are devices, whose default generators they name."""
-_GENERATORS: weakref.WeakValueDictionary[int, torch.Generator] = weakref.WeakValueDictionary()
-_GENERATORS_LOCK = threading.Lock()
-
-
-def generator_key(generator: torch.Generator) -> int:
-    """Give the number by which C++ names a generator."""
-    key = id(generator)
-    _GENERATORS[key] = generator
-    return key
+_ADVANCING = threading.Lock()
 
 
 def _philox(key: int, count: int) -> tuple[int, int]:
     """Seed and offset of a generator, which goes on by `count` rounded up to blocks of four (CUDAGeneratorImpl)."""
-    generator = torch.cuda.default_generators[key] if key < _DEFAULT_GENERATORS else _GENERATORS[key]
+    generator = generator_of_key(key)
     if generator.device.type != "cuda":
         msg = f"Expected a 'cuda' device type for generator but found '{generator.device.type}'"
         raise RuntimeError(msg)
@@ -180,7 +167,7 @@ def _philox(key: int, count: int) -> tuple[int, int]:
             'repeat them; capture without dropout, or build the extension with abi = "exact"'
         )
         raise RuntimeError(msg)
-    with _GENERATORS_LOCK:
+    with _ADVANCING:
         seed, offset = generator.initial_seed(), generator.get_offset()
         if count:
             generator.set_offset(offset + (count + 3) // 4 * 4)
@@ -216,12 +203,7 @@ def _helpers() -> torch.library.Library:
     add("define(str operator) -> ()", lambda operator: add(*_with_numbers(operator)))
     _autograd(add)
     add("define_explanation(str operator) -> ()", lambda operator: add(*_explanation(operator)))
-<<<<<<< HEAD
-=======
     _cuda(add)
-    for need in needs:
-        add(*_with_numbers(need))
->>>>>>> fbeb793 (Rewrite CUDA: guards, streams, events, generators, what kernels use, with torch's errors)
     return library
 
 

@@ -10,6 +10,7 @@ import ctypes
 import json
 import operator
 import types
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +18,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ("Type", "Unfit", "make_type", "pack", "unpack")
+__all__ = ("Type", "Unfit", "generator_of_key", "make_type", "pack", "unpack")
 
 
 _WIDEST = 64
@@ -238,6 +239,27 @@ def _variant(*inner: Type) -> Type:
     return Type(" | ".join(each.argument for each in inner), " | ".join(each.result for each in inner), load)
 
 
+# All modules in a process share the operator that C++ asks for numbers, and so what it looks up.
+_GENERATORS: Any = vars(torch.ops.gpuwheel_compat).setdefault("generators", weakref.WeakValueDictionary())
+_DEFAULT_GENERATORS = 4096
+"""Keys below are devices, whose default generators they name."""
+
+
+def _load_generator(value: Any, convert: bool) -> int:  # noqa: FBT001
+    """The key by which C++ names a generator: torch 2.10 to 2.12 cannot hand it over."""
+    del convert
+    if not isinstance(value, torch.Generator):
+        raise Unfit
+    _GENERATORS[id(value)] = value
+    return id(value)
+
+
+def generator_of_key(key: int) -> torch.Generator:
+    """The generator that C++ has by its key."""
+    default: torch.Generator = torch.cuda.default_generators[key] if key < _DEFAULT_GENERATORS else _GENERATORS[key]
+    return default
+
+
 _NUMBER = "Union[Number, torch.SymInt, torch.SymFloat, torch.SymBool]"
 _SIMPLE = {
     "Tensor": _instance("torch.Tensor", torch.Tensor),
@@ -249,6 +271,7 @@ _SIMPLE = {
     "device": _instance("torch.device", torch.device),
     "layout": _instance("torch.layout", torch.layout),
     "memory_format": _instance("torch.memory_format", torch.memory_format),
+    "Generator": Type("torch._C.Generator", "torch._C.Generator", _load_generator),
     "Scalar": Type(_NUMBER, _NUMBER, _any),
     "None": Type("None", "None", _load_none),
     "object": Type("object", "object", _any),

@@ -37,6 +37,8 @@ GWC_PLAIN(float, "float", "float")
 GWC_PLAIN(std::string, "str", "str")
 GWC_PLAIN(std::string_view, "str", "str")
 GWC_PLAIN(const char*, "str", "str")
+// As its key: torch hands generators over from 2.13 on alone.
+GWC_PLAIN(Generator, "int", "Generator")
 #undef GWC_PLAIN
 
 // Integers: all as int; the Python side knows their range, to say what does not fit as pybind11 did.

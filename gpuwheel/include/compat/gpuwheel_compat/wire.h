@@ -33,6 +33,12 @@ struct wire<T, std::enable_if_t<std::is_integral_v<T> && !std::is_same_v<T, bool
   static StableIValue out(T v) { return torch::stable::detail::from(static_cast<int64_t>(v)); }
 };
 template <>
+struct wire<Generator> {
+  using held = Generator;
+  static Generator in(StableIValue v) { return Generator(torch::stable::detail::to<int64_t>(v)); }
+  static StableIValue out(const Generator& v) { return torch::stable::detail::from(v.key()); }
+};
+template <>
 struct wire<float> {
   using held = float;
   static float in(StableIValue v) { return static_cast<float>(torch::stable::detail::to<double>(v)); }
