@@ -185,7 +185,7 @@ std::vector<int64_t> streams(const at::Tensor& x) {
     seen.push_back(guard.current_stream() == std::optional<c10::cuda::CUDAStream>(pool));
   }
   {
-    c10::cuda::CUDAMultiStreamGuard guard({pool});
+    c10::cuda::CUDAMultiStreamGuard guard(std::vector<c10::cuda::CUDAStream>{pool});
     seen.push_back(number(at::cuda::getCurrentCUDAStream()) == number(pool));
   }
   seen.push_back(at::cuda::getCurrentCUDAStream() == before);
