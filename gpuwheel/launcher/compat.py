@@ -11,13 +11,14 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch._C._dynamo.eval_frame import _FrameAction, _FrameExecStrategy, set_code_exec_strategy
 
 from gpuwheel.launcher.compat_values import generator_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ("HELPERS", "first_raised")
+__all__ = ("HELPERS", "first_raised", "not_traced")
 
 _FAILED = vars(torch.ops.gpuwheel_compat).setdefault("failed", threading.local())
 """The exception that Python raised last where C++ had called it: of each thread. Shared, as the operators are."""
@@ -31,7 +32,13 @@ def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
             _FAILED.error = error
             raise
 
+    not_traced(call)
     return call
+
+
+def not_traced(function: Any) -> None:
+    """Have torch.compile run it and all that it calls as it is: it stands for C++, of which nothing is traced."""
+    set_code_exec_strategy(function.__code__, _FrameExecStrategy(_FrameAction.SKIP, _FrameAction.SKIP))
 
 
 def first_raised(raised: Exception) -> BaseException:
@@ -106,8 +113,8 @@ def _owner(acquire: int, release: int) -> type:
         __slots__ = ("node",)
 
         def __init__(self, node: int) -> None:
-            take(node)
             self.node = node
+            take(node)
 
         def __del__(self, drop: Callable[[int], None] = drop) -> None:
             drop(self.node)
@@ -141,6 +148,7 @@ def _function_class(name: str, owner: type, operator: Any, running: Any) -> type
         finally:
             running.context = before
 
+    not_traced(backward)
     made: Any = type(
         name, (torch.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)}
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gpuwheel.launcher.compat import first_raised
+from gpuwheel.launcher.compat import first_raised, not_traced
 from gpuwheel.launcher.compat_values import Unfit, make_type, pack, unpack
 
 if TYPE_CHECKING:
@@ -244,6 +244,7 @@ def make_function(overloads: list[Overload], module: str) -> Callable[..., Any]:
     call.__doc__ = _doc(overloads)
     if len(overloads) == 1:
         call.__signature__ = first.parameters()  # type: ignore[attr-defined]
+    not_traced(call)
     call._torchdynamo_disable = True  # type: ignore[attr-defined]  # as pybind11's: the graph ends before the call
     return call
 

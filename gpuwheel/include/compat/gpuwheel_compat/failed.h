@@ -33,14 +33,30 @@ inline std::string explained(const char* op, const char* overload, const std::in
   return torch::stable::detail::to<std::string>(stack[0]);
 }
 
+// What an operator of ours raised in Python, from the text that torch makes of it: "ValueError: too small\n\nAt:\n  m.py(3): f".
+// The Python side raises the exception itself where this text arrives there; torch before 2.13 keeps no text.
+[[noreturn]] inline void fail_as_python(const std::string& text) {
+  const auto trace = text.find("\n\nAt:\n");
+  if (trace == std::string::npos) throw Error("torch: a call of Python failed");
+  const auto type = text.find(": ");
+  if (type == std::string::npos || type > trace) throw Error(text.substr(0, trace));
+  const auto name = text.substr(0, type), said = text.substr(type + 2, trace - type - 2);
+  for (const char* known : {"IndexError", "ValueError", "TypeError", "NotImplementedError"})
+    if (name == known) fail_named(name, said);
+  throw Error(said);
+}
+
 inline void fail_call(const char* op, const char* overload, const std::initializer_list<Arg>& args) {
   std::string text;
   bool again = true;
+  const bool ours = std::strncmp(op, "gpuwheel_compat::", 17) == 0;
   if (torch_exception_get_what_without_backtrace) {
     text = torch_exception_get_what_without_backtrace();
+    if (ours) fail_as_python(text);
     // What the next call would not meet, or not alike.
     again = text.find("CUDA error") == std::string::npos && text.find("out of memory") == std::string::npos;
   }
+  if (ours) fail_as_python("");
   if (again) {
     const auto told = explained(op, overload, args);
     if (const auto end = told.find('\n'); end != std::string::npos) fail_named(told.substr(0, end), told.substr(end + 1));
