@@ -38,10 +38,10 @@ def _compared(build: Callable[..., Built], folder: Path, seed: int, count: int, 
 
 def test_drawn_operators_do_what_torch_does(compat: Callable[..., Built], tmp_path: Path) -> None:
     """Those with calls of their own, ten times as often as the others."""
-    found = _compared(compat, tmp_path, seed=1, count=90, rounds=3)
+    found = _compared(compat, tmp_path, seed=1, count=70, rounds=2)
     assert found["different"] == []
-    assert found["calls"] > 1200
-    assert found["succeeded"] > 70
+    assert found["calls"] > 850
+    assert found["succeeded"] > 55
 
 
 @pytest.mark.heavy

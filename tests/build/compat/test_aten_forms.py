@@ -1,0 +1,67 @@
+"""ATen functions in each form that torch's headers declare, and calls that fail: as with torch's own headers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from compat_modules import SOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from compat_modules import Built
+
+pytestmark = [pytest.mark.compiler, pytest.mark.network, pytest.mark.torch]
+
+RECORDED = SOURCES / "aten_forms_classic.json"
+"""What the cases gave with torch's own headers: the heavy test below says when it is no longer so."""
+MOST_GROWTH = 8 << 20
+NODES = {}
+"""Nodes of the graph that have other names than with torch's own headers: another operator gives the same gradient."""
+
+
+@pytest.fixture(scope="module")
+def ours(compat: Callable[..., Built]) -> Built:
+    """The module made of our headers."""
+    return compat("aten_forms", "aten_forms.cpp")
+
+
+def _grown(built: Built, rounds: int) -> int:
+    """Bytes of memory that as many failed calls leave behind."""
+    words = (sys.executable, SOURCES / "aten_forms_cases.py", built.folder, str(rounds))
+    done = subprocess.run(words, check=True, capture_output=True, text=True)  # noqa: TID251 (torch is not imported here)
+    return int(done.stdout)
+
+
+def test_forms_identities_gradients_and_exceptions_are_those_of_torch_headers(ours: Built) -> None:
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    found = ours.outcomes("aten_forms_cases.py")
+    assert len(recorded) > 15
+    for how, name in NODES.items():
+        assert recorded["nodes"][how][0] != name
+        recorded["nodes"][how][0] = name
+    for name, outcome in recorded.items():
+        assert found[name] == outcome, name
+
+
+def test_calls_that_fail_leave_no_memory_behind(ours: Built) -> None:
+    assert _grown(ours, 450) < MOST_GROWTH
+
+
+@pytest.mark.heavy
+def test_tens_of_thousands_of_calls_that_fail_leave_no_memory_behind(ours: Built) -> None:
+    assert _grown(ours, 30_000) < MOST_GROWTH
+
+
+@pytest.mark.heavy
+def test_what_is_recorded_is_what_torch_headers_give(classic: Callable[..., Built]) -> None:
+    found = classic("aten_forms", "aten_forms.cpp").outcomes("aten_forms_cases.py")
+    if os.environ.get("RECORD_CLASSIC"):
+        text = "{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in found.items()) + "\n}\n"
+        RECORDED.write_text(text, encoding="utf-8")
+    assert found == json.loads(RECORDED.read_text(encoding="utf-8"))
