@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from gpuwheel.binary.fatbin import Image
     from gpuwheel.compatibility import Tables
 
-__all__ = ["DeviceCode", "Ptx", "cuda_of", "device_code", "oldest_driver", "required_majors", "runtimes_of"]
+__all__ = ["DeviceCode", "Ptx", "cuda_of", "device_code", "floor_of", "oldest_driver", "required_majors", "runtimes_of"]
 
 # The SONAME of CUDA 11 has a minor too, and auditwheel puts a digest into that of a copy in the wheel.
 _SONAME = re.compile(r"lib(?P<name>[A-Za-z]+)(-[0-9a-f]{8})?\.so\.(?P<major>\d{1,4})(\.\d+)*", re.ASCII)
-_OF_A_MAJOR = re.compile(r"nvidia-[a-z0-9-]+-cu(?P<major>\d{1,4})")
+_OF_A_MAJOR = re.compile(r"(?:nvidia|cuda)-[a-z0-9-]+-cu(?P<major>\d{1,4})")
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def device_code(wheel: Inspection, cuda: str | None, tables: Tables) -> Iterator
         toolkit = match["toolkit"] if match else linked[0] if len(linked) == 1 else cuda
         further = match is not None and toolkit != cuda
         floors = [
-            _floor_of(toolkit, tables),
+            floor_of(toolkit, tables),
             None if further else max(stated, default=None),
             _codec_floor(images, tables),
         ]
@@ -147,7 +147,7 @@ def _ptx_of(images: Iterable[Image], tables: Tables) -> Iterator[Ptx]:
         yield Ptx(str(image.arch), None if driver is None else str(driver))
 
 
-def _floor_of(toolkit: str | None, tables: Tables) -> DriverVersion | None:
+def floor_of(toolkit: str | None, tables: Tables) -> DriverVersion | None:
     """The oldest driver of a toolkit, "13.0", or of its major, "13" (minor-version compatibility)."""
     if toolkit is None:
         return None

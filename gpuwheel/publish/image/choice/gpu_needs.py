@@ -10,11 +10,14 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
+
 from gpuwheel._endings import DAMAGE
 from gpuwheel.audit.kernel_manifests import MANIFEST, TOOLKIT_FILE
+from gpuwheel.compatibility.publishing import load_publishing
 from gpuwheel.errors import GpuwheelError
 from gpuwheel.model.versions import DriverVersion
-from gpuwheel.publish.device_facts import required_majors
+from gpuwheel.publish.device_facts import floor_of, required_majors
 from gpuwheel.publish.image.contents.opened_wheel import open_wheel
 from gpuwheel.publish.image.image_table import image_table
 from gpuwheel.publish.wheel_facts import WheelFacts, facts_of
@@ -29,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["gpu_environment"]
 
-_OF_A_MAJOR = re.compile(r"(?:nvidia|cuda)-[a-z0-9-]+-cu(?P<major>\d{2})")
-_TOOLKIT = re.compile(r"(?:nvidia-cuda-runtime|cuda-toolkit)")
 _LOCAL = re.compile(r"cu(?P<major>\d{2})\d+")
 """How torch and others label their versions: "2.10.0+cu130"."""
 
@@ -52,7 +53,7 @@ def gpu_environment(wheels: Sequence[ImageWheel], project: str | None, tables: T
     for wheel in wheels:
         majors = _majors(wheel, tables)
         uses_gpu |= bool(majors)
-        floors |= {floor for major in majors if (floor := _floor(major, tables)) is not None}
+        floors |= {floor for major in majors if (floor := floor_of(str(major), tables)) is not None}
         if wheel.name == project or _is_ours(wheel):
             facts = _facts(wheel, tables, cache)
             uses_gpu |= bool(facts.code or facts.runtimes)
@@ -70,19 +71,15 @@ def gpu_environment(wheels: Sequence[ImageWheel], project: str | None, tables: T
 
 def _majors(wheel: ImageWheel, tables: Tables) -> set[int]:
     """Majors of CUDA that it is of, or requires."""
-    named = (_OF_A_MAJOR.fullmatch(wheel.name), _LOCAL.fullmatch(wheel.version.local or ""))
-    found = {int(match["major"]) for match in named if match}
-    if _TOOLKIT.fullmatch(wheel.name):
+    found = required_majors(Requirement(wheel.name), tables)
+    if label := _LOCAL.fullmatch(wheel.version.local or ""):
+        found.add(int(label["major"]))
+    if wheel.name in load_publishing().cuda.distributions:
         found.add(wheel.version.major)
     for requirement in parsed_requirements(wheel.metadata):
         if "extra" not in str(requirement.marker or ""):  # a choice, and no need
             found |= required_majors(requirement, tables)
     return found
-
-
-def _floor(major: int, tables: Tables) -> DriverVersion | None:
-    """The oldest driver of a major (minor-version compatibility)."""
-    return min((row.driver_floor for row in tables.cuda.values() if row.version.major == major), default=None)
 
 
 def _cuda_of(driver: DriverVersion, tables: Tables) -> str | None:
