@@ -129,6 +129,7 @@ def test_the_fake_runtime_fills_the_fields_that_cuda_12_has(workshop: Workshop, 
     numbers = source[source.index("#if CUDART_MAJOR == 12\nenum") : source.index("static void put_int")]
     fields = {
         "PROP_SIZE": None,
+        "PROP_SIZE_OF_CUDA_11": "hostRegisterSupported",  # the first that CUDA 12 appended
         "MULTIPROCESSORS": "multiProcessorCount",
         "MEMORY_BUS": "memoryBusWidth",
         "L2_CACHE": "l2CacheSize",
