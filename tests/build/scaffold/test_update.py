@@ -145,6 +145,9 @@ def test_a_later_gpuwheel_made_the_project(project: Path, old_release: Release, 
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 1.5])
 def test_an_interrupt_changes_nothing_or_all(seconds: float, project: Path, new_release: Release) -> None:
     before = contents(project)
+    start = time.monotonic()
+    assert new_release("update", "--help", cwd=project).returncode == 0
+    loading = time.monotonic() - start  # before it is loaded, Python itself says what an interrupt is
     with subprocess.Popen(
         [sys.executable, "-m", "gpuwheel", "update"],
         cwd=project,
@@ -153,7 +156,7 @@ def test_an_interrupt_changes_nothing_or_all(seconds: float, project: Path, new_
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        time.sleep(seconds)
+        time.sleep(loading + seconds)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
     assert "Traceback" not in errors
