@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["SOURCES", "Built", "classic", "compat", "compat_cache"]
 
@@ -39,6 +39,7 @@ archs = ["8.0"]
 sources = [{sources}]
 mode = "nvcc"
 abi = "compat"
+defines = {defines}
 """
 
 
@@ -66,12 +67,14 @@ def compat_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compat(tmp_path_factory: pytest.TempPathFactory, compat_cache: Path) -> Callable[..., Built]:
     """Build sources of tests/build/compat to a wheel, and unpack it: compat("name", "name.cpp")."""
 
-    def build(name: str, *sources: str | Path) -> Built:
+    def build(name: str, *sources: str | Path, defines: Sequence[str] = ()) -> Built:
         root = tmp_path_factory.mktemp(name)
         for source in sources:
             (root / Path(source).name).write_bytes((SOURCES / source).read_bytes())
         listed = ", ".join(f'"{Path(source).name}"' for source in sources)
-        (root / "pyproject.toml").write_text(PYPROJECT.format(name=name, sources=listed), encoding="utf-8")
+        (root / "pyproject.toml").write_text(
+            PYPROJECT.format(name=name, sources=listed, defines=json.dumps(list(defines))), encoding="utf-8"
+        )
         code = "from gpuwheel import backend; backend.build_wheel('out')"
         (root / "out").mkdir()
         _run(sys.executable, "-c", code, cwd=root, GPUWHEEL_CACHE_DIR=str(compat_cache))

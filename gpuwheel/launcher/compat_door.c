@@ -62,21 +62,6 @@ static int beside(char *path, size_t size, const char *file) {
   return (size_t)snprintf(path, size, "%.*s%s", slash ? (int)(slash - self.dli_fname + 1) : 0, self.dli_fname, file) < size;
 }
 
-/* Loads libNAME.so where torch is in the process: for torch.ops.load_library, which only loads. An import tells errors itself. */
-__attribute__((constructor)) static void gwc_load(void) {
-  static const char *const torch[] = {"libtorch.so", "libtorch_cpu.so"};
-  char path[PATH_MAX];
-  size_t i;
-  for (i = 0; i < sizeof torch / sizeof *torch; ++i) {
-    void *found = dlopen(torch[i], RTLD_NOW | RTLD_NOLOAD);
-    if (!found) continue;
-    dlclose(found);
-    if (beside(path, sizeof path, "lib" GWC_TEXT(GWC_NAME) ".so") && !dlopen(path, RTLD_NOW | RTLD_LOCAL))
-      fprintf(stderr, "%s: %s\n", GWC_TEXT(GWC_NAME) ".so", dlerror());
-    return;
-  }
-}
-
 #define ASK(result, name, parameters) result(*name) parameters = (result(*) parameters)dlsym(RTLD_DEFAULT, #name)
 
 static int raise_import_error(const char *why) {
@@ -86,36 +71,74 @@ static int raise_import_error(const char *why) {
   return -1;
 }
 
-/* Has NAME.py fill the module. It runs in a module of its own, so that none of its names is seen in this one, or meets a function's:
- *   hidden = types.ModuleType(module.__name__); hidden.TARGET = module
- *   importlib.machinery.SourceFileLoader(module.__name__, path).exec_module(hidden) */
-static int gwc_exec(Object module) {
-  ASK(void *, PyInterpreterState_Get, (void));
-  ASK(void *, PyInterpreterState_Main, (void));
+/* Runs NAME.py in a module of its own, so that none of its names is seen in the imported one, or meets a function's:
+ *   hidden = types.ModuleType(name); hidden.TARGET = module
+ *   importlib.machinery.SourceFileLoader(name, path).exec_module(hidden)
+ * Without a module it only defines the operators that C++ asks of Python. */
+static int run_python(Object module) {
   ASK(Object, PyImport_ImportModule, (const char *));
   ASK(Object, PyObject_CallMethod, (Object, const char *, const char *, ...));
   ASK(int, PyObject_SetAttrString, (Object, const char *, Object));
   ASK(const char *, PyModule_GetName, (Object));
   ASK(void, Py_DecRef, (Object));
   char path[PATH_MAX];
+  const char *name;
   Object types = 0, hidden = 0, machinery = 0, loader = 0, done = 0;
   if (!PyImport_ImportModule || !PyObject_CallMethod || !PyObject_SetAttrString || !PyModule_GetName || !Py_DecRef)
     return raise_import_error(GWC_TEXT(GWC_NAME) ": this Python lacks functions that extension modules need");
-  if (PyInterpreterState_Get && PyInterpreterState_Main && PyInterpreterState_Get() != PyInterpreterState_Main())
-    return raise_import_error(GWC_TEXT(GWC_NAME) " cannot be imported in a subinterpreter: torch has one state for the process");
   if (!beside(path, sizeof path, GWC_TEXT(GWC_NAME) ".py"))
     return raise_import_error(GWC_TEXT(GWC_NAME) ": the path of the extension is too long");
+  name = module ? PyModule_GetName(module) : "gpuwheel_compat_operators";
   if ((types = PyImport_ImportModule("types")) && (machinery = PyImport_ImportModule("importlib.machinery")) &&
-      (hidden = PyObject_CallMethod(types, "ModuleType", "s", PyModule_GetName(module))) &&
-      PyObject_SetAttrString(hidden, "TARGET", module) == 0 &&
-      (loader = PyObject_CallMethod(machinery, "SourceFileLoader", "ss", PyModule_GetName(module), path)))
+      (hidden = PyObject_CallMethod(types, "ModuleType", "s", name)) &&
+      PyObject_SetAttrString(hidden, "TARGET", module ? module : hidden) == 0 &&
+      (loader = PyObject_CallMethod(machinery, "SourceFileLoader", "ss", name, path)))
     done = PyObject_CallMethod(loader, "exec_module", "O", hidden);
   Py_DecRef(types); /* of null: nothing */
   Py_DecRef(machinery);
-  Py_DecRef(hidden);
   Py_DecRef(loader);
   Py_DecRef(done);
+  if (module || !done) Py_DecRef(hidden); /* else it stays, as its operators do */
   return done ? 0 : -1;
+}
+
+static int is_imported; /* then NAME.py runs for the module */
+
+/* Python calls this in its main thread, soon after torch.ops.load_library. */
+static int define_operators(void *unused) {
+  ASK(void, PyErr_Print, (void));
+  (void)unused;
+  if (!is_imported && run_python(0) != 0 && PyErr_Print) PyErr_Print();
+  return 0;
+}
+
+/* Loads libNAME.so where torch is in the process: for torch.ops.load_library, which only loads. An import tells errors itself.
+ * No Python can run here: this thread may not have the GIL, and waiting for it with the loader's lock held could be for ever. */
+__attribute__((constructor)) static void gwc_load(void) {
+  static const char *const torch[] = {"libtorch.so", "libtorch_cpu.so"};
+  ASK(int, Py_IsInitialized, (void));
+  ASK(int, Py_AddPendingCall, (int (*)(void *), void *));
+  char path[PATH_MAX];
+  size_t i;
+  for (i = 0; i < sizeof torch / sizeof *torch; ++i) {
+    void *found = dlopen(torch[i], RTLD_NOW | RTLD_NOLOAD);
+    if (!found) continue;
+    dlclose(found);
+    if (!beside(path, sizeof path, "lib" GWC_TEXT(GWC_NAME) ".so")) return;
+    if (!dlopen(path, RTLD_NOW | RTLD_LOCAL))
+      fprintf(stderr, "%s: %s\n", GWC_TEXT(GWC_NAME) ".so", dlerror());
+    else if (Py_IsInitialized && Py_AddPendingCall && Py_IsInitialized())
+      Py_AddPendingCall(define_operators, 0);
+    return;
+  }
+}
+
+static int gwc_exec(Object module) {
+  ASK(void *, PyInterpreterState_Get, (void));
+  ASK(void *, PyInterpreterState_Main, (void));
+  if (PyInterpreterState_Get && PyInterpreterState_Main && PyInterpreterState_Get() != PyInterpreterState_Main())
+    return raise_import_error(GWC_TEXT(GWC_NAME) " cannot be imported in a subinterpreter: torch has one state for the process");
+  return run_python(module);
 }
 
 #ifdef __cplusplus
@@ -130,6 +153,7 @@ __attribute__((visibility("default"))) Object GWC_JOIN(PyInit_, GWC_NAME)(void) 
   int minor = 0;
   const int free_threaded = strstr(version, "free-threading") != 0;
   Rest *rest = free_threaded ? &without_gil.rest : &with_gil.rest;
+  is_imported = 1;
   if (!PyModuleDef_Init || sscanf(version, "3.%d", &minor) != 1) return 0;
   slots[0].id = exec;
   slots[0].value = (void *)gwc_exec;

@@ -6,8 +6,11 @@ The third part of `NAME.py`. A call goes to the operator at once; what it was gi
 from __future__ import annotations
 
 import builtins
+import importlib
 import inspect
+import json
 import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +20,7 @@ from gpuwheel.launcher.compat_values import Unfit, make_type, pack, unpack
 
 if TYPE_CHECKING:
     import ctypes
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 __all__ = ("Overload", "make_function")
 
@@ -45,7 +48,7 @@ class Overload:
         self.takes_args, self.takes_kwargs = "args" in rest, "kwargs" in rest
         self.names = [each["name"] for each in named] if named else [""] * self.count
         self.shown = [each.get("shown") for each in named] if named else [None] * self.count
-        self.defaults = [unpack(_text(each["default"]), []) if "default" in each else _MISSING for each in named]
+        self.defaults = [unpack(json.dumps(each["default"]), []) if "default" in each else _MISSING for each in named]
         self.defaults = self.defaults or [_MISSING] * self.count
         self.converts = [not each["noconvert"] for each in named] or [True] * self.count
         self.not_none = [each["not_none"] for each in named] or [False] * self.count
@@ -62,6 +65,7 @@ class Overload:
             and not any(self.not_none)
             and self.kind in {"one", "none", "tuple"}
         ) and not self.result.restore
+        self.lists = [at for at, each in enumerate(described["types"]) if _is_list(each)]
         self.upper = [at for at, each in enumerate(described["types"]) if each == ["int", False, 64]]
 
     def parameters(self) -> inspect.Signature | None:
@@ -80,7 +84,8 @@ class Overload:
             parameters.insert(self.places, inspect.Parameter("args", kinds.VAR_POSITIONAL))
         if self.takes_kwargs:
             parameters.append(inspect.Parameter("kwargs", kinds.VAR_KEYWORD))
-        return inspect.Signature(parameters)
+        # The first is what the function is bound to.
+        return inspect.Signature([inspect.Parameter("_home", kinds.POSITIONAL_ONLY), *parameters])
 
     @property
     def signature(self) -> str:
@@ -139,7 +144,8 @@ class Overload:
         if upper:
             self.library.gpuwheel_compat_upper_half(1)
         try:
-            result = self.operator(*values)
+            with torch._C.DisableTorchFunction():  # C++ knows no `__torch_function__`, of subclasses or of modes
+                result = self.operator(*values)
         except Exception as error:  # noqa: BLE001 -- told by what the library says of it
             thrown = self.thrown(error)
             if thrown is None:
@@ -168,12 +174,6 @@ class Overload:
         text = self.library.gpuwheel_compat_failure_text().decode(errors="replace")
         wanted = self.raised(kind)
         return first_raised(error if type(error) is wanted and str(error) == text else wanted(text))
-
-
-def _text(value: Any) -> str:
-    import json  # noqa: PLC0415 -- only here
-
-    return json.dumps(value)
 
 
 def _mismatch(overloads: list[Overload], args: tuple[Any, ...], kwargs: dict[str, Any]) -> TypeError:
@@ -229,6 +229,16 @@ def _again(
     raise thrown from None
 
 
+class _Home:
+    """The module of a function, which is bound to it: so a class body that names it makes no method of it."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, (self.module,)
+
+
 def make_function(overloads: list[Overload], module: str) -> Callable[..., Any]:
     """What the extension module had under the name."""
     first = overloads[0]
@@ -236,7 +246,7 @@ def make_function(overloads: list[Overload], module: str) -> Callable[..., Any]:
         call = _direct(first)
     else:
 
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(_home: _Home, *args: Any, **kwargs: Any) -> Any:
             return _slowly(overloads, args, kwargs)
 
     call.__name__ = call.__qualname__ = first.name
@@ -246,20 +256,23 @@ def make_function(overloads: list[Overload], module: str) -> Callable[..., Any]:
         call.__signature__ = first.parameters()  # type: ignore[attr-defined]
     not_traced(call)
     call._torchdynamo_disable = True  # type: ignore[attr-defined]  # as pybind11's: the graph ends before the call
-    return call
+    return types.MethodType(call, _Home(module))
 
 
 def _direct(overload: Overload) -> Callable[..., Any]:
     operator, bind = overload.operator, overload.bind
     count = overload.count if overload.places == overload.count else -1
+    lists, overridden = overload.lists, torch._C._has_torch_function_variadic
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(_home: _Home, *args: Any, **kwargs: Any) -> Any:
         values = args
         if kwargs or len(args) != count:
             bound = bind(args, kwargs)
             if bound is None:
                 raise _mismatch([overload], args, kwargs)
             values = bound  # type: ignore[assignment]
+        if overridden(*values) or (lists and _any_overridden(values, lists)):
+            return _slowly([overload], args, kwargs)
         try:
             return operator(*values)
         except Exception as error:  # noqa: BLE001 -- told by what the library says of it
@@ -267,6 +280,17 @@ def _direct(overload: Overload) -> Callable[..., Any]:
         return _again(overload, failed, args, kwargs, values)
 
     return call
+
+
+def _is_list(described: Any) -> bool:
+    return described[0] in {"list", "array"} or (described[0] == "optional" and _is_list(described[1]))
+
+
+def _any_overridden(values: Sequence[Any], lists: list[int]) -> bool:
+    """Whether a list is another sequence or an iterator, which torch would use up, or holds what torch would ask."""
+    given = [values[at] for at in lists if values[at] is not None]
+    overridden = torch._C._has_torch_function_variadic
+    return any(type(each) not in {list, tuple} or overridden(*each) for each in given)
 
 
 def _doc(overloads: list[Overload]) -> str:

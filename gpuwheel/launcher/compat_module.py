@@ -20,21 +20,21 @@ __all__ = ("TARGET",)
 _FLOOR = (2, 10)
 TARGET: types.ModuleType = globals().get("TARGET") or sys.modules[__name__]
 """The module that is imported: `NAME.so` names it, and runs this file in another one."""
-_PATH = Path(str(TARGET.__file__)).with_name(f"lib{__name__.rpartition('.')[2]}.so")
 
 
 def _opened() -> tuple[ctypes.CDLL, dict[str, Any]]:
     """The library, and what it says of its module."""
+    path = Path(str(TARGET.__file__)).with_name(f"lib{__name__.rpartition('.')[2]}.so")
     version = torch.__version__.partition("+")[0].split(".")
     if version[0].isdecimal() and version[1].isdecimal() and tuple(map(int, version[:2])) < _FLOOR:
         msg = f"{__name__} needs torch >= {'.'.join(map(str, _FLOOR))} (torch {torch.__version__} is installed)"
-        raise ImportError(msg, name=__name__, path=str(_PATH))
+        raise ImportError(msg, name=__name__, path=str(path))
     try:
-        library = ctypes.CDLL(str(_PATH))
+        library = ctypes.CDLL(str(path))
     except OSError as error:
-        msg = f"{__name__}: {_PATH.name} does not load beside torch {torch.__version__} ({error})"
-        raise ImportError(msg, name=__name__, path=str(_PATH)) from None
-    torch.ops.loaded_libraries.add(str(_PATH))
+        msg = f"{__name__}: {path.name} does not load beside torch {torch.__version__} ({error})"
+        raise ImportError(msg, name=__name__, path=str(path)) from None
+    torch.ops.loaded_libraries.add(str(path))
     if not hasattr(library, "gpuwheel_compat_open"):  # it has neither PYBIND11_MODULE nor TORCH_LIBRARY
         return library, {"namespace": "", "functions": [], "attributes": [], "submodules": [], "exceptions": []}
     for name in ("gpuwheel_compat_open", "gpuwheel_compat_failure", "gpuwheel_compat_failure_text"):
@@ -71,4 +71,5 @@ def _fill(module: types.ModuleType) -> None:
 
 
 _HELPERS = HELPERS
-_fill(TARGET)
+if TARGET.__dict__ is not globals() or TARGET.__spec__ is not None:  # else only the operators are wanted
+    _fill(TARGET)

@@ -315,8 +315,11 @@ def pack(values: list[Any]) -> tuple[str, list[torch.Tensor]]:
     return json.dumps(_packed(values, tensors), separators=(",", ":")), tensors
 
 
-def _packed(value: Any, tensors: list[torch.Tensor]) -> Any:  # noqa: C901, PLR0911 -- one line for each kind
-    if value is None or isinstance(value, (bool, str)):
+def _packed(value: Any, tensors: list[torch.Tensor]) -> Any:  # noqa: C901, PLR0911, PLR0912 -- one line for each kind
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        value.encode()  # UnicodeEncodeError for what C++ has no text for
         return value
     if isinstance(value, int):
         return int(value)

@@ -76,9 +76,16 @@ inline Registry& registry() {
   static auto* registry = new Registry;
   return *registry;
 }
-// The namespace of this library's module functions: an address, so that no two libraries in a process share one.
+#define GWC_STRING2(name) #name
+#define GWC_STRING(name) GWC_STRING2(name)
+// The namespace of this library's module functions, as profilers show it. The address is there so that no two libraries in
+// a process share one: half of all extensions are called _C, and two versions of one may be loaded.
 inline const std::string& own_namespace() {
-  static const auto* name = new std::string(str("gpuwheel_module_", reinterpret_cast<uintptr_t>(&registry())));
+#ifdef TORCH_EXTENSION_NAME
+  static const auto* name = new std::string(str("gpuwheel_" GWC_STRING(TORCH_EXTENSION_NAME) "_", reinterpret_cast<uintptr_t>(&registry())));
+#else
+  static const auto* name = new std::string(str("gpuwheel_", reinterpret_cast<uintptr_t>(&registry())));
+#endif
   return *name;
 }
 

@@ -128,7 +128,12 @@ class bytes : public object {
 };
 class int_ : public object {
  public:
-  GWC_OBJECT(int_, Kind::integer);
+  int_() : object(Value::make(Kind::integer)) {}
+  explicit int_(ValuePtr value) : object(std::move(value)) {}
+  int_(const object& from) : object(from) {  // a bool is an int
+    if (value_->kind != Kind::integer && value_->kind != Kind::boolean) throw type_error("Object is not an instance of 'int_'");
+  }
+  static constexpr Kind kind = Kind::integer;
   template <class T, std::enable_if_t<std::is_integral_v<T>, int> = 0>
   int_(T from) : object(std::is_signed_v<T> ? Value::of_int(static_cast<int64_t>(from)) : Value::of_uint(static_cast<uint64_t>(from))) {}
   template <class T, std::enable_if_t<std::is_arithmetic_v<T>, int> = 0>

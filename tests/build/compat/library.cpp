@@ -1,0 +1,49 @@
+// Operators by TORCH_LIBRARY and its relatives, and functions that rely on the GIL: in one library with module.cpp.
+#include <torch/extension.h>
+
+#include <chrono>
+#include <thread>
+
+namespace {
+at::Tensor scaled(const at::Tensor& x, double s) { return x.mul(x.new_full({}, s)); }
+at::Tensor as_type(const at::Tensor& x, std::optional<at::ScalarType> t) { return t ? x.to(*t) : x; }
+void copy_of_first(at::Tensor out, const at::Tensor& x, int64_t times) {
+  for (int64_t i = 0; i < times; ++i) out.copy_(x);
+}
+std::tuple<at::Tensor, at::Tensor> both(const at::Tensor& x) { return {x, x.clone()}; }
+int count = 0;
+int racing() {
+  const int before = count;
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  count = before + 1;
+  return count;
+}
+}  // namespace
+
+TORCH_LIBRARY(twin_lib, m) {
+  m.def("scaled(Tensor x, float s) -> Tensor", &scaled);
+  m.def("declared(Tensor x, float s) -> Tensor");
+  m.def("inferred", &scaled);
+  m.def(TORCH_SELECTIVE_SCHEMA("twin_lib::as_type(Tensor x, ScalarType? t=None) -> Tensor"), TORCH_FN(as_type));
+  m.def("copy(Tensor(a!) out, Tensor x, SymInt times) -> ()", &copy_of_first);
+  m.def("both(Tensor x) -> (Tensor, Tensor)", &both);
+  m.def("keyed(Tensor x) -> Tensor");
+  m.impl("keyed", c10::DispatchKey::CPU, [](const at::Tensor& x) { return x.clone(); });
+  m.def("raises(Tensor x) -> Tensor", [](const at::Tensor& x) {
+    TORCH_CHECK_VALUE(false, "a value");
+    return x;
+  });
+}
+TORCH_LIBRARY_IMPL(twin_lib, CPU, m) { m.impl(TORCH_SELECTIVE_NAME("declared"), TORCH_FN(scaled)); }
+TORCH_LIBRARY_FRAGMENT(twin_more, m) {
+  m.def("same(int x) -> int", [](int64_t x) { return x; });
+}
+static auto registered =
+    torch::RegisterOperators("twin_old::scaled", &scaled).op("twin_old::same(Tensor x) -> Tensor", [](at::Tensor x) { return x; });
+
+void locked_functions(py::module_& m) {
+  m.def("racing", &racing);
+  m.def("racing_free", &racing, py::call_guard<py::gil_scoped_release>());
+  m.def("count", [] { return count; });
+  m.def("reset", [] { count = 0; });
+}

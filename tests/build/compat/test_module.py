@@ -1,0 +1,144 @@
+"""A module of functions in place of an extension module: against what pybind11 of torch 2.13 gives and throws."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from compat_modules import SOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from compat_modules import Built
+
+pytestmark = pytest.mark.torch
+
+RECORDED = SOURCES / "module_classic.json"
+
+
+@pytest.fixture(scope="module")
+def ours(compat: Callable[..., Built]) -> Built:
+    return compat("twin", "module.cpp", "library.cpp", defines=["WITH_LIBRARY"])
+
+
+def _differences(expected: object, found: object, path: str = "") -> list[str]:
+    if isinstance(expected, dict) and isinstance(found, dict):
+        keys = [*expected, *(key for key in found if key not in expected)]
+        return [line for key in keys for line in _differences(expected.get(key), found.get(key), f"{path}/{key}")]
+    return [] if expected == found else [f"{path}: {found} (expected {expected})"]
+
+
+def test_calls_errors_and_docs_are_those_of_pybind11(ours: Built) -> None:
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    assert len(recorded["converted"]) > 400
+    assert _differences(recorded, ours.outcomes("module_cases.py")) == []
+
+
+@pytest.mark.heavy
+def test_what_is_recorded_is_what_pybind11_does(classic: Callable[..., Built]) -> None:
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    assert _differences(recorded, classic("twin", "module.cpp").outcomes("module_cases.py")) == []
+
+
+def _run(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: TID251 (a user's program, not gpuwheel's)
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def _says(folder: Path, code: str) -> list[str]:
+    done = _run(folder, code)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_a_library_that_is_only_loaded_has_its_operators_under_their_names(ours: Built) -> None:
+    said = _says(
+        ours.folder,
+        """\
+import importlib.util, torch
+torch.ops.load_library(importlib.util.find_spec("twin").origin)
+ops, x = torch.ops.twin_lib, torch.ones(2)
+print(ops.scaled(x, 2.0).sum().item(), ops.declared(x, 3).sum().item(), ops.inferred(x, 2.0).sum().item())
+print(ops.as_type(x).dtype, ops.as_type(x, torch.half).dtype, ops.copy(x, x * 2, 1), x.sum().item(), len(ops.both(x)))
+print(ops.keyed(x) is x, torch.ops.twin_more.same(4), torch.ops.twin_old.scaled(x, 2.0).sum().item())
+print(torch.ops.twin_old.same(x) is x)
+try:
+    ops.raises(x)
+except ValueError as error:
+    print(error)
+unit = torch.jit.CompilationUnit(
+    "def scripted(a: Tensor): return torch.ops.twin_lib.inferred(a, 2.0) + torch.ops.twin_lib.scaled(a, 1.0)\\n"
+)
+print(unit.scripted(x).sum().item())
+import twin
+print(twin.small(5))
+""",
+    )
+    assert said == [
+        *("4.0", "6.0", "4.0", "torch.float32", "torch.float16", "None", "4.0", "2"),
+        *("False", "4", "8.0", "True", "a", "value", "12.0", "5"),
+    ]
+
+
+def test_functions_that_relied_on_the_gil_exclude_each_other_also_in_a_forked_child(ours: Built) -> None:
+    said = _says(
+        ours.folder,
+        """\
+import os, threading, twin
+def race(function):
+    twin.reset()
+    threads = [threading.Thread(target=lambda: [function() for _ in range(10)]) for _ in range(4)]
+    [each.start() for each in threads]
+    [each.join() for each in threads]
+    return twin.count()
+print(race(twin.racing), race(twin.racing_free) < 40, flush=True)
+busy = threading.Thread(target=lambda: [twin.racing() for _ in range(50)])
+busy.start()
+child = os.fork()
+if child == 0:
+    twin.reset()
+    print(twin.racing(), flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+""",
+    )
+    assert said == ["40", "True", "1"]
+
+
+def test_a_module_is_found_reloaded_and_sent_to_other_processes_as_an_extension_module(ours: Built) -> None:
+    said = _says(
+        ours.folder,
+        """\
+import glob, importlib, importlib.util, multiprocessing, twin
+if __name__ == "__main__":
+    before = twin.small
+    importlib.reload(twin)
+    print(twin.small is before, twin.__file__.endswith("/twin.so"), len(glob.glob("twin*.so")))
+    for method in ("fork", "spawn"):
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            print(pool.map(twin.small, [1, 2]) == [1, 2])
+""",
+    )
+    assert said == ["True", "True", "1", "True", "True"]
+
+
+def test_two_extensions_of_one_name_and_two_versions_of_a_wheel(ours: Built, tmp_path: Path) -> None:
+    for package in ("a", "b"):
+        (tmp_path / package).mkdir()
+        for file in ours.folder.glob("*twin.*"):
+            (tmp_path / package / file.name).write_bytes(file.read_bytes())
+    said = _run(tmp_path, "import a.twin; print(a.twin.small(3), a.twin.small.__module__, flush=True); import b.twin")
+    # Each has TORCH_LIBRARY(twin_lib, m): that cannot be there twice, and says so.
+    assert said.stdout.split() == ["3", "a.twin"]
+    assert "ImportError: b.twin: TORCH_LIBRARY(twin_lib): Only a single TORCH_LIBRARY can be used" in said.stderr
+
+
+def test_a_torch_below_the_floor_is_one_import_error(ours: Built) -> None:
+    said = _run(ours.folder, "import torch; torch.__version__ = '2.9.1'; import twin")
+    assert said.stderr.splitlines()[-1] == "ImportError: twin needs torch >= 2.10 (torch 2.9.1 is installed)"
