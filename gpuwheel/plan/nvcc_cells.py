@@ -21,6 +21,8 @@ __all__ = ["linked_requirements", "mode_problems", "nvcc_notes", "nvcc_problems"
 # pybind11 reads inside of type objects, which the limited API hides; nanobind has a way to do without.
 _NO_LIMITED_API = "pybind11/"
 _RUNTIME = "nvidia-cuda-runtime"
+_SHOWN = 3
+"""Lines of an extension that notes name; the others are counted."""
 
 
 def nvcc_problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem, ...]:
@@ -30,7 +32,7 @@ def nvcc_problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Pro
 
 def nvcc_notes(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[str, ...]:
     """Where the toolkit has to come from, and which lines make the wheel narrow."""
-    return (*_toolkit(cell, tables), *_one_code(config), *_narrowness(cell, config))
+    return (*_toolkit(cell, tables), *_one_code(config), *_narrowness(cell, config), *_doubtful(config))
 
 
 def linked_requirements(cell: Cell, names: Collection[str], tables: Tables) -> tuple[str, ...]:
@@ -93,6 +95,15 @@ def _uncovered(config: LoadedConfig) -> Iterator[Problem]:
                 f'{first.place}{others} uses {first.uses}, which abi = "compat" does not cover ({first.why})',
                 f"{first.edit}; or set {exact}" if first.edit else f"set {exact}",
             )
+
+
+def _doubtful(config: LoadedConfig) -> Iterator[str]:
+    """Lines of which only the compiler knows whether the headers of `abi = "compat"` take them."""
+    for survey in config.surveys:
+        lines = [line for line in survey.lines if line not in survey.certain]
+        yield from (f"{line.text}; the compiler decides" for line in lines[:_SHOWN])
+        if len(lines) > _SHOWN:
+            yield f"{survey.extension} has {len(lines) - _SHOWN} more lines of which the compiler decides"
 
 
 def _exact_torch(cell: Cell, tables: Tables) -> Iterator[Problem]:

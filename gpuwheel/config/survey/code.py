@@ -6,15 +6,16 @@ import re
 
 __all__ = ["without_words"]
 
-# [lex.comment], [lex.header], [lex.string], [lex.ccon] of the C++ standard. Names of headers stay: they are code here.
+# What is not closed goes on to the end of the file, or of the line: a pattern that fails there would be tried from each
+# place anew. [lex.comment], [lex.header], [lex.string], [lex.ccon] of the C++ standard.
 _TOKEN = re.compile(
     r"""
     ^[ \t]*\#[ \t]*include\b[^\n]*
     | //(?:[^\\\n]|\\\n|\\)*
     | /\*(?:[^*]|\*(?!/))*(?:\*/)?
-    | \bR"(?P<mark>[^()\\\s]{0,16})\((?:[^)]|\)(?!(?P=mark)"))*\)(?P=mark)"
+    | \bR"(?P<mark>[^()\\\s]{0,16})\((?:[^)]|\)(?!(?P=mark)"))*(?:\)(?P=mark)")?
     | "(?:\\.|[^"\\\n])*"?
-    | (?<![0-9A-Fa-f])'(?:\\.|[^'\\\n])*'
+    | (?<![0-9A-Fa-f])'(?:\\.|[^'\\\n])*'?
     """,
     re.VERBOSE | re.DOTALL | re.MULTILINE,
 )

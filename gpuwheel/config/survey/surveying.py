@@ -31,6 +31,8 @@ _MACRO = re.compile(r"\b(?:AT|TORCH|C10|THC|PYBIND11|CAFFE)_[A-Z0-9_]+\b")
 _OPENED = re.compile(rf"\bnamespace\s+(?P<space>{'|'.join(_SPACES)})\b(?!\s*=)")
 _MEMBER = re.compile(r"(?:\.|->)\s*(\w+)\s*\(")
 _STABLE_SPACES = ("stable", "headeronly")
+_MOST = 1000
+"""Lines of an extension that are told: who has more has no use for all of them."""
 _HEADER_WHY = "gpuwheel has no header in its place"
 _HEADER_EDIT = "leave it out if nothing else of it is used; else report the gap"
 _MEMBER_WHY = "it is not in torch's stable ABI"
@@ -88,7 +90,9 @@ def survey_sources(
             refused = why not in {_HEADER_WHY, _NAME_WHY}
             line = SurveyLine(f"{place}:{number}{chain}", uses, why, edit, conditional, refused)
             found.setdefault((line.place, uses), line)
-    return Survey(extension, tuple(found.values()))
+        if len(found) > _MOST:
+            break
+    return Survey(extension, tuple(found.values())[:_MOST])
 
 
 _Line = tuple[int, str, str, "str | None", bool]
@@ -128,7 +132,7 @@ def _unknown(visit: Visit, facts: CompatFacts, macros: frozenset[str], opened: s
         parts = match["name"].split("::")
         if parts[0] in _STABLE_SPACES or facts.names.issuperset(parts) or match["space"] in opened:
             continue
-        if not refused.search(code, match.start(), _line_end(code, match.end())):
+        if not refused.search(code, match.start(), match.end() + 1):  # one more, for the bracket of a call
             yield from _at(visit, match.start(), f"{match['space']}::{match['name']}", _NAME_WHY, None)
     for match in _MACRO.finditer(code):
         if match[0] not in facts.names and match[0] not in macros and not refused.match(match[0]):
@@ -141,11 +145,6 @@ def _at(visit: Visit, position: int, uses: str, why: str, edit: str | None) -> I
     if state != 0:
         # What a macro stands for is compiled where somebody uses it.
         yield line, uses, why, edit, state is None or line in visit.file.bodies
-
-
-def _line_end(text: str, position: int) -> int:
-    end = text.find("\n", position)
-    return len(text) if end < 0 else end
 
 
 @functools.cache

@@ -156,7 +156,9 @@ def test_what_no_header_covers_is_refused_with_its_name_line_and_way(
     ],
 )
 def test_what_only_the_compiler_knows_is_left_to_it(decide: Callable[..., Decision], code: str) -> None:
-    assert decide(ops=f"{CLASSIC}{code}\n").accepted
+    decision = decide(ops=f"{CLASSIC}{code}\n")
+    assert decision.accepted
+    assert [note for note in decision.notes if note.endswith("; the compiler decides")]
 
 
 def test_libraries_of_cuda_tie_to_their_major_and_not_to_a_torch(decide: Callable[..., Decision]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -153,3 +154,13 @@ def test_members_that_our_headers_refuse_are_told(survey: Callable[..., Survey],
 
 def test_what_the_standard_library_has_too_is_left_to_the_compiler(survey: Callable[..., Survey]) -> None:
     assert survey("long f(std::shared_ptr<int> x) { return x.use_count(); }\n").lines == ()
+
+
+@pytest.mark.parametrize(
+    "text", ['R"(', "/*", '"', "'", "at::x ", "x. ", "#if (\n", 'R"a(', "#include <a", "\\\n", "a::"]
+)
+def test_a_file_full_of_beginnings_is_read_in_time(survey: Callable[..., Survey], text: str) -> None:
+    start = time.process_time()
+    found = survey(text * (400_000 // len(text)))
+    assert time.process_time() - start < 10
+    assert len(found.lines) <= 1000
