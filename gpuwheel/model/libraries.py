@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DESCRIBE",
     "OWN_FUNCTIONS",
+    "WRITTEN",
     "HostLibrary",
     "LauncherPackage",
     "NarrowLine",
@@ -33,6 +34,10 @@ OWN_FUNCTIONS = "gpuwheel_compat_"
 """How the C functions begin by which Python reaches a library with `abi = "compat"`."""
 DESCRIBE = f"{OWN_FUNCTIONS}open"
 """The one of them that says, as JSON, what the module holds; told 1, it registers that with torch."""
+
+
+WRITTEN = "Written by gpuwheel"
+"""In the head of each text that a build writes beside a library, which it may replace."""
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ def build_in_place(session: Session, mode: EmbedBuild | NvccBuild | KernelsBuild
                     return DevBuild(record.files, ())
                 installed = kept.installed(scratch / "stage")
                 made = {name: Member(name, file.read_bytes(), os.access(file, os.X_OK)) for name, file in installed}
+                made |= {member.name: member for member in mode.companions(made)}
             _link_commands(root, kept.commands, session)
         placed = _placed(session, work, scratch, made)
         # What an earlier turn wrote is ours too, even if the configuration no longer names it.

@@ -77,9 +77,13 @@ class HostCodeBuild(ABC, Generic[T, P]):
     def _doing(self, project: P, toolchain: T) -> str:
         """The line that begins a build."""
 
-    def _companions(self, wheel: Wheel, toolchain: T) -> list[Member]:
-        """Files that are made from the libraries of the wheel, and go beside them."""
-        del wheel, toolchain
+    def companions(self, members: Mapping[str, Member]) -> list[Member]:
+        """Files that are made from the libraries among `members`, and go beside them."""
+        return self._companions(members, self._toolchain())
+
+    def _companions(self, members: Mapping[str, Member], toolchain: T) -> list[Member]:
+        """The same."""
+        del members, toolchain
         return []
 
     def _lasting(self, project: P, work: Path) -> P:
@@ -103,7 +107,7 @@ class HostCodeBuild(ABC, Generic[T, P]):
                 wheel, save = read_wheel(self._built(project, toolchain, work, out, editable=editable)), _nothing
             else:
                 wheel, save = self._built_once(project, toolchain, work, out)
-            wheel = add_members(wheel, self._companions(wheel, toolchain))
+            wheel = add_members(wheel, self._companions(wheel.members, toolchain))
             expected = Expected(
                 self._claims(toolchain),
                 with_kernels={file: groups for file, groups in self._files(toolchain).items() if groups is not None},

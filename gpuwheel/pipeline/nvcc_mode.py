@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from gpuwheel.model.pins import Pin
     from gpuwheel.model.toolchain import HostCompiler
     from gpuwheel.pipeline.session import Session
-    from gpuwheel.wheel import Wheel
 
 __all__ = ["NvccBuild"]
 
@@ -115,9 +114,9 @@ class NvccBuild(HostCodeBuild["NvccToolchain", "NvccProject"]):
     def _files(self, toolchain: NvccToolchain) -> Mapping[str, Collection[str] | None]:
         return {library_file(library, toolchain): () if library.cubins else None for library in self._libraries}
 
-    def _companions(self, wheel: Wheel, toolchain: NvccToolchain) -> list[Member]:
+    def _companions(self, members: Mapping[str, Member], toolchain: NvccToolchain) -> list[Member]:
         """The Python modules in front of libraries with `abi = "compat"`."""
-        members, session = wheel.members, self._session
+        session = self._session
         made: dict[str, bytes] = {}
         for library in filter(_is_compat, self._libraries):
             linked = members.get(compat_library(library.import_path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from gpuwheel._resources import resource
+from gpuwheel.model.libraries import WRITTEN
 
 __all__ = ["door_source", "module_text"]
 
@@ -15,7 +16,7 @@ _FUTURE = "from __future__ import annotations\n"
 _HEAD = '''\
 """What stands in for the extension module {import_path}: the functions of lib{name}.so, on torch's stable C ABI.
 
-Written by gpuwheel; {name}.so runs it.
+{written}; {name}.so runs it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 def module_text(import_path: str) -> bytes:
     """`NAME.py` for an extension such as "pkg.NAME"."""
-    texts = [_HEAD.format(import_path=import_path, name=import_path.rpartition(".")[2])]
+    texts = [_HEAD.format(import_path=import_path, name=import_path.rpartition(".")[2], written=WRITTEN)]
     for name in _PARTS:
         text = resource("launcher", name).read_text(encoding="utf-8")
         docs, _, code = text.partition(_FUTURE)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import keyword
 from typing import TYPE_CHECKING, Any
 
+from gpuwheel.model.libraries import WRITTEN
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["stub_text", "unknown_stub"]
 
-_HEAD = "from collections.abc import Mapping, Sequence, Set\nfrom typing import Any, overload\n\nimport torch\n"
+_MARK = f"# {WRITTEN}\n"
+_HEAD = f"{_MARK}from collections.abc import Mapping, Sequence, Set\nfrom typing import Any, overload\n\nimport torch\n"
 _SIMPLE = {
     "Tensor": "torch.Tensor",
     "dtype": "torch.dtype",
@@ -28,7 +31,7 @@ _FIXED_LENGTH = "array"
 
 def unknown_stub() -> bytes:
     """For a library that this machine cannot load, as it is for another one: any name is there."""
-    return b"from typing import Any\n\ndef __getattr__(name: str) -> Any: ...\n"
+    return f"{_MARK}from typing import Any\n\ndef __getattr__(name: str) -> Any: ...\n".encode()
 
 
 def stub_text(described: Mapping[str, Any]) -> bytes:

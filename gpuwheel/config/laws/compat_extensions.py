@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gpuwheel.config.files.products import is_generated
 from gpuwheel.config.reading.mistakes import dotted
 from gpuwheel.errors import ConfigError
 from gpuwheel.model.choices import PythonAbi, TorchAbi
@@ -63,7 +64,8 @@ def _check_files(name: str, settings: Settings, root: Path) -> None:
         raise ConfigError(msg, hint="rename one of them")
     for folder in _FOLDERS:
         path = "/".join((*((folder,) if folder else ()), *package, f"{last}.py"))
-        if (root / path).is_file():
+        # What an editable install or gpuwheel dev put there is no file of the project's.
+        if (root / path).is_file() and not is_generated(root / path):
             msg = f'{path} has the name of the module that abi = "compat" makes for {name!r} (expected no such file)'
             raise ConfigError(msg, hint="rename the file, or the extension")
 
