@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.compiler, pytest.mark.network, pytest.mark.torch]
 
 RECORDED = SOURCES / "aten_forms_classic.json"
 """What the cases gave with torch's own headers: the heavy test below says when it is no longer so."""
-MOST_GROWTH = 8 << 20
+MOST_GROWTH = 24 << 20
 NODES = {
     "add": "SubBackward0",
     "add a number": "SubBackward0",
@@ -41,9 +41,11 @@ def ours(compat: Callable[..., Built]) -> Built:
 
 
 def _grown(built: Built, rounds: int) -> int:
-    """Bytes of memory that as many failed calls leave behind."""
+    """Bytes of memory that as many failed calls leave behind; one argument that is lost is a megabyte."""
     words = (sys.executable, SOURCES / "aten_forms_cases.py", built.folder, str(rounds))
-    done = subprocess.run(words, check=True, capture_output=True, text=True)  # noqa: TID251 (torch is not imported here)
+    # What is freed goes back to the system at once, and not when the allocator finds time.
+    environ = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+    done = subprocess.run(words, check=True, capture_output=True, text=True, env=environ)  # noqa: TID251
     return int(done.stdout)
 
 
