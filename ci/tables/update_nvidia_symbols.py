@@ -27,6 +27,7 @@ _PROJECTS = (
     *(f"nvidia-{name}{end}" for name in ("cublas", "cufft", "curand", "cusolver", "cusparse") for end in ("-cu12", "")),
     *(f"nvidia-{name}{end}" for name in ("cuda-cupti", "cuda-nvrtc", "nvjitlink", "cufile") for end in ("-cu12", "")),
     *(f"nvidia-{name}-cu{major}" for name in ("cudnn", "nccl", "cusparselt") for major in (12, 13)),
+    *("nvidia-cuda-runtime-cu12", "nvidia-cuda-runtime"),
 )
 _FUNCTIONS = {
     "libcublasLt": "cublasLt",
@@ -44,6 +45,10 @@ _FUNCTIONS = {
     "libnvrtc": "nvrtc",
 }
 """A library, and what its functions begin with."""
+_DRIVER, _DRIVERS_HEADER = "libcuda.so.1", "cuda.h"
+"""The driver, which is in no wheel."""
+_RENAMED = re.compile(r"#[ \t]*define[ \t]+cu[A-Z]\w+[ \t]+(?:__CUDA_API_(PTSZ|PTDS)\()?(cu[A-Z]\w+)")
+"""`#define cuMemAlloc cuMemAlloc_v2`: what a library asks for is the second name."""
 _LIBRARY = re.compile(r"(lib\w+)\.so\.\d+")
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", re.MULTILINE)
@@ -84,6 +89,16 @@ def _functions(wheel: ZipFile) -> dict[str, set[str]]:
         library = _LIBRARY.fullmatch(path.name)
         if library is not None and library[1] in _FUNCTIONS:
             found[path.name] = set(re.findall(rf"\b({_FUNCTIONS[library[1]]}\w+)\s*\(", text))
+        if path.name == _DRIVERS_HEADER:
+            found[_DRIVER] = _of_driver(wheel.read(str(path)).decode(errors="replace"))
+    return found
+
+
+def _of_driver(header: str) -> set[str]:
+    header = _COMMENT.sub("", header)
+    found = set(re.findall(r"\b(cu[A-Z]\w+)\s*\(", _DIRECTIVE.sub("", header)))
+    for suffix, name in _RENAMED.findall(header):
+        found |= {name, f"{name}_{suffix.lower()}"} if suffix else {name}
     return found
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from gpuwheel import __version__
 from gpuwheel._cache import check_programs
 from gpuwheel._resources import resource
+from gpuwheel._toml import own_table
 from gpuwheel.errors import ConfigError
 from gpuwheel.testing.native_code import compile_c, find_c_compiler
 from gpuwheel.testing.runtimes import AUDIT_LIBRARY, build_fake_runtime, build_linked_in
@@ -33,6 +34,8 @@ VARIABLE = "GPUWHEEL_FAKE_GPU"
 _RUNTIME = re.compile(r"libcudart\.so\.(\d+)")
 _PACKAGES = {"site-packages", "dist-packages"}
 _MOST_DEVICES = 16
+_NOT_SUPPORTED = 801
+"""CUDA_ERROR_NOT_SUPPORTED."""
 _VERSION = re.compile(r"\d+\.\d+")
 
 
@@ -148,4 +151,12 @@ def build_fake_driver(folder: Path, compiler: str, *options: str) -> Path:
     native = resource("testing", "native")
     sources = [native / name for name in ("state.c", "image.c", "cuda.c")]
     linked = ["-fvisibility=hidden", "-Wl,-soname,libcuda.so.1", "-lpthread", "-ldl", *options]
-    return compile_c(compiler, sources, folder / "libcuda.so.1", linked)
+    others = folder / "others.c"
+    # Libraries that are linked to the driver load only if every name is there. Weak: what cuda.c has, it has.
+    names = own_table("nvidia_symbols.toml")["functions"]["libcuda.so.1"].split()
+    weak = '__attribute__((weak, visibility("default")))'
+    others.write_text("".join(f"{weak} int {name}(void) {{ return {_NOT_SUPPORTED}; }}\n" for name in names))
+    try:
+        return compile_c(compiler, [*sources, others], folder / "libcuda.so.1", linked)
+    finally:
+        others.unlink()

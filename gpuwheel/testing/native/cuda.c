@@ -513,6 +513,12 @@ EXPORT int cuLaunchKernel(void* kernel, unsigned gx, unsigned gy, unsigned gz, u
   return cuLaunchKernelEx(&config, kernel, parameters, extra);
 }
 
+/* The names that libraries linked to the driver ask for: of other functions, environment.py adds those that only fail. */
+EXPORT int cuStreamDestroy_v2(void* stream) { return cuStreamDestroy(stream); }
+EXPORT int cuCtxPushCurrent_v2(void* context) { return cuCtxPushCurrent(context); }
+EXPORT int cuCtxPopCurrent_v2(void** context) { return cuCtxPopCurrent(context); }
+EXPORT int cuDevicePrimaryCtxRelease_v2(int device) { return cuDevicePrimaryCtxRelease(device); }
+
 /* ---- lookup */
 
 /* torch asks for these when it loads; nothing that a test does may reach them. */

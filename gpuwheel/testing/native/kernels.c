@@ -362,6 +362,14 @@ EXPORT void __cudaRegisterVar(void** module, void* host, char* device, const cha
   pthread_mutex_unlock(&lock);
 }
 
+/* Of a __managed__ variable the program reads the pointer itself. */
+EXPORT void __cudaRegisterManagedVar(void** module, void** host, char* device, const char* name, int external, size_t bytes, int constant, int global) {
+  (void)module, (void)device, (void)name, (void)external, (void)constant, (void)global;
+  *host = calloc(1, bytes ? bytes : 1);
+}
+
+EXPORT void __cudaRegisterHostVar(void** module, const char* name, char* host, size_t bytes) { (void)module, (void)name, (void)host, (void)bytes; }
+
 /* What a variable begins with stands in the image, which the fake driver does not read: zeros, as without a value. */
 static int memory_of(const void* host, char** memory, size_t* bytes) {
   const int device = gpuwheel_fake_current();

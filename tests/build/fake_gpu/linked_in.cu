@@ -3,10 +3,11 @@
 #include <cuda_runtime.h>
 
 __constant__ float factor[4];
+__managed__ int managed;
 
 __global__ void scale(float* x, long n, float by) {
   const long i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i < n) x[i] *= by * factor[0];
+  if (i < n) x[i] *= by * factor[0] + managed;
 }
 
 template <typename T>
@@ -95,6 +96,8 @@ int devices_and_memory() {
   CHECK(cudaMemcpyToSymbol(factor, from, sizeof from));
   CHECK(cudaMemcpyFromSymbol(to, factor, 4, 8));
   EXPECT(to[0] == 3);
+  managed = 7;
+  EXPECT(managed == 7);
   cudaEvent_t begin, end;
   float milliseconds = -1;
   CHECK(cudaEventCreate(&begin));

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gpuwheel._run import run
+from gpuwheel._toml import own_table
+from gpuwheel.testing.environment import build_fake_driver
 from gpuwheel.testing.native_code import compile_c, find_c_compiler
 from gpuwheel.testing.stubs import Stub, extension_libraries, plan_stubs, write_stub
 
@@ -75,3 +79,20 @@ def test_what_extensions_ask_for_is_in_the_stubs(tmp_path: Path) -> None:
     (blas,) = stubs["libcublas.so.12"].names.items()
     assert blas[0] == "libcublas.so.12"
     assert {"cublasNew", "cublasGetStatusString", "cublasGemmEx"} <= blas[1]
+
+
+LINKED_TO_THE_DRIVER = """
+import ctypes, sys
+driver = ctypes.CDLL(sys.argv[1])
+assert not [name for name in sys.argv[2:] if not hasattr(driver, name)]
+assert driver.cuMemAlloc_v2(None, 1) == 801  # CUDA_ERROR_NOT_SUPPORTED
+count = ctypes.c_int()
+assert driver.cuInit(0) == driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+assert count.value == 1
+"""
+
+
+def test_a_library_that_is_linked_to_the_driver_loads(tmp_path: Path) -> None:
+    driver = build_fake_driver(tmp_path, find_c_compiler(os.environ))
+    names = own_table("nvidia_symbols.toml")["functions"]["libcuda.so.1"].split()
+    run([sys.executable, "-c", LINKED_TO_THE_DRIVER, driver, *names])
