@@ -10,7 +10,6 @@ import ctypes
 import json
 import operator
 import types
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -240,7 +239,9 @@ def _variant(*inner: Type) -> Type:
 
 
 # All modules in a process share the operator that C++ asks for numbers, and so what it looks up.
-_GENERATORS: Any = vars(torch.ops.gpuwheel_compat).setdefault("generators", weakref.WeakValueDictionary())
+_GENERATORS: dict[int, torch.Generator] = vars(torch.ops.gpuwheel_compat).setdefault("generators", {})
+_MOST_GENERATORS = 256
+"""The latest are kept: no weak reference to one can be made in torch 2.10, and a call is done before so many others."""
 _DEFAULT_GENERATORS = 4096
 """Keys below are devices, whose default generators they name."""
 
@@ -250,7 +251,10 @@ def _load_generator(value: Any, convert: bool) -> int:  # noqa: FBT001
     del convert
     if not isinstance(value, torch.Generator):
         raise Unfit
+    _GENERATORS.pop(id(value), None)
     _GENERATORS[id(value)] = value
+    if len(_GENERATORS) > _MOST_GENERATORS:
+        _GENERATORS.pop(next(iter(_GENERATORS)), None)
     return id(value)
 
 

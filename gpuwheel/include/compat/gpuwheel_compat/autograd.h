@@ -105,7 +105,7 @@ struct Node {
 
   /// Whether the outputs can be handed over as they are: no graph is recorded, no mark is made, none is an input.
   bool is_plain(const variable_list& outputs) const {
-    if (grad_enabled || !ctx.dirty_.empty()) return false;
+    if (!ctx.dirty_.empty() || (grad_enabled && std::any_of(inputs.begin(), inputs.end(), is_recorded))) return false;
     for (const auto& output : outputs) {
       const void* data = data_or_null(output);
       if (!data) return false;
@@ -149,6 +149,12 @@ struct Node {
     inputs.push_back(tensor);
   }
   static bool requires_grad(const Tensor& tensor) { return tensor.defined() && tensor.requires_grad(); }
+  /// The same where grad mode is on, without Python: a view of what requires grad has a node, and so is no leaf.
+  static bool is_recorded(const Tensor& tensor) {
+    if (!tensor.defined()) return false;
+    if (!tensor.is_leaf() || tensor.layout() != Layout::Strided) return true;
+    return !call<Tensor>("aten::alias", "", tensor).is_leaf();
+  }
   static const void* data_or_null(const Tensor& tensor) {
     if (!tensor.defined() || tensor.layout() != Layout::Strided) return nullptr;
     const void* data = nullptr;
