@@ -64,6 +64,7 @@ class Overload:
             and all(self.converts)
             and not any(self.not_none)
             and self.kind in {"one", "none", "tuple"}
+            and "Generator" not in str(described["types"])  # torch would take any number for its key
         ) and not self.result.restore
         self.lists = [at for at, each in enumerate(described["types"]) if _is_list(each)]
         self.upper = [at for at, each in enumerate(described["types"]) if each == ["int", False, 64]]
