@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gpuwheel.compatibility import Tables
-    from gpuwheel.config.model import LoadedConfig
+    from gpuwheel.config.model import LoadedConfig, Settings
     from gpuwheel.model.versions import DriverVersion
     from gpuwheel.plan.axes import Candidate
     from gpuwheel.plan.checks import Problem
 
 __all__ = ["plan"]
+
+_HOST_CODE = (".cpp", ".cc", ".cxx", ".c")
 
 
 def plan(config: LoadedConfig, tables: Tables, *, machine: str = "x86_64") -> tuple[Decision, ...]:
@@ -63,7 +65,7 @@ def _decide(candidate: Candidate, config: LoadedConfig, tables: Tables) -> Decis
         )
     compiled = cell.mode is not Mode.PYTHON
     runs_on = f" and drivers >={cell.driver_floor}" if compiled else "; it holds no device code"
-    served = coverage(tables, cell.archs) if compiled else {}
+    served = coverage(tables, cell.archs) if compiled and _has_device_code(settings) else {}
     return Decision(
         cell,
         accepted=True,
@@ -72,6 +74,13 @@ def _decide(candidate: Candidate, config: LoadedConfig, tables: Tables) -> Decis
         notes=(*_notes(cell, config, tables), *nvmath_notes(settings, tables)),
         collapsed=candidate.collapsed,
     )
+
+
+def _has_device_code(settings: Settings) -> bool:
+    """Whether a GPU matters: it does not where mode `nvcc` compiles files of C++ and C alone."""
+    patterns = [pattern for one in settings.extensions.values() for pattern in one.sources]
+    host = all(one.mode is Mode.NVCC for one in settings.extensions.values()) and patterns
+    return settings.cmake is not None or not (host and all(pattern.endswith(_HOST_CODE) for pattern in patterns))
 
 
 def _own_problems(cell: Cell, config: LoadedConfig, tables: Tables) -> tuple[Problem, ...]:

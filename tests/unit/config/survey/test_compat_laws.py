@@ -66,6 +66,7 @@ def test_a_classic_extension_makes_one_wheel_for_every_torch_and_python(decide: 
     assert decision.cell.identifier == "nvcc-cu13.0-torch2.10-linux_x86_64"
     assert decision.cell.python_tag == "py3-none"
     assert decision.reason == "one wheel serves every Python, torch >=2.10 and drivers >=580"
+    assert decision.coverage == ()  # no source has device code
 
 
 OTHER = '\n[tool.gpuwheel.extensions."ops.{name}"]\nmode = "nvcc"\nabi = "{abi}"\nsources = ["csrc/ops.cpp"]\n'
