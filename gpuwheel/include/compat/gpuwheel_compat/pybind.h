@@ -269,18 +269,32 @@ exception<E> register_exception(const module_& m, const char* name, PythonExcept
 }
 
 // --- what needs Python's own objects: refused where it is used, by its name
-#define GWC_NEEDS_PYTHON(NAME, INSTEAD)                                                                              \
-  template <class... T>                                                                                         \
-  struct NAME {                                                                                                 \
-    template <class... A>                                                                                       \
-    explicit NAME(A&&...) {                                                                                     \
-      static_assert(sizeof...(A) == 99, "py::" #NAME " is not covered by abi = \"compat\": " INSTEAD);         \
-    }                                                                                                           \
+// Their members are there so that the compiler says this, and nothing of members.
+#define GWC_MEMBER(NAME)          \
+  template <class... A>           \
+  Self& NAME(A&&...) {            \
+    return *this;                 \
+  }
+#define GWC_NEEDS_PYTHON(NAME, INSTEAD)                                                                 \
+  template <class T, class... More>                                                                     \
+  struct NAME {                                                                                         \
+    static_assert(never<T>, "py::" #NAME " is not covered by abi = \"compat\": " INSTEAD);              \
+    using Self = NAME;                                                                                  \
+    template <class... A>                                                                               \
+    explicit NAME(A&&...) {}                                                                            \
+    GWC_MEMBER(def) GWC_MEMBER(def_static) GWC_MEMBER(def_readonly) GWC_MEMBER(def_readwrite)           \
+    GWC_MEMBER(def_property) GWC_MEMBER(def_property_readonly) GWC_MEMBER(value) GWC_MEMBER(export_values) \
   };
 GWC_NEEDS_PYTHON(class_, "keep the class in C++ and pass numbers or tensors as its handle, or use abi = \"exact\"")
 GWC_NEEDS_PYTHON(enum_, "take an int, and set its names with m.attr(\"NAME\") = value, or use abi = \"exact\"")
 GWC_NEEDS_PYTHON(array_t, "take at::Tensor (torch.from_numpy in Python), or use abi = \"exact\"")
 #undef GWC_NEEDS_PYTHON
+#undef GWC_MEMBER
+struct only_for_classes {};
+template <class... A>
+only_for_classes init(A...) {
+  return {};
+}
 template <class... A>
 void print(A&&...) {
   static_assert(sizeof...(A) == 99, "py::print is not covered by abi = \"compat\": write to std::cout");

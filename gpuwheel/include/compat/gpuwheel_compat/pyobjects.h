@@ -65,12 +65,14 @@ class object {
   }
   // What needs Python itself.
   template <class... A>
-  void attr(A&&...) const {
+  object attr(A&&...) const {
     static_assert(sizeof...(A) == 99, "abi = \"compat\": attributes of Python objects cannot be read here; pass the values as arguments");
+    return *this;
   }
   template <class... A>
-  void operator()(A&&...) const {
+  object operator()(A&&...) const {
     static_assert(sizeof...(A) == 99, "abi = \"compat\": C++ cannot call Python objects; call from Python, and hand tensors over");
+    return *this;
   }
 };
 using handle = object;
