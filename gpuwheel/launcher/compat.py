@@ -232,6 +232,7 @@ _FLAGS: dict[str, Callable[[], Any]] = {
     "has_openmp": torch.backends.openmp.is_available,
     "has_mps": torch.backends.mps.is_built,
     "has_xpu": torch.xpu._is_compiled,
+    "inference_mode": torch.is_inference_mode_enabled,
 }
 
 

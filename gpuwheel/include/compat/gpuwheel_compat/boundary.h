@@ -38,6 +38,8 @@ inline void remember(const std::exception_ptr& thrown) {
     std::rethrow_exception(thrown);
   } catch (const Mismatch& e) {
     failure = {e.python_type(), e.what(), true};
+  } catch (const Error& e) {
+    failure = {e.python_type(), python_text(e.msg()), false};
   } catch (const std::exception& e) {
     failure = {python_type(e), e.what(), false};
   } catch (...) {
@@ -51,8 +53,10 @@ void leaving(F&& run) {
   } catch (const Error& e) {
     remember(std::current_exception());
     const std::string_view type = e.python_type();
-    if (type == "ValueError") throw std::invalid_argument(e.what());
-    if (type == "IndexError") throw std::out_of_range(e.what());
+    const auto text = python_text(e.msg());
+    if (type == "ValueError") throw std::invalid_argument(text);
+    if (type == "IndexError") throw std::out_of_range(text);
+    if (text != e.msg()) throw Error(text);
     throw;
   } catch (...) {
     remember(std::current_exception());

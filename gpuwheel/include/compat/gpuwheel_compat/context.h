@@ -21,20 +21,36 @@ struct NoGradGuard : AutoGradMode {
   NoGradGuard() : AutoGradMode(false) {}
 };
 
-// A guard that the stable ABI cannot make: the compiler says so where one is.
-template <class T>
-constexpr bool always_false = false;
-template <class T = void>
-struct InferenceModeRefused {
-  explicit InferenceModeRefused(bool = true) {
-    static_assert(always_false<T>, "c10::InferenceMode is not in torch's stable ABI: use torch::NoGradGuard, or torch.inference_mode() in Python");
-  }
-};
-
 // ---- what Python can say of torch's state (none of it has a C function)
 namespace detail {
-inline bool torch_flag(const char* expression) { return call<bool>("gpuwheel_compat::flag", "", std::string(expression)); }
+inline bool torch_flag(const char* name) { return call<bool>("gpuwheel_compat::flag", "", std::string(name)); }
+template <class T>
+constexpr bool always_false = false;
 }  // namespace detail
+
+// Guards that the stable ABI cannot make: the compiler says so where one is.
+#define GWC_REFUSED_GUARD(NAME, WHY)                                                                       \
+  struct NAME {                                                                                            \
+    template <class T = bool>                                                                              \
+    explicit NAME(T = true) {                                                                              \
+      static_assert(detail::always_false<T>, #NAME " is not in torch's stable ABI: " WHY);                 \
+    }                                                                                                      \
+    static bool is_enabled() { return detail::torch_flag("inference_mode"); }                              \
+  };
+GWC_REFUSED_GUARD(InferenceMode, "use torch::NoGradGuard here, or torch.inference_mode() in Python")
+#undef GWC_REFUSED_GUARD
+#define GWC_REFUSED_GUARD(NAME, WHY)                                                                       \
+  struct NAME {                                                                                            \
+    template <class T = bool>                                                                              \
+    explicit NAME(T = true) {                                                                              \
+      static_assert(detail::always_false<T>, #NAME " is not in torch's stable ABI: " WHY);                 \
+    }                                                                                                      \
+  };
+GWC_REFUSED_GUARD(AutoDispatchBelowAutograd, "use torch::NoGradGuard, and call the function of the kernel itself")
+GWC_REFUSED_GUARD(AutoDispatchBelowADInplaceOrView, "use torch::NoGradGuard, and call the function of the kernel itself")
+GWC_REFUSED_GUARD(AutoNonVariableTypeMode, "use torch::NoGradGuard, and call the function of the kernel itself")
+GWC_REFUSED_GUARD(AutoFwGradMode, "use torch.autograd.forward_ad in Python")
+#undef GWC_REFUSED_GUARD
 
 class Context final {
  public:

@@ -54,6 +54,20 @@ inline const char* python_type(const std::exception& e) {
   return "RuntimeError";
 }
 
+// An error's text as Python shows it: torch gives kinds of tensors the names that they had in Python (torch.cuda.FloatTensor).
+inline std::string python_text(std::string text) {
+  static const std::pair<const char*, const char*> places[] = {
+      {"SparseCUDA", "torch.cuda.sparse."}, {"SparseCPU", "torch.sparse."}, {"CUDA", "torch.cuda."}, {"CPU", "torch."}};
+  static const char* const types[] = {"Byte", "Char", "Double", "Float", "Int", "Long", "Short", "Half"};
+  if (text.find("Type") == std::string::npos) return text;
+  for (const auto& [place, name] : places)
+    for (const auto* type : types) {
+      const auto old = str(place, type, "Type");
+      for (size_t at; (at = text.find(old)) != std::string::npos;) text.replace(at, old.size(), str(name, type, "Tensor"));
+    }
+  return text;
+}
+
 template <class E>
 [[noreturn]] void fail(const std::string& text) {
   throw E(text);

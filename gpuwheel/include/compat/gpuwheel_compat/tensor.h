@@ -274,3 +274,6 @@ class Tensor {
 };
 inline Tensor& unconst(const Tensor& t) { return const_cast<Tensor&>(t); }
 }  // namespace gpuwheel_compat
+// By name, so that `namespace at { class Tensor; }` in a source is an error there, and not another class.
+namespace at { using gpuwheel_compat::Tensor; }
+namespace torch { using gpuwheel_compat::Tensor; }
