@@ -49,9 +49,9 @@ class Built:
 
     folder: Path
 
-    def outcomes(self, script: str) -> dict[str, Any]:
+    def outcomes(self, script: str, *words: str) -> dict[str, Any]:
         """What a script of tests/build/compat printed, as JSON in its last line."""
-        done = _run(sys.executable, str(SOURCES / script), str(self.folder), cwd=self.folder)
+        done = _run(sys.executable, str(SOURCES / script), str(self.folder), *words, cwd=self.folder)
         found: dict[str, Any] = json.loads(done.splitlines()[-1])
         return found
 

@@ -60,6 +60,11 @@ def test_nothing_in_the_library_is_named_as_torchs_own(ours: Built) -> None:
     assert not exported, "the loader would give them to others, or others' to us"
 
 
+@pytest.mark.heavy
+def test_a_hundred_thousand_calls_that_throw_keep_no_memory(ours: Built) -> None:
+    assert ours.outcomes("comparison_rounds_cases.py", "100000")["grown"] < 4096
+
+
 def _names(*words: str | Path) -> list[str]:
     done = subprocess.run(  # noqa: TID251 (reads symbols as the linker sees them)
         ["/usr/bin/env", "nm", *map(str, words)], check=True, capture_output=True, text=True
