@@ -260,7 +260,10 @@ def _explanation(operator: str) -> tuple[str, Callable[..., str]]:
     written = [at for at, each in enumerate(arguments) if each.alias_info is not None and each.alias_info.is_write]
 
     def copied(value: Any) -> Any:
-        return [each.clone() for each in value] if isinstance(value, list) else value.clone()
+        if isinstance(value, list):
+            return [copied(each) for each in value]
+        # a leaf stays one: what is done to it in place fails for that
+        return value.detach().clone().requires_grad_() if value.is_leaf and value.requires_grad else value.clone()
 
     def explain(*given: Any) -> str:
         try:

@@ -59,7 +59,10 @@ inline void fail_call(const char* op, const char* overload, const std::initializ
   if (ours) fail_as_python("");
   if (again) {
     const auto told = explained(op, overload, args);
-    if (const auto end = told.find('\n'); end != std::string::npos) fail_named(told.substr(0, end), told.substr(end + 1));
+    const auto end = told.find('\n');
+    // A copy may fail otherwise than what it is a copy of: then torch's own text is the right one.
+    if (end != std::string::npos && (text.empty() || text.find(told.substr(end + 1)) != std::string::npos))
+      fail_named(told.substr(0, end), told.substr(end + 1));
   }
   if (!text.empty()) fail_as_torch(text);
   throw Error(str("torch: ", op, " failed (torch printed why to stderr)"));
