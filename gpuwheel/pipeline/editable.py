@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.compile.cmake import inner
 from gpuwheel.config import product_patterns
-from gpuwheel.errors import GpuwheelError
-from gpuwheel.model.choices import Mode
+from gpuwheel.errors import ConfigError, GpuwheelError
+from gpuwheel.model.choices import Mode, TorchAbi
 from gpuwheel.pipeline.in_place import EditableParts, Places, divide, search_folders, stubs_of, tell_git, write_members
 from gpuwheel.wheel import Member, Wheel, add_members, edit_wheel, pack_wheel, read_wheel
 
@@ -28,9 +28,17 @@ def build_editable(session: Session, mode: ModeBuild, out: Path, edits: WheelEdi
     Objects and libraries come from the cache where the same ones were made before, by whichever build in whichever
     environment. Where scikit-build-core is to run CMake again on import, or a package lies in no folder of its name,
     compiled files are in the wheel, as scikit-build-core makes it.
+
+    Raises:
+        ConfigError: CMake is to run on import, and a module is one that gpuwheel writes.
     """
     config = session.config
     rebuilds = inner.rebuilds_on_import(config.inner, config.inner_table, session.environ)
+    made = [name for name, one in config.settings.extensions.items() if one.abi is TorchAbi.COMPAT]
+    if rebuilds and made:
+        why = f"and gpuwheel writes the module of {made[0]!r} after it"
+        msg = f"editable.rebuild has CMake run on import, {why} (found true, expected no such setting)"
+        raise ConfigError(msg, hint="remove it: gpuwheel dev --watch compiles what changed")
     with session.cache.scratch() as scratch:
         if not rebuilds:
             bare = read_wheel(bare_editable(session, scratch))

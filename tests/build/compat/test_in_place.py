@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gpuwheel.errors import ConfigError
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.pipeline import Build
 
@@ -77,3 +78,13 @@ def test_what_was_put_beside_the_sources_is_in_nobodys_way(tmp_path: Path, compa
     build().develop()
     assert {path.name for path in package.iterdir()} - {"__init__.py"} == FOUR
     assert build().develop().changed == ()
+
+
+def test_a_build_on_import_is_refused_for_it_would_lack_the_module(tmp_path: Path) -> None:
+    (tmp_path / "csrc").mkdir()
+    (tmp_path / "csrc" / "placed.cpp").write_text(SOURCE, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
+    build = Build(tmp_path, dict(os.environ), {"editable.rebuild": "true"}, SilentReporter())
+    with pytest.raises(ConfigError, match=r"editable\.rebuild has CMake run on import") as caught:
+        build.editable(tmp_path)
+    assert "gpuwheel dev" in (caught.value.hint or "")
