@@ -169,6 +169,10 @@ torch::Tensor grad_of(torch::Tensor y, torch::Tensor x, bool create) {
 }
 void run_backward(std::vector<torch::Tensor> ys, bool retain) { torch::autograd::backward(ys, {}, retain); }
 
+// Operators that TorchScript calls, which call a Function.
+torch::Tensor scripted_cube(torch::Tensor x) { return Cube::apply(x); }
+TORCH_LIBRARY(grads_of_scripts, m) { m.def("cube(Tensor x) -> Tensor", &scripted_cube); }
+
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def("square", [](torch::Tensor x) { return Square::apply(x); });
   m.def("mixed", [](torch::Tensor a, torch::optional<torch::Tensor> b) {

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import re
 import sys
 import threading
@@ -275,6 +276,63 @@ def exceptions_of_hooks():
                 return [type(error).__name__, str(error)]
 
     return [stop(ValueError), stop(Stop)]
+
+
+@torch.jit.script
+def scripted_twice(x: torch.Tensor):
+    return torch.ops.grads_of_scripts.cube(torch.ops.grads_of_scripts.cube(x) * 2)
+
+
+@case
+def scripted():
+    got = []
+    for _ in range(4):  # the executor changes its mind about a graph in its first runs
+        x = leaf(0.5, 1.0)
+        y = scripted_twice(x)
+        y.sum().backward()
+        with torch.no_grad():
+            plain = scripted_twice(x)
+        got.append([y.tolist(), x.grad, plain])
+    futures = [torch.jit.fork(scripted_twice, leaf(0.5)) for _ in range(4)]
+    return [got, [torch.jit.wait(each).tolist() for each in futures], x.grad]
+
+
+@case
+def modes():
+    seen = []
+
+    class Mode(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            del types
+            seen.append(str(function).partition(".")[0] == "aten")
+            return function(*args, **(kwargs or {}))
+
+    x = leaf(0.5, 1.0)
+    with Mode():
+        y = m.cube(x)
+        y.sum().backward()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        z = m.square(x)
+    return [y, x.grad, z, any(seen)]
+
+
+@case
+def forked():
+    x = leaf(0.5, 1.0)
+    y = m.cube(x)
+    reader, writer = os.pipe()
+    if not (child := os.fork()):
+        torch.set_num_threads(1)
+        y.sum().backward()
+        (again,) = torch.autograd.grad(m.square(x).sum(), x)
+        os.write(writer, json.dumps([x.grad.tolist(), again.tolist()]).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        got = json.loads(answer.read() or "null")
+    os.waitpid(child, 0)
+    y.sum().backward()
+    return [got, x.grad]
 
 
 @case
