@@ -43,6 +43,12 @@ std::vector<double> gather(at::Tensor x, bool collapse, int64_t excluded) {
   return out;
 }
 
+// (z, conjugate, norm, size, angle, exponential) of torch's complex type.
+std::vector<double> parts(double re, double im) {
+  const c10::complex<double> z(re, im), c = std::conj(z), e = std::exp(z);
+  return {std::real(z), std::imag(z), c.real(), c.imag(), std::norm(z), std::abs(z), std::arg(z), e.real(), e.imag()};
+}
+
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def("checks", &checks);
   m.def("flatten", &flatten);
@@ -51,5 +57,6 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def("gather_contiguous", &gather<-2>);
   m.def("narrow", [](at::Tensor x, int64_t max) { return at::cuda::detail::canUse32BitIndexMath(x, max); });
   m.def("overlaps", [](at::Tensor x) { return at::cuda::detail::maybeOverlappingIndices(x); });
+  m.def("parts", &parts);
   m.def("blocks", [](int64_t n) { return at::cuda::detail::GET_BLOCKS(n); });
 }

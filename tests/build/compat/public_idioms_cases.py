@@ -1,5 +1,6 @@
 """What public_idioms.cpp gives, as JSON."""
 
+import cmath
 import json
 import sys
 
@@ -46,4 +47,8 @@ found["overlaps"] = [
     m.overlaps(x.as_strided((2, 3), (1, 1))),
 ]
 found["blocks"] = [m.blocks(1), m.blocks(1024), m.blocks(1025)]
+z = complex(3, -4)
+e = cmath.exp(z)
+right = [3, -4, 3, 4, 25, 5, cmath.phase(z), e.real, e.imag]
+found["complex"] = torch.allclose(torch.tensor(m.parts(3, -4)), torch.tensor(right))
 print(json.dumps(found))

@@ -35,4 +35,5 @@ def test_checks_tensors_by_value_and_flattened_tensors(compat: Callable[..., Bui
         "narrow": [True, False, True, False],
         "overlaps": [False, True, True],
         "blocks": [1, 1, 2],
+        "complex": True,
     }

@@ -18,7 +18,7 @@
 #include <torch/headeronly/util/BFloat16-math.h>
 #include <torch/headeronly/util/BFloat16.h>
 #include <torch/headeronly/util/Half.h>
-#include <torch/headeronly/util/complex.h>
+#include <gpuwheel_compat/complex.h>
 #include <torch/headeronly/util/irange.h>
 #include <torch/headeronly/version.h>
 
