@@ -34,6 +34,10 @@ std::vector<Tensor> forms(Tensor x) {
       std::get<1>(grads), x.to(at::kHalf), x.to(at::kInt, false, true), at::full({2}, 3), at::full({2}, true), at::full({2}, 2.5),
       at::arange(5), at::arange(1, 2, 0.25), at::linspace(0, 1, 3), at::ones_like(x, at::kLong), x.clamp(0), x.clamp(c10::optional<at::Scalar>(), 1),
       at::where(x > 0, x, at::zeros_like(x)), x.norm(), std::get<0>(x.sort(0, true))};
+  // Names that classes of c10 have too.
+  found.push_back(at::complex(x, x).abs());
+  found.push_back(torch::complex(x, x).abs());
+  found.push_back(at::full({}, at::is_complex(x) || !torch::is_complex(at::complex(x, x))));
   found.push_back(std::get<2>(grads).defined() ? x : Tensor());
   return found;
 }

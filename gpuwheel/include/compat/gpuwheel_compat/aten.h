@@ -40,6 +40,13 @@ inline Tensor with_grad(Tensor t, const TensorOptions& o) {
 }  // namespace torch_factories
 }  // namespace gpuwheel_compat
 
+// Classes of c10 have these names too; `at::` and `torch::` mean the functions, as with torch's own headers.
+namespace at {
+using gpuwheel_compat::complex;
+using gpuwheel_compat::is_complex;
+}
 namespace torch {
+using gpuwheel_compat::complex;
+using gpuwheel_compat::is_complex;
 #include <gpuwheel_compat/generated/torch_names.inc>
 }
