@@ -26,6 +26,7 @@ _FAILED = vars(torch.ops.gpuwheel_compat).setdefault("failed", threading.local()
 
 def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any) -> Any:
+        _FAILED.__dict__.clear()  # one that nobody asked for, with all that its frames hold
         try:
             return function(*args)
         except BaseException as error:

@@ -75,6 +75,44 @@ print(memory() - before)
 """
 
 
+KEPT = """
+import gc, sys, torch, weakref
+sys.path.insert(0, sys.argv[1])
+import grads as m
+x = torch.ones(2, requires_grad=True)
+def fail():
+    held = torch.ones(3)
+    def pack(_):
+        raise ValueError(str(held))
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        try:
+            torch.ops.grads_of_scripts.cube(x)  # no function of the module, which would ask what was raised
+        except Exception:
+            return weakref.ref(held)
+left = fail()
+m.square(x)
+gc.collect()
+assert left() is None
+try:
+    m.throws(x, "backward").sum().backward()
+except ValueError:
+    pass
+try:
+    m.square("no tensor")
+except TypeError as error:
+    assert "incompatible function arguments" in str(error), error
+else:
+    raise AssertionError("taken")
+"""
+
+
+def test_what_was_raised_is_not_kept_nor_told_again(ours: Built) -> None:
+    done = subprocess.run(  # noqa: TID251 (a user's program, not gpuwheel's)
+        (sys.executable, "-c", KEPT, str(ours.folder)), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def _growth(ours: Built, rounds: int) -> int:
     done = subprocess.run(  # noqa: TID251 (a user's program, not gpuwheel's)
         (sys.executable, "-c", ROUNDS, str(ours.folder), str(rounds)), capture_output=True, text=True, check=True

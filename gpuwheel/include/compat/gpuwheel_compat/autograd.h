@@ -183,7 +183,7 @@ struct Node {
 /// The operator that Python's node calls: backward(int node, Tensor?[] grads, Tensor?[] saved, str error) -> Tensor[].
 inline void backward_kernel(StableIValue* stack, uint64_t, uint64_t) {
   using torch::stable::detail::to;
-  // All is taken off the stack first: what is left there when a later line throws would leak.
+  // All is taken off the stack before backward runs: what it throws leaves nothing there.
   auto* node = reinterpret_cast<Node*>(to<int64_t>(stack[0]));
   auto given = to<std::vector<std::optional<Tensor>>>(stack[1]);
   auto kept = to<std::vector<std::optional<Tensor>>>(stack[2]);
@@ -194,9 +194,14 @@ inline void backward_kernel(StableIValue* stack, uint64_t, uint64_t) {
     for (auto& each : from) all.push_back(each ? std::move(*each) : Tensor());
     return all;
   };
-  bridge::leaving([&] {
-    stack[0] = torch::stable::detail::from(node->run_backward(defined(given), defined(kept), std::move(error)));
-  });
+  try {
+    bridge::leaving([&] {
+      stack[0] = torch::stable::detail::from(node->run_backward(defined(given), defined(kept), std::move(error)));
+    });
+  } catch (...) {
+    bridge::last_failure() = {};  // is of the function that Python called, which this is not
+    throw;
+  }
 }
 
 /// Registers it. The name holds an address, so that no two libraries in a process share one.

@@ -21,13 +21,13 @@ __attribute__((weak)) AOTITorchError aoti_torch_cuda_caching_allocator_raw_delet
 
 namespace gpuwheel_compat {
 // Python raises torch.AcceleratorError for it, a RuntimeError.
-class __attribute__((visibility("default"))) AcceleratorError : public Error {
+class __attribute__((visibility("hidden"))) AcceleratorError : public Error {
  public:
   using Error::Error;
   const char* python_type() const noexcept override { return "torch.AcceleratorError"; }
 };
 using CUDAError = AcceleratorError;
-class __attribute__((visibility("default"))) CuDNNError : public Error {
+class __attribute__((visibility("hidden"))) CuDNNError : public Error {
  public:
   using Error::Error;
 };

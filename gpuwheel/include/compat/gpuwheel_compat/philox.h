@@ -23,7 +23,8 @@ struct PhiloxCudaState {
 
 /// A generator that Python keeps, under the key that it has there: `Generator::key`.
 struct CUDAGeneratorImpl {
-  // As torch's: callers hold it while they take a state. Python's lock orders those of torch itself.
+  // Callers hold it while they take a state, as torch's own. It is of this library: a kernel of torch that takes numbers of the
+  // generator on another thread at the same time may get the same ones (docs/explanation/compat.md, "Differences").
   std::mutex mutex_;
 
   explicit CUDAGeneratorImpl(int64_t key) : key_(key) {}
@@ -54,7 +55,7 @@ struct CUDAGeneratorImpl {
 };
 
 namespace generator_detail {
-/// One object for each key. Its lock is of this library; Python, which has the state, orders all calls.
+/// One object for each key.
 inline CUDAGeneratorImpl& of_key(int64_t key) {
   static std::mutex lock;
   static std::map<int64_t, CUDAGeneratorImpl> made;
