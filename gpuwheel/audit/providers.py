@@ -24,6 +24,7 @@ _PYTHON = re.compile(r"_?Py[A-Z_].*")
 _TORCH_C = re.compile(r"(?:aoti_)?torch_.*")
 # Itanium C++ ABI 5.1.2: a nested name is N, qualifiers, then length-prefixed parts.
 _TORCH_CPP = re.compile(r"_Z.*?N[rVK]*[RO]?(?:2at|3c10|5torch|6caffe2)[0-9A-Za-z]")
+_STAND_IN = re.compile(r"_Z.*?N[rVK]*[RO]?15gpuwheel_compat[0-9A-Za-z]")
 # Driver (cuLaunchKernel), runtime (cudaMalloc), and what nvcc generates (__cudaRegisterFunction).
 _CUDA = re.compile(r"cu(?:da)?[A-Z]\w*|__cuda\w+")
 
@@ -59,8 +60,8 @@ def provider(symbol: Import, shims: Mapping[str, Shim]) -> Provider:
 
 
 def is_torchs(name: str) -> bool:
-    """Whether a symbol has a C++ name in a namespace of torch's."""
-    return _TORCH_CPP.match(name) is not None
+    """Whether a symbol has a C++ name in a namespace of torch's, or of the headers that stand in for torch's."""
+    return _TORCH_CPP.match(name) is not None or _STAND_IN.match(name) is not None
 
 
 def shown(symbols: Sequence[Import | str]) -> str:

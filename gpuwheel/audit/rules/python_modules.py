@@ -39,7 +39,7 @@ def is_door(library: ElfFile) -> bool:
     source="System V ABI, Shared Object Dependencies; PyTorch documentation, LibTorch Stable ABI",
 )
 def _torch_symbol_exported(case: LibraryCase) -> Iterator[Found]:
-    """A library of a wheel for several torches shows symbols with C++ names of torch's."""
+    """A library of a wheel for several torches shows symbols with C++ names of torch's, or of what stands in for it."""
     names = [name for name in case.library.exports if is_torchs(name)]
     if names and case.claims.torch is not TorchAbi.EXACT:
         yield Found(case.library.name, f"exports C++ symbols named as torch's ({shown(names)}, expected none)")

@@ -87,7 +87,8 @@ def survey_sources(
         ]
         for number, uses, why, edit, conditional in sorted(lines, key=lambda each: each[0]):
             chain = f" (from {', '.join(visit.chain)})" if visit.chain else ""
-            refused = why not in {_HEADER_WHY, _NAME_WHY}
+            # A name alone may be the project's own.
+            refused = why not in {_HEADER_WHY, _NAME_WHY, _MEMBER_WHY}
             line = SurveyLine(f"{place}:{number}{chain}", uses, why, edit, conditional, refused)
             found.setdefault((line.place, uses), line)
         if len(found) > _MOST:

@@ -15,8 +15,10 @@ from gpuwheel.compile.compat.header_tree import compat_headers
 from gpuwheel.config.survey import load_facts, survey_sources
 from gpuwheel.errors import GpuwheelError
 from gpuwheel.model.reporter import SilentReporter
+from gpuwheel.model.versions import MinorVersion
 from gpuwheel.pipeline import Build
 from gpuwheel.toolchain import Context, find_torch_sdk
+from gpuwheel.toolchain.cuda.toolkit import machine_toolkit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +28,10 @@ pytestmark = [pytest.mark.compiler, pytest.mark.network]
 HEAD = """\
 #include <Python.h>
 #include <torch/extension.h>
+#if __has_include(<cuda_runtime.h>)
+#include <ATen/cuda/CUDAContext.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#endif
 struct Counter { int n = 0; };
 at::Tensor good(at::Tensor x) { return at::add(x, x); }
 extern "C" PyObject* PyInit_empty(void) {
@@ -61,7 +67,7 @@ REFUSED = {
         "void f(PyObject* m) { PyModule_AddIntConstant(m, 0, 1); }",
     ],
     "torch::jit": ["void f() { torch::jit::Module m; }"],
-    "c10::cuda::CUDACachingAllocator": ["void f() { c10::cuda::CUDACachingAllocator::raw_alloc(1); }"],
+    "c10::cuda::CUDACachingAllocator": ["void f() { c10::cuda::CUDACachingAllocator::get(); }"],
     "TensorImpl": ["void f(at::TensorImpl* x) {}", "void f(c10::StorageImpl* x) {}"],
     "ATen/TensorIndexing.h internals": ["void f() { at::functorch::vmap(); }"],
     "ATen/cudnn": ["void f() { at::native::getCudnnHandle(); }"],
@@ -81,10 +87,13 @@ def test_every_row_of_the_table_is_refused_in_its_line(tmp_path: Path, compat_ca
     cache = Cache.from_environment(environ)
     sdk = find_torch_sdk(load_tables().torch_sdk, context=Context(cache, environ, SilentReporter()))
     tree = compat_headers(cache)
+    # With the toolkit's headers, where the machine has some: else nothing of CUDA is there to refuse or to take.
+    toolkit = machine_toolkit(load_tables().cuda[MinorVersion(13, 0)], environ)
+    cuda = [f"-I{toolkit.root / 'include'}"] if toolkit is not None else []
     done = run(
         [
             *("c++", "-std=c++17", "-fsyntax-only", "-fmax-errors=0", "-fdiagnostics-color=never"),
-            *(f"-I{tree}", f"-I{sdk.include_dir}"),
+            *(f"-I{tree}", f"-I{sdk.include_dir}", *cuda),
             *("-DTORCH_TARGET_VERSION=0x020a000000000000ULL", "-DTORCH_EXTENSION_NAME=refused", source),
         ],
         env=environ,

@@ -128,6 +128,7 @@ def test_a_rule_is_broken_alone(tables: Tables, rule: str) -> None:
         (made(ptx=("compute_75",)), "arch-missing"),
         (made(library={"search_path": "$ORIGIN/../torch/lib"}), "search-path"),
         (made(files=COMPAT), None),
+        (made(library={"exports": ["_ZN15gpuwheel_compat6TensorC1Ev"]}), "torch-symbol-exported"),
         (made(files={**COMPAT, "ops/E.so": b"remove"}), "compat-module"),
         (made(files={**COMPAT, "ops/E.so": door("PyInit_F")}), "module-entry-point"),
         (made(files={**COMPAT, "ops/F.so": door("PyInit_F")}), "module-entry-point"),

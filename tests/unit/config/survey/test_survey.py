@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,10 +13,11 @@ from gpuwheel.model.libraries import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from gpuwheel.model.libraries import Survey
 
+COMPILED = Path(__file__).parents[3] / "build" / "compat"
+"""Sources that tests of builds compile."""
 CLASSIC = """\
 #include <torch/extension.h>
 
@@ -149,7 +151,8 @@ def test_a_condition_of_many_brackets_is_unknown(survey: Callable[..., Survey]) 
 def test_members_that_our_headers_refuse_are_told(survey: Callable[..., Survey], code: str) -> None:
     found = survey(f"#include <torch/extension.h>\nvoid f(at::Tensor x) {{ {code}; }}\n")
     assert found.verdict is Verdict.LINES
-    assert found.certain[0].place == "csrc/ops.cpp:2"
+    assert found.lines[0].place == "csrc/ops.cpp:2"
+    assert found.certain == ()  # it may be a member of the project's own
 
 
 def test_what_the_standard_library_has_too_is_left_to_the_compiler(survey: Callable[..., Survey]) -> None:
@@ -164,3 +167,27 @@ def test_a_file_full_of_beginnings_is_read_in_time(survey: Callable[..., Survey]
     found = survey(text * (400_000 // len(text)))
     assert time.process_time() - start < 10
     assert len(found.lines) <= 1000
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "module.register_hook(f); node->grad_fn(); q.quantizer(1);",
+        "void gpu_kernel(int); void f() { gpu_kernel(1); }",
+        "struct ProcessGroup {}; struct TensorIterator {}; struct TensorImpl {}; struct BoxedKernel {};",
+        "template <class T> struct intrusive_ptr {}; intrusive_ptr<int> held;",
+        "void* p = c10::cuda::CUDACachingAllocator::raw_alloc(8); c10::cuda::CUDACachingAllocator::raw_delete(p);",
+        "auto h = at::cuda::getCurrentCUDABlasLtHandle();",
+        "static auto r = torch::jit::RegisterOperators();",
+        "__device__ void f() { at::native::fastAtomicAdd(p, 0, 1, x, true); }",
+    ],
+)
+def test_names_of_the_projects_own_and_what_headers_have_are_not_refused(
+    survey: Callable[..., Survey], code: str
+) -> None:
+    assert survey(f"#include <torch/extension.h>\n{code}\n").certain == ()
+
+
+@pytest.mark.parametrize("source", sorted(COMPILED.glob("*.c*")), ids=lambda path: path.name)
+def test_what_is_compiled_with_our_headers_is_not_refused(source: Path) -> None:
+    assert survey_sources("compiled", COMPILED, [source], []).certain == ()
