@@ -109,7 +109,8 @@ def fake_gpu_environment(
     also = tuple(also)
     # Whatever the libraries are made from: gpuwheel's C sources, how they are compiled, and what torch asks for.
     digest = hashlib.sha256(__version__.encode())
-    tables = [resource("data", "static_runtimes.toml"), resource("data", "nvidia_symbols.toml")]
+    names = ("static_runtimes.toml", "nvidia_symbols.toml", "providers.toml")
+    tables = [resource("data", name) for name in names]
     for source in sorted([*resource("testing", "native").iterdir(), *resource("testing").glob("*.py"), *tables]):
         digest.update(source.read_bytes())
     for library in (*of_torch, *also):

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
     from gpuwheel.testing.stubs import Stub
 
-__all__ = ["AUDIT_LIBRARY", "StaticRuntime", "build_fake_runtime", "build_linked_in", "static_runtimes"]
+__all__ = [
+    "AUDIT_LIBRARY",
+    "StaticRuntime",
+    "build_fake_runtime",
+    "build_linked_in",
+    "nvidia_names",
+    "static_runtimes",
+    "torch_names",
+]
 
 AUDIT_LIBRARY = "libgpuwheel-audit.so"
 """What `LD_AUDIT` has to name (rtld-audit(7))."""
@@ -106,7 +114,7 @@ def build_linked_in(folder: Path, compiler: str) -> None:
         names = set().union(*(row.entries for row in rows if row.major == major))
         targets[major] = _build_replacement(major, names, folder, compiler)
     header, script = folder / "entries.h", folder / "audit.map"
-    header.write_text(_entries(rows, targets))
+    header.write_text(_entries(rows, targets) + _owners())
     script.write_text("{ global: la_version; la_objopen; local: *; };\n")
     linked = [f"-I{folder}", f"-Wl,--version-script={script}", f"-Wl,-soname,{AUDIT_LIBRARY}"]
     compile_c(compiler, [resource("testing", "native", "audit.c")], folder / AUDIT_LIBRARY, linked)
@@ -133,10 +141,8 @@ def _build_replacement(major: int, names: Iterable[str], folder: Path, compiler:
 
 def _compile(folder: Path, compiler: str, *options: str) -> list[Path]:
     source = resource("testing", "native")
-    return [
-        compile_c(compiler, [source / name], folder / f"{name}.o", ["-fvisibility=hidden", *options])
-        for name in _SOURCES
-    ]
+    options = ("-fvisibility=hidden", f"-DTORCH_LIBRARIES={_strings(torch_names())}", *options)
+    return [compile_c(compiler, [source / name], folder / f"{name}.o", options) for name in _SOURCES]
 
 
 def _missing(names: Iterable[str]) -> str:
@@ -164,6 +170,30 @@ def _link(library: Path, objects: Sequence[Path], more: str, script: str, compil
     compile_c(compiler, [*objects, extra, driver], library, [*options, "-lpthread", "-ldl"])
     for intermediate in (*objects, extra, versions):
         intermediate.unlink()
+
+
+def torch_names() -> tuple[str, ...]:
+    """The file names of torch's libraries that may hold kernels: the others, as libshm.so, may be anybody's."""
+    names = own_table("providers.toml")["distributions"]["torch"].split()
+    return tuple(name for name in names if name.startswith(("libtorch", "libc10")))
+
+
+def nvidia_names() -> tuple[str, ...]:
+    """The names of NVIDIA's libraries up to `.so`, of those that have a version behind it."""
+    table = own_table("providers.toml")
+    brought = (row for name, row in table["distributions"].items() if name.startswith(("nvidia-", "cutensor-")))
+    sonames = " ".join([table["driver"], *brought]).split()
+    return tuple(sorted({name.partition(".so.")[0] for name in sonames if ".so." in name}))
+
+
+def _owners() -> str:
+    """The names of libraries whose launches are no business of a test, as audit.c includes them."""
+    lists = {"of_nvidia": nvidia_names(), "of_torch": torch_names()}
+    return "".join(f"static const char* const {name}[] = {{{_strings(it)}}};\n" for name, it in lists.items())
+
+
+def _strings(names: Iterable[str]) -> str:
+    return ",".join(f'"{name}"' for name in names)
 
 
 def _entries(rows: Sequence[StaticRuntime], targets: Mapping[int, Mapping[str, int]]) -> str:

@@ -34,10 +34,11 @@ __all__ = [
     "write_stubs",
 ]
 
-# With a word for each, since libcurl begins like them; what auditwheel took into a package has a digest in its name.
+# With a word for each, since libcurl begins like them, and a version, as NVIDIA's have: libcuda_ext.so and libnvdiff.so
+# may be an extension's. What auditwheel took into a package has a digest in its name.
 _NVIDIA = re.compile(
     r"lib(cuda|cublas|cudla|cudnn|cudss|cufft|cufile|cupti|curand|cusolver|cusparse|custatevec|cutensor|nccl|npp|nv)"
-    r"\w*\.so(\.\d+)*"
+    r"\w*\.so(\.\d+)+"
 )
 _DRIVER = "libcuda.so"  # never a stub: without a driver, gpuwheel's headers and torch say that there is none
 _NO_DEVICE = 100

@@ -31,7 +31,7 @@ typedef struct Release {
   int count;
 } Release;
 
-#include "entries.h" /* runtimes: {file name, 0}; releases */
+#include "entries.h" /* runtimes: {file name, 0}; releases; of_nvidia: names up to .so; of_torch: file names */
 
 enum { JUMP = 14, MOST_WAITING = 16 };
 static const char RARE[] = "\0dlmopen"; /* imported by every such runtime, and by little else */
@@ -113,11 +113,18 @@ static int may_have_runtime(const struct link_map* map) {
 
 /* NVIDIA's own libraries, and torch's: what they launch is no business of a test, and they are large. */
 static int is_foreign(const char* name) {
-  static const char* const prefixes[] = {"libcu", "libnv", "libnccl", "libtorch", "libc10", "libc.", "ld-linux"};
-  for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; ++i) {
-    if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) return 1;
+  for (size_t i = 0; i < sizeof of_torch / sizeof *of_torch; ++i) {
+    if (strcmp(name, of_torch[i]) == 0) return 1;
   }
-  return 0;
+  for (size_t i = 0; i < sizeof of_nvidia / sizeof *of_nvidia; ++i) {
+    const size_t length = strlen(of_nvidia[i]);
+    if (strncmp(name, of_nvidia[i], length) != 0) continue;
+    const char* rest = name + length;
+    if (*rest == '-') rest += 1 + strspn(rest + 1, "0123456789abcdef"); /* what auditwheel took into a package */
+    /* With a version, as NVIDIA's have: an extension's library may be called libcuda.so. */
+    if (strncmp(rest, ".so.", 4) == 0) return 1;
+  }
+  return strncmp(name, "libc.so.", 8) == 0 || strncmp(name, "ld-linux", 8) == 0;
 }
 
 static void look(const struct link_map* map) {

@@ -117,11 +117,13 @@ EXPORT void __cudaRegisterFunction(void** module, const void* host, char* device
 /* ---- loading */
 
 static int is_opaque(Module* module) {
+  static const char* const of_torch[] = {TORCH_LIBRARIES}; /* exactly: extensions have names such as libtorch_ext.so */
   if (module->opaque < 0) {
     Dl_info found;
     const char* path = dladdr(module->wrapper, &found) ? found.dli_fname : "";
     const char* name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    module->opaque = strncmp(name, "libtorch", 8) == 0 || strncmp(name, "libc10", 6) == 0;
+    module->opaque = 0;
+    for (size_t i = 0; i < sizeof of_torch / sizeof *of_torch; ++i) module->opaque |= strcmp(name, of_torch[i]) == 0;
   }
   return module->opaque;
 }
@@ -220,25 +222,33 @@ EXPORT int cudaLaunchKernelExC_ptsz(const RuntimeConfig* config, const void* hos
   return cudaLaunchKernelExC(&changed, host, arguments);
 }
 
-static __thread struct {
+/* Between <<<...>>> and the stub that launches. A stack: the arguments come between them, and may launch as well. */
+typedef struct Pushed {
   dim3 grid, block;
   size_t shared_bytes;
   void* stream;
-} pushed; /* between <<<...>>> and the stub that launches */
+  struct Pushed* below;
+} Pushed;
+
+static __thread Pushed* pushed;
 
 EXPORT unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared_bytes, void* stream) {
-  pushed.grid = grid;
-  pushed.block = block;
-  pushed.shared_bytes = shared_bytes;
-  pushed.stream = stream;
-  return 0;
+  Pushed* const top = malloc(sizeof *top);
+  if (top == NULL) return (unsigned)runtime_done(OUT_OF_MEMORY);
+  *top = (Pushed){grid, block, shared_bytes, stream, pushed};
+  pushed = top;
+  return SUCCESS;
 }
 
 EXPORT int __cudaPopCallConfiguration(dim3* grid, dim3* block, size_t* shared_bytes, void* stream) {
-  *grid = pushed.grid;
-  *block = pushed.block;
-  *shared_bytes = pushed.shared_bytes;
-  *(void**)stream = pushed.stream;
+  Pushed* const top = pushed;
+  if (top == NULL) return runtime_done(MISSING_CONFIGURATION);
+  *grid = top->grid;
+  *block = top->block;
+  *shared_bytes = top->shared_bytes;
+  *(void**)stream = top->stream;
+  pushed = top->below;
+  free(top);
   return SUCCESS;
 }
 

@@ -5,7 +5,7 @@
 #include "fake.h"
 
 /* cudaError_t where CUresult has no such value, or another one */
-enum { INVALID_CONFIGURATION = 9, INVALID_SYMBOL = 13, INSUFFICIENT_DRIVER = 35, INVALID_DEVICE_FUNCTION = 98 };
+enum { INVALID_CONFIGURATION = 9, INVALID_SYMBOL = 13, INSUFFICIENT_DRIVER = 35, MISSING_CONFIGURATION = 52, INVALID_DEVICE_FUNCTION = 98 };
 
 typedef struct {
   unsigned x, y, z;

@@ -12,6 +12,7 @@ static const struct {
     {INVALID_CONFIGURATION, "cudaErrorInvalidConfiguration", "invalid configuration argument"},
     {INVALID_SYMBOL, "cudaErrorInvalidSymbol", "invalid device symbol"},
     {INSUFFICIENT_DRIVER, "cudaErrorInsufficientDriver", "CUDA driver version is insufficient for CUDA runtime version"},
+    {MISSING_CONFIGURATION, "cudaErrorMissingConfiguration", "__global__ function call is not configured"},
     {INVALID_DEVICE_FUNCTION, "cudaErrorInvalidDeviceFunction", "invalid device function"},
     {NO_DEVICE, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
     {INVALID_DEVICE, "cudaErrorInvalidDevice", "invalid device ordinal"},

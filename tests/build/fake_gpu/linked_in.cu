@@ -35,11 +35,30 @@ __global__ void wait_for_all(int* x) {
 
 extern "C" {
 
+cudaError_t __cudaPopCallConfiguration(dim3*, dim3*, size_t*, void*);
+
 // Without a check in between, as most code has it.
 int launch(float* x, long n, float by, cudaStream_t stream, int grid, int block, int shared) {
   scale<<<grid, block, shared, stream>>>(x, n, by);
   const cudaError_t seen = cudaPeekAtLastError();
   return seen == cudaGetLastError() ? seen : -1;
+}
+
+static int* launch_inner(int* x) {
+  wait_for_all<<<dim3(2, 3), dim3(32, 2), 8>>>(x);
+  return x;
+}
+
+// An argument launches as well: between the outer <<<...>>> and its launch.
+int launch_nested(int* x) {
+  wait_for_all<<<dim3(5, 7), dim3(64), 24>>>(launch_inner(launch_inner(x)));
+  CHECK(cudaGetLastError());
+  dim3 grid, block;
+  size_t shared;
+  cudaStream_t stream;
+  EXPECT(__cudaPopCallConfiguration(&grid, &block, &shared, &stream) == cudaErrorMissingConfiguration);
+  EXPECT(cudaGetLastError() == cudaErrorMissingConfiguration);
+  return 0;
 }
 
 int launch_large(double* x, int shared) {

@@ -50,6 +50,10 @@ large, cooperative, cluster = gpu.launches()[1:]
 assert (large.name, large.shared_bytes) == ("large<double>", 100 << 10)
 assert cooperative.cooperative and cluster.cluster == (2, 1, 1)
 gpu.clear()
+assert library.launch_nested(None) == 0
+seen = [(launch.grid, launch.block, launch.shared_bytes) for launch in gpu.launches()]
+assert seen == [((2, 3, 1), (32, 2, 1), 8)] * 2 + [((5, 7, 1), (64, 1, 1), 24)], seen
+gpu.clear()
 assert library.captured(None) == 0 and [launch.name for launch in gpu.launches()] == ["scale", "scale"]
 ran = []
 gpu.implement("scale", lambda launch: ran.append(launch.arguments("Pqf")))
@@ -113,9 +117,23 @@ def test_what_such_a_library_does_is_seen_and_checked(library: Path) -> None:
 
 def test_a_library_with_a_shared_runtime_is_seen_and_checked_as_well(linked_in: LinkedIn, tmp_path: Path) -> None:
     runtime = next((linked_in.cuda.root / "lib64").glob("libcudart.so.13"))
-    shared = linked_in.library(runtime, tmp_path / "libshared.so")
+    # A name such as torch's own libraries have, whose parameters nobody reads.
+    shared = linked_in.library(runtime, tmp_path / "libtorch_ext.so")
     done = pretend(LAUNCHES, shared, "properties", also=(shared,))
     assert "the pretend GPU has no cudaMallocArray: cudaErrorNotSupported" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["libcustom_ops.so", "libnvdiff.so.1", "libcuda.so", "libc10_ops.so"])
+def test_an_extension_with_a_name_like_theirs_is_seen(library: Path, tmp_path: Path, name: str) -> None:
+    renamed = shutil.copyfile(library, tmp_path / name)
+    pretend(f"{CALLS}\nassert launch() == 0 and gpu.launches()[0].arguments('Pqf') == (0, 1, 1.0)", renamed)
+
+
+@pytest.mark.parametrize("name", ["libcublasLt.so.13", "libcublasLt-1a2b3c4d.so.13.0.1", "libtorch_cuda.so"])
+def test_nvidias_own_and_torchs_are_left_as_they_are(library: Path, tmp_path: Path, name: str) -> None:
+    renamed = shutil.copyfile(library, tmp_path / name)
+    done = pretend(f"{CALLS}\nassert launch() != 0 and gpu.launches() == []", renamed)
+    assert "gpuwheel" not in done.stderr
 
 
 def test_a_device_that_no_image_is_for_is_an_error_of_the_launch(library: Path) -> None:

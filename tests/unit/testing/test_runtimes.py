@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from gpuwheel._toml import own_table
-from gpuwheel.testing.runtimes import StaticRuntime, static_runtimes
+from gpuwheel.testing.runtimes import StaticRuntime, nvidia_names, static_runtimes, torch_names
 
 JUMP = 14
 """Bytes of what the pretend GPU writes over a function."""
@@ -50,3 +50,13 @@ def test_whatever_mode_nvcc_links_in_is_known() -> None:
     }
     assert pinned
     assert pinned <= known
+
+
+def test_names_of_nvidia_and_torch_are_those_of_whole_libraries() -> None:
+    assert {"libcublasLt", "libcudnn_adv", "libnccl", "libcuda", "libcutensor", "libnvrtc-builtins"} <= {
+        *nvidia_names()
+    }
+    stems = {name.partition(".so.")[0] for name in own_table("nvidia_symbols.toml")["functions"]}
+    assert stems <= {*nvidia_names()}
+    assert {"libtorch_cuda.so", "libtorch_cuda_linalg.so", "libc10_cuda.so"} <= {*torch_names()}
+    assert not {"libshm.so", "libgomp.so.1"} & {*torch_names()}
