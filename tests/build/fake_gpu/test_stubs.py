@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -57,22 +58,24 @@ def test_what_extensions_ask_for_is_in_the_stubs(tmp_path: Path) -> None:
     libraries = [
         write_stub(Stub("libcublas.so.12", {"libcublas.so.12": frozenset({"cublasNew"})}), tmp_path, compiler),
         write_stub(Stub("libnvjpeg.so.12", {None: frozenset({"nvjpegCreateSimple"})}), tmp_path, compiler),
+        write_stub(Stub("libcuda_ext.so", {None: frozenset({"ext_init"})}), tmp_path, compiler),  # an extension's own
         write_stub(Stub("libcurl.so.4", {None: frozenset({"curl_easy_init"})}), tmp_path, compiler),
     ]
     source = tmp_path / "extension.c"
     source.write_text(
-        "int cublasNew(void), nvjpegCreateSimple(void), curl_easy_init(void);\n"
-        "#ifdef JPEG\nint a(void) { return nvjpegCreateSimple() + curl_easy_init(); }\n"
+        "int cublasNew(void), nvjpegCreateSimple(void), curl_easy_init(void), ext_init(void);\n"
+        "#ifdef JPEG\nint a(void) { return nvjpegCreateSimple() + curl_easy_init() + ext_init(); }\n"
         "#else\nint a(void) { return cublasNew(); }\n#endif\n"
     )
     for name, option in (("one", "-DJPEG"), ("two", "-DBLAS")):
         (packages / name).mkdir(parents=True)
         compile_c(compiler, [source, *libraries], packages / name / "_C.so", [option, "-Wl,--as-needed"])
+    own = shutil.copyfile(packages / "two" / "_C.so", packages / "two" / "libnvdiff.so")
     (packages / "one" / "broken.so").write_bytes(b"")
     (packages / "torch").mkdir()
     compile_c(compiler, [source, *libraries], packages / "torch" / "own.so", ["-DJPEG"])
     found = extension_libraries([packages, packages, tmp_path / "none"])
-    assert found == (packages / "one" / "_C.so", packages / "two" / "_C.so")
+    assert found == (packages / "one" / "_C.so", packages / "two" / "_C.so", own)
     stubs = {stub.soname: stub for stub in plan_stubs((), found)}
     assert stubs.keys() == {"libcublas.so.12", "libnvjpeg.so.12"}
     assert stubs["libnvjpeg.so.12"].names == {None: frozenset({"nvjpegCreateSimple"})}
