@@ -66,6 +66,7 @@ class Overload:
             and self.kind in {"one", "none", "tuple"}
             and "Generator" not in str(described["types"])  # torch would take any number for its key
         ) and not self.result.restore
+        self.ints = [at for at, each in enumerate(described["types"]) if _is_int(each)]
         self.lists = [at for at, each in enumerate(described["types"]) if _is_list(each)]
         self.upper = [at for at, each in enumerate(described["types"]) if each == ["int", False, 64]]
 
@@ -170,9 +171,11 @@ class Overload:
         kind = self.library.gpuwheel_compat_failure().decode()
         if not kind:
             return first_raised(error)
+        text = self.library.gpuwheel_compat_failure_text().decode(errors="replace")
+        if text not in str(error):  # of an earlier call, whose exception went elsewhere
+            return first_raised(error)
         if kind == "!":
             return None
-        text = self.library.gpuwheel_compat_failure_text().decode(errors="replace")
         wanted = self.raised(kind)
         return first_raised(error if type(error) is wanted and str(error) == text else wanted(text))
 
@@ -263,7 +266,7 @@ def make_function(overloads: list[Overload], module: str) -> Callable[..., Any]:
 def _direct(overload: Overload) -> Callable[..., Any]:
     operator, bind = overload.operator, overload.bind
     count = overload.count if overload.places == overload.count else -1
-    lists, overridden = overload.lists, torch._C._has_torch_function_variadic
+    ints, lists, overridden = overload.ints, overload.lists, torch._C._has_torch_function_variadic
 
     def call(_home: _Home, *args: Any, **kwargs: Any) -> Any:
         values = args
@@ -272,7 +275,7 @@ def _direct(overload: Overload) -> Callable[..., Any]:
             if bound is None:
                 raise _mismatch([overload], args, kwargs)
             values = bound  # type: ignore[assignment]
-        if overridden(*values) or (lists and _any_overridden(values, lists)):
+        if overridden(*values) or (lists and _any_overridden(values, lists)) or (ints and _any_word(values, ints)):
             return _slowly([overload], args, kwargs)
         try:
             return operator(*values)
@@ -281,6 +284,18 @@ def _direct(overload: Overload) -> Callable[..., Any]:
         return _again(overload, failed, args, kwargs, values)
 
     return call
+
+
+_WORDS = {torch.dtype, torch.layout, torch.memory_format, torch.qscheme}
+"""What torch takes for an int, as it has a number, and pybind11 does not."""
+
+
+def _any_word(values: Sequence[Any], ints: list[int]) -> bool:
+    return any(type(values[at]) in _WORDS for at in ints)
+
+
+def _is_int(described: Any) -> bool:
+    return described[0] == "int" or (described[0] == "optional" and _is_int(described[1]))
 
 
 def _is_list(described: Any) -> bool:

@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["module_files"]
 
 _ASK = f"""\
-import ctypes, sys
+import ctypes, os, sys
+answer = os.dup(1)
+os.dup2(2, 1)  # what the library prints is no answer
 ctypes.CDLL(sys.argv[1], ctypes.RTLD_GLOBAL)
 library = ctypes.CDLL(sys.argv[2])
 if hasattr(library, {DESCRIBE!r}):
     library.{DESCRIBE}.restype = ctypes.c_char_p
-    sys.stdout.buffer.write(library.{DESCRIBE}(0))
+    with os.fdopen(answer, "wb") as out:
+        out.write(library.{DESCRIBE}(0))
 """
 _NOTHING: dict[str, Any] = {"functions": [], "attributes": [], "submodules": [], "exceptions": [], "error_type": ""}
 """Of a library that has neither PYBIND11_MODULE nor TORCH_LIBRARY."""

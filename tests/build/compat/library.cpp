@@ -27,6 +27,9 @@ TORCH_LIBRARY(twin_lib, m) {
   m.def(TORCH_SELECTIVE_SCHEMA("twin_lib::as_type(Tensor x, ScalarType? t=None) -> Tensor"), TORCH_FN(as_type));
   m.def("copy(Tensor(a!) out, Tensor x, SymInt times) -> ()", &copy_of_first);
   m.def("both(Tensor x) -> (Tensor, Tensor)", &both);
+  m.def("views(Tensor(a -> *) x, str s=\"a, b\", int[2] k=0) -> Tensor[]", [](const at::Tensor& x, const std::string&, std::vector<int64_t>) {
+    return std::vector<at::Tensor>{x.clone()};
+  });
   m.def("keyed(Tensor x) -> Tensor");
   m.impl("keyed", c10::DispatchKey::CPU, [](const at::Tensor& x) { return x.clone(); });
   m.def("raises(Tensor x) -> Tensor", [](const at::Tensor& x) {
@@ -46,4 +49,15 @@ void locked_functions(py::module_& m) {
   m.def("racing_free", &racing, py::call_guard<py::gil_scoped_release>());
   m.def("count", [] { return count; });
   m.def("reset", [] { count = 0; });
+  m.def("keys", [] {
+    py::dict out;
+    out[py::make_tuple(1, 2)] = 1;
+    out[py::make_tuple(1, 3)] = 2;
+    out[py::int_(1)] = 3;
+    out[py::float_(1.0)] = 4;
+    out[py::bool_(true)] = 5;
+    return out;
+  });
+  m.def("lengths", [](py::str s, py::bytes b) { return std::vector<size_t>{py::len(s), py::len(b)}; });
+  m.def("is_null", [] { return !static_cast<bool>(py::object()) && static_cast<bool>(py::none()); });
 }

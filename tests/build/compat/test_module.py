@@ -142,3 +142,28 @@ def test_two_extensions_of_one_name_and_two_versions_of_a_wheel(ours: Built, tmp
 def test_a_torch_below_the_floor_is_one_import_error(ours: Built) -> None:
     said = _run(ours.folder, "import torch; torch.__version__ = '2.9.1'; import twin")
     assert said.stderr.splitlines()[-1] == "ImportError: twin needs torch >= 2.10 (torch 2.9.1 is installed)"
+
+
+def test_keys_lengths_words_of_torch_and_errors_of_earlier_calls(ours: Built) -> None:
+    said = _says(
+        ours.folder,
+        """\
+import torch, twin
+print(repr(twin.keys()).replace(" ", ""))
+print(twin.lengths("\u00e4b", b"\\xff\\xfe"), twin.is_null(), len(torch.ops.twin_lib.views(torch.ones(1))))
+def kind(*args):
+    try:
+        return twin.small(*args)
+    except Exception as error:
+        return type(error).__name__
+print(kind(torch.int8), kind(torch.channels_last), kind(torch.strided), kind(3))
+try:
+    torch.ops.twin_lib.raises(torch.ones(1))
+except ValueError:
+    print(kind("a"), kind(torch.ones(3)))
+""",
+    )
+    assert said == [
+        *("{(1,2):1,(1,3):2,1:5}", "[2,", "2]", "True", "1"),
+        *("TypeError", "TypeError", "TypeError", "3", "TypeError", "TypeError"),
+    ]

@@ -50,6 +50,7 @@ template <class F>
 void leaving(F&& run) {
   try {
     run();
+    if (!last_failure().type.empty()) last_failure() = {};  // what it caught itself
   } catch (const Error& e) {
     remember(std::current_exception());
     const std::string_view type = e.python_type();

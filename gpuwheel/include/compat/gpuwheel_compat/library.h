@@ -98,31 +98,37 @@ CppFunction dispatch(Key key, F&& function) {
 
 namespace bridge {
 // The types of a schema's arguments or results, without names, defaults, alias marks and lengths.
+inline std::string type_of(const std::string& argument) {
+  std::string type;
+  int parentheses = 0;
+  bool in_length = false;  // "int[2]" is "int[]"
+  for (char c : argument) {
+    if (c == '(') ++parentheses;
+    else if (c == ')') --parentheses;
+    else if (parentheses > 0) continue;  // "Tensor(a -> *)" is "Tensor"
+    else if ((c == ' ' || c == '=') && !type.empty()) break;  // its name follows
+    else if (c == ' ') continue;
+    else if (c == ']') in_length = false, type += c;
+    else if (!in_length) in_length = c == '[', type += c;
+  }
+  return type.rfind("SymInt", 0) == 0 ? "int" + type.substr(6) : type;
+}
 inline std::vector<std::string> types_of(const std::string& list) {
   std::vector<std::string> all;
   std::string now;
   int depth = 0;
+  char quote = 0;
   const auto end = [&] {
-    const auto first = now.find_first_not_of(' ');
-    if (first != std::string::npos) {
-      std::string type, word = now.substr(first);
-      word = word.substr(0, word.find_first_of(" ="));  // without the name
-      for (size_t at = 0; at < word.size(); ++at) {
-        if (word[at] == '(') at = word.find(')', at);
-        else if (word[at] >= '0' && word[at] <= '9' && at && word[at - 1] == '[') at = word.find(']', at) - 1;
-        else type += word[at];
-      }
-      if (type == "SymInt") type = "int";
-      if (type == "SymInt[]") type = "int[]";
-      if (type == "SymInt?") type = "int?";
-      if (type == "SymInt[]?") type = "int[]?";
-      if (type != "*") all.push_back(type);
-    }
+    auto type = type_of(now);
+    if (!type.empty() && type != "*") all.push_back(std::move(type));
     now.clear();
   };
-  for (char c : list) {
-    depth += (c == '(' || c == '[') - (c == ')' || c == ']');
-    if (c == ',' && depth == 0) end();
+  for (size_t at = 0; at < list.size(); ++at) {
+    const char c = list[at];
+    if (quote) quote = c == quote && list[at - 1] != '\\' ? 0 : quote;
+    else if (c == '"' || c == '\'') quote = c;
+    else depth += (c == '(' || c == '[') - (c == ')' || c == ']');
+    if (c == ',' && depth == 0 && !quote) end();
     else now += c;
   }
   end();

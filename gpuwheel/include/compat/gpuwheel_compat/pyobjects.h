@@ -42,9 +42,10 @@ object cast(const T& from);
 class object {
  protected:
   ValuePtr value_ = Value::make(Kind::none);
+  bool is_null_ = false;  // as py::object() is, and py::none() is not
 
  public:
-  object() = default;
+  object() : is_null_(true) {}
   explicit object(ValuePtr value) : value_(std::move(value)) {}
   // Every change of a container begins so.
   void writes() const {
@@ -54,7 +55,7 @@ class object {
   const ValuePtr& value() const { return value_; }
   bool is_none() const { return value_->kind == Kind::none; }
   bool is(const object& other) const { return value_ == other.value_ || (is_none() && other.is_none()); }
-  explicit operator bool() const { return true; }
+  explicit operator bool() const { return !is_null_; }
   template <class T>
   T cast() const {
     return python::cast<T>(*this);
@@ -109,7 +110,7 @@ ValuePtr value_of_any(const T& from) {
 
 class none : public object {
  public:
-  none() = default;
+  none() : object(Value::make(Kind::none)) {}
   none(const object& from) : object(from) {}
 };
 
@@ -241,8 +242,26 @@ tuple make_tuple(const A&... each) {
   (made->items.push_back(value_of_any(each)), ...);
   return tuple(std::move(made));
 }
+inline bool is_number(const Value& v) {
+  return v.kind == Kind::boolean || v.kind == Kind::integer || v.kind == Kind::real || v.kind == Kind::complex;
+}
+inline double real_of(const Value& v) {
+  if (v.kind == Kind::real || v.kind == Kind::complex) return v.real;
+  return v.negative ? -static_cast<double>(v.magnitude) : static_cast<double>(v.magnitude);
+}
+// Whether they are one key of a dict or set: numbers by their value, as in Python.
 inline bool same_key(const Value& a, const Value& b) {
-  return a.kind == b.kind && a.text == b.text && a.negative == b.negative && a.magnitude == b.magnitude && a.real == b.real;
+  if (a.kind == Kind::tensor || b.kind == Kind::tensor) throw type_error("abi = \"compat\": a tensor is no key in C++");
+  if (is_number(a) && is_number(b)) {
+    const bool whole = a.kind != Kind::real && a.kind != Kind::complex && b.kind != Kind::real && b.kind != Kind::complex;
+    if (whole) return a.magnitude == b.magnitude && (a.negative == b.negative || a.magnitude == 0);
+    return real_of(a) == real_of(b) && a.imaginary == b.imaginary;
+  }
+  if (a.kind == Kind::list || a.kind == Kind::dict) throw type_error(a.kind == Kind::list ? "unhashable type: 'list'" : "unhashable type: 'dict'");
+  if (a.kind != b.kind || a.text != b.text || a.items.size() != b.items.size()) return false;
+  for (size_t at = 0; at < a.items.size(); ++at)
+    if (!same_key(*a.items[at], *b.items[at])) return false;
+  return true;
 }
 class set : public sequence {
  public:
@@ -332,7 +351,20 @@ class kwargs : public dict {
   using dict::dict;
 };
 
-inline size_t len(const object& of) { return of.value()->items.size() / (of.value()->kind == Kind::dict ? 2 : 1); }
+inline size_t len(const object& of) {
+  const auto& value = *of.value();
+  switch (value.kind) {
+    case Kind::dict: return value.items.size() / 2;
+    case Kind::list:
+    case Kind::tuple:
+    case Kind::set: return value.items.size();
+    case Kind::bytes: return value.text.size();
+    case Kind::text:  // characters: bytes that do not go on with one
+      return static_cast<size_t>(std::count_if(value.text.begin(), value.text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+    case Kind::tensor: return static_cast<size_t>(value.tensor.size(0));
+    default: throw type_error("object has no len()");
+  }
+}
 template <class T>
 bool isinstance(const object& of) {
   const auto& value = *of.value();

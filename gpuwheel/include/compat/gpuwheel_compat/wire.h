@@ -123,9 +123,14 @@ struct wire<std::vector<T>> {
   static StableIValue out(const C& v) {
     StableListHandle handle;
     GWC_OK(torch_new_list_reserve_size(v.size(), &handle));
+    size_t pushed = 0;
     try {
-      for (const auto& each : v) GWC_OK(torch_list_push_back(handle, inner::out(each)));
+      for (const auto& each : v) {
+        GWC_OK(torch_list_push_back(handle, inner::out(each)));
+        ++pushed;
+      }
     } catch (...) {
+      for (size_t at = 0; at < pushed; ++at) drop(item(handle, at));
       torch_delete_list(handle);
       throw;
     }
