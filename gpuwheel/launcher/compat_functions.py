@@ -172,7 +172,7 @@ class Overload:
         if not kind:
             return first_raised(error)
         text = self.library.gpuwheel_compat_failure_text().decode(errors="replace")
-        if text not in str(error):  # of an earlier call, whose exception went elsewhere
+        if text != str(error):  # of an earlier call, whose exception went elsewhere
             return first_raised(error)
         if kind == "!":
             return None
