@@ -283,16 +283,18 @@ def _explanation(operator: str) -> tuple[str, Callable[..., str]]:
 
 
 def _with_numbers(need: str) -> tuple[str, Callable[..., Any]]:
-    """Schema and function of an operator with a Scalar: it comes as a tensor without dimensions."""
+    """Schema and function of an operator with a Scalar, which comes as a tensor, or with a generator, as its key."""
     base, _, overload = need.removeprefix("aten::").partition(".")
     operator = getattr(getattr(torch.ops.aten, base), overload or "default")
     schema = operator._schema
     numbers = [at for at, each in enumerate(schema.arguments) if str(each.type) in {"number", "Optional[number]"}]
+    generators = [at for at, each in enumerate(schema.arguments) if "Generator" in str(each.type)]
     head, _, result = str(schema).removeprefix("aten::").partition(") ->")
     head = re.sub(r"=(\[[^\]]*\]|\"[^\"]*\"|'[^']*'|[^,)]+)", "", head)  # every argument comes
     # Without overloads: torch 2.13 ends badly where a name has several.
     head = head.replace(f"{base}.{overload}(", f"{base}__{overload}(", 1)
     text = re.sub(r"\b(Scalar|number)(?=[? ])", "Tensor", head).replace(", *,", ",") + ") ->" + result
+    text = re.sub(r"\bGenerator(?=[? ])", "int", text)
     named = [each.name for each in schema.arguments if each.kwarg_only]
 
     def call(*given: Any) -> Any:
@@ -300,6 +302,9 @@ def _with_numbers(need: str) -> tuple[str, Callable[..., Any]]:
         for at in numbers:
             if isinstance(values[at], torch.Tensor):
                 values[at] = values[at].item()
+        for at in generators:
+            if values[at] is not None:
+                values[at] = generator_of_key(values[at])
         first = len(values) - len(named)
         return operator(*values[:first], **dict(zip(named, values[first:], strict=True)))
 

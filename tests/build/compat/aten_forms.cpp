@@ -86,10 +86,27 @@ Tensor recorded(Tensor x, const std::string& how) {
   return x.sum();
 }
 
+// Numbers from a generator that the caller has.
+std::vector<Tensor> drawn(Tensor x, at::Generator generator) {
+  auto y = x.clone();
+  y.bernoulli_(0.5, generator);
+  return {y, at::randperm(8, generator, at::TensorOptions(at::kLong)), at::normal(x, 1.0, generator), x.clone().uniform_(0, 1, generator)};
+}
+
+// An allocation and a sum into itself, for modes and transforms that make tensors without memory.
+Tensor summed(Tensor x) {
+  auto y = at::zeros(x.sizes(), at::kFloat);
+  y = y + x;
+  y.add_(x);
+  return y;
+}
+
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def("identities", &identities);
   m.def("forms", &forms);
   m.def("gradients", &gradients);
   m.def("fails", &fails);
   m.def("recorded", &recorded);
+  m.def("drawn", &drawn);
+  m.def("summed", &summed);
 }

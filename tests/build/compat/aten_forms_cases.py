@@ -60,7 +60,22 @@ def grown(rounds):
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() - before
 
 
-if len(sys.argv) > 2:
+def modes():
+    """Generators, fake tensors before any real one, and transforms: each beside what torch gives."""
+    with torch._subclasses.FakeTensorMode() as mode:
+        fake = type(m.summed(mode.from_tensor(torch.ones(2)))).__name__
+    real = m.summed(torch.ones(2)).tolist()
+    with_gradient = torch.func.grad(lambda x: m.summed(x).sum())(torch.ones(2)).tolist()
+    ours = [shown(m.drawn(sample(), torch.Generator().manual_seed(7))) for _ in range(2)]
+    g, x = torch.Generator().manual_seed(7), sample()
+    theirs = [x.clone().bernoulli_(0.5, generator=g), torch.randperm(8, generator=g),
+              torch.normal(x, 1.0, generator=g), x.clone().uniform_(0, 1, generator=g)]  # fmt: skip
+    return [fake, real, with_gradient, ours[0] == shown(theirs), ours[0] == ours[1]]
+
+
+if sys.argv[2:] == ["modes"]:
+    print(json.dumps(modes()))
+elif len(sys.argv) > 2:
     print(json.dumps(grown(int(sys.argv[2]))))
 else:
     found = {

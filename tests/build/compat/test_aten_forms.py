@@ -60,6 +60,12 @@ def test_forms_identities_gradients_and_exceptions_are_those_of_torch_headers(ou
         assert found[name] == outcome, name
 
 
+def test_generators_draw_and_modes_leave_nothing_behind(ours: Built) -> None:
+    words = (sys.executable, SOURCES / "aten_forms_cases.py", ours.folder, "modes")
+    done = subprocess.run(words, check=True, capture_output=True, text=True)  # noqa: TID251
+    assert json.loads(done.stdout.splitlines()[-1]) == ["FakeTensor", [2.0, 2.0], [2.0, 2.0], True, True]
+
+
 def test_calls_that_fail_leave_no_memory_behind(ours: Built) -> None:
     assert _grown(ours, 450) < MOST_GROWTH
 

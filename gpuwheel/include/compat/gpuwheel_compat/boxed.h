@@ -15,7 +15,7 @@ inline Tensor number_tensor(const Scalar& s);
 // One argument: where its value is, and of which kind. It holds nothing: it lives as long as the expression of a call.
 class Arg {
  public:
-  enum Kind : uint8_t { kNone, kWord, kTensor, kScalar, kString, kTensors, kMaybeTensors, kInts, kDoubles, kBools };
+  enum Kind : uint8_t { kNone, kWord, kGenerator, kTensor, kScalar, kString, kTensors, kMaybeTensors, kInts, kDoubles, kBools };
 
   Arg(const Tensor& v) : kind(kTensor), p(&v) {}
   Arg(const Scalar& v) : kind(kScalar), p(&v) {}
@@ -47,10 +47,13 @@ class Arg {
   template <class T>
   Arg(const optional<T>& v) : Arg(v ? Arg(*v) : Arg(nullopt)) { optional_ = true; }
   Arg(const OptionalIntArrayRef& v) : Arg(v.value) {}
-  // The only generators that a source can name are the default ones: those that an operator takes without any.
-  Arg(const optional<Generator>&) : optional_(true) {}
+  // By its key: Python has the generator. One that is not defined is none.
+  Arg(const optional<Generator>& v) : optional_(true) {
+    if (v && v->defined()) { kind = kGenerator; word = static_cast<StableIValue>(v->key()); }
+  }
 
-  bool is_scalar() const { return kind == kScalar; }
+  // Whether torch's C ABI has no box for it: then Python calls the operator.
+  bool is_by_python() const { return kind == kScalar || kind == kGenerator; }
   const Scalar& scalar() const { return *static_cast<const Scalar*>(p); }
   bool is_optional() const { return optional_; }
 
@@ -100,7 +103,7 @@ inline StableIValue new_tensor_box(const Tensor& t) {
 
 inline StableIValue Arg::bare() const {
   switch (kind) {
-    case kNone: case kWord: return word;
+    case kNone: case kWord: case kGenerator: return word;
     case kTensor: return new_tensor_box(*static_cast<const Tensor*>(p));
     case kScalar: return new_tensor_box(number_tensor(scalar()));
     case kString: {
@@ -115,7 +118,7 @@ inline StableIValue Arg::bare() const {
 inline void Arg::free_bare(StableIValue box) const noexcept {
   using torch::stable::detail::to;
   switch (kind) {
-    case kNone: case kWord: return;
+    case kNone: case kWord: case kGenerator: return;
     case kTensor: case kScalar: (void)aoti_torch_delete_tensor_object(to<AtenTensorHandle>(box)); return;
     case kString: (void)torch_delete_string(to<StringHandle>(box)); return;
     default: {
@@ -181,9 +184,6 @@ class Boxes {
 // Room for the arguments or the results of any operator of ATen: the longest list has 30.
 constexpr size_t kMostBoxes = 40;
 
-// Operators that Python must make before the library is used: none, since each is made when it is first called.
-inline std::vector<std::pair<std::string, std::string>>& needs() { static std::vector<std::pair<std::string, std::string>> v; return v; }
-
 // Calls the dispatcher; the answer is torch's error code.
 inline AOTITorchError dispatch(const char* op, const char* overload, const std::initializer_list<Arg>& args, StableIValue* stack) {
   TORCH_CHECK(args.size() <= kMostBoxes, op, " has ", args.size(), " arguments; gpuwheel passes on ", kMostBoxes);
@@ -203,9 +203,9 @@ inline std::string with_numbers(const char* op, const char* overload);
 // Of failed.h: throws what torch threw.
 [[noreturn]] inline void fail_call(const char* op, const char* overload, const std::initializer_list<Arg>& args);
 
-// The dispatcher; or, where an argument is a Scalar, which cannot cross, an operator of Python that takes tensors for it.
+// The dispatcher; or, where an argument cannot cross (a Scalar, a generator), an operator of Python that takes what stands for it.
 inline void run(const char* op, const char* overload, const std::initializer_list<Arg>& args, StableIValue* stack) {
-  const bool by_python = std::any_of(args.begin(), args.end(), [](const Arg& arg) { return arg.is_scalar(); });
+  const bool by_python = std::any_of(args.begin(), args.end(), [](const Arg& arg) { return arg.is_by_python(); });
   if ((by_python ? dispatch(with_numbers(op, overload).c_str(), "", args, stack) : dispatch(op, overload, args, stack)) != 0)
     fail_call(op, overload, args);
 }

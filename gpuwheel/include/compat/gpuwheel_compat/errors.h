@@ -96,27 +96,39 @@ inline constexpr ErrorText error_texts[] = {
     {"Could not run '", fail<NotImplementedError>},
     {"clamp is not supported for complex types", fail<NotImplementedError>},
     {"\" not implemented for '", fail<NotImplementedError>},
-    {"linalg.", fail<LinAlgError>},
+    {"could not be completed because", fail<LinAlgError>},
+    {"the algorithm failed to converge", fail<LinAlgError>},
     {"out of memory. Tried to allocate", fail<OutOfMemoryError>},
 };
 
 inline constexpr const char* kNameCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.";
 
-// An operator of Python's side has raised: pybind11 writes "TYPE: TEXT", and under it where.
-[[noreturn]] inline void fail_as_python(const std::string& type, const std::string& text) {
+// An exception of Python that has no class among those above.
+class PythonError : public Error {
+  std::string type_;
+
+ public:
+  PythonError(std::string type, const std::string& text) : Error(text), type_(std::move(type)) {}
+  const char* python_type() const noexcept override { return type_.c_str(); }
+};
+
+// Throws what an exception of Python is here, by the name of its type.
+[[noreturn]] inline void fail_named(const std::string& type, const std::string& text) {
+  if (type == "RuntimeError") fail<Error>(text);
   if (type == "IndexError") fail<IndexError>(text);
   if (type == "ValueError") fail<ValueError>(text);
   if (type == "TypeError") fail<TypeError>(text);
   if (type == "NotImplementedError") fail<NotImplementedError>(text);
-  if (type == "_LinAlgError") fail<LinAlgError>(text);
-  if (type == "OutOfMemoryError") fail<OutOfMemoryError>(text);
-  fail<Error>(type == "RuntimeError" ? text : str(type, ": ", text));
+  if (type == "_LinAlgError" || type == "torch.linalg.LinAlgError") fail<LinAlgError>(text);
+  if (type == "OutOfMemoryError" || type == "torch.OutOfMemoryError") fail<OutOfMemoryError>(text);
+  throw PythonError(type, text);
 }
 
+// An operator of Python's side has raised: pybind11 writes "TYPE: TEXT", and under it where.
 [[noreturn]] inline void fail_as_torch(const std::string& text) {
   const auto where = text.find("\n\nAt:\n"), colon = text.find(": ");
   if (where != std::string::npos && colon < where && text.find_first_not_of(kNameCharacters) == colon)
-    fail_as_python(text.substr(0, colon), text.substr(colon + 2, where - colon - 2));
+    fail_named(text.substr(0, colon), text.substr(colon + 2, where - colon - 2));
   for (const auto& known : error_texts)
     if (text.find(known.part) != std::string::npos) known.raise(text);
   throw Error(text);

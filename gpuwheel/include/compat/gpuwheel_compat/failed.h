@@ -5,26 +5,6 @@
 #include <gpuwheel_compat/boxed.h>
 
 namespace gpuwheel_compat {
-// An exception of Python that has no class among those of errors.h.
-class PythonError : public Error {
-  std::string type_;
-
- public:
-  PythonError(std::string type, const std::string& text) : Error(text), type_(std::move(type)) {}
-  const char* python_type() const noexcept override { return type_.c_str(); }
-};
-
-[[noreturn]] inline void fail_named(const std::string& type, const std::string& text) {
-  if (type == "RuntimeError") throw Error(text);
-  if (type == "IndexError") throw IndexError(text);
-  if (type == "ValueError") throw ValueError(text);
-  if (type == "TypeError") throw TypeError(text);
-  if (type == "NotImplementedError") throw NotImplementedError(text);
-  if (type == "torch.linalg.LinAlgError") throw LinAlgError(text);
-  if (type == "torch.OutOfMemoryError") throw OutOfMemoryError(text);
-  throw PythonError(type, text);
-}
-
 // "TYPE\nTEXT" of what the call throws in Python; empty where it throws nothing there, or where no module of ours is loaded.
 inline std::string explained(const char* op, const char* overload, const std::initializer_list<Arg>& args) {
   StableIValue stack[kMostBoxes];
@@ -41,9 +21,7 @@ inline std::string explained(const char* op, const char* overload, const std::in
   const auto type = text.find(": ");
   if (type == std::string::npos || type > trace) throw Error(text.substr(0, trace));
   const auto name = text.substr(0, type), said = text.substr(type + 2, trace - type - 2);
-  for (const char* known : {"IndexError", "ValueError", "TypeError", "NotImplementedError"})
-    if (name == known) fail_named(name, said);
-  throw Error(said);
+  fail_named(name, said);
 }
 
 inline void fail_call(const char* op, const char* overload, const std::initializer_list<Arg>& args) {

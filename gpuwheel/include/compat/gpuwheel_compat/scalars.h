@@ -145,8 +145,9 @@ inline bool apart(const Tensor& self, const Tensor& other) {
   constexpr int64_t most = int64_t{1} << 16;
   if (!floating(self) || !floating(other) || self.numel() > most || !self.is_contiguous() || !other.is_contiguous()) return false;
   if (self.scalar_type() != other.scalar_type() || !(other.dim() == 0 || self.sizes() == other.sizes())) return false;
-  const auto* a = static_cast<const char*>(self.data_ptr());
-  const auto* b = static_cast<const char*>(other.data_ptr());
+  const void *of_self = nullptr, *of_other = nullptr;  // tensors of torch.func have no memory
+  if (torch_get_const_data_ptr(self.handle(), &of_self) != 0 || torch_get_const_data_ptr(other.handle(), &of_other) != 0) return false;
+  const auto *a = static_cast<const char*>(of_self), *b = static_cast<const char*>(of_other);
   const auto size = self.numel() * self.element_size(), size_of_other = other.numel() * other.element_size();
   return (a == b && size == size_of_other) || a + size <= b || b + size_of_other <= a;
 }

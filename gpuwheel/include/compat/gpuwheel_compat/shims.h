@@ -28,19 +28,9 @@ struct Place {
 };
 
 inline Tensor own(AtenTensorHandle h) { return Tensor(h, Tensor::steal{}); }
+constexpr size_t kMostDims = 8;
 inline int64_t length(IntArrayRef v) { return static_cast<int64_t>(v.size()); }
 inline bool strided(optional<Layout> l) { return !l || *l == Layout::Strided; }
-
-// A tensor without elements on the CPU. What is made "new" of it is made as by a function without a tensor.
-inline AtenTensorHandle nothing() {
-  static const AtenTensorHandle made = [] {
-    const int64_t size = 0, stride = 1;
-    AtenTensorHandle h;
-    GWC_OK(aoti_torch_empty_strided(1, &size, &stride, code(ScalarType::Float), code(DeviceType::CPU), 0, &h));
-    return h;
-  }();
-  return made;
-}
 
 using New = AOTITorchError (*)(AtenTensorHandle, const int64_t*, int64_t, int32_t*, int32_t*, int32_t*, int32_t, int32_t*, AtenTensorHandle*);
 inline optional<Tensor> make(New shim, AtenTensorHandle of, IntArrayRef size, const Place& at) {
@@ -49,16 +39,27 @@ inline optional<Tensor> make(New shim, AtenTensorHandle of, IntArrayRef size, co
   return own(h);
 }
 
-// Without a type it is torch's default one, which only an operator knows.
+// Without a type it is torch's default one, which only an operator knows. On the CPU the C function passes by the dispatcher,
+// and so by modes (fake tensors, deterministic memory): there the boxes are right.
 inline Tensor empty(IntArrayRef size, optional<ScalarType> dtype, optional<Layout> layout, optional<Device> device,
                     optional<bool> pinned, optional<MemoryFormat> format) {
-  if (dtype && strided(layout) && (!format || *format == MemoryFormat::Contiguous))
-    if (auto made = make(&aoti_torch_aten_new_empty, nothing(), size, {dtype, layout, device, pinned})) return *std::move(made);
+  const bool plain = dtype && strided(layout) && !pinned.value_or(false) && (!format || *format == MemoryFormat::Contiguous);
+  if (plain && device && device->is_cuda() && size.size() <= kMostDims) {
+    std::array<int64_t, kMostDims> strides;
+    int64_t next = 1;
+    for (size_t i = size.size(); i-- > 0; next *= std::max<int64_t>(size[i], 1)) strides[i] = next;
+    AtenTensorHandle h;
+    if (aoti_torch_empty_strided(length(size), size.data(), strides.data(), code(*dtype), code(device->type()), device->index(), &h) == 0)
+      return own(h);
+  }
   return invoke<Tensor>("aten::empty", "memory_format", {size, dtype, layout, device, pinned, format});
 }
 inline Tensor zeros(IntArrayRef size, optional<ScalarType> dtype, optional<Layout> layout, optional<Device> device, optional<bool> pinned) {
-  if (dtype && strided(layout))
-    if (auto made = make(&aoti_torch_aten_new_zeros, nothing(), size, {dtype, layout, device, pinned})) return *std::move(made);
+  if (dtype && strided(layout)) {
+    const Place at(dtype, layout, device, pinned);
+    AtenTensorHandle h;
+    if (aoti_torch_aten_full(size.data(), length(size), 0.0, at.dtype, at.layout, at.device, at.index, at.pinned, &h) == 0) return own(h);
+  }
   return invoke<Tensor>("aten::zeros", "", {size, dtype, layout, device, pinned});
 }
 inline Tensor new_empty(const Tensor& self, IntArrayRef size, optional<ScalarType> dtype, optional<Layout> layout,
@@ -170,7 +171,6 @@ inline Tensor slice(const Tensor& self, int64_t dim, optional<int64_t> from, opt
 
 // Where no gradient is recorded, a view by strides is the same view; where one is, its node has another name. The C
 // function makes views of as many dimensions, and from the same element.
-constexpr size_t kMostDims = 8;
 inline bool by_strides(const Tensor& t) {
   return !aoti_torch_grad_mode_is_enabled() && usual(t) && static_cast<size_t>(t.dim()) <= kMostDims;
 }
