@@ -118,11 +118,14 @@ class NvccBuild(HostCodeBuild["NvccToolchain", "NvccProject"]):
         """The Python modules in front of libraries with `abi = "compat"`."""
         session = self._session
         made: dict[str, bytes] = {}
+        beside = [found.path for found in toolchain.cuda.libraries]
         for library in filter(_is_compat, self._libraries):
             linked = members.get(compat_library(library.import_path))
             if linked is not None:  # the user's own settings may leave files out
                 tools = (toolchain.host, toolchain.stubs)
-                made |= module_files(library.import_path, linked.data, tools, session.cache, session.tools.variables)
+                made |= module_files(
+                    library.import_path, linked.data, tools, session.cache, session.tools.variables, beside
+                )
         # A stub file of the project's own knows more of its module.
         new = {name: data for name, data in made.items() if not (name.endswith(".pyi") and name in members)}
         return [Member(name, data, name.endswith(".so")) for name, data in new.items()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from gpuwheel.errors import CompileError
 from gpuwheel.model.libraries import DESCRIBE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gpuwheel._cache import Cache
@@ -28,8 +29,9 @@ _ASK = f"""\
 import ctypes, os, sys
 answer = os.dup(1)
 os.dup2(2, 1)  # what the library prints is no answer
-ctypes.CDLL(sys.argv[1], ctypes.RTLD_GLOBAL)
-library = ctypes.CDLL(sys.argv[2])
+for path in sys.argv[2:]:
+    ctypes.CDLL(path, ctypes.RTLD_GLOBAL)
+library = ctypes.CDLL(sys.argv[1])
 if hasattr(library, {DESCRIBE!r}):
     library.{DESCRIBE}.restype = ctypes.c_char_p
     with os.fdopen(answer, "wb") as out:
@@ -37,8 +39,8 @@ if hasattr(library, {DESCRIBE!r}):
 """
 _NOTHING: dict[str, Any] = {"functions": [], "attributes": [], "submodules": [], "exceptions": [], "error_type": ""}
 """Of a library that has neither PYBIND11_MODULE nor TORCH_LIBRARY."""
-_SHIMS = ("aoti_torch_", "torch_")
-"""How C functions of torch's stable ABI begin (torch/csrc/inductor/aoti_torch/c/shim.h, torch/csrc/stable/c/shim.h)."""
+_REGISTERS = re.compile("_library_|_dtype_|_device_type_|_layout_|_memory_format_|_abi_version")
+"""Those that a library may call while it is loaded: registration, and what gives a number and no error code."""
 
 
 def module_files(
@@ -47,6 +49,7 @@ def module_files(
     tools: tuple[HostCompiler, LinkStubs | None],
     cache: Cache,
     environ: Mapping[str, str],
+    beside: Sequence[Path] = (),
 ) -> dict[str, bytes]:
     """Member of the wheel -> its content: `NAME.py`, `NAME.pyi` and `NAME.so` beside `libNAME.so`.
 
@@ -56,6 +59,7 @@ def module_files(
         tools: the compiler that made it, and the stubs that it was linked to.
         cache: where the library is loaded from.
         environ: the variables that reach tools.
+        beside: the libraries of CUDA that it was linked to, or stubs of them; it is loaded once, to be asked.
 
     Raises:
         CompileError: the library cannot be loaded, or says that its module cannot be made.
@@ -68,7 +72,7 @@ def module_files(
         if host.machine != platform.machine():
             described, stub = _NOTHING, unknown_stub()
         else:
-            described = _described(import_path, library, host, environ, work)
+            described = _described(import_path, library, host, environ, (work, *beside))
             stub = stub_text(described)
     if described["error_type"]:
         msg = f"{import_path} cannot be made a module ({described['error']})"
@@ -92,16 +96,21 @@ def _door(
 
 
 def _described(
-    import_path: str, library: bytes, host: HostCompiler, environ: Mapping[str, str], work: Path
+    import_path: str, library: bytes, host: HostCompiler, environ: Mapping[str, str], places: tuple[Path, ...]
 ) -> dict[str, Any]:
     """What the library says of itself, loaded beside a libtorch whose functions do nothing: torch need not be here."""
+    work, *beside = places
     loaded, source, stub = work / "library.so", work / "torch.cpp", work / "libtorch.so"
     loaded.write_bytes(library)
-    names = sorted(each.name for each in read_elf(library, import_path).imports if each.name.startswith(_SHIMS))
-    source.write_text("".join(f'extern "C" int {name}() {{ return 0; }}\n' for name in names), encoding="ascii")
+    # Functions of the platform have versions; those of torch, and of CUDA's libraries as they are linked, have none.
+    unversioned = (each.name for each in read_elf(library, import_path).imports if not each.version and not each.weak)
+    names = sorted(name for name in unversioned if name.isidentifier() and not name.startswith("_"))
+    # All fail but what registers: a library that asks torch for more while it is loaded is told so, and does not go on.
+    text = "".join(f'extern "C" int {name}() {{ return {0 if _REGISTERS.search(name) else 1}; }}\n' for name in names)
+    source.write_text(text, encoding="ascii")
     try:
         run([*host.command, "-shared", "-fPIC", "-Wl,-soname,libtorch.so", "-o", stub, source], env=environ)
-        asked = run([sys.executable, "-I", "-c", _ASK, stub, loaded], env=environ)
+        asked = run([sys.executable, "-I", "-c", _ASK, loaded, stub, *beside], env=environ)
     except ProcessFailedError as error:
         msg = f"{import_path} does not load on this machine, and so cannot say which functions its module has"
         raise CompileError(msg, detail=error.completed.output) from error

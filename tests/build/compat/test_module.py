@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from compat_modules import SOURCES
+from compat_modules import PYPROJECT, SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,3 +167,23 @@ except ValueError:
         *("{(1,2):1,(1,3):2,1:5}", "[2,", "2]", "True", "1"),
         *("TypeError", "TypeError", "TypeError", "3", "TypeError", "TypeError"),
     ]
+
+
+def test_a_library_is_asked_beside_those_of_cuda_whatever_it_prints(
+    tmp_path: Path, compat: Callable[..., Built], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "loud.cpp"
+    source.write_text(
+        """\
+#include <torch/extension.h>
+#include <cublas_v2.h>
+#include <cstdio>
+static int loud = std::printf("loaded\\n");
+int64_t created() { cublasHandle_t handle = nullptr; return cublasCreate(&handle); }
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("created", &created); }
+""",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr("compat_modules.PYPROJECT", PYPROJECT + 'libraries = ["cublas"]\n')
+    built = compat("loud", source)
+    assert "def created() -> int: ..." in (built.folder / "loud.pyi").read_text(encoding="utf-8")
