@@ -279,6 +279,12 @@ def identities():
     ]
 
 
+def transforms():
+    batched = torch.func.vmap(m.twice, in_dims=(0, None))(X, 2.0)
+    slope = torch.func.vmap(torch.func.grad(lambda each: m.twice(each, 3.0).sum()))(X)
+    return [shown(batched), shown(slope)]
+
+
 def texts():
     # What is here alone, or names a file or a class of pybind11, is not compared.
     here = {"racing", "racing_free", "count", "reset", "keys", "lengths", "is_null"}
@@ -307,5 +313,5 @@ def brief(value):
     return value
 
 
-CASES = (converted, calls, exceptions, identities, texts)
+CASES = (converted, calls, exceptions, identities, transforms, texts)
 print(json.dumps(brief({case.__name__: case() for case in CASES}), indent=0).replace("\n", ""))

@@ -159,6 +159,8 @@ inline void implement(const std::string& space, const std::string& name, const c
 }
 // Runs as functions of pybind11 run: no dispatch key is excluded, autograd records what they call.
 inline constexpr const char* as_python_runs = "CompositeImplicitAutograd";
+// Under torch.func.vmap too: what they call is batched, and not they.
+inline constexpr const char* under_vmap = "FuncTorchBatchedDecomposition";
 
 template <From from, class F>
 Trampoline kernel_of(F& function, bool holds_gil, const std::string& name) {

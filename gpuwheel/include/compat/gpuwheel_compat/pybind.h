@@ -219,7 +219,9 @@ class module_ : public object {
     if (all_functions.registers) {
       const auto full = operator_name + "." + overload;
       define(own_namespace(), full + inferred_schema<From::module, S>());
-      implement(own_namespace(), full, as_python_runs, kernel_of<From::module>(function, all.holds_gil, name));
+      const auto call = kernel_of<From::module>(function, all.holds_gil, name);
+      implement(own_namespace(), full, as_python_runs, call);
+      implement(own_namespace(), full, under_vmap, call);
     }
     all_functions.functions.push_back(
         "{\"module\": " + Writer::quoted(path_) + ", \"name\": " + Writer::quoted(name) + ", \"operator\": " + Writer::quoted(operator_name) +
