@@ -1,6 +1,6 @@
 """What a library on torch's stable C ABI asks of Python: operators that C++ calls by the dispatcher.
 
-The second part of `NAME.py`. Libraries in one process share the operators: the first that is imported defines them.
+The third part of `NAME.py`. Libraries in one process share the operators: the first that is imported defines them.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch._C._dynamo.eval_frame import _FrameAction, _FrameExecStrategy, set_code_exec_strategy
 
+from gpuwheel.launcher.compat_insides import is_defined, is_transformed, untraced
 from gpuwheel.launcher.compat_values import generator_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ("HELPERS", "first_raised", "not_traced")
+__all__ = ("HELPERS", "first_raised")
 
 _FAILED = vars(torch.ops.gpuwheel_compat).setdefault("failed", threading.local())
 """The exception that Python raised last where C++ had called it: of each thread. Shared, as the operators are."""
@@ -33,13 +33,7 @@ def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
             _FAILED.error = error
             raise
 
-    not_traced(call)
-    return call
-
-
-def not_traced(function: Any) -> None:
-    """Have torch.compile run it and all that it calls as it is: it stands for C++, of which nothing is traced."""
-    set_code_exec_strategy(function.__code__, _FrameExecStrategy(_FrameAction.SKIP, _FrameAction.SKIP))
+    return untraced(call)
 
 
 def first_raised(raised: Exception) -> BaseException:
@@ -59,7 +53,7 @@ def _autograd(add: Callable[[str, Callable[..., Any]], None]) -> None:
         functions[kind] = _function_class(name, _owner(acquire, release), operator, running)
 
     def apply(kind: int, node: int, inputs: list[Any], *marks: Any) -> list[Any]:
-        if torch._C._are_functorch_transforms_active():
+        if is_transformed():
             msg = "cannot use C++ torch::autograd::Function with functorch transforms (vmap, grad, vjp, etc)"
             raise RuntimeError(msg)
         return list(functions[kind].apply(node, marks, *inputs))
@@ -149,14 +143,13 @@ def _function_class(name: str, owner: type, operator: Any, running: Any) -> type
         finally:
             running.context = before
 
-    not_traced(backward)
-    made: Any = type(
-        name, (torch.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)}
-    )
+    methods = {"forward": staticmethod(forward), "backward": staticmethod(untraced(backward))}
+    made: Any = type(name, (torch.autograd.Function,), methods)
     # `grad_fn.name()` is the name of the class; `type(grad_fn).__name__` that of all nodes of C++: torch prints by both
-    base = made._backward_cls  # set by the metaclass
-    named = type("Named", (type(base),), {"__name__": property(lambda _: "CppFunction")})
-    made._backward_cls = named(name, (base,), {"__module__": "builtins", "__qualname__": "CppFunction"})
+    base = getattr(made, "_backward_cls", None)  # set by the metaclass
+    if base is not None:
+        named = type("Named", (type(base),), {"__name__": property(lambda _: "CppFunction")})
+        made._backward_cls = named(name, (base,), {"__module__": "builtins", "__qualname__": "CppFunction"})
     function_class: type[torch.autograd.Function] = made
     return function_class
 
@@ -204,7 +197,7 @@ def _helpers() -> torch.library.Library:
 
     def add(schema: str, function: Callable[..., Any]) -> None:
         name = schema.partition("(")[0]
-        if not torch._C._dispatch_has_kernel(f"gpuwheel_compat::{name}"):
+        if not is_defined(f"gpuwheel_compat::{name}"):
             library.define(schema)
             library.impl(name, _remembered(function), "CompositeImplicitAutograd")
 
@@ -232,7 +225,7 @@ _FLAGS: dict[str, Callable[[], Any]] = {
     "has_mkldnn": torch.backends.mkldnn.is_available,
     "has_openmp": torch.backends.openmp.is_available,
     "has_mps": torch.backends.mps.is_built,
-    "has_xpu": torch.xpu._is_compiled,
+    "has_xpu": lambda: bool(torch.xpu._is_compiled()),
     "inference_mode": torch.is_inference_mode_enabled,
 }
 

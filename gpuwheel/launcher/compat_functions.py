@@ -1,6 +1,6 @@
 """Functions of a library as pybind11 made them: arguments by place and name, defaults, overloads, errors, docs.
 
-The third part of `NAME.py`. A call goes to the operator at once; what it was given is looked at when that failed.
+The fourth part of `NAME.py`. A call goes to the operator at once; what it was given is looked at when that failed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gpuwheel.launcher.compat import first_raised, not_traced
+from gpuwheel.launcher.compat import first_raised
+from gpuwheel.launcher.compat_insides import any_overridden, find_operator, untraced, without_overrides
 from gpuwheel.launcher.compat_values import Unfit, make_type, pack, unpack
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Overload:
         if self.takes_args:
             self.places = min(self.places, described["types"].index("args"))
         self.plain = described["plain"]
-        self.operator = torch._C._get_operation_overload(f"{space}::{described['operator']}", described["overload"])[0]
+        self.operator = find_operator(space, described["operator"], described["overload"])
         # torch converts these as pybind11 did, or refuses them; others are looked at first.
         self.is_direct = (
             not described["packs"]
@@ -146,7 +147,7 @@ class Overload:
         if upper:
             self.library.gpuwheel_compat_upper_half(1)
         try:
-            with torch._C.DisableTorchFunction():  # C++ knows no `__torch_function__`, of subclasses or of modes
+            with without_overrides():
                 result = self.operator(*values)
         except Exception as error:  # noqa: BLE001 -- told by what the library says of it
             thrown = self.thrown(error)
@@ -258,15 +259,15 @@ def make_function(overloads: list[Overload], module: str) -> Callable[..., Any]:
     call.__doc__ = _doc(overloads)
     if len(overloads) == 1:
         call.__signature__ = first.parameters()  # type: ignore[attr-defined]
-    not_traced(call)
-    call._torchdynamo_disable = True  # type: ignore[attr-defined]  # as pybind11's: the graph ends before the call
-    return types.MethodType(call, _Home(module))
+    function = untraced(call)
+    function._torchdynamo_disable = True  # type: ignore[attr-defined]  # as pybind11's: the graph ends before the call
+    return types.MethodType(function, _Home(module))
 
 
 def _direct(overload: Overload) -> Callable[..., Any]:
     operator, bind = overload.operator, overload.bind
     count = overload.count if overload.places == overload.count else -1
-    ints, lists, overridden = overload.ints, overload.lists, torch._C._has_torch_function_variadic
+    ints, lists, overridden = overload.ints, overload.lists, any_overridden
 
     def call(_home: _Home, *args: Any, **kwargs: Any) -> Any:
         values = args
@@ -305,8 +306,7 @@ def _is_list(described: Any) -> bool:
 def _any_overridden(values: Sequence[Any], lists: list[int]) -> bool:
     """Whether a list is another sequence or an iterator, which torch would use up, or holds what torch would ask."""
     given = [values[at] for at in lists if values[at] is not None]
-    overridden = torch._C._has_torch_function_variadic
-    return any(type(each) not in {list, tuple} or overridden(*each) for each in given)
+    return any(type(each) not in {list, tuple} or any_overridden(*each) for each in given)
 
 
 def _doc(overloads: list[Overload]) -> str:

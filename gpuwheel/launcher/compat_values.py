@@ -1,6 +1,6 @@
 """Types of C++ as pybind11 takes and gives them: what is accepted, how it is written in signatures, how it travels.
 
-The first part of `NAME.py`; it knows nothing of the library. Facts are those of pybind11 3.0
+The second part of `NAME.py`: it knows nothing of the library. Facts are those of pybind11 3.0
 (detail/type_caster_base.h, cast.h, stl.h) and of torch's casters (torch/csrc/utils/pybind.h).
 """
 

@@ -9,7 +9,7 @@ from gpuwheel.model.libraries import WRITTEN
 
 __all__ = ["door_source", "module_text"]
 
-_PARTS = ("compat_values.py", "compat.py", "compat_functions.py", "compat_module.py")
+_PARTS = ("compat_insides.py", "compat_values.py", "compat.py", "compat_functions.py", "compat_module.py")
 """In this order: each imports from those before it. They are modules so that they can be typed, read and tested."""
 _OWN_IMPORT = re.compile(r"^from gpuwheel\.launcher\.\w+ import .*\n", re.MULTILINE)
 _FUTURE = "from __future__ import annotations\n"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from compat_modules import PYPROJECT, SOURCES
+from compat_modules import PYPROJECT, SOURCES, Built
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from compat_modules import Built
 
 pytestmark = pytest.mark.torch
 
@@ -37,6 +37,19 @@ def test_calls_errors_and_docs_are_those_of_pybind11(ours: Built) -> None:
     recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
     assert len(recorded["converted"]) > 400
     assert _differences(recorded, ours.outcomes("module_cases.py")) == []
+
+
+def test_a_torch_without_the_insides_that_are_used_changes_no_outcome(ours: Built, tmp_path: Path) -> None:
+    later = Built(tmp_path / "later")
+    shutil.copytree(ours.folder, later.folder)
+    text = (later.folder / "twin.py").read_text(encoding="utf-8")
+    looked_up = "    found: Any = torch\n"
+    assert text.count(looked_up) == 1
+    (later.folder / "twin.py").write_text(text.replace(looked_up, f"    return None\n{looked_up}"), encoding="utf-8")
+    expected, found = ours.outcomes("module_cases.py"), later.outcomes("module_cases.py")
+    asked_of_a_mode = 6
+    assert expected["identities"].pop(asked_of_a_mode) == 0 != found["identities"].pop(asked_of_a_mode)
+    assert _differences(expected, found) == []
 
 
 @pytest.mark.heavy
