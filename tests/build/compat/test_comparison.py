@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from compat_modules import SOURCES, Built
+
+from gpuwheel._cache import Cache
+from gpuwheel.compile.compat.header_tree import compat_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
-
-    from compat_modules import Built
 
 pytestmark = [pytest.mark.compiler, pytest.mark.network, pytest.mark.torch]
 
@@ -63,6 +67,42 @@ def test_nothing_in_the_library_is_named_as_torchs_own(ours: Built) -> None:
 @pytest.mark.heavy
 def test_a_hundred_thousand_calls_that_throw_keep_no_memory(ours: Built) -> None:
     assert ours.outcomes("comparison_rounds_cases.py", "100000")["grown"] < 4096
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(("script", "words"), [("comparison_cases.py", ()), ("comparison_rounds_cases.py", ("200",))])
+def test_sanitizers_find_nothing_in_any_call(
+    script: str, words: tuple[str, ...], sanitized: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Python is not made with them, so they are loaded before it; with the C++ library, whose throw they stand before.
+    first = [_said("c++", f"-print-file-name={name}") for name in ("libasan.so", "libubsan.so", "libstdc++.so.6")]
+    monkeypatch.setenv("LD_PRELOAD", ":".join(first))
+    monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")  # of Python's and torch's own: rounds above count memory
+    monkeypatch.setenv("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
+    assert sanitized.outcomes(script, *words)
+
+
+@pytest.fixture(scope="module")
+def sanitized(ours: Built, compat_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The module whose library is compiled with AddressSanitizer and UndefinedBehaviorSanitizer."""
+    made = Built(tmp_path_factory.mktemp("sanitized") / "installed")
+    shutil.copytree(ours.folder, made.folder)
+    (library,) = made.folder.glob("**/libcomparison.so")
+    (torch,) = (Path(each) for each in find_spec("torch").submodule_search_locations)  # type: ignore[union-attr]
+    headers = compat_headers(Cache.from_environment({"GPUWHEEL_CACHE_DIR": str(compat_cache)}))
+    _said(
+        *("c++", "-std=c++17", "-O1", "-g1", "-fPIC", "-shared", "-fvisibility=hidden"),
+        *("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-sanitize=vptr"),
+        *("-DTORCH_TARGET_VERSION=0x020a000000000000", "-DUSE_CUDA", "-DTORCH_EXTENSION_NAME=comparison"),
+        *(f"-I{headers}", f"-I{torch / 'include'}", str(SOURCES / "comparison.cpp"), "-o", str(library)),
+        *(f"-L{torch / 'lib'}", "-Wl,--no-as-needed", "-ltorch"),
+    )
+    return made
+
+
+def _said(*words: str) -> str:
+    done = subprocess.run(words, check=True, capture_output=True, text=True)  # noqa: TID251 (a compiler)
+    return done.stdout.strip()
 
 
 def _names(*words: str | Path) -> list[str]:
