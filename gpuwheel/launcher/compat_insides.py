@@ -66,7 +66,8 @@ if _VARIADIC is not None:
 def without_overrides() -> AbstractContextManager[Any]:
     """Where torch asks no `__torch_function__`: C++ knows none, of subclasses or of modes."""
     # The second is in torch's docs ("Extending PyTorch"); modes go on there.
-    return torch._C.DisableTorchFunctionSubclass() if _DISABLED is None else _DISABLED()
+    off: AbstractContextManager[Any] = torch._C.DisableTorchFunctionSubclass() if _DISABLED is None else _DISABLED()
+    return off
 
 
 def is_transformed() -> bool:
