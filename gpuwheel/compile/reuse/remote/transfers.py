@@ -7,6 +7,8 @@ All of it runs in a thread of its own with an event loop, so that what hangs can
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
 import threading
 import time
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ Job: TypeAlias = "Callable[[asyncio.Lock], Awaitable[None]]"
 
 _MOST_FAILURES = 3
 _LOOK_EVERY = 0.1  # seconds
+_SETTLED = 0.1  # seconds
 _GRACE = 3.0  # seconds that the thread has to end by itself
 _SLOW = "takes too long"
 
@@ -70,6 +73,7 @@ class Transfers:
         if self.off is not None or not jobs:
             return
         self._started = time.monotonic()
+        _settle_at_exit()
         thread = threading.Thread(target=self._thread, args=(jobs,), daemon=True, name="gpuwheel-remote")
         thread.start()
         while thread.is_alive():
@@ -115,3 +119,12 @@ class Transfers:
                 self.fail(str(error), at_once=True)
             except BucketError as error:
                 self.fail(str(error))
+
+
+@functools.cache
+def _settle_at_exit() -> None:
+    """Have the end of the process wait for the threads of obstore: they let go of what Python gave them a moment later.
+
+    One that asks for Python's lock when Python has gone ends the process by SIGABRT, after all was done.
+    """
+    atexit.register(time.sleep, _SETTLED)
