@@ -89,12 +89,16 @@ def sanitized(ours: Built, compat_cache: Path, tmp_path_factory: pytest.TempPath
     shutil.copytree(ours.folder, made.folder)
     (library,) = made.folder.glob("**/libcomparison.so")
     (torch,) = (Path(each) for each in find_spec("torch").submodule_search_locations)  # type: ignore[union-attr]
+    # Those of the stable ABI alone, which the build of `ours` has fetched.
+    stable = next(
+        each.parent for each in compat_cache.glob("v*/sdk/*/include/torch") if not (each.parent / "ATen").exists()
+    )
     headers = compat_headers(Cache.from_environment({"GPUWHEEL_CACHE_DIR": str(compat_cache)}))
     _said(
         *("c++", "-std=c++17", "-O1", "-g1", "-fPIC", "-shared", "-fvisibility=hidden"),
         *("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-sanitize=vptr"),
         *("-DTORCH_TARGET_VERSION=0x020a000000000000", "-DUSE_CUDA", "-DTORCH_EXTENSION_NAME=comparison"),
-        *(f"-I{headers}", f"-I{torch / 'include'}", str(SOURCES / "comparison.cpp"), "-o", str(library)),
+        *(f"-I{headers}", f"-I{stable}", str(SOURCES / "comparison.cpp"), "-o", str(library)),
         *(f"-L{torch / 'lib'}", "-Wl,--no-as-needed", "-ltorch"),
     )
     return made
