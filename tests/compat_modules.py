@@ -18,7 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["SOURCES", "Built", "classic", "compat", "compat_cache"]
+__all__ = ["SOURCES", "Built", "classic", "compat", "compat_cache", "recorded_now"]
 
 SOURCES = Path(__file__).resolve().parent / "build" / "compat"
 PYPROJECT = """\
@@ -54,6 +54,15 @@ class Built:
         done = _run(sys.executable, str(SOURCES / script), str(self.folder), *words, cwd=self.folder)
         found: dict[str, Any] = json.loads(done.splitlines()[-1])
         return found
+
+
+def recorded_now(path: Path, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What torch's own headers gave when that was recorded; with RECORD_CLASSIC set, `found`, which is recorded now."""
+    if os.environ.get("RECORD_CLASSIC"):
+        text = "{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in found.items()) + "\n}\n"
+        path.write_text(text, encoding="utf-8")
+    recorded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return recorded
 
 
 @pytest.fixture(scope="session")

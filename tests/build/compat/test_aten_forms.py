@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from compat_modules import SOURCES
+from compat_modules import SOURCES, recorded_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,4 @@ def test_tens_of_thousands_of_calls_that_fail_leave_no_memory_behind(ours: Built
 @pytest.mark.heavy
 def test_what_is_recorded_is_what_torch_headers_give(classic: Callable[..., Built]) -> None:
     found = classic("aten_forms", "aten_forms.cpp").outcomes("aten_forms_cases.py")
-    if os.environ.get("RECORD_CLASSIC"):
-        text = "{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in found.items()) + "\n}\n"
-        RECORDED.write_text(text, encoding="utf-8")
-    assert found == json.loads(RECORDED.read_text(encoding="utf-8"))
+    assert found == recorded_now(RECORDED, found)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from compat_modules import SOURCES
+from compat_modules import SOURCES, recorded_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,10 +38,7 @@ def test_values_gradients_nodes_and_exceptions_are_those_of_torch_headers(ours: 
 @pytest.mark.heavy
 def test_what_is_recorded_is_what_torch_headers_give(classic: Callable[..., Built]) -> None:
     found = classic("grads", "autograd.cpp").outcomes("autograd_cases.py")
-    if os.environ.get("RECORD_CLASSIC"):
-        text = "{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in found.items()) + "\n}\n"
-        RECORDED.write_text(text, encoding="utf-8")
-    assert found == json.loads(RECORDED.read_text(encoding="utf-8"))
+    assert found == recorded_now(RECORDED, found)
 
 
 ROUNDS = """

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from compat_modules import PYPROJECT
 
 from gpuwheel._cache import Cache
 from gpuwheel._run import run
@@ -110,21 +111,6 @@ def test_every_row_of_the_table_is_refused_in_its_line(tmp_path: Path, compat_ca
     assert [named.get(f"refused.cpp:{first + number}") for number in range(len(rows))] == [name for name, _ in rows]
 
 
-PROJECT = """\
-[project]
-name = "gaps"
-version = "1"
-requires-python = ">=3.10"
-dynamic = ["dependencies"]
-[tool.gpuwheel]
-archs = ["8.0"]
-[tool.gpuwheel.extensions.gaps]
-sources = ["gaps.cpp"]
-mode = "nvcc"
-abi = "compat"
-"""
-
-
 @pytest.mark.parametrize(
     ("code", "says", "hint"),
     [
@@ -140,7 +126,9 @@ def test_a_build_ends_with_one_error_that_names_api_line_and_way(
     tmp_path: Path, compat_cache: Path, code: str, says: str, hint: str
 ) -> None:
     (tmp_path / "gaps.cpp").write_text(f"#include <torch/extension.h>\n{code}\n", encoding="utf-8")
-    (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(
+        PYPROJECT.format(name="gaps", sources='"gaps.cpp"', defines="[]"), encoding="utf-8"
+    )
     build = Build(tmp_path, {**os.environ, "GPUWHEEL_CACHE_DIR": str(compat_cache)}, {}, SilentReporter())
     with pytest.raises(GpuwheelError) as caught:
         build.wheel(tmp_path / "out")
