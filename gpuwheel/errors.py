@@ -25,6 +25,7 @@ __all__ = [
     "PublishError",
     "ScaffoldError",
     "ToolchainError",
+    "UnreadableError",
     "WorkflowError",
 ]
 
@@ -89,6 +90,12 @@ class AuditError(GpuwheelError):
     """The bytes of a wheel do not hold what the wheel claims."""
 
     exit_code = 9
+
+
+class UnreadableError(AuditError):
+    """A file that was to be looked at is no wheel, or is damaged."""
+
+    exit_code = 17
 
 
 class PlatformError(GpuwheelError):

@@ -44,6 +44,8 @@ _COMMANDS = {
     "inspection": {
         "doctor": "What a build would use on this machine, and what stops it.",
         "audit": "Check what wheels claim, from their bytes.",
+        "inspect": "What is in a wheel: libraries, device code by arch, sizes.",
+        "diff": "What changed from one wheel to another.",
         "repair": "Put into wheels what they need and nobody brings.",
         "cache": "List, verify and prune what is kept between builds.",
     },

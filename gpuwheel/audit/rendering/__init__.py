@@ -1,0 +1,1 @@
+"""What an audit found and what a wheel holds, as people and machines read it."""
