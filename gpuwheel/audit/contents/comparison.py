@@ -127,10 +127,10 @@ def _members(old: Path, new: Path, before: WheelContents, after: WheelContents) 
         for name in sorted(names.keys() | others.keys()):
             one = before.members[names[name]] if name in names else None
             other = after.members[others[name]] if name in others else None
-            if one is not None and other is not None and (one.size, one.crc) == (other.size, other.crc):
-                # A CRC is no proof: 32 bits, which anybody can forge.
-                if left.members[names[name]].digest == right.members[others[name]].digest:
-                    continue
+            may_be_same = one is not None and other is not None and (one.size, one.crc) == (other.size, other.crc)
+            # A CRC is no proof: 32 bits, which anybody can forge.
+            if may_be_same and left.members[names[name]].digest == right.members[others[name]].digest:
+                continue
             changes.append(MemberChange(others.get(name) or names[name], one, other))
     return tuple(changes)
 

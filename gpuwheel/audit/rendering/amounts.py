@@ -9,7 +9,7 @@ _PLAIN = 10  # of the unit, from which on no decimals are worth reading
 
 
 def amount(size: float) -> str:
-    """ "812 B", "4.1 MB", "1.6 GB": powers of 1000."""
+    """In powers of 1000: "812 B", "4.1 MB", "1.6 GB"."""
     for step, unit in _STEPS:
         if abs(size) >= step:
             value = size / step
@@ -18,6 +18,6 @@ def amount(size: float) -> str:
 
 
 def change(before: float, after: float) -> str:
-    """ "4.1 MB -> 3.0 MB (-1.1 MB)"."""
+    """Of a size: "4.1 MB -> 3.0 MB (-1.1 MB)"."""
     difference = after - before
     return f"{amount(before)} -> {amount(after)} ({'+' if difference >= 0 else ''}{amount(difference)})"

@@ -22,7 +22,6 @@ _SHOWN = 20
 _SHOWN_SYMBOLS = 5
 
 
-
 def comparison_lines(found: Comparison, paint: Callable[[str, str], str], *, is_whole: bool) -> Iterator[str]:
     """The lines of `gpuwheel diff`.
 
@@ -113,13 +112,13 @@ def _mark(before: object, after: object, paint: Callable[[str, str], str]) -> st
 
 def _member(member: MemberChange, paint: Callable[[str, str], str]) -> str:
     mark = _mark(member.before, member.after, paint)
-    return f"    {mark} {cut(member.name)}  {_sizes(member.before and member.before.size, member.after)}"
+    sizes = _sizes(*(side and side.size for side in (member.before, member.after)))
+    return f"    {mark} {cut(member.name)}  {sizes}"
 
 
-def _sizes(before: int | None, member: Any) -> str:  # noqa: ANN401 (whatever has a size)
-    after = None if member is None else member.size
+def _sizes(before: int | None, after: int | None) -> str:
     if before is None or after is None:
-        return amount(after if before is None else before)
+        return amount(before or after or 0)
     return amount(before) if before == after else change(before, after)
 
 
@@ -134,13 +133,13 @@ def _library(library: LibraryChange, paint: Callable[[str, str], str], shown: in
 
 
 def _code(code: CodeChange, paint: Callable[[str, str], str]) -> str:
-    sizes = _sizes(code.before and code.before.size, code.after)
-    counts = [row.images for row in (code.before, code.after) if row is not None]
-    images = " -> ".join(f"{count:,}" for count in dict.fromkeys(counts))
-    codecs = [row.codec for row in (code.before, code.after) if row is not None]
-    codec = f", {' -> '.join(codecs)}" if len(set(codecs)) > 1 else ""
-    plural = "" if counts == [1] * len(counts) else "s"
-    return f"    {_mark(code.before, code.after, paint)} {code.target} {code.kind}  {sizes}, {images} image{plural}{codec}"
+    rows = [row for row in (code.before, code.after) if row is not None]
+    sizes = _sizes(code.before and code.before.size, code.after and code.after.size)
+    images = " -> ".join(f"{count:,}" for count in dict.fromkeys(row.images for row in rows))
+    codec = f", {' -> '.join(row.codec for row in rows)}" if len({row.codec for row in rows}) > 1 else ""
+    plural = "" if {row.images for row in rows} == {1} else "s"
+    mark = _mark(code.before, code.after, paint)
+    return f"    {mark} {code.target} {code.kind}  {sizes}, {images} image{plural}{codec}"
 
 
 def _cut(lines: Sequence[str], shown: int | None, indent: str) -> Iterable[str]:

@@ -86,7 +86,7 @@ def _library(library: LibraryContents, contents: WheelContents, paint: Callable[
 
 
 def newest_versions(library: LibraryContents) -> list[str]:
-    """Of each family of symbol versions ("GLIBC", "GLIBCXX") the newest: it decides on which systems a library loads."""
+    """Of each family of symbol versions ("GLIBC", "GLIBCXX") the newest, which decides where a library loads."""
     families: dict[str, list[str]] = defaultdict(list)
     for version in (version for versions in library.versions.values() for version in versions):
         families[version.rpartition("_")[0]].append(version)

@@ -29,9 +29,9 @@ _DIFFERENT = 1
 def diff_command(old: Path, new: Path, *, is_whole: bool, as_json: bool) -> None:
     """Show what changed from the wheel OLD to the wheel NEW.
 
-    Metadata, requirements, tags, files, what libraries need and show, device code by arch. The exit code is 0 where both
-    hold the same, 1 where they differ (archives that are packed differently hold the same), and 17
-    where one of them cannot be read.
+    Metadata, requirements, tags, files, what libraries need and show, device code by arch. The exit code is 0 where
+    both hold the same, 1 where they differ (archives that are packed differently hold the same), and 17 where one of
+    them cannot be read.
 
     \b
     Examples:

@@ -43,8 +43,8 @@ def inspect_command(wheels: tuple[Path, ...], *, symbols: bool, as_json: bool) -
     for wheel in wheels:
         try:
             contents = read_contents(wheel)
-        except AuditError as problem:  # the other wheels have their turn
-            problems.append(UnreadableError(problem.message, hint=problem.hint))
+        except AuditError as error:  # the other wheels have their turn
+            problems.append(UnreadableError(error.message, hint=error.hint))
             continue
         found.append(contents)
         if not as_json:

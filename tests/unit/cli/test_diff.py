@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 def _wheel(folder: Path, version: str, members: Mapping[str, bytes], requires: str = "torch>=2.10") -> Path:
     info = f"ops-{version}.dist-info"
+    head = f"Metadata-Version: 2.2\nName: ops\nVersion: {version}\nRequires-Dist: {requires}\n"
     texts = {
-        f"{info}/METADATA": f"Metadata-Version: 2.2\nName: ops\nVersion: {version}\nRequires-Dist: {requires}\n".encode(),
+        f"{info}/METADATA": head.encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: false\nTag: py3-none-any\n",
     }
     folder.mkdir(exist_ok=True)
