@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from gpuwheel.audit.contents.comparison import CodeChange, Comparison, LibraryChange, MemberChange, Values
-    from gpuwheel.audit.contents.wheel_contents import WheelContents
+    from gpuwheel.audit.contents.wheel_contents import CodeRow, WheelContents
+    from gpuwheel.wheel.packed_sizes import Packed
 
 __all__ = ["comparison_document", "comparison_lines"]
 
@@ -112,8 +113,12 @@ def _mark(before: object, after: object, paint: Callable[[str, str], str]) -> st
 
 def _member(member: MemberChange, paint: Callable[[str, str], str]) -> str:
     mark = _mark(member.before, member.after, paint)
-    sizes = _sizes(*(side and side.size for side in (member.before, member.after)))
+    sizes = _sizes(_size(member.before), _size(member.after))
     return f"    {mark} {cut(member.name)}  {sizes}"
+
+
+def _size(side: Packed | CodeRow | None) -> int | None:
+    return None if side is None else side.size
 
 
 def _sizes(before: int | None, after: int | None) -> str:
@@ -134,7 +139,7 @@ def _library(library: LibraryChange, paint: Callable[[str, str], str], shown: in
 
 def _code(code: CodeChange, paint: Callable[[str, str], str]) -> str:
     rows = [row for row in (code.before, code.after) if row is not None]
-    sizes = _sizes(code.before and code.before.size, code.after and code.after.size)
+    sizes = _sizes(_size(code.before), _size(code.after))
     images = " -> ".join(f"{count:,}" for count in dict.fromkeys(row.images for row in rows))
     codec = f", {' -> '.join(row.codec for row in rows)}" if len({row.codec for row in rows}) > 1 else ""
     plural = "" if {row.images for row in rows} == {1} else "s"
