@@ -1,10 +1,8 @@
 """ELF files: sections, segments, symbols and their versions, and what a shared library asks for and shows.
 
 System V ABI, chapters 4 and 5, and the Linux Standard Base for versions; 64-bit little-endian files: those of every
-machine that has CUDA, and of the GPUs themselves. The bytes may be anybody's, so each table ends where its section
-ends, each chain goes forward alone, and each string has a bound; pyelftools follows counts that a damaged file may set
-to anything, which is why it is in the tests alone, to compare. A table is read when it is asked for: of a mapped
-library of half a gigabyte, only a few pages are touched.
+machine that has CUDA, and of the GPUs. The bytes may be anybody's: each table ends where its section ends, each chain
+goes forward alone, each string has a bound. A table is read when asked for: of half a gigabyte, a few pages.
 """
 
 from __future__ import annotations
@@ -52,21 +50,16 @@ _NAME = struct.Struct("<I")
 _CLASS_64_LITTLE = b"\2\1"
 
 _NULL_SECTION, _NOBITS = 0, 8
-_PT_DYNAMIC, _PT_GNU_STACK = 2, 0x6474E551
-_EXECUTABLE = 1
-"""PF_X."""
+_PT_DYNAMIC, _PT_INTERP, _PT_GNU_STACK = 2, 3, 0x6474E551
+_EXECUTABLE = 1  # PF_X
 _DT_NULL, _DT_NEEDED, _DT_SONAME, _DT_RPATH, _DT_INIT_ARRAYSZ, _DT_RUNPATH = 0, 1, 14, 15, 27, 29
-_UNDEFINED, _ABSOLUTE = 0, 0xFFF1
-"""SHN_UNDEF, SHN_ABS."""
-_LOCAL, _WEAK = 0, 2
-"""STB_LOCAL, STB_WEAK."""
+_UNDEFINED, _ABSOLUTE = 0, 0xFFF1  # SHN_UNDEF, SHN_ABS
+_LOCAL, _WEAK = 0, 2  # STB_LOCAL, STB_WEAK
 # STV_INTERNAL (1) and STV_HIDDEN (2) stay inside of their library ("Symbol Visibility").
-_VISIBLE = {0, 3}
-"""STV_DEFAULT, STV_PROTECTED."""
+_VISIBLE = {0, 3}  # STV_DEFAULT, STV_PROTECTED
 # Bit 15 of a row of .gnu.version: only references that name the version bind to it (LSB, "Symbol Version Table").
 _HIDDEN_VERSION = 0x8000
-_UNVERSIONED, _FIRST_NAMED_VERSION = 1, 2
-"""0 is local, 1 is global without a version."""
+_UNVERSIONED, _FIRST_NAMED_VERSION = 1, 2  # 0 is local, 1 is global without a version
 _POINTER = 8
 
 
@@ -314,6 +307,12 @@ class ElfFile:
     needed: tuple[str, ...]
     search_path: tuple[str, ...]
     """Entries of DT_RPATH and DT_RUNPATH."""
+    rpath: str | None
+    """DT_RPATH as it is written: an empty entry is the current folder (ld.so(8))."""
+    runpath: str | None
+    """DT_RUNPATH; where there is one, the loader does not look at DT_RPATH."""
+    program: bool
+    """Whether it names a loader (PT_INTERP), and runs in a process of its own."""
     imports: tuple[Import, ...]
     exports: tuple[str, ...]
     """Defined dynamic symbols that others can bind to."""
@@ -381,9 +380,10 @@ def _dynamic_facts(elf: Elf, name: str) -> ElfFile:
         machine=next((it for it, code in MACHINES.items() if code == elf.machine), f"ELF machine {elf.machine}"),
         soname=next(iter(named[_DT_SONAME]), None),
         needed=tuple(named[_DT_NEEDED]),
-        search_path=tuple(
-            entry for path in named[_DT_RPATH] + named[_DT_RUNPATH] for entry in path.split(":") if entry
-        ),
+        search_path=tuple(filter(None, ":".join(named[_DT_RPATH] + named[_DT_RUNPATH]).split(":"))),
+        rpath=next(reversed(named[_DT_RPATH]), None),
+        runpath=next(reversed(named[_DT_RUNPATH]), None),
+        program=_PT_INTERP in segments,
         imports=tuple(imports),
         exports=tuple(exports),
         version_needs={library: tuple(versions) for library, versions in per_library.items()},
