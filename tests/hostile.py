@@ -8,6 +8,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from elf_files import MACHINES, Library, Part, Strings, placed, sectioned
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -67,58 +69,6 @@ def raw_zip(members: Sequence[RawMember]) -> bytes:
 # --- ELF --------------------------------------------------------------------------------------------------------------
 
 
-class _Strings:
-    def __init__(self) -> None:
-        self.data = bytearray(1)
-
-    def add(self, text: str) -> int:
-        at = len(self.data)
-        self.data += text.encode() + b"\0"
-        return at
-
-
-_VERSION_NEEDS = 0x6FFFFFFE
-_ENTRY_SIZES = {2: 24, 11: 24, 6: 16, 0x6FFFFFFF: 2}
-
-
-def _count_needs(data: bytes) -> int:
-    at, count = 0, 0
-    while at < len(data):
-        count += 1
-        following = int.from_bytes(data[at + 12 : at + 16], "little")
-        at = at + following if following else len(data)
-    return count
-
-
-def _sections(
-    machine: int, sections: Sequence[tuple[str, int, bytes, int]], segments: Sequence[tuple[int, int]] = ()
-) -> bytes:
-    """A file of these sections: name, kind, content, link. Number 0 is added before, the names behind.
-
-    Segments are kinds and flags.
-    """
-    names = _Strings()
-    places = [names.add(name) for name, *_ in sections]
-    own = names.add(".shstrtab")
-    body, headers = bytearray(64 + 56 * len(segments)), bytearray(64)
-    content = [*sections, (".shstrtab", 3, bytes(names.data), 0)]
-    for place, (_, kind, data, link) in zip([*places, own], content, strict=True):
-        # pyelftools wants the size of an entry, and the number of libraries where versions are needed.
-        info = _count_needs(data) if kind == _VERSION_NEEDS else 0
-        headers += struct.pack(
-            "<IIQQQQIIQQ", place, kind, 0, 0, len(body), len(data), link, info, 8, _ENTRY_SIZES.get(kind, 0)
-        )
-        body += data
-    for index, (kind, flags) in enumerate(segments):
-        struct.pack_into("<IIQQQQQQ", body, 64 + 56 * index, kind, flags, 0, 0, 0, 0, 0, 8)
-    counts = (64, 56, len(segments), 64, len(content) + 1, len(content))
-    identification = b"\x7fELF\2\1\1" + bytes(9)
-    struct.pack_into(
-        "<16sHHIQQQIHHHHHH", body, 0, identification, 3, machine, 1, 0, 64 if segments else 0, len(body), 0, *counts
-    )
-    return bytes(body + headers)
-
-
 def elf_library(
     imports: Mapping[str, tuple[str, str] | None],
     *,
@@ -129,48 +79,21 @@ def elf_library(
     executable_stack: bool = False,
 ) -> bytes:
     """A shared library: symbol -> (library, version) or `None`; `sections` are further ones."""
-    strings = _Strings()
-    by_library: dict[str, list[str]] = {}
-    for need in filter(None, imports.values()):
-        if need[1] not in by_library.setdefault(need[0], []):
-            by_library[need[0]].append(need[1])
-    number = {(library, v): 0 for library, versions in by_library.items() for v in versions}
-    number = {need: index for index, need in enumerate(number, 2)}
-    table, versym = bytearray(24), [0]
-    for name, wanted in imports.items():
-        table += struct.pack("<IBBHQQ", strings.add(name), 1 << 4, 0, 0, 0, 0)
-        versym.append(number[wanted] if wanted else 1)
-    for name in exports:
-        table += struct.pack("<IBBHQQ", strings.add(name), 1 << 4, 0, 1, 0, 0)
-        versym.append(1)
-    needs = bytearray()
-    for index, (library, versions) in enumerate(by_library.items(), 1):
-        following = 0 if index == len(by_library) else 16 + 16 * len(versions)
-        needs += struct.pack("<HHIII", 1, len(versions), strings.add(library), 16, following)
-        for place, version in enumerate(versions, 1):
-            further = 0 if place == len(versions) else 16
-            needs += struct.pack("<IHHII", 0, 0, number[library, version], strings.add(version), further)
-    dynamic = [(1, strings.add(library)) for library in needed]
-    dynamic += [(14, strings.add("lib.so")), (27, 16)]
-    dynamic += [(29, strings.add(search_path)), (0, 0)] if search_path else [(0, 0)]
-    return _sections(
-        62,
-        [
-            (".dynsym", 11, bytes(table), 5),
-            (".gnu.version", 0x6FFFFFFF, struct.pack(f"<{len(versym)}H", *versym), 1),
-            (".gnu.version_r", 0x6FFFFFFE, bytes(needs), 5),
-            (".dynamic", 6, b"".join(struct.pack("<qQ", *entry) for entry in dynamic), 5),
-            (".dynstr", 3, bytes(strings.data), 0),
-            *((name, 1, data, 0) for name, data in (sections or {}).items()),
-        ],
-        segments=((2, 6), (0x6474E551, 7 if executable_stack else 6)),
+    library = Library(
+        imports=imports,
+        needed=needed,
+        exports=exports,
+        sections=sections or {},
+        runpath=search_path or None,
+        executable_stack=executable_stack,
     )
+    return bytes(library)
 
 
 def cubin(kernels: Mapping[str, Sequence[tuple[int, int]]]) -> bytes:
     """Code of one GPU architecture: kernel -> (offset, size) of its parameters."""
-    strings, symbols, info = _Strings(), bytearray(24), bytearray()
-    sections: list[tuple[str, int, bytes, int]] = []
+    strings, symbols, info = Strings(), bytearray(24), bytearray()
+    sections: list[Part] = []
     for index, (name, parameters) in enumerate(kernels.items(), 1):
         symbols += struct.pack("<IBBHQQ", strings.add(name), 0x12, 0, 1, 0, 0)
         info += struct.pack("<BBHII", 4, 0x2F, 8, index, 32) + struct.pack("<BBHII", 4, 0x11, 8, index, 0)
@@ -178,16 +101,17 @@ def cubin(kernels: Mapping[str, Sequence[tuple[int, int]]]) -> bytes:
         for ordinal, (offset, size) in enumerate(parameters):
             own += struct.pack("<BBHIHHI", 4, 0x17, 12, 0, ordinal, offset, size << 18)
         sections += [
-            (f".text.{name}", 1, bytes(128), 0),
-            (f".nv.info.{name}", 0x70000000, bytes(own), 0),
-            (f".nv.constant0.{name}", 1, bytes(64), 0),
+            Part(f".text.{name}", 1, bytes(128)),
+            Part(f".nv.info.{name}", 0x70000000, bytes(own)),
+            Part(f".nv.constant0.{name}", 1, bytes(64)),
         ]
     sections += [
-        (".nv.info", 0x70000000, bytes(info), 0),
-        (".symtab", 2, bytes(symbols), len(sections) + 3),
-        (".strtab", 3, bytes(strings.data), 0),
+        Part(".nv.info", 0x70000000, bytes(info)),
+        Part(".symtab", 2, bytes(symbols), link=len(sections) + 3),
+        Part(".strtab", 3, bytes(strings.data)),
     ]
-    return _sections(190, sections)
+    placed(sections, 0)
+    return sectioned(sections, machine=MACHINES["cuda"])
 
 
 # --- fatbin -----------------------------------------------------------------------------------------------------------

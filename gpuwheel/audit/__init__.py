@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gpuwheel.compatibility import Tables
-    from gpuwheel.model.findings import Finding
+    from gpuwheel.model.findings import Finding, Profile
 
 __all__ = [
     "RULES",
@@ -32,16 +32,19 @@ __all__ = [
 ]
 
 
-def audit_wheel(path: Path, tables: Tables, *, max_size: int | None = None) -> tuple[Finding, ...]:
+def audit_wheel(
+    path: Path, tables: Tables, *, max_size: int | None = None, profile: Profile | None = None
+) -> tuple[Finding, ...]:
     """What is wrong with a wheel file, errors first; empty for one that holds what it claims.
 
     Args:
         path: The wheel.
         tables: What the world allows.
         max_size: Largest size of the file in bytes.
+        profile: What it is held to; `None`: to what gpuwheel promises where gpuwheel made it, else to what breaks.
 
     Raises:
         AuditError: the file is not a wheel, or what is in it cannot be read.
     """
     with opened(path) as wheel:
-        return judge(WheelCase(wheel, tables, max_size=max_size))
+        return judge(WheelCase(wheel, tables, max_size=max_size, asked=profile))

@@ -52,7 +52,7 @@ def code_quality(found: Mapping[str, Sequence[Finding]]) -> list[dict[str, objec
 
 
 def _text(finding: Finding) -> str:
-    return f"{finding.subject} {finding.problem}"
+    return f"{finding.place} {finding.problem}"
 
 
 def _data(text: str) -> str:

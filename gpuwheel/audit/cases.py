@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from packaging.version import Version
 
@@ -15,12 +15,14 @@ from gpuwheel.audit.providers import provider
 from gpuwheel.binary.elf import MACHINES
 from gpuwheel.compatibility.sonames import load_sonames
 from gpuwheel.model.choices import TorchAbi
-from gpuwheel.model.findings import Found, Judged, Part, Rule, Severity
+from gpuwheel.model.findings import Found, Judged, Part, Profile, Rule, Severity
 from gpuwheel.model.promises import Claims, Expected
 from gpuwheel.model.versions import MinorVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from typing_extensions import Unpack
 
     from gpuwheel.audit.inspection import Inspection
     from gpuwheel.audit.providers import Provider
@@ -49,14 +51,26 @@ _LATER = frozenset(Part) - {Part.BUILD, Part.SIZE}
 """What is known of any wheel."""
 
 
+class _Held(TypedDict, total=False):
+    """What `Rule` has a default for."""
+
+    severity: Severity
+    doctrine: bool
+    profile: Profile
+
+
 def rule(
-    identifier: str, *, needs: Collection[Part], why: str, fix: str, source: str, severity: Severity = Severity.ERROR
+    identifier: str, *, needs: Collection[Part], why: str, fix: str, source: str, **held: Unpack[_Held]
 ) -> Callable[[Callable[[Subject], Iterable[Found]]], Rule[Subject]]:
-    """Make a check a rule; the check's documentation, one sentence, is the rule's summary."""
+    """Make a check a rule; the check's documentation, one sentence, is the rule's summary.
+
+    `severity`, `doctrine` and `profile` are as `Rule` has them.
+    """
 
     def made(check: Callable[[Subject], Iterable[Found]]) -> Rule[Subject]:
         # One text for readers of the code, of the page and of the JSON: three would drift apart.
-        return Rule(identifier, (check.__doc__ or "").strip(), why, fix, source, frozenset(needs), check, severity)
+        summary = (check.__doc__ or "").strip()
+        return Rule(identifier, summary, why, fix, source, frozenset(needs), check, **held)
 
     return made
 
@@ -74,6 +88,19 @@ class WheelCase:
     """Largest size of the file in bytes."""
     grafts: tuple[str, ...] = ()
     """Patterns of SONAMEs of which `gpuwheel repair` will put copies into it."""
+    asked: Profile | None = None
+    """What it is to be held to; `None`: what it says of itself tells."""
+
+    @cached_property
+    def profile(self) -> Profile:
+        """What it is held to.
+
+        Raises:
+            AuditError: it has not exactly one `.dist-info` folder.
+        """
+        if self.asked is not None:
+            return self.asked
+        return Profile.OWN if self.expected is not None or self.wheel.made_by_gpuwheel else Profile.ANY
 
     @property
     def to_be_copied(self) -> frozenset[str]:
@@ -100,6 +127,7 @@ class LibraryCase:
     expected: Expected | None = None
     content: Content | None = None
     """The whole file, for who looks at more than the dynamic facts."""
+    profile: Profile = Profile.OWN
 
     @property
     def parts(self) -> frozenset[Part]:
@@ -124,6 +152,7 @@ class CodeCase:
     """What to call them in messages."""
     declared: DeclaredCode
     tables: Tables
+    profile: Profile = Profile.OWN
 
     @property
     def parts(self) -> frozenset[Part]:
@@ -143,10 +172,10 @@ def library_cases(case: WheelCase) -> Iterator[LibraryCase]:
     if expected is not None:
         claims = replace(expected.claims, provided=expected.claims.provided | case.to_be_copied)
         for library in wheel.libraries:
-            yield LibraryCase(library, claims, tables, expected, wheel.members[library.name])
+            yield LibraryCase(library, claims, tables, expected, wheel.members[library.name], case.profile)
     if own is not None and (expected is None or expected.claims != own):
         own = replace(own, provided=own.provided | case.to_be_copied)
-        yield from (LibraryCase(library, own, tables) for library in wheel.libraries)
+        yield from (LibraryCase(library, own, tables, profile=case.profile) for library in wheel.libraries)
 
 
 def code_cases(case: WheelCase) -> Iterator[CodeCase]:
@@ -170,9 +199,9 @@ def code_cases(case: WheelCase) -> Iterator[CodeCase]:
             # Older drivers never load the file.
             further[name] = replace(code, driver=max(whole.driver, toolkit.driver_floor))
     images = [image for name, images in wheel.images_of.items() if name not in further for image in images]
-    yield CodeCase(images, wheel.name, whole, tables)
+    yield CodeCase(images, wheel.name, whole, tables, case.profile)
     for name, declared in further.items():
-        yield CodeCase(wheel.images_of[name], name, declared, tables)
+        yield CodeCase(wheel.images_of[name], name, declared, tables, case.profile)
 
 
 def torch_floor(wheel: Inspection) -> MinorVersion | None:

@@ -106,6 +106,11 @@ class Inspection:
         return field_values(self._text("WHEEL"), "Tag")
 
     @cached_property
+    def made_by_gpuwheel(self) -> bool:
+        """Whether WHEEL says so."""
+        return any(line.partition(" ")[0] == "gpuwheel" for line in field_values(self._text("WHEEL"), "Generator"))
+
+    @cached_property
     def requirements(self) -> tuple[Requirement, ...]:
         """Requires-Dist, without those of extras, which promise nothing.
 

@@ -30,7 +30,7 @@ def rules_page(rules: Sequence[Rule[Any]], introduction: str = _INTRODUCTION) ->
     table = [f"| [`{rule.id}`](#{rule.id}) | {rule.severity.value} | {rule.summary} |" for rule in rules]
     sections = (
         f"### {rule.id}\n\n{rule.summary}\n\n"
-        f"- {rule.severity.value}{_looks_at(rule)}\n"
+        f"- {rule.severity.value}{_looks_at(rule)}{_held(rule)}\n"
         f"- why: {rule.why}\n- fix: {rule.fix}\n- source: {rule.source}\n"
         for rule in rules
     )
@@ -46,6 +46,8 @@ def rules_document(rules: Sequence[Rule[Any]]) -> dict[str, Any]:
             {
                 "id": rule.id,
                 "severity": rule.severity.value,
+                "doctrine": rule.doctrine,
+                "profile": rule.profile.value if rule.profile else None,
                 "needs": _parts(rule),
                 "summary": rule.summary,
                 "why": rule.why,
@@ -59,6 +61,12 @@ def rules_document(rules: Sequence[Rule[Any]]) -> dict[str, Any]:
 
 def _looks_at(rule: Rule[Any]) -> str:
     return f"; looks at: {', '.join(_parts(rule))}" if rule.needs else ""
+
+
+def _held(rule: Rule[Any]) -> str:
+    if rule.profile is not None:
+        return f"; with `--profile {rule.profile.value}` alone"
+    return "; with `--profile any` a note" if rule.doctrine else ""
 
 
 def _parts(rule: Rule[Any]) -> list[str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-__all__ = ["Finding", "Found", "Judged", "Part", "Rule", "Severity"]
+__all__ = ["Finding", "Found", "Judged", "Part", "Profile", "Rule", "Severity", "together"]
 
 
 class Severity(Enum):
@@ -18,6 +18,15 @@ class Severity(Enum):
     ERROR = "error"
     WARNING = "warning"
     NOTE = "note"
+
+
+class Profile(Enum):
+    """What a wheel is held to; the text under a value is its documentation."""
+
+    OWN = "own"
+    """What gpuwheel promises of the wheels that it builds: one file for every torch and Python of its range."""
+    ANY = "any"
+    """What breaks for those who install it, whoever built it; promises of gpuwheel's alone are notes."""
 
 
 class Part(Enum):
@@ -49,13 +58,30 @@ class Finding:
     """The rule's identifier, for example "torch-floor"."""
     severity: Severity
     subject: str
-    """What it is about: a member of the wheel, a library."""
+    """What it is about: a member of the wheel, a library; the first of them, where one cause is in several."""
     problem: str
     """What is wrong, with the found and the expected value."""
     why: str
     """Why it matters to the person who installs the wheel."""
     fix: str
     """How to mend it."""
+    where: tuple[str, ...]
+    """Every file that shows it, `subject` first."""
+    facts: Mapping[str, object] = field(default_factory=dict, hash=False)
+    """What the problem says, for machines: "soname" -> "libcuda.so.1"; values are those of JSON."""
+    command: str | None = None
+    """A command line of gpuwheel's that mends it, with WHEEL in place of the file."""
+
+    @property
+    def document(self) -> dict[str, object]:
+        """For machines: the same fields in every schema of `gpuwheel/data` that has findings."""
+        return asdict(self) | {"severity": self.severity.value, "where": list(self.where)}
+
+    @property
+    def place(self) -> str:
+        """What it is about, for people: the first file, and how many more."""
+        more = len(self.where) - 1
+        return f"{self.subject} (and {more} more)" if more else self.subject
 
 
 @dataclass(frozen=True)
@@ -67,6 +93,10 @@ class Found:
     why: str | None = None
     fix: str | None = None
     severity: Severity | None = None
+    facts: Mapping[str, object] = field(default_factory=dict, hash=False)
+    command: str | None = None
+    cause: str | None = None
+    """Findings of one rule with one cause are one finding; `None`: what the problem, the why and the fix say."""
 
 
 class Judged(Protocol):
@@ -75,6 +105,10 @@ class Judged(Protocol):
     @property
     def parts(self) -> frozenset[Part]:
         """What is known."""
+
+    @property
+    def profile(self) -> Profile:
+        """What it is held to."""
 
 
 Subject = TypeVar("Subject", bound=Judged)
@@ -98,15 +132,42 @@ class Rule(Generic[Subject]):
     check: Callable[[Subject], Iterable[Found]]
     severity: Severity = Severity.ERROR
     """The worst that it finds."""
+    doctrine: bool = False
+    """Whether it is a promise of gpuwheel's, and no fault of a wheel that does not make it: there it is a note."""
+    profile: Profile | None = None
+    """The one profile in which it is asked; `None`: in each."""
 
     def findings(self, subject: Subject) -> Iterator[Finding]:
-        """What is wrong with `subject`; nothing where the rule cannot tell."""
+        """What is wrong with `subject`, one finding for each cause; nothing where the rule cannot tell."""
+        yield from together(self.noticed(subject))
+
+    def noticed(self, subject: Subject) -> Iterator[tuple[str, Finding]]:
+        """`(cause, finding)` of all that is wrong with `subject`."""
         # A rule that cannot see what it asks about stays silent: a guess would be a false finding, or a false "all is
         # well".
-        if self.needs <= subject.parts:
-            yield from map(self.finding, self.check(subject))
+        if self.needs <= subject.parts and self.profile in {None, subject.profile}:
+            for found in self.check(subject):
+                yield self._cause(found), self.finding(found, subject.profile)
 
-    def finding(self, found: Found) -> Finding:
+    def finding(self, found: Found, profile: Profile = Profile.OWN) -> Finding:
         """What the rule says of what was noticed."""
         severity, why, fix = found.severity or self.severity, found.why or self.why, found.fix or self.fix
-        return Finding(self.id, severity, found.subject, found.problem, why, fix)
+        if self.doctrine and profile is Profile.ANY:
+            severity = Severity.NOTE
+        where = (found.subject,)
+        return Finding(self.id, severity, found.subject, found.problem, why, fix, where, found.facts, found.command)
+
+    def _cause(self, found: Found) -> str:
+        said = found.cause if found.cause is not None else "\0".join((found.problem, found.why or "", found.fix or ""))
+        return f"{self.id}\0{said}"
+
+
+def together(noticed: Iterable[tuple[str, Finding]]) -> list[Finding]:
+    """One finding for each cause, in the order of the first: however many files show it."""
+    found: dict[tuple[str, Severity], Finding] = {}
+    where: dict[tuple[str, Severity], dict[str, None]] = {}
+    for cause, finding in noticed:
+        key = cause, finding.severity
+        found.setdefault(key, finding)
+        where.setdefault(key, {}).update(dict.fromkeys(finding.where))
+    return [replace(finding, where=tuple(where[key])) for key, finding in found.items()]

@@ -13,7 +13,7 @@ from gpuwheel.audit.rules.imported_symbols import IMPORTED_SYMBOL_RULES
 from gpuwheel.audit.rules.library_files import LIBRARY_FILE_RULES
 from gpuwheel.audit.rules.python_modules import EXPORT_RULES, MODULE_RULES
 from gpuwheel.audit.rules.wheel_files import CLAIM_RULES, MANIFEST_RULES, SIZE_RULES, UNREADABLE
-from gpuwheel.model.findings import Severity
+from gpuwheel.model.findings import Severity, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,12 +49,12 @@ def judge(case: WheelCase) -> tuple[Finding, ...]:
     Raises:
         AuditError: the file is not a wheel, or what is in it cannot be read.
     """
-    found = dict.fromkeys(  # what is wrong by two promises is told once
-        finding
+    found = together(  # what is wrong by two promises, or in many files, is told once
+        noticed
         for subjects, rules in _GROUPS
         for subject in subjects(case)
         for rule in rules
-        for finding in rule.findings(subject)
+        for noticed in rule.noticed(subject)
     )
     # sorted() is stable: within a severity, findings stay in the order of the rules.
     order = list(Severity)

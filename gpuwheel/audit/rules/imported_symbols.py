@@ -73,6 +73,7 @@ def _torch_floor(case: LibraryCase) -> Iterator[Found]:
     why="CPU builds of torch have no libtorch_cuda.so: the library would not load there",
     fix="use gpuwheel/torch.h, or redeclare the function with __attribute__((weak)) and test it before the call",
     source="System V ABI, Symbol Table (STB_WEAK); `gpuwheel/data/torch_shims.toml` has the library of each shim",
+    doctrine=True,
 )
 def _strong_cuda_shim(case: LibraryCase) -> Iterator[Found]:
     """A library cannot do without a symbol that CPU builds of torch lack."""
@@ -135,6 +136,7 @@ def _python_symbol(case: LibraryCase) -> Iterator[Found]:
     why="on a machine without an NVIDIA driver, or with another CUDA major, the library would not load",
     fix="launch through gpuwheel/launch.h, or link what has them by `libraries` of mode 'nvcc' (cuda, cudart)",
     source="CUDA Compatibility, Minor Version Compatibility; CUDA Driver API, cuGetProcAddress",
+    doctrine=True,
 )
 def _cuda_symbol(case: LibraryCase) -> Iterator[Found]:
     """A library imports symbols of the CUDA driver or runtime."""

@@ -129,6 +129,7 @@ def _search_path(case: LibraryCase) -> Iterator[Found]:
     fix="build with -fvisibility=hidden and link with a version script that makes all symbols local",
     source="System V ABI, Shared Object Dependencies: symbols are looked up by name alone; ld manual, VERSION command",
     severity=Severity.WARNING,
+    doctrine=True,
 )
 def _exported_symbol(case: LibraryCase) -> Iterator[Found]:
     """A library shows symbols to others that only itself uses."""

@@ -10,7 +10,7 @@ from gpuwheel.audit.cases import rule, torch_floor, uses_torch
 from gpuwheel.audit.kernel_manifests import MANIFEST
 from gpuwheel.audit.platform import check_platform
 from gpuwheel.binary.elf import MAGIC, read_elf
-from gpuwheel.model.findings import Found, Part, Severity
+from gpuwheel.model.findings import Found, Part, Profile, Severity
 from gpuwheel.wheel.archive import check_record
 from gpuwheel.wheel.naming import expand_tag
 
@@ -160,6 +160,7 @@ def _torch_requirement(case: WheelCase) -> Iterator[Found]:
     fix="build with gpuwheel.backend",
     source=_MANIFEST_SCHEMA,
     severity=Severity.WARNING,
+    profile=Profile.OWN,
 )
 def _manifest_missing(case: WheelCase) -> Iterator[Found]:
     """The wheel holds device code, and no kernel manifest."""

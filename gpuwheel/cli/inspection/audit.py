@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +70,7 @@ def _print(found: Mapping[Path, Sequence[Finding]], form: str | None) -> None:
         for name, findings in named.items():
             click.echo(f"{name}: {_verdict(findings)}")
             for finding in findings:
-                click.echo(f"  {finding.severity.value} [{finding.rule}] {finding.subject} {finding.problem}")
+                click.echo(f"  {finding.severity.value} [{finding.rule}] {finding.place} {finding.problem}")
                 click.echo(f"    why: {finding.why}\n    fix: {finding.fix}")
     if form == "github":
         for line in workflow_commands(named):
@@ -112,7 +111,7 @@ def _audit_document(found: Mapping[Path, Sequence[Finding]]) -> dict[str, Any]:
         "wheels": [
             {
                 "file": wheel.name,
-                "findings": [asdict(finding) | {"severity": finding.severity.value} for finding in findings],
+                "findings": [finding.document for finding in findings],
             }
             for wheel, findings in found.items()
         ],

@@ -88,7 +88,7 @@ def _tell(result: Repaired) -> None:
     for member in result.grafted:
         click.echo(f"  {member}: a library of this machine")
     for finding in result.findings:
-        click.echo(f"  {finding.severity.value} [{finding.rule}] {finding.subject} {finding.problem}")
+        click.echo(f"  {finding.severity.value} [{finding.rule}] {finding.place} {finding.problem}")
         click.echo(f"    why: {finding.why}\n    fix: {finding.fix}")
     if result.path is not None:
         click.echo(f"  {result.path}")
@@ -111,15 +111,5 @@ def _row(result: Repaired) -> dict[str, Any]:
             }
             for need in result.needs
         ],
-        "findings": [
-            {
-                "rule": finding.rule,
-                "severity": finding.severity.value,
-                "subject": finding.subject,
-                "problem": finding.problem,
-                "why": finding.why,
-                "fix": finding.fix,
-            }
-            for finding in result.findings
-        ],
+        "findings": [finding.document for finding in result.findings],
     }

@@ -18,7 +18,7 @@ from gpuwheel._endings import cut
 from gpuwheel.audit.cases import rule
 from gpuwheel.compatibility import serves
 from gpuwheel.model.archs import Arch, ArchTarget
-from gpuwheel.model.findings import Found
+from gpuwheel.model.findings import Found, Profile
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 from gpuwheel.publish.variants.properties import needed_driver
 
@@ -65,6 +65,11 @@ class KernelCase:
     def parts(self) -> frozenset[Part]:
         """Nothing of an audit."""
         return frozenset()
+
+    @property
+    def profile(self) -> Profile:
+        """What gpuwheel promises of what it publishes."""
+        return Profile.OWN
 
     @property
     def packages(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from gpuwheel._endings import as_ours
 from gpuwheel.audit import UNREADABLE, WheelCase, judge, opened
 from gpuwheel.audit.cases import rule
 from gpuwheel.errors import BugError, PublishError
-from gpuwheel.model.findings import Found, Severity
+from gpuwheel.model.findings import Found, Profile, Severity
 from gpuwheel.publish.upload.already_there import already_there
 from gpuwheel.publish.upload.destinations import Kind
 from gpuwheel.publish.upload.index_folder import add_to_index, listed_in
@@ -82,6 +82,7 @@ class _Clash:
     found: str
     expected: str
     parts: frozenset[Part] = frozenset()
+    profile: Profile = Profile.OWN
 
 
 @rule(

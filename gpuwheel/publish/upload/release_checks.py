@@ -13,7 +13,7 @@ from packaging.version import Version
 from gpuwheel._endings import DAMAGE, because, cut
 from gpuwheel.audit.cases import rule
 from gpuwheel.errors import AuditError
-from gpuwheel.model.findings import Found, Severity
+from gpuwheel.model.findings import Found, Profile, Severity
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.publish.upload.destinations import Kind
 from gpuwheel.publish.upload.known_classifiers import CLASSIFIERS, PRIVATE
@@ -52,6 +52,11 @@ class Release:
     def parts(self) -> frozenset[Part]:
         """Nothing of an audit."""
         return frozenset()
+
+    @property
+    def profile(self) -> Profile:
+        """What gpuwheel promises of what it publishes."""
+        return Profile.OWN
 
     @property
     def wheels(self) -> tuple[ReleaseFile, ...]:

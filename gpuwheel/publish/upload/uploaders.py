@@ -16,7 +16,7 @@ from gpuwheel._run import ProcessFailedError, run
 from gpuwheel.audit.cases import rule
 from gpuwheel.errors import PublishError
 from gpuwheel.index.pages import without_credentials
-from gpuwheel.model.findings import Found
+from gpuwheel.model.findings import Found, Profile
 from gpuwheel.toolchain.probes.programs import find_uv
 
 if TYPE_CHECKING:
@@ -165,6 +165,7 @@ class _Told:
     file: str
     said: str
     parts: frozenset[Part] = frozenset()
+    profile: Profile = Profile.OWN
 
 
 def description_findings(files: Iterable[ReleaseFile], environ: Mapping[str, str]) -> tuple[Finding, ...] | None:

@@ -1,0 +1,3 @@
+"""Device code: what is in the libraries against what the wheel is for."""
+
+from __future__ import annotations
