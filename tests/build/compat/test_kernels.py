@@ -65,3 +65,7 @@ def test_a_cpu_build_of_torch_says_what_it_lacks(built: Built) -> None:
     assert len(asked) == 4
     assert all("Cannot access accelerator device when none is available." in each for each in asked), asked
     assert last.startswith("Expected a CUDA device, but got cpu | CUDA error: "), last
+
+
+def test_a_source_may_have_its_own_atomics_shuffles_and_loops(compat: Callable[..., Built]) -> None:
+    assert compat("own_names", "own_names.cu").folder.exists()

@@ -1,6 +1,6 @@
-// All of CUDA: errors, devices, streams, generators, what kernels use, and torch's handles and memory.
+// All of CUDA for host code: errors, devices, streams, generators, and torch's handles and memory.
 #pragma once
-#include <gpuwheel_compat/kernels.h>
+#include <gpuwheel_compat/philox.h>
 
 #if __has_include(<cublas_v2.h>)
 #include <cublas_v2.h>

@@ -48,6 +48,31 @@ def test_each_header_has_one_stand_in_which_is_there() -> None:
     assert [ours for ours in TABLE["headers"] if not (folder / ours).is_file()] == []
 
 
+def included(name: str, roots: list[Path]) -> set[str]:
+    """A header and all that it includes, of those that lie in the folders."""
+    found: set[str] = set()
+    left = [name]
+    while left:
+        path = next((root / left[-1] for root in roots if (root / left[-1]).is_file()), None)
+        if (header := left.pop()) not in found and path is not None:
+            found.add(header)
+            left += re.findall(r"^#\s*include [<\"]([^>\"]+)", path.read_text("utf-8"), re.MULTILINE)
+    return found
+
+
+def test_a_stand_in_gives_names_without_a_namespace_only_where_torch_does() -> None:
+    torch_headers()  # skips without torch
+    spec = importlib.util.find_spec("torch")
+    assert spec is not None
+    assert spec.origin is not None
+    torchs, ours = Path(spec.origin).parent / "include", resource("include", "compat")
+    own = {"gpuwheel_compat/atomics.h": "ATen/cuda/Atomic.cuh", "gpuwheel_compat/warps.h": "ATen/cuda/DeviceUtils.cuh"}
+    for stand_in, names in TABLE["headers"].items():
+        given = {own[each] for each in included(f"gpuwheel_compat/{stand_in}", [Path(str(ours))]) & own.keys()}
+        for name in set(names) - FORMER if given else ():
+            assert given <= included(name, [torchs, torchs / "torch" / "csrc" / "api" / "include"]), name
+
+
 def test_no_header_is_both_covered_and_refused() -> None:
     refused = {name for api in FACTS.apis for name in api.headers if "*" not in name}
     assert refused & FACTS.headers.keys() == set()

@@ -1,38 +1,9 @@
-// What kernels use: shuffles of a warp, sums over a block, atomics for every dtype; loops and tensors by their strides.
+// Shuffles of a warp, and sums over a warp and a block. The first are without a namespace, as in torch.
 #pragma once
-#include <gpuwheel_compat/kernel_loop.h>
-#include <gpuwheel_compat/philox.h>
-#include <gpuwheel_compat/tensor_info.h>
 
-namespace gpuwheel_compat::cuda {
-template <class T>
-C10_HOST_DEVICE constexpr T ATenCeilDiv(T a, T b) {
-  return (a + b - 1) / b;
-}
-constexpr uint32_t AT_APPLY_THREADS_PER_BLOCK = 512;
-constexpr uint32_t AT_APPLY_BLOCKS_PER_SM = 4;
-inline dim3 getApplyBlock(int threads = AT_APPLY_THREADS_PER_BLOCK) { return dim3(static_cast<unsigned>(threads)); }
-template <int Step = 1>
-bool getApplyGrid(uint64_t elements, dim3& grid, DeviceIndex device, int threads = AT_APPLY_THREADS_PER_BLOCK) {
-  if (device == -1) return false;
-  const auto each = static_cast<uint64_t>(threads) * Step;
-  const auto most = static_cast<uint64_t>(getDeviceProperties(device)->maxGridSize[0]);
-  grid = dim3(static_cast<unsigned>(std::min((elements + each - 1) / each, most)));
-  return true;
-}
-}  // namespace gpuwheel_compat::cuda
-namespace gpuwheel_compat {
-using cuda::detail::CUDA_NUM_THREADS;
-}
+#include <gpuwheel_compat/cuda_errors.h>
 
 #ifdef __CUDACC__
-#include <torch/headeronly/cuda/Atomic.h>
-#include <torch/headeronly/cuda/KernelUtils.h>
-
-namespace gpuwheel_compat::native {
-using torch::headeronly::fastAtomicAdd;
-}
-
 __device__ __forceinline__ unsigned int ACTIVE_MASK() { return __activemask(); }
 __device__ __forceinline__ void WARP_SYNC(unsigned mask = 0xffffffff) { __syncwarp(mask); }
 __device__ __forceinline__ unsigned int WARP_BALLOT(int predicate, unsigned mask = 0xffffffff) {
