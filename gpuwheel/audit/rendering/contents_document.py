@@ -8,19 +8,44 @@ from typing import TYPE_CHECKING, Any
 from gpuwheel import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from gpuwheel.audit.contents.arch_costs import Forecast
     from gpuwheel.audit.contents.wheel_contents import LibraryContents, WheelContents
 
 __all__ = ["contents_document"]
 
 
-def contents_document(wheels: Iterable[WheelContents], *, symbols: bool) -> dict[str, Any]:
-    """The document; `symbols`: with the name of each symbol that libraries import and export."""
+def contents_document(
+    wheels: Iterable[WheelContents], *, symbols: bool, forecasts: Mapping[str, Sequence[Forecast]] | None = None
+) -> dict[str, Any]:
+    """The document.
+
+    Args:
+        wheels: those that could be read.
+        symbols: with the name of each symbol that libraries import and export.
+        forecasts: by sha256, what leaving out each target would save; `None`: it was not asked for.
+    """
     return {
         "schema": 1,
         "gpuwheel": __version__,
-        "wheels": [_wheel(wheel, symbols=symbols) for wheel in wheels],
+        "wheels": [
+            _wheel(wheel, symbols=symbols)
+            | ({} if forecasts is None else {"without": [_forecast(one) for one in forecasts[wheel.sha256]]})
+            for wheel in wheels
+        ],
+    }
+
+
+def _forecast(one: Forecast) -> dict[str, Any]:
+    return {
+        "target": one.target,
+        "kind": one.kind,
+        "unpacked": one.unpacked,
+        "packed": one.packed,
+        "is_estimate": True,
+        "otherwise": dict(one.otherwise),
+        "unserved": list(one.unserved),
     }
 
 
