@@ -84,9 +84,11 @@ def _read(wheels: Sequence[Path]) -> tuple[list[WheelContents], list[UnreadableE
     problems: list[UnreadableError] = []
     for wheel in wheels:
         try:
-            found.append(read_contents(wheel))
-        except AuditError as error:
+            contents = read_contents(wheel)
+        except AuditError as error:  # the other wheels have their turn
             problems.append(UnreadableError(error.message, hint=error.hint))
+            continue
+        found.append(contents)
     return found, problems
 
 
