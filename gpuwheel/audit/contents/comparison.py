@@ -71,7 +71,7 @@ class LibraryChange:
     after: str | None
     """Its name in the new one."""
     values: Mapping[str, Values] = field(default_factory=dict)
-    """ "needed", "search_path", "versions", "imports", "exports", "soname", "machine": those that differ."""
+    """ "needed", "rpath", "runpath", "versions", "imports", "exports", "soname", "machine": those that differ."""
     code: tuple[CodeChange, ...] = ()
 
 
@@ -186,7 +186,8 @@ def _library_values(old: LibraryContents | None, new: LibraryContents | None) ->
         "machine": _values([old.machine], [new.machine]),
         "soname": _values([old.soname or ""], [new.soname or ""]),
         "needed": _values(old.needed, new.needed),
-        "search_path": _values(old.search_path, new.search_path),
+        "rpath": _values([old.rpath or ""], [new.rpath or ""]),
+        "runpath": _values([old.runpath or ""], [new.runpath or ""]),
         "versions": _values(_versions(old), _versions(new)),
         "imports": _values(old.imports, new.imports),
         "exports": _values(old.exports, new.exports),

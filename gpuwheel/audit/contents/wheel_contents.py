@@ -56,7 +56,10 @@ class LibraryContents:
     machine: str
     soname: str | None
     needed: tuple[str, ...]
-    search_path: tuple[str, ...]
+    rpath: str | None
+    """DT_RPATH as it is written."""
+    runpath: str | None
+    """DT_RUNPATH."""
     versions: Mapping[str, tuple[str, ...]]
     """Library -> versions of symbols that are asked of it."""
     imports: tuple[str, ...]
@@ -188,7 +191,8 @@ def _library(library: ElfFile) -> LibraryContents:
         machine=library.machine,
         soname=library.soname,
         needed=library.needed,
-        search_path=library.search_path,
+        rpath=library.rpath,
+        runpath=library.runpath,
         versions={name: tuple(sorted(set(versions))) for name, versions in library.version_needs.items()},
         imports=tuple(sorted({symbol.name for symbol in library.imports})),
         exports=tuple(sorted(set(library.exports))),

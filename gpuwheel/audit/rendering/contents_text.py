@@ -77,7 +77,8 @@ def _library(library: LibraryContents, contents: WheelContents, paint: Callable[
     for label, text in (
         ("soname", library.soname or ""),
         ("needs", " ".join(library.needed)),
-        ("searches", ":".join(library.search_path)),
+        ("searches", "" if library.rpath is None else f"{library.rpath}  (DT_RPATH)"),
+        ("searches", "" if library.runpath is None else f"{library.runpath}  (DT_RUNPATH)"),
         ("versions", " ".join(newest_versions(library))),
         ("symbols", symbols),
     ):
