@@ -18,7 +18,7 @@ from packaging.utils import parse_wheel_filename
 if TYPE_CHECKING:
     from packaging.version import Version
 
-__all__ = ["IndexFile", "files_of", "open_wheel"]
+__all__ = ["IndexFile", "files_of", "open_wheel", "remote_file"]
 
 _INDEX = os.environ.get("GPUWHEEL_INDEX_URL", "https://pypi.org/simple").rstrip("/")
 _JSON = "application/vnd.pypi.simple.v1+json"
@@ -94,7 +94,12 @@ def files_of(name: str) -> list[IndexFile]:
 
 def open_wheel(file: IndexFile) -> zipfile.ZipFile:
     """A wheel on the index, of which only what is read is downloaded."""
-    return zipfile.ZipFile(io.BufferedReader(_RemoteFile(file.url, file.size), _BLOCK))
+    return zipfile.ZipFile(io.BufferedReader(remote_file(file), _BLOCK))
+
+
+def remote_file(file: IndexFile) -> io.RawIOBase:
+    """A file on the index, of which each read is one request."""
+    return _RemoteFile(file.url, file.size)
 
 
 class _RemoteFile(io.RawIOBase):
