@@ -87,7 +87,7 @@ def _read(file: IndexFile) -> tuple[Table, Mapping[str, str]] | None:
         if symbol.kind == _FUNCTION
         and not symbol.local
         and symbol.name.startswith(("cuda", "__cuda"))
-        and elf.at(symbol.home) is elf.sections[".text"]
+        and elf.at(symbol.home) == elf.sections[".text"]
     }
     heads = _heads(sorted(places.values()), changed)
     for one, following in pairwise(sorted(set(places.values()))):

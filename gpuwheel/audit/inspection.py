@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.audit.kernel_manifests import MANIFEST, read_manifest
 from gpuwheel.binary.elf import MAGIC, read_elf
+from gpuwheel.binary.extent import extent
 from gpuwheel.binary.fatbin import library_images, read_fatbin
 from gpuwheel.wheel.archive import dist_info_folder, stored_members
 from gpuwheel.wheel.metadata import field_values, parsed_requirements
@@ -73,7 +74,7 @@ class Code:
                 library = read_elf(member.data, member.name)
                 images = library_images(library)
                 # The views would keep the whole file in memory; that a section is there is all that rules ask.
-                bare = dict.fromkeys(library.sections, memoryview(b""))
+                bare = dict.fromkeys(library.sections, extent(b""))
                 found.append((replace(library, sections=bare), images))
         return tuple(found)
 

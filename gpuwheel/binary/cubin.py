@@ -11,7 +11,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from gpuwheel._endings import reading
-from gpuwheel.binary.elf import NOTHING, Elf
+from gpuwheel.binary.elf_headers import NOTHING
+from gpuwheel.binary.elf_reader import Elf
 from gpuwheel.errors import CompileError
 from gpuwheel.model.kernels import KernelCost, KernelFacts, Parameter
 

@@ -42,6 +42,7 @@ _CODEC_MASK = 0xE000
 _BLOCK = 1 << 16
 _ALIGNMENT = 64
 """Of each container in a file of several."""
+_DEBUG = 0x2
 _ARCH_SPECIFIC, _FAMILY_SPECIFIC = 0x100000, 0x200000
 
 
@@ -60,6 +61,11 @@ class Image:
     """Bytes before compression."""
     isa: MinorVersion | None
     """PTX ISA version, for PTX only."""
+    debug: bool = False
+    """Whether it was compiled for a debugger (`nvcc -G`), without optimisation."""
+    line_info: bool = False
+    """Whether it names lines of its source (`nvcc -lineinfo`, which `-G` implies): the tools write the name of the
+    source for these alone."""
 
     def __str__(self) -> str:
         return self.arch.compute if self.kind == "ptx" else self.arch.sm
@@ -87,7 +93,7 @@ def library_images(library: ElfFile) -> tuple[Image, ...]:
         image
         for section in CODE_SECTIONS
         if section in library.sections
-        for image in read_fatbin(library.sections[section], f"{library.name} section {section}")
+        for image in read_fatbin(memoryview(library.sections[section].read()), f"{library.name} section {section}")
     )
 
 
@@ -152,7 +158,7 @@ def _entries(view: memoryview) -> Iterator[Image]:
     offset = 0
     while offset < len(view):
         fields = _ENTRY.unpack_from(view, offset)
-        kind, _, header_size, padded, compressed, _, isa_minor, isa_major, arch, _, _, flags, _, raw = fields
+        kind, _, header_size, padded, compressed, _, isa_minor, isa_major, arch, _, named, flags, _, raw = fields
         if header_size < _ENTRY.size or offset + header_size + padded > len(view):
             msg = f"an entry of {header_size} + {padded} bytes does not fit"
             raise ValueError(msg)
@@ -169,4 +175,6 @@ def _entries(view: memoryview) -> Iterator[Image]:
             size=padded if codec == "none" else compressed,
             raw_size=padded if codec == "none" else raw,
             isa=MinorVersion(isa_major, isa_minor) if name == "ptx" else None,
+            debug=bool(flags & _DEBUG),
+            line_info=bool(flags & _DEBUG or named),
         )

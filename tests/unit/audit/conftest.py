@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gpuwheel.binary.elf import ElfFile, Import
+from gpuwheel.binary.extent import extent
 from gpuwheel.compatibility import load_tables
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ GOOD = ElfFile(
     version_needs={"libc.so.6": ("GLIBC_2.2.5", "GLIBC_2.14")},
     executable_stack=False,
     constructors=2,
-    sections={".nv_fatbin": memoryview(b"")},
+    sections={".nv_fatbin": extent(b"")},
 )
 
 

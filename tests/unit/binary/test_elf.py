@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import mmap
 import struct
+import sys
 import sysconfig
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from elftools.elf.elffile import ELFFile
 from hostile import elf_library
 
 from gpuwheel.binary.elf import Elf, ElfFile, read_elf
+from gpuwheel.binary.stub import stub_library
 from gpuwheel.errors import AuditError
+from gpuwheel.model.symbols import LibrarySymbol, SymbolKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FOLDERS = [Path(sysconfig.get_paths()["platstdlib"]) / "lib-dynload", Path(sysconfig.get_paths()["platlib"])]
 LIBRARIES = sorted({path for folder in FOLDERS for path in folder.glob("**/*.so*") if path.stat().st_size < 5_000_000})
@@ -86,10 +93,17 @@ def test_the_versions_that_a_library_of_the_system_defines(path: Path) -> None:
     assert {it.versym for it in found if not it.default} == hidden
 
 
+def _with_table(tag: int, table: bytes) -> bytes:
+    """A library whose loader is led to this table."""
+    data = bytearray(elf_library({}, sections={".table": table}))
+    struct.pack_into("<qQ", data, data.index(struct.pack("<qQ", 27, 16)), tag, data.index(table))
+    return bytes(data)
+
+
 def test_versions_without_an_end_are_bounded() -> None:
     """A chain of definitions that leads forward through the whole file."""
     definitions = struct.pack("<HHHHIII", 1, 0, 2, 1, 0, 8, 20) * 40_000
-    elf = Elf(elf_library({}, sections={".gnu.version_d": definitions}))
+    elf = Elf(_with_table(0x6FFFFFFC, definitions))
     with pytest.raises(ValueError, match="elf-versions"):
         list(elf.version_definitions())
 
@@ -126,7 +140,7 @@ def test_libraries_of_which_no_version_is_asked_are_bounded() -> None:
     """A chain that leads forward, and never to a version."""
     libraries = struct.pack("<HHIII", 1, 0, 0, 0, 16) * 40_000
     with pytest.raises(AuditError, match="elf-versions"):
-        read_elf(elf_library({}, sections={".gnu.version_r": libraries}), "a.so")
+        read_elf(_with_table(0x6FFFFFFE, libraries), "a.so")
 
 
 def test_names_that_are_not_short_take_no_longer_than_they_are() -> None:
@@ -138,8 +152,12 @@ def test_names_that_are_not_short_take_no_longer_than_they_are() -> None:
     assert time.process_time() - start < 1
 
 
-SYMBOLS_AT, STACK = 64 + 3 * 56, 64 + 2 * 56
-"""Of a library made by hand: its table of dynamic symbols is the first section."""
+STACK = 64 + 2 * 56
+"""Of a library made by hand."""
+
+
+def _symbols_at(data: bytes) -> int:
+    return int(Elf(data).dynamic[6][0])
 
 
 @pytest.mark.parametrize(
@@ -154,7 +172,8 @@ SYMBOLS_AT, STACK = 64 + 3 * 56, 64 + 2 * 56
 )
 def test_only_what_others_can_bind_to_is_exported(at: int, field: bytes, shown: tuple[str, ...]) -> None:
     data = bytearray(elf_library({}, exports=["shown"]))
-    data[SYMBOLS_AT + 24 + at : SYMBOLS_AT + 24 + at + len(field)] = field
+    row = _symbols_at(bytes(data)) + 24
+    data[row + at : row + at + len(field)] = field
     assert read_elf(bytes(data), "a.so").exports == shown
 
 
@@ -172,17 +191,98 @@ def test_only_dynamic_symbols_have_versions() -> None:
     assert [it.version for it in Elf(data.replace(b".dynsym\0", b".symtab\0")).symbols(".symtab")] == [1]
 
 
-def test_a_section_that_ends_behind_the_file_is_refused() -> None:
-    data = bytearray(elf_library({}))
-    (headers,) = struct.unpack_from("<Q", data, 40)
-    struct.pack_into("<Q", data, headers + 64 + 32, len(data))
-    with pytest.raises(AuditError, match="a section ends at byte"):
-        read_elf(bytes(data), "a.so")
-
-
 def test_rows_that_share_one_long_name_are_bounded() -> None:
     data = bytearray(elf_library({"a" * 900_000: None, **dict.fromkeys(map(str, range(150)))}))
-    for row in range(150):
-        data[SYMBOLS_AT + 24 * (2 + row) : SYMBOLS_AT + 24 * (2 + row) + 4] = data[SYMBOLS_AT + 24 : SYMBOLS_AT + 28]
+    start = _symbols_at(bytes(data))
+    for row in range(start + 48, start + 48 + 24 * 150, 24):
+        data[row : row + 4] = data[start + 24 : start + 28]
     with pytest.raises(AuditError, match="elf-strings"):
         read_elf(bytes(data), "a.so")
+
+
+def _without_headers(data: bytes) -> bytes:
+    return data[:40] + bytes(8) + data[48:58] + bytes(6) + data[64:]
+
+
+def _with_lies(data: bytes) -> bytes:
+    """Every section said to be elsewhere, and larger than the file; names, kinds and links exchanged."""
+    lying = bytearray(data)
+    (at,), (count,) = struct.unpack_from("<Q", data, 40), struct.unpack_from("<H", data, 60)
+    for number in range(count):
+        struct.pack_into(
+            "<IIQQQQII", lying, at + 64 * number, number, 11, 2, 0, len(data) * number, len(data), number, 0
+        )
+    return bytes(lying)
+
+
+def _with_short_tables(data: bytes) -> bytes:
+    """One symbol and one entry fewer each than the loader reads."""
+    short = bytearray(data)
+    (at,), (count,) = struct.unpack_from("<Q", data, 40), struct.unpack_from("<H", data, 60)
+    for header in range(at, at + 64 * count, 64):
+        kind, size = struct.unpack_from("<I", data, header + 4)[0], struct.unpack_from("<Q", data, header + 32)[0]
+        if kind in {6, 11}:
+            struct.pack_into("<Q", short, header + 32, size - (16 if kind == 6 else 24))
+    return bytes(short)
+
+
+@pytest.mark.parametrize("change", [_without_headers, _with_lies, _with_short_tables])
+@pytest.mark.parametrize("path", [*SYSTEM, None], ids=lambda path: path.name if path else "made")
+def test_what_section_headers_say_changes_nothing_that_the_loader_reads(
+    path: Path | None, change: Callable[[bytes], bytes]
+) -> None:
+    imports = {"memcpy": ("libc.so.6", "GLIBC_2.14"), "own": None}
+    data = path.read_bytes() if path else elf_library(imports, exports=["shown"])
+    changed, honest = read_elf(change(data), "a.so"), read_elf(data, "a.so")
+    assert honest.exports
+    assert replace(changed, compilers=honest.compilers) == honest
+
+
+def test_a_library_that_exports_nothing_has_no_hash_to_count_by() -> None:
+    """Its DT_GNU_HASH is empty, as GNU ld and lld write it: relocations tell how far the table goes."""
+    gnu = struct.pack("<IIIIQI", 1, 1, 1, 7, 0, 0)
+    rela = struct.pack("<QQQQQQ", 64, 1 << 32 | 6, 0, 72, 2 << 32 | 6, 0)
+    data = bytearray(elf_library({"first": None, "last": None}, sections={".gnu": gnu, ".rela": rela}))
+    dynamic = {tag: values[0] for tag, values in Elf(bytes(data)).dynamic.items()}
+    # In place of DT_HASH, DT_SONAME and DT_INIT_ARRAYSZ.
+    for old, new in {4: (0x6FFFFEF5, data.index(gnu)), 14: (7, data.index(rela)), 27: (8, len(rela))}.items():
+        struct.pack_into("<qQ", data, data.index(struct.pack("<qQ", old, dynamic[old])), *new)
+    assert [it.name for it in read_elf(bytes(data), "a.so").imports] == ["first", "last"]
+
+
+def test_a_library_that_is_cut_short_is_refused() -> None:
+    data = elf_library({}, sections={".text": bytes(4096)})
+    with pytest.raises(AuditError, match="a segment ends at byte"):
+        read_elf(_without_headers(data)[:4000], "a.so")
+
+
+def test_what_the_loader_does_with_a_library() -> None:
+    """DT_RPATH apart from DT_RUNPATH, empty entries, text relocations, versions of what is exported."""
+    library = read_elf(bytes(elf_library({}, exports=["shown"], search_path="$ORIGIN::/opt")), "a.so")
+    assert (library.rpath, library.runpath, library.search_path) == (None, "$ORIGIN::/opt", ("$ORIGIN", "/opt"))
+    old = elf_library({}, search_path="a:b").replace(struct.pack("<q", 29), struct.pack("<q", 15))
+    assert (read_elf(old, "a.so").rpath, read_elf(old, "a.so").runpath) == ("a:b", None)
+    data = elf_library({})
+    for tag, value, text, now in [
+        (22, 0, True, False),
+        (30, 4, True, False),
+        (30, 8, False, True),
+        (24, 0, False, True),
+    ]:
+        changed = bytearray(data)
+        struct.pack_into("<qQ", changed, data.index(struct.pack("<qQ", 27, 16)), tag, value)
+        found = read_elf(bytes(changed), "a.so")
+        assert (found.text_relocations, found.bind_now) == (text, now)
+    symbols = [LibrarySymbol("f", version, SymbolKind.FUNCTION) for version in ("V_1", "V_2")]
+    versioned = read_elf(stub_library("a.so", "x86_64", symbols), "a.so")
+    assert versioned.versions == ("V_1", "V_2")
+    assert (versioned.exports, dict(versioned.export_versions)) == (("f",), {"f": ("V_1", "V_2")})
+
+
+@pytest.mark.parametrize("path", SYSTEM[:1], ids=lambda path: path.name)
+def test_programs_and_their_compilers(path: Path) -> None:
+    libc = read_elf(path.read_bytes(), path.name)
+    assert libc.program
+    assert "memcpy" in libc.ifuncs
+    python = read_elf(Path(sys.executable).read_bytes(), "python")
+    assert any("GCC" in compiler or "clang" in compiler for compiler in python.compilers)

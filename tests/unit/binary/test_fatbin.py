@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hostile import elf_library
+from hostile import container, elf_library, entry
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,3 +65,10 @@ def test_a_damaged_fatbin_is_an_error_or_other_images_but_never_a_crash(data: st
 def test_a_cut_fatbin_is_refused(cut: int) -> None:
     with pytest.raises(AuditError, match="not a readable fatbin"):
         read_fatbin(_fatbin("lz4.fatbin")[:cut], "cut")
+
+
+def test_code_for_a_debugger_and_lines_of_source_are_told() -> None:
+    named = bytearray(entry(b"image"))
+    named[36:40] = (4).to_bytes(4, "little")  # the length of a name
+    data = container(entry(b"image") + bytes(named) + entry(b"image", flags=0x2))
+    assert [(it.debug, it.line_info) for it in read_fatbin(data, "x")] == [(False, False), (False, True), (True, True)]
