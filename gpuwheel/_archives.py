@@ -80,6 +80,19 @@ class Archive:
             stream = list(self._stream(member))
             return _joined(_checked(member, stream)), b"".join(stream)
 
+    def packed(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
+        """A member as it is compressed in the archive, in blocks: nothing of it is inflated, or checked.
+
+        Raises:
+            GpuwheelError: it is not where the directory says, encrypted, cut short, or of a method that installers need
+                not read.
+        """
+        if member.compress_type not in STORED_OR_DEFLATED:
+            msg = f"holds {cut(member.filename)} by a method that installers do not read ({member.compress_type})"
+            raise self.refuse(msg)
+        with self._reading():
+            yield from self._stream(member)
+
     def pairs(self, member: zipfile.ZipInfo) -> Iterator[tuple[bytes, bytes]]:
         """A member in blocks as they are packed in the archive, each with what it unpacks to; either may be empty.
 

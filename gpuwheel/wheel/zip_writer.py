@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DEFLATED", "STORED", "Entry", "Sink", "deflate", "write_zip"]
+__all__ = ["DEFLATED", "STORED", "AnyEntry", "Entry", "Sink", "deflate", "write_zip"]
 
 STORED = 0
 DEFLATED = 8
@@ -52,6 +52,46 @@ class Entry:
     """Bytes before compression."""
     stream: bytes
 
+    @property
+    def packed_size(self) -> int:
+        """Bytes of the stream."""
+        return len(self.stream)
+
+    def blocks(self) -> Iterable[bytes]:
+        """The stream."""
+        return (self.stream,)
+
+
+class AnyEntry(Protocol):
+    """One member, whose stream may be elsewhere until it is written."""
+
+    @property
+    def name(self) -> str:
+        """Path inside the archive."""
+
+    @property
+    def mode(self) -> int:
+        """Permission bits."""
+
+    @property
+    def method(self) -> int:
+        """STORED or DEFLATED."""
+
+    @property
+    def crc(self) -> int:
+        """CRC-32 before compression."""
+
+    @property
+    def size(self) -> int:
+        """Bytes before compression."""
+
+    @property
+    def packed_size(self) -> int:
+        """Bytes of the stream."""
+
+    def blocks(self) -> Iterable[bytes]:
+        """The stream, a piece at a time."""
+
 
 def deflate(data: bytes, level: int) -> tuple[int, bytes]:
     """`(method, stream)` of `data`: raw DEFLATE, or stored where that is not smaller."""
@@ -61,7 +101,7 @@ def deflate(data: bytes, level: int) -> tuple[int, bytes]:
     return (DEFLATED, stream) if len(stream) < len(data) else (STORED, data)
 
 
-def write_zip(out: Sink, entries: Iterable[Entry], *, epoch: int) -> None:
+def write_zip(out: Sink, entries: Iterable[AnyEntry], *, epoch: int) -> None:
     """Write an archive of `entries`, in their order, all with one time.
 
     Args:
@@ -77,8 +117,9 @@ def write_zip(out: Sink, entries: Iterable[Entry], *, epoch: int) -> None:
         header = _local_header(entry, stamp)
         directory += _central_header(entry, stamp, offset)
         out.write(header)
-        out.write(entry.stream)
-        offset += len(header) + len(entry.stream)
+        for block in entry.blocks():
+            out.write(block)
+        offset += len(header) + entry.packed_size
         count += 1
     out.write(bytes(directory))
     out.write(_end(count, len(directory), offset))
@@ -95,32 +136,32 @@ def _zip64_extra(*values: int) -> bytes:
     return struct.pack(f"<HH{len(values)}Q", 1, 8 * len(values), *values) if values else b""
 
 
-def _name(entry: Entry) -> tuple[bytes, int]:
+def _name(entry: AnyEntry) -> tuple[bytes, int]:
     name = entry.name.encode()
     return name, 0 if name.isascii() else _UTF8_NAME
 
 
-def _local_header(entry: Entry, stamp: tuple[int, int]) -> bytes:
+def _local_header(entry: AnyEntry, stamp: tuple[int, int]) -> bytes:
     name, flags = _name(entry)
-    sizes = len(entry.stream), entry.size
+    sizes = entry.packed_size, entry.size
     # >=: the largest number itself means "look into the ZIP64 field" (4.4.8).
     wide = max(sizes) >= _MAX_32
     # A local header that needs ZIP64 must give both sizes there (APPNOTE 4.5.3).
-    extra = _zip64_extra(entry.size, len(entry.stream)) if wide else b""
+    extra = _zip64_extra(entry.size, entry.packed_size) if wide else b""
     shown = (_MAX_32, _MAX_32) if wide else sizes
     version = _VERSION_ZIP64 if wide else _VERSION
     fields = (0x04034B50, version, flags, entry.method, *stamp, entry.crc, *shown, len(name), len(extra))
     return struct.pack("<IHHHHHIIIHH", *fields) + name + extra
 
 
-def _central_header(entry: Entry, stamp: tuple[int, int], offset: int) -> bytes:
+def _central_header(entry: AnyEntry, stamp: tuple[int, int], offset: int) -> bytes:
     name, flags = _name(entry)
     # Only what does not fit, in this order (APPNOTE 4.5.3).
-    extra = _zip64_extra(*(value for value in (entry.size, len(entry.stream), offset) if value >= _MAX_32))
+    extra = _zip64_extra(*(value for value in (entry.size, entry.packed_size, offset) if value >= _MAX_32))
     version = _VERSION_ZIP64 if extra else _VERSION
     fields = (
         *(0x02014B50, _MADE_BY_UNIX | version, version, flags, entry.method, *stamp, entry.crc),
-        *(min(len(entry.stream), _MAX_32), min(entry.size, _MAX_32), len(name), len(extra)),
+        *(min(entry.packed_size, _MAX_32), min(entry.size, _MAX_32), len(name), len(extra)),
         *(0, 0, 0, (_REGULAR_FILE | entry.mode) << 16, min(offset, _MAX_32)),
     )
     return struct.pack("<IHHHHHHIIIHHHHHII", *fields) + name + extra

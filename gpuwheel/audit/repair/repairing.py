@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -12,29 +13,33 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._files import atomic_file
 from gpuwheel.audit.cases import WheelCase
-from gpuwheel.audit.inspection import inspect, opened
+from gpuwheel.audit.inspection import opened
 from gpuwheel.audit.repair.auditwheel import graft
+from gpuwheel.audit.repair.edits import EditsAsked, apply_edits
 from gpuwheel.audit.repair.needs import Origin, needs
 from gpuwheel.audit.repair.tags import honest_tag
+from gpuwheel.audit.repair.workplace import TAG_EDIT, Workplace
 from gpuwheel.audit.rules import judge
 from gpuwheel.compatibility.sonames import load_sonames
 from gpuwheel.errors import AuditError, FileError, ToolchainError
-from gpuwheel.wheel import Packing, Wheel, WheelEdits, edit_wheel, pack_wheel, read_wheel
 from gpuwheel.wheel.archive import DEFAULT_EPOCH
+from gpuwheel.wheel.copying import CopyOrder, source_wheel, write_copy
+from gpuwheel.wheel.metadata import set_field
+from gpuwheel.wheel.naming import expand_tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gpuwheel.audit.inspection import Inspection
     from gpuwheel.audit.repair.needs import Need
+    from gpuwheel.audit.repair.workplace import Edit
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.findings import Finding
-    from gpuwheel.wheel import Member
 
 __all__ = ["Act", "RepairRequest", "Repaired", "repaired"]
 
 _LIBRARY_PATH = "AUDITWHEEL_LD_LIBRARY_PATH"
-_BILL = ".dist-info/sboms/auditwheel.cdx.json"
+_BILL = "sboms/auditwheel.cdx.json"
 _IMAGE_PLATFORM = "AUDITWHEEL_PLAT"
 """The tag that an image of manylinux is for (PEP 600 images set it)."""
 
@@ -46,6 +51,8 @@ class Act(Enum):
     """Nothing: the same bytes under the same name."""
     RETAGGED = "retagged"
     """Another platform tag, and all else as it was."""
+    EDITED = "edited"
+    """Changed as asked: see the edits."""
     GRAFTED = "grafted"
     """Libraries copied into it, and the tag that fits."""
 
@@ -67,6 +74,9 @@ class RepairRequest:
     """What programs run in."""
     epoch: int | None = None
     """SOURCE_DATE_EPOCH, seconds since 1970, if it is set."""
+    graft: bool = True
+    """Whether what nobody brings is copied into it; else it is not even looked for."""
+    edits: EditsAsked = field(default_factory=EditsAsked)
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,8 @@ class Repaired:
     """Of the wheel as it was."""
     grafted: tuple[str, ...] = ()
     """Members that hold copies of libraries."""
+    edits: tuple[Edit, ...] = ()
+    """What was changed, or would be."""
     findings: tuple[Finding, ...] = ()
     """What the audit says of the wheel as it is."""
 
@@ -91,7 +103,7 @@ def repaired(wheel: Path, out: Path, request: RepairRequest, tables: Tables) -> 
     """Write what `wheel` has to be into the folder `out`, which is made; the wheel itself stays as it is.
 
     A wheel that needs nothing is copied, byte for byte. Else the bytes depend on those of the wheel, on the libraries
-    that are copied, and on the releases of auditwheel and patchelf.
+    that are copied, on the zlib that deflates what is new, and on the releases of auditwheel and patchelf.
 
     Raises:
         AuditError: it is not a wheel, needs a library that no copy may bring, cannot have the tag that is asked for, or
@@ -100,24 +112,68 @@ def repaired(wheel: Path, out: Path, request: RepairRequest, tables: Tables) -> 
         FileError: the result would lie where the wheel itself is.
         OSError: a file cannot be read or written; nothing is left behind.
     """
-    with opened(wheel) as inspection:
-        found = needs(inspection, tables, exclude=request.exclude)
+    with opened(wheel) as inspection, tempfile.TemporaryDirectory(prefix="gpuwheel-repair-") as folder:
+        found = needs(inspection, tables, exclude=request.exclude) if request.graft else ()
         grafts = any(need.origin is Origin.GRAFTED for need in found)
-        present = inspection.tag.platform
-        # With grafts this is the least that it can be: the copies may need more.
-        wanted = _present(present, request)
-        platform = honest_tag(inspection.libraries, tables, present=wanted, asked=request.platform)
-        findings = () if grafts else judge(WheelCase(inspection, tables))
-    act = Act.GRAFTED if grafts else Act.KEPT if platform == present else Act.RETAGGED
-    told = Repaired(wheel, None, act, platform, found, findings=findings)
-    if request.dry_run:
-        return told
-    out.mkdir(parents=True, exist_ok=True)
-    if act is Act.KEPT:
-        return replace(told, path=_copied(wheel, out))
-    if act is Act.RETAGGED:
-        return _written(edit_wheel(read_wheel(wheel), WheelEdits(platform=platform)), out, told, request, tables)
-    return _written(_grafted(told, request, tables), out, told, request, tables)
+        told = Repaired(wheel, None, Act.GRAFTED if grafts else Act.KEPT, inspection.tag.platform, found)
+        with ExitStack() as stack:
+            base, name = inspection, wheel
+            if grafts and not request.dry_run:
+                name = _with_copies(told, request, Path(folder))
+                base = stack.enter_context(opened(name))
+                _check_graft(inspection, base, request, tables)
+            # With grafts that are not made this is the least that it can be: the copies may need more.
+            present = _present(inspection.tag.platform, request)
+            platform = honest_tag(base.libraries, tables, present=present, asked=request.platform)
+            source, streams = (stack.enter_context(source_wheel(path)) for path in (name, wheel))
+            place = Workplace(source, Path(folder))
+            _retag(place, inspection.tag.platform, platform)
+            is_new = apply_edits(place, base, request.edits)
+            act = _act(place, told.act, is_new=is_new, retagged=platform != told.platform)
+            copies = tuple(found.name for found in base.libraries if found.name not in inspection.members)
+            told = replace(told, act=act, platform=platform, edits=tuple(place.edits), grafted=copies)
+            if request.dry_run:
+                return replace(told, findings=() if grafts else judge(WheelCase(inspection, tables)))
+            out.mkdir(parents=True, exist_ok=True)
+            if act is Act.KEPT:
+                target = _copied(wheel, out)
+            else:
+                target = _target(told, out, str(streams.name.with_platform(platform)))
+                order = CopyOrder(place.files, place.removed, request.epoch, record=is_new)
+                write_copy(target, source, order, Path(folder), streams=streams)
+    with opened(target) as made:
+        return replace(told, path=target, findings=judge(WheelCase(made, tables)))
+
+
+def _act(place: Workplace, act: Act, *, is_new: bool, retagged: bool) -> Act:
+    if act is Act.GRAFTED:
+        return act
+    if is_new or any(edit.kind != TAG_EDIT for edit in place.edits):
+        return Act.EDITED
+    return Act.RETAGGED if retagged else Act.KEPT
+
+
+def _retag(place: Workplace, before: str, platform: str) -> None:
+    """Let WHEEL say the platform of the name, and the bill of auditwheel the name."""
+    source = place.source
+    if platform != before or source.name.tag.platform != platform:
+        name = f"{source.dist_info}/WHEEL"
+        text = place.text(name)
+        if text is not None:
+            tags = [str(tag) for tag in expand_tag(source.name.with_platform(platform).tag)]
+            place.write(name, set_field(text, "Tag", tags), TAG_EDIT, f"Tag: {', '.join(tags)}")
+    bill = f"{source.dist_info}/{_BILL}"
+    if source.name.tag.platform != platform and (data := place.text(bill)) is not None:
+        old, new = (f"-{tag}.whl".encode() for tag in (source.name.tag.platform, platform))
+        place.write(bill, data.replace(old, new), TAG_EDIT, f"names the wheel for {platform}")
+
+
+def _target(told: Repaired, out: Path, name: str) -> Path:
+    target = out / name
+    if target.exists() and target.samefile(told.source):
+        msg = f"{target} would be replaced by its repaired self (expected another folder)"
+        raise FileError(msg, hint="name a folder for it: --wheel-dir DIR")
+    return target
 
 
 def _present(tag: str, request: RepairRequest) -> str:
@@ -136,36 +192,8 @@ def _copied(wheel: Path, out: Path) -> Path:
     return target
 
 
-def _grafted(told: Repaired, request: RepairRequest, tables: Tables) -> Wheel:
-    """The wheel with copies of what it needs, and the tag that the whole of it allows."""
-    original = read_wheel(told.source)
-    made = _with_copies(told, request)
-    inspection = inspect(made)
-    _check_graft(inspect(original), inspection, request, tables)
-    platform = honest_tag(
-        inspection.libraries, tables, present=_present(original.name.tag.platform, request), asked=request.platform
-    )
-    # What is as it was keeps its compressed stream; the rest is deflated here, so that the bytes do not depend on the
-    # zlib of the Python that auditwheel runs in.
-    members = {
-        name: kept
-        if (kept := original.members.get(name)) and kept.data == member.data
-        else replace(member, packed=None)
-        for name, member in _renamed(made, platform).items()
-    }
-    return edit_wheel(Wheel(original.name, members), WheelEdits(platform=platform))
-
-
-def _renamed(made: Wheel, platform: str) -> dict[str, Member]:
-    """The members, with the name that the wheel will have in auditwheel's bill of materials."""
-    before, after = (f"-{tag}.whl".encode() for tag in (made.name.tag.platform, platform))
-    return {
-        name: replace(member, data=member.data.replace(before, after)) if name.endswith(_BILL) else member
-        for name, member in made.members.items()
-    }
-
-
-def _with_copies(told: Repaired, request: RepairRequest) -> Wheel:
+def _with_copies(told: Repaired, request: RepairRequest, folder: Path) -> Path:
+    """What auditwheel makes of the wheel, in a folder of its own."""
     excluded = dict.fromkeys(need.soname for need in told.needs if need.origin is not Origin.GRAFTED)
     # A copied library may need some itself: of CUDA and torch no copy is made for it either.
     never = (f"{stem}*" for stem in sorted(load_sonames().stems))
@@ -178,10 +206,11 @@ def _with_copies(told: Repaired, request: RepairRequest) -> Wheel:
         _LIBRARY_PATH: os.pathsep.join(filter(None, folders)),
         "SOURCE_DATE_EPOCH": str(epoch),
     }
-    with tempfile.TemporaryDirectory(prefix="gpuwheel-repair-") as folder:
-        # The tag is judged here, with words that name the library: auditwheel takes any that its policies allow.
-        words += ["--plat", "auto", "--only-plat"]
-        return read_wheel(graft(told.source, Path(folder), words, environ))
+    # The tag is judged here, with words that name the library: auditwheel takes any that its policies allow.
+    words += ["--plat", "auto", "--only-plat"]
+    made = folder / "grafted"
+    made.mkdir()
+    return graft(told.source, made, words, environ)
 
 
 def _check_graft(original: Inspection, made: Inspection, request: RepairRequest, tables: Tables) -> None:
@@ -211,18 +240,3 @@ def _stays_inside(member: str, path: str) -> bool:
     head, origin, rest = path.replace("${ORIGIN}", "$ORIGIN").partition("$ORIGIN")
     folder = posixpath.normpath(posixpath.join(posixpath.dirname(member) or ".", rest.lstrip("/")))
     return bool(origin) and not head and not folder.startswith("..")
-
-
-def _written(wheel: Wheel, out: Path, told: Repaired, request: RepairRequest, tables: Tables) -> Repaired:
-    target = out / str(wheel.name)
-    if target.exists() and target.samefile(told.source):
-        msg = f"{target} would be replaced by its repaired self (expected another folder)"
-        raise FileError(msg, hint="name a folder for it: --wheel-dir DIR")
-    packed = pack_wheel(wheel.members.values(), epoch=request.epoch, packing=Packing(keep_streams=True))
-    inspection = replace(inspect(wheel), size=packed.size)
-    findings = judge(WheelCase(inspection, tables))
-    packed.write(target)
-    with opened(told.source) as original:
-        before = set(original.members)
-    copies = tuple(library.name for library in inspection.libraries if library.name not in before)
-    return replace(told, path=target, platform=wheel.name.tag.platform, grafted=copies, findings=findings)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gpuwheel.audit.repair import Act, Origin, RepairRequest, repaired
+from gpuwheel.audit.repair import Act, EditsAsked, Origin, RepairRequest, repaired
 from gpuwheel.cli import parameters
 from gpuwheel.compatibility import load_tables
 from gpuwheel.config.reading.variables import epoch_of
@@ -31,6 +31,9 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--plat", metavar="TAG", help="The platform tag to give; by default the oldest that is true.")
 @click.option("--lib-path", type=_FOLDER, multiple=True, help="Look here too for libraries to copy.")
 @click.option("--exclude", metavar="SONAME", multiple=True, help="Comes from elsewhere: make no copy of it.")
+@click.option("--no-graft", is_flag=True, help="Copy no library into it, and do not ask who brings what it needs.")
+@click.option("--strip", is_flag=True, help="Take debugging sections and .symtab out of libraries.")
+@click.option("--record", is_flag=True, help="Write RECORD anew where it is not true, whatever it said.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @parameters.as_json
 def repair_command(wheels: tuple[Path, ...], *, wheel_dir: Path, as_json: bool, **asked: Any) -> None:  # noqa: ANN401
@@ -53,6 +56,8 @@ def repair_command(wheels: tuple[Path, ...], *, wheel_dir: Path, as_json: bool, 
         dry_run=asked["dry_run"],
         environ=environ,
         epoch=epoch_of(environ),
+        graft=not asked["no_graft"],
+        edits=EditsAsked(strip=asked["strip"], record=asked["record"]),
     )
     results, problems = [], list[GpuwheelError]()
     for wheel in wheels:
@@ -77,6 +82,7 @@ def _tell(result: Repaired) -> None:
     outcome = {
         Act.KEPT: "needs no repair",
         Act.RETAGGED: f"gets the platform tag {result.platform}",
+        Act.EDITED: "is edited",
         Act.GRAFTED: "gets copies of libraries",
     }[result.act]
     click.echo(f"{result.source.name}: {outcome}")
@@ -87,6 +93,9 @@ def _tell(result: Repaired) -> None:
             click.echo(f"  {need.soname}: {origin}")
     for member in result.grafted:
         click.echo(f"  {member}: a library of this machine")
+    for edit in result.edits:
+        saved = f" ({edit.saved:,} bytes less)" if edit.saved else ""
+        click.echo(f"  {edit.kind}: {edit.member}: {edit.what}{saved}")
     for finding in result.findings:
         click.echo(f"  {finding.severity.value} [{finding.rule}] {finding.place} {finding.problem}")
         click.echo(f"    why: {finding.why}\n    fix: {finding.fix}")
@@ -110,6 +119,9 @@ def _row(result: Repaired) -> dict[str, Any]:
                 "distribution": need.by,
             }
             for need in result.needs
+        ],
+        "edits": [
+            {"kind": edit.kind, "member": edit.member, "what": edit.what, "saved": edit.saved} for edit in result.edits
         ],
         "findings": [finding.document for finding in result.findings],
     }

@@ -1,0 +1,63 @@
+"""What can be mended in a wheel beside what it needs: each edit looks at the inspection, and changes files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from gpuwheel._endings import reading
+from gpuwheel.audit.repair.workplace import Edit
+from gpuwheel.binary.elf import MACHINES
+from gpuwheel.binary.stripped import is_debugging, strip_file
+from gpuwheel.wheel.archive import check_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gpuwheel.audit.inspection import Inspection
+    from gpuwheel.audit.repair.workplace import Workplace
+
+__all__ = ["EditsAsked", "apply_edits"]
+
+
+@dataclass(frozen=True)
+class EditsAsked:
+    """Which edits are asked for; by default none."""
+
+    strip: bool = False
+    """Take debugging sections and symbols of static linkers out of libraries."""
+    record: bool = False
+    """Write RECORD anew from the files, whatever it said."""
+
+
+def apply_edits(place: Workplace, inspection: Inspection, asked: EditsAsked) -> bool:
+    """Change the files of a wheel as asked; what needs no change stays untouched.
+
+    Args:
+        place: The wheel under repair.
+        inspection: Of the same wheel, before.
+        asked: What to change.
+
+    Returns:
+        Whether RECORD has to be written anew.
+
+    Raises:
+        AuditError: a library is damaged, or an edit would make another library of it.
+    """
+    if asked.strip:
+        for library in inspection.libraries:
+            if library.machine in MACHINES and any(is_debugging(name) for name in library.sections):
+                place.change(library.name, "strip", partial(_strip, library.name))
+    is_wrong = asked.record and bool(check_record(inspection.members))
+    if is_wrong:
+        place.edits.append(Edit("record", place.source.record, "written anew"))
+    return is_wrong
+
+
+def _strip(name: str, path: Path) -> tuple[str, int] | None:
+    with path.open("r+b") as file, reading(f"{name} is not a readable ELF file", "a shared library"):
+        done = strip_file(file)
+    if done is None:
+        return None
+    return f"without {', '.join(done.sections)}", done.size
