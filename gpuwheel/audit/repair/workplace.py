@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import os
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
 
 from gpuwheel.binary.elf import read_elf
+from gpuwheel.binary.extent import Extent
 from gpuwheel.errors import AuditError
 from gpuwheel.wheel.copying import NewFile
 
@@ -18,26 +20,14 @@ if TYPE_CHECKING:
     from gpuwheel.binary.elf import ElfFile
     from gpuwheel.wheel.copying import SourceWheel
 
-__all__ = ["TAG_EDIT", "Edit", "MappedFile", "Workplace"]
+__all__ = ["TAG_EDIT", "Edit", "Workplace"]
 
 TAG_EDIT = "plat"
 """Edits that give a wheel its platform tag."""
 _BLOCK = 1 << 23
 _EXECUTABLE = 0o111
-_FACTS = (
-    "machine",
-    "soname",
-    "needed",
-    "imports",
-    "exports",
-    "version_needs",
-    "constructors",
-    "search_path",
-    "executable_stack",
-)
-"""What no edit may change of a library."""
 _CODE = (".text", ".rodata", ".nv_fatbin", "__nv_relfatbin", ".nvFatBinSegment", ".note.gnu.build-id", ".eh_frame")
-"""Sections which every edit leaves as they are, but for those that it says."""
+"""Sections which every edit leaves as they are, but for those that it says; and so it does with each fact."""
 
 
 @dataclass(frozen=True)
@@ -51,23 +41,6 @@ class Edit:
     """In words."""
     saved: int = 0
     """Bytes of the installed file, or of what is in it, that are gone."""
-
-
-class MappedFile:
-    """The bytes of a file which is not empty: of a library of gigabytes, the pages that are looked at."""
-
-    def __init__(self, path: Path) -> None:
-        with path.open("rb") as file:
-            self._pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.view = memoryview(self._pages)
-
-    def digest(self, part: memoryview) -> str:
-        """SHA-256 of a part, of which no more than a few megabytes stay in memory."""
-        sha256 = hashlib.sha256()
-        for at in range(0, len(part), _BLOCK):
-            sha256.update(part[at : at + _BLOCK])
-            self._pages.madvise(mmap.MADV_DONTNEED)
-        return sha256.hexdigest()
 
 
 @dataclass
@@ -106,7 +79,7 @@ class Workplace:
             library: A member.
             kind: What the edit is.
             edit: Changes the file in its place.
-            touches: Sections that may differ afterwards, and facts ("search_path", "executable_stack").
+            touches: Sections that may differ afterwards, and facts ("runpath").
 
         Raises:
             AuditError: the library is damaged, or another one than before, which is a fault of the edit.
@@ -140,13 +113,30 @@ class _Look:
 
     @classmethod
     def at(cls, path: Path, name: str, touches: Collection[str]) -> _Look:
-        file = MappedFile(path)
-        library = read_elf(file.view, name)
-        facts: dict[str, object] = {fact: _value(library, fact) for fact in _FACTS if fact not in touches}
-        code = (section for section in _CODE if section in library.sections and section not in touches)
-        return cls({**facts, **{section: file.digest(library.sections[section]) for section in code}})
+        with path.open("rb") as file:
+            library = read_elf(Extent(partial(_read, file), 0, path.stat().st_size), name)
+            facts = {fact.name: _value(library, fact.name) for fact in fields(library) if fact.name not in _OTHERS}
+            code = {section: _digest(library.sections[section]) for section in _CODE if section in library.sections}
+        return cls({fact: value for fact, value in {**facts, **code}.items() if fact not in touches})
+
+
+_OTHERS = frozenset({"name", "sections"})
+
+
+def _read(file: BinaryIO, at: int, size: int) -> bytes:
+    return os.pread(file.fileno(), size, at)
+
+
+def _digest(part: Extent) -> str:
+    sha256 = hashlib.sha256()
+    for at in range(0, len(part), _BLOCK):
+        sha256.update(part.read(at, _BLOCK))
+    return sha256.hexdigest()
 
 
 def _value(library: ElfFile, fact: str) -> object:
+    """A fact, or of those that may be a hundred thousand names a number that stands for them."""
     value = getattr(library, fact)
-    return hash(value) if fact in {"imports", "exports"} else value
+    if fact == "export_versions":
+        value = tuple(sorted(value.items()))
+    return hash(value) if fact in {"imports", "exports", "export_versions", "ifuncs"} else value
