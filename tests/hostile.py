@@ -122,10 +122,15 @@ def container(entries: bytes, *, header: int = 16, size: int | None = None, magi
     return struct.pack("<IHHQ", magic, 1, header, len(entries) if size is None else size) + entries
 
 
-def entry(image: bytes, *, kind: int = 2, arch: int = 80, flags: int = 0, header: int = 64) -> bytes:
-    """One image with its header."""
+def entry(
+    image: bytes, *, kind: int = 2, arch: int = 80, flags: int = 0, header: int = 64, isa: tuple[int, int] = (8, 8)
+) -> bytes:
+    """One image with its header; `isa` is the version of PTX."""
     padded = image + bytes(-len(image) % 8)
+    major, minor = isa
     return (
-        struct.pack("<HHIQIIHHIIIQQQ", kind, 1, header, len(padded), 0, 0, 8, 8, arch, 0, 0, flags, 0, len(image))
+        struct.pack(
+            "<HHIQIIHHIIIQQQ", kind, 1, header, len(padded), 0, 0, minor, major, arch, 0, 0, flags, 0, len(image)
+        )
         + padded
     )

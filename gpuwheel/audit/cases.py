@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from gpuwheel.binary.elf import ElfFile, Import
     from gpuwheel.binary.fatbin import Image
     from gpuwheel.compatibility import Tables
+    from gpuwheel.model.versions import DriverVersion
     from gpuwheel.wheel import Content
 
 __all__ = [
@@ -47,6 +49,7 @@ Subject = TypeVar("Subject", bound=Judged)
 
 # Operators that keep older versions out (PEP 440, "Version specifiers").
 _FLOORS = {">=", "==", "~=", ">"}
+_RUNTIME = re.compile(r"libcudart\.so\.(\d+)(?:\.\d+)*")
 _LATER = frozenset(Part) - {Part.BUILD, Part.SIZE}
 """What is known of any wheel."""
 
@@ -150,14 +153,17 @@ class CodeCase:
     images: Sequence[Image]
     subject: str
     """What to call them in messages."""
-    declared: DeclaredCode
+    declared: DeclaredCode | None
+    """`None`: there is no manifest."""
+    driver: DriverVersion
+    """The oldest that is to load them: as declared, or of the CUDA major that the library is linked to."""
     tables: Tables
     profile: Profile = Profile.OWN
 
     @property
     def parts(self) -> frozenset[Part]:
         """What is known of them."""
-        return _LATER
+        return _LATER if self.declared is not None else _LATER - {Part.MANIFESTS}
 
     def targets(self, kind: str) -> set[str]:
         """What the images of a kind ("cubin", "ptx") are for: "sm_80", "compute_100"."""
@@ -182,7 +188,8 @@ def code_cases(case: WheelCase) -> Iterator[CodeCase]:
     """All images that every driver loads as one set; those by each further CUDA toolkit as one of their own."""
     wheel, tables, manifests = case.wheel, case.tables, case.wheel.manifests
     if isinstance(manifests, ValueError) or not manifests:
-        return  # rules of their own
+        yield from _undeclared_code(case)
+        return  # that there are none is told by rules of their own
     groups = [code for manifest in manifests for code in manifest.groups.values()]
     whole = DeclaredCode(
         cubins=frozenset().union(*(code.cubins for code in groups)),
@@ -199,9 +206,21 @@ def code_cases(case: WheelCase) -> Iterator[CodeCase]:
             # Older drivers never load the file.
             further[name] = replace(code, driver=max(whole.driver, toolkit.driver_floor))
     images = [image for name, images in wheel.images_of.items() if name not in further for image in images]
-    yield CodeCase(images, wheel.name, whole, tables, case.profile)
+    yield CodeCase(images, wheel.name, whole, whole.driver, tables, case.profile)
     for name, declared in further.items():
-        yield CodeCase(wheel.images_of[name], name, declared, tables, case.profile)
+        yield CodeCase(wheel.images_of[name], name, declared, declared.driver, tables, case.profile)
+
+
+def _undeclared_code(case: WheelCase) -> Iterator[CodeCase]:
+    """The images of each library that is linked to the runtime of one CUDA major, which says what its drivers are."""
+    floors: dict[int, DriverVersion] = {}
+    for version, toolkit in case.tables.cuda.items():
+        floors.setdefault(version.major, toolkit.driver_floor)
+    for library in case.wheel.libraries:
+        majors = {int(match[1]) for needed in library.needed if (match := _RUNTIME.fullmatch(needed))}
+        driver = floors.get(next(iter(majors))) if len(majors) == 1 else None
+        if driver is not None and (images := case.wheel.images_of.get(library.name)):
+            yield CodeCase(images, library.name, None, driver, case.tables, case.profile)
 
 
 def torch_floor(wheel: Inspection) -> MinorVersion | None:

@@ -15,23 +15,43 @@ from gpuwheel.model.archs import Arch
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["VENDOR_WORDS", "gpu_named", "load_gpu_names", "name_words"]
+__all__ = ["VENDOR_WORDS", "gpu_named", "gpus_beside", "load_gpu_names", "name_words"]
 
 VENDOR_WORDS = ("nvidia", "geforce", "tesla", "grid")
 """Words that tell no GPU from another."""
 _WORD = re.compile(r"[a-z]+\d*[a-z0-9]*|\d+[a-z]*")
 
 
-@cache
 def load_gpu_names() -> Mapping[str, Arch]:
     """Name, without the vendor's words -> compute capability.
 
     Raises:
         DataError: the table is damaged, or has a name twice.
     """
+    return _table()[0]
+
+
+@cache
+def gpus_beside(machine: str) -> Mapping[Arch, tuple[str, ...]]:
+    """GPUs on sale that a machine ("x86_64", "aarch64") may have: compute capability -> names.
+
+    Raises:
+        DataError: the table is damaged.
+    """
+    names, arm_only = _table()
+    found: dict[Arch, tuple[str, ...]] = {}
+    for name, arch in names.items():
+        if machine == "aarch64" or arch not in arm_only:
+            found[arch] = (*found.get(arch, ()), name)
+    return found
+
+
+@cache
+def _table() -> tuple[Mapping[str, Arch], frozenset[Arch]]:
     names: dict[str, Arch] = {}
     with read_table("gpus.toml") as file:
         file.text("source")
+        arm_only = frozenset(map(Arch.parse, file.texts("arm-only")))
         with file.table("names") as rows:
             for capability in rows.names():
                 arch = Arch.parse(capability)
@@ -39,7 +59,7 @@ def load_gpu_names() -> Mapping[str, Arch]:
                     if name in names or not name_words(name):
                         rows.fail(f"has a wrong {capability} ({name!r} is there twice, or is no name)")
                     names[name] = arch
-    return names
+    return names, arm_only
 
 
 def name_words(name: str) -> tuple[str, ...]:

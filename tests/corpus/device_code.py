@@ -1,3 +1,145 @@
-"""Device code: what is in the libraries against what the wheel is for."""
+"""Device code: which GPUs find something that they can run, and what it costs."""
 
 from __future__ import annotations
+
+from hostile import container, entry
+
+from corpus.cases import case
+from corpus.wheels import CODE, LIBC, TAG, WheelFile, library, wheel
+from gpuwheel.model.findings import Severity
+
+_CUDA12 = "nvidia-cuda-runtime-cu12"
+_SPECIFIC, _FAMILY = 0x100000, 0x200000
+_LZ4, _ZSTD = 0x2000, 0x8000
+_PTX, _LTO = 1, 8
+
+
+def _cubins(*archs: int, flags: int = 0) -> bytes:
+    return b"".join(entry(bytes(64), arch=arch, flags=flags) for arch in archs)
+
+
+def _ptx(arch: int, *, flags: int = 0, isa: tuple[int, int] = (7, 8)) -> bytes:
+    return entry(b".version 7.8", kind=_PTX, arch=arch, flags=flags, isa=isa)
+
+
+def _holding(code: bytes, *, tag: str = TAG, machine: str = "x86_64", section: str = ".nv_fatbin") -> WheelFile:
+    return wheel({"ops/_C.so": library(sections={section: code}, machine=machine)}, tag=tag)
+
+
+@case("arch-hole", severity=Severity.WARNING)
+def _nothing_for_newer_gpus() -> tuple[WheelFile, WheelFile]:
+    return _holding(container(_cubins(70, 80))), _holding(container(_cubins(70, 80) + _ptx(80)))
+
+
+@case("arch-hole", severity=Severity.WARNING, sneaky=True)
+def _ptx_of_one_gpu_alone_for_newer_ones() -> tuple[WheelFile, WheelFile]:
+    cubins = _cubins(75, 80, 90)
+    return _holding(container(cubins + _ptx(90, flags=_SPECIFIC))), _holding(container(cubins + _ptx(90)))
+
+
+@case("arch-hole", severity=Severity.WARNING, sneaky=True)
+def _a_generation_left_out_in_the_middle() -> tuple[WheelFile, WheelFile]:
+    newest = _ptx(120)
+    return _holding(container(_cubins(75, 80, 100, 120) + newest)), _holding(
+        container(_cubins(75, 80, 90, 100, 120) + newest)
+    )
+
+
+@case("arch-hole", severity=Severity.WARNING, sneaky=True)
+def _code_for_a_linker_in_place_of_ptx() -> tuple[WheelFile, WheelFile]:
+    cubins = _cubins(80, 90)
+    return _holding(container(cubins + entry(bytes(64), kind=_LTO, arch=90))), _holding(container(cubins + _ptx(90)))
+
+
+@case("arch-hole", severity=Severity.WARNING, sneaky=True)
+def _the_gpu_of_an_arm_machine_alone() -> tuple[WheelFile, WheelFile]:
+    tag = TAG.replace("x86_64", "aarch64")
+    older, whole = container(_cubins(75, 80, 90, 100, 120)), container(_cubins(75, 80, 90, 100, 110, 120) + _ptx(120))
+    return _holding(older, tag=tag, machine="aarch64"), _holding(whole, tag=tag, machine="aarch64")
+
+
+@case("arch-specific-alone", severity=Severity.WARNING)
+def _arch_specific_code_without_a_fallback() -> tuple[WheelFile, WheelFile]:
+    others = _cubins(75, 80, 90, 120) + _ptx(120)
+    return (
+        _holding(container(others + _cubins(100, flags=_SPECIFIC))),
+        _holding(container(others + _cubins(100, flags=_FAMILY))),
+    )
+
+
+@case("arch-specific-alone", severity=Severity.WARNING, sneaky=True)
+def _arch_specific_code_in_relocatable_form() -> tuple[WheelFile, WheelFile]:
+    others = _cubins(75, 80, 90, 120) + _ptx(120)
+    code = container(others + _cubins(100, flags=_SPECIFIC)), container(others + _cubins(100, 103, flags=_SPECIFIC))
+    return _holding(code[0], section="__nv_relfatbin"), _holding(code[1], section="__nv_relfatbin")
+
+
+@case("ptx-missing", severity=Severity.NOTE)
+def _no_ptx_for_gpus_to_come() -> tuple[WheelFile, WheelFile]:
+    cubins = _cubins(75, 80, 90, 100, 120)
+    return _holding(container(cubins)), _holding(container(cubins + _ptx(120)))
+
+
+@case("code-lost")
+def _device_code_removed_from_a_library() -> tuple[WheelFile, WheelFile]:
+    def linked(**sections: bytes) -> WheelFile:
+        imports = {**LIBC, "__cudaRegisterFatBinary": ("libcudart.so.12", "libcudart.so.12")}
+        needed, runpath = ("libcudart.so.12", "libc.so.6"), "$ORIGIN/../nvidia/cuda_runtime/lib"
+        made = library(imports=imports, needed=needed, runpath=runpath, sections=sections)
+        return wheel({"ops/_C.so": made}, requires=[_CUDA12])
+
+    return linked(), linked(**{".nv_fatbin": CODE})
+
+
+@case("arch-redundant", severity=Severity.NOTE)
+def _machine_code_that_the_same_gpus_have_already() -> tuple[WheelFile, WheelFile]:
+    others = _cubins(90, 100, 120, flags=_ZSTD) + _ptx(120)
+    large = [entry(bytes(10_000_000), arch=arch, flags=_ZSTD) for arch in (80, 86)]
+    packed = [_with_packed_size(one, 10_000_000) for one in large]
+    return _holding(container(b"".join(packed) + others)), _holding(container(packed[0] + others))
+
+
+@case("arch-redundant", severity=Severity.NOTE, sneaky=True)
+def _machine_code_twice_in_pieces() -> tuple[WheelFile, WheelFile]:
+    others = _cubins(90, 100, 120, flags=_ZSTD) + _ptx(120)
+
+    def pieces(arch: int) -> bytes:
+        one = _with_packed_size(entry(bytes(2_100_000), arch=arch, flags=_ZSTD), 2_100_000)
+        return one * 5
+
+    return _holding(container(pieces(86) + pieces(80) + others)), _holding(container(pieces(80) + others))
+
+
+@case("code-uncompressed", severity=Severity.NOTE)
+def _device_code_that_is_not_compressed() -> tuple[WheelFile, WheelFile]:
+    others = _cubins(90, 100, 120, flags=_ZSTD) + _ptx(120)
+    packed = _with_packed_size(entry(bytes(11_000_000), arch=80, flags=_ZSTD), 11_000_000)
+    return _holding(container(entry(bytes(11_000_000), arch=80) + others)), _holding(container(packed + others))
+
+
+@case("code-uncompressed", severity=Severity.NOTE, sneaky=True)
+def _uncompressed_device_code_in_many_files() -> tuple[WheelFile, WheelFile]:
+    others = _cubins(90, 100, 120, flags=_ZSTD) + _ptx(120)
+    piece = library(sections={".nv_fatbin": container(entry(bytes(6_000_000), arch=80) + others)}, exports=())
+    return wheel({"ops/liba.so": piece, "ops/libb.so": piece}), wheel({"ops/liba.so": piece})
+
+
+def _linked_to_12(code: bytes) -> WheelFile:
+    needed, runpath = ("libcudart.so.12", "libc.so.6"), "$ORIGIN/../nvidia/cuda_runtime/lib"
+    made = library(needed=needed, runpath=runpath, sections={".nv_fatbin": container(code)})
+    return wheel({"ops/_C.so": made}, requires=[_CUDA12])
+
+
+@case("compression-driver", severity=Severity.WARNING)
+def _compression_that_drivers_of_its_cuda_do_not_read() -> tuple[WheelFile, WheelFile]:
+    return _linked_to_12(_cubins(80, flags=_ZSTD) + _ptx(80)), _linked_to_12(_cubins(80, flags=_LZ4) + _ptx(80))
+
+
+@case("ptx-driver", severity=Severity.WARNING)
+def _ptx_that_drivers_of_its_cuda_do_not_compile() -> tuple[WheelFile, WheelFile]:
+    return _linked_to_12(_ptx(80, isa=(8, 8))), _linked_to_12(_ptx(80, isa=(7, 8)))
+
+
+def _with_packed_size(made: bytes, size: int) -> bytes:
+    """An entry of `hostile.entry` that says how much it holds as compressed."""
+    return made[:16] + size.to_bytes(4, "little") + made[20:]

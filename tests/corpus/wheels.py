@@ -26,7 +26,7 @@ CODE = container(
     + entry(bytes(64), arch=90)
     + entry(bytes(64), arch=100)
     + entry(bytes(64), arch=120)
-    + entry(b".version 7.8", kind=1, arch=75)
+    + entry(b".version 7.8", kind=1, arch=75, isa=(7, 8))
 )
 """Device code that every GPU since Turing can run."""
 

@@ -21,6 +21,8 @@ _NEEDS = {Part.IMAGES, Part.MANIFESTS}
 
 def _targets(case: CodeCase) -> Iterator[tuple[set[str], set[str], str]]:
     """`(declared, found, both for a message)` of cubins, then of PTX."""
+    if case.declared is None:
+        return
     declared = ({arch.sm for arch in case.declared.cubins}, {arch.compute for arch in case.declared.ptx})
     for wanted, found in zip(declared, (case.targets("cubin"), case.targets("ptx")), strict=True):
         listed = f"found {', '.join(sorted(found)) or 'none'}, expected {', '.join(sorted(wanted)) or 'none'}"
@@ -59,14 +61,14 @@ def _arch_undeclared(case: CodeCase) -> Iterator[Found]:
 
 @rule(
     "compression-driver",
-    needs=_NEEDS,
+    needs={Part.IMAGES},
     why="older drivers reject the whole image: every kernel call would fail there",
     fix='set `driver = ">=..."` to the first that reads it, or build without own -compress flags',
     source="`compression` in `gpuwheel/data/cuda.toml`, with where each row was read",
 )
 def _compression_driver(case: CodeCase) -> Iterator[Found]:
-    """Device code is compressed in a way that the oldest promised driver does not read."""
-    floor = case.declared.driver
+    """Device code is compressed in a way that the oldest promised driver does not read (a warning without manifest)."""
+    floor = case.driver
     # Reversed, so that of two rows with one codec the oldest driver is kept.
     readable_from = {row.codec: row.driver for row in reversed(case.tables.compression)}
     for codec in sorted({image.codec for image in case.images} - {"none"}):
@@ -74,23 +76,28 @@ def _compression_driver(case: CodeCase) -> Iterator[Found]:
         if driver is not None and driver <= floor:
             continue
         needs = "no known driver reads it" if driver is None else f"read by drivers from {driver} on"
-        yield Found(
-            case.subject,
-            f"holds device code compressed with {codec} ({needs}, expected one that driver {floor} reads)",
-            fix="build again without own -compress flags" if driver is None else f'set `driver = ">={driver}"`',
-        )
+        why, severity = None, None
+        if case.declared is None:
+            fix = f"compile with --compress-mode=speed (LZ4), or tell users that the driver must be {driver} or newer"
+            why, severity = "older drivers of its CUDA major reject it: every kernel call fails", Severity.WARNING
+        elif driver is None:
+            fix = "build again without own -compress flags"
+        else:
+            fix = f'set `driver = ">={driver}"`'
+        problem = f"holds device code compressed with {codec} ({needs}, expected one that driver {floor} reads)"
+        yield Found(case.subject, problem, why, fix, severity, facts={"codec": codec, "floor": str(floor)})
 
 
 @rule(
     "ptx-driver",
-    needs=_NEEDS,
+    needs={Part.IMAGES},
     why="an older driver cannot compile it",
     fix="add a cubin for these GPUs to `archs`, or raise `driver`; beside a cubin there is nothing to do",
     source="PTX ISA, Release Notes: the driver of each version; `gpuwheel/data/cuda.toml`",
 )
 def _ptx_driver(case: CodeCase) -> Iterator[Found]:
     """PTX is newer than the oldest promised driver compiles (a note where cubins serve the same GPUs)."""
-    floor = case.declared.driver
+    floor = case.driver
     cubins = [image.arch for image in case.images if image.kind == "cubin"]
     # Each source file of a group brings its own PTX; one finding for each target is enough.
     for image in {(image.arch, image.isa): image for image in case.images if image.kind == "ptx"}.values():
@@ -105,6 +112,9 @@ def _ptx_driver(case: CodeCase) -> Iterator[Found]:
             why += ": GPUs without a cubin need the newer driver"
             fix = "nothing to do while no promise is made for those GPUs"
             yield Found(case.subject, problem, why, fix, Severity.NOTE)
+        elif case.declared is None:
+            fix = f"add a cubin for {image.arch}, or tell users that such a GPU takes driver {needed} or newer"
+            yield Found(case.subject, problem, f"{why}, and no cubin serves these GPUs", fix, Severity.WARNING)
         else:
             fix = f'add the cubin: archs = ["{image.arch}+PTX"], or set `driver = ">={needed}"`'
             yield Found(case.subject, problem, f"{why}, and no cubin serves these GPUs", fix)

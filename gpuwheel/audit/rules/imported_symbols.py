@@ -9,7 +9,7 @@ from gpuwheel.audit.cases import rule
 from gpuwheel.audit.platform import system_libraries
 from gpuwheel.audit.providers import Provider, shown
 from gpuwheel.model.choices import TorchAbi
-from gpuwheel.model.findings import Found, Part
+from gpuwheel.model.findings import Found, Part, Profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +136,7 @@ def _python_symbol(case: LibraryCase) -> Iterator[Found]:
     why="on a machine without an NVIDIA driver, or with another CUDA major, the library would not load",
     fix="launch through gpuwheel/launch.h, or link what has them by `libraries` of mode 'nvcc' (cuda, cudart)",
     source="CUDA Compatibility, Minor Version Compatibility; CUDA Driver API, cuGetProcAddress",
-    doctrine=True,
+    profile=Profile.OWN,
 )
 def _cuda_symbol(case: LibraryCase) -> Iterator[Found]:
     """A library imports symbols of the CUDA driver or runtime."""

@@ -28,7 +28,7 @@ def _declared(cubins: str, ptx: str = "", driver: str = "525") -> DeclaredCode:
 
 
 def _check(images: list[Image], declared: DeclaredCode, tables: Tables) -> list[Finding]:
-    case = CodeCase(images, "x.whl", declared, tables)
+    case = CodeCase(images, "x.whl", declared, declared.driver, tables)
     return [finding for rule in DEVICE_CODE_RULES for finding in rule.findings(case)]
 
 

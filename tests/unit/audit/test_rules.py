@@ -200,7 +200,8 @@ PARTS = {
     "expected": {Part.BUILD},
     "content": {Part.BUILD},
     "targets": {Part.IMAGES},
-    "declared": {Part.MANIFESTS},
+    "declared": set(),
+    "driver": {Part.IMAGES},
 }
 
 
