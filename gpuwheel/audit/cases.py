@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
-from packaging.version import Version
-
 from gpuwheel.audit.kernel_manifests import TOOLKIT_FILE, DeclaredCode
-from gpuwheel.audit.providers import provider
+from gpuwheel.audit.neighbours import Neighbours
+from gpuwheel.audit.providers import TORCH_LIBRARIES, Provider, provider
+from gpuwheel.audit.torch_range import torch_range
 from gpuwheel.binary.elf import MACHINES
 from gpuwheel.compatibility.sonames import load_sonames
 from gpuwheel.model.choices import TorchAbi
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from gpuwheel.audit.inspection import Inspection
-    from gpuwheel.audit.providers import Provider
     from gpuwheel.binary.elf import ElfFile, Import
     from gpuwheel.binary.fatbin import Image
     from gpuwheel.compatibility import Tables
@@ -41,14 +40,12 @@ __all__ = [
     "library_cases",
     "rule",
     "siblings",
-    "torch_floor",
+    "torch_users",
     "uses_torch",
 ]
 
 Subject = TypeVar("Subject", bound=Judged)
 
-# Operators that keep older versions out (PEP 440, "Version specifiers").
-_FLOORS = {">=", "==", "~=", ">"}
 _RUNTIME = re.compile(r"libcudart\.so\.(\d+)(?:\.\d+)*")
 _LATER = frozenset(Part) - {Part.BUILD, Part.SIZE}
 """What is known of any wheel."""
@@ -131,6 +128,8 @@ class LibraryCase:
     content: Content | None = None
     """The whole file, for who looks at more than the dynamic facts."""
     profile: Profile = Profile.OWN
+    neighbours: Neighbours = field(default_factory=Neighbours)
+    """It and the other libraries of the wheel."""
 
     @property
     def parts(self) -> frozenset[Part]:
@@ -142,7 +141,9 @@ class LibraryCase:
         """Undefined symbols by who provides them."""
         groups: dict[Provider, list[Import]] = defaultdict(list)
         for symbol in self.library.imports:
-            groups[provider(symbol, self.tables.shims)].append(symbol)
+            # The wheel's own libraries first: names of theirs may be like anybody's.
+            own = symbol.version is None and self.neighbours.show(self.library, symbol.name)
+            groups[Provider.SIBLING if own else provider(symbol, self.tables.shims)].append(symbol)
         return groups
 
 
@@ -174,14 +175,17 @@ def library_cases(case: WheelCase) -> Iterator[LibraryCase]:
     """Every library, held to what the build set out to make, and to what the wheel itself says."""
     wheel, tables, expected = case.wheel, case.tables, case.expected
     own = _own_claims(wheel, tables) if wheel.libraries else None
+    neighbours = Neighbours(wheel.libraries)
     # By both: a build may set out to make less than METADATA then says, and the installer believes METADATA.
     if expected is not None:
         claims = replace(expected.claims, provided=expected.claims.provided | case.to_be_copied)
         for library in wheel.libraries:
-            yield LibraryCase(library, claims, tables, expected, wheel.members[library.name], case.profile)
+            content = wheel.members[library.name]
+            yield LibraryCase(library, claims, tables, expected, content, case.profile, neighbours)
     if own is not None and (expected is None or expected.claims != own):
         own = replace(own, provided=own.provided | case.to_be_copied)
-        yield from (LibraryCase(library, own, tables, profile=case.profile) for library in wheel.libraries)
+        for library in wheel.libraries:
+            yield LibraryCase(library, own, tables, profile=case.profile, neighbours=neighbours)
 
 
 def code_cases(case: WheelCase) -> Iterator[CodeCase]:
@@ -223,21 +227,24 @@ def _undeclared_code(case: WheelCase) -> Iterator[CodeCase]:
             yield CodeCase(images, library.name, None, driver, case.tables, case.profile)
 
 
-def torch_floor(wheel: Inspection) -> MinorVersion | None:
-    """The oldest torch that METADATA allows."""
-    floors = [
-        Version(specifier.version.removesuffix(".*"))
-        for requirement in wheel.requirements
-        if requirement.name.lower() == "torch"
-        for specifier in requirement.specifier
-        if specifier.operator in _FLOORS
-    ]
-    return max((MinorVersion(floor.major, floor.minor) for floor in floors), default=None)
-
-
 def uses_torch(wheel: Inspection, tables: Tables) -> bool:
-    """Whether a library imports a symbol of torch's stable ABI."""
-    return any(symbol.name in tables.shims for library in wheel.libraries for symbol in library.imports)
+    """Whether a library imports a symbol of torch's."""
+    symbols = (symbol for library in wheel.libraries for symbol in library.imports)
+    return any(provider(symbol, tables.shims) in {Provider.SHIM, Provider.TORCH_CPP} for symbol in symbols)
+
+
+def torch_users(case: WheelCase) -> list[LibraryCase]:
+    """The libraries that import a symbol of torch's, or need a library of torch's that the wheel does not have."""
+    wheel, neighbours = case.wheel, Neighbours(case.wheel.libraries)
+    claims = Claims(case.tables.torch_floor)
+    cases = [LibraryCase(library, claims, case.tables, neighbours=neighbours) for library in wheel.libraries]
+    torchs = (Provider.SHIM, Provider.TORCH_CPP)
+    return [
+        one
+        for one in cases
+        if any(not symbol.weak for kind in torchs for symbol in one.imports.get(kind, ()))
+        or not TORCH_LIBRARIES.isdisjoint(neighbours.outside(one.library).intersection(one.library.needed))
+    ]
 
 
 def siblings(libraries: Sequence[ElfFile]) -> frozenset[str]:
@@ -250,14 +257,16 @@ def siblings(libraries: Sequence[ElfFile]) -> frozenset[str]:
 def _own_claims(wheel: Inspection, tables: Tables) -> Claims:
     """What the tag and METADATA say of the libraries."""
     torch = [found for found in wheel.requirements if found.name.lower() == "torch"]
-    # "==2.13.*": one minor, so its C++ ABI may be used.
-    exact = any(specifier.operator == "==" for found in torch for specifier in found.specifier)
-    stable = bool(torch) or uses_torch(wheel, tables)  # a missing requirement is a finding of its own
+    admitted = torch_range(wheel.requirements, wheel.tag)
+    stable = admitted is not None or uses_torch(wheel, tables)  # a missing requirement is a finding of its own
     others = [found for found in wheel.requirements if found not in torch]
     brought = {soname for machine in MACHINES for soname in load_sonames().direct(others, machine)}
     return Claims(
-        torch_floor=torch_floor(wheel) or tables.torch_floor,
-        torch=TorchAbi.EXACT if exact else TorchAbi.STABLE if stable else TorchAbi.NONE,
+        torch_floor=admitted.minors[0] if admitted and admitted.minors and admitted.bounded else tables.torch_floor,
+        # One minor: its C++ ABI may be used.
+        torch=TorchAbi.EXACT if admitted and admitted.single else TorchAbi.STABLE if stable else TorchAbi.NONE,
         python=(wheel.tag.python, wheel.tag.abi) != ("py3", "none"),
         provided=frozenset(brought | siblings(wheel.libraries)),
+        torch_minors=admitted.minors if admitted else (),
+        torch_bounded=admitted is not None and admitted.bounded,
     )

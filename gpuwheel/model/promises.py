@@ -26,6 +26,18 @@ class Claims:
     """Whether the tag names Pythons, so that their symbols may be used."""
     provided: frozenset[str] = frozenset()
     """SONAMEs that packages of Requires-Dist have, other than torch."""
+    torch_minors: tuple[MinorVersion, ...] | None = field(default=None, compare=False)
+    """The torches that METADATA admits, in order; `None`: all from the floor on. Empty: it does not name torch."""
+    torch_bounded: bool = field(default=True, compare=False)
+    """Whether METADATA keeps old torches out."""
+
+    def admits(self, known: Collection[MinorVersion]) -> tuple[MinorVersion, ...]:
+        """Those of some torches that the wheel has to load in, in order."""
+        if self.torch_minors is not None:
+            return tuple(minor for minor in self.torch_minors if minor in known)
+        if self.torch is TorchAbi.EXACT:
+            return (self.torch_floor,) if self.torch_floor in known else ()
+        return tuple(sorted(minor for minor in known if minor >= self.torch_floor))
 
 
 @dataclass(frozen=True)

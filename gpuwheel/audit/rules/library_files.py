@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.platform import system_libraries
-from gpuwheel.audit.providers import is_torchs, shown
-from gpuwheel.audit.rules.imported_symbols import TORCH
+from gpuwheel.audit.providers import TORCH, is_torchs, shown
 from gpuwheel.binary.fatbin import CODE_SECTIONS
 from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.findings import Found, Part, Severity
@@ -66,21 +65,6 @@ def _needed_library(case: LibraryCase) -> Iterator[Found]:
             reasons = ((why, fix) for pattern, why, fix in _NEEDED_WHY if re.fullmatch(pattern, needed))
             problem = f"needs {needed} (DT_NEEDED, expected {TORCH} and system libraries)"
             yield Found(case.library.name, problem, *next(reasons, ()))
-
-
-@rule(
-    "torch-not-needed",
-    needs={Part.LIBRARIES},
-    why="Python loads torch's libraries out of sight of others: the symbols would not be found",
-    fix=f"link {TORCH} after -Wl,--no-as-needed (GpuWheel::torch_stable)",
-    source="dlopen(3): RTLD_LOCAL, which Python's import uses",
-)
-def _torch_not_needed(case: LibraryCase) -> Iterator[Found]:
-    """A library uses torch's symbols without asking for torch."""
-    library = case.library
-    if TORCH not in library.needed and any(symbol.name in case.tables.shims for symbol in library.imports):
-        problem = f"uses torch's symbols without asking for it ({TORCH} is not in DT_NEEDED, expected there)"
-        yield Found(library.name, problem)
 
 
 @rule(
@@ -190,7 +174,6 @@ def _build_path(case: LibraryCase) -> Iterator[Found]:
 
 LIBRARY_FILE_RULES = (
     _needed_library,
-    _torch_not_needed,
     _executable_stack,
     _search_path,
     _exported_symbol,

@@ -6,18 +6,17 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from gpuwheel.audit.cases import rule
-from gpuwheel.audit.providers import Provider, is_torchs, provider, shown
-from gpuwheel.model.choices import TorchAbi
+from gpuwheel.audit.providers import Provider, provider
 from gpuwheel.model.findings import Found, Part
 from gpuwheel.model.libraries import DESCRIBE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gpuwheel.audit.cases import LibraryCase, WheelCase
+    from gpuwheel.audit.cases import WheelCase
     from gpuwheel.binary.elf import ElfFile
 
-__all__ = ["EXPORT_RULES", "MODULE_RULES", "is_door"]
+__all__ = ["MODULE_RULES", "is_door"]
 
 _ENTRY_POINT = "PyInit_"
 _WITH = 'libraries with `abi = "compat"`: docs/explanation/compat.md'
@@ -29,20 +28,6 @@ def is_door(library: ElfFile) -> bool:
     return list(library.exports) == [entry] and not any(
         provider(each, {}) is Provider.PYTHON for each in library.imports
     )
-
-
-@rule(
-    "torch-symbol-exported",
-    needs={Part.LIBRARIES, Part.METADATA, Part.NAME},
-    why="the dynamic linker looks symbols up by name: torch and this library would call each other's functions",
-    fix="build with -fvisibility=hidden, and define nothing in the namespaces at, c10 and torch that is seen outside",
-    source="System V ABI, Shared Object Dependencies; PyTorch documentation, LibTorch Stable ABI",
-)
-def _torch_symbol_exported(case: LibraryCase) -> Iterator[Found]:
-    """A library of a wheel for several torches shows symbols with C++ names of torch's, or of what stands in for it."""
-    names = [name for name in case.library.exports if is_torchs(name)]
-    if names and case.claims.torch is not TorchAbi.EXACT:
-        yield Found(case.library.name, f"exports C++ symbols named as torch's ({shown(names)}, expected none)")
 
 
 @rule(
@@ -87,7 +72,5 @@ def _module_entry_point(case: WheelCase) -> Iterator[Found]:
             yield Found(library.name, f"is a Python module ({', '.join(entries)}, expected no entry point)")
 
 
-EXPORT_RULES = (_torch_symbol_exported,)
-"""About one library (`LibraryCase`)."""
 MODULE_RULES = (_compat_module, _module_entry_point)
 """About a whole wheel (`WheelCase`)."""

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from gpuwheel._endings import cut
-from gpuwheel.audit.cases import rule, torch_floor, uses_torch
+from gpuwheel.audit.cases import rule
 from gpuwheel.audit.kernel_manifests import MANIFEST
 from gpuwheel.audit.platform import check_platform
 from gpuwheel.binary.elf import MAGIC, read_elf
@@ -140,20 +140,6 @@ def _vendored_driver(case: WheelCase) -> Iterator[Found]:
 
 
 @rule(
-    "torch-requirement",
-    needs={Part.METADATA, Part.LIBRARIES},
-    why="pip would install it beside a torch in which it does not load",
-    fix="""build with gpuwheel.backend and `torch = ">=2.10"`, which writes the floor""",
-    source="Core metadata, Requires-Dist; PyTorch documentation, LibTorch Stable ABI",
-)
-def _torch_requirement(case: WheelCase) -> Iterator[Found]:
-    """Libraries use torch, and no dependency says from which version on."""
-    if torch_floor(case.wheel) is None and uses_torch(case.wheel, case.tables):
-        problem = "uses torch without a floor in its dependencies (no Requires-Dist 'torch>=X', expected one)"
-        yield Found(case.wheel.name, problem)
-
-
-@rule(
     "manifest-missing",
     needs={Part.IMAGES, Part.MANIFESTS},
     why="nothing says which GPUs and drivers it is for",
@@ -218,7 +204,6 @@ CLAIM_RULES = (
     _platform_tag,
     _platform_local,
     _vendored_driver,
-    _torch_requirement,
 )
 MANIFEST_RULES = (_manifest_missing, _manifest)
 SIZE_RULES = (_size_budget,)
