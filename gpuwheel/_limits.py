@@ -11,6 +11,7 @@ __all__ = [
     "ARCHIVE_EXPANSION",
     "ARCHIVE_MEMBERS",
     "ARCHIVE_SMALL",
+    "BASELINE_FILE",
     "BASE_LAYER",
     "CLUSTER_BLOB",
     "CLUSTER_EVENTS",
@@ -141,6 +142,11 @@ SHOWN_NAMES_TIME = Limit(
     *("shown-names-time", 2, "seconds"),
     bounds="how long `c++filt` may take for the C++ names in one message; after that, the symbols stand there",
     why="it takes milliseconds, except for symbols that are made to be long",
+)
+BASELINE_FILE = Limit(
+    *("baseline-file", 16 * _MB, "bytes"),
+    bounds="a file of findings that are known (gpuwheel audit --baseline)",
+    why="a finding takes about 400 bytes for each file that shows it: this is enough for 40,000",
 )
 MANIFEST_FILE = Limit(
     *("manifest-file", 8 * _MB, "bytes"),

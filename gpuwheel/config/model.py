@@ -24,6 +24,7 @@ from gpuwheel.model.libraries import NarrowLine, Survey
 from gpuwheel.model.versions import DriverVersion, MinorVersion, VersionPolicy
 
 __all__ = [
+    "AuditSettings",
     "ByteSize",
     "Dialect",
     "Extension",
@@ -189,6 +190,25 @@ class WheelSettings:
 
 
 @dataclass(frozen=True)
+class AuditSettings:
+    """`[tool.gpuwheel.audit]`: what `gpuwheel audit` asks when it is called in this folder."""
+
+    select: tuple[str, ...] = ()
+    """Rules that are asked: identifiers, starts of them (`torch`), or groups (`device-code`). Unset: all of them."""
+    ignore: tuple[str, ...] = ()
+    """Rules that are not asked."""
+    fail_on: Literal["error", "warning", "note", "never"] = "error"
+    """The least severity of a finding that makes the command fail."""
+    baseline: str | None = None
+    """A file of findings that are known, as `--write-baseline` writes it: they do not count."""
+    severity: dict[str, Literal["error", "warning", "note"]] = field(default_factory=dict)
+    """What findings of a rule, or of a group, count as."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Findings that do not count, each with its reason: `"RULE" = "why"`, or `"RULE:PATTERN" = "why"` for the files
+    that match, where `*` stands for any text."""
+
+
+@dataclass(frozen=True)
 class TrialSettings:
     """`[tool.gpuwheel.test]`: the project's own tests, which `gpuwheel build --test full` runs on each finished wheel.
 
@@ -255,6 +275,9 @@ class Settings:
     extension by `gpuwheel_add_embed()` or, in mode `nvcc`, `gpuwheel_add_extension()`. It names the `sources`."""
     wheel: WheelSettings = field(default_factory=WheelSettings)
     """What the finished file must be."""
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    """What `gpuwheel audit` asks when it is called in this folder, whoever built the wheels. A build is held to every
+    rule, whatever stands here."""
     test: TrialSettings = field(default_factory=TrialSettings)
     """How a finished wheel is tested."""
     locked: bool = False

@@ -3,116 +3,168 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gpuwheel._endings import as_ours
-from gpuwheel.audit import RULES, UNREADABLE, audit_wheel
-from gpuwheel.audit.annotations import code_quality, workflow_commands
+from gpuwheel.audit import RULES
+from gpuwheel.audit.choosing.baseline import write_baseline
+from gpuwheel.audit.choosing.fingerprints import project_of
+from gpuwheel.audit.choosing.outcome import Outcome, audited, fails
+from gpuwheel.audit.choosing.selection import Selection
 from gpuwheel.audit.reference import rules_document
+from gpuwheel.audit.rendering.annotations import code_quality, workflow_commands
+from gpuwheel.audit.rendering.findings_document import audit_document
+from gpuwheel.audit.rendering.findings_text import explained, outcome_lines, summary_lines
+from gpuwheel.audit.rendering.sarif import sarif_log
 from gpuwheel.cli import parameters
+from gpuwheel.cli.inspection.audit_request import audit_request, told_excuses
+from gpuwheel.cli.inspection.rule_words import RuleWord, selected_rules
 from gpuwheel.compatibility import load_tables
-from gpuwheel.errors import AuditError, BugError
-from gpuwheel.model.findings import Found, Severity
+from gpuwheel.errors import AuditError, UnreadableError
+from gpuwheel.ui import Painter, Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from gpuwheel.compatibility import Tables
-    from gpuwheel.model.findings import Finding
+    from gpuwheel.audit.choosing.outcome import AuditRequest
 
 __all__ = ["audit_command"]
 
+_GIVEN = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_FORMS = ["text", "json", "sarif", "github", "gitlab"]
+
 
 @click.command("audit")
-@click.argument("wheels", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("wheels", nargs=-1, type=_GIVEN)
+@click.option(
+    "--profile",
+    type=click.Choice(["auto", "own", "any"]),
+    default="auto",
+    help="Hold wheels to what gpuwheel promises (own), or to what breaks for those who install them (any). "
+    "By default own for those that gpuwheel built.",
+)
+@selected_rules
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "note", "never"]),
+    help="The least that fails; by default an error.",
+)
+@click.option("--baseline", type=_GIVEN, metavar="FILE", help="Findings that are known: they do not count.")
+@click.option("--write-baseline", type=_FILE, metavar="FILE", help="Write down what is found, as known.")
+@click.option("--details", is_flag=True, help="Say of each finding why it matters, how to mend it, and where it is.")
+@click.option("--explain", type=RuleWord(), metavar="RULE", help="Print what a rule finds and why.")
 @click.option("--list-rules", is_flag=True, help="Print the rules and what each finds; no wheel is looked at.")
-@click.option("--format", "form", type=click.Choice(["github", "gitlab"]), help="Print what that service shows.")
+@click.option("--format", "form", type=click.Choice(_FORMS), help="For people, for machines, or what a service shows.")
 @parameters.as_json
-def audit_command(wheels: tuple[Path, ...], *, list_rules: bool, form: str | None, as_json: bool) -> None:
-    """Check from the bytes what each of WHEELS claims: device code, torch range, libraries, platform tag.
+def audit_command(wheels: tuple[Path, ...], *, list_rules: bool, form: str | None, **options: Any) -> None:  # noqa: ANN401
+    """Check from the bytes what each of WHEELS claims, whoever built it: device code, libraries, torch, platform.
 
-    The exit code is 9 if a wheel does not hold what it claims. For CI, --format github prints annotations, and --format
-    gitlab a code quality report.
+    The exit code is 9 if something that is found is as bad as --fail-on says, and 17 if one of WHEELS cannot be read;
+    the others are still told. For CI, --format github prints annotations, gitlab a code quality report, and sarif a log
+    that code hosts and editors show. [tool.gpuwheel.audit] of pyproject.toml in the current folder has defaults.
 
     \b
     Examples:
       gpuwheel audit dist/*.whl
+      gpuwheel audit --details --fail-on warning --ignore sbom dist/*.whl
+      gpuwheel audit --write-baseline known.json dist/*.whl; gpuwheel audit --baseline known.json dist/*.whl
       gpuwheel audit --json dist/*.whl > audit.json
-      gpuwheel audit --list-rules
+      gpuwheel audit --explain torch-floor
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
-    if bool(wheels) == list_rules:
-        msg = "--list-rules looks at no wheel (expected it alone)" if wheels else "Missing argument 'WHEELS...'."
-        raise click.UsageError(msg)
-    if list_rules:
-        _list_rules(as_json=as_json)
+    paint = Painter(sys.stdout, os.environ).paint
+    form = _form(form, as_json=options["as_json"])
+    if list_rules or options["explain"]:
+        if wheels or (list_rules and options["explain"]):
+            msg = "--list-rules and --explain look at no wheel (expected one of them alone)"
+            raise click.UsageError(msg)
+        _tell_rules(options["explain"], form, paint)
         return
-    if form and as_json:
+    if not wheels:
+        msg = "Missing argument 'WHEELS...'."
+        raise click.UsageError(msg)
+    request = audit_request(options, Path(), os.environ)
+    outcomes = []
+    for outcome in _audited(wheels, request):
+        outcomes.append(outcome)
+        if form in {"text", "github"}:
+            click.echo("\n".join(outcome_lines(outcome, paint, details=options["details"])))
+    exit_code = _exit_code(outcomes, request)
+    _print(outcomes, form, exit_code, paint, details=options["details"])
+    _tell_unused(outcomes, request)
+    if options["write_baseline"] is not None:
+        found = [(one.name, finding) for one in outcomes for finding in (*one.findings, *one.known) if not one.problem]
+        count = write_baseline(options["write_baseline"], found)
+        click.echo(f"{options['write_baseline']}: {count} known", err=True)
+        exit_code = UnreadableError.exit_code if exit_code == UnreadableError.exit_code else 0
+    sys.exit(exit_code)
+
+
+def _form(form: str | None, *, as_json: bool) -> str:
+    if form not in {None, "json"} and as_json:
         msg = "--format and --json are two forms (expected one)"
         raise click.UsageError(msg)
+    return "json" if as_json else form or "text"
+
+
+def _audited(wheels: Sequence[Path], request: AuditRequest) -> Iterator[Outcome]:
     tables = load_tables()
-    found = {wheel: _audited(wheel, tables) for wheel in wheels}
-    _print(found, "json" if as_json else form)
-    if any(finding.severity is Severity.ERROR for findings in found.values() for finding in findings):
-        sys.exit(AuditError.exit_code)
+    sizes = [wheel.stat().st_size for wheel in wheels]
+    if not sys.stderr.isatty():  # a log needs no bar, and each wheel is a line as it is done
+        yield from (audited(wheel, request, tables) for wheel in wheels)
+        return
+    with Terminal().progress("auditing", sum(sizes)) as progress:
+        for wheel, size in zip(wheels, sizes, strict=True):
+            yield audited(wheel, request, tables)
+            progress.advance(size)
 
 
-def _print(found: Mapping[Path, Sequence[Finding]], form: str | None) -> None:
-    named = {wheel.name: findings for wheel, findings in found.items()}
+def _exit_code(outcomes: Sequence[Outcome], request: AuditRequest) -> int:
+    # First: what could not be looked at may hide anything.
+    if any(outcome.problem is not None for outcome in outcomes):
+        return UnreadableError.exit_code
+    return AuditError.exit_code if any(fails(outcome, request.fail_on) for outcome in outcomes) else 0
+
+
+def _print(outcomes: Sequence[Outcome], form: str, exit_code: int, paint: Any, *, details: bool) -> None:  # noqa: ANN401
+    named = {outcome.name: outcome.findings for outcome in outcomes}
     if form == "json":
-        click.echo(json.dumps(_audit_document(found), indent=2))
+        click.echo(json.dumps(audit_document(outcomes), indent=2))
+    elif form == "sarif":
+        click.echo(json.dumps(sarif_log(outcomes, RULES, exit_code=exit_code), indent=2))
     elif form == "gitlab":
         click.echo(json.dumps(code_quality(named), indent=2))
     else:
-        for name, findings in named.items():
-            click.echo(f"{name}: {_verdict(findings)}")
-            for finding in findings:
-                click.echo(f"  {finding.severity.value} [{finding.rule}] {finding.place} {finding.problem}")
-                click.echo(f"    why: {finding.why}\n    fix: {finding.fix}")
+        for line in summary_lines(outcomes, paint, details=details):
+            click.echo(line)
     if form == "github":
         for line in workflow_commands(named):
             click.echo(line)
 
 
-def _list_rules(*, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(rules_document(RULES), indent=2))
-        return
-    width = max(len(rule.id) for rule in RULES)
-    for rule in RULES:
-        click.echo(f"{rule.id:{width}}  {rule.severity.value:7}  {rule.summary}")
+def _tell_unused(outcomes: Sequence[Outcome], request: AuditRequest) -> None:
+    """Reasons and known findings that nothing needs any more: who keeps them would excuse what comes later."""
+    terminal = Terminal()
+    for line in told_excuses(request, [excused.excuse for outcome in outcomes for excused in outcome.excused]):
+        terminal.warn(line)
+    seen = [name for outcome in outcomes for name in outcome.seen]
+    gone = request.baseline.gone(seen, [project_of(outcome.name) for outcome in outcomes if not outcome.problem])
+    if gone:
+        terminal.warn(f"{len(gone)} known findings of the baseline are gone: write it again with --write-baseline")
 
 
-def _audited(wheel: Path, tables: Tables) -> tuple[Finding, ...]:
-    """The findings; of a file that cannot be read the one that says so, and the other wheels have their turn."""
-    try:
-        return audit_wheel(wheel, tables)
-    except Exception as error:
-        ours = as_ours(error)
-        # A bug of ours is no finding about somebody's wheel.
-        if isinstance(ours, BugError):
-            raise
-        found = Found(wheel.name, f"cannot be checked: {ours.message}", fix=ours.hint)
-        return (UNREADABLE.finding(found),)
-
-
-def _verdict(findings: Sequence[Finding]) -> str:
-    errors = sum(finding.severity is Severity.ERROR for finding in findings)
-    return f"{errors} error{'s' if errors > 1 else ''}" if errors else "holds what it claims"
-
-
-def _audit_document(found: Mapping[Path, Sequence[Finding]]) -> dict[str, Any]:
-    """The findings for machines, schema 1 (`data/audit.schema.json`)."""
-    return {
-        "schema": 1,
-        "wheels": [
-            {
-                "file": wheel.name,
-                "findings": [finding.document for finding in findings],
-            }
-            for wheel, findings in found.items()
-        ],
-    }
+def _tell_rules(word: str | None, form: str, paint: Any) -> None:  # noqa: ANN401
+    selection = Selection(select=tuple((word or "").split(",")) if word else ())
+    rules = [rule for rule in RULES if selection.asks(rule)]
+    if form == "json":
+        click.echo(json.dumps(rules_document(rules), indent=2))
+    elif word:
+        click.echo("\n".join(explained(rules, paint)))
+    else:
+        width = max(len(rule.id) for rule in rules)
+        for rule in rules:
+            click.echo(f"{rule.id:{width}}  {rule.severity.value:7}  {rule.summary}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gpuwheel.config.model import Settings
 from gpuwheel.config.reading.defaults import default_texts
 from gpuwheel.config.reading.mistakes import dotted
-from gpuwheel.config.reading.setting_keys import Array, Key, Scalar, Table, Tables, choice_docs, keys_of
+from gpuwheel.config.reading.setting_keys import Array, Key, Scalar, Table, Tables, Texts, choice_docs, keys_of
 from gpuwheel.config.reading.sources import variable_names
 from gpuwheel.config.reading.variables import arch_names
 
@@ -48,7 +48,7 @@ def _table(fields: type, prefix: tuple[str, ...]) -> Iterator[str]:
     variables = {path: name for name, path in variable_names().items()}
     for key in keys:
         match key.value:
-            case Scalar() | Array():
+            case Scalar() | Array() | Texts():
                 yield from _entry(key, defaults.get(dotted((*prefix, key.name))), variables.get((*prefix, key.name)))
             case Table() | Tables():
                 pass
@@ -62,7 +62,7 @@ def _table(fields: type, prefix: tuple[str, ...]) -> Iterator[str]:
                 yield f"## `[tool.gpuwheel.{key.name}.NAME]`\n"
                 yield f"{key.doc} `NAME` is {_code(name.expected)}.\n"
                 yield from _table(nested, (key.name, "NAME"))
-            case Scalar() | Array():
+            case Scalar() | Array() | Texts():
                 pass
 
 
@@ -89,6 +89,8 @@ def _type(key: Key) -> str:
             return _code(converter.expected)
         case Array(item, single=True):
             return f"{_code(item.expected)}, or a list of them"
+        case Texts(item):
+            return f"table, each value {_code(item.expected)}"
         case Array(item):
             return f"list, each {_code(item.expected)}"
         case _:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpuwheel.config.model import Settings
 from gpuwheel.config.reading.defaults import default_texts
-from gpuwheel.config.reading.setting_keys import Array, Key, Scalar, Table, Tables, keys_of
+from gpuwheel.config.reading.setting_keys import Array, Key, Scalar, Table, Tables, Texts, keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +53,8 @@ def _property(key: Key, defaults: Mapping[str, object]) -> dict[str, Any]:
             described |= {"anyOf": [_single(item), _list_of(item)]}
         case Array(item):
             described |= _list_of(item)
+        case Texts(item):
+            described |= {"type": "object", "additionalProperties": _single(item)}
         case Table(fields):
             inner = {
                 name.partition(".")[2]: value for name, value in defaults.items() if name.startswith(f"{key.name}.")

@@ -27,7 +27,7 @@ from gpuwheel.config.reading.defaults import defaults_for
 from gpuwheel.config.reading.extras import check_extras
 from gpuwheel.config.reading.mistakes import close_match, dotted
 from gpuwheel.config.reading.policies import expanded_policies
-from gpuwheel.config.reading.setting_keys import Array, Key, Scalar, Table, Tables, keys_of
+from gpuwheel.config.reading.setting_keys import Array, Key, Scalar, Table, Tables, Texts, keys_of
 from gpuwheel.config.reading.sources import Given, from_config_settings, from_environ, from_toml, split_config_settings
 from gpuwheel.config.reading.variables import arch_list, epoch_of, other_variables
 from gpuwheel.config.survey import survey_extensions
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.model.versions import KnownVersions
 
-__all__ = ["load_config"]
+__all__ = ["built_settings", "load_config", "own_table"]
 
 _PYPROJECT = "pyproject.toml"
 _MINIMUM = ("minimum-version",)
@@ -89,7 +89,7 @@ def _load(
     check_inner_settings(document, environ, inner)
     project = project_facts(root, document)
 
-    table = _own_table(document)
+    table = own_table(document)
     above = from_environ(environ, other_variables()) | from_config_settings(own)
     # Before all other keys are read: one that only a newer gpuwheel knows should be told as that.
     minimum = _minimum_version(table, above)
@@ -98,7 +98,7 @@ def _load(
     # Defaults last: which they are depends on two of the values given.
     everything = defaults_for(minimum, _mode(given)) | given
     everything, policies = expanded_policies(everything, project.requires_python, known)
-    settings = cast("Settings", _build(Settings, everything))
+    settings = cast("Settings", built_settings(Settings, everything))
     origins = {dotted(path): value.origin for path, value in given.items()}
 
     modes = {extension.mode.value for extension in settings.extensions.values()}
@@ -134,7 +134,12 @@ def _load(
     )
 
 
-def _own_table(document: Mapping[str, Any]) -> Mapping[str, Any]:
+def own_table(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`[tool.gpuwheel]` of a pyproject.toml.
+
+    Raises:
+        ConfigError: it is no table.
+    """
     tool = document.get("tool", {})
     table = tool.get("gpuwheel", {}) if isinstance(tool, dict) else tool
     if not isinstance(table, dict):
@@ -161,22 +166,22 @@ def _minimum_version(table: Mapping[str, Any], above: Values) -> Version | None:
     return minimum
 
 
-def _build(fields: type, given: Values, prefix: tuple[str, ...] = ()) -> object:
+def built_settings(fields: type, given: Values, prefix: tuple[str, ...] = ()) -> object:
     """A dataclass of the model from the values below `prefix`; what is not given keeps the dataclass's default."""
     arguments: dict[str, object] = {}
     for key in keys_of(fields).values():
         path = (*prefix, key.name)
         match key.value:
-            case Scalar() | Array():
+            case Scalar() | Array() | Texts():
                 if path in given:
                     arguments[key.attribute] = given[path].value
                 elif key.required:
                     raise _missing(key, prefix, given)
             case Table(nested):
-                arguments[key.attribute] = _build(nested, given, path)
+                arguments[key.attribute] = built_settings(nested, given, path)
             case Tables(fields=nested):
                 names = dict.fromkeys(found[len(path)] for found in given if found[:-1][: len(path)] == path)
-                arguments[key.attribute] = {name: _build(nested, given, (*path, name)) for name in names}
+                arguments[key.attribute] = {name: built_settings(nested, given, (*path, name)) for name in names}
     built: object = fields(**arguments)
     return built
 

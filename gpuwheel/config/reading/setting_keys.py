@@ -22,7 +22,7 @@ from gpuwheel.model.choices import Mode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Array", "Key", "Scalar", "Table", "Tables", "choice_docs", "keys_of"]
+__all__ = ["Array", "Key", "Scalar", "Table", "Tables", "Texts", "choice_docs", "keys_of"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,13 @@ class Tables:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """A table of values of one type, whose keys are free."""
+
+    item: Converter
+
+
+@dataclass(frozen=True)
 class Key:
     """One key of a table."""
 
@@ -65,7 +72,7 @@ class Key:
     """As TOML writes it: "max-size"."""
     attribute: str
     """As the dataclass names it: "max_size"."""
-    value: Scalar | Array | Table | Tables
+    value: Scalar | Array | Table | Tables | Texts
     required: bool
     """Whether the dataclass has no default for it."""
     default: object
@@ -99,7 +106,7 @@ def choice_docs(kind: object) -> Mapping[str, str]:
     return {str(one.value): _docs()[type(one).__name__][one.name] for one in members}
 
 
-def _value(hint: Any) -> Scalar | Array | Table | Tables:  # noqa: ANN401 -- a type hint has no type of its own
+def _value(hint: Any) -> Scalar | Array | Table | Tables | Texts:  # noqa: ANN401 -- a type hint has no type of its own
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated and get_origin(arguments[0]) is tuple:
         return Array(converter_for(get_args(arguments[0])[0]), single=True)
@@ -109,7 +116,8 @@ def _value(hint: Any) -> Scalar | Array | Table | Tables:  # noqa: ANN401 -- a t
     if origin is tuple:
         return Array(converter_for(arguments[0]))
     if origin is dict:
-        return Tables(converter_for(arguments[0]), arguments[1])
+        is_nested = dataclasses.is_dataclass(arguments[1])
+        return Tables(converter_for(arguments[0]), arguments[1]) if is_nested else Texts(converter_for(arguments[1]))
     if isinstance(hint, type) and hint.__module__ == Settings.__module__ and dataclasses.is_dataclass(hint):
         return Table(hint)
     return Scalar(converter_for(hint), hint)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.config.model import Settings
 from gpuwheel.config.reading.mistakes import bad_value, dotted, unknown
-from gpuwheel.config.reading.setting_keys import Array, Key, Scalar, Table, Tables, keys_of
+from gpuwheel.config.reading.setting_keys import Array, Key, Scalar, Table, Tables, Texts, keys_of
 from gpuwheel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ def from_toml(
                 given[path] = Given(_toml_list(path, origin, listed, item), origin)
             case Table(nested):
                 given |= from_toml(_table(path, origin, value), origin, nested, path)
+            case Texts(item):
+                entries = _table(path, origin, value).items()
+                values = {entry: _converted((*path, entry), origin, one, item) for entry, one in entries}
+                given[path] = Given(values, origin)
             case Tables(name_converter, nested):
                 for entry, body in _table(path, origin, value).items():
                     _check_name(path, origin, entry, name_converter)
@@ -76,8 +80,9 @@ def variable_names() -> dict[str, KeyPath]:
             case Scalar() | Array():
                 paths.append((key.name,))
             case Table(nested):
-                paths.extend((key.name, inner) for inner in keys_of(nested))
-            case Tables():
+                simple = (inner.name for inner in keys_of(nested).values() if not isinstance(inner.value, Texts))
+                paths.extend((key.name, inner) for inner in simple)
+            case Tables() | Texts():
                 pass
     return {_VARIABLE_PREFIX + "_".join(path).replace("-", "_").upper(): path for path in paths}
 
@@ -167,7 +172,8 @@ def _path_of(name: str) -> KeyPath:
             inside = f"{first}.NAME.KEY" if isinstance(keys[first].value, Tables) else f"{first}.KEY"
             msg = f"{origin} names a table (expected -C {_PREFIX}{inside}=VALUE)"
             raise ConfigError(msg)
-    if path[-1] not in keys_of(fields):
+    inner = keys_of(fields).get(path[-1])
+    if inner is None or isinstance(inner.value, Texts):
         raise unknown(path[-1], keys_of(fields), subject=f"{origin} is not a setting of gpuwheel")
     return path
 

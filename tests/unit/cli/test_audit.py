@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import zipfile
@@ -12,11 +13,14 @@ import pytest
 from click.testing import CliRunner
 
 from gpuwheel._resources import resource
+from gpuwheel.audit import RULES
 from gpuwheel.cli import main
+from gpuwheel.model.findings import Part
 from gpuwheel.wheel import Member, write_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
 METADATA = b"Metadata-Version: 2.2\nName: ops\nVersion: 1\n"
 WHEEL = b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -40,6 +44,12 @@ def bad(good: Path) -> Path:
     return path
 
 
+def _document(text: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(text)
+    jsonschema.validate(document, json.loads(resource("data", "audit.schema.json").read_text(encoding="utf-8")))
+    return document
+
+
 def test_an_honest_wheel(good: Path) -> None:
     result = CliRunner().invoke(main, ["audit", str(good)])
     assert result.exit_code == 0, result.output
@@ -50,17 +60,22 @@ def test_a_wheel_that_was_edited(good: Path, bad: Path) -> None:
     result = CliRunner().invoke(main, ["audit", str(good), str(bad)])
     assert result.exit_code == 9
     assert "error [record]" in result.stdout
-    assert "fix: " in result.stdout
+    assert "fix: " not in result.stdout
+    assert "1 error" in result.stdout.splitlines()[-2]
+    detailed = CliRunner().invoke(main, ["audit", "--details", str(bad)]).stdout
+    assert "why: " in detailed
+    assert "fix: " in detailed
 
 
 def test_the_document_follows_its_schema(good: Path, bad: Path) -> None:
     result = CliRunner().invoke(main, ["audit", "--json", str(good), str(bad)])
     assert result.exit_code == 9
-    document = json.loads(result.stdout)
-    jsonschema.validate(document, json.loads(resource("data", "audit.schema.json").read_text(encoding="utf-8")))
+    document = _document(result.stdout)
     honest, edited = document["wheels"]
     assert not honest["findings"]
     assert edited["findings"][0]["severity"] == "error"
+    assert edited["sha256"] == hashlib.sha256(bad.read_bytes()).hexdigest()
+    assert {row["rule"] for row in edited["not_checked"]} >= {rule.id for rule in RULES if Part.BUILD in rule.needs}
 
 
 def test_the_rules_are_listed_for_people_and_for_machines() -> None:
@@ -75,7 +90,12 @@ def test_the_rules_are_listed_for_people_and_for_machines() -> None:
 
 
 def test_rules_or_wheels_are_asked_for_and_not_both(good: Path) -> None:
-    for words in ([], ["--list-rules", str(good)]):
+    for words in (
+        [],
+        ["--list-rules", str(good)],
+        ["--explain", "record", str(good)],
+        ["--list-rules", "--explain", "x"],
+    ):
         result = CliRunner().invoke(main, ["audit", *words])
         assert result.exit_code == 2
         assert "Usage:" in result.output
@@ -85,9 +105,22 @@ def test_a_file_that_is_no_wheel(tmp_path: Path) -> None:
     path = tmp_path / "ops-1-py3-none-any.whl"
     path.write_bytes(b"no archive")
     result = CliRunner().invoke(main, ["audit", str(path)])
-    assert result.exit_code == 9
+    assert result.exit_code == 17
     assert "error [unreadable]" in result.stdout
     assert "is not a readable wheel" in result.stdout
+
+
+def test_of_wheels_that_cannot_be_read_there_is_an_entry_and_the_others_are_told(tmp_path: Path, bad: Path) -> None:
+    path = tmp_path / "other-1-py3-none-any.whl"
+    path.write_bytes(b"no archive")
+    result = CliRunner().invoke(main, ["audit", "--json", "--fail-on", "never", str(path), str(bad)])
+    assert result.exit_code == 17
+    broken, edited = _document(result.stdout)["wheels"]
+    assert broken["unreadable"]["message"]
+    assert broken["sha256"] == hashlib.sha256(b"no archive").hexdigest()
+    assert broken["profile"] is None
+    assert [finding["rule"] for finding in edited["findings"]] == ["record"]
+    assert edited["unreadable"] is None
 
 
 def test_github_shows_findings_beside_the_change(good: Path, bad: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from gpuwheel.audit.choosing.fingerprints import fingerprint
 from gpuwheel.model.findings import Severity
 
 if TYPE_CHECKING:
@@ -41,14 +42,19 @@ def code_quality(found: Mapping[str, Sequence[Finding]]) -> list[dict[str, objec
         {
             "description": f"{wheel}: {_text(finding)}. {finding.fix}",
             "check_name": finding.rule,
-            # The same for the same finding in another build, whose numbers may differ.
-            "fingerprint": hashlib.sha256(f"{wheel}\0{finding.rule}\0{finding.subject}".encode()).hexdigest(),
+            # The same for the same finding in another build, whose numbers and version may differ.
+            "fingerprint": hashlib.sha256(f"{_tags(wheel)}\0{fingerprint(wheel, finding)}".encode()).hexdigest(),
             "severity": _GRADES[finding.severity],
             "location": {"path": _FILE, "lines": {"begin": 1}},
         }
         for wheel, findings in found.items()
         for finding in findings
     ]
+
+
+def _tags(wheel: str) -> str:
+    """The tags in a wheel's name: a report names each finding once, and wheels for several machines may share one."""
+    return "-".join(wheel.split("-")[2:])
 
 
 def _text(finding: Finding) -> str:
