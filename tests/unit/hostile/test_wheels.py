@@ -262,13 +262,13 @@ def test_a_wheel_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) ->
     bad = good.with_name("ops-2-py3-none-any.whl")
     bad.write_bytes(b"no archive")
     result = CliRunner().invoke(main, ["audit", "--json", str(bad), str(good)])
-    assert result.exit_code == 9, result.output
+    assert result.exit_code == 17, result.output
     broken, honest = json.loads(result.stdout)["wheels"]
     assert broken["file"] == bad.name
     assert broken["findings"][0]["rule"] == "unreadable"
     assert broken["findings"][0]["severity"] == "error"
     assert honest["findings"] == []
     text = CliRunner().invoke(main, ["audit", str(bad), str(good)])
-    assert text.exit_code == 9
+    assert text.exit_code == 17
     assert f"{good.name}: holds what it claims" in text.stdout
     assert "is not a readable wheel" in text.output
