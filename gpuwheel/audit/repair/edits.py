@@ -7,15 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gpuwheel._endings import reading
+from gpuwheel.audit.repair.search_paths import mended_path, set_search_path
 from gpuwheel.audit.repair.workplace import Edit
 from gpuwheel.binary.elf import MACHINES
 from gpuwheel.binary.stripped import is_debugging, strip_file
 from gpuwheel.wheel.archive import check_record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gpuwheel.audit.inspection import Inspection
+    from gpuwheel.audit.repair.needs import Need
     from gpuwheel.audit.repair.workplace import Workplace
 
 __all__ = ["EditsAsked", "apply_edits"]
@@ -25,19 +28,29 @@ __all__ = ["EditsAsked", "apply_edits"]
 class EditsAsked:
     """Which edits are asked for; by default none."""
 
+    runpath: bool = False
+    """Have search paths lead to what requirements bring, and to no folder of another machine."""
     strip: bool = False
     """Take debugging sections and symbols of static linkers out of libraries."""
     record: bool = False
     """Write RECORD anew from the files, whatever it said."""
 
 
-def apply_edits(place: Workplace, inspection: Inspection, asked: EditsAsked) -> bool:
+def apply_edits(
+    place: Workplace,
+    inspection: Inspection,
+    asked: EditsAsked,
+    found: Sequence[Need],
+    environ: Mapping[str, str],
+) -> bool:
     """Change the files of a wheel as asked; what needs no change stays untouched.
 
     Args:
         place: The wheel under repair.
         inspection: Of the same wheel, before.
         asked: What to change.
+        found: What its libraries need, and who brings that.
+        environ: What programs run in.
 
     Returns:
         Whether RECORD has to be written anew.
@@ -45,6 +58,11 @@ def apply_edits(place: Workplace, inspection: Inspection, asked: EditsAsked) -> 
     Raises:
         AuditError: a library is damaged, or an edit would make another library of it.
     """
+    if asked.runpath:
+        for library in inspection.libraries:
+            if (entries := mended_path(library, inspection.libraries, found)) is not None:
+                edit = partial(set_search_path, library=library, entries=entries, environ=environ)
+                place.change(library.name, "runpath", edit, touches={"rpath", "runpath", "search_path"})
     if asked.strip:
         for library in inspection.libraries:
             if library.machine in MACHINES and any(is_debugging(name) for name in library.sections):

@@ -51,13 +51,14 @@ class Need:
         return self.origin is not Origin.GRAFTED
 
 
-def needs(wheel: Inspection, tables: Tables, *, exclude: Collection[str] = ()) -> tuple[Need, ...]:
+def needs(wheel: Inspection, tables: Tables, *, exclude: Collection[str] = (), strict: bool = True) -> tuple[Need, ...]:
     """Every library that the wheel needs, in the order of its libraries.
 
     Args:
         wheel: What is looked at.
         tables: What the world allows.
         exclude: Patterns of SONAMEs that come from elsewhere, as somebody states.
+        strict: Whether it is an error that nothing brings a library which must not be copied.
 
     Raises:
         AuditError: the libraries cannot be read or are for different machines, or a library of CUDA or torch is in no
@@ -84,7 +85,7 @@ def needs(wheel: Inspection, tables: Tables, *, exclude: Collection[str] = ()) -
 
     found = [Need(soname, members, *origin(soname)) for soname, members in _asked(wheel.libraries).items()]
     for need in found:
-        if need.origin is Origin.GRAFTED and table.is_never_copied(need.soname):
+        if strict and need.origin is Origin.GRAFTED and table.is_never_copied(need.soname):
             raise _unpromised(need, table.bringing(need.soname))
     return tuple(found)
 

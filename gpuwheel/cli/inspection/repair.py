@@ -32,6 +32,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--lib-path", type=_FOLDER, multiple=True, help="Look here too for libraries to copy.")
 @click.option("--exclude", metavar="SONAME", multiple=True, help="Comes from elsewhere: make no copy of it.")
 @click.option("--no-graft", is_flag=True, help="Copy no library into it, and do not ask who brings what it needs.")
+@click.option("--runpath", is_flag=True, help="Have search paths lead to what Requires-Dist brings, and nowhere else.")
 @click.option("--strip", is_flag=True, help="Take debugging sections and .symtab out of libraries.")
 @click.option("--record", is_flag=True, help="Write RECORD anew where it is not true, whatever it said.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
@@ -57,7 +58,7 @@ def repair_command(wheels: tuple[Path, ...], *, wheel_dir: Path, as_json: bool, 
         environ=environ,
         epoch=epoch_of(environ),
         graft=not asked["no_graft"],
-        edits=EditsAsked(strip=asked["strip"], record=asked["record"]),
+        edits=EditsAsked(runpath=asked["runpath"], strip=asked["strip"], record=asked["record"]),
     )
     results, problems = [], list[GpuwheelError]()
     for wheel in wheels:
