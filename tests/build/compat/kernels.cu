@@ -1,6 +1,7 @@
 // What CUDA sources of extensions use of torch, in one file; against torch's headers and against ours.
 #include <ATen/ATen.h>
 #include <ATen/cuda/Atomic.cuh>
+#include <ATen/cuda/CUDAApplyUtils.cuh>
 #include <ATen/cuda/CUDAContext.h>
 #include <ATen/cuda/CUDAEvent.h>
 #include <ATen/cuda/CUDAGeneratorImpl.h>
