@@ -159,6 +159,25 @@ class Overload:
                 self.library.gpuwheel_compat_upper_half(0)
         return self.finished(result)
 
+    def implementing(self, name: str) -> Callable[..., Any]:
+        """What an operator is to call that torch's C ABI cannot carry: torch checks its arguments.
+
+        It comes without those that are what they are by default, and with those after a `*` by name.
+        """
+        space, _, base = name.partition("::")
+        base, _, overload = base.partition(".")
+
+        def call(*values: Any, **named: Any) -> Any:
+            declared = getattr(getattr(getattr(torch.ops, space), base), overload or "default")._schema.arguments
+            rest = (named.get(each.name, each.default_value) for each in declared[len(values) :])
+            try:
+                return self.call([*values, *rest])
+            except _Refused:
+                msg = f"{name}: {self.library.gpuwheel_compat_failure_text().decode(errors='replace')}"
+                raise TypeError(msg) from None
+
+        return untraced(call)
+
     def finished(self, result: Any) -> Any:
         """The result, as the function gave it to Python."""
         if self.kind == "packed":

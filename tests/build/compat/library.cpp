@@ -61,3 +61,37 @@ void locked_functions(py::module_& m) {
   m.def("lengths", [](py::str s, py::bytes b) { return std::vector<size_t>{py::len(s), py::len(b)}; });
   m.def("is_null", [] { return !static_cast<bool>(py::object()) && static_cast<bool>(py::none()); });
 }
+
+// Dictionaries of operators, which torch's schemas have and its C ABI has not.
+namespace {
+using Tensors = c10::Dict<std::string, at::Tensor>;
+Tensors doubled(const Tensors& all, const c10::Dict<std::string, std::vector<int64_t>>& times) {
+  Tensors out;
+  for (const auto& kv : all) {
+    at::Tensor made = kv.value() * 2;
+    if (times.contains(kv.key())) made = made.repeat(times.at(kv.key()));
+    out.insert(kv.key(), made);
+  }
+  return out;
+}
+std::tuple<c10::Dict<int64_t, double>, at::Tensor> counted(const at::Tensor& x, std::optional<c10::Dict<int64_t, double>> more) {
+  c10::Dict<int64_t, double> out;
+  out.insert(x.numel(), 1.5);
+  TORCH_CHECK(!out.insert(x.numel(), 2.5).second, "inserted twice");
+  if (more)
+    for (auto it = more->begin(); it != more->end(); ++it) out.insert_or_assign(it->key(), it->value() + 1);
+  const auto shared = out;
+  if (shared.erase(-1) != 0) shared.insert(-2, 0.);
+  return {out, x};
+}
+double missing(const c10::Dict<std::string, double>& all) { return all.at("missing"); }
+}  // namespace
+TORCH_LIBRARY(twin_dicts, m) {
+  m.def("doubled(Dict(str, Tensor) all, Dict(str, int[]) times) -> Dict(str, Tensor)", &doubled);
+  m.def("counted(Tensor x, Dict(int, float)? more=None) -> (Dict(int, float), Tensor)");
+  m.def("missing", &missing);
+  m.def("named(Tensor x, *, Dict(str, float) by, int n=2, bool twice=False) -> Tensor",
+        [](const at::Tensor& x, const c10::Dict<std::string, double>& by, int64_t n, bool twice) { return x * by.at("x") * n * (twice ? 2 : 1); });
+}
+TORCH_LIBRARY_IMPL(twin_dicts, CPU, m) { m.impl("counted", &counted); }
+static auto registered_dicts = torch::RegisterOperators("twin_dicts::inferred", &doubled);

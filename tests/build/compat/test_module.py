@@ -99,6 +99,53 @@ print(twin.small(5))
     ]
 
 
+def test_operators_take_and_give_dictionaries(ours: Built) -> None:
+    said = _run(
+        ours.folder,
+        """\
+import importlib.util, torch
+torch.ops.load_library(importlib.util.find_spec("twin").origin)
+ops, x = torch.ops.twin_dicts, torch.ones(2)
+for each in (ops.doubled.default, ops.counted.default, ops.missing.default, ops.inferred.default):
+    print(each._schema)
+out = ops.doubled({"b": x, "a": x + 1}, {"a": [2]})
+print(list(out), out["b"].tolist(), out["a"].tolist(), ops.doubled({}, {}), ops.inferred({"c": x}, {})["c"].tolist())
+counts, same = ops.counted(x, {7: 1.0, 2: 2.0})
+print(counts, same is x, ops.counted(x)[0], ops.counted(x, more=None)[0])
+def raised(function, *args):
+    try:
+        function(*args)
+    except Exception as error:
+        print(type(error).__name__, str(error).splitlines()[0])
+print(ops.named(x, by={"x": 3.0}).tolist(), ops.named(x, by={"x": 3.0}, twice=True).tolist())
+raised(ops.missing, {"there": 1.0})
+raised(ops.doubled, {"b": 1}, {})
+unit = torch.jit.CompilationUnit(
+    "def scripted(a: Dict[str, Tensor]) -> Dict[str, Tensor]: return torch.ops.twin_dicts.doubled(a, {'k': [3]})\\n"
+)
+print({key: each.tolist() for key, each in unit.scripted({"k": x}).items()})
+leaf = torch.ones(2, requires_grad=True)
+ops.doubled({"k": leaf}, {})["k"].sum().backward()
+print(leaf.grad.tolist())
+""",
+    )
+    assert said.returncode == 0, said.stderr
+    refused = "Expected a value of type 'Dict[str, Tensor]' for argument 'all' but instead found type 'dict'."
+    assert said.stdout.splitlines() == [
+        "twin_dicts::doubled(Dict(str, Tensor) all, Dict(str, int[]) times) -> Dict(str, Tensor)",
+        "twin_dicts::counted(Tensor x, Dict(int, float)? more=None) -> (Dict(int, float), Tensor)",
+        "twin_dicts::missing(Dict(str, float) _0) -> float",
+        "twin_dicts::inferred(Dict(str, Tensor) _0, Dict(str, int[]) _1) -> Dict(str, Tensor)",
+        "['b', 'a'] [2.0, 2.0] [4.0, 4.0, 4.0, 4.0] {} [2.0, 2.0]",
+        "{2: 3.0, 7: 2.0} False {2: 1.5} {2: 1.5}",
+        "[6.0, 6.0] [12.0, 12.0]",
+        "IndexError Argument passed to at() was not in the map.",
+        f"RuntimeError twin_dicts::doubled() {refused}",
+        "{'k': [2.0, 2.0, 2.0, 2.0, 2.0, 2.0]}",
+        "[2.0, 2.0]",
+    ]
+
+
 def test_functions_that_relied_on_the_gil_exclude_each_other_also_in_a_forked_child(ours: Built) -> None:
     said = _says(
         ours.folder,

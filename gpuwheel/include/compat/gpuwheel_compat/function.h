@@ -214,15 +214,14 @@ std::vector<std::string> schema_types(std::tuple<A...>*) {
   if constexpr (arguments_of<from, std::tuple<A...>>::has_packed) all.insert(all.end(), {"str", "Tensor[]"});
   return all;
 }
-// "(Tensor(a0!) _0, int _1) -> Tensor"
+// "(Tensor(a0!) _0, int _1)"
+inline std::string schema_of(const std::vector<std::string>& types) {
+  std::string all;
+  for (size_t at = 0; at < types.size(); ++at) all += (at ? ", " : "") + mutable_type(types[at], at) + " _" + std::to_string(at);
+  return "(" + all + ")";
+}
 template <From from, class S>
 std::string inferred_schema() {
-  std::string all;
-  size_t at = 0;
-  for (const auto& type : schema_types<from>(static_cast<typename S::arguments*>(nullptr))) {
-    all += (at ? ", " : "") + mutable_type(type, at) + " _" + std::to_string(at);
-    ++at;
-  }
-  return "(" + all + ") -> " + result<from, bare<typename S::result>>::name();
+  return schema_of(schema_types<from>(static_cast<typename S::arguments*>(nullptr))) + " -> " + result<from, bare<typename S::result>>::name();
 }
 }  // namespace gpuwheel_compat::bridge

@@ -44,68 +44,21 @@ struct CompileTimeFunction<f> {
 #define TORCH_FN(f) (::gpuwheel_compat::bridge::CompileTimeFunction<&f>{})
 #define TORCH_FN_TYPE(f) ::gpuwheel_compat::bridge::CompileTimeFunction<&f>
 
-// A kernel, and for which key.
-class CppFunction {
-  std::string key_;
-
- public:
-  std::function<bridge::Trampoline(const std::string& name)> make;
-  std::vector<std::string> types;  // as a schema has them
-  std::string result, schema;
-
-  template <class F, std::enable_if_t<!std::is_base_of_v<CppFunction, std::decay_t<F>>, int> = 0>
-  CppFunction(F&& given) {
-    using namespace bridge;
-    using Function = std::decay_t<F>;
-    using S = signature<Function>;
-    using Arguments = typename S::arguments;
-    using R = bridge::result<From::library, bare<typename S::result>>;
-    static_assert(!arguments_of<From::library, Arguments>::has_packed && std::string_view(R::kind) != "packed",
-                  "abi = \"compat\": operators of TORCH_LIBRARY take and give tensors, numbers, bool, str, dtypes, devices, lists and "
-                  "optionals of these, and give tuples; at::Scalar cannot cross torch's C ABI (take a double)");
-    make = [function = Function(std::forward<F>(given))](const std::string& name) mutable {
-      return kernel_of<From::library>(function, false, name);
-    };
-    types = schema_types<From::library>(static_cast<Arguments*>(nullptr));
-    result = R::name();
-    schema = inferred_schema<From::library, S>();
-  }
-  CppFunction&& with_key(std::string key) && {
-    key_ = std::move(key);
-    return std::move(*this);
-  }
-  const std::string& key() const { return key_; }
-
-  template <class F>
-  static CppFunction makeFromUnboxedFunction(F function) {
-    return CppFunction(function);
-  }
-  template <class T = void>
-  static CppFunction makeFallthrough() {
-    static_assert(bridge::never<T>, "abi = \"compat\": torch's C ABI has no fallthrough kernels; torch.library.fallthrough_kernel in Python makes them");
-    return std::declval<CppFunction>();
-  }
-  template <auto f>
-  static CppFunction makeFromBoxedFunction() {
-    static_assert(f == nullptr, "abi = \"compat\": boxed kernels (torch::jit::Stack) cannot cross torch's C ABI; write the arguments out");
-    return std::declval<CppFunction>();
-  }
-};
-template <class Key, class F>
-CppFunction dispatch(Key key, F&& function) {
-  return CppFunction(std::forward<F>(function)).with_key(bridge::key_of(key));
-}
-
 namespace bridge {
 // The types of a schema's arguments or results, without names, defaults, alias marks and lengths.
 inline std::string type_of(const std::string& argument) {
   std::string type;
   int parentheses = 0;
   bool in_length = false;  // "int[2]" is "int[]"
+  bool in_dict = false;    // "Dict(str, Tensor)" is "Dict(str,Tensor)"
   for (char c : argument) {
-    if (c == '(') ++parentheses;
-    else if (c == ')') --parentheses;
-    else if (parentheses > 0) continue;  // "Tensor(a -> *)" is "Tensor"
+    if (c == '(' && ++parentheses == 1) in_dict = type == "Dict";
+    if (c == ')') --parentheses;
+    if (in_dict) {
+      if (c != ' ') type += c;
+      in_dict = parentheses > 0;
+    }
+    else if (parentheses > 0 || c == ')') continue;  // "Tensor(a -> *)" is "Tensor"
     else if ((c == ' ' || c == '=') && !type.empty()) break;  // its name follows
     else if (c == ' ') continue;
     else if (c == ']') in_length = false, type += c;
@@ -134,7 +87,89 @@ inline std::vector<std::string> types_of(const std::string& list) {
   end();
   return all;
 }
+template <class T>
+struct decayed_types;
+template <class... A>
+struct decayed_types<std::tuple<A...>> {
+  using type = std::tuple<bare<A>...>;
+};
+template <class Arguments>
+using decayed = typename decayed_types<Arguments>::type;
 }  // namespace bridge
+
+// A kernel, and for which key.
+class CppFunction {
+  std::string key_, inner_schema_;
+  std::function<std::string(const std::string&, const std::string&)> describe_;
+
+ public:
+  std::function<bridge::Trampoline(const std::string& name)> make;
+  std::vector<std::string> types;  // as a schema has them
+  std::string result, schema;
+
+  template <class F, std::enable_if_t<!std::is_base_of_v<CppFunction, std::decay_t<F>>, int> = 0>
+  CppFunction(F&& given) {
+    using namespace bridge;
+    using Function = std::decay_t<F>;
+    using S = signature<Function>;
+    using Arguments = typename S::arguments;
+    using R = bridge::result<From::library, bare<typename S::result>>;
+    constexpr bool is_direct = !arguments_of<From::library, Arguments>::has_packed && std::string_view(R::kind) != "packed";
+    static_assert(is_direct || (declared<decayed<Arguments>>::is && declared<bare<typename S::result>>::is),
+                  "abi = \"compat\": operators of TORCH_LIBRARY take and give tensors, numbers, bool, str, dtypes, devices, lists and "
+                  "optionals of these, c10::Dict of these, and give tuples; at::Scalar cannot cross torch's C ABI (take a double)");
+    constexpr auto travelling = is_direct ? From::library : From::module;
+    make = [function = Function(std::forward<F>(given))](const std::string& name) mutable {
+      return kernel_of<travelling>(function, false, name);
+    };
+    if constexpr (is_direct) {
+      types = schema_types<From::library>(static_cast<Arguments*>(nullptr));
+      result = R::name();
+      schema = inferred_schema<From::library, S>();
+    } else {
+      types = declared<decayed<Arguments>>::names();
+      result = declared<bare<typename S::result>>::name();
+      schema = schema_of(types) + " -> " + result;
+      for (auto& type : types) type = type_of(type);
+      inner_schema_ = inferred_schema<From::module, S>();
+      describe_ = [](const std::string& name, const std::string& overload) { return python::described_function<S>(name, overload, {}); };
+    }
+  }
+  // By itself; or an operator of our own, which Python calls from the one that is asked for.
+  void implement(const std::string& space, const std::string& name, const std::string& for_key) const {
+    using namespace bridge;
+    if (inner_schema_.empty()) return bridge::implement(space, name, for_key.c_str(), make(name));
+    auto& all = registry();
+    const auto inner = python::as_operator("l_", name), overload = "o" + std::to_string(all.numbered++);
+    define(own_namespace(), inner + "." + overload + inner_schema_);
+    bridge::implement(own_namespace(), inner + "." + overload, as_python_runs, make(name));
+    all.operators.push_back("{\"key\": " + Writer::quoted(for_key) + ", \"name\": " + Writer::quoted(space + "::" + name) + describe_(inner, overload));
+  }
+  CppFunction&& with_key(std::string key) && {
+    key_ = std::move(key);
+    return std::move(*this);
+  }
+  const std::string& key() const { return key_; }
+
+  template <class F>
+  static CppFunction makeFromUnboxedFunction(F function) {
+    return CppFunction(function);
+  }
+  template <class T = void>
+  static CppFunction makeFallthrough() {
+    static_assert(bridge::never<T>, "abi = \"compat\": torch's C ABI has no fallthrough kernels; torch.library.fallthrough_kernel in Python makes them");
+    return std::declval<CppFunction>();
+  }
+  template <auto f>
+  static CppFunction makeFromBoxedFunction() {
+    static_assert(f == nullptr, "abi = \"compat\": boxed kernels (torch::jit::Stack) cannot cross torch's C ABI; write the arguments out");
+    return std::declval<CppFunction>();
+  }
+};
+template <class Key, class F>
+CppFunction dispatch(Key key, F&& function) {
+  return CppFunction(std::forward<F>(function)).with_key(bridge::key_of(key));
+}
 
 class Library {
   std::string space_, key_;
@@ -182,7 +217,7 @@ class Library {
     const bool is_schema = rest.find('(') != std::string::npos;
     if (is_schema) check(rest, function);
     def(space + "::" + (is_schema ? rest : name + function.schema));
-    bridge::implement(space, name, function.key().empty() ? bridge::as_python_runs : function.key().c_str(), function.make(name));
+    function.implement(space, name, function.key().empty() ? bridge::as_python_runs : function.key());
     return *this;
   }
   Library& impl(const std::string& name, CppFunction function) & {
@@ -190,7 +225,7 @@ class Library {
     const auto known = schemas().find(space + "::" + rest);
     if (known != schemas().end()) check(known->second, function);
     const auto& key = function.key().empty() ? key_ : function.key();
-    bridge::implement(space, rest, key.empty() ? bridge::as_python_runs : key.c_str(), function.make(rest));
+    function.implement(space, rest, key.empty() ? bridge::as_python_runs : key);
     return *this;
   }
   template <class Key, class F>

@@ -65,7 +65,7 @@ struct Kernel {
 struct Registry {
   std::string error, error_type;  // of a TORCH_LIBRARY, which runs while the library is loaded
   std::deque<Kernel> pool;        // those that the trampolines call, by number
-  std::vector<std::string> functions, attributes, submodules, exceptions;  // JSON
+  std::vector<std::string> functions, attributes, submodules, exceptions, operators;  // JSON
   std::string doc;
   std::function<void()> body;  // of PYBIND11_MODULE
   bool registers = true;     // not while a build asks what there is

@@ -221,6 +221,20 @@ struct packed_map {
     return value;
   }
 };
+template <class K, class M>
+struct packed<Dict<K, M>> {
+  static Dict<K, M> from(const Value& v) {
+    expect(v, Value::Kind::dict, "a dict");
+    Dict<K, M> all;
+    for (size_t at = 0; at < v.items.size(); at += 2) all.insert(packed<K>::from(*v.items[at]), packed<M>::from(*v.items[at + 1]));
+    return all;
+  }
+  static ValuePtr to(const Dict<K, M>& v) {
+    auto value = Value::make(Value::Kind::dict);
+    for (const auto& each : v) value->items.insert(value->items.end(), {packed<K>::to(each.key()), packed<M>::to(each.value())});
+    return value;
+  }
+};
 template <class... T>
 struct packed<std::map<T...>> : packed_map<std::map<T...>> {};
 template <class... T>

@@ -158,6 +158,28 @@ constexpr size_t rest_count(std::tuple<A...>*) {
   return (size_t{0} + ... + is_rest<bare<A>>);
 }
 
+// An operator's name is an identifier.
+inline std::string as_operator(std::string made, const std::string& name) {
+  for (const char c : name) made += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+  return made;
+}
+template <class... A>
+std::string plain_flags(std::tuple<A...>*) {
+  return joined({schema<bare<A>>::plain ? "true" : "false"...});
+}
+// What the Python side has to know of a function to call its operator: the end of an object of JSON.
+template <class S>
+std::string described_function(const std::string& operator_name, const std::string& overload, const Told& told) {
+  using Arguments = typename S::arguments;
+  using R = result<From::module, bare<typename S::result>>;
+  return ", \"operator\": " + Writer::quoted(operator_name) + ", \"overload\": " + Writer::quoted(overload) +
+         ", \"types\": " + described_arguments(static_cast<Arguments*>(nullptr)) + ", \"arguments\": " + joined(told.arguments) +
+         ", \"kw_only\": " + std::to_string(told.kw_only) + ", \"pos_only\": " + std::to_string(told.pos_only) +
+         ", \"packs\": " + (arguments_of<From::module, Arguments>::has_packed ? "true" : "false") +
+         ", \"plain\": " + plain_flags(static_cast<Arguments*>(nullptr)) + ", \"kind\": \"" + R::kind + "\", \"result\": " + R::described() +
+         ", \"doc\": " + Writer::quoted(told.doc) + "}";
+}
+
 class module_ : public object {
   std::string path_;  // of a submodule: "sub.inner"
 
@@ -205,7 +227,6 @@ class module_ : public object {
     using Function = std::decay_t<F>;
     using S = signature<Function>;
     using Arguments = typename S::arguments;
-    using R = result<From::module, bare<typename S::result>>;
     constexpr size_t named = (size_t{0} + ... + names_argument<std::decay_t<X>>);
     static_assert(named == 0 || named == S::count - rest_count(static_cast<Arguments*>(nullptr)),
                   "The number of argument annotations does not match the number of function arguments");
@@ -214,7 +235,7 @@ class module_ : public object {
     auto& all_functions = registry();
     const auto number = all_functions.numbered++;
     Function function(std::forward<F>(given));
-    const auto operator_name = as_operator(name);
+    const auto operator_name = as_operator("f_", name);
     const auto overload = "o" + std::to_string(number);
     if (all_functions.registers) {
       const auto full = operator_name + "." + overload;
@@ -223,25 +244,9 @@ class module_ : public object {
       implement(own_namespace(), full, as_python_runs, call);
       implement(own_namespace(), full, under_vmap, call);
     }
-    all_functions.functions.push_back(
-        "{\"module\": " + Writer::quoted(path_) + ", \"name\": " + Writer::quoted(name) + ", \"operator\": " + Writer::quoted(operator_name) +
-        ", \"overload\": " + Writer::quoted(overload) + ", \"types\": " + described_arguments(static_cast<Arguments*>(nullptr)) +
-        ", \"arguments\": " + joined(all.arguments) + ", \"kw_only\": " + std::to_string(all.kw_only) + ", \"pos_only\": " +
-        std::to_string(all.pos_only) + ", \"packs\": " + (arguments_of<From::module, Arguments>::has_packed ? "true" : "false") + ", \"plain\": " + plain_flags(static_cast<Arguments*>(nullptr)) +
-        ", \"kind\": \"" + R::kind + "\", \"result\": " + R::described() + ", \"doc\": " + Writer::quoted(all.doc) + "}");
+    all_functions.functions.push_back("{\"module\": " + Writer::quoted(path_) + ", \"name\": " + Writer::quoted(name) +
+                                      described_function<S>(operator_name, overload, all));
     return *this;
-  }
-
- private:
-  template <class... A>
-  static std::string plain_flags(std::tuple<A...>*) {
-    return joined({schema<bare<A>>::plain ? "true" : "false"...});
-  }
-  // An operator's name is an identifier.
-  static std::string as_operator(const char* name) {
-    std::string made = "f_";
-    for (const char* c = name; *c; ++c) made += std::isalnum(static_cast<unsigned char>(*c)) ? *c : '_';
-    return made;
   }
 };
 using module = module_;
@@ -330,12 +335,19 @@ inline const char* open_module(bool registers) {
           ", \"error_type\": " + Writer::quoted(failed.type) + ", \"error\": " + Writer::quoted(failed.text) + "}";
   return text->c_str();
 }
+// Operators that Python implements by those of the library (`library.h`), as JSON.
+inline const char* described_operators() {
+  static const auto* text = new std::string("{\"namespace\": " + Writer::quoted(own_namespace()) + ", \"operators\": " +
+                                            python::joined(registry().operators) + "}");
+  return text->c_str();
+}
 }  // namespace gpuwheel_compat::bridge
 
 // What the Python side calls by ctypes. Sources with a module or a library in them refer to these; the linker keeps one each.
 #define GWC_EXPORTED __attribute__((visibility("default"))) inline
 extern "C" {
 GWC_EXPORTED const char* gpuwheel_compat_open(int registers) { return ::gpuwheel_compat::bridge::open_module(registers != 0); }
+GWC_EXPORTED const char* gpuwheel_compat_operators() { return ::gpuwheel_compat::bridge::described_operators(); }
 // The type of what the last failed call of this thread threw: "" if none did since this was asked, "!" if an argument was refused.
 GWC_EXPORTED const char* gpuwheel_compat_failure() {
   thread_local std::string type;
@@ -351,7 +363,8 @@ GWC_EXPORTED void gpuwheel_compat_upper_half(int sends) { ::gpuwheel_compat::bri
 
 namespace gpuwheel_compat::bridge {
 struct Exported {
-  const void* all[4] = {reinterpret_cast<const void*>(&gpuwheel_compat_open), reinterpret_cast<const void*>(&gpuwheel_compat_failure),
+  const void* all[5] = {reinterpret_cast<const void*>(&gpuwheel_compat_open), reinterpret_cast<const void*>(&gpuwheel_compat_operators),
+                        reinterpret_cast<const void*>(&gpuwheel_compat_failure),
                         reinterpret_cast<const void*>(&gpuwheel_compat_failure_text),
                         reinterpret_cast<const void*>(&gpuwheel_compat_upper_half)};
 };

@@ -3,6 +3,7 @@
 // A type is `plain` where a schema has one for it; it then travels by itself (wire.h). All others travel as one packed
 // text (value.h). A type that is neither cannot be an argument or a result, and says so where it is compiled.
 #pragma once
+#include <gpuwheel_compat/dict.h>
 #include <gpuwheel_compat/value.h>
 
 #include <complex>
@@ -150,6 +151,7 @@ std::string contained(const char* kind) {
 }
 GWC_CONTAINER(std::map, "dict")
 GWC_CONTAINER(std::unordered_map, "dict")
+GWC_CONTAINER(Dict, "dict")
 GWC_CONTAINER(std::set, "set")
 GWC_CONTAINER(std::unordered_set, "set")
 GWC_CONTAINER(std::deque, "list")
@@ -176,5 +178,41 @@ template <class T>
 struct travels<From::library, std::optional<T>> {
   static constexpr bool plain = travels<From::library, T>::plain;
   static std::string name() { return travels<From::library, T>::name() + "?"; }
+};
+
+// What an operator of TORCH_LIBRARY may take and give: beside what travels by itself also dictionaries, which a schema has and
+// torch's C ABI has not. Python then takes the call, and hands it on packed (`library.h`).
+template <class T>
+struct declared {
+  static constexpr bool is = travels<From::library, T>::plain;
+  static std::string name() { return travels<From::library, T>::name(); }
+};
+template <class K, class V>
+struct declared<Dict<K, V>> {
+  static constexpr bool is = declared<V>::is;
+  static std::string name() { return "Dict(" + declared<K>::name() + ", " + declared<V>::name() + ")"; }
+};
+template <class K, class V>
+struct declared<std::optional<Dict<K, V>>> : declared<Dict<K, V>> {
+  static std::string name() { return declared<Dict<K, V>>::name() + "?"; }
+};
+template <class K, class V>
+struct declared<std::vector<Dict<K, V>>> : declared<Dict<K, V>> {
+  static std::string name() { return declared<Dict<K, V>>::name() + "[]"; }
+};
+template <class... T>
+struct declared<std::tuple<T...>> {
+  static constexpr bool is = (declared<bare<T>>::is && ...);
+  static std::vector<std::string> names() { return {declared<bare<T>>::name()...}; }
+  static std::string name() {
+    std::string all;
+    for (const auto& each : names()) all += (all.empty() ? "" : ", ") + each;
+    return "(" + all + ")";
+  }
+};
+template <>
+struct declared<void> {
+  static constexpr bool is = true;
+  static std::string name() { return "()"; }
 };
 }  // namespace gpuwheel_compat::bridge
