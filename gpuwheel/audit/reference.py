@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gpuwheel.audit.choosing.selection import group_of
 from gpuwheel.model.findings import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from gpuwheel.model.findings import Rule
 
@@ -22,20 +23,37 @@ What `gpuwheel audit` looks for in a wheel, and each build in the wheel that it 
 the same bytes. `gpuwheel audit --list-rules` prints this list, with `--json` as a document.
 
 An error refuses the wheel; a warning and a note do not. Findings name their rule in brackets, and its name stays.
+`--select` and `--ignore` take a rule, the start of one, or a group: {groups}.
+
+Examples are what the audit says of a wheel of its tests that breaks this one rule.
 """
 
 
-def rules_page(rules: Sequence[Rule[Any]], introduction: str = _INTRODUCTION) -> str:
-    """The text of `docs/reference/audit-rules.md`, or of another page of rules."""
+def rules_page(
+    rules: Sequence[Rule[Any]], introduction: str = _INTRODUCTION, examples: Mapping[str, str] | None = None
+) -> str:
+    """The text of `docs/reference/audit-rules.md`, or of another page of rules.
+
+    Args:
+        rules: in the order of the page.
+        introduction: what stands above them.
+        examples: by rule, what the audit says of a wheel that breaks it.
+    """
+    groups = ", ".join(f"`{group}`" for group in dict.fromkeys(group_of(rule) for rule in rules))
     table = [f"| [`{rule.id}`](#{rule.id}) | {rule.severity.value} | {rule.summary} |" for rule in rules]
     sections = (
         f"### {rule.id}\n\n{rule.summary}\n\n"
         f"- {rule.severity.value}{_looks_at(rule)}{_held(rule)}\n"
         f"- why: {rule.why}\n- fix: {rule.fix}\n- source: {rule.source}\n"
+        f"{_example((examples or {}).get(rule.id))}"
         for rule in rules
     )
     head = ["| rule | at worst | what it finds |", "|---|---|---|"]
-    return "\n".join([introduction, *head, *table, "\n## What each says\n", *sections])
+    return "\n".join([introduction.replace("{groups}", groups), *head, *table, "\n## What each says\n", *sections])
+
+
+def _example(text: str | None) -> str:
+    return "" if text is None else f"\n```text\n{text}\n```\n"
 
 
 def rules_document(rules: Sequence[Rule[Any]]) -> dict[str, Any]:
@@ -45,6 +63,7 @@ def rules_document(rules: Sequence[Rule[Any]]) -> dict[str, Any]:
         "rules": [
             {
                 "id": rule.id,
+                "group": group_of(rule),
                 "severity": rule.severity.value,
                 "doctrine": rule.doctrine,
                 "profile": rule.profile.value if rule.profile else None,
@@ -60,7 +79,8 @@ def rules_document(rules: Sequence[Rule[Any]]) -> dict[str, Any]:
 
 
 def _looks_at(rule: Rule[Any]) -> str:
-    return f"; looks at: {', '.join(_parts(rule))}" if rule.needs else ""
+    group = f"; group `{group_of(rule)}`" if group_of(rule) else ""
+    return f"{group}; looks at: {', '.join(_parts(rule))}" if rule.needs else group
 
 
 def _held(rule: Rule[Any]) -> str:

@@ -29,7 +29,9 @@ class UnknownRuleError(ValueError):
 
 
 def group_of(rule: Rule[Any]) -> str:
-    """The room that a rule stands in: "device-code", "container"."""
+    """The room that a rule stands in: "device-code", "container"; "" for checks of a release."""
+    if not rule.check.__module__.startswith(_ROOMS):
+        return ""
     return rule.check.__module__.removeprefix(_ROOMS).partition(".")[0].replace("_", "-")
 
 

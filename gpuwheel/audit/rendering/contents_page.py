@@ -63,9 +63,12 @@ def _rows(contents: WheelContents) -> Iterator[tuple[str, ...]]:
 
 def _forecast(one: Forecast, contents: WheelContents) -> tuple[str, str, str, str]:
     share = 100 * one.packed / contents.size if contents.size else 0
-    parts = [f"{device} runs {then}" for device, then in one.otherwise]
+    devices: dict[str, list[str]] = {}
+    for device, then in one.otherwise:
+        devices.setdefault(then, []).append(device)
+    parts = [f"{' '.join(served)} run{'s' if len(served) == 1 else ''} {then}" for then, served in devices.items()]
     if one.unserved:
-        parts.append(f"nothing serves {', '.join(one.unserved)}")
+        parts.append(f"nothing serves {' '.join(one.unserved)}")
     return (
         f"{one.target} {one.kind}",
         f"about {amount(one.packed)} ({share:.0f} %)",
