@@ -49,7 +49,20 @@ std::vector<double> parts(double re, double im) {
   return {std::real(z), std::imag(z), c.real(), c.imag(), std::norm(z), std::abs(z), std::arg(z), e.real(), e.imag()};
 }
 
+// Optionals of what is const, by value and by reference.
+std::optional<at::Tensor> sum_of(std::optional<const at::Tensor>& a, const std::optional<const at::Tensor>& b, std::optional<const double> by,
+                                 const std::optional<const at::ScalarType> as) {
+  if (!a.has_value()) return std::nullopt;
+  at::Tensor out = a.value() + (b.has_value() ? *b : at::zeros_like(a.value()));
+  if (by) out = out * *by;
+  return as ? out.to(*as) : out;
+}
+TORCH_LIBRARY(public_idioms, m) {
+  m.def("sum_of(Tensor? a, Tensor? b=None, float? by=None, ScalarType? as_dtype=None) -> Tensor?", &sum_of);
+}
+
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+  m.def("sum_of", &sum_of, py::arg("a"), py::arg("b") = py::none(), py::arg("by") = py::none(), py::arg("dtype") = py::none());
   m.def("checks", &checks);
   m.def("flatten", &flatten);
   m.def("unflatten", &unflatten);

@@ -51,4 +51,9 @@ z = complex(3, -4)
 e = cmath.exp(z)
 right = [3, -4, 3, 4, 25, 5, cmath.phase(z), e.real, e.imag]
 found["complex"] = torch.allclose(torch.tensor(m.parts(3, -4)), torch.tensor(right))
+x = torch.ones(2)
+found["const optionals"] = [
+    [f(x).tolist(), f(x, x).tolist(), f(x, x, 3.0).tolist(), str(f(x, None, None, torch.half).dtype), f(None)]
+    for f in (m.sum_of, torch.ops.public_idioms.sum_of)
+]
 print(json.dumps(found))

@@ -36,4 +36,5 @@ def test_checks_tensors_by_value_and_flattened_tensors(compat: Callable[..., Bui
         "overlaps": [False, True, True],
         "blocks": [1, 1, 2],
         "complex": True,
+        "const optionals": [[[1, 1], [2, 2], [6, 6], "torch.float16", None]] * 2,
     }

@@ -143,7 +143,8 @@ struct packed<std::nullptr_t> {
 template <class T>
 struct packed<std::optional<T>> {
   using inner = packed<std::remove_cv_t<T>>;
-  static auto from(const Value& v) -> std::optional<decltype(inner::from(v))> {
+  using held = decltype(inner::from(std::declval<const Value&>()));
+  static std::optional<std::conditional_t<std::is_const_v<T>, const held, held>> from(const Value& v) {
     if (v.kind == Value::Kind::none) return std::nullopt;
     return inner::from(v);
   }

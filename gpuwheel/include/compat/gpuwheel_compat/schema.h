@@ -110,8 +110,8 @@ struct optional_schema<T, true> {
   static std::string name() { return schema<T>::name() + "?"; }
 };
 template <class T>
-struct schema<std::optional<T>> : optional_schema<T, schema<T>::plain> {
-  static std::string described() { return "[\"optional\"," + schema<T>::described() + "]"; }
+struct schema<std::optional<T>> : optional_schema<bare<T>, schema<bare<T>>::plain> {  // also of a const T
+  static std::string described() { return "[\"optional\"," + schema<bare<T>>::described() + "]"; }
 };
 template <class... T>
 std::string described_all(const char* kind) {
@@ -176,8 +176,8 @@ GWC_LIBRARY_TYPE(MemoryFormat)
 #undef GWC_LIBRARY_TYPE
 template <class T>
 struct travels<From::library, std::optional<T>> {
-  static constexpr bool plain = travels<From::library, T>::plain;
-  static std::string name() { return travels<From::library, T>::name() + "?"; }
+  static constexpr bool plain = travels<From::library, bare<T>>::plain;
+  static std::string name() { return travels<From::library, bare<T>>::name() + "?"; }
 };
 
 // What an operator of TORCH_LIBRARY may take and give: beside what travels by itself also dictionaries, which a schema has and

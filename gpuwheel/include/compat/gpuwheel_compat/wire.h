@@ -87,7 +87,7 @@ struct wire<const char*> {
 template <class T>
 struct wire<std::optional<T>> {
   using inner = wire<std::remove_cv_t<T>>;
-  using held = std::optional<typename inner::held>;
+  using held = std::optional<std::conditional_t<std::is_const_v<T>, const typename inner::held, typename inner::held>>;
   static held in(StableIValue v) {
     const std::unique_ptr<StableIValue> inside(torch::stable::detail::to<StableIValue*>(v));
     if (!inside) return std::nullopt;
