@@ -173,6 +173,13 @@ def public(session: nox.Session) -> None:
     session.run("python", "ci/public_projects.py", *session.posargs)
 
 
+@nox.session(name="public-wheels")
+def public_wheels(session: nox.Session) -> None:
+    """Audit wheels that others publish, each error of which was checked by hand; see ci/public_wheels.py."""
+    _install(session)
+    session.run("python", "ci/public_wheels.py", *session.posargs)
+
+
 @nox.session(venv_backend=WITH_TORCH)
 def bench(session: nox.Session) -> None:
     """The builds of gpuwheel and of torch.utils.cpp_extension, measured in one run."""

@@ -2,10 +2,10 @@
 
 python ci/public_wheels.py [--folder FOLDER] [--only NAME ...] [--write-docs]
 
-`ci/public_wheels.toml` names the wheels, and says of each error of the audit whether it is true, and why. A wheel is fetched
-from the package index, audited in a process of its own, which is measured, and deleted; one that lies in FOLDER stays. An
-error that nobody has checked, and a checked one that is not found any more, end the run with status 1. `--write-docs` writes
-docs/explanation/public-wheels.md.
+`ci/public_wheels.toml` names the wheels, and says of each error of the audit whether it is true, and why. A wheel is
+fetched from the package index, audited in a process of its own, which is measured, and deleted; one that lies in FOLDER
+stays. An error that nobody has checked, and a checked one that is not found any more, end the run with status 1.
+`--write-docs` writes docs/explanation/public-wheels.md.
 """
 
 from __future__ import annotations
@@ -113,16 +113,13 @@ def _fetched(file: str, folder: Path) -> Path:
 
 
 def _audited(known: Known, path: Path) -> Audited:
-    out = Path(tempfile.mkstemp(prefix="audit-")[1])
     command = [sys.executable, "-m", "gpuwheel", "audit", "--json", str(path)]
-    target = os.open(out, os.O_WRONLY | os.O_TRUNC)
-    # wait4 tells what this one process took; a runner of programs would tell of all that ever ran.
-    process = os.posix_spawn(sys.executable, command, dict(os.environ), file_actions=[(os.POSIX_SPAWN_DUP2, target, 1)])
-    _, _, usage = os.wait4(process, 0)
-    os.close(target)
-    document = json.loads(out.read_text(encoding="utf-8"))
-    out.unlink()
-    (row,) = document["wheels"]
+    with tempfile.TemporaryFile() as out:
+        told = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1)]
+        # wait4 tells what this one process took; a runner of programs would tell of all that ever ran.
+        _, _, usage = os.wait4(os.posix_spawn(sys.executable, command, dict(os.environ), file_actions=told), 0)
+        out.seek(0)
+        (row,) = json.load(out)["wheels"]
     cpu = usage.ru_utime + usage.ru_stime
     return Audited(known, path.stat().st_size, cpu, usage.ru_maxrss * 1024, tuple(row["findings"]))
 
@@ -140,10 +137,10 @@ def _table(audited: Sequence[Audited]) -> Iterator[str]:
 def _checked(audited: Sequence[Audited]) -> Iterator[str]:
     for wheel in sorted(audited, key=lambda one: one.known.file.lower()):
         for rule in dict.fromkeys(wheel.errors):
-            problems = [finding for finding in wheel.findings if (finding["rule"], finding["severity"]) == (rule, "error")]
+            first = next(found for found in wheel.findings if (found["rule"], found["severity"]) == (rule, "error"))
             verdict = wheel.known.errors.get(rule, "not checked")
             yield f"- `{wheel.known.file.removesuffix('.whl')}`, [`{rule}`](../reference/audit-rules.md#{rule}):"
-            yield f"  {problems[0]['subject']} {problems[0]['problem']}. **{verdict}**"
+            yield f"  {first['subject']} {first['problem']}. **{verdict}**"
 
 
 def _write(audited: Sequence[Audited]) -> None:

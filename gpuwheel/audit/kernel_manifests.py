@@ -40,10 +40,13 @@ class DeclaredCode:
 class KernelManifest:
     """What one package declares."""
 
+    folder: str
+    """Of the package, as members of the wheel begin: "fused_ops"; empty at the top."""
     toolkit: MinorVersion
     driver: DriverVersion
     """Oldest driver."""
     groups: Mapping[str, DeclaredCode]
+    """By the name of a kernel group, or in mode `nvcc` of a library."""
 
 
 def read_manifest(member: Content) -> KernelManifest:
@@ -59,6 +62,7 @@ def read_manifest(member: Content) -> KernelManifest:
         document = json.loads(member.data)
         driver = DriverVersion.parse(document["driver_floor"])
         manifest = KernelManifest(
+            folder=member.name.rpartition("/")[0],
             toolkit=MinorVersion.parse(document["toolkit"]),
             driver=driver,
             groups={

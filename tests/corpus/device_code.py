@@ -12,6 +12,7 @@ _CUDA12 = "nvidia-cuda-runtime-cu12"
 _SPECIFIC, _FAMILY = 0x100000, 0x200000
 _LZ4, _ZSTD = 0x2000, 0x8000
 _PTX, _LTO = 1, 8
+_DEBUG = 2
 
 
 def _cubins(*archs: int, flags: int = 0) -> bytes:
@@ -122,6 +123,28 @@ def _uncompressed_device_code_in_many_files() -> tuple[WheelFile, WheelFile]:
     others = _cubins(90, 100, 120, flags=_ZSTD) + _ptx(120)
     piece = library(sections={".nv_fatbin": container(entry(bytes(6_000_000), arch=80) + others)}, exports=())
     return wheel({"ops/liba.so": piece, "ops/libb.so": piece}), wheel({"ops/liba.so": piece})
+
+
+@case("code-debug", severity=Severity.WARNING)
+def _device_code_for_a_debugger() -> tuple[WheelFile, WheelFile]:
+    others = _cubins(80, 90, 100, 120) + _ptx(120)
+    return _holding(container(_cubins(75, flags=_DEBUG) + others)), _holding(container(_cubins(75) + others))
+
+
+@case("code-debug", severity=Severity.WARNING, sneaky=True)
+def _compressed_ptx_for_a_debugger() -> tuple[WheelFile, WheelFile]:
+    cubins = _cubins(80, 90, 100, 120)
+    broken, twin = (_ptx(120, flags=flags) for flags in (_ZSTD | _DEBUG, _ZSTD))
+    return _holding(container(cubins + broken)), _holding(container(cubins + twin))
+
+
+@case("code-line-info", severity=Severity.NOTE)
+def _device_code_that_names_its_sources() -> tuple[WheelFile, WheelFile]:
+    others = _cubins(80, 90, 100, 120) + _ptx(120)
+    plain = _cubins(75)
+    # The tools write the name of the source with -lineinfo alone: its length is at byte 36 of the entry.
+    named = plain[:36] + (6).to_bytes(4, "little") + plain[40:]
+    return _holding(container(named + others)), _holding(container(plain + others))
 
 
 def _linked_to_12(code: bytes) -> WheelFile:

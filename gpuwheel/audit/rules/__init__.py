@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel.audit.cases import code_cases, library_cases
-from gpuwheel.audit.rules.device_code import DEVICE_CODE_RULES
+from gpuwheel.audit.rules.device_code import DEVICE_CODE_RULES, MANIFEST_CODE_RULES
 from gpuwheel.audit.rules.embedded_code import EMBEDDED_CODE_RULES
 from gpuwheel.audit.rules.imported_symbols import IMPORTED_SYMBOL_RULES
 from gpuwheel.audit.rules.library_files import LIBRARY_FILE_RULES
@@ -38,7 +38,7 @@ _GROUPS: tuple[tuple[Callable[[WheelCase], Iterable[Any]], tuple[Rule[Any], ...]
     (library_cases, LIBRARY_RULES),
     (_whole, (*MODULE_RULES, *MANIFEST_RULES)),
     (code_cases, DEVICE_CODE_RULES),
-    (_whole, EMBEDDED_CODE_RULES),
+    (_whole, (*MANIFEST_CODE_RULES, *EMBEDDED_CODE_RULES)),
     (_whole, SIZE_RULES),
 )
 """What rules are asked about, and those rules: each library meets all of its rules before the next one does."""

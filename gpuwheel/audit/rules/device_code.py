@@ -8,13 +8,13 @@ from gpuwheel.audit.cases import rule
 from gpuwheel.model.findings import Found, Part, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from gpuwheel.audit.cases import CodeCase
+    from gpuwheel.audit.cases import CodeCase, WheelCase
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.versions import DriverVersion, MinorVersion
 
-__all__ = ["DEVICE_CODE_RULES"]
+__all__ = ["DEVICE_CODE_RULES", "MANIFEST_CODE_RULES"]
 
 _NEEDS = {Part.IMAGES, Part.MANIFESTS}
 
@@ -125,5 +125,38 @@ def _driver_of(isa: MinorVersion, tables: Tables) -> DriverVersion | None:
     return next((toolkit.driver for toolkit in tables.cuda.values() if toolkit.ptx_isa >= isa), None)
 
 
+@rule(
+    "arch-library",
+    needs=_NEEDS,
+    why="on GPUs that only this code serves, every kernel call of the library would fail, whatever others hold",
+    fix="remove the build folder and build again",
+    source="the manifest's schema, `gpuwheel/data/kernels.schema.json`: in mode `nvcc` a group is a library",
+)
+def _arch_library(case: WheelCase) -> Iterator[Found]:
+    """A library holds other device code than the manifest declares for it, though the wheel as a whole does not."""
+    manifests = case.wheel.manifests
+    if isinstance(manifests, ValueError):
+        return
+    for manifest in manifests:
+        for name, declared in manifest.groups.items():
+            for member in _of_group(manifest.folder, name, case.wheel.images_of):
+                images = case.wheel.images_of[member]
+                wanted = {arch.sm for arch in declared.cubins} | {arch.compute for arch in declared.ptx}
+                found = {str(image) for image in images if image.kind in {"cubin", "ptx"}}
+                if found != wanted:
+                    listed = f"found {', '.join(sorted(found))}, expected {', '.join(sorted(wanted))}"
+                    yield Found(member, f"holds other device code than the manifest declares for {name!r} ({listed})")
+
+
+def _of_group(folder: str, name: str, members: Iterable[str]) -> Iterator[str]:
+    """Libraries that a manifest's group is: of that name, with or without a tag of Python."""
+    for member in members:
+        place, _, file = member.rpartition("/")
+        if place == folder and file.partition(".")[0] in {name, f"lib{name}"} and ".so" in file:
+            yield member
+
+
+MANIFEST_CODE_RULES = (_arch_library,)
+"""About a whole wheel (`WheelCase`)."""
 DEVICE_CODE_RULES = (_arch_missing, _arch_undeclared, _compression_driver, _ptx_driver)
 """About one set of images (`CodeCase`)."""

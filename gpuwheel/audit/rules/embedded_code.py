@@ -218,6 +218,36 @@ def _code_uncompressed(case: WheelCase) -> Iterator[Found]:
     )
 
 
+@rule(
+    "code-debug",
+    needs={Part.IMAGES},
+    why="kernels compiled for a debugger are not optimised: they run many times slower, and take more registers",
+    fix="compile without -G",
+    source="nvcc manual, --device-debug",
+    severity=Severity.WARNING,
+)
+def _code_debug(case: WheelCase) -> Iterator[Found]:
+    """Device code was compiled for a debugger."""
+    for member, images in case.wheel.images_of.items():
+        if found := sorted({str(image) for image in images if image.debug}):
+            yield Found(member, f"holds device code for a debugger ({', '.join(found)}, expected optimised code)")
+
+
+@rule(
+    "code-line-info",
+    needs={Part.IMAGES},
+    why="it names folders of the machine that compiled it, and takes room; profilers alone read it",
+    fix="compile without -lineinfo",
+    source="nvcc manual, --generate-line-info",
+    severity=Severity.NOTE,
+)
+def _code_line_info(case: WheelCase) -> Iterator[Found]:
+    """Device code says which lines of which sources it comes from."""
+    for member, images in case.wheel.images_of.items():
+        if any(image.line_info and not image.debug for image in images):
+            yield Found(member, "holds device code that names lines of its sources (found -lineinfo, expected none)")
+
+
 EMBEDDED_CODE_RULES = (
     _arch_hole,
     _arch_specific_alone,
@@ -225,5 +255,7 @@ EMBEDDED_CODE_RULES = (
     _code_lost,
     _arch_redundant,
     _code_uncompressed,
+    _code_debug,
+    _code_line_info,
 )
 """About a whole wheel (`WheelCase`)."""

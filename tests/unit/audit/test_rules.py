@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 load()
 ROOT = Path(__file__).resolve().parents[3]
 PTX = container(entry(bytes(64), arch=75) + entry(b".version 8.8", kind=1, arch=100))
+EIGHTY = container(entry(bytes(64), arch=80))
 ZSTD = container(entry(bytes(64), arch=75, flags=0x8000))
 NEWEST = max(load_tables().shims.values(), key=lambda shim: (shim.since, shim.library == "libtorch_cpu.so"))
 BROKEN: dict[str, Made] = {
@@ -61,6 +62,12 @@ BROKEN: dict[str, Made] = {
     "manifest": made(files={"ops/_kernels.json": b"{}"}),
     "arch-missing": made(archs=("sm_75", "sm_80")),
     "arch-undeclared": made(archs=(), ptx=()),
+    "arch-library": made(
+        archs=("sm_75", "sm_80"),
+        files={
+            "ops/fused.so": elf_library(IMPORTS, needed=NEEDED, search_path="", sections={".nv_fatbin": EIGHTY}),
+        },
+    ),
     "compression-driver": made(code=ZSTD),
     "ptx-driver": made(code=PTX, ptx=("compute_100",)),
     "size-budget": made(max_size=10_000),
