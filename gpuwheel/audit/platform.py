@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel.audit.providers import shown
+from gpuwheel.binary.elf import MACHINES
 from gpuwheel.compatibility import oldest_platform
 from gpuwheel.errors import AuditError
 from gpuwheel.model.findings import Found
@@ -16,10 +17,21 @@ if TYPE_CHECKING:
     from gpuwheel.binary.elf import ElfFile
     from gpuwheel.compatibility import Tables
 
-__all__ = ["Demand", "PlatformVerdict", "check_platform", "full_tag", "machine_of", "platform_tag", "system_libraries"]
+__all__ = [
+    "MUSL",
+    "Demand",
+    "PlatformVerdict",
+    "check_platform",
+    "full_tag",
+    "machine_of",
+    "platform_tag",
+    "system_libraries",
+]
 
 _LOADERS = frozenset({"ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"})
 """The dynamic loader: on every machine, and in no policy's list."""
+MUSL = frozenset({f"{name}-{machine}.so.1" for name in ("libc.musl", "ld-musl") for machine in MACHINES} | {"libc.so"})
+"""Musl under its names (PEP 656): whether the tag promises it, a rule of its own asks."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +64,8 @@ class PlatformVerdict:
 
 
 def system_libraries(tables: Tables, machine: str) -> frozenset[str]:
-    """SONAMEs that some platform tag promises on `machine`, and the loader."""
-    return _LOADERS.union(*(policy.libraries for policy in tables.platforms if policy.machine == machine))
+    """SONAMEs that some platform tag promises on `machine`, the loader, and musl."""
+    return (_LOADERS | MUSL).union(*(policy.libraries for policy in tables.platforms if policy.machine == machine))
 
 
 def platform_tag(libraries: Sequence[ElfFile], tables: Tables) -> PlatformVerdict:
@@ -145,7 +157,7 @@ def machine_of(libraries: Sequence[ElfFile], tables: Tables) -> str:
 
 def _wanted(libraries: Sequence[ElfFile], machine: str, tables: Tables) -> tuple[set[str], set[str]]:
     """`(symbol versions, SONAMEs)` asked of the platform, not of libraries that come from elsewhere."""
-    known = system_libraries(tables, machine)
+    known = system_libraries(tables, machine) - MUSL
     versions = {
         version
         for library in libraries

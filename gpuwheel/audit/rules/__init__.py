@@ -12,6 +12,7 @@ from gpuwheel.audit.rules.device_code import DEVICE_CODE_RULES, MANIFEST_CODE_RU
 from gpuwheel.audit.rules.embedded_code import EMBEDDED_CODE_RULES
 from gpuwheel.audit.rules.imported_symbols import IMPORTED_SYMBOL_RULES
 from gpuwheel.audit.rules.library_files import LIBRARY_FILE_RULES
+from gpuwheel.audit.rules.platform import PLATFORM_LIBRARY_RULES, PLATFORM_TAG_RULES
 from gpuwheel.audit.rules.python_modules import MODULE_RULES
 from gpuwheel.audit.rules.torch import TORCH_REQUIREMENT_RULES, TORCH_SYMBOL_RULES
 from gpuwheel.audit.rules.wheel_files import CLAIM_RULES, MANIFEST_RULES, SIZE_RULES, UNREADABLE
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = ["DEVICE_CODE_RULES", "LIBRARY_RULES", "RULES", "UNREADABLE", "judge"]
 
-LIBRARY_RULES: tuple[Rule[LibraryCase], ...] = (*TORCH_SYMBOL_RULES, *IMPORTED_SYMBOL_RULES, *LIBRARY_FILE_RULES)
+LIBRARY_RULES: tuple[Rule[LibraryCase], ...] = (
+    *TORCH_SYMBOL_RULES,
+    *IMPORTED_SYMBOL_RULES,
+    *PLATFORM_LIBRARY_RULES,
+    *LIBRARY_FILE_RULES,
+)
 """About one library."""
 
 
@@ -34,7 +40,7 @@ def _whole(case: WheelCase) -> tuple[WheelCase]:
 
 
 _GROUPS: tuple[tuple[Callable[[WheelCase], Iterable[Any]], tuple[Rule[Any], ...]], ...] = (
-    (_whole, (*CLAIM_RULES, *TORCH_REQUIREMENT_RULES)),
+    (_whole, (*CLAIM_RULES, *PLATFORM_TAG_RULES, *TORCH_REQUIREMENT_RULES)),
     (library_cases, LIBRARY_RULES),
     (_whole, (*MODULE_RULES, *MANIFEST_RULES)),
     (code_cases, DEVICE_CODE_RULES),

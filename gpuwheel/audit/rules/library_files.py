@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.platform import system_libraries
-from gpuwheel.audit.providers import TORCH, is_torchs, shown
+from gpuwheel.audit.providers import TORCH
 from gpuwheel.binary.fatbin import CODE_SECTIONS
 from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.findings import Found, Part, Severity
-from gpuwheel.model.libraries import OWN_FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gpuwheel.audit.cases import LibraryCase
-    from gpuwheel.model.promises import Claims
 
 __all__ = ["LIBRARY_FILE_RULES"]
 
@@ -68,20 +66,6 @@ def _needed_library(case: LibraryCase) -> Iterator[Found]:
 
 
 @rule(
-    "executable-stack",
-    needs={Part.LIBRARIES},
-    why="glibc 2.41 and newer refuse to load it (dlopen: cannot enable executable stack)",
-    fix='end assembly files with .section .note.GNU-stack,"",@progbits',
-    source="glibc 2.41, NEWS",
-)
-def _executable_stack(case: LibraryCase) -> Iterator[Found]:
-    """A library asks for an executable stack."""
-    if case.library.executable_stack:
-        problem = "asks for an executable stack (PT_GNU_STACK is missing or has the X flag, expected RW)"
-        yield Found(case.library.name, problem)
-
-
-@rule(
     "search-path",
     needs=_CLAIMS,
     why="that folder is on the machine that built the wheel: elsewhere it is missing, or somebody else's",
@@ -104,32 +88,6 @@ def _search_path(case: LibraryCase) -> Iterator[Found]:
             "drop -Wl,-rpath from `link-flags`",
             Severity.WARNING,
         )
-
-
-@rule(
-    "exported-symbol",
-    needs=_CLAIMS,
-    why="two packages that export one name in one process may call each other's function",
-    fix="build with -fvisibility=hidden and link with a version script that makes all symbols local",
-    source="System V ABI, Shared Object Dependencies: symbols are looked up by name alone; ld manual, VERSION command",
-    severity=Severity.WARNING,
-    doctrine=True,
-)
-def _exported_symbol(case: LibraryCase) -> Iterator[Found]:
-    """A library shows symbols to others that only itself uses."""
-    claims = case.claims
-    # The entry point is what Python looks up by name; where that is wrong, another rule says so.
-    by_name = (_ENTRY_POINT, OWN_FUNCTIONS)
-    exports = [name for name in case.library.exports if not name.startswith(by_name) and not _is_told(name, claims)]
-    # Without torch, or where another library of the wheel needs this one, what it exports is all it is for.
-    shared = {case.library.soname, case.library.name.rpartition("/")[2]} & claims.provided
-    if exports and not shared and claims.torch is not TorchAbi.NONE:
-        yield Found(case.library.name, f"exports symbols ({shown(exports)}, expected none)")
-
-
-def _is_told(name: str, claims: Claims) -> bool:
-    """Whether a rule of its own is about the symbol."""
-    return is_torchs(name) and claims.torch is not TorchAbi.EXACT
 
 
 @rule(
@@ -174,9 +132,7 @@ def _build_path(case: LibraryCase) -> Iterator[Found]:
 
 LIBRARY_FILE_RULES = (
     _needed_library,
-    _executable_stack,
     _search_path,
-    _exported_symbol,
     _missing_device_code,
     _build_path,
 )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from gpuwheel._endings import cut
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.kernel_manifests import MANIFEST
-from gpuwheel.audit.platform import check_platform
 from gpuwheel.binary.elf import MAGIC, read_elf
 from gpuwheel.model.findings import Found, Part, Profile, Severity
 from gpuwheel.wheel.archive import check_record
@@ -79,50 +78,6 @@ def _tag_mismatch(case: WheelCase) -> Iterator[Found]:
             f"has other tags in WHEEL than in its name ({cut(' '.join(wheel.tags)) or 'none'}, "
             f"expected {cut(' '.join(named))})",
         )
-
-
-@rule(
-    "platform-tag",
-    needs={Part.NAME, Part.LIBRARIES},
-    why="the wheel would be installed where its libraries cannot be loaded, or nowhere",
-    fix="build with gpuwheel.backend, which sets the platform tag",
-    source="PEP 600; `gpuwheel/data/platforms.toml` has each policy",
-)
-def _platform_tag(case: WheelCase) -> Iterator[Found]:
-    """Libraries ask for more than the platform tag promises, or are for another machine."""
-    wheel = case.wheel
-    machines = _machines(case)
-    if wrong := _foreign_platforms(case):
-        problem = f"holds libraries for {' and '.join(machines)} under another tag ({' '.join(wrong)}, expected theirs)"
-        yield Found(wheel.name, problem)
-    else:
-        yield from check_platform(wheel.libraries, wheel.tag.platform, case.tables)
-
-
-@rule(
-    "platform-local",
-    needs={Part.NAME, Part.LIBRARIES},
-    why="package indexes refuse such wheels",
-    fix="build on a system whose C library is known to gpuwheel",
-    source="PEP 513, Platform Tags in the Wheel file: PyPI takes no linux_* wheels",
-    severity=Severity.WARNING,
-)
-def _platform_local(case: WheelCase) -> Iterator[Found]:
-    """The platform tag is that of a local build."""
-    local = any(platform.startswith("linux_") for platform in case.wheel.tag.platform.split("."))
-    if local and not _foreign_platforms(case):
-        yield Found(case.wheel.name, "has the platform tag of a local build (linux_*, expected manylinux_*)")
-
-
-def _machines(case: WheelCase) -> tuple[str, ...]:
-    return tuple(sorted({library.machine for library in case.wheel.libraries}))
-
-
-def _foreign_platforms(case: WheelCase) -> list[str]:
-    """Platform tags of other machines than the libraries are for."""
-    machines, platforms = _machines(case), case.wheel.tag.platform.split(".")
-    # "any" with a library in it is foreign as well.
-    return [platform for platform in platforms if machines and not platform.endswith(machines)]
 
 
 @rule(
@@ -201,8 +156,6 @@ CLAIM_RULES = (
     _unreadable,
     _record,
     _tag_mismatch,
-    _platform_tag,
-    _platform_local,
     _vendored_driver,
 )
 MANIFEST_RULES = (_manifest_missing, _manifest)

@@ -1,0 +1,262 @@
+"""What libraries ask of the machine: C library, loader, and symbols that nobody has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from corpus.cases import case
+from corpus.wheels import LIBC, library, wheel
+from gpuwheel.model.findings import Severity
+
+if TYPE_CHECKING:
+    from corpus.wheels import WheelFile
+
+_TAG = "cp311-cp311-"
+
+
+def _asking(*versions: tuple[str, str, str], tag: str = "manylinux_2_17_x86_64", machine: str = "x86_64") -> WheelFile:
+    """A wheel whose library imports (symbol, library, version)."""
+    imports = {symbol: (provider, version) for symbol, provider, version in versions}
+    needed = tuple(dict.fromkeys([*(provider for _, provider, _ in versions), "libc.so.6"]))
+    return wheel({"ops/_C.so": library(imports=imports, needed=needed, machine=machine)}, tag=_TAG + tag)
+
+
+@case("platform-tag")
+def _a_glibc_that_is_newer_than_the_tag() -> tuple[WheelFile, WheelFile]:
+    newer = ("dlopen", "libc.so.6", "GLIBC_2.34")
+    return _asking(newer), _asking(newer, tag="manylinux_2_34_x86_64")
+
+
+@case("platform-tag", sneaky=True)
+def _a_glibc_that_sorts_before_the_tag_as_text() -> tuple[WheelFile, WheelFile]:
+    symbol = ("memcpy", "libc.so.6", "GLIBC_2.14")
+    return _asking(symbol, tag="manylinux_2_5_x86_64"), _asking(symbol, tag="manylinux_2_17_x86_64")
+
+
+@case("platform-tag", sneaky=True)
+def _a_legacy_name_of_a_tag() -> tuple[WheelFile, WheelFile]:
+    symbol = ("__cxa_throw", "libstdc++.so.6", "GLIBCXX_3.4.21")
+    return _asking(symbol, tag="manylinux2014_x86_64"), _asking(symbol, tag="manylinux_2_24_x86_64")
+
+
+@case("platform-tag", sneaky=True)
+def _the_older_of_two_tags() -> tuple[WheelFile, WheelFile]:
+    symbol = ("getrandom", "libc.so.6", "GLIBC_2.25")
+    both = "manylinux_2_24_x86_64.manylinux_2_28_x86_64"
+    return _asking(symbol, tag=both), _asking(symbol, tag="manylinux_2_26_x86_64.manylinux_2_28_x86_64")
+
+
+@case("platform-tag", sneaky=True)
+def _a_glibc_without_a_policy_of_its_own() -> tuple[WheelFile, WheelFile]:
+    symbol = ("__libc_single_threaded", "libc.so.6", "GLIBC_2.32")
+    return _asking(symbol, tag="manylinux_2_30_x86_64"), _asking(symbol, tag="manylinux_2_32_x86_64")
+
+
+@case("platform-tag")
+def _a_newer_libstdcxx() -> tuple[WheelFile, WheelFile]:
+    symbol = ("_ZSt28__throw_bad_array_new_lengthv", "libstdc++.so.6", "GLIBCXX_3.4.29")
+    return _asking(symbol, tag="manylinux_2_28_x86_64"), _asking(symbol, tag="manylinux_2_34_x86_64")
+
+
+@case("platform-tag", sneaky=True)
+def _several_versions_of_several_libraries() -> tuple[WheelFile, WheelFile]:
+    symbols = [
+        ("_ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE", "libstdc++.so.6",
+         "GLIBCXX_3.4.22"),
+        ("_ZdlPvm", "libstdc++.so.6", "CXXABI_1.3.9"),
+        ("logf", "libm.so.6", "GLIBC_2.27"),
+    ]  # fmt: skip
+    return _asking(*symbols), _asking(*symbols, tag="manylinux_2_27_x86_64")
+
+
+@case("platform-tag", sneaky=True)
+def _an_abi_of_libstdcxx_that_has_no_number() -> tuple[WheelFile, WheelFile]:
+    symbol = ("__cxa_throw", "libstdc++.so.6", "CXXABI_FLOAT128")
+    return _asking(symbol), _asking(symbol, tag="manylinux_2_24_x86_64")
+
+
+@case("platform-tag", sneaky=True)
+def _a_newer_libgcc() -> tuple[WheelFile, WheelFile]:
+    symbol = ("__divmodti4", "libgcc_s.so.1", "GCC_7.0.0")
+    return _asking(symbol, tag="manylinux_2_24_x86_64"), _asking(symbol, tag="manylinux_2_27_x86_64")
+
+
+@case("platform-tag", sneaky=True)
+def _a_newer_libatomic() -> tuple[WheelFile, WheelFile]:
+    symbol = ("__atomic_fetch_add_16", "libatomic.so.1", "LIBATOMIC_1.2")
+    return _asking(symbol), _asking(symbol, tag="manylinux_2_24_x86_64")
+
+
+@case("platform-tag", sneaky=True)
+def _a_library_that_older_systems_lack() -> tuple[WheelFile, WheelFile]:
+    own = {"ops/_C.so": library(needed=("libmvec.so.1", "libc.so.6"))}
+    return wheel(own), wheel(own, tag=f"{_TAG}manylinux_2_24_x86_64")
+
+
+@case("platform-tag", sneaky=True)
+def _private_symbols_of_glibc() -> tuple[WheelFile, WheelFile]:
+    return _asking(("__libc_siglongjmp", "libc.so.6", "GLIBC_PRIVATE")), _asking(("memcpy", "libc.so.6", "GLIBC_2.14"))
+
+
+@case("platform-tag", sneaky=True)
+def _compressed_relocations_that_only_new_loaders_know() -> tuple[WheelFile, WheelFile]:
+    symbol = ("memcpy", "libc.so.6", "GLIBC_ABI_DT_RELR")
+    return _asking(symbol, tag="manylinux_2_34_x86_64"), _asking(symbol, tag="manylinux_2_36_x86_64")
+
+
+@case("platform-tag", sneaky=True)
+def _one_library_of_many() -> tuple[WheelFile, WheelFile]:
+    newer = library(imports={"dlopen": ("libc.so.6", "GLIBC_2.34")}, soname="libdeep.so")
+    older = library(imports={"dlopen": ("libdl.so.2", "GLIBC_2.2.5")}, needed=("libdl.so.2", "libc.so.6"))
+    return wheel({"ops/lib/deep/libdeep.so": newer}), wheel({"ops/lib/deep/libdeep.so": older})
+
+
+@case("platform-tag")
+def _libraries_of_another_machine() -> tuple[WheelFile, WheelFile]:
+    arm = ("memcpy", "libc.so.6", "GLIBC_2.17")
+    return _asking(arm, machine="aarch64"), _asking(arm, machine="aarch64", tag="manylinux_2_17_aarch64")
+
+
+@case("platform-tag", sneaky=True)
+def _one_library_of_another_machine() -> tuple[WheelFile, WheelFile]:
+    imports = {"memcpy": ("libc.so.6", "GLIBC_2.17")}
+    arm, own = library(imports=imports, machine="aarch64", soname="libextra.so"), library(soname="libextra.so")
+    return wheel({"ops/libextra.so": arm}), wheel({"ops/libextra.so": own})
+
+
+def _loaded(platform: str) -> WheelFile:
+    """A wheel whose library ctypes loads."""
+    files: dict[str, bytes | None] = {
+        "ops/_C.so": None,
+        "ops/libops.so": library(soname="libops.so", exports=("ops_run",)),
+    }
+    return wheel(files, tag=f"py3-none-{platform}")
+
+
+@case("platform-tag")
+def _libraries_under_the_tag_any() -> tuple[WheelFile, WheelFile]:
+    return _loaded("any"), _loaded("manylinux_2_17_x86_64")
+
+
+@case("platform-tag", sneaky=True)
+def _libraries_for_linux_under_a_tag_of_windows() -> tuple[WheelFile, WheelFile]:
+    return _loaded("manylinux_2_17_x86_64.win_amd64"), _loaded("manylinux_2_17_x86_64")
+
+
+@case("platform-tag", sneaky=True)
+def _a_tag_that_does_not_exist() -> tuple[WheelFile, WheelFile]:
+    return wheel(tag=f"{_TAG}manylinux_2_17"), wheel(tag=f"{_TAG}manylinux_2_17_x86_64")
+
+
+@case("platform-local", severity=Severity.WARNING)
+def _the_tag_of_a_local_build() -> tuple[WheelFile, WheelFile]:
+    return wheel(tag=f"{_TAG}linux_x86_64"), wheel()
+
+
+@case("platform-local", severity=Severity.WARNING, sneaky=True)
+def _the_tag_of_a_local_build_beside_a_good_one() -> tuple[WheelFile, WheelFile]:
+    return wheel(tag=f"{_TAG}linux_x86_64.manylinux_2_17_x86_64"), wheel()
+
+
+@case("libc-mismatch")
+def _glibc_under_a_tag_of_musl() -> tuple[WheelFile, WheelFile]:
+    musl = library(imports={}, needed=("libc.musl-x86_64.so.1",))
+    tag = f"{_TAG}musllinux_1_2_x86_64"
+    return wheel(tag=tag), wheel({"ops/_C.so": musl}, tag=tag)
+
+
+@case("libc-mismatch")
+def _musl_under_a_tag_of_glibc() -> tuple[WheelFile, WheelFile]:
+    return wheel({"ops/_C.so": library(imports={}, needed=("libc.musl-x86_64.so.1",))}), wheel()
+
+
+@case("libc-mismatch", sneaky=True)
+def _musl_under_its_plain_name() -> tuple[WheelFile, WheelFile]:
+    return wheel({"ops/_C.so": library(imports={"memcpy": None}, needed=("libc.so",))}), wheel()
+
+
+@case("libc-mismatch", sneaky=True)
+def _one_wheel_for_both() -> tuple[WheelFile, WheelFile]:
+    return wheel(tag=f"{_TAG}manylinux_2_17_x86_64.musllinux_1_2_x86_64"), wheel()
+
+
+@case("platform-not-checked", severity=Severity.NOTE)
+def _a_wheel_for_windows() -> tuple[WheelFile, WheelFile]:
+    files: dict[str, bytes | None] = {"ops/_C.so": None, "ops/_C.pyd": b"MZ"}
+    return wheel(files, tag="cp311-cp311-win_amd64"), wheel()
+
+
+@case("platform-not-checked", severity=Severity.NOTE, sneaky=True)
+def _a_wheel_for_a_machine_without_gpus() -> tuple[WheelFile, WheelFile]:
+    return wheel({"ops/_C.so": None}, tag="cp311-cp311-manylinux_2_17_s390x"), wheel({"ops/_C.so": None})
+
+
+def _importing(*symbols: str, needed: tuple[str, ...] = ("libc.so.6",), **files: bytes) -> WheelFile:
+    own = library(imports={**LIBC, **dict.fromkeys(symbols)}, needed=needed)
+    others: dict[str, bytes | None] = {f"ops/{name}.so": data for name, data in files.items()}
+    return wheel({"ops/_C.so": own, **others})
+
+
+def _sibling(name: str, *exports: str, needed: tuple[str, ...] = ("libc.so.6",)) -> bytes:
+    return library(soname=f"{name}.so", exports=exports, needed=needed)
+
+
+@case("unresolved-symbol")
+def _a_function_that_nothing_defines() -> tuple[WheelFile, WheelFile]:
+    return _importing("ops_forgotten"), _importing("dlsym")
+
+
+@case("unresolved-symbol", sneaky=True)
+def _a_function_that_the_sibling_does_not_define() -> tuple[WheelFile, WheelFile]:
+    needed = ("libmore.so", "libc.so.6")
+    return (
+        _importing("ops_more", needed=needed, libmore=_sibling("libmore", "ops_less")),
+        _importing("ops_more", needed=needed, libmore=_sibling("libmore", "ops_more")),
+    )
+
+
+@case("unresolved-symbol", sneaky=True)
+def _type_information_of_a_class_without_its_key_function() -> tuple[WheelFile, WheelFile]:
+    needed = ("libstdc++.so.6", "libc.so.6")
+    return _importing("_ZTI6Kernel", needed=needed), _importing("_ZTISt9exception", needed=needed)
+
+
+@case("unresolved-symbol", sneaky=True)
+def _a_function_that_takes_a_tensor() -> tuple[WheelFile, WheelFile]:
+    def made(symbol: str) -> WheelFile:
+        own = library(imports={**LIBC, symbol: None}, needed=("libtorch.so", "libc.so.6"))
+        return wheel({"ops/_C.so": own}, requires=["torch>=2.13,<2.14"])
+
+    return made("_Z8my_scaleRKN2at6TensorE"), made("_ZN2at13globalContextEv")
+
+
+@case("unresolved-symbol", sneaky=True)
+def _openmp_without_its_library() -> tuple[WheelFile, WheelFile]:
+    def made(*needed: str) -> WheelFile:
+        own = library(imports={**LIBC, "GOMP_parallel": None}, needed=(*needed, "libc.so.6"))
+        return wheel({"ops/_C.so": own}, requires=["torch>=2.13,<2.14"])
+
+    return made(), made("libtorch.so")
+
+
+@case("exported-copy", severity=Severity.WARNING)
+def _functions_of_zlib_that_everybody_sees() -> tuple[WheelFile, WheelFile]:
+    names = ("PyInit__C", "deflate", "deflateEnd", "inflate", "crc32")
+    return wheel({"ops/_C.so": library(exports=names)}), wheel({"ops/_C.so": library(exports=names[:1])})
+
+
+@case("exported-copy", severity=Severity.WARNING, sneaky=True)
+def _a_static_cuda_runtime_that_everybody_sees() -> tuple[WheelFile, WheelFile]:
+    names = ("cudaMalloc", "cudaFree", "cudaLaunchKernel", "ops_run")
+    own = {"ops/libops.so": library(soname="libops.so", exports=names)}
+    return wheel(own), wheel({"ops/libops.so": library(soname="libops.so", exports=names[3:])})
+
+
+@case("executable-stack")
+def _a_stack_that_may_run() -> tuple[WheelFile, WheelFile]:
+    return wheel({"ops/_C.so": library(executable_stack=True)}), wheel()
+
+
+@case("executable-stack", sneaky=True)
+def _no_word_about_the_stack() -> tuple[WheelFile, WheelFile]:
+    return wheel({"ops/_C.so": library(stack_header=False)}), wheel()
