@@ -32,7 +32,7 @@ from update_table import DATA, command_line
 from gpuwheel._files import atomic_file
 from gpuwheel.binary.elf import Elf
 from gpuwheel.binary.torch_names import is_torch_c, is_torch_cpp
-from gpuwheel.compatibility.torch_symbols import TABLE, TorchSymbols, digest, unpacked
+from gpuwheel.compatibility.exports.torch_symbols import TABLE, TorchSymbols, digest, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

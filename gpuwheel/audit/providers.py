@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.binary.mangled import demangle_foreign
 from gpuwheel.binary.torch_names import is_torch_c, is_torch_cpp
-from gpuwheel.compatibility.torch_symbols import load_torch_symbols
+from gpuwheel.compatibility.exports.torch_symbols import load_torch_symbols
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

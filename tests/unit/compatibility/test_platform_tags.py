@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gpuwheel.compatibility import load_tables
-from gpuwheel.compatibility.copied_libraries import load_copied_libraries
+from gpuwheel.compatibility.exports.copied_libraries import load_copied_libraries
 from gpuwheel.compatibility.platform_tags import parse_platform, policy_of
 
 

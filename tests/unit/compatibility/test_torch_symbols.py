@@ -10,7 +10,7 @@ import pytest
 
 from gpuwheel._resources import resource
 from gpuwheel.compatibility import load_tables
-from gpuwheel.compatibility.torch_symbols import TABLE, digest, load_torch_symbols, unpacked
+from gpuwheel.compatibility.exports.torch_symbols import TABLE, digest, load_torch_symbols, unpacked
 from gpuwheel.model.versions import MinorVersion
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.platform import MUSL, system_libraries
 from gpuwheel.audit.providers import TORCH_LIBRARIES, Provider, is_torchs, shown
-from gpuwheel.compatibility.copied_libraries import load_copied_libraries
+from gpuwheel.compatibility.exports.copied_libraries import load_copied_libraries
+from gpuwheel.compatibility.exports.torch_symbols import load_torch_symbols
 from gpuwheel.compatibility.glibc import glibc_libraries
-from gpuwheel.compatibility.torch_symbols import load_torch_symbols
 from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.findings import Found, Part, Profile, Severity
 from gpuwheel.model.libraries import OWN_FUNCTIONS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.providers import TORCH, TORCH_LIBRARIES, Provider, shown
-from gpuwheel.compatibility.torch_symbols import load_torch_symbols
+from gpuwheel.compatibility.exports.torch_symbols import load_torch_symbols
 from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.findings import Found, Part, Profile
 

@@ -8,7 +8,7 @@ from gpuwheel.audit.cases import rule
 from gpuwheel.audit.providers import Provider, is_torchs, shown
 from gpuwheel.audit.rules.torch.c_symbols import minors
 from gpuwheel.binary.torch_names import StringAbi, string_abi
-from gpuwheel.compatibility.torch_symbols import load_torch_symbols
+from gpuwheel.compatibility.exports.torch_symbols import load_torch_symbols
 from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.findings import Found, Part, Profile
 

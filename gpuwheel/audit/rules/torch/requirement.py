@@ -8,7 +8,7 @@ from gpuwheel.audit.cases import rule, torch_users
 from gpuwheel.audit.providers import TORCH_LIBRARIES, Provider
 from gpuwheel.audit.rules.torch.cpp_symbols import common_minors
 from gpuwheel.audit.torch_range import torch_range
-from gpuwheel.compatibility.torch_symbols import load_torch_symbols
+from gpuwheel.compatibility.exports.torch_symbols import load_torch_symbols
 from gpuwheel.model.findings import Found, Part, Profile
 
 if TYPE_CHECKING:

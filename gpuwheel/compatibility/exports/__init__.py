@@ -1,0 +1,1 @@
+"""What libraries of others show to whoever is linked to them: those of each torch, and those that are often copied."""
