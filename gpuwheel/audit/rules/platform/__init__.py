@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from gpuwheel.audit.rules.platform.dynamic_symbols import SYMBOL_RULES
 from gpuwheel.audit.rules.platform.loading import LOADING_RULES
-from gpuwheel.audit.rules.platform.symbols import SYMBOL_RULES
-from gpuwheel.audit.rules.platform.tags import TAG_RULES
+from gpuwheel.audit.rules.platform.tag_promises import TAG_RULES
 
 __all__ = ["PLATFORM_LIBRARY_RULES", "PLATFORM_TAG_RULES"]
 
