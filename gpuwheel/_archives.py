@@ -38,7 +38,9 @@ _BLOCK = 1 << 20
 class Archive:
     """The files of a ZIP archive, in the order of its central directory; folders are left out."""
 
-    def __init__(self, file: IO[bytes], name: str, size: int, *, error: type[GpuwheelError], hint: str) -> None:
+    def __init__(
+        self, file: IO[bytes], name: str, size: int, *, error: type[GpuwheelError], hint: str, strict: bool = True
+    ) -> None:
         """Read the directory.
 
         Args:
@@ -47,6 +49,8 @@ class Archive:
             size: bytes of the whole file.
             error: what to raise.
             hint: what to do about it.
+            strict: whether to refuse names that are unsafe, long or repeated, and members that overlap. Who unpacks
+                nothing to disk may go on without, and say so itself: of two members of one name the last counts.
 
         Raises:
             GpuwheelError: of the class `error`: not a ZIP archive, an unsafe, long or repeated name, or a bound that
@@ -57,8 +61,10 @@ class Archive:
         with self._reading(), zipfile.ZipFile(file) as archive:
             self.directory_at = archive.start_dir
             self.members = [info for info in archive.infolist() if not info.is_dir()]
-        self._check_names()
-        self._check_sizes()
+        self._check_bounds()
+        if strict:
+            self._check_names()
+            self._check_places()
 
     def open(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
         """What a member holds, in blocks; its size and CRC-32 are checked with the last.
@@ -141,10 +147,17 @@ class Archive:
             left -= len(block)
             yield block
 
-    def _check_names(self) -> None:
+    def _check_bounds(self) -> None:
         if len(self.members) > ARCHIVE_MEMBERS.value:
             msg = f"holds too many files ({ARCHIVE_MEMBERS.passed(f'{len(self.members):,}')})"
             raise self.refuse(msg)
+        total = sum(member.file_size for member in self.members)
+        if total > max(ARCHIVE_SMALL.value, ARCHIVE_EXPANSION.value * self._size):
+            found = f"{total:,} bytes from {self._size:,}"
+            msg = f"unpacks to far more than it holds ({ARCHIVE_EXPANSION.passed(found)})"
+            raise self.refuse(msg)
+
+    def _check_names(self) -> None:
         seen: set[str] = set()
         for member in self.members:
             name = member.filename
@@ -161,12 +174,7 @@ class Archive:
             msg = f"holds {cut(clash)} as a file and as a folder (expected one of them)"
             raise self.refuse(msg)
 
-    def _check_sizes(self) -> None:
-        total = sum(member.file_size for member in self.members)
-        if total > max(ARCHIVE_SMALL.value, ARCHIVE_EXPANSION.value * self._size):
-            found = f"{total:,} bytes from {self._size:,}"
-            msg = f"unpacks to far more than it holds ({ARCHIVE_EXPANSION.passed(found)})"
-            raise self.refuse(msg)
+    def _check_places(self) -> None:
         end, before = 0, ""
         for member in sorted(self.members, key=lambda member: member.header_offset):
             # Members that share bytes are how a small archive unpacks to petabytes (David Fifield, "A better zip

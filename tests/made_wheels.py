@@ -84,7 +84,8 @@ class Made:
             "ops/_C.so": elf_library(**given),
             "ops/_kernels.json": manifest(archs=self.archs, ptx=self.ptx),
             f"{INFO}/METADATA": f"{METADATA}Requires-Dist: {self.requires}\n".encode(),
-            f"{INFO}/WHEEL": f"Wheel-Version: 1.0\nGenerator: gpuwheel 0.1.0\nTag: {self.told or self.tag}\n".encode(),
+            f"{INFO}/WHEEL": f"Wheel-Version: 1.0\nGenerator: gpuwheel 0.1.0\nRoot-Is-Purelib: false\n"
+            f"Tag: {self.told or self.tag}\n".encode(),
         }
         sealed = sealed_members([Member(name, data) for name, data in files.items()], self.name)
         added = {name: Member(name, data) for name, data in self.files.items() if data != b"remove"}

@@ -46,5 +46,5 @@ def audit_wheel(
     Raises:
         AuditError: the file is not a wheel, or what is in it cannot be read.
     """
-    with opened(path) as wheel:
+    with opened(path, strict=False) as wheel:
         return judge(WheelCase(wheel, tables, max_size=max_size, asked=profile))

@@ -47,7 +47,7 @@ __all__ = [
 Subject = TypeVar("Subject", bound=Judged)
 
 _RUNTIME = re.compile(r"libcudart\.so\.(\d+)(?:\.\d+)*")
-_LATER = frozenset(Part) - {Part.BUILD, Part.SIZE}
+_LATER = frozenset(Part) - {Part.BUILD, Part.SIZE, Part.ARCHIVE}
 """What is known of any wheel."""
 
 
@@ -112,7 +112,8 @@ class WheelCase:
     @property
     def parts(self) -> frozenset[Part]:
         """What is known of it."""
-        unknown = {Part.SIZE: self.wheel.size is None, Part.BUILD: self.expected is None}
+        wheel = self.wheel
+        unknown = {Part.SIZE: wheel.size is None, Part.ARCHIVE: wheel.survey is None, Part.BUILD: self.expected is None}
         return frozenset(part for part in Part if not unknown.get(part))
 
 

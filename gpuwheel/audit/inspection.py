@@ -16,9 +16,12 @@ from gpuwheel.audit.kernel_manifests import MANIFEST, read_manifest
 from gpuwheel.binary.elf import MAGIC, read_elf
 from gpuwheel.binary.extent import extent
 from gpuwheel.binary.fatbin import library_images, read_fatbin
-from gpuwheel.wheel.archive import dist_info_folder, stored_members
-from gpuwheel.wheel.metadata import field_values, parsed_requirements
+from gpuwheel.errors import AuditError
+from gpuwheel.model.wheels import WheelTag
+from gpuwheel.wheel.archive import stored_members
+from gpuwheel.wheel.metadata import field_values, valid_requirements
 from gpuwheel.wheel.naming import parse_wheel_name
+from gpuwheel.wheel.zip_survey import survey_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
     from gpuwheel.audit.kernel_manifests import KernelManifest
     from gpuwheel.binary.elf import ElfFile
     from gpuwheel.binary.fatbin import Image
-    from gpuwheel.model.wheels import WheelTag
     from gpuwheel.wheel import Content, Wheel
+    from gpuwheel.wheel.zip_survey import ZipSurvey
 
 __all__ = ["Code", "Inspection", "inspect", "opened"]
 
@@ -91,15 +94,40 @@ class Inspection:
     """Of the same members."""
     size: int | None = None
     """Bytes of the file; `None`: it is not yet written."""
+    survey: ZipSurvey | None = None
+    """What its archive says of itself; `None`: it is not yet written."""
+    sealed: frozenset[str] = frozenset()
+    """Names of files that are in it and that no installer can unpack: they are not among the members."""
 
     @cached_property
     def tag(self) -> WheelTag:
-        """The tag in the name, which may stand for several.
+        """The tag in the name, which may stand for several; of a file that has no wheel's name, that in WHEEL.
 
         Raises:
-            AuditError: the name is not that of a wheel.
+            AuditError: neither tells.
         """
-        return parse_wheel_name(self.name).tag
+        try:
+            return parse_wheel_name(self.name).tag
+        except AuditError:
+            told = [tag.split("-") for tag in self.tags]
+            if not told or any(len(parts) != len(WheelTag.__match_args__) for parts in told):
+                raise
+            python, abi, platform = (".".join(dict.fromkeys(parts)) for parts in zip(*told, strict=True))
+            return WheelTag(python, abi, platform)
+
+    @cached_property
+    def dist_infos(self) -> tuple[str, ...]:
+        """Its `.dist-info` folders, of which it should have one."""
+        tops = {top for top, slash, _ in (name.partition("/") for name in self.members) if slash}
+        return tuple(sorted(top for top in tops if top.endswith(".dist-info")))
+
+    @cached_property
+    def dist_info(self) -> str | None:
+        """The folder of its metadata: of several, the one that its name tells; `None` where there is none."""
+        found = self.dist_infos
+        if len(found) == 1:
+            return found[0]
+        return next((one for one in found if self.name.startswith(f"{one.removesuffix('.dist-info')}-")), None)
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
@@ -113,12 +141,12 @@ class Inspection:
 
     @cached_property
     def requirements(self) -> tuple[Requirement, ...]:
-        """Requires-Dist, without those of extras, which promise nothing.
+        """Requires-Dist, without those of extras, which promise nothing, and those that are not valid (PEP 508).
 
         Raises:
-            AuditError: one of them is not valid (PEP 508), or there are too many.
+            AuditError: there are too many.
         """
-        found = parsed_requirements(self._text("METADATA"))
+        found = valid_requirements(self._text("METADATA"))
         return tuple(requirement for requirement in found if "extra" not in str(requirement.marker))
 
     @property
@@ -147,14 +175,13 @@ class Inspection:
         except ValueError as error:
             return error
 
-    def _text(self, name: str) -> bytes:
-        """A file of `.dist-info`; empty where there is none.
+    def document(self, name: str) -> bytes | None:
+        """A file of `.dist-info`; `None` where it or the folder is missing."""
+        member = self.members.get(f"{self.dist_info}/{name}")
+        return member.data if member else None
 
-        Raises:
-            AuditError: there is not exactly one such folder.
-        """
-        member = self.members.get(f"{dist_info_folder(self.members, self.name)}/{name}")
-        return member.data if member else b""
+    def _text(self, name: str) -> bytes:
+        return self.document(name) or b""
 
 
 def inspect(wheel: Wheel, *, code: Code | None = None) -> Inspection:
@@ -163,12 +190,19 @@ def inspect(wheel: Wheel, *, code: Code | None = None) -> Inspection:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Inspection]:
+def opened(path: Path, *, strict: bool = True) -> Iterator[Inspection]:
     """A wheel file, to be looked at while it is open.
 
+    Args:
+        path: The file.
+        strict: Whether to refuse archives that readers may take differently. Rules say more of them than a refusal
+            could; but nothing in such a wheel may be unpacked to disk, or believed to be what is installed.
+
     Raises:
-        AuditError: not a ZIP archive, a name that is unsafe or occurs twice, or a bound is passed. A damaged member is
-            found when it is read.
+        AuditError: not a ZIP archive, or a bound is passed. A damaged member is found when it is read.
     """
-    with stored_members(path) as members:
-        yield Inspection(path.name, members, Code(members), path.stat().st_size)
+    with stored_members(path, strict=strict) as members:
+        survey = survey_zip(path)
+        sealed = frozenset(member.name for member in survey.members if member.is_sealed) if survey else frozenset()
+        readable = {name: member for name, member in members.items() if name not in sealed}
+        yield Inspection(path.name, readable, Code(readable), path.stat().st_size, survey, sealed)

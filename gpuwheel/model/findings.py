@@ -36,6 +36,8 @@ class Part(Enum):
     """The tags in the file's name."""
     SIZE = "size"
     """How large the file is, in bytes: not known of a wheel that is not yet written."""
+    ARCHIVE = "archive"
+    """The ZIP archive: its headers, and what lies between members: not known of a wheel that is not yet written."""
     MEMBERS = "members"
     """The files in it: their names, sizes and digests."""
     METADATA = "metadata"

@@ -164,25 +164,27 @@ def read_members(path: Path) -> dict[str, Member]:
 
 
 @contextmanager
-def stored_members(path: Path) -> Iterator[dict[str, Content]]:
+def stored_members(path: Path, *, strict: bool = True) -> Iterator[dict[str, Content]]:
     """Every file of a wheel by name, in the order of its central directory: to be read while the wheel is open.
+
+    `strict` as `Archive` takes it.
 
     Raises:
         AuditError: what `read_members` raises; for a damaged member, when that is read.
     """
-    with _archive(path) as archive:
+    with _archive(path, strict=strict) as archive:
         yield {info.filename: _Stored(archive, info) for info in archive.members}
 
 
 @contextmanager
-def _archive(path: Path) -> Iterator[Archive]:
+def _archive(path: Path, *, strict: bool = True) -> Iterator[Archive]:
     hint = "download or build the file again"
     if not path.is_file():  # reading a pipe or a device may never end
         problem = "is not a regular file" if path.exists() else "does not exist"
         msg = f"{path.name} {problem} (expected a wheel)"
         raise AuditError(msg, hint=hint)
     with path.open("rb") as raw:
-        archive = Archive(raw, path.name, path.stat().st_size, error=AuditError, hint=hint)
+        archive = Archive(raw, path.name, path.stat().st_size, error=AuditError, hint=hint, strict=strict)
         for info in archive.members:
             if info.filename.partition("/")[0].endswith(".dist-info") and info.filename.rpartition("/")[2] in _TEXTS:
                 _check_size(archive, info)

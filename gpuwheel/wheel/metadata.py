@@ -6,6 +6,7 @@ description (https://packaging.python.org/specifications/core-metadata). An emai
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,15 @@ from gpuwheel.errors import AuditError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["add_requirements", "field_values", "leave_requirements", "parsed_requirements", "requirements", "set_field"]
+__all__ = [
+    "add_requirements",
+    "field_values",
+    "leave_requirements",
+    "parsed_requirements",
+    "requirements",
+    "set_field",
+    "valid_requirements",
+]
 
 _END_OF_HEADERS = re.compile(rb"\r?\n(?=\r?\n)")
 # Printable ASCII but for the colon: RFC 5322, section 2.2, which core metadata follows.
@@ -89,11 +98,28 @@ def parsed_requirements(document: bytes) -> tuple[Requirement, ...]:
     Raises:
         AuditError: one of them is not valid (PEP 508), or there are too many.
     """
+    return tuple(_parse(text) for text in _bounded(document))
+
+
+def _bounded(document: bytes) -> tuple[str, ...]:
     texts = requirements(document)
     if len(texts) > REQUIREMENTS.value:
         msg = f"METADATA has too many Requires-Dist entries ({REQUIREMENTS.passed(f'{len(texts):,}')})"
         raise AuditError(msg, hint="download or build the file again")
-    return tuple(_parse(text) for text in texts)
+    return texts
+
+
+def valid_requirements(document: bytes) -> tuple[Requirement, ...]:
+    """The Requires-Dist values that are valid (PEP 508): for who tells of the others apart.
+
+    Raises:
+        AuditError: there are too many.
+    """
+    found = []
+    for text in _bounded(document):
+        with contextlib.suppress(AuditError):
+            found.append(_parse(text))
+    return tuple(found)
 
 
 def set_field(document: bytes, name: str, values: Sequence[str]) -> bytes:

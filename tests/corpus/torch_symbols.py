@@ -173,7 +173,7 @@ def _cpp_symbols_without_a_requirement() -> tuple[WheelFile, WheelFile]:
 
 @case("torch-requirement", sneaky=True)
 def _a_requirement_of_an_extra_alone() -> tuple[WheelFile, WheelFile]:
-    return _of(SHIM, requires=["torch>=2.10; extra == 'gpu'"]), _of(SHIM)
+    return _of(SHIM, requires=["torch>=2.10; extra == 'gpu'\nProvides-Extra: gpu"]), _of(SHIM)
 
 
 @case("torch-requirement", sneaky=True)

@@ -62,7 +62,7 @@ def compiled(wheel: Made, platform: str | None = None) -> Compiled:
 def test_a_wheel_gets_the_platform_that_was_asked_for_or_the_oldest(
     tmp_path: Path, heard: Heard, asked: str | None, tag: str
 ) -> None:
-    edits = WheelEdits(("numpy>=2",), files={"sboms/x.json": b"{}"}, generator="gpuwheel 1")
+    edits = WheelEdits(("numpy>=2",), files={"sboms/x.json": b'{"bomFormat": "CycloneDX"}'}, generator="gpuwheel 1")
     name, packed = finish(session(tmp_path, heard), compiled(made(), asked), edits)
     packed.write(tmp_path / name)
     assert name == f"ops-1-py3-none-{tag}.whl"
@@ -70,7 +70,7 @@ def test_a_wheel_gets_the_platform_that_was_asked_for_or_the_oldest(
     assert audit_wheel(tmp_path / name, load_tables()) == ()
     members = read_wheel(tmp_path / name).members
     assert b"Requires-Dist: numpy>=2" in members["ops-1.dist-info/METADATA"].data
-    assert members["ops-1.dist-info/sboms/x.json"].data == b"{}"
+    assert members["ops-1.dist-info/sboms/x.json"].data == b'{"bomFormat": "CycloneDX"}'
     assert heard.warnings == []
 
 

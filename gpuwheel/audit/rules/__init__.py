@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel.audit.cases import code_cases, library_cases
+from gpuwheel.audit.rules.container import CONTAINER_RULES
 from gpuwheel.audit.rules.device_code import DEVICE_CODE_RULES, MANIFEST_CODE_RULES
 from gpuwheel.audit.rules.embedded_code import EMBEDDED_CODE_RULES
 from gpuwheel.audit.rules.imported_symbols import IMPORTED_SYMBOL_RULES
@@ -40,7 +41,7 @@ def _whole(case: WheelCase) -> tuple[WheelCase]:
 
 
 _GROUPS: tuple[tuple[Callable[[WheelCase], Iterable[Any]], tuple[Rule[Any], ...]], ...] = (
-    (_whole, (*CLAIM_RULES, *PLATFORM_TAG_RULES, *TORCH_REQUIREMENT_RULES)),
+    (_whole, (*CLAIM_RULES, *CONTAINER_RULES, *PLATFORM_TAG_RULES, *TORCH_REQUIREMENT_RULES)),
     (library_cases, LIBRARY_RULES),
     (_whole, (*MODULE_RULES, *MANIFEST_RULES)),
     (code_cases, DEVICE_CODE_RULES),

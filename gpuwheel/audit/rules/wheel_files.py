@@ -10,7 +10,6 @@ from gpuwheel.audit.cases import rule
 from gpuwheel.audit.kernel_manifests import MANIFEST
 from gpuwheel.binary.elf import MAGIC, read_elf
 from gpuwheel.model.findings import Found, Part, Profile, Severity
-from gpuwheel.wheel.archive import check_record
 from gpuwheel.wheel.naming import expand_tag
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ _MANIFEST_SCHEMA = "`gpuwheel/data/kernels.schema.json`"
 
 @rule(
     "unreadable",
-    needs=frozenset(Part) - {Part.SIZE, Part.BUILD},
+    needs=frozenset(Part) - {Part.SIZE, Part.BUILD, Part.ARCHIVE},
     why="nothing that it claims can be checked",
     fix="download or build the file again",
     source=f"{_FORMAT}; `gpuwheel/_limits.py` has each limit",
@@ -49,30 +48,19 @@ UNREADABLE = _unreadable
 
 
 @rule(
-    "record",
-    needs={Part.MEMBERS},
-    why="installers compare RECORD with the files, and refuse or corrupt the installation",
-    fix="build the wheel again; do not edit it by hand",
-    source=f"{_FORMAT}; Recording installed projects",
-)
-def _record(case: WheelCase) -> Iterator[Found]:
-    """RECORD differs from the files in the wheel."""
-    yield from (Found(case.wheel.name, problem) for problem in check_record(case.wheel.members))
-
-
-@rule(
     "tag-mismatch",
     needs={Part.NAME, Part.METADATA},
-    why="installers trust the name, other tools the file: they would not agree on where the wheel runs",
-    fix="do not rename wheels; `wheel tags` changes both",
+    why="installers read the name, and tools that look at what is installed read WHEEL: they do not agree",
+    fix="do not rename wheels; `wheel tags` and auditwheel change both",
     source=f"{_FORMAT}: the Tag lines of WHEEL; Platform compatibility tags",
 )
 def _tag_mismatch(case: WheelCase) -> Iterator[Found]:
     """WHEEL has other tags than the wheel's name."""
     wheel = case.wheel
     # A compressed tag of the name stands for several lines of WHEEL (PEP 425, "Compressed Tag Sets").
-    named = sorted(str(tag) for tag in expand_tag(wheel.tag))
-    if named != sorted(wheel.tags):
+    named = sorted({str(tag).lower() for tag in expand_tag(wheel.tag)})
+    # Without WHEEL there is nothing to agree with: a finding of its own.
+    if wheel.document("WHEEL") is not None and named != sorted({tag.lower() for tag in wheel.tags}):
         yield Found(
             wheel.name,
             f"has other tags in WHEEL than in its name ({cut(' '.join(wheel.tags)) or 'none'}, "
@@ -154,7 +142,6 @@ def _megabytes(count: int) -> str:
 
 CLAIM_RULES = (
     _unreadable,
-    _record,
     _tag_mismatch,
     _vendored_driver,
 )

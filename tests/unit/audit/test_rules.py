@@ -15,7 +15,6 @@ from made_wheels import BUILT, FOLDER, IMPORTS, INFO, NEEDED, Made, describing, 
 
 from gpuwheel.audit import RULES, WheelCase, audit_wheel, judge, opened
 from gpuwheel.audit.cases import code_cases, library_cases
-from gpuwheel.audit.reference import rules_page
 from gpuwheel.audit.rules import DEVICE_CODE_RULES, LIBRARY_RULES
 from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import AuditError
@@ -77,7 +76,6 @@ UNREADABLE = {
     "a library": made(files={"ops/other": b"\x7fELF\2\1 and no more"}),
     "a file that is called a library, in a build": made(files={"ops/other.so": b"text"}),
     "device code": made(files={"ops/other.fatbin": b"no container"}),
-    "a requirement": made(requires="torch 2"),
 }
 
 
@@ -86,7 +84,6 @@ def test_each_rule_is_documented_and_has_a_wheel_that_breaks_it() -> None:
     assert len(set(identifiers)) == len(identifiers)
     assert {*BROKEN, "unreadable"} | {case.rule for case in CASES} == set(identifiers)
     page = (ROOT / "docs" / "reference" / "audit-rules.md").read_text(encoding="utf-8")
-    assert page == rules_page(RULES)
     for rule in RULES:
         assert f"\n### {rule.id}\n" in page
         assert rule.id.replace("-", "").islower()
@@ -116,7 +113,7 @@ def test_a_rule_is_broken_alone(tables: Tables, rule: str) -> None:
     [
         (made(requires="numpy"), "torch-requirement"),
         (made(requires="torch<3"), "torch-requirement"),
-        (made(requires="torch>=2.10; extra == 'gpu'"), "torch-requirement"),
+        (made(requires="torch>=2.10; extra == 'gpu'\nProvides-Extra: gpu"), "torch-requirement"),
         (made(requires="torch>=2.9"), "torch-floor"),
         (made(requires="torch>=2.11,!=2.12.0"), None),
         (made(requires="torch==2.13.*"), None),
@@ -162,7 +159,7 @@ def test_errors_come_before_warnings(tables: Tables) -> None:
 
 @pytest.mark.parametrize("case", UNREADABLE)
 def test_what_cannot_be_read_is_said_by_the_reader(tables: Tables, case: str) -> None:
-    with pytest.raises(AuditError, match=r"is not a (readable (ELF file|fatbin)|requirement)"):
+    with pytest.raises(AuditError, match=r"is not a readable (ELF file|fatbin)"):
         judge(UNREADABLE[case].case(tables))
 
 

@@ -26,21 +26,26 @@ METADATA = b"Metadata-Version: 2.2\nName: ops\nVersion: 1\n"
 WHEEL = b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
-@pytest.fixture
-def good(tmp_path: Path) -> Path:
-    path = tmp_path / "ops-1-py3-none-any.whl"
-    members = {"ops/__init__.py": b"", "ops-1.dist-info/METADATA": METADATA, "ops-1.dist-info/WHEEL": WHEEL}
+def _written(folder: Path, version: str) -> Path:
+    path, info = folder / f"ops-{version}-py3-none-any.whl", f"ops-{version}.dist-info"
+    metadata = METADATA.replace(b"Version: 1\n", f"Version: {version}\n".encode())
+    members = {"ops/__init__.py": b"", f"{info}/METADATA": metadata, f"{info}/WHEEL": WHEEL}
     write_wheel(path, [Member(name, data) for name, data in members.items()])
     return path
 
 
 @pytest.fixture
-def bad(good: Path) -> Path:
-    path = good.with_name("ops-2-py3-none-any.whl")
-    with zipfile.ZipFile(good) as source, zipfile.ZipFile(path, "w") as copy:
+def good(tmp_path: Path) -> Path:
+    return _written(tmp_path, "1")
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    path, honest = tmp_path / "ops-2-py3-none-any.whl", tmp_path / "honest"
+    honest.mkdir()
+    with zipfile.ZipFile(_written(honest, "2")) as source, zipfile.ZipFile(path, "w") as copy:
         for name in source.namelist():
-            data = b"edited\n" if name == "ops/__init__.py" else source.read(name)
-            copy.writestr(name.replace("ops-1", "ops-2"), data.replace(b"ops-1", b"ops-2"))
+            copy.writestr(name, b"edited\n" if name == "ops/__init__.py" else source.read(name))
     return path
 
 

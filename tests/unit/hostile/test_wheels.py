@@ -191,16 +191,16 @@ def _record(rows: str) -> bytes:
     ("record", "words"),
     [
         (f"{'x' * 200_000},,\n".encode(), "field larger"),
-        (b"a,b\rc,d\n", "new-line character|is not path,hash,size"),
+        (b"a,b\rc,d\n", "new-line character|columns"),
         (b"\xff\xfe,,\n", "not utf-8 text"),
-        (b'"' * 70_001, "is not path,hash,size|cannot be read"),
-        (b"x\n" * 100_000, "more differences"),
+        (b'"' * 70_001, "columns|cannot be read"),
+        (b"x\n" * 100_000, "columns"),
     ],
 )
 def test_a_record_is_a_finding(tmp_path: Path, record: bytes, words: str) -> None:
     path = _wheel(tmp_path, **{f"{INFO}/RECORD": record})
     with little():
-        findings = [found for found in audit_wheel(path, load_tables()) if found.rule == "record"]
+        findings = [found for found in audit_wheel(path, load_tables()) if found.rule.startswith("record")]
     assert findings
     assert any(re.search(words, found.problem) for found in findings), findings
     assert len(findings) <= 25
@@ -237,12 +237,19 @@ def test_a_manifest_is_a_finding(tmp_path: Path, manifest: bytes) -> None:
         b"Requires-Dist: torch>=" + b"1" * 5000,
         b"Requires-Dist: torch; " + b"(" * 3000,
         b"Requires-Dist: torch; " + b"(" * 20_000,
-        b"Requires-Dist: a\n" * 6_000,
     ],
-    ids=range(4),
+    ids=range(3),
 )
-def test_requirements(tmp_path: Path, metadata: bytes) -> None:
+def test_a_requirement_is_a_finding(tmp_path: Path, metadata: bytes) -> None:
     path = _wheel(tmp_path, metadata=METADATA + metadata)
+    with little():
+        findings = [found for found in audit_wheel(path, load_tables()) if found.rule == "metadata-requirement"]
+    assert len(findings) == 1
+    assert len(findings[0].problem) < 1000
+
+
+def test_requirements_without_end(tmp_path: Path) -> None:
+    path = _wheel(tmp_path, metadata=METADATA + b"Requires-Dist: a\n" * 6_000)
     with little(), pytest.raises(AuditError) as caught:
         audit_wheel(path, load_tables())
     assert len(caught.value.message) < 1000
