@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gpuwheel._endings import reading
+from gpuwheel.audit.repair.device_images import Dropping, check_codec, compress_images, without_archs
 from gpuwheel.audit.repair.search_paths import mended_path, set_search_path
 from gpuwheel.audit.repair.workplace import Edit
 from gpuwheel.binary.elf import MACHINES
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from gpuwheel.audit.inspection import Inspection
     from gpuwheel.audit.repair.needs import Need
     from gpuwheel.audit.repair.workplace import Workplace
+    from gpuwheel.compatibility import Tables
+    from gpuwheel.model.versions import DriverVersion
 
 __all__ = ["EditsAsked", "apply_edits"]
 
@@ -32,6 +35,14 @@ class EditsAsked:
     """Have search paths lead to what requirements bring, and to no folder of another machine."""
     strip: bool = False
     """Take debugging sections and symbols of static linkers out of libraries."""
+    drop: tuple[str, ...] = ()
+    """Architectures whose images are taken out: "sm_86", "8.6", "compute_80"."""
+    allow_holes: bool = False
+    """Whether GPUs may be left without code that had some."""
+    compress: bool = False
+    """Compress device code that is not."""
+    driver: DriverVersion | None = None
+    """The oldest driver that the wheel is for, where it does not say so itself."""
     record: bool = False
     """Write RECORD anew from the files, whatever it said."""
 
@@ -40,6 +51,7 @@ def apply_edits(
     place: Workplace,
     inspection: Inspection,
     asked: EditsAsked,
+    tables: Tables,
     found: Sequence[Need],
     environ: Mapping[str, str],
 ) -> bool:
@@ -49,6 +61,7 @@ def apply_edits(
         place: The wheel under repair.
         inspection: Of the same wheel, before.
         asked: What to change.
+        tables: What the world allows.
         found: What its libraries need, and who brings that.
         environ: What programs run in.
 
@@ -67,6 +80,11 @@ def apply_edits(
         for library in inspection.libraries:
             if library.machine in MACHINES and any(is_debugging(name) for name in library.sections):
                 place.change(library.name, "strip", partial(_strip, library.name))
+    if asked.drop:
+        without_archs(place, inspection, Dropping.of(asked.drop, tables, allow_holes=asked.allow_holes))
+    if asked.compress and any(image.codec == "none" for image in inspection.images):
+        check_codec(inspection, asked.driver, tables)
+        compress_images(place, inspection)
     is_wrong = asked.record and bool(check_record(inspection.members))
     if is_wrong:
         place.edits.append(Edit("record", place.source.record, "written anew"))

@@ -129,7 +129,7 @@ def repaired(wheel: Path, out: Path, request: RepairRequest, tables: Tables) -> 
             place = Workplace(source, Path(folder))
             _retag(place, inspection.tag.platform, platform)
             known = needs(base, tables, exclude=request.exclude, strict=False) if request.edits.runpath else ()
-            is_new = apply_edits(place, base, request.edits, known, request.environ)
+            is_new = apply_edits(place, base, request.edits, tables, known, request.environ)
             act = _act(place, told.act, is_new=is_new, retagged=platform != told.platform)
             copies = tuple(found.name for found in base.libraries if found.name not in inspection.members)
             told = replace(told, act=act, platform=platform, edits=tuple(place.edits), grafted=copies)

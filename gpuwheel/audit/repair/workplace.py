@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
-from gpuwheel.binary.elf import read_elf
+from gpuwheel.binary.elf import MAGIC, read_elf
 from gpuwheel.binary.extent import Extent
 from gpuwheel.errors import AuditError
 from gpuwheel.wheel.copying import NewFile
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gpuwheel.binary.elf import ElfFile
     from gpuwheel.wheel.copying import SourceWheel
 
-__all__ = ["TAG_EDIT", "Edit", "Workplace"]
+__all__ = ["TAG_EDIT", "Edit", "Workplace", "read_library"]
 
 TAG_EDIT = "plat"
 """Edits that give a wheel its platform tag."""
@@ -114,13 +114,24 @@ class _Look:
     @classmethod
     def at(cls, path: Path, name: str, touches: Collection[str]) -> _Look:
         with path.open("rb") as file:
-            library = read_elf(Extent(partial(_read, file), 0, path.stat().st_size), name)
+            if file.read(len(MAGIC)) != MAGIC:  # a file of device code alone
+                return cls({})
+            library = read_library(file, path, name)
             facts = {fact.name: _value(library, fact.name) for fact in fields(library) if fact.name not in _OTHERS}
             code = {section: _digest(library.sections[section]) for section in _CODE if section in library.sections}
         return cls({fact: value for fact, value in {**facts, **code}.items() if fact not in touches})
 
 
 _OTHERS = frozenset({"name", "sections"})
+
+
+def read_library(file: BinaryIO, path: Path, name: str) -> ElfFile:
+    """The facts of an open file at `path`: of one with gigabytes, as many pages are read as these take.
+
+    Raises:
+        AuditError: it is damaged.
+    """
+    return read_elf(Extent(partial(_read, file), 0, path.stat().st_size), name)
 
 
 def _read(file: BinaryIO, at: int, size: int) -> bytes:

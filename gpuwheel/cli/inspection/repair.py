@@ -15,14 +15,32 @@ from gpuwheel.cli import parameters
 from gpuwheel.compatibility import load_tables
 from gpuwheel.config.reading.variables import epoch_of
 from gpuwheel.errors import AuditError, GpuwheelError
+from gpuwheel.model.archs import Arch
 from gpuwheel.model.findings import Severity
+from gpuwheel.model.versions import DriverVersion
 
 if TYPE_CHECKING:
     from gpuwheel.audit.repair import Repaired
 
 __all__ = ["repair_command"]
 
+_EDITS = ("runpath", "strip", "drop", "allow_holes", "compress", "driver", "record")
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+def _arch(text: str) -> str:
+    try:
+        Arch.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return text
+
+
+def _driver(text: str) -> DriverVersion:
+    try:
+        return DriverVersion.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command("repair")
@@ -34,6 +52,10 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--no-graft", is_flag=True, help="Copy no library into it, and do not ask who brings what it needs.")
 @click.option("--runpath", is_flag=True, help="Have search paths lead to what Requires-Dist brings, and nowhere else.")
 @click.option("--strip", is_flag=True, help="Take debugging sections and .symtab out of libraries.")
+@click.option("--drop-arch", "drop", metavar="ARCH", multiple=True, type=_arch, help="Take its device code out: sm_86.")
+@click.option("--allow-holes", is_flag=True, help="With --drop-arch, leave GPUs without code that had some.")
+@click.option("--compress", is_flag=True, help="Compress device code that is not, by zstd.")
+@click.option("--driver", metavar="VERSION", type=_driver, help="The oldest driver that the wheel is for: 550.54.")
 @click.option("--record", is_flag=True, help="Write RECORD anew where it is not true, whatever it said.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @parameters.as_json
@@ -58,7 +80,7 @@ def repair_command(wheels: tuple[Path, ...], *, wheel_dir: Path, as_json: bool, 
         environ=environ,
         epoch=epoch_of(environ),
         graft=not asked["no_graft"],
-        edits=EditsAsked(runpath=asked["runpath"], strip=asked["strip"], record=asked["record"]),
+        edits=EditsAsked(**{name: asked[name] for name in _EDITS}),
     )
     results, problems = [], list[GpuwheelError]()
     for wheel in wheels:

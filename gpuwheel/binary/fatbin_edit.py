@@ -1,0 +1,233 @@
+"""Changing fatbins in their place: images taken out, images compressed by zstd; each container begins where it began.
+
+`__fatbinwrap` points at containers, and the driver reads from there as many bytes as the header says. So a container
+may become shorter, what is left of its place is zeros, and nothing else moves. The form is that of `fatbin`; what is
+written here is byte for byte what `fatbinary --compress-mode=size` of CUDA 13.0 writes of the same images: the tests
+repeat it.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from gpuwheel.model.archs import Arch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
+
+__all__ = ["Entry", "Shrunk", "compressed", "containers", "raw_image", "without"]
+
+_CONTAINER = struct.Struct("<IHHQ")
+_CONTAINER_MAGIC = 0xBA55ED50
+# As `fatbin` has it: kind, version, header size, padded image size, compressed size, options, ISA minor, ISA major,
+# arch, name, length of the name, flags, reserved, size before compression.
+_ENTRY = struct.Struct("<HHIQIIHHIIIQQQ")
+_PADDED, _COMPRESSED, _FLAGS, _RAW = 3, 4, 11, 13
+_PTX, _CUBIN = 1, 2
+_CODEC_MASK, _ZSTD = 0xE000, 0x8000
+_SUFFIXES = ((0x100000, "a"), (0x200000, "f"))
+_ALIGNMENT = 8
+_BLOCK = 1 << 20
+_LARGEST = 1 << 31
+"""Bytes of one image: what relative addresses in machine code reach."""
+_ZSTD_LEVEL = 19
+"""What `--compress-mode=size` stands for."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image in its container."""
+
+    at: int
+    """Where its header begins in the file."""
+    fields: tuple[int, ...]
+
+    @property
+    def header_size(self) -> int:
+        """Bytes before the image."""
+        return self.fields[2]
+
+    @property
+    def size(self) -> int:
+        """Bytes with header and padding."""
+        return self.header_size + self.fields[_PADDED]
+
+    @property
+    def arch(self) -> Arch:
+        """What it is for."""
+        suffix = next((suffix for flag, suffix in _SUFFIXES if self.fields[_FLAGS] & flag), "")
+        return Arch(self.fields[8] // 10, self.fields[8] % 10, suffix)
+
+    @property
+    def target(self) -> str:
+        """Of machine code "sm_80", of PTX "compute_80", of others "kind 8 for sm_80"."""
+        kind, arch = self.fields[0], self.arch
+        return arch.sm if kind == _CUBIN else arch.compute if kind == _PTX else f"kind {kind} for {arch.sm}"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is not compressed."""
+        return not self.fields[_FLAGS] & _CODEC_MASK
+
+
+@dataclass(frozen=True)
+class Shrunk:
+    """What an edit did."""
+
+    images: int
+    size: int
+    """Bytes that became zeros."""
+
+
+def containers(file: BinaryIO, at: int, size: int) -> Iterator[tuple[Entry, ...]]:
+    """The images of each container in a part of a file, which `fatbin.read_fatbin` has read before.
+
+    Raises:
+        ValueError: it is not made of whole containers.
+    """
+    end = at + size
+    while (at := _skip_zeros(file, at, end)) < end:
+        magic, _, header_size, length = _CONTAINER.unpack(_read(file, at, _CONTAINER.size))
+        if magic != _CONTAINER_MAGIC or header_size != _CONTAINER.size or at + header_size + length > end:
+            msg = f"no whole container at byte {at}"
+            raise ValueError(msg)
+        yield tuple(_entries(file, at + header_size, at + header_size + length))
+        at += header_size + length
+
+
+def without(file: BinaryIO, container: Sequence[Entry], unwanted: Callable[[Entry], bool]) -> Shrunk:
+    """Take images out of a container; those that stay are as they were, byte for byte, closer together."""
+    pieces = ((entry, None) for entry in container if not unwanted(entry))
+    saved = _rewritten(file, container, pieces)
+    return Shrunk(sum(map(unwanted, container)), saved)
+
+
+def compressed(file: BinaryIO, container: Sequence[Entry], *, threads: int = 4) -> Shrunk:
+    """Compress the images of a container that are not, by zstd, where that makes them smaller.
+
+    Raises:
+        ImportError: zstandard is not installed.
+    """
+    import zstandard  # noqa: PLC0415 (of the extra `repair`)
+
+    def smaller(entry: Entry) -> bytes | None:
+        raw = raw_image(file, entry)
+        # A compressor of its own: they must not be shared between threads.
+        image: bytes = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=False).compress(raw)
+        padded = image + bytes(-len(image) % _ALIGNMENT)
+        if len(padded) >= entry.fields[_PADDED]:
+            return None
+        fields = list(entry.fields)
+        fields[_PADDED], fields[_COMPRESSED], fields[_RAW] = len(padded), len(image), len(raw)
+        fields[_FLAGS] |= _ZSTD
+        options = _read(file, entry.at + _ENTRY.size, entry.header_size - _ENTRY.size)
+        return _ENTRY.pack(*fields) + options + padded
+
+    count = 0
+
+    def pieces() -> Iterator[tuple[Entry, bytes | None]]:
+        nonlocal count
+        waiting: deque[tuple[Entry, Future[bytes | None] | None]] = deque()
+        with ThreadPoolExecutor(threads) as pool:
+            for entry in container:
+                waiting.append((entry, pool.submit(smaller, entry) if entry.is_plain else None))
+                while len(waiting) > threads or (entry is container[-1] and waiting):
+                    first, future = waiting.popleft()
+                    data = None if future is None else future.result()
+                    count += data is not None
+                    yield first, data
+
+    saved = _rewritten(file, container, pieces())
+    return Shrunk(count, saved)
+
+
+def raw_image(file: BinaryIO, entry: Entry) -> bytes:
+    """An image before compression; one that is compressed otherwise than by zstd, as it is.
+
+    Raises:
+        ValueError: it is damaged.
+        ImportError: zstandard is not installed, and needed.
+    """
+    raw = _read(file, entry.at + entry.header_size, entry.fields[_PADDED])
+    if entry.fields[_FLAGS] & _CODEC_MASK == _ZSTD:
+        return _inflated(raw[: entry.fields[_COMPRESSED]], entry.fields[_RAW])
+    # Of a text, the padding is no part.
+    return raw.rstrip(b"\0") + b"\0" if entry.fields[0] == _PTX and entry.is_plain else raw
+
+
+def _inflated(image: bytes, size: int) -> bytes:
+    import zstandard  # noqa: PLC0415 (of the extra `repair`)
+
+    if size > _LARGEST:
+        msg = f"an image of {size} bytes (expected at most {_LARGEST})"
+        raise ValueError(msg)
+    try:
+        data: bytes = zstandard.ZstdDecompressor().decompress(image, max_output_size=size)
+    except zstandard.ZstdError as error:
+        msg = f"an image that zstd cannot read ({error})"
+        raise ValueError(msg) from error
+    if len(data) != size:
+        msg = f"an image of {len(data)} bytes (its header says {size})"
+        raise ValueError(msg)
+    return data
+
+
+def _rewritten(file: BinaryIO, container: Sequence[Entry], pieces: Iterator[tuple[Entry, bytes | None]]) -> int:
+    """Write what a container shall hold in its place: never more than was read of it."""
+    if not container:
+        return 0
+    start, end = container[0].at, container[-1].at + container[-1].size
+    at = start
+    for entry, data in pieces:
+        at += _move(file, entry, at) if data is None else _write(file, at, data)
+    for place in range(at, end, _BLOCK):
+        _write(file, place, bytes(min(_BLOCK, end - place)))
+    header = start - _CONTAINER.size
+    _write(file, header, _read(file, header, _CONTAINER.size - 8) + struct.pack("<Q", at - start))
+    return end - at
+
+
+def _move(file: BinaryIO, entry: Entry, to: int) -> int:
+    if entry.at != to:
+        for offset in range(0, entry.size, _BLOCK):
+            _write(file, to + offset, _read(file, entry.at + offset, min(_BLOCK, entry.size - offset)))
+    return entry.size
+
+
+def _entries(file: BinaryIO, at: int, end: int) -> Iterator[Entry]:
+    while at < end:
+        entry = Entry(at, _ENTRY.unpack(_read(file, at, _ENTRY.size)))
+        at += entry.size
+        if entry.header_size < _ENTRY.size or at > end:
+            msg = f"an entry of {entry.size} bytes does not fit"
+            raise ValueError(msg)
+        yield entry
+
+
+def _skip_zeros(file: BinaryIO, at: int, end: int) -> int:
+    while at < end:
+        block = _read(file, at, min(_BLOCK, end - at))
+        rest = block.lstrip(b"\0")
+        at += len(block) - len(rest)
+        if rest:
+            break
+    return at
+
+
+def _read(file: BinaryIO, at: int, size: int) -> bytes:
+    # By place, and past any buffer: threads read while the writer writes.
+    data = os.pread(file.fileno(), size, at)
+    if len(data) != size:
+        msg = f"{size} bytes at {at} end behind the file"
+        raise ValueError(msg)
+    return data
+
+
+def _write(file: BinaryIO, at: int, data: bytes) -> int:
+    return os.pwrite(file.fileno(), data, at)
