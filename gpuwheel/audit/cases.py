@@ -229,7 +229,9 @@ def _undeclared_code(case: WheelCase) -> Iterator[CodeCase]:
 
 
 def uses_torch(wheel: Inspection, tables: Tables) -> bool:
-    """Whether a library imports a symbol of torch's."""
+    """Whether a library needs one of torch's, or imports a symbol of torch's."""
+    if any(not TORCH_LIBRARIES.isdisjoint(library.needed) for library in wheel.libraries):
+        return True
     symbols = (symbol for library in wheel.libraries for symbol in library.imports)
     return any(provider(symbol, tables.shims) in {Provider.SHIM, Provider.TORCH_CPP} for symbol in symbols)
 

@@ -173,8 +173,8 @@ def _dynamic_facts(elf: Elf, name: str) -> ElfFile:
         imports=tuple(imports),
         exports=tuple(dict.fromkeys(symbol.name for symbol in exports)),
         version_needs={library: tuple(versions) for library, versions in per_library.items()},
-        # Without the header the kernel assumes the worst.
-        executable_stack=bool((stacks[-1] if stacks else _EXECUTABLE) & _EXECUTABLE),
+        # Without the header the loader assumes the worst, but not on aarch64 (glibc, DEFAULT_STACK_PERMS).
+        executable_stack=bool((stacks[-1] if stacks else elf.machine != MACHINES["aarch64"]) & _EXECUTABLE),
         constructors=sum(elf.dynamic.get(_DT_INIT_ARRAYSZ, ())) // _POINTER,
         sections={key: section.extent for key, section in sections.items() if section.in_file},
         versions=tuple(own.values()),

@@ -260,3 +260,28 @@ def _a_stack_that_may_run() -> tuple[WheelFile, WheelFile]:
 @case("executable-stack", sneaky=True)
 def _no_word_about_the_stack() -> tuple[WheelFile, WheelFile]:
     return wheel({"ops/_C.so": library(stack_header=False)}), wheel()
+
+
+@case("text-relocations", severity=Severity.WARNING)
+def _relocations_in_code() -> tuple[WheelFile, WheelFile]:
+    return wheel({"ops/_C.so": library(text_relocations=True)}), wheel()
+
+
+@case("text-relocations", severity=Severity.WARNING, sneaky=True)
+def _relocations_in_the_code_of_a_sibling_by_its_flags() -> tuple[WheelFile, WheelFile]:
+    flags, soname = ((30, 4),), "libmore.so"
+    return wheel({"ops/libmore.so": library(soname=soname, dynamic=flags)}), wheel(
+        {"ops/libmore.so": library(soname=soname, dynamic=((30, 8),))}
+    )
+
+
+@case("cpu-level")
+def _avx_512_as_a_property() -> tuple[WheelFile, WheelFile]:
+    return wheel({"ops/_C.so": library(isa=8)}), wheel({"ops/_C.so": library(isa=1)})
+
+
+@case("cpu-level", sneaky=True)
+def _avx2_beside_the_baseline_as_a_property() -> tuple[WheelFile, WheelFile]:
+    return wheel({"ops/_C.so": library(isa=1 | 2 | 4, headers=False)}), wheel(
+        {"ops/_C.so": library(isa=1, headers=False)}
+    )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from corpus.cases import case
 from corpus.wheels import LIBC, TORCH, library, wheel
+from gpuwheel.model.findings import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -198,3 +199,14 @@ def _torchs_symbols_and_a_sibling_that_does_not_bring_it() -> tuple[WheelFile, W
     alone = {"ops/libmore.so": library(soname="libmore.so", exports=("more",))}
     bringing = library(soname="libmore.so", exports=("more",), needed=("libtorch.so", "libc.so.6"))
     return _of(SHIM, needed=needed, files=alone), _of(SHIM, needed=needed, files={"ops/libmore.so": bringing})
+
+
+@case("torch-requirement", severity=Severity.WARNING, sneaky=True)
+def _torchs_symbols_that_nothing_brings() -> tuple[WheelFile, WheelFile]:
+    needed = ("libc.so.6",)
+    return _of(SHIM, requires=[], needed=needed), _of(SHIM, requires=[], needed=needed, weak=[SHIM])
+
+
+@case("torch-requirement", sneaky=True)
+def _a_library_of_torchs_without_a_symbol_of_it() -> tuple[WheelFile, WheelFile]:
+    return _of(requires=["numpy"]), _of(requires=["numpy", "torch>=2.10"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gpuwheel.audit.cases import rule
-from gpuwheel.model.findings import Found, Part
+from gpuwheel.audit.rules.platform.tag_promises import of_host
+from gpuwheel.model.findings import Found, Part, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from gpuwheel.audit.cases import LibraryCase
 
 __all__ = ["LOADING_RULES"]
+
+_BASELINE = "x86-64"
+"""What tags of x86_64 promise (PEP 425 names the machine, and no level of it)."""
 
 
 @rule(
@@ -24,10 +28,39 @@ __all__ = ["LOADING_RULES"]
 )
 def _executable_stack(case: LibraryCase) -> Iterator[Found]:
     """A library asks for an executable stack."""
-    if case.library.executable_stack:
+    if case.library.executable_stack and of_host(case.library):
         problem = "asks for an executable stack (PT_GNU_STACK is missing or has the X flag, expected RW)"
         yield Found(case.library.name, problem)
 
 
-LOADING_RULES = (_executable_stack,)
+@rule(
+    "text-relocations",
+    needs={Part.LIBRARIES},
+    why="the loader has to write into its code, which SELinux forbids (execmod), and processes share none of it",
+    fix="compile all that is linked into it with -fPIC (the linker names what is not: -Wl,-z,text)",
+    source="System V ABI, Dynamic Section: DT_TEXTREL, DF_TEXTREL; selinux_execmod(8)",
+    severity=Severity.WARNING,
+)
+def _text_relocations(case: LibraryCase) -> Iterator[Found]:
+    """A library has relocations in its code."""
+    if case.library.text_relocations and of_host(case.library):
+        yield Found(case.library.name, "has relocations in its code (DT_TEXTREL or DF_TEXTREL, expected none)")
+
+
+@rule(
+    "cpu-level",
+    needs={Part.LIBRARIES},
+    why="the loader refuses it on older CPUs of that machine ('CPU ISA level is lower than required')",
+    fix="compile without -march and -z x86-64-vN, and choose faster code when it runs (target_clones)",
+    source="x86-64 psABI, Program Property (GNU_PROPERTY_X86_ISA_1_NEEDED); PEP 425: tags name no level of a machine",
+)
+def _cpu_level(case: LibraryCase) -> Iterator[Found]:
+    """A library says that it needs a newer CPU than the platform tag does."""
+    beyond = [level for level in case.library.isa_needed if level != _BASELINE]
+    if beyond and case.library.machine == "x86_64":
+        problem = f"needs a CPU of {max(beyond)} (GNU property, expected {_BASELINE}, which is all that x86_64 says)"
+        yield Found(case.library.name, problem, facts={"level": max(beyond)})
+
+
+LOADING_RULES = (_executable_stack, _text_relocations, _cpu_level)
 """About one library (`LibraryCase`)."""

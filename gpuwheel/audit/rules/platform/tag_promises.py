@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gpuwheel.compatibility.platform_tags import PlatformTag
     from gpuwheel.compatibility.rows import PlatformPolicy
 
-__all__ = ["TAG_RULES", "hosts"]
+__all__ = ["TAG_RULES", "hosts", "of_host"]
 
 _NEEDS = {Part.NAME, Part.LIBRARIES}
 _OF_GPUS = re.compile(r"ELF machine (?:190|224|247)")
@@ -31,9 +31,14 @@ _SYMBOLS = 3
 """Named for each version."""
 
 
+def of_host(library: ElfFile) -> bool:
+    """Whether some CPU would run it."""
+    return not _OF_GPUS.fullmatch(library.machine)
+
+
 def hosts(libraries: Iterable[ElfFile]) -> list[ElfFile]:
     """Those that some CPU would run."""
-    return [library for library in libraries if not _OF_GPUS.fullmatch(library.machine)]
+    return list(filter(of_host, libraries))
 
 
 def _tags(case: WheelCase) -> list[PlatformTag]:

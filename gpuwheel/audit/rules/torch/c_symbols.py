@@ -136,8 +136,8 @@ def _strangers(case: LibraryCase) -> bool:
 
 @rule(
     "torch-not-needed",
-    needs={Part.LIBRARIES},
-    why="Python loads torch's libraries out of sight of others: the symbols would not be found",
+    needs=_NEEDS,
+    why="`import torch` opens its libraries out of sight of others (RTLD_LOCAL): the symbols would not be found",
     fix=f"link {TORCH} after -Wl,--no-as-needed (GpuWheel::torch_stable)",
     source="dlopen(3): RTLD_LOCAL, which Python's import uses",
 )
@@ -145,8 +145,9 @@ def _torch_not_needed(case: LibraryCase) -> Iterator[Found]:
     """A library uses torch's symbols, and neither it nor what loads it asks for a library of torch's."""
     used = [symbol for kind in (Provider.SHIM, Provider.TORCH_CPP) for symbol in case.imports.get(kind, ())]
     strong = [symbol for symbol in used if not symbol.weak]
-    # What needs it may need torch too: then torch is in the scope that both are loaded into.
-    if strong and not TORCH_LIBRARIES & case.neighbours.scopes(case.library):
+    # What needs it may need torch too: then torch is in the scope that both are loaded into. A wheel that does not even
+    # require torch is another rule's.
+    if strong and case.claims.torch_minors != () and not TORCH_LIBRARIES & case.neighbours.scopes(case.library):
         own = case.profile is Profile.OWN
         yield Found(
             case.library.name,

@@ -9,7 +9,7 @@ from gpuwheel.audit.providers import TORCH_LIBRARIES, Provider
 from gpuwheel.audit.rules.torch.cpp_symbols import common_minors
 from gpuwheel.audit.torch_range import torch_range
 from gpuwheel.compatibility.exports.torch_symbols import load_torch_symbols
-from gpuwheel.model.findings import Found, Part, Profile
+from gpuwheel.model.findings import Found, Part, Profile, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,21 +32,25 @@ def _torch_requirement(case: WheelCase) -> Iterator[Found]:
     if admitted is not None and admitted.bounded:
         return
     users = torch_users(case)
-    cpp = [symbol for user in users for symbol in user.imports.get(Provider.TORCH_CPP, ())]
     # Of C++ symbols under a range without a floor, the rule of open ranges speaks.
-    if not users or (admitted is not None and cpp):
+    if not users or (admitted is not None and any(user.imports.get(Provider.TORCH_CPP) for user in users)):
         return
-    first = users[0].library
-    many = f" and {len(users) - 1} more" if len(users) > 1 else ""
-    who = f"{first.name}{many}"
-    if admitted is None:
+    bound = [user for user in users if not TORCH_LIBRARIES.isdisjoint(user.neighbours.scopes(user.library))]
+    first, more = (bound or users)[0].library.name, len(bound or users) - 1
+    who = f"{first} and {more} more" if more else first
+    why = severity = None
+    if admitted is not None:
+        problem = f"uses torch without a floor in its dependencies ({who}; {admitted.text!r}, expected 'torch>=X')"
+    elif bound:
         problem = f"uses torch without requiring it ({who}; no Requires-Dist 'torch', expected one)"
         why = "pip installs no torch with it, or leaves one in which it does not load"
     else:
-        problem = f"uses torch without a floor in its dependencies ({who}; {admitted.text!r}, expected 'torch>=X')"
-        why = None
+        problem = f"imports torch's symbols, and nothing brings torch ({who}; neither DT_NEEDED nor Requires-Dist)"
+        why = "they are found only where torch was imported before, and its libraries opened for all (RTLD_GLOBAL)"
+        severity = Severity.WARNING  # some mean exactly that
     fix = f"add {_wanted(users)!r} to its dependencies" if case.profile is Profile.ANY else None
-    yield Found(case.wheel.name, problem, why, fix, facts={"libraries": [user.library.name for user in users]})
+    facts = {"libraries": [user.library.name for user in users]}
+    yield Found(case.wheel.name, problem, why, fix, severity, facts=facts)
 
 
 def _wanted(users: list[LibraryCase]) -> str:
