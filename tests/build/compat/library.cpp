@@ -84,14 +84,21 @@ std::tuple<c10::Dict<int64_t, double>, at::Tensor> counted(const at::Tensor& x, 
   if (shared.erase(-1) != 0) shared.insert(-2, 0.);
   return {out, x};
 }
+using Edge = std::tuple<std::string, std::string, std::string>;
+std::vector<std::vector<int64_t>> lengths(const std::vector<Edge>& edges, std::pair<int64_t, double> more) {
+  std::vector<std::vector<int64_t>> out{{more.first}};
+  for (const auto& [from, by, to] : edges) out.push_back({int64_t(from.size()), int64_t(by.size()), int64_t(to.size())});
+  return out;
+}
 double missing(const c10::Dict<std::string, double>& all) { return all.at("missing"); }
 }  // namespace
 TORCH_LIBRARY(twin_dicts, m) {
   m.def("doubled(Dict(str, Tensor) all, Dict(str, int[]) times) -> Dict(str, Tensor)", &doubled);
   m.def("counted(Tensor x, Dict(int, float)? more=None) -> (Dict(int, float), Tensor)");
   m.def("missing", &missing);
+  m.def("lengths((str, str, str)[] edges, (int, float) more) -> int[][]", &lengths);
   m.def("named(Tensor x, *, Dict(str, float) by, int n=2, bool twice=False) -> Tensor",
         [](const at::Tensor& x, const c10::Dict<std::string, double>& by, int64_t n, bool twice) { return x * by.at("x") * n * (twice ? 2 : 1); });
 }
 TORCH_LIBRARY_IMPL(twin_dicts, CPU, m) { m.impl("counted", &counted); }
-static auto registered_dicts = torch::RegisterOperators("twin_dicts::inferred", &doubled);
+static auto registered_dicts = torch::RegisterOperators("twin_dicts::inferred", &doubled).op("twin_dicts::inferred_lengths", &lengths);

@@ -5,6 +5,7 @@
 #include <ATen/cuda/detail/KernelUtils.h>
 #include <ATen/cuda/detail/TensorInfo.cuh>
 #include <torch/csrc/utils/tensor_flatten.h>
+#include <c10/util/Logging.h>
 #include <torch/extension.h>
 
 #ifdef _WIN32
@@ -61,10 +62,26 @@ TORCH_LIBRARY(public_idioms, m) {
   m.def("sum_of(Tensor? a, Tensor? b=None, float? by=None, ScalarType? as_dtype=None) -> Tensor?", &sum_of);
 }
 
+void logs(int64_t level) {
+  FLAGS_caffe2_log_level = static_cast<int>(level);
+  LOG(INFO) << "an info " << 1;
+  LOG(WARNING) << "a warning " << 2;
+  if (level == 1)
+    LOG_IF(ERROR, level > 0) << "an error";
+  else
+    LOG_IF(ERROR, level > 5) << "not said";
+  VLOG(1) << "verbose";
+  CHECK(level < 9) << "not said";
+  DLOG(INFO) << "debug";
+}
+
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+  m.def("logs", &logs);
+  m.def("equal", [](int64_t a, int64_t b) { TORCH_CHECK_EQ(a, b) << "so " << a; });
   m.def("sum_of", &sum_of, py::arg("a"), py::arg("b") = py::none(), py::arg("by") = py::none(), py::arg("dtype") = py::none());
   m.def("checks", &checks);
   m.def("flatten", &flatten);
+  m.def("any_requires_grad", [](torch::autograd::variable_list all) { return torch::autograd::any_variable_requires_grad(all); });
   m.def("unflatten", &unflatten);
   m.def("gather", &gather<-1>, py::arg("x"), py::arg("collapse") = false, py::arg("excluded") = -1);
   m.def("gather_contiguous", &gather<-2>);

@@ -2,7 +2,10 @@
 
 import cmath
 import json
+import os
+import re
 import sys
+import tempfile
 
 sys.path.insert(0, sys.argv[1])
 import public_idioms as m
@@ -56,4 +59,24 @@ found["const optionals"] = [
     [f(x).tolist(), f(x, x).tolist(), f(x, x, 3.0).tolist(), str(f(x, None, None, torch.half).dtype), f(None)]
     for f in (m.sum_of, torch.ops.public_idioms.sum_of)
 ]
+leaf = torch.ones(2, requires_grad=True)
+found["requires grad"] = [m.any_requires_grad(each) for each in ([], [x], [x, leaf], [leaf * 2])]
+with tempfile.TemporaryFile() as file:
+    before = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    m.logs(1)
+    m.logs(0)
+    m.logs(3)
+    raised = ""
+    try:
+        m.equal(1, 1)
+        m.equal(1, 2)
+    except RuntimeError as error:
+        raised = str(error)
+    os.dup2(before, 2)
+    file.seek(0)
+    logged = file.read().decode().splitlines()
+line = r"\[[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{9} public_idioms\.cpp:\d+\] "
+found["logged"] = [each[0:2] + re.sub(line, "", each) for each in logged]
+found["not equal"] = re.sub(line, "", raised)
 print(json.dumps(found))

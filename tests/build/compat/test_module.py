@@ -117,6 +117,8 @@ def raised(function, *args):
         function(*args)
     except Exception as error:
         print(type(error).__name__, str(error).splitlines()[0])
+edges = [("a", "to", "bcd"), ("", "x", "yz")]
+print(ops.lengths(edges, (7, 1.5)), ops.inferred_lengths(edges, (7, 1.5)), ops.inferred_lengths.default._schema)
 print(ops.named(x, by={"x": 3.0}).tolist(), ops.named(x, by={"x": 3.0}, twice=True).tolist())
 raised(ops.missing, {"there": 1.0})
 raised(ops.doubled, {"b": 1}, {})
@@ -130,6 +132,7 @@ print(leaf.grad.tolist())
 """,
     )
     assert said.returncode == 0, said.stderr
+    lengths = "[[7], [1, 2, 3], [0, 1, 2]]"
     refused = "Expected a value of type 'Dict[str, Tensor]' for argument 'all' but instead found type 'dict'."
     assert said.stdout.splitlines() == [
         "twin_dicts::doubled(Dict(str, Tensor) all, Dict(str, int[]) times) -> Dict(str, Tensor)",
@@ -137,7 +140,8 @@ print(leaf.grad.tolist())
         "twin_dicts::missing(Dict(str, float) _0) -> float",
         "twin_dicts::inferred(Dict(str, Tensor) _0, Dict(str, int[]) _1) -> Dict(str, Tensor)",
         "['b', 'a'] [2.0, 2.0] [4.0, 4.0, 4.0, 4.0] {} [2.0, 2.0]",
-        "{2: 3.0, 7: 2.0} False {2: 1.5} {2: 1.5}",
+        "{2: 3.0, 7: 2.0} True {2: 1.5} {2: 1.5}",
+        f"{lengths} {lengths} twin_dicts::inferred_lengths((str, str, str)[] _0, (int, float) _1) -> int[][]",
         "[6.0, 6.0] [12.0, 12.0]",
         "IndexError Argument passed to at() was not in the map.",
         f"RuntimeError twin_dicts::doubled() {refused}",

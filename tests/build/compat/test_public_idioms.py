@@ -23,6 +23,7 @@ def test_checks_tensors_by_value_and_flattened_tensors(compat: Callable[..., Bui
         "wrong size": "x must have size (n, 2)",
         "not contiguous": "not contiguous",
         "one": "n is one",
+        "not equal": "Check failed: a == b (1 vs. 2). so 1\n",
     }
     assert {name: value for name, value in found.items() if not isinstance(value, str)} == {
         "right": 4,
@@ -36,5 +37,10 @@ def test_checks_tensors_by_value_and_flattened_tensors(compat: Callable[..., Bui
         "overlaps": [False, True, True],
         "blocks": [1, 1, 2],
         "complex": True,
+        "logged": [
+            *("[Wa warning 2", "[Ean error", "[Ian info 1", "[Wa warning 2"),
+            "[FCheck failed: a == b (1 vs. 2). so 1",
+        ],
+        "requires grad": [False, False, True, True],
         "const optionals": [[[1, 1], [2, 2], [6, 6], "torch.float16", None]] * 2,
     }

@@ -15,6 +15,9 @@
 namespace gpuwheel_compat::autograd {
 using Variable = Tensor;
 using variable_list = std::vector<Variable>;
+inline bool any_variable_requires_grad(const variable_list& variables) {
+  return std::any_of(variables.begin(), variables.end(), [](const Variable& each) { return each.defined() && each.requires_grad(); });
+}
 using tensor_list = std::vector<Tensor>;
 using IndexRange = std::pair<size_t, size_t>;
 

@@ -50,9 +50,9 @@ inline std::string type_of(const std::string& argument) {
   std::string type;
   int parentheses = 0;
   bool in_length = false;  // "int[2]" is "int[]"
-  bool in_dict = false;    // "Dict(str, Tensor)" is "Dict(str,Tensor)"
+  bool in_dict = false;    // "Dict(str, Tensor)" is "Dict(str,Tensor)"; or in a tuple
   for (char c : argument) {
-    if (c == '(' && ++parentheses == 1) in_dict = type == "Dict";
+    if (c == '(' && ++parentheses == 1) in_dict = type.empty() || type == "Dict";
     if (c == ')') --parentheses;
     if (in_dict) {
       if (c != ' ') type += c;
@@ -117,7 +117,7 @@ class CppFunction {
     constexpr bool is_direct = !arguments_of<From::library, Arguments>::has_packed && std::string_view(R::kind) != "packed";
     static_assert(is_direct || (declared<decayed<Arguments>>::is && declared<bare<typename S::result>>::is),
                   "abi = \"compat\": operators of TORCH_LIBRARY take and give tensors, numbers, bool, str, dtypes, devices, lists and "
-                  "optionals of these, c10::Dict of these, and give tuples; at::Scalar cannot cross torch's C ABI (take a double)");
+                  "optionals of these, c10::Dict and tuples of these; at::Scalar cannot cross torch's C ABI (take a double)");
     constexpr auto travelling = is_direct ? From::library : From::module;
     make = [function = Function(std::forward<F>(given))](const std::string& name) mutable {
       return kernel_of<travelling>(function, false, name);

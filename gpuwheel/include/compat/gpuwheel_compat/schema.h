@@ -180,9 +180,9 @@ struct travels<From::library, std::optional<T>> {
   static std::string name() { return travels<From::library, bare<T>>::name() + "?"; }
 };
 
-// What an operator of TORCH_LIBRARY may take and give: beside what travels by itself also dictionaries, which a schema has and
-// torch's C ABI has not. Python then takes the call, and hands it on packed (`library.h`).
-template <class T>
+// What an operator of TORCH_LIBRARY may take and give: beside what travels by itself also dictionaries, tuples and lists of
+// lists, which a schema has and torch's C ABI has not. Python then takes the call, and hands it on packed (`library.h`).
+template <class T, class = void>
 struct declared {
   static constexpr bool is = travels<From::library, T>::plain;
   static std::string name() { return travels<From::library, T>::name(); }
@@ -192,13 +192,13 @@ struct declared<Dict<K, V>> {
   static constexpr bool is = declared<V>::is;
   static std::string name() { return "Dict(" + declared<K>::name() + ", " + declared<V>::name() + ")"; }
 };
-template <class K, class V>
-struct declared<std::optional<Dict<K, V>>> : declared<Dict<K, V>> {
-  static std::string name() { return declared<Dict<K, V>>::name() + "?"; }
+template <class T>
+struct declared<std::optional<T>, std::enable_if_t<!travels<From::library, std::optional<T>>::plain>> : declared<bare<T>> {
+  static std::string name() { return declared<bare<T>>::name() + "?"; }
 };
-template <class K, class V>
-struct declared<std::vector<Dict<K, V>>> : declared<Dict<K, V>> {
-  static std::string name() { return declared<Dict<K, V>>::name() + "[]"; }
+template <class T>
+struct declared<std::vector<T>, std::enable_if_t<!travels<From::library, std::vector<T>>::plain>> : declared<T> {
+  static std::string name() { return declared<T>::name() + "[]"; }
 };
 template <class... T>
 struct declared<std::tuple<T...>> {
@@ -210,6 +210,8 @@ struct declared<std::tuple<T...>> {
     return "(" + all + ")";
   }
 };
+template <class A, class B>
+struct declared<std::pair<A, B>> : declared<std::tuple<A, B>> {};
 template <>
 struct declared<void> {
   static constexpr bool is = true;
