@@ -13,7 +13,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.utils import parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -87,9 +87,18 @@ def files_of(name: str) -> list[IndexFile]:
             yanked=bool(file.get("yanked")),
         )
         for file in page["files"]
-        if file["filename"].endswith(".whl")
+        if file["filename"].endswith(".whl") and _is_named(file["filename"])
     ]
     return sorted((file for file in files if file.for_linux and not file.yanked), key=lambda file: file.filename)
+
+
+def _is_named(filename: str) -> bool:
+    """Whether tools still take the name: some of old files are none's by now."""
+    try:
+        parse_wheel_filename(filename)
+    except InvalidWheelFilename:
+        return False
+    return True
 
 
 def open_wheel(file: IndexFile) -> zipfile.ZipFile:

@@ -9,11 +9,13 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
+from gpuwheel.audit.closure.closures import Closure
 from gpuwheel.audit.kernel_manifests import TOOLKIT_FILE, DeclaredCode
 from gpuwheel.audit.neighbours import Neighbours
 from gpuwheel.audit.providers import TORCH_LIBRARIES, Provider, provider
 from gpuwheel.audit.torch_range import torch_range
 from gpuwheel.binary.elf import MACHINES
+from gpuwheel.compatibility.distributions.releases import load_releases
 from gpuwheel.compatibility.sonames import load_sonames
 from gpuwheel.model.choices import TorchAbi
 from gpuwheel.model.findings import Found, Judged, Part, Profile, Rule, Severity
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from gpuwheel.binary.elf import ElfFile, Import
     from gpuwheel.binary.fatbin import Image
     from gpuwheel.compatibility import Tables
+    from gpuwheel.compatibility.distributions.releases import ReleaseSource
     from gpuwheel.model.versions import DriverVersion
     from gpuwheel.wheel import Content
 
@@ -88,6 +91,8 @@ class WheelCase:
     """Largest size of the file in bytes."""
     grafts: tuple[str, ...] = ()
     """Patterns of SONAMEs of which `gpuwheel repair` will put copies into it."""
+    releases: ReleaseSource | None = None
+    """Who knows what distributions bring; `None`: the table."""
     asked: Profile | None = None
     """What it is to be held to; `None`: what it says of itself tells."""
 
@@ -101,6 +106,11 @@ class WheelCase:
         if self.asked is not None:
             return self.asked
         return Profile.OWN if self.expected is not None or self.wheel.made_by_gpuwheel else Profile.ANY
+
+    @cached_property
+    def closure(self) -> Closure:
+        """What is installed beside it, and where its libraries find others."""
+        return Closure(self.wheel, self.tables, self.releases or load_releases())
 
     @property
     def to_be_copied(self) -> frozenset[str]:

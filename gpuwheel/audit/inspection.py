@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from gpuwheel.audit.kernel_manifests import MANIFEST, read_manifest
 from gpuwheel.binary.elf import MAGIC, read_elf
 from gpuwheel.binary.extent import extent
@@ -146,8 +148,26 @@ class Inspection:
         Raises:
             AuditError: there are too many.
         """
-        found = valid_requirements(self._text("METADATA"))
-        return tuple(requirement for requirement in found if "extra" not in str(requirement.marker))
+        return tuple(it for it in self.every_requirement if "extra" not in str(it.marker))
+
+    @cached_property
+    def every_requirement(self) -> tuple[Requirement, ...]:
+        """Requires-Dist, with those of extras.
+
+        Raises:
+            AuditError: there are too many.
+        """
+        return valid_requirements(self._text("METADATA"))
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Provides-Extra, normalised (PEP 685)."""
+        return tuple(canonicalize_name(name) for name in field_values(self._text("METADATA"), "Provides-Extra"))
+
+    @property
+    def requires_python(self) -> str | None:
+        """Requires-Python, as it is written."""
+        return next(iter(field_values(self._text("METADATA"), "Requires-Python")), None)
 
     @property
     def libraries(self) -> tuple[ElfFile, ...]:

@@ -192,7 +192,7 @@ def _a_wheel_for_a_machine_without_gpus() -> tuple[WheelFile, WheelFile]:
 
 
 def _importing(*symbols: str, needed: tuple[str, ...] = ("libc.so.6",), **files: bytes) -> WheelFile:
-    own = library(imports={**LIBC, **dict.fromkeys(symbols)}, needed=needed)
+    own = library(imports={**LIBC, **dict.fromkeys(symbols)}, needed=needed, runpath="$ORIGIN" if files else None)
     others: dict[str, bytes | None] = {f"ops/{name}.so": data for name, data in files.items()}
     return wheel({"ops/_C.so": own, **others})
 

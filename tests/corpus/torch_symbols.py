@@ -35,7 +35,7 @@ def _of(
 ) -> WheelFile:
     """A wheel whose one library imports these."""
     imports = {**LIBC, **dict.fromkeys(symbols)}
-    own = library(imports=imports, weak=weak, needed=needed)
+    own = library(imports=imports, weak=weak, needed=needed, runpath="$ORIGIN" if files else None)
     return wheel({"ops/_C.so": own, **(files or {})}, requires=requires, tag=tag)
 
 

@@ -12,6 +12,10 @@ from gpuwheel.audit.rules.container import CONTAINER_RULES
 from gpuwheel.audit.rules.device_code import DEVICE_CODE_RULES, MANIFEST_CODE_RULES
 from gpuwheel.audit.rules.embedded_code import EMBEDDED_CODE_RULES
 from gpuwheel.audit.rules.imported_symbols import IMPORTED_SYMBOL_RULES
+from gpuwheel.audit.rules.libraries.carried import CARRIED_RULES
+from gpuwheel.audit.rules.libraries.conflicts import CONFLICT_RULES
+from gpuwheel.audit.rules.libraries.missing import MISSING_LIBRARY_RULES
+from gpuwheel.audit.rules.libraries.searched_folders import SEARCH_PATH_RULES
 from gpuwheel.audit.rules.library_files import LIBRARY_FILE_RULES
 from gpuwheel.audit.rules.platform import PLATFORM_LIBRARY_RULES, PLATFORM_TAG_RULES
 from gpuwheel.audit.rules.python_modules import MODULE_RULES
@@ -32,6 +36,7 @@ LIBRARY_RULES: tuple[Rule[LibraryCase], ...] = (
     *IMPORTED_SYMBOL_RULES,
     *PLATFORM_LIBRARY_RULES,
     *LIBRARY_FILE_RULES,
+    *SEARCH_PATH_RULES,
 )
 """About one library."""
 
@@ -46,6 +51,7 @@ _GROUPS: tuple[tuple[Callable[[WheelCase], Iterable[Any]], tuple[Rule[Any], ...]
     (_whole, (*MODULE_RULES, *MANIFEST_RULES)),
     (code_cases, DEVICE_CODE_RULES),
     (_whole, (*MANIFEST_CODE_RULES, *EMBEDDED_CODE_RULES)),
+    (_whole, (*MISSING_LIBRARY_RULES, *CARRIED_RULES, *CONFLICT_RULES)),
     (_whole, SIZE_RULES),
 )
 """What rules are asked about, and those rules: each library meets all of its rules before the next one does."""

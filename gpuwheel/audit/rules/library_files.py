@@ -10,7 +10,7 @@ from gpuwheel.audit.platform import system_libraries
 from gpuwheel.audit.providers import TORCH
 from gpuwheel.binary.fatbin import CODE_SECTIONS
 from gpuwheel.model.choices import TorchAbi
-from gpuwheel.model.findings import Found, Part, Severity
+from gpuwheel.model.findings import Found, Part, Profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +53,7 @@ _NEEDED_WHY: tuple[tuple[str, str, str], ...] = (
     why="nothing promises that this library is on the machine that installs the wheel",
     fix="link it statically, drop it from `link-flags`, or name it in `graft` of [tool.gpuwheel.wheel]",
     source="PEP 600: what a platform may promise; `gpuwheel/data/platforms.toml` has each policy's libraries",
+    profile=Profile.OWN,
 )
 def _needed_library(case: LibraryCase) -> Iterator[Found]:
     """A library needs another that neither the platform nor the wheel's requirements promise."""
@@ -63,31 +64,6 @@ def _needed_library(case: LibraryCase) -> Iterator[Found]:
             reasons = ((why, fix) for pattern, why, fix in _NEEDED_WHY if re.fullmatch(pattern, needed))
             problem = f"needs {needed} (DT_NEEDED, expected {TORCH} and system libraries)"
             yield Found(case.library.name, problem, *next(reasons, ()))
-
-
-@rule(
-    "search-path",
-    needs=_CLAIMS,
-    why="that folder is on the machine that built the wheel: elsewhere it is missing, or somebody else's",
-    fix="drop -Wl,-rpath from `link-flags`, and build with CMAKE_SKIP_RPATH=ON",
-    source="System V ABI, Shared Object Dependencies; ld.so(8): $ORIGIN",
-)
-def _search_path(case: LibraryCase) -> Iterator[Found]:
-    """A library has a search path of its own (a warning where it begins with $ORIGIN and has nothing to find)."""
-    library = case.library
-    # $ORIGIN is the folder of the library itself (ld.so(8)), wherever it is installed.
-    absolute = [path for path in library.search_path if not path.startswith(("$ORIGIN", "${ORIGIN}"))]
-    if absolute:
-        yield Found(library.name, f"searches libraries in {', '.join(absolute)} (DT_RUNPATH, expected none)")
-    # $ORIGIN leads to libraries of packages in Requires-Dist, which lie at a known distance in site-packages.
-    elif library.search_path and not case.claims.provided:
-        yield Found(
-            library.name,
-            f"searches libraries in {', '.join(library.search_path)} (DT_RUNPATH, expected none)",
-            "torch is loaded before the library, so there is nothing to search for",
-            "drop -Wl,-rpath from `link-flags`",
-            Severity.WARNING,
-        )
 
 
 @rule(
@@ -132,7 +108,6 @@ def _build_path(case: LibraryCase) -> Iterator[Found]:
 
 LIBRARY_FILE_RULES = (
     _needed_library,
-    _search_path,
     _missing_device_code,
     _build_path,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from gpuwheel._endings import cut
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CLAIM_RULES", "MANIFEST_RULES", "SIZE_RULES", "UNREADABLE", "size_by_target"]
 
-# The eight digits are those that auditwheel puts into names of what it copies.
-_DRIVER_LIBRARY = re.compile(r"lib(cuda|nvidia-[\w-]+|nvcuvid)(-[0-9a-f]{8})?\.so(\.\d+)*")
 _FORMAT = "Binary distribution format"
 _MANIFEST_SCHEMA = "`gpuwheel/data/kernels.schema.json`"
 
@@ -66,20 +63,6 @@ def _tag_mismatch(case: WheelCase) -> Iterator[Found]:
             f"has other tags in WHEEL than in its name ({cut(' '.join(wheel.tags)) or 'none'}, "
             f"expected {cut(' '.join(named))})",
         )
-
-
-@rule(
-    "vendored-driver",
-    needs={Part.MEMBERS},
-    why="it must match the kernel module of each machine",
-    fix="exclude it from the wheel (auditwheel repair --exclude)",
-    source="CUDA Compatibility: libcuda.so is installed by the driver, with its kernel module",
-)
-def _vendored_driver(case: WheelCase) -> Iterator[Found]:
-    """The wheel holds a library of the NVIDIA driver."""
-    for name in case.wheel.members:
-        if _DRIVER_LIBRARY.fullmatch(name.rsplit("/", 1)[-1]):
-            yield Found(name, "is a part of the NVIDIA driver (found in the wheel, expected on the machine only)")
 
 
 @rule(
@@ -143,7 +126,6 @@ def _megabytes(count: int) -> str:
 CLAIM_RULES = (
     _unreadable,
     _tag_mismatch,
-    _vendored_driver,
 )
 MANIFEST_RULES = (_manifest_missing, _manifest)
 SIZE_RULES = (_size_budget,)

@@ -117,9 +117,9 @@ def test_torch_must_be_asked_for(elf: Library, tables: Tables) -> None:
     ("changes", "rule", "severity"),
     [
         ({"executable_stack": True}, "executable-stack", Severity.ERROR),
-        ({"search_path": ("/home/somebody/lib",)}, "search-path", Severity.ERROR),
-        ({"search_path": ("lib",)}, "search-path", Severity.ERROR),
-        ({"search_path": ("$ORIGIN/../torch/lib",)}, "search-path", Severity.WARNING),
+        ({"runpath": "/home/somebody/lib"}, "search-path", Severity.ERROR),
+        ({"runpath": "lib"}, "search-path", Severity.ERROR),
+        ({"runpath": "$ORIGIN/../torch/lib"}, "search-path", Severity.WARNING),
         ({"exports": ("a", "b")}, "exported-symbol", Severity.WARNING),
         ({"sections": {}}, "missing-device-code", Severity.ERROR),
     ],

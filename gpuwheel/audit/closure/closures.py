@@ -1,0 +1,263 @@
+"""The closure of a wheel: the worlds that it may find itself in, and what its libraries do not find there."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from gpuwheel.audit.closure.loader import Loader
+from gpuwheel.audit.closure.worlds import admitted, clash, names, resolve
+from gpuwheel.audit.platform import system_libraries
+from gpuwheel.binary.elf import MACHINES
+from gpuwheel.compatibility.distributions.releases import Place, load_releases
+from gpuwheel.compatibility.sonames import load_sonames, stem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from gpuwheel.audit.closure.worlds import Clash, World
+    from gpuwheel.audit.inspection import Inspection
+    from gpuwheel.binary.elf import ElfFile
+    from gpuwheel.compatibility import Tables
+    from gpuwheel.compatibility.distributions.releases import Release, ReleaseSource
+
+__all__ = ["Chosen", "Closure", "Lack"]
+
+PYTHONS = range(9, 15)
+"""Minors of Python 3 that wheels are judged for."""
+TORCH = "torch"
+TORCH_STEMS = frozenset(
+    f"lib{name}.so" for name in ("torch", "torch_cpu", "torch_cuda", "torch_python", "c10", "c10_cuda", "shm")
+)
+_EVERYWHERE = ("libpython",)
+"""Names that a rule of its own is about."""
+_MOST_WORLDS = 300
+_VARIANT = re.compile(r"_?[A-Za-z]*\d*(?:\.so.*)?$")
+_RECENT = 8
+"""Releases that say what a distribution always has."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A world, and how it was come by."""
+
+    world: World
+    place: Place
+    how: str
+    """"newest", "oldest", or the release that was asked for: "torch 2.11.0"."""
+    pinned: Release | None = None
+
+
+@dataclass(frozen=True)
+class Lack:
+    """A library that libraries of the wheel do not find in some worlds."""
+
+    soname: str
+    needed_by: tuple[str, ...]
+    """Members of the wheel."""
+    worlds: tuple[Chosen, ...]
+    """Those in which it is not found."""
+    always: bool
+    """Whether it is so in all of them."""
+    optional: bool
+    """Whether it is needed by libraries among which the package chooses, of which others load."""
+
+    @property
+    def by_default(self) -> bool:
+        """Whether it is so with what an installer takes where nothing else speaks against it."""
+        return any(chosen.how == "newest" for chosen in self.worlds)
+
+
+@dataclass(frozen=True, eq=False)
+class Closure:
+    """What is beside one wheel."""
+
+    wheel: Inspection
+    tables: Tables
+    source: ReleaseSource
+
+    @cached_property
+    def libraries(self) -> tuple[ElfFile, ...]:
+        """Those for machines that have CUDA; GPU code in ELF files is loaded by the driver."""
+        return tuple(library for library in self.wheel.libraries if library.machine in MACHINES)
+
+    @cached_property
+    def machines(self) -> tuple[str, ...]:
+        """Those of the libraries, or else of the tag."""
+        found = {library.machine for library in self.libraries}
+        named = {machine for machine in MACHINES if self.wheel.tag.platform.endswith(machine)}
+        return tuple(sorted(found or named or {"x86_64"}))
+
+    @cached_property
+    def pythons(self) -> tuple[int, ...]:
+        """Minors of Python 3 that install it, by its tag and Requires-Python."""
+        try:
+            asked = SpecifierSet(self.wheel.requires_python or "")
+        except InvalidSpecifier:
+            asked = SpecifierSet()  # a finding of its own
+        tags, stable = self.wheel.tag.python.split("."), "abi3" in self.wheel.tag.abi.split(".")
+        return tuple(it for it in PYTHONS if f"3.{it}.9" in asked and any(_is_for(tag, it, stable) for tag in tags))
+
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """Of the Pythons that are asked for the same, the oldest and the newest."""
+        alike: dict[tuple[str, tuple[str, ...]], list[int]] = defaultdict(list)
+        for machine in self.machines:
+            for python in self.pythons:
+                asked = names(self.wheel.requirements, Place(machine, python))
+                alike[machine, tuple(f"{name}{asked[name]}" for name in asked)].append(python)
+        ends = {(machine, python) for (machine, _), all_ in alike.items() for python in (all_[0], all_[-1])}
+        return tuple(Place(machine, python) for machine, python in sorted(ends))
+
+    @cached_property
+    def loader(self) -> Loader:
+        """The libraries, and what they need not look for."""
+        given = frozenset().union(*(system_libraries(self.tables, machine) for machine in self.machines))
+        driver = {name for it in self.libraries for name in it.needed if load_sonames().is_of_driver(name)}
+        python = {name for it in self.libraries for name in it.needed if name.startswith(_EVERYWHERE)}
+        return Loader(self.libraries, given | driver | python, self._first)
+
+    @cached_property
+    def worlds(self) -> tuple[Chosen, ...]:
+        """With the newest releases, with the oldest, and with each release of a requirement that may decide."""
+        return tuple(chosen for place in self.places for chosen in self._worlds(place))
+
+    @cached_property
+    def clashes(self) -> tuple[tuple[Place, Clash], ...]:
+        """Requirements that nothing meets, by where they are installed."""
+        found = ((place, clash(self.wheel.requirements, self.source, place)) for place in self.places)
+        return tuple((place, it) for place, it in found if it is not None)
+
+    @cached_property
+    def lacks(self) -> tuple[Lack, ...]:
+        """Every library that is not found, in the order of the wheel's libraries."""
+        if not self.loader.wanted and not self._may_miss_siblings:
+            return ()
+        by: dict[str, dict[str, None]] = defaultdict(dict)
+        where: dict[str, list[Chosen]] = defaultdict(list)
+        wanted: set[str] = set()
+        for chosen in self.worlds:
+            missing = self.loader.missing(chosen.world)
+            for name in dict.fromkeys(it.soname for it in missing):
+                where[name].append(chosen)
+            failing = {it.root for it in missing}
+            loading = {_family(it.name) for it in self.loader.roots if it.name not in failing}
+            for it in missing:
+                by[it.soname][it.needed_by] = None
+                if _family(it.root) not in loading:
+                    wanted.add(it.soname)
+        return tuple(
+            Lack(name, tuple(by[name]), tuple(worlds), len(worlds) == len(self.worlds), name not in wanted)
+            for name, worlds in where.items()
+        )
+
+    @cached_property
+    def torchs_alone(self) -> frozenset[str]:
+        """What some torch brings to a wheel that uses torch and does not require it."""
+        needed = {name for library in self.libraries for name in library.needed if name not in self.loader.by_name}
+        if not any(stem(name) in TORCH_STEMS for name in needed):
+            return frozenset()
+        brought: set[str] = set()
+        for place in self.places:
+            if TORCH in names(self.wheel.requirements, place):
+                return frozenset()
+            for release in self.source.releases(TORCH, place) or ():
+                world = resolve([Requirement(TORCH)], self.source, place, pinned=release)
+                brought.update(world.folders if world else release.brings)
+        return frozenset(brought) | frozenset(name for name in needed if stem(name) in TORCH_STEMS)
+
+    def siblings(self, soname: str) -> tuple[ElfFile, ...]:
+        """The libraries of the wheel that have a name."""
+        return self.loader.by_name.get(soname, ())
+
+    def unknown(self, lack: Lack) -> tuple[str, ...]:
+        """What is installed too in worlds without the library, and was not looked up."""
+        return tuple(sorted({name for chosen in lack.worlds for name in chosen.world.unknown}))
+
+    def extras_with(self, soname: str) -> tuple[str, ...]:
+        """The extras of the wheel with which a library is brought."""
+        found = []
+        for extra in self.wheel.extras:
+            for place in self.places[:1]:
+                asked = [it for it in self.wheel.every_requirement if _holds(it, place, extra)]
+                plain = [_without_marker(it) for it in asked]
+                world = resolve(plain, self.source, place)
+                if world is not None and soname in world.folders:
+                    found.append(extra)
+        return tuple(found)
+
+    def path_to(self, member_folder: str | None, folder: str | None) -> str | None:
+        """The entry of a search path that leads from one folder in site-packages to another."""
+        if member_folder is None or folder is None:
+            return None
+        way = posixpath.relpath(f"/{folder}", f"/{member_folder}")
+        return "$ORIGIN" if way == "." else f"$ORIGIN/{way}"
+
+    @cached_property
+    def _first(self) -> Mapping[str, frozenset[str]]:
+        """Distributions whose import loads their libraries, and what all of their newer releases have."""
+        found = {}
+        for name in load_releases().first:
+            newest = [load_releases().releases(name, place) or () for place in self.places]
+            recent = [release.brings for releases in newest for release in releases[-_RECENT:]]
+            found[name] = frozenset.intersection(*recent) if recent else frozenset()
+        return found
+
+    @cached_property
+    def _may_miss_siblings(self) -> bool:
+        return any(name in self.loader.by_name for library in self.libraries for name in library.needed)
+
+    def _worlds(self, place: Place) -> Iterator[Chosen]:
+        wanted = self.wheel.requirements
+        for how, oldest in (("newest", False), ("oldest", True)):
+            world = resolve(wanted, self.source, place, oldest=oldest)
+            if world is not None:
+                yield Chosen(world, place, how)
+        for release in self._deciding(place):
+            world = resolve(wanted, self.source, place, pinned=release)
+            if world is not None:
+                yield Chosen(world, place, f"{release.name} {release.version}", release)
+
+    def _deciding(self, place: Place) -> Iterable[Release]:
+        """Releases of direct requirements that may bring something else than others that are allowed."""
+        found: list[Release] = []
+        for name, asked in names(self.wheel.requirements, place).items():
+            kept: dict[object, Release] = {}
+            for release in admitted(name, asked, self.source, place):
+                brought = release.brings & self.loader.wanted if self.loader.wanted else frozenset()
+                parts = {it.name: str(it.specifier) for it in release.requires} if name == TORCH else {}
+                kept[(brought, tuple(parts.items()))] = release  # the newest of those that are alike
+            found += kept.values() if len(kept) > 1 else ()
+        return found[:_MOST_WORLDS]
+
+
+def _family(member: str) -> str:
+    """What libraries have in common of which a package loads the one that fits: "libops_cuda12.so", "libops_cpu.so"."""
+    # Modules are imported by their names, each for itself.
+    return _VARIANT.sub("", member) if member.rpartition("/")[2].startswith("lib") else member
+
+
+def _is_for(tag: str, minor: int, stable: bool) -> bool:  # noqa: FBT001  # of the same tag
+    if tag.startswith("py3"):
+        return tag == "py3" or (tag[3:].isdigit() and int(tag[3:]) <= minor)
+    if not tag.startswith("cp3") or not tag[3:].isdigit():
+        return tag == "py2.py3"
+    return int(tag[3:]) <= minor if stable else int(tag[3:]) == minor
+
+
+def _holds(requirement: Requirement, place: Place, extra: str) -> bool:
+    marker = requirement.marker
+    return marker is None or marker.evaluate(place.environment(extra)) or marker.evaluate(place.environment())
+
+
+def _without_marker(requirement: Requirement) -> Requirement:
+    bare = type(requirement)(str(requirement))
+    bare.marker = None
+    return bare

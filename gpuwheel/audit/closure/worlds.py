@@ -1,0 +1,203 @@
+"""What an installer may put beside a wheel: one release of each distribution that it requires, directly or not.
+
+Pure: over the table of releases, or whatever else knows them. A *world* is one set of releases that go together; a
+wheel that requires ranges may find itself in many. As pip does, a choice that leads nowhere is taken back.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from packaging.requirements import Requirement
+
+    from gpuwheel.compatibility.distributions.releases import Place, Release, ReleaseSource
+
+__all__ = ["Clash", "World", "admitted", "clash", "names", "resolve"]
+
+_STEPS = 4000
+"""Choices that one search may make: beyond, it is not known whether there is a world."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Releases that may be installed together."""
+
+    releases: Mapping[str, Release]
+    """By the name of the distribution."""
+    unknown: frozenset[str]
+    """Names of what is installed too, and was not looked up."""
+
+    @cached_property
+    def folders(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
+        """File of a library -> `(distribution, folder in site-packages)` of each that brings it."""
+        found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for name, release in self.releases.items():
+            for folder, files in release.libraries.items():
+                for file in files:
+                    found[file].append((name, folder))
+        return {file: tuple(places) for file, places in found.items()}
+
+
+@dataclass(frozen=True)
+class Clash:
+    """Requirements that no releases meet together."""
+
+    requirements: tuple[Requirement, ...]
+    """Of the wheel's own, as few as it takes."""
+    over: str
+    """The distribution that they ask different releases of."""
+
+
+@dataclass
+class _Search:
+    """What is left to choose, and what was chosen."""
+
+    source: ReleaseSource
+    place: Place
+    oldest: bool
+    steps: int = 0
+    dead_end: str = ""
+    """The distribution of which nothing was left."""
+
+
+@dataclass(frozen=True)
+class _State:
+    wanted: Mapping[str, tuple[SpecifierSet, frozenset[str]]] = field(default_factory=dict)
+    """Name -> what all ask of its version, and the extras."""
+    chosen: Mapping[str, Release] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
+
+
+class TooManyStepsError(Exception):
+    """A search was given up."""
+
+
+def resolve(
+    requirements: Iterable[Requirement],
+    source: ReleaseSource,
+    place: Place,
+    *,
+    oldest: bool = False,
+    pinned: Release | None = None,
+) -> World | None:
+    """The newest releases that go together, or the oldest; `None` where none do, or too much would have to be tried.
+
+    Args:
+        requirements: Of the wheel.
+        source: Who knows releases.
+        place: Where it is installed.
+        oldest: Prefer old releases to new ones.
+        pinned: The release that is to be there.
+    """
+    try:
+        state = _world(list(requirements), _Search(source, place, oldest), pinned)
+    except TooManyStepsError:
+        return None
+    return None if state is None else World(state.chosen, state.unknown)
+
+
+def clash(requirements: Sequence[Requirement], source: ReleaseSource, place: Place) -> Clash | None:
+    """The fewest requirements that no releases meet together; `None` where some do, or it is not known."""
+    search = _Search(source, place, oldest=False)
+    try:
+        if _world(requirements, search, None) is not None:
+            return None
+        # Whatever can be left out without resolving it is no part of it.
+        left = list(requirements)
+        for requirement in requirements:
+            fewer = [other for other in left if other is not requirement]
+            trial = _Search(source, place, oldest=False)
+            if _world(fewer, trial, None) is None:
+                left, search = fewer, trial
+    except TooManyStepsError:
+        return None
+    return Clash(tuple(left), search.dead_end)
+
+
+def names(requirements: Iterable[Requirement], place: Place) -> dict[str, SpecifierSet]:
+    """The distributions that a place installs for requirements, without those of extras, and what is asked of each."""
+    found: dict[str, SpecifierSet] = {}
+    for requirement in requirements:
+        if requirement.marker is None or requirement.marker.evaluate(place.environment()):
+            name = canonicalize_name(requirement.name)
+            found[name] = found.get(name, SpecifierSet()) & requirement.specifier
+    return found
+
+
+@lru_cache(maxsize=1 << 14)
+def admitted(name: str, asked: SpecifierSet, source: ReleaseSource, place: Place) -> tuple[Release, ...]:
+    """The releases of a distribution that are asked for, oldest first; none of one that was not looked up."""
+    return tuple(it for it in source.releases(name, place) or () if asked.contains(it.version, prereleases=True))
+
+
+def _world(requirements: Sequence[Requirement], search: _Search, pinned: Release | None) -> _State | None:
+    state = _with(_State(), [(requirement, frozenset({""})) for requirement in requirements], search)
+    if state is None:
+        return None
+    if pinned is not None:
+        state = _chosen(state, pinned, search)
+    return None if state is None else _extended(state, search)
+
+
+def _extended(state: _State, search: _Search) -> _State | None:
+    open_names = [name for name in state.wanted if name not in state.chosen and name not in state.unknown]
+    if not open_names:
+        return state
+    ways = {name: admitted(name, state.wanted[name][0], search.source, search.place) for name in open_names}
+    # What has the fewest ways first: pins of NVIDIA's parts then decide before ranges are tried in vain.
+    name = min(open_names, key=lambda it: len(ways[it]))
+    for release in ways[name] if search.oldest else reversed(ways[name]):
+        further = _chosen(state, release, search)
+        if further is not None and (found := _extended(further, search)) is not None:
+            return found
+    return None
+
+
+def _chosen(state: _State, release: Release, search: _Search) -> _State | None:
+    search.steps += 1
+    if search.steps > _STEPS:
+        raise TooManyStepsError
+    extras = state.wanted.get(release.name, (SpecifierSet(), frozenset[str]()))[1]
+    state = _State(state.wanted, {**state.chosen, release.name: release}, state.unknown | release.others)
+    return _with(state, [(requirement, extras | {""}) for requirement in release.requires], search)
+
+
+def _with(state: _State, requirements: Sequence[tuple[Requirement, frozenset[str]]], search: _Search) -> _State | None:
+    """The state with further requirements; `None` where what was chosen, or everything that is left, contradicts."""
+    wanted, unknown = dict(state.wanted), set(state.unknown)
+    grown: list[tuple[Requirement, frozenset[str]]] = []
+    for requirement, extras in requirements:
+        marker = requirement.marker
+        if marker is not None and not any(marker.evaluate(search.place.environment(extra)) for extra in extras):
+            continue
+        name = canonicalize_name(requirement.name)
+        asked, before = wanted.get(name, (SpecifierSet(), frozenset[str]()))
+        wanted[name] = both, now = asked & requirement.specifier, before | requirement.extras
+        if search.source.is_bare(name) or not _is_known(name, requirement, search):
+            unknown |= set() if search.source.is_bare(name) else {name}
+            wanted.pop(name)
+            continue
+        chosen = state.chosen.get(name)
+        if (chosen is not None and not both.contains(chosen.version, prereleases=True)) or not admitted(
+            name, both, search.source, search.place
+        ):
+            search.dead_end = name
+            return None
+        if chosen is not None and now != before:
+            grown += [(further, now - before) for further in chosen.requires]
+    state = _State(wanted, state.chosen, frozenset(unknown))
+    return _with(state, grown, search) if grown else state
+
+
+def _is_known(name: str, requirement: Requirement, search: _Search) -> bool:
+    """Whether some release that was looked up is meant: not one at a URL, of another index, or newer than the table."""
+    return requirement.url is None and bool(admitted(name, requirement.specifier, search.source, search.place))

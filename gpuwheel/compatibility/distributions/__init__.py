@@ -1,0 +1,1 @@
+"""What distributions on the package index bring, release by release."""
