@@ -18,6 +18,7 @@ from gpuwheel.audit.kernel_manifests import MANIFEST, read_manifest
 from gpuwheel.binary.elf import MAGIC, read_elf
 from gpuwheel.binary.extent import extent
 from gpuwheel.binary.fatbin import library_images, read_fatbin
+from gpuwheel.binary.vector_code import vector_code
 from gpuwheel.errors import AuditError
 from gpuwheel.model.wheels import WheelTag
 from gpuwheel.wheel.archive import stored_members
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Code", "Inspection", "inspect", "opened"]
 
-_FATBIN = ".fatbin"
+_FATBIN, _TEXT = ".fatbin", ".text"
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ class Code:
                 images = library_images(library)
                 # The views would keep the whole file in memory; that a section is there is all that rules ask.
                 bare = dict.fromkeys(library.sections, extent(b""))
-                found.append((replace(library, sections=bare), images))
+                vectors = vector_code(library.sections[_TEXT]) if _TEXT in library.sections else None
+                found.append((replace(library, sections=bare, vectors=vectors), images))
         return tuple(found)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from gpuwheel.binary.extent import Extent
+    from gpuwheel.binary.vector_code import VectorCode
     from gpuwheel.errors import GpuwheelError
 
 __all__ = ["MACHINES", "MAGIC", "NOTHING", "Elf", "ElfFile", "Import", "Section", "Symbol", "read_elf"]
@@ -104,6 +105,8 @@ class ElfFile:
     """Levels of x86-64 that its GNU property asks for, for example "x86-64-v3"; few linkers write it."""
     compilers: tuple[str, ...] = ()
     """What compilers and linkers left in `.comment`."""
+    vectors: VectorCode | None = None
+    """Which vector instructions its code has; `None`: nobody has counted."""
 
 
 _LINKER_MADE = frozenset({"__bss_start", "_edata", "_end", "_fini", "_init"})

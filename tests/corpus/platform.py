@@ -285,3 +285,27 @@ def _avx2_beside_the_baseline_as_a_property() -> tuple[WheelFile, WheelFile]:
     return wheel({"ops/_C.so": library(isa=1 | 2 | 4, headers=False)}), wheel(
         {"ops/_C.so": library(isa=1, headers=False)}
     )
+
+
+_SSE, _AVX = bytes.fromhex("660f6fc1 660fefc1 f20f58c1") * 40, bytes.fromhex("c5f96fc1 c5f9efc1 c5fb58c1") * 40
+_AVX512 = bytes.fromhex("62f1fd486fc1 62f17d48efc1") * 60
+
+
+def _of_code(code: bytes, name: str = "_C") -> WheelFile:
+    return wheel({"ops/_C.so": None, f"ops/{name}.so": library(sections={".text": code}, exports=(f"PyInit_{name}",))})
+
+
+@case("cpu-code", severity=Severity.WARNING)
+def _avx2_throughout() -> tuple[WheelFile, WheelFile]:
+    return _of_code(_AVX), _of_code(_SSE)
+
+
+@case("cpu-code", severity=Severity.WARNING, sneaky=True)
+def _avx_512_throughout_beside_a_file_of_its_own() -> tuple[WheelFile, WheelFile]:
+    return _of_code(_AVX + _AVX512), _of_code(_AVX + _AVX512, "_kernels_avx512")
+
+
+@case("cpu-code", severity=Severity.WARNING, sneaky=True)
+def _avx2_where_others_choose_when_they_run() -> tuple[WheelFile, WheelFile]:
+    asking = bytes.fromhex("0fa2")
+    return _of_code(_AVX + asking), _of_code(_SSE + _AVX + asking + _AVX512)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from gpuwheel.audit.cases import rule
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["LOADING_RULES"]
 
+_ENOUGH, _STRAY = 40, 0.01
+"""So many instructions are no chance; so few others, for each of them, are."""
+_OF_A_LEVEL = re.compile(
+    r"avx|sse|amx|fma|simd|haswell|skylake|icelake|sapphire|zen\d|hwcaps|x86[-_]64[-_]v\d|native", re.IGNORECASE
+)
+"""In the name of a file that is chosen when it runs."""
 _BASELINE = "x86-64"
 """What tags of x86_64 promise (PEP 425 names the machine, and no level of it)."""
 
@@ -62,5 +69,29 @@ def _cpu_level(case: LibraryCase) -> Iterator[Found]:
         yield Found(case.library.name, problem, facts={"level": max(beyond)})
 
 
-LOADING_RULES = (_executable_stack, _text_relocations, _cpu_level)
+@rule(
+    "cpu-code",
+    needs={Part.LIBRARIES},
+    why="on a CPU without them the process ends with 'Illegal instruction', unless something asks the CPU before",
+    fix="compile without -march, -mavx2 and -mavx512f but for what is chosen when it runs (target_clones, ifunc)",
+    source="Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2; PEP 425: x86_64 is the baseline",
+    severity=Severity.WARNING,
+)
+def _cpu_code(case: LibraryCase) -> Iterator[Found]:
+    """A library was most likely compiled for newer CPUs throughout: a sample of its code has AVX, and no SSE."""
+    library, found = case.library, case.library.vectors
+    if library.machine != "x86_64" or found is None or _OF_A_LEVEL.search(library.name):
+        return
+    beyond = found.avx + found.avx512
+    # Code that is chosen when it runs lies beside code for every CPU, which computes floats with SSE.
+    if beyond < _ENOUGH or found.sse > beyond * _STRAY:
+        return
+    # What asks the CPU may keep the widest vectors for those that have them.
+    level = "AVX-512" if found.avx512 >= _ENOUGH and not found.asking else "AVX"
+    counts = f"{beyond} vector instructions of AVX in a sample of its code, {found.sse} of SSE"
+    facts = {"level": level, "avx": found.avx, "avx512": found.avx512, "sse": found.sse}
+    yield Found(library.name, f"is most likely compiled for {level} throughout ({counts})", facts=facts)
+
+
+LOADING_RULES = (_executable_stack, _text_relocations, _cpu_level, _cpu_code)
 """About one library (`LibraryCase`)."""
