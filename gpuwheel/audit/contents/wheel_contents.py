@@ -45,6 +45,10 @@ class CodeRow:
     """Bytes as they are in the file, headers left out."""
     raw_size: int
     """Bytes before the compression of device code."""
+    debug: int = 0
+    """How many of the pieces were compiled for a debugger."""
+    line_info: int = 0
+    """How many name lines of their source."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,8 @@ def by_target(images: Iterable[Image]) -> tuple[CodeRow, ...]:
             images=len(group),
             size=sum(image.size for image in group),
             raw_size=sum(image.raw_size for image in group),
+            debug=sum(image.debug for image in group),
+            line_info=sum(image.line_info for image in group),
         )
         for (kind, target), group in found.items()
     )
@@ -162,6 +168,8 @@ def _sum(one: CodeRow, other: CodeRow) -> CodeRow:
         images=one.images + other.images,
         size=one.size + other.size,
         raw_size=one.raw_size + other.raw_size,
+        debug=one.debug + other.debug,
+        line_info=one.line_info + other.line_info,
     )
 
 

@@ -102,5 +102,7 @@ def _number(version: str) -> tuple[tuple[int, str], ...]:
 def _code(rows: Iterable[CodeRow], indent: str) -> Iterator[str]:
     for row in rows:
         packed = "" if row.codec == "none" else f", {row.codec}, {amount(row.raw_size)} uncompressed"
+        told = f", {row.debug:,} with debug information" if row.debug else ""
+        told += f", {row.line_info:,} with lines of the source" if row.line_info > row.debug else ""
         count = f"{row.images:,} image{'' if row.images == 1 else 's'}"
-        yield f"{indent}{row.target:13} {row.kind:6} {count:>12}  {amount(row.size)}{packed}"
+        yield f"{indent}{row.target:13} {row.kind:6} {count:>12}  {amount(row.size)}{packed}{told}"

@@ -66,3 +66,8 @@ def _complete(words: str) -> list[str]:
 def test_the_shell_completes_commands_and_their_options() -> None:
     assert _complete("gpuwheel pl") == ["plan"]
     assert "--json" in _complete("gpuwheel plan --")
+
+
+def test_the_shell_completes_rules_and_groups_of_them() -> None:
+    found = _complete("gpuwheel audit --select record,torch-f")
+    assert found == ["record,torch-floor"]
