@@ -54,6 +54,7 @@ __all__ = [
     "TAR_HEADER",
     "TOML_PARTS",
     "TRANSFER_GRACE",
+    "UNPACKED_IMAGE",
     "WHEEL_FACTS",
     "WHEEL_TAGS",
     "YANK_REASON",
@@ -142,6 +143,11 @@ SHOWN_NAMES_TIME = Limit(
     *("shown-names-time", 2, "seconds"),
     bounds="how long `c++filt` may take for the C++ names in one message; after that, the symbols stand there",
     why="it takes milliseconds, except for symbols that are made to be long",
+)
+UNPACKED_IMAGE = Limit(
+    *("unpacked-image", 1024 * _MB, "bytes"),
+    bounds="one piece of device code, unpacked (gpuwheel inspect --kernels)",
+    why="the largest in torch has about 100 MB",
 )
 BASELINE_FILE = Limit(
     *("baseline-file", 16 * _MB, "bytes"),

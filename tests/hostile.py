@@ -90,13 +90,13 @@ def elf_library(
     return bytes(library)
 
 
-def cubin(kernels: Mapping[str, Sequence[tuple[int, int]]]) -> bytes:
-    """Code of one GPU architecture: kernel -> (offset, size) of its parameters."""
+def cubin(kernels: Mapping[str, Sequence[tuple[int, int]]], registers: int = 32) -> bytes:
+    """Code of one GPU architecture: kernel -> (offset, size) of its parameters; `registers` per thread."""
     strings, symbols, info = Strings(), bytearray(24), bytearray()
     sections: list[Part] = []
     for index, (name, parameters) in enumerate(kernels.items(), 1):
         symbols += struct.pack("<IBBHQQ", strings.add(name), 0x12, 0, 1, 0, 0)
-        info += struct.pack("<BBHII", 4, 0x2F, 8, index, 32) + struct.pack("<BBHII", 4, 0x11, 8, index, 0)
+        info += struct.pack("<BBHII", 4, 0x2F, 8, index, registers) + struct.pack("<BBHII", 4, 0x11, 8, index, 0)
         own = bytearray()
         for ordinal, (offset, size) in enumerate(parameters):
             own += struct.pack("<BBHIHHI", 4, 0x17, 12, 0, ordinal, offset, size << 18)

@@ -6,7 +6,9 @@ a version, or the digest that auditwheel writes into them.
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,12 +22,13 @@ from gpuwheel.audit.contents.wheel_contents import (
 from gpuwheel.audit.inspection import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from gpuwheel.audit.contents.kernel_rows import KernelRow
     from gpuwheel.wheel.packed_sizes import Packed
 
-__all__ = ["CodeChange", "Comparison", "LibraryChange", "MemberChange", "Values", "compare"]
+__all__ = ["CodeChange", "Comparison", "KernelChange", "LibraryChange", "MemberChange", "Values", "compare"]
 
 _INFO = re.compile(r"[^/]+(?=\.dist-info/|\.data/)")
 _GRAFTED = re.compile(r"-[0-9a-f]{6,64}$")
@@ -76,6 +79,16 @@ class LibraryChange:
 
 
 @dataclass(frozen=True)
+class KernelChange:
+    """One kernel for one architecture."""
+
+    symbol: str
+    target: str
+    before: KernelRow | None
+    after: KernelRow | None
+
+
+@dataclass(frozen=True)
 class Comparison:
     """What differs between two wheels."""
 
@@ -87,6 +100,8 @@ class Comparison:
     libraries: tuple[LibraryChange, ...]
     code: tuple[CodeChange, ...]
     """Of the whole wheel, by target."""
+    kernels: tuple[KernelChange, ...] = ()
+    """Kernels that came, went, or cost something else; empty where they were not asked for."""
 
     @property
     def is_same(self) -> bool:
@@ -95,13 +110,13 @@ class Comparison:
         return self.old.sha256 == self.new.sha256 or not (self.values or self.members or self.libraries or unknown)
 
 
-def compare(old: Path, new: Path) -> Comparison:
-    """Read two wheels and say what differs.
+def compare(old: Path, new: Path, *, kernels: bool = False) -> Comparison:
+    """Read two wheels and say what differs; `kernels`: in their machine code, too.
 
     Raises:
         AuditError: one of them is no archive, or a file that may be the same in both is damaged.
     """
-    before, after = read_contents(old), read_contents(new)
+    before, after = (read_contents(path, kernels=kernels) for path in (old, new))
     values = {
         **{name: _values(before.fields[name], after.fields[name]) for name in before.fields},
         "Generator": _values([before.generator], [after.generator]),
@@ -116,6 +131,7 @@ def compare(old: Path, new: Path) -> Comparison:
         members=() if before.sha256 == after.sha256 else _members(old, new, before, after),
         libraries=libraries,
         code=_code(_whole(before), _whole(after)),
+        kernels=tuple(_kernels(before.kernels or (), after.kernels or ())),
     )
 
 
@@ -209,6 +225,38 @@ def _values(old: Iterable[str], new: Iterable[str]) -> Values:
 
 def _rows(contents: WheelContents, name: str | None) -> tuple[CodeRow, ...]:
     return contents.code.get(name or "", ())
+
+
+def _kernels(old: Iterable[KernelRow], new: Iterable[KernelRow]) -> Iterator[KernelChange]:
+    before, after = _by_kernel(old), _by_kernel(new)
+    for key in sorted(before.keys() | after.keys()):
+        one, other = before.get(key, []), after.get(key, [])
+        # Of several kernels of one name, in several files, those that are in both are left out.
+        for left, right in itertools.zip_longest(*(_unlike(*pair) for pair in ((one, other), (other, one)))):
+            yield KernelChange(key[0], key[1], left, right)
+
+
+def _by_kernel(rows: Iterable[KernelRow]) -> dict[tuple[str, str], list[KernelRow]]:
+    found: dict[tuple[str, str], list[KernelRow]] = {}
+    for row in rows:
+        found.setdefault((row.symbol, row.target), []).append(row)
+    return found
+
+
+def _unlike(rows: Iterable[KernelRow], others: Iterable[KernelRow]) -> list[KernelRow]:
+    """The rows that cost something else than each of the others."""
+    costs = Counter(_cost(row) for row in others)
+    left = []
+    for row in rows:
+        if costs[_cost(row)] > 0:
+            costs[_cost(row)] -= 1
+        else:
+            left.append(row)
+    return left
+
+
+def _cost(row: KernelRow) -> tuple[int, ...]:
+    return row.registers, row.shared, row.local, row.size
 
 
 def _whole(contents: WheelContents) -> tuple[CodeRow, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._endings import cut
 from gpuwheel._files import sha256_of
+from gpuwheel.audit.contents.kernel_rows import kernel_rows
 from gpuwheel.audit.inspection import opened
 from gpuwheel.errors import AuditError, GpuwheelError
 from gpuwheel.wheel.archive import dist_info_folder
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeVar
 
+    from gpuwheel.audit.contents.kernel_rows import KernelRow
     from gpuwheel.audit.inspection import Inspection
     from gpuwheel.binary.elf import ElfFile
     from gpuwheel.binary.fatbin import Image
@@ -92,6 +94,8 @@ class WheelContents:
     """Device code by the member that holds it: only members that hold some."""
     unread: tuple[str, ...]
     """What could not be read, as sentences: of it nothing is told."""
+    kernels: tuple[KernelRow, ...] | None = None
+    """`None`: they were not asked for."""
 
     @property
     def unpacked(self) -> int:
@@ -102,8 +106,8 @@ class WheelContents:
 _FIELDS = ("Name", "Version", "Summary", "Requires-Python")
 
 
-def read_contents(path: Path) -> WheelContents:
-    """Look into a wheel file.
+def read_contents(path: Path, *, kernels: bool = False) -> WheelContents:
+    """Look into a wheel file; `kernels`: into its machine code, too, which has to be unpacked.
 
     Raises:
         AuditError: it is no archive. What in it cannot be read is told in `unread`.
@@ -114,6 +118,7 @@ def read_contents(path: Path) -> WheelContents:
         marks = _tried(lambda: _text(wheel, "WHEEL"), b"", unread)
         libraries: tuple[ElfFile, ...] = _tried(lambda: wheel.libraries, (), unread)
         images: Mapping[str, tuple[Image, ...]] = _tried(lambda: wheel.images_of, {}, unread)
+        rows = kernel_rows(images, unread) if kernels else None
         with path.open("rb") as file:
             sha256 = sha256_of(file)
         return WheelContents(
@@ -126,8 +131,9 @@ def read_contents(path: Path) -> WheelContents:
             requirements=requirements(metadata),
             members=packed_members(path),
             libraries=tuple(_library(library) for library in libraries),
-            code={name: rows for name, found in images.items() if (rows := by_target(found))},
+            code={name: targets for name, found in images.items() if (targets := by_target(found))},
             unread=tuple(dict.fromkeys(unread)),
+            kernels=rows,
         )
 
 

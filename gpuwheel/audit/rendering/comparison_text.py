@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gpuwheel import __version__
 from gpuwheel._endings import cut
 from gpuwheel.audit.rendering.amounts import amount, change
+from gpuwheel.audit.rendering.kernels_text import changed_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,6 +51,7 @@ def comparison_lines(found: Comparison, paint: Callable[[str, str], str], *, is_
     if found.code and len({*found.old.code, *found.new.code}) > 1:
         yield f"  {paint('title', 'device code of the whole wheel')}"
         yield from (_code(code, paint) for code in found.code)
+    yield from changed_kernels(found.kernels, paint, shown)
     for contents in (found.old, found.new):
         for problem in contents.unread:
             yield f"  {paint('warning', 'not read:')} {contents.file}: {cut(problem)}"
@@ -85,6 +87,7 @@ def comparison_document(found: Comparison) -> dict[str, Any]:
             for library in found.libraries
         ],
         "device_code": [asdict(code) for code in found.code],
+        "kernels": [asdict(kernel) for kernel in found.kernels],
     }
 
 

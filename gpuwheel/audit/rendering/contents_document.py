@@ -72,6 +72,7 @@ def _wheel(contents: WheelContents, *, symbols: bool) -> dict[str, Any]:
             {"file": name, "targets": [asdict(row) for row in rows]} for name, rows in contents.code.items()
         ],
         "not_read": list(contents.unread),
+        **({} if contents.kernels is None else {"kernels": [asdict(kernel) for kernel in contents.kernels]}),
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gpuwheel._endings import cut
 from gpuwheel.audit.contents.wheel_contents import added_up
 from gpuwheel.audit.rendering.amounts import amount
+from gpuwheel.audit.rendering.kernels_text import kernel_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -46,6 +47,7 @@ def contents_lines(contents: WheelContents, paint: Callable[[str, str], str]) ->
     if len(contents.code) > 1:
         yield f"  {paint('title', 'device code of the whole wheel')}"
         yield from _code(added_up(contents.code.values()), "    ")
+    yield from kernel_lines(contents.kernels or (), paint)
     for problem in contents.unread:
         yield f"  {paint('warning', 'not read:')} {cut(problem)}"
 

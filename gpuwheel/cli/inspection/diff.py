@@ -24,9 +24,10 @@ _DIFFERENT = 1
 @click.command("diff")
 @click.argument("old", type=_WHEEL)
 @click.argument("new", type=_WHEEL)
+@click.option("--kernels", is_flag=True, help="Compare kernels, too: registers, stack and size, for each arch.")
 @click.option("--all", "is_whole", is_flag=True, help="Cut no list.")
 @parameters.as_json
-def diff_command(old: Path, new: Path, *, is_whole: bool, as_json: bool) -> None:
+def diff_command(old: Path, new: Path, *, kernels: bool, is_whole: bool, as_json: bool) -> None:
     """Show what changed from the wheel OLD to the wheel NEW.
 
     Metadata, requirements, tags, files, what libraries need and show, device code by arch. The exit code is 0 where
@@ -36,10 +37,11 @@ def diff_command(old: Path, new: Path, *, is_whole: bool, as_json: bool) -> None
     \b
     Examples:
       gpuwheel diff ops-1.0-py3-none-any.whl dist/ops-1.1-py3-none-any.whl
+      gpuwheel diff --kernels ops-1.0-py3-none-any.whl dist/ops-1.1-py3-none-any.whl
       gpuwheel diff --json old.whl new.whl > changes.json
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     try:
-        found = compare(old, new)
+        found = compare(old, new, kernels=kernels)
     except AuditError as problem:
         raise UnreadableError(problem.message, hint=problem.hint) from problem
     if as_json:

@@ -41,10 +41,11 @@ _PICTURE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--forecast", is_flag=True, help="Say what leaving out one arch would save, and which GPUs would miss it."
 )
+@click.option("--kernels", is_flag=True, help="Show every kernel: registers, stack and size, for each arch.")
 @click.option("--symbols", is_flag=True, help="In the document, name each symbol that libraries import and export.")
 @parameters.as_json
 def inspect_command(
-    wheels: tuple[Path, ...], *, treemap: Path | None, forecast: bool, symbols: bool, as_json: bool
+    wheels: tuple[Path, ...], *, treemap: Path | None, forecast: bool, kernels: bool, symbols: bool, as_json: bool
 ) -> None:
     """Show what is in WHEELS, without judging: tags, requirements, libraries, device code by arch.
 
@@ -54,12 +55,13 @@ def inspect_command(
     Examples:
       gpuwheel inspect dist/*.whl
       gpuwheel inspect --forecast --treemap sizes.html dist/ops-1.0-py3-none-manylinux_2_28_x86_64.whl
+      gpuwheel inspect --kernels dist/*.whl
       gpuwheel inspect --json --symbols dist/*.whl > contents.json
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     if treemap is not None and (len(wheels) > 1 or treemap.suffix not in {".svg", ".html"}):
         msg = "--treemap draws one wheel into a file that ends in .svg or .html"
         raise click.UsageError(msg)
-    found, problems = _read(wheels)
+    found, problems = _read(wheels, kernels=kernels)
     paint = Painter(sys.stdout, os.environ).paint
     told = {wheel.sha256: forecasts(wheel, load_tables()) for wheel in found} if forecast else {}
     if as_json:
@@ -78,13 +80,13 @@ def inspect_command(
         raise problems[-1]
 
 
-def _read(wheels: Sequence[Path]) -> tuple[list[WheelContents], list[UnreadableError]]:
+def _read(wheels: Sequence[Path], *, kernels: bool) -> tuple[list[WheelContents], list[UnreadableError]]:
     """The wheels that can be read, and what is wrong with the others."""
     found: list[WheelContents] = []
     problems: list[UnreadableError] = []
     for wheel in wheels:
         try:
-            contents = read_contents(wheel)
+            contents = read_contents(wheel, kernels=kernels)
         except AuditError as error:  # the other wheels have their turn
             problems.append(UnreadableError(error.message, hint=error.hint))
             continue

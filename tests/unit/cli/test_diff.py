@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import jsonschema
 from click.testing import CliRunner
-from hostile import container, elf_library, entry
+from hostile import container, cubin, elf_library, entry
 
 from gpuwheel._resources import resource
 from gpuwheel.cli import main
@@ -122,3 +122,17 @@ def test_long_lists_are_cut_unless_all_is_asked_for(tmp_path: Path) -> None:
     short = CliRunner().invoke(main, ["diff", str(old), str(new)]).stdout
     assert "more (--all shows them)" in short
     assert CliRunner().invoke(main, ["diff", "--all", str(old), str(new)]).stdout.count("ops/m") == 60
+
+
+def test_kernels_that_cost_something_else(tmp_path: Path) -> None:
+    codes = [cubin({"f": [(0, 8)], "g": [(0, 8)]}, registers) for registers in (32, 40)]
+    old, new = (
+        _wheel(tmp_path, str(place), {"ops/f.fatbin": container(entry(code, arch=90))})
+        for place, code in enumerate(codes)
+    )
+    found = CliRunner().invoke(main, ["diff", "--json", "--kernels", str(old), str(new)])
+    changes = {row["symbol"]: row for row in json.loads(found.stdout)["kernels"]}
+    assert {name: row["before"]["registers"] for name, row in changes.items()} == {"f": 32, "g": 32}
+    assert {name: row["after"]["registers"] for name, row in changes.items()} == {"f": 40, "g": 40}
+    assert "~ sm_90 f  32 -> 40" in CliRunner().invoke(main, ["diff", "--kernels", str(old), str(new)]).stdout
+    assert _document(old, new, exit_code=1)["kernels"] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jsonschema
@@ -17,10 +18,10 @@ from gpuwheel.cli import main
 from gpuwheel.wheel import Member, write_wheel
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any
 
 _ZSTD = 0x8000
+FATBINS = Path(__file__).resolve().parents[1] / "binary" / "fatbins"
 
 
 def _wheel(folder: Path, name: str = "ops-1-py3-none-any.whl", **members: bytes) -> Path:
@@ -111,3 +112,24 @@ def test_a_file_that_is_no_wheel_leaves_the_others_their_turn(tmp_path: Path) ->
     assert result.exit_code == 17
     assert "other 1.0" in result.stdout
     assert "is not a readable wheel" in result.stderr
+
+
+def test_kernels_on_demand(tmp_path: Path) -> None:
+    code = (FATBINS / "lz4.fatbin").read_bytes()
+    path = _wheel(tmp_path, **{"ops/_C.so": elf_library({}, sections={".nv_fatbin": code})})
+    assert "kernels" not in _document(path)["wheels"][0]
+    (found,) = _document("--kernels", path)["wheels"]
+    assert found["not_read"] == []
+    assert {row["target"] for row in found["kernels"]} == {"sm_75", "sm_90a", "sm_100f", "sm_120"}
+    assert all(row["registers"] > 0 and row["size"] > 0 for row in found["kernels"])
+    text = CliRunner().invoke(main, ["inspect", "--kernels", str(path)]).stdout
+    head = next(line for line in text.splitlines() if line.split()[:1] == ["sm_75"] and "sm_120" in line)
+    assert head.split() == ["sm_75", "sm_120", "sm_90a", "sm_100f"]
+
+
+def test_of_kernels_that_cannot_be_read_the_rest_is_told(tmp_path: Path) -> None:
+    code = container(entry(b"no cubin", arch=80)) + (FATBINS / "none.fatbin").read_bytes()
+    path = _wheel(tmp_path, **{"ops/_C.so": elf_library({}, sections={".nv_fatbin": code})})
+    (found,) = _document("--kernels", path)["wheels"]
+    assert {row["target"] for row in found["kernels"]} == {"sm_75"}
+    assert "sm_80" in found["not_read"][0]
