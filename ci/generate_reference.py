@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from gpuwheel._environment.reference import environment_page
 from gpuwheel._limits import LIMITS
 from gpuwheel.audit.choosing.outcome import AuditRequest, audited
-from gpuwheel.audit.reference import rules_page
+from gpuwheel.audit.reference import Example, rules_page
 from gpuwheel.audit.rendering.findings_text import outcome_lines
 from gpuwheel.audit.rules import RULES
 from gpuwheel.compatibility import load_tables
@@ -55,7 +55,7 @@ def limits_page() -> str:
 
 
 @functools.cache
-def examples() -> dict[str, str]:
+def examples() -> dict[str, Example]:
     """Rule -> what the audit says of the first wheel of the corpus that breaks it."""
     sys.path.insert(0, str(ROOT / "tests"))
     try:
@@ -69,12 +69,13 @@ def examples() -> dict[str, str]:
         return {rule: _said(case, Path(folder)) for rule, case in first.items()}
 
 
-def _said(case: Case, folder: Path) -> str:
+def _said(case: Case, folder: Path) -> Example:
     wheel, _ = case.make()
     path = folder / wheel.name
     path.write_bytes(wheel.data)
     outcome = audited(path, AuditRequest(profile=case.profile), load_tables())
-    return "\n".join(outcome_lines(outcome, lambda _, text: text, details=True))
+    facts = dict.fromkeys(name for finding in outcome.findings for name in finding.facts)
+    return Example("\n".join(outcome_lines(outcome, lambda _, text: text, details=True)), tuple(facts))
 
 
 def generated() -> dict[str, str]:

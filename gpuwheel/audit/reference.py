@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpuwheel.audit.choosing.selection import group_of
 from gpuwheel.model.findings import Part
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.model.findings import Rule
 
-__all__ = ["rules_document", "rules_page"]
+__all__ = ["Example", "rules_document", "rules_page"]
 
 _INTRODUCTION = """\
 # Rules of the audit
@@ -29,15 +29,24 @@ Examples are what the audit says of a wheel of its tests that breaks this one ru
 """
 
 
+class Example(NamedTuple):
+    """A wheel that breaks one rule."""
+
+    text: str
+    """What the audit says of it."""
+    facts: tuple[str, ...]
+    """Names of the fields that the finding has for programs."""
+
+
 def rules_page(
-    rules: Sequence[Rule[Any]], introduction: str = _INTRODUCTION, examples: Mapping[str, str] | None = None
+    rules: Sequence[Rule[Any]], introduction: str = _INTRODUCTION, examples: Mapping[str, Example] | None = None
 ) -> str:
     """The text of `docs/reference/audit-rules.md`, or of another page of rules.
 
     Args:
         rules: in the order of the page.
         introduction: what stands above them.
-        examples: by rule, what the audit says of a wheel that breaks it.
+        examples: by rule.
     """
     groups = ", ".join(f"`{group}`" for group in dict.fromkeys(group_of(rule) for rule in rules))
     table = [f"| [`{rule.id}`](#{rule.id}) | {rule.severity.value} | {rule.summary} |" for rule in rules]
@@ -52,8 +61,11 @@ def rules_page(
     return "\n".join([introduction.replace("{groups}", groups), *head, *table, "\n## What each says\n", *sections])
 
 
-def _example(text: str | None) -> str:
-    return "" if text is None else f"\n```text\n{text}\n```\n"
+def _example(example: Example | None) -> str:
+    if example is None:
+        return ""
+    facts = f"- `facts` for programs: {', '.join(f'`{name}`' for name in example.facts)}\n" if example.facts else ""
+    return f"{facts}\n```text\n{example.text}\n```\n"
 
 
 def rules_document(rules: Sequence[Rule[Any]]) -> dict[str, Any]:

@@ -37,6 +37,9 @@ _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 _CLASS_64_LITTLE = b"\2\1"
 _NULL_SECTION, _NOBITS, _EXTENDED = 0, 8, 0xFFFF
+# What debuggers are told of shared memory (.nv_debug.shared) has a size and, as with SHT_NOBITS, no bytes: nvcc 11 wrote
+# it into cubins in public wheels.
+_EM_CUDA, _CUDA_SHARED = 190, 0x7000000A
 _PT_LOAD = 1
 
 
@@ -196,7 +199,7 @@ class Headers:
 
     def _section(self, header: Sequence[int]) -> Section:
         _, kind, _, _, at, size, link, *_ = header
-        if kind in {_NULL_SECTION, _NOBITS}:
+        if kind in {_NULL_SECTION, _NOBITS} or (self.machine, kind) == (_EM_CUDA, _CUDA_SHARED):
             return Section(NOTHING.extent, size, kind, link)
         if at + size > len(self._file):
             msg = f"a section ends at byte {at + size} of {len(self._file)}"

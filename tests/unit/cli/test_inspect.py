@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 from click.testing import CliRunner
-from hostile import container, elf_library, entry
+from hostile import container, cubin, elf_library, entry
 from small_wheels import small_wheel
 
 from gpuwheel._resources import resource
@@ -125,6 +125,23 @@ def test_kernels_on_demand(tmp_path: Path) -> None:
     text = CliRunner().invoke(main, ["inspect", "--kernels", str(path)]).stdout
     head = next(line for line in text.splitlines() if line.split()[:1] == ["sm_75"] and "sm_120" in line)
     assert head.split() == ["sm_75", "sm_120", "sm_90a", "sm_100f"]
+
+
+def test_a_section_for_debuggers_that_takes_no_bytes_hides_no_kernel(tmp_path: Path) -> None:
+    code = bytearray(cubin({"f": [(0, 8)]}))
+    # The section of a kernel's constants, said to be shared memory of a gigabyte, as nvcc 11 says it for debuggers.
+    headers, count = int.from_bytes(code[0x28:0x30], "little"), int.from_bytes(code[0x3C:0x3E], "little")
+    row = next(
+        at
+        for at in range(headers, headers + 64 * count, 64)
+        if code[at + 0x20 : at + 0x28] == (64).to_bytes(8, "little")
+    )
+    code[row + 4 : row + 8] = (0x7000000A).to_bytes(4, "little")
+    code[row + 0x20 : row + 0x28] = (1 << 30).to_bytes(8, "little")
+    path = _wheel(tmp_path, **{"ops/f.fatbin": container(entry(bytes(code), arch=80))})
+    (found,) = _document("--kernels", path)["wheels"]
+    assert found["not_read"] == []
+    assert [row["symbol"] for row in found["kernels"]] == ["f"]
 
 
 def test_of_kernels_that_cannot_be_read_the_rest_is_told(tmp_path: Path) -> None:
