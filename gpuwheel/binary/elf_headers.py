@@ -37,8 +37,8 @@ _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 _CLASS_64_LITTLE = b"\2\1"
 _NULL_SECTION, _NOBITS, _EXTENDED = 0, 8, 0xFFFF
-# What debuggers are told of shared memory (.nv_debug.shared) has a size and, as with SHT_NOBITS, no bytes: nvcc 11 wrote
-# it into cubins in public wheels.
+# What debuggers are told of shared memory (.nv_debug.shared) has a size and, as with SHT_NOBITS, no bytes: nvcc 11
+# wrote it into cubins in public wheels.
 _EM_CUDA, _CUDA_SHARED = 190, 0x7000000A
 _PT_LOAD = 1
 
