@@ -37,10 +37,10 @@ def outcome_lines(outcome: Outcome, paint: Paint, *, details: bool) -> Iterator[
             yield f"  {counts[finding.rule] - _SHOWN:,} more of {finding.rule} (--details shows them)"
     for excused in outcome.excused if details else ():
         finding = excused.finding
-        yield f"  {paint('quiet', 'excused')} [{finding.rule}] {finding.place} {finding.problem}"
+        yield f"  {paint('quiet', 'excused')} [{finding.rule}] {_plain(f'{finding.place} {finding.problem}')}"
         yield f"    reason: {cut(excused.excuse.reason)}"
     for finding in outcome.known if details else ():
-        yield f"  {paint('quiet', 'known')} [{finding.rule}] {finding.place} {finding.problem}"
+        yield f"  {paint('quiet', 'known')} [{finding.rule}] {_plain(f'{finding.place} {finding.problem}')}"
 
 
 _HELD = {"own": "gpuwheel promises", "any": "breaks for those who install it"}
@@ -75,15 +75,20 @@ def explained(rules: Iterable[Rule[Any]], paint: Paint) -> Iterator[str]:
 
 def _finding(finding: Finding, paint: Paint, *, details: bool) -> Iterator[str]:
     word = paint(_STYLES[finding.severity], finding.severity.value)
-    yield f"  {word} [{finding.rule}] {finding.place} {finding.problem}"
+    yield f"  {word} [{finding.rule}] {_plain(f'{finding.place} {finding.problem}')}"
     if not details:
         return
-    yield f"    why: {finding.why}"
-    yield f"    fix: {finding.fix}"
+    yield f"    why: {_plain(finding.why)}"
+    yield f"    fix: {_plain(finding.fix)}"
     if finding.command:
         yield f"    command: {finding.command}"
     for name in finding.where[1:]:
         yield f"    also in {cut(name)}"
+
+
+def _plain(text: str) -> str:
+    """On one line, and nothing in it steers a terminal: names in somebody's wheel may be anything."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _verdict(outcome: Outcome) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["read_audit_settings"]
 
 _PLACE = ("audit",)
+_VARIABLES = "GPUWHEEL_AUDIT_"
 
 
 def read_audit_settings(root: Path, environ: Mapping[str, str]) -> AuditSettings:
@@ -31,6 +32,8 @@ def read_audit_settings(root: Path, environ: Mapping[str, str]) -> AuditSettings
     if not isinstance(table, dict):
         msg = "tool.gpuwheel.audit in pyproject.toml is not a table (expected [tool.gpuwheel.audit])"
         raise ConfigError(msg)
-    asked = {path: value for path, value in from_environ(environ, other_variables()).items() if path[:1] == _PLACE}
+    # The others are of builds: a mistake in one is no matter of an audit.
+    own = {name: value for name, value in environ.items() if name.startswith(_VARIABLES)}
+    asked = from_environ(own, other_variables())
     given = from_toml(table, "pyproject.toml", AuditSettings, _PLACE) | asked
     return cast("AuditSettings", built_settings(AuditSettings, given, _PLACE))

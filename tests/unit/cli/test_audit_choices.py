@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jsonschema
@@ -13,14 +14,14 @@ from click.testing import CliRunner
 from gpuwheel._resources import resource
 from gpuwheel.audit import RULES
 from gpuwheel.audit.choosing.fingerprints import fingerprint, neutral_name
+from gpuwheel.audit.choosing.outcome import Outcome
 from gpuwheel.audit.choosing.selection import group_of
+from gpuwheel.audit.rendering.findings_text import outcome_lines
 from gpuwheel.cli import main
-from gpuwheel.model.findings import Finding, Severity
+from gpuwheel.model.findings import Finding, Profile, Severity
 from gpuwheel.wheel import Member, write_wheel
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from click.testing import Result
 
 RECORD, TAG = "record", "tag-mismatch"
@@ -197,6 +198,24 @@ def test_a_rule_is_explained(wheel: Path) -> None:
     assert result.exit_code == 0
     for word in ("why: ", "fix: ", "source: "):
         assert word in result.stdout
+
+
+def test_variables_choose_too_and_those_of_builds_are_no_matter_of_an_audit(
+    wheel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPUWHEEL_ARCHS", "nonsense")
+    monkeypatch.setenv("GPUWHEEL_AUDIT_SELECT", RECORD)
+    assert _rules(wheel) == {RECORD}
+    monkeypatch.setenv("GPUWHEEL_AUDIT_SELECTS", RECORD)
+    assert _audit(wheel).exit_code == 3
+
+
+def test_names_in_a_wheel_steer_no_terminal() -> None:
+    finding = _finding(subject="ops/\x1b[2J.py", problem="differs\n::error::x")
+    outcome = Outcome(Path("ops-1-py3-none-any.whl"), 0, None, Profile.ANY, (finding,))
+    (_, line, *_) = outcome_lines(outcome, lambda _, text: text, details=True)
+    assert "\x1b" not in line
+    assert "\n" not in line
 
 
 def test_colour_obeys_the_environment(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
