@@ -10,6 +10,7 @@ from gpuwheel.binary.lz4_block import lz4_block
 from gpuwheel.errors import AuditError
 
 if TYPE_CHECKING:
+    from gpuwheel.binary.extent import Extent
     from gpuwheel.binary.fatbin import Image
 
 __all__ = ["unpacked_image"]
@@ -21,13 +22,14 @@ def unpacked_image(image: Image, subject: str) -> bytes:
     Raises:
         AuditError: it is damaged, too large, or compressed by something that this Python cannot unpack.
     """
-    if image.payload is None:
+    payload: Extent | None = getattr(image, "payload", None)
+    if payload is None:
         msg = f"{subject} is not at hand"
         raise AuditError(msg)
     if image.raw_size > UNPACKED_IMAGE.value:
         msg = f"{subject} is too large ({UNPACKED_IMAGE.passed(f'{image.raw_size:,} bytes')})"
         raise AuditError(msg)
-    data = bytes(image.payload.read(0, len(image.payload)))
+    data = bytes(payload.read(0, len(payload)))
     with reading(f"{subject} cannot be unpacked", f"{image.codec} as nvcc writes it"):
         if image.codec == "none":
             return data
@@ -48,7 +50,7 @@ def _zstd(data: bytes, size: int, subject: str) -> bytes:
     try:
         # Streamed: the frame may state no size, padding may follow it, and a damaged one could become anything.
         with zstandard.ZstdDecompressor().stream_reader(data) as stream:
-            found = stream.read(size + 1)
+            found: bytes = stream.read(size + 1)
     except zstandard.ZstdError as error:
         raise ValueError(str(error)) from error
     if len(found) != size:
