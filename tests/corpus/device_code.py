@@ -163,6 +163,50 @@ def _ptx_that_drivers_of_its_cuda_do_not_compile() -> tuple[WheelFile, WheelFile
     return _linked_to_12(_ptx(80, isa=(8, 8))), _linked_to_12(_ptx(80, isa=(7, 8)))
 
 
+@case("compression-driver", severity=Severity.WARNING, sneaky=True)
+def _one_image_compressed_otherwise_than_its_neighbours() -> tuple[WheelFile, WheelFile]:
+    others = _cubins(75, 80, 90, 100, 120, flags=_LZ4)
+    broken, twin = (_ptx(120, flags=flags, isa=(7, 8)) for flags in (_ZSTD, _LZ4))
+    return _linked_to_12(others + broken), _linked_to_12(others + twin)
+
+
+@case("ptx-driver", severity=Severity.WARNING, sneaky=True)
+def _new_ptx_beside_machine_code_of_other_gpus() -> tuple[WheelFile, WheelFile]:
+    # Machine code for 9.0 serves no 10.0: of those GPUs the PTX is all there is.
+    cubins = _cubins(75, 80, 90)
+    return _linked_to_12(cubins + _ptx(100, isa=(8, 8))), _linked_to_12(cubins + _ptx(90, isa=(7, 8)))
+
+
+@case("ptx-missing", severity=Severity.NOTE, sneaky=True)
+def _ptx_of_a_family_alone() -> tuple[WheelFile, WheelFile]:
+    cubins = _cubins(75, 80, 90, 100, 120)
+    return _holding(container(cubins + _ptx(120, flags=_FAMILY))), _holding(container(cubins + _ptx(120)))
+
+
+@case("code-lost", sneaky=True)
+def _device_code_removed_from_one_library_of_two() -> tuple[WheelFile, WheelFile]:
+    imports = {**LIBC, "__cudaRegisterFatBinary": ("libcudart.so.12", "libcudart.so.12")}
+    needed, runpath = ("libcudart.so.12", "libc.so.6"), "$ORIGIN/../nvidia/cuda_runtime/lib"
+
+    def linked(code: bytes, exports: tuple[str, ...] = ()) -> bytes:
+        # An empty section is what objcopy leaves of one whose contents it was told to drop.
+        sections = {".nv_fatbin": code}
+        return library(imports=imports, needed=needed, runpath=runpath, sections=sections, exports=exports)
+
+    whole = linked(CODE, ("PyInit__C",))
+    broken, twin = (
+        wheel({"ops/_C.so": whole, "ops/libk.so": linked(code)}, requires=[_CUDA12]) for code in (b"", CODE)
+    )
+    return broken, twin
+
+
+@case("code-line-info", severity=Severity.NOTE, sneaky=True)
+def _ptx_that_names_its_sources() -> tuple[WheelFile, WheelFile]:
+    cubins, plain = _cubins(75, 80, 90, 100, 120), _ptx(120)
+    named = plain[:36] + (6).to_bytes(4, "little") + plain[40:]
+    return _holding(container(cubins + named)), _holding(container(cubins + plain))
+
+
 def _with_packed_size(made: bytes, size: int) -> bytes:
     """An entry of `hostile.entry` that says how much it holds as compressed."""
     return made[:16] + size.to_bytes(4, "little") + made[20:]
