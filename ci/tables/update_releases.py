@@ -105,11 +105,18 @@ def main() -> int:
 
 def _rows(name: str, text: str, known: Iterable[str], bare: Iterable[str]) -> Rows:
     files = _files(name)
-    rows = {key: lines for key, lines in _parsed(text).items() if key in files}
+    rows = {
+        key: lines for key, lines in _parsed(text).items() if key in files and not _looked_up(lines, {*known, *bare})
+    }
     for key, file in files.items():
         if key not in rows:
             rows[key] = tuple(_content(file, key[1], set(known), set(bare)).lines())
     return rows
+
+
+def _looked_up(lines: Iterable[str], known: set[str]) -> bool:
+    """Whether a row calls something unknown that the table has by now."""
+    return any(name in known for line in lines if line.startswith("  ? ") for name in line.split()[1:])
 
 
 def _files(name: str) -> dict[tuple[str, str, str], IndexFile]:

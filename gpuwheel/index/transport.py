@@ -175,6 +175,24 @@ class Transport:
 
         return self.retrying(read)
 
+    def size(self, url: str) -> int:
+        """How many bytes a file has, where the page that lists it does not say.
+
+        Raises:
+            RangesUnsupportedError: the server does not serve parts.
+            NetworkError: anything else went wrong.
+        """
+
+        def read() -> int:
+            with self._get(url, {"Accept-Encoding": "identity", "Range": "bytes=0-0"}) as response:
+                match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+                if response.status_code != requests.codes.partial_content or match is None:
+                    msg = f"{cut(url)} does not serve parts (HTTP {response.status_code}, expected 206)"
+                    raise RangesUnsupportedError(msg)
+                return int(match[3])
+
+        return self.retrying(read)
+
     def retrying(self, transfer: Callable[[], T]) -> T:
         """Call `transfer` until it is not interrupted, waiting longer each time.
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.audit.choosing.excuses import Excuse
     from gpuwheel.compatibility import Tables
+    from gpuwheel.compatibility.distributions.releases import ReleaseSource
     from gpuwheel.errors import GpuwheelError
     from gpuwheel.model.findings import Finding, Profile
 
@@ -41,6 +42,8 @@ class AuditRequest:
     baseline: Baseline = field(default_factory=Baseline)
     fail_on: Severity | None = Severity.ERROR
     """The least that fails; `None`: nothing does."""
+    releases: ReleaseSource | None = None
+    """Who knows what distributions bring; `None`: the table alone."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def audited(path: Path, request: AuditRequest, tables: Tables) -> Outcome:
     size, sha256 = _identity(path)
     try:
         with opened(path, strict=False) as wheel:
-            case = WheelCase(wheel, tables, asked=request.profile)
+            case = WheelCase(wheel, tables, asked=request.profile, releases=request.releases)
             found, profile, parts = judge(case), case.profile, case.parts
     except Exception as error:
         ours = as_ours(error)

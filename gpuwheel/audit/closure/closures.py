@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from gpuwheel.audit.closure.loader import Loader
+from gpuwheel.audit.closure.preloading import loading_module
 from gpuwheel.audit.closure.worlds import admitted, clash, names, resolve
 from gpuwheel.audit.platform import system_libraries
 from gpuwheel.binary.elf import MACHINES
@@ -39,7 +40,7 @@ TORCH_STEMS = frozenset(
 _EVERYWHERE = ("libpython",)
 """Names that a rule of its own is about."""
 _MOST_WORLDS = 300
-_VARIANT = re.compile(r"_?[A-Za-z]*\d*(?:\.so.*)?$")
+_VARIANT = re.compile(r"_?[A-Za-z]*\d*\.so[.\d]*$")
 _RECENT = 8
 """Releases that say what a distribution always has."""
 
@@ -177,6 +178,14 @@ class Closure:
         """The libraries of the wheel that have a name."""
         return self.loader.by_name.get(soname, ())
 
+    def loaded_by(self, soname: str) -> str | None:
+        """The Python module that may load a library before another asks for it; `None` where none loads any."""
+        return self._loading[bool(self.siblings(soname))]
+
+    @cached_property
+    def _loading(self) -> Mapping[bool, str | None]:
+        return {own: loading_module(self.wheel, own=own) for own in (False, True)}
+
     def unknown(self, lack: Lack) -> tuple[str, ...]:
         """What is installed too in worlds without the library, and was not looked up."""
         return tuple(sorted({name for chosen in lack.worlds for name in chosen.world.unknown}))
@@ -229,6 +238,8 @@ class Closure:
         """Releases of direct requirements that may bring something else than others that are allowed."""
         found: list[Release] = []
         for name, asked in names(self.wheel.requirements, place).items():
+            if name not in load_releases().texts:
+                continue  # each release would have to be read from the index
             kept: dict[object, Release] = {}
             for release in admitted(name, asked, self.source, place):
                 brought = release.brings & self.loader.wanted if self.loader.wanted else frozenset()
@@ -241,7 +252,8 @@ class Closure:
 def _family(member: str) -> str:
     """What libraries have in common of which a package loads the one that fits: "libops_cuda12.so", "libops_cpu.so"."""
     # Modules are imported by their names, each for itself.
-    return _VARIANT.sub("", member) if member.rpartition("/")[2].startswith("lib") else member
+    file = member.rpartition("/")[2]
+    return member if file.endswith(".so") and not file.startswith("lib") else _VARIANT.sub("", member)
 
 
 def _is_for(tag: str, minor: int, stable: bool) -> bool:  # noqa: FBT001  # of the same tag

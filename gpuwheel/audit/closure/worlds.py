@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from packaging.requirements import Requirement
 
     from gpuwheel.compatibility.distributions.releases import Place, Release, ReleaseSource
 
@@ -167,8 +166,13 @@ def _chosen(state: _State, release: Release, search: _Search) -> _State | None:
     if search.steps > _STEPS:
         raise TooManyStepsError
     extras = state.wanted.get(release.name, (SpecifierSet(), frozenset[str]()))[1]
-    state = _State(state.wanted, {**state.chosen, release.name: release}, state.unknown | release.others)
-    return _with(state, [(requirement, extras | {""}) for requirement in release.requires], search)
+    # Its own name stands for a wheel that could not be read.
+    state = _State(
+        state.wanted, {**state.chosen, release.name: release}, state.unknown | release.others & {release.name}
+    )
+    # Somebody may know by now what was not looked up when the row was written; not which releases are asked for.
+    others = [Requirement(name) for name in sorted(release.others - {release.name})]
+    return _with(state, [(requirement, extras | {""}) for requirement in (*release.requires, *others)], search)
 
 
 def _with(state: _State, requirements: Sequence[tuple[Requirement, frozenset[str]]], search: _Search) -> _State | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +31,10 @@ from gpuwheel.ui import Painter, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from gpuwheel.audit.choosing.outcome import AuditRequest
+    from gpuwheel.compatibility.distributions.releases import ReleaseSource
 
 __all__ = ["audit_command"]
 
@@ -56,6 +60,11 @@ _FORMS = ["text", "json", "sarif", "github", "gitlab"]
 )
 @click.option("--baseline", type=_GIVEN, metavar="FILE", help="Findings that are known: they do not count.")
 @click.option("--write-baseline", type=_FILE, metavar="FILE", help="Write down what is found, as known.")
+@click.option(
+    "--online",
+    is_flag=True,
+    help="Ask the package index what requirements bring that the table does not have; reads parts of wheels.",
+)
 @click.option("--details", is_flag=True, help="Say of each finding why it matters, how to mend it, and where it is.")
 @click.option("--explain", type=RuleWord(), metavar="RULE", help="Print what a rule finds and why.")
 @click.option("--list-rules", is_flag=True, help="Print the rules and what each finds; no wheel is looked at.")
@@ -87,12 +96,14 @@ def audit_command(wheels: tuple[Path, ...], *, list_rules: bool, form: str | Non
     if not wheels:
         msg = "Missing argument 'WHEELS...'."
         raise click.UsageError(msg)
-    request = audit_request(options, Path(), os.environ)
+    asked = audit_request(options, Path(), os.environ)
     outcomes = []
-    for outcome in _audited(wheels, request):
-        outcomes.append(outcome)
-        if form in {"text", "github"}:
-            click.echo("\n".join(outcome_lines(outcome, paint, details=options["details"])))
+    with _known_releases(online=options["online"]) as releases:
+        request = replace(asked, releases=releases)
+        for outcome in _audited(wheels, request):
+            outcomes.append(outcome)
+            if form in {"text", "github"}:
+                click.echo("\n".join(outcome_lines(outcome, paint, details=options["details"])))
     exit_code = _exit_code(outcomes, request)
     _print(outcomes, form, exit_code, paint, details=options["details"])
     _tell_unused(outcomes, request)
@@ -102,6 +113,15 @@ def audit_command(wheels: tuple[Path, ...], *, list_rules: bool, form: str | Non
         click.echo(f"{options['write_baseline']}: {count} known", err=True)
         exit_code = UnreadableError.exit_code if exit_code == UnreadableError.exit_code else 0
     sys.exit(exit_code)
+
+
+def _known_releases(*, online: bool) -> AbstractContextManager[ReleaseSource | None]:
+    if not online:
+        return nullcontext()
+    # What asks an index takes longer to import than most wheels to audit.
+    from gpuwheel.cli.inspection.index_releases import index_releases  # noqa: PLC0415
+
+    return index_releases(os.environ)
 
 
 def _form(form: str | None, *, as_json: bool) -> str:

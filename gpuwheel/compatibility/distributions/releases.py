@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from functools import cache, partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
@@ -17,9 +17,9 @@ from gpuwheel.compatibility.parsing import read_table
 from gpuwheel.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
-__all__ = ["Place", "Release", "ReleaseSource", "ReleaseTable", "load_releases"]
+__all__ = ["Content", "Place", "Release", "ReleaseSource", "ReleaseTable", "load_releases"]
 
 _FILE = "releases.toml"
 _SEPARATOR = " @ "
@@ -49,6 +49,17 @@ class Place:
         }
 
 
+class Content(NamedTuple):
+    """What a wheel brings and requires."""
+
+    libraries: Mapping[str, tuple[str, ...]]
+    """Folder in site-packages -> the files of libraries in it."""
+    requires: tuple[Requirement, ...]
+    """What else may bring some; of the table, markers are those on Python and extras alone."""
+    others: frozenset[str]
+    """Names of further requirements, which nobody looked up."""
+
+
 @dataclass(frozen=True)
 class Release:
     """One release of a distribution, on one machine."""
@@ -56,12 +67,23 @@ class Release:
     name: str
     """Of the distribution, normalised."""
     version: Version
-    libraries: Mapping[str, tuple[str, ...]]
-    """Folder in site-packages -> the files of libraries in it."""
-    requires: tuple[Requirement, ...]
-    """What is in the table; markers are those on Python and extras alone."""
-    others: frozenset[str]
-    """Names of further requirements, which nobody looked up."""
+    read: Callable[[], Content] = field(repr=False, compare=False)
+    """From the table, or from the index."""
+
+    @property
+    def libraries(self) -> Mapping[str, tuple[str, ...]]:
+        """Folder in site-packages -> the files of libraries in it."""
+        return self.read().libraries
+
+    @property
+    def requires(self) -> tuple[Requirement, ...]:
+        """What else may bring some."""
+        return self.read().requires
+
+    @property
+    def others(self) -> frozenset[str]:
+        """Names of further requirements, which nobody looked up."""
+        return self.read().others
 
     @property
     def brings(self) -> frozenset[str]:
@@ -120,9 +142,9 @@ def _parsed(name: str, text: str) -> Mapping[tuple[str, int], tuple[Release, ...
     for head, lines in _rows(text):
         versions, machines, minors = head.split(_SEPARATOR)
         first, _, last = minors.partition("-")
-        marked = _content(lines)
+        content = _content(lines)
         for version in versions.split():
-            release = Release(name, Version(version), *marked)
+            release = Release(name, Version(version), partial(_given, content))
             for machine in machines.split():
                 for minor in range(int(first), int(last) + 1):
                     found.setdefault((machine, minor), []).append(release)
@@ -139,11 +161,15 @@ def _rows(text: str) -> list[tuple[str, list[str]]]:
     return rows
 
 
-def _content(lines: Collection[str]) -> tuple[dict[str, tuple[str, ...]], tuple[Requirement, ...], frozenset[str]]:
+def _given(content: Content) -> Content:
+    return content
+
+
+def _content(lines: Collection[str]) -> Content:
     requires = tuple(Requirement(line[2:]) for line in lines if line.startswith("> "))
     others = frozenset(name for line in lines if line.startswith("? ") for name in line[2:].split())
     folders = (line.partition(": ") for line in lines if not line.startswith(("> ", "? ")))
-    return {folder: tuple(names.split()) for folder, _, names in folders}, requires, others
+    return Content({folder: tuple(names.split()) for folder, _, names in folders}, requires, others)
 
 
 def check_rows(table: ReleaseTable) -> None:

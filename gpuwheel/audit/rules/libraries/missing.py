@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.closure.lacking import Kind, kind_of, other_major, place_of
-from gpuwheel.audit.closure.preloading import loading_module
 from gpuwheel.compatibility.distributions.releases import load_releases
 from gpuwheel.model.findings import Found, Part, Profile, Severity
 
@@ -67,7 +66,7 @@ def _unreachable_library(case: WheelCase) -> Iterator[Found]:
             why = "the loader opens that very path, which another machine does not have, and looks nowhere else"
             fix = "give the library that is linked with a SONAME (-Wl,-soname), and link it by -l"
             yield from _found([lack], problem, fix, why=why)
-        elif kind is Kind.ELSEWHERE and loading_module(case.wheel, own=bool(closure.siblings(lack.soname))) is None:
+        elif kind is Kind.ELSEWHERE and closure.loaded_by(lack.soname) is None:
             told, entry = place_of(closure, lack)
             some = "" if lack.always else f" with {_which(lack)}"
             problem = f"needs {lack.soname}, which lies where it does not look{some} ({told})"
@@ -97,7 +96,7 @@ def _torch_cuda_major(case: WheelCase) -> Iterator[Found]:
     "library-not-checked",
     needs=_NEEDS,
     why="whether the library loads is not known",
-    fix="run `gpuwheel audit --online`, which reads what the wheel's requirements bring",
+    fix="run `gpuwheel audit --online`: it asks the index what the requirements bring that the table does not have",
     source=_TABLE,
     severity=Severity.NOTE,
 )
@@ -115,7 +114,7 @@ def _library_not_checked(case: WheelCase) -> Iterator[Found]:
         )
     by: dict[str, list[Lack]] = defaultdict(list)
     for lack, kind in lacks:
-        if kind is Kind.ELSEWHERE and (code := loading_module(case.wheel, own=bool(closure.siblings(lack.soname)))):
+        if kind is Kind.ELSEWHERE and (code := closure.loaded_by(lack.soname)):
             by[code].append(lack)
     for code, found in by.items():
         problem = f"needs {_names(found)}, which the loader does not find and Python code may load first ({code})"

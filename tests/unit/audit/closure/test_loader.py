@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from functools import partial
 
 import pytest
 from elf_files import Library
@@ -11,7 +11,7 @@ from packaging.version import Version
 from gpuwheel.audit.closure.loader import Loader
 from gpuwheel.audit.closure.worlds import World
 from gpuwheel.binary.elf import ElfFile, read_elf
-from gpuwheel.compatibility.distributions.releases import Release
+from gpuwheel.compatibility.distributions.releases import Content, Release
 
 
 def _library(name: str, *needed: str, soname: str | None = None, **paths: str | None) -> ElfFile:
@@ -20,7 +20,7 @@ def _library(name: str, *needed: str, soname: str | None = None, **paths: str | 
 
 def _world(**brought: dict[str, tuple[str, ...]]) -> World:
     releases = {
-        name: Release(name, Version("1"), MappingProxyType(folders), (), frozenset())
+        name: Release(name, Version("1"), partial(Content, folders, (), frozenset()))
         for name, folders in brought.items()
     }
     return World(releases, frozenset())
