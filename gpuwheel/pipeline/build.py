@@ -32,12 +32,14 @@ from gpuwheel.wheel import (
     WheelEdits,
     add_requirements,
     edited_metadata,
+    folder_digest,
     labelled_folder,
     leave_requirements,
     rewrite_sdist,
     toolchain_sbom,
     with_lock,
     with_origins,
+    with_sdist,
 )
 
 if TYPE_CHECKING:
@@ -280,6 +282,8 @@ class Build:
         sbom = toolchain_sbom(toolchain, self.config.project.name, session.epoch, session.job.pins)
         if session.remote is not None:
             sbom = with_origins(sbom, session.remote.used)
+        sdist = folder_digest(self._root, without={LOCK_FILE})
+        sbom = sbom if sdist is None else with_sdist(sbom, sdist)
         # Which lock held the build is a fact about the wheel: who has the same file can build the same bytes.
         return sbom if self._lock is None else with_lock(sbom, self._lock.digest)
 

@@ -13,7 +13,8 @@ from gpuwheel.wheel.rewrite import (
     read_wheel,
     rewrite_sdist,
 )
-from gpuwheel.wheel.sbom import SBOM_FILE, toolchain_sbom, with_lock, with_origins
+from gpuwheel.wheel.sbom import SBOM_FILE, toolchain_sbom, with_lock, with_origins, with_sdist
+from gpuwheel.wheel.sdist_tree import folder_digest
 
 __all__ = [
     "SBOM_FILE",
@@ -28,6 +29,7 @@ __all__ = [
     "add_requirements",
     "edit_wheel",
     "edited_metadata",
+    "folder_digest",
     "labelled_folder",
     "leave_requirements",
     "pack_wheel",
@@ -41,5 +43,6 @@ __all__ = [
     "toolchain_sbom",
     "with_lock",
     "with_origins",
+    "with_sdist",
     "write_wheel",
 ]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.pins import Origin, Pin
     from gpuwheel.model.toolchain import AnyToolchain
 
-__all__ = ["SBOM_FILE", "toolchain_sbom", "with_lock", "with_origins"]
+__all__ = ["SBOM_FILE", "toolchain_sbom", "with_lock", "with_origins", "with_sdist"]
 
 SBOM_FILE = "sboms/gpuwheel.cdx.json"
 """Where it goes, inside the `.dist-info` folder."""
@@ -73,9 +73,18 @@ def toolchain_sbom(
 
 def with_lock(sbom: bytes, digest: str) -> bytes:
     """A bill of materials that also says that the build was held to the lock file with this sha256."""
+    return _with_property(sbom, "gpuwheel:lock-sha256", digest)
+
+
+def with_sdist(sbom: bytes, digest: str) -> bytes:
+    """A bill of materials that also says from which sdist the wheel was built: the digest of its files."""
+    return _with_property(sbom, "gpuwheel:sdist-tree-sha256", digest)
+
+
+def _with_property(sbom: bytes, name: str, value: str) -> bytes:
     document: dict[str, Any] = json.loads(sbom)
     properties = document["metadata"].setdefault("properties", [])
-    properties.append({"name": "gpuwheel:lock-sha256", "value": digest})
+    properties.append({"name": name, "value": value})
     return _bytes(document)
 
 
