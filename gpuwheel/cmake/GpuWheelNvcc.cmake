@@ -16,12 +16,12 @@ endfunction()
 #   FILE name.so  DESTINATION folder  STD 17  RUNTIME Static|Shared  [RDC]  [SEPARATE  RUNTIME_LIBRARIES path]
 #   CUDA_SOURCES ... CXX_SOURCES ... INCLUDES ... SYSTEM_INCLUDES ... DEFINITIONS ... FLAGS ... NVCC_FLAGS ...
 #   NVCC_HOST ...  LINK_FLAGS ... (before the objects)  LINK_WORDS ... (after them)  LINK_INPUTS file ...
-#   DRIVER source.cpp  LINK_ARCHS ... NEEDED stub.so ... RPATH dir ... VERSION_SCRIPT file  PREFIX_MAP from=to ...)
+#   FURTHER source.cpp ...  WRAPPED function ...  LINK_ARCHS ... NEEDED stub.so ... RPATH dir ... VERSION_SCRIPT file  PREFIX_MAP from=to ...)
 # SEPARATE: sources may be objects (*.o) that were compiled before. Every other one is a target of its own, so that objects
 # are linked in the order of sources whichever of them are new. CMake brings the CUDA runtime only where it compiles itself.
 function(gpuwheel_nvcc_library target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "RDC;SEPARATE" "FILE;DESTINATION;STD;RUNTIME;VERSION_SCRIPT;DRIVER"
-    "CUDA_SOURCES;CXX_SOURCES;INCLUDES;SYSTEM_INCLUDES;DEFINITIONS;FLAGS;NVCC_FLAGS;NVCC_HOST;LINK_FLAGS;LINK_WORDS;LINK_INPUTS;LINK_ARCHS;NEEDED;RUNTIME_LIBRARIES;RPATH;PREFIX_MAP")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "RDC;SEPARATE" "FILE;DESTINATION;STD;RUNTIME;VERSION_SCRIPT"
+    "CUDA_SOURCES;CXX_SOURCES;INCLUDES;SYSTEM_INCLUDES;DEFINITIONS;FLAGS;NVCC_FLAGS;NVCC_HOST;FURTHER;WRAPPED;LINK_FLAGS;LINK_WORDS;LINK_INPUTS;LINK_ARCHS;NEEDED;RUNTIME_LIBRARIES;RPATH;PREFIX_MAP")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "gpuwheel_nvcc_library: unknown arguments ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -32,7 +32,7 @@ function(gpuwheel_nvcc_library target)
     _gpuwheel_separate(objects compiling ${target} ${objects})
     set(arg_RUNTIME None)
   endif()
-  add_library(${target} MODULE ${objects} ${arg_DRIVER})
+  add_library(${target} MODULE ${objects} ${arg_FURTHER})
   set_target_properties(${target} ${compiling} PROPERTIES
     PREFIX "" OUTPUT_NAME "${arg_FILE}" SUFFIX ""
     CXX_STANDARD ${arg_STD} CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF CXX_SCAN_FOR_MODULES OFF
@@ -71,9 +71,10 @@ function(gpuwheel_nvcc_library target)
   set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${arg_VERSION_SCRIPT}" ${arg_LINK_INPUTS})
   # Relocatable device code is linked first, by nvcc, which takes other options than the host's linker.
   list(TRANSFORM arg_LINK_ARCHS PREPEND "--generate-code=")
+  list(TRANSFORM arg_WRAPPED PREPEND "-Wl,--wrap=")
   set(host_link
     "-Wl,--version-script=${arg_VERSION_SCRIPT}" -Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now
-    -Wl,-z,noexecstack -Wl,--build-id=sha1 "-Wl,-soname,${arg_FILE}" ${arg_LINK_FLAGS})
+    -Wl,-z,noexecstack -Wl,--build-id=sha1 "-Wl,-soname,${arg_FILE}" ${arg_WRAPPED} ${arg_LINK_FLAGS})
   if(GPUWHEEL_NAMES_LINK_INPUTS)  # so that what did not change can be told from what did
     list(APPEND host_link "-Wl,--dependency-file=${target}.read")
   endif()

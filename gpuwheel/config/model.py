@@ -187,6 +187,9 @@ class WheelSettings:
     """Libraries of the building machine that `gpuwheel repair`, and so `gpuwheel build`, copies into the wheel:
     names as the linker notes them, with wildcards, for example `"libfftw3.so.*"`. Any other library that nothing
     promises is an error, and those of CUDA, torch and the driver always are."""
+    guard: bool = False
+    """Mode `nvcc`: whether the first launch on a GPU for which a library holds no code is an exception that names the
+    device, what the library was compiled for, and what to do. The other modes always say so."""
 
 
 @dataclass(frozen=True)

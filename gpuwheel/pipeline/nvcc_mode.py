@@ -203,6 +203,7 @@ class NvccBuild(HostCodeBuild["NvccToolchain", "NvccProject"]):
             manifests=write_manifests(session.manifests(entries), work / "manifests"),
             jobs=session.jobs,
             pool=pool,
+            guarded=config.project.name if config.settings.wheel.guard else None,
         )
 
 

@@ -11,6 +11,7 @@ from gpuwheel._files import write_if_changed
 from gpuwheel._resources import resource
 from gpuwheel.compile.cmake.driver_calls import DRIVER, driver_words
 from gpuwheel.compile.cmake.embed_project import link_arguments, link_inputs_named, linked_first, target_version
+from gpuwheel.compile.cmake.launch_guard import GUARDED, guard_words
 from gpuwheel.compile.cmake.text import install_manifests, keyword, languages, quoted
 from gpuwheel.compile.cmake.user_words import (
     HostWords,
@@ -102,6 +103,8 @@ class NvccProject:
     """Objects of sources that need not be compiled."""
     compat: Path | None = None
     """Headers that stand in for torch's; needed where a library has `abi = "compat"`."""
+    guarded: str | None = None
+    """The distribution whose libraries say it where a GPU has no code in them; `None`: they do not."""
     names_link_inputs: bool = False
     """Whether the linker can write down what it reads, and is to."""
 
@@ -159,7 +162,7 @@ def write_scripts(project: NvccProject, folder: Path) -> list[Path]:
         write_if_changed(folder / name, text.encode())
     for library in project.libraries:
         host, *nvcc = _library_words(library, project, folder)
-        write_words((host.flags, host.for_nvcc, *nvcc, *_driver(library, project)), folder)
+        write_words((host.flags, host.for_nvcc, *nvcc, *_further(library, project)), folder)
         write_link_words(link_words(library.link_flags, project.root), folder)
     return [_script(index, folder) for index in range(len(project.libraries))]
 
@@ -171,9 +174,12 @@ def script_texts(project: NvccProject) -> dict[str, str]:
     return {_WEAK_SYMBOLS: "#pragma once\n" + weak, **scripts}
 
 
-def _driver(library: NvccLibrary, project: NvccProject) -> list[Words]:
-    """The source that stands in for the driver's library, where that is linked."""
-    return [driver_words(project.toolchain.cuda.root)] if DRIVER in library.libraries else []
+def _further(library: NvccLibrary, project: NvccProject) -> list[Words]:
+    """Sources of ours: what stands in for the driver's library, where that is linked, and the guard of launches."""
+    driver = [driver_words(project.toolchain.cuda.root)] if DRIVER in library.libraries else []
+    if project.guarded is None or not library.targets:
+        return driver
+    return [*driver, guard_words(project.guarded, library.import_path, library.targets)]
 
 
 def _script(index: int, folder: Path) -> Path:
@@ -251,7 +257,8 @@ def library_arguments(library: NvccLibrary, project: NvccProject, folder: Path, 
         + keyword("NVCC_FLAGS", [*torch.nvcc_flags, *nvcc.arguments(folder)])
         + keyword("NVCC_HOST", [*words.for_nvcc.arguments(folder), *behind.arguments(folder)])
         + link_arguments(link_words(library.link_flags, project.root), folder)
-        + keyword("DRIVER", [path for source in _driver(library, project) for path in source.arguments(folder)])
+        + keyword("FURTHER", [path for source in _further(library, project) for path in source.arguments(folder)])
+        + keyword("WRAPPED", GUARDED if project.guarded is not None and library.targets else ())
         + keyword("LINK_ARCHS", generate_code(sorted(library.targets)))
         + keyword("NEEDED", [*torch.needed, *libraries])
         + keyword("RPATH", _search_path(library, linked))

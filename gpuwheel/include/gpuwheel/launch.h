@@ -243,7 +243,7 @@ class KernelBase {
     cuda.device_get_attribute(&minor, driver::kComputeCapabilityMinor, device);
     cuda.driver_version(&version);
     return std::string("; compiled for ") + library_.targets() + ", this device is sm_" + std::to_string(major * 10 + minor) +
-           ", the driver supports CUDA " + driver::version_text(version);
+           ", the driver supports CUDA " + driver::version_text(version) + ": install a release for this GPU, or build with it in `archs`";
   }
 
   // Raises the limit of dynamic shared memory, never lowers it: another thread may be about to launch with more.

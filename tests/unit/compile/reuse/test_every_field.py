@@ -343,6 +343,7 @@ class World:
                     "compat": self.root / "compat-other",
                     "compression": (),
                     "names_link_inputs": True,
+                    "guarded": "ops",
                 },
             ),
             "KernelGroup": (
