@@ -106,6 +106,7 @@ def _serves(container: Iterable[Entry], device: Arch) -> bool:
 
 def without_archs(place: Workplace, inspection: Inspection, dropping: Dropping) -> None:
     """Take images out of all files of a wheel, and out of what its manifests declare; raises what `edit` raises."""
+    place.dropped = dropping.targets
     for name in _holders(inspection, {target.rpartition("_")[2] for target in dropping.targets}):
         place.change(name, "drop-arch", lambda path, name=name: dropping.edit(name, path), touches=CODE_FACTS)  # type: ignore[misc]
     if not place.edits:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gpuwheel._endings import reading
+from gpuwheel.audit.repair.bill import write_bill
 from gpuwheel.audit.repair.device_images import Dropping, check_codec, compress_images, without_archs
 from gpuwheel.audit.repair.search_paths import mended_path, set_search_path
 from gpuwheel.audit.repair.workplace import Edit
@@ -43,6 +44,8 @@ class EditsAsked:
     """Compress device code that is not."""
     driver: DriverVersion | None = None
     """The oldest driver that the wheel is for, where it does not say so itself."""
+    sbom: bool = False
+    """Write what is known of the wheel and its libraries into `.dist-info/sboms`."""
     record: bool = False
     """Write RECORD anew from the files, whatever it said."""
 
@@ -80,15 +83,21 @@ def apply_edits(
         for library in inspection.libraries:
             if library.machine in MACHINES and any(is_debugging(name) for name in library.sections):
                 place.change(library.name, "strip", partial(_strip, library.name))
+    _edit_images(place, inspection, asked, tables)
+    if asked.sbom:
+        write_bill(place, inspection, None)
+    is_wrong = asked.record and bool(check_record(inspection.members))
+    if is_wrong:
+        place.edits.append(Edit("record", place.source.record, "written anew"))
+    return is_wrong
+
+
+def _edit_images(place: Workplace, inspection: Inspection, asked: EditsAsked, tables: Tables) -> None:
     if asked.drop:
         without_archs(place, inspection, Dropping.of(asked.drop, tables, allow_holes=asked.allow_holes))
     if asked.compress and any(image.codec == "none" for image in inspection.images):
         check_codec(inspection, asked.driver, tables)
         compress_images(place, inspection)
-    is_wrong = asked.record and bool(check_record(inspection.members))
-    if is_wrong:
-        place.edits.append(Edit("record", place.source.record, "written anew"))
-    return is_wrong
 
 
 def _strip(name: str, path: Path) -> tuple[str, int] | None:

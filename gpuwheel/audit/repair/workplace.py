@@ -52,6 +52,8 @@ class Workplace:
     files: dict[str, NewFile] = field(default_factory=dict)
     """What is changed or new."""
     removed: set[str] = field(default_factory=set)
+    dropped: frozenset[str] = frozenset()
+    """Targets of which no file holds images any more: "sm_86"."""
     edits: list[Edit] = field(default_factory=list)
 
     def text(self, name: str) -> bytes | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["repair_command"]
 
-_EDITS = ("runpath", "strip", "drop", "allow_holes", "compress", "driver", "record")
+_EDITS = ("runpath", "strip", "drop", "allow_holes", "compress", "driver", "sbom", "record")
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -56,6 +56,7 @@ def _driver(text: str) -> DriverVersion:
 @click.option("--allow-holes", is_flag=True, help="With --drop-arch, leave GPUs without code that had some.")
 @click.option("--compress", is_flag=True, help="Compress device code that is not, by zstd.")
 @click.option("--driver", metavar="VERSION", type=_driver, help="The oldest driver that the wheel is for: 550.54.")
+@click.option("--sbom", is_flag=True, help="Write a bill of materials: libraries, digests, compilers, device code.")
 @click.option("--record", is_flag=True, help="Write RECORD anew where it is not true, whatever it said.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @parameters.as_json

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from hostile import container, entry
+from hostile import container, elf_library, entry
 
 from gpuwheel._run import run
 from gpuwheel.audit.repair import Act, EditsAsked, RepairRequest, repaired
@@ -178,3 +179,26 @@ def test_older_drivers_keep_what_they_read(tmp_path: Path, tables: Tables) -> No
         with pytest.raises(AuditError, match=r"550\.54") as caught:
             repaired(path, tmp_path / "out", asked(compress=True, driver=stated), tables)
         assert "--driver 550.54" in str(caught.value.hint)
+
+
+def test_a_bill_of_materials_says_what_is_known(tmp_path: Path, tables: Tables) -> None:
+    library = elf_library(
+        {},
+        sections={".nv_fatbin": container(entry(code(1), arch=80) + entry(code(2), arch=86)), ".comment": b"GCC: 12\0"},
+    )
+    path = wheel(tmp_path, {"ops/_C.so": library, "ops.libs/libz-12345678.so.1": elf_library({})})
+    result = repaired(path, tmp_path / "out", asked(sbom=True, drop=("sm_86",)), tables)
+    assert result.path is not None
+    members = read_members(result.path)
+    bill = json.loads(members[f"{INFO}/sboms/gpuwheel-repair.cdx.json"].data)
+    assert (bill["bomFormat"], bill["metadata"]["component"]["version"]) == ("CycloneDX", "1")
+    found = {one["name"]: one for one in bill["components"]}
+    for name in ("ops/_C.so", "ops.libs/libz-12345678.so.1"):
+        assert found[name]["hashes"][0]["content"] == hashlib.sha256(members[name].data).hexdigest()
+    facts = {(one["name"], one["value"]) for one in found["ops/_C.so"]["properties"]}
+    assert facts >= {("gpuwheel:compiler", "GCC: 12"), ("gpuwheel:device-code", "sm_80")}
+    assert ("gpuwheel:device-code", "sm_86") not in facts
+    copied = {"name": "gpuwheel:copied-by", "value": "auditwheel"}
+    assert copied in found["ops.libs/libz-12345678.so.1"]["properties"]
+    again = repaired(result.path, tmp_path / "again", asked(sbom=True, drop=("sm_86",)), tables)
+    assert (again.act, again.edits) == (Act.KEPT, ())
