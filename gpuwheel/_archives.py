@@ -118,6 +118,11 @@ class Archive:
         """The error for an archive that is one, and not fit for use."""
         return self._error(f"{self._name} {problem}", hint=self._hint)
 
+    def reading_member(self, member: zipfile.ZipInfo) -> AbstractContextManager[None]:
+        """What goes wrong inside is told of this member."""
+        name, expected = cut(member.filename), "a whole member, stored or deflated"
+        return reading(f"{name} cannot be unpacked", expected, error=self._error, hint=self._hint)
+
     def _reading(self) -> AbstractContextManager[None]:
         return reading(
             f"{self._name} is not a readable wheel",
@@ -126,8 +131,12 @@ class Archive:
             hint=self._hint,
         )
 
-    def _stream(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
-        """The compressed bytes; what lies before them is checked first."""
+    def stream_at(self, member: zipfile.ZipInfo) -> int:
+        """Where the compressed bytes of a member begin; what lies before them is checked.
+
+        Raises:
+            zipfile.BadZipFile: it is not there, or encrypted.
+        """
         self._file.seek(member.header_offset)
         signature, name_size, extra_size = _LOCAL.unpack(self._file.read(_LOCAL.size).ljust(_LOCAL.size))
         start = member.header_offset + _LOCAL.size + name_size + extra_size
@@ -137,15 +146,26 @@ class Archive:
         if member.flag_bits & _ENCRYPTED:
             msg = f"{cut(member.filename)} is encrypted"
             raise zipfile.BadZipFile(msg)
-        self._file.seek(start)
-        left = member.compress_size
-        while left:
-            block = self._file.read(min(left, _BLOCK))
-            if not block:
-                msg = f"{cut(member.filename)} is cut short"
-                raise zipfile.BadZipFile(msg)
-            left -= len(block)
-            yield block
+        return int(start)
+
+    def raw(self, at: int, size: int) -> bytes:
+        """Bytes of the file, all of them.
+
+        Raises:
+            zipfile.BadZipFile: the file is shorter.
+        """
+        self._file.seek(at)
+        data = self._file.read(size)
+        if len(data) < size:
+            msg = "the file is cut short"
+            raise zipfile.BadZipFile(msg)
+        return data
+
+    def _stream(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
+        """The compressed bytes."""
+        start = self.stream_at(member)
+        for at in range(start, start + member.compress_size, _BLOCK):
+            yield self.raw(at, min(start + member.compress_size - at, _BLOCK))
 
     def _check_bounds(self) -> None:
         if len(self.members) > ARCHIVE_MEMBERS.value:

@@ -1,8 +1,8 @@
 """A wheel, opened once: the value that every rule looks at.
 
-`opened` takes a wheel file, whose members are read one at a time and let go, so that a wheel of gigabytes takes the
-memory of its largest file; `inspect` takes a wheel in memory, before it is written. Each part is read when a rule first
-asks for it.
+`opened` takes a wheel file, whose members are read one at a time, in pieces that are let go, so that a wheel of
+gigabytes takes some megabytes of memory; `inspect` takes a wheel in memory, before it is written. Each part is read
+when a rule first asks for it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.utils import canonicalize_name
 
 from gpuwheel.audit.kernel_manifests import MANIFEST, read_manifest
+from gpuwheel.binary.device_files import cubin_image, file_images, is_cubin
 from gpuwheel.binary.elf import MAGIC, read_elf
-from gpuwheel.binary.extent import extent
-from gpuwheel.binary.fatbin import library_images, read_fatbin
+from gpuwheel.binary.extent import Extent
+from gpuwheel.binary.fatbin import find_containers
 from gpuwheel.binary.vector_code import vector_code
 from gpuwheel.errors import AuditError
 from gpuwheel.model.wheels import WheelTag
@@ -40,7 +41,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Code", "Inspection", "inspect", "opened"]
 
-_FATBIN, _TEXT = ".fatbin", ".text"
+_TEXT = ".text"
+
+
+class _Read(NamedTuple):
+    libraries: tuple[ElfFile, ...]
+    images_of: Mapping[str, tuple[Image, ...]]
+    damaged: Mapping[str, AuditError]
 
 
 @dataclass(frozen=True)
@@ -49,41 +56,65 @@ class Code:
 
     members: Mapping[str, Content]
 
-    @cached_property
+    @property
     def libraries(self) -> tuple[ElfFile, ...]:
-        """Every ELF file, whatever its name; without what its sections hold, which may be gigabytes.
+        """Every ELF file for a host that can be read, whatever its name."""
+        return self._read.libraries
 
-        Raises:
-            AuditError: one is damaged, or its device code is.
-        """
-        return tuple(library for library, _ in self._libraries)
-
-    @cached_property
+    @property
     def images_of(self) -> Mapping[str, tuple[Image, ...]]:
-        """Device code by the member that holds it: a library, or a file of its own.
+        """Device code by the member that holds it: a library, or a file of its own; libraries without are there too."""
+        return self._read.images_of
 
-        Raises:
-            AuditError: one is damaged.
-        """
-        files = (member for name, member in self.members.items() if name.endswith(_FATBIN))
-        return {
-            **{library.name: images for library, images in self._libraries},
-            **{member.name: read_fatbin(member.data, member.name) for member in files},
-        }
+    @property
+    def damaged(self) -> Mapping[str, AuditError]:
+        """What cannot be read, by member: of these, nothing else is known."""
+        return self._read.damaged
 
     @cached_property
-    def _libraries(self) -> tuple[tuple[ElfFile, tuple[Image, ...]], ...]:
-        found = []
+    def _read(self) -> _Read:
+        """All members, in one pass over each."""
+        libraries: list[ElfFile] = []
+        images_of: dict[str, tuple[Image, ...]] = {}
+        damaged: dict[str, AuditError] = {}
         for member in self.members.values():
-            # By content: executables and libraries come under any name, and ".so" is none of ELF's business.
-            if member.starts_with(MAGIC):
-                library = read_elf(member.data, member.name)
-                images = library_images(library)
-                # The views would keep the whole file in memory; that a section is there is all that rules ask.
-                bare = dict.fromkeys(library.sections, extent(b""))
-                vectors = vector_code(library.sections[_TEXT]) if _TEXT in library.sections else None
-                found.append((replace(library, sections=bare, vectors=vectors), images))
-        return tuple(found)
+            found = _tried(member)
+            if isinstance(found, AuditError):
+                damaged[member.name] = found
+            elif found.library is not None or found.images:
+                libraries += [found.library] if found.library is not None else []
+                images_of[member.name] = found.images
+        return _Read(tuple(libraries), images_of, damaged)
+
+
+class _Member(NamedTuple):
+    library: ElfFile | None
+    images: tuple[Image, ...]
+
+
+def _tried(member: Content) -> _Member | AuditError:
+    """What is in a member, or what is wrong with it."""
+    try:
+        found = _read_member(member)
+        _ = member.digest  # which meets the damage that is behind what was read
+    except AuditError as error:
+        return error
+    return found
+
+
+def _read_member(member: Content) -> _Member:
+    file = Extent(member.read, 0, member.size)
+    # By content: executables and libraries come under any name, and ".so" is none of ELF's business.
+    if not member.starts_with(MAGIC):
+        return _Member(None, file_images(file, member.name))
+    if is_cubin(file):
+        return _Member(None, (cubin_image(file, member.name),))
+    # Device code is looked for from front to back, and what the loader reads lies in few places: in this order a large
+    # library is unpacked once.
+    search = find_containers(file, member.name)
+    library = read_elf(file, member.name)
+    vectors = vector_code(library.sections[_TEXT]) if _TEXT in library.sections else None
+    return _Member(replace(library, vectors=vectors), search.images(library.sections))
 
 
 @dataclass(frozen=True)
@@ -173,13 +204,27 @@ class Inspection:
 
     @property
     def libraries(self) -> tuple[ElfFile, ...]:
-        """Every ELF file, in the order of the members; what `Code.libraries` raises."""
+        """Every ELF file for a host that can be read, in the order of the members."""
         return self.code.libraries
 
     @property
     def images_of(self) -> Mapping[str, tuple[Image, ...]]:
-        """Device code by the member that holds it; what `Code.images_of` raises."""
+        """Device code by the member that holds it: a library, or a file of its own; libraries without are there too."""
         return self.code.images_of
+
+    @property
+    def damaged(self) -> Mapping[str, AuditError]:
+        """What cannot be read, by member: of these, nothing else is known."""
+        return self.code.damaged
+
+    def check_whole(self) -> None:
+        """For who wants all of it or nothing.
+
+        Raises:
+            AuditError: a member cannot be read.
+        """
+        for error in self.damaged.values():
+            raise error
 
     @property
     def images(self) -> tuple[Image, ...]:
@@ -191,7 +236,9 @@ class Inspection:
         """The kernel manifests; what is wrong with one of them, where something is."""
         try:
             return tuple(
-                read_manifest(member) for name, member in self.members.items() if name.rpartition("/")[2] == MANIFEST
+                read_manifest(member)
+                for name, member in self.members.items()
+                if name.rpartition("/")[2] == MANIFEST and name not in self.damaged
             )
         # Kept as a value, for a rule to tell: other rules go on without manifests.
         except ValueError as error:

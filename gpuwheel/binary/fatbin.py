@@ -8,20 +8,23 @@ entries one after the other; an entry is a header and its image, which may be co
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
-from gpuwheel._endings import reading
+from gpuwheel._endings import because, reading
 from gpuwheel._limits import DEVICE_IMAGES
+from gpuwheel.binary.extent import Extent, extent
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.versions import MinorVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from gpuwheel.binary.elf import ElfFile
 
-__all__ = ["CODE_SECTIONS", "Image", "in_a_row", "library_images", "read_fatbin"]
+__all__ = ["CODE_SECTIONS", "MAGIC", "Image", "find_containers", "in_a_row", "library_images", "read_fatbin"]
 
 CODE_SECTIONS = (".nv_fatbin", "__nv_relfatbin")
 """Where CUDA's tools look for device code in a library; the second holds relocatable code."""
@@ -29,6 +32,8 @@ CODE_SECTIONS = (".nv_fatbin", "__nv_relfatbin")
 _CONTAINER = struct.Struct("<IHHQ")
 """Magic, version, header size, size of the entries."""
 _CONTAINER_MAGIC = 0xBA55ED50
+MAGIC = struct.pack("<I", _CONTAINER_MAGIC)
+"""The first bytes of a container."""
 _CONTAINER_VERSION = 1
 
 _ENTRY = struct.Struct("<HHIQIIHHIIIQQQ")
@@ -39,14 +44,14 @@ offset and length of the name, flags, reserved, size before compression."""
 _KINDS = {1: "ptx", 2: "cubin", 8: "lto"}
 _CODECS = {0x2000: "LZ4", 0x8000: "zstd"}
 _CODEC_MASK = 0xE000
-_BLOCK = 1 << 16
+_BLOCK, _FORWARD = 1 << 16, 1 << 20
 _ALIGNMENT = 64
 """Of each container in a file of several."""
 _DEBUG = 0x2
 _ARCH_SPECIFIC, _FAMILY_SPECIFIC = 0x100000, 0x200000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Image:
     """One piece of device code."""
 
@@ -66,9 +71,50 @@ class Image:
     line_info: bool = False
     """Whether it names lines of its source (`nvcc -lineinfo`, which `-G` implies): the tools write the name of the
     source for these alone."""
+    payload: Extent | None = field(default=None, repr=False, compare=False)
+    """Its bytes in the file, which can be read while that is open."""
 
     def __str__(self) -> str:
         return self.arch.compute if self.kind == "ptx" else self.arch.sm
+
+
+class Container(NamedTuple):
+    """Images that belong together: of them, a driver takes the one that fits best."""
+
+    at: int
+    end: int
+    images: tuple[Image, ...]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was found in a file."""
+
+    containers: tuple[Container, ...]
+    false: Mapping[int, str]
+    """Places that only begin like one -> what is wrong there."""
+    name: str
+
+    def images(self, sections: Mapping[str, Extent]) -> tuple[Image, ...]:
+        """The images, in the order of the file.
+
+        Raises:
+            AuditError: a section of device code holds something else. Elsewhere that is chance.
+        """
+        starts = {container.at for container in self.containers}
+        for key in CODE_SECTIONS:
+            section = sections.get(key)
+            if section is None:
+                continue
+            with _reading_fatbin(f"{self.name} section {key}"):
+                for at in self.false:
+                    if section.start <= at < section.start + len(section):
+                        raise ValueError(self.false[at])
+                first = _skip_zeros(section, 0)
+                if first < len(section) and section.start + first not in starts:
+                    msg = f"other bytes at byte {first}"
+                    raise ValueError(msg)
+        return tuple(image for container in self.containers for image in container.images)
 
 
 def in_a_row(fatbins: Iterable[bytes]) -> tuple[bytes, tuple[int, ...]]:
@@ -84,7 +130,7 @@ def in_a_row(fatbins: Iterable[bytes]) -> tuple[bytes, tuple[int, ...]]:
 
 
 def library_images(library: ElfFile) -> tuple[Image, ...]:
-    """The device code of a library, in the order of the file.
+    """The device code in the sections of a library, in the order of the file.
 
     Raises:
         AuditError: a section of device code is damaged.
@@ -93,88 +139,159 @@ def library_images(library: ElfFile) -> tuple[Image, ...]:
         image
         for section in CODE_SECTIONS
         if section in library.sections
-        for image in read_fatbin(memoryview(library.sections[section].read()), f"{library.name} section {section}")
+        for image in read_fatbin(library.sections[section], f"{library.name} section {section}")
     )
 
 
-def read_fatbin(data: bytes | memoryview, name: str) -> tuple[Image, ...]:
+def read_fatbin(data: bytes | memoryview | Extent, name: str) -> tuple[Image, ...]:
     """The images of every container in `data`: a `.fatbin` file or a section of a library; `name` is for messages.
 
     Raises:
         AuditError: `data` is not made of whole containers, or has too many images.
     """
-    subject = f"{name} is not a readable fatbin"
-    with reading(subject, "device code as nvFatbin writes it", hint="build the wheel again"):
-        containers = _bounded(_containers(memoryview(data)))
-        return tuple(_bounded(image for container in containers for image in _entries(container)))
+    with _reading_fatbin(name):
+        return tuple(image for container in _containers(extent(data)) for image in container.images)
 
 
-_Item = TypeVar("_Item")
+def find_containers(file: Extent, name: str) -> Search:
+    """Device code wherever it is in a file, which is read once from front to back: containers, by their first bytes.
+
+    Raises:
+        AuditError: there are too many images.
+    """
+    containers: list[Container] = []
+    false: dict[int, str] = {}
+    with _reading_fatbin(name):
+        at = images = 0
+        while (at := _find_magic(file, at)) >= 0:
+            found = _tried(file, at)
+            if isinstance(found, Container):
+                containers.append(found)
+                images += len(found.images)
+                _hold(max(images, len(containers)))
+                at = found.end - file.start
+            else:
+                false[file.start + at] = found
+                _hold(len(false))
+                at += len(MAGIC)
+    return Search(tuple(containers), false, name)
 
 
-def _bounded(items: Iterator[_Item]) -> Iterator[_Item]:
-    for count, item in enumerate(items, 1):
-        if count > DEVICE_IMAGES.value:
-            msg = DEVICE_IMAGES.passed("more")
-            raise ValueError(msg)
-        yield item
+def _reading_fatbin(name: str) -> AbstractContextManager[None]:
+    """What goes wrong inside is told of this fatbin."""
+    subject, expected = f"{name} is not a readable fatbin", "device code as nvFatbin writes it"
+    return reading(subject, expected, hint="build the wheel again")
 
 
-def _containers(view: memoryview) -> Iterator[memoryview]:
-    offset = 0
-    while (offset := _skip_zeros(view, offset)) < len(view):
-        magic, version, header_size, size = _CONTAINER.unpack_from(view, offset)
-        end = offset + header_size + size
-        # A header that claims less than it is would let `end` stand still, and the walk never end.
-        if header_size < _CONTAINER.size:
-            msg = f"a container's header of {header_size} bytes"
-            raise ValueError(msg)
-        if magic != _CONTAINER_MAGIC:
-            msg = f"magic {magic:#x} at byte {offset}"
-            raise ValueError(msg)
-        if version != _CONTAINER_VERSION:
-            msg = f"container version {version}"
-            raise ValueError(msg)
-        if end > len(view):
-            msg = f"{end - len(view)} bytes are missing at its end"
-            raise ValueError(msg)
-        yield view[offset + header_size : end]
-        offset = end
+def _hold(count: int) -> None:
+    if count > DEVICE_IMAGES.value:
+        msg = DEVICE_IMAGES.passed("more")
+        raise ValueError(msg)
 
 
-def _skip_zeros(view: memoryview, offset: int) -> int:
+def _containers(file: Extent) -> Iterator[Container]:
+    """Those of a file that is made of them alone."""
+    at, count, images = 0, 0, 0
+    while (at := _skip_zeros(file, at)) < len(file):
+        container = _container(file, at)
+        count, images = count + 1, images + len(container.images)
+        _hold(max(count, images))
+        yield container
+        at = container.end - file.start
+
+
+def _tried(file: Extent, at: int) -> Container | str:
+    """What is there; where it is no container, why."""
+    try:
+        return _container(file, at)
+    except (ValueError, struct.error) as damage:
+        return because(damage)
+
+
+def _find_magic(file: Extent, at: int) -> int:
+    """The first magic from `at` on, or -1. Blocks are those that a member of an archive is read in."""
+    while at < len(file):
+        end = min((at // _FORWARD + 1) * _FORWARD, len(file))
+        found = bytes(file.read(at, end - at)).find(MAGIC)
+        if found >= 0:
+            return at + found
+        # Across the end of the block.
+        tail = max(at, end - len(MAGIC) + 1)
+        found = bytes(file.read(tail, 2 * len(MAGIC) - 2)).find(MAGIC) if end < len(file) else -1
+        if found >= 0:
+            return tail + found
+        at = end
+    return -1
+
+
+def _container(file: Extent, at: int) -> Container:
+    magic, version, header_size, size = _CONTAINER.unpack_from(file.read(at, _CONTAINER.size))
+    end = at + header_size + size
+    # A header that claims less than it is would let `end` stand still, and the walk never end.
+    if header_size < _CONTAINER.size:
+        msg = f"a container's header of {header_size} bytes"
+        raise ValueError(msg)
+    if magic != _CONTAINER_MAGIC:
+        msg = f"magic {magic:#x} at byte {at}"
+        raise ValueError(msg)
+    if version != _CONTAINER_VERSION:
+        msg = f"container version {version}"
+        raise ValueError(msg)
+    if end > len(file):
+        msg = f"{end - len(file)} bytes are missing at its end"
+        raise ValueError(msg)
+    entries = file.part(at + header_size, size)
+    return Container(file.start + at, file.start + end, tuple(_entries(entries)))
+
+
+def _skip_zeros(file: Extent, offset: int) -> int:
     """Containers are aligned: zeros lie between them, and may end the section."""
-    while offset < len(view) and not view[offset]:
+    size = _ALIGNMENT
+    while offset < len(file):
         # By blocks: a file that is all zeros would keep a loop over bytes busy for minutes.
-        block = bytes(view[offset : offset + _BLOCK])
+        block = bytes(file.read(offset, size))
         rest = block.lstrip(b"\0")
         offset += len(block) - len(rest)
         if rest:
             break
+        size = _BLOCK
     return offset
 
 
-def _entries(view: memoryview) -> Iterator[Image]:
-    offset = 0
-    while offset < len(view):
-        fields = _ENTRY.unpack_from(view, offset)
+def _entries(file: Extent) -> Iterator[Image]:
+    offset, count = 0, 0
+    while offset < len(file):
+        fields = _ENTRY.unpack_from(file.read(offset, _ENTRY.size))
         kind, _, header_size, padded, compressed, _, isa_minor, isa_major, arch, _, named, flags, _, raw = fields
-        if header_size < _ENTRY.size or offset + header_size + padded > len(view):
+        if header_size < _ENTRY.size or offset + header_size + padded > len(file):
             msg = f"an entry of {header_size} + {padded} bytes does not fit"
             raise ValueError(msg)
-        offset += header_size + padded
+        count += 1
+        _hold(count)
         # An unknown codec is for a rule of the audit to judge, which says which drivers read it; the sizes are right
         # without.
         codec = _CODECS.get(flags & _CODEC_MASK, "none" if not flags & _CODEC_MASK else f"codec {flags:#x}")
-        suffix = "a" if flags & _ARCH_SPECIFIC else "f" if flags & _FAMILY_SPECIFIC else ""
         name = _KINDS.get(kind, f"kind {kind}")
+        size = padded if codec == "none" else compressed
         yield Image(
             kind=name,
-            arch=Arch(arch // 10, arch % 10, suffix),
+            arch=_arch(arch, "a" if flags & _ARCH_SPECIFIC else "f" if flags & _FAMILY_SPECIFIC else ""),
             codec=codec,
-            size=padded if codec == "none" else compressed,
+            size=size,
             raw_size=padded if codec == "none" else raw,
-            isa=MinorVersion(isa_major, isa_minor) if name == "ptx" else None,
+            isa=_isa(isa_major, isa_minor) if name == "ptx" else None,
             debug=bool(flags & _DEBUG),
             line_info=bool(flags & _DEBUG or named),
+            payload=file.part(offset + header_size, min(size, padded)),
         )
+        offset += header_size + padded
+
+
+@cache
+def _arch(number: int, suffix: str) -> Arch:
+    return Arch(number // 10, number % 10, suffix)
+
+
+@cache
+def _isa(major: int, minor: int) -> MinorVersion:
+    return MinorVersion(major, minor)

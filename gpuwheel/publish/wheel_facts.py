@@ -169,6 +169,7 @@ def read_wheel_facts(path: Path, tables: Tables) -> WheelReading:
     before = _identity(path)
     with opened(path) as wheel:
         sha256 = _sha256_of(path)
+        wheel.check_whole()
         reading_ = _read(replace(wheel, name=plain), named, tables)
         facts = replace(reading_.facts, filename=path.name, size=wheel.size or 0, sha256=sha256, variant=label)
         with reading(f"{path.name} is not a wheel", _EXPECTED, hint=_HINT):

@@ -6,7 +6,6 @@ A wheel written here depends on its members alone: fixed order (`.dist-info` las
 
 from __future__ import annotations
 
-import base64
 import csv
 import hashlib
 import io
@@ -22,6 +21,7 @@ from gpuwheel._endings import because, cut
 from gpuwheel._files import atomic_file
 from gpuwheel._limits import METADATA_FILE, RECORD_PROBLEMS
 from gpuwheel.errors import AuditError
+from gpuwheel.wheel.stored import Blocks, StoredMember, as_recorded
 from gpuwheel.wheel.zip_writer import Entry, deflate, write_zip
 
 if TYPE_CHECKING:
@@ -80,6 +80,9 @@ class Content(Protocol):
     def starts_with(self, head: bytes) -> bool:
         """Whether these are its first bytes."""
 
+    def read(self, at: int, size: int) -> bytes | memoryview:
+        """`size` bytes from `at` on; fewer where it ends before. Of a file in an archive, no more is kept than that."""
+
 
 @dataclass(frozen=True)
 class Member:
@@ -106,38 +109,9 @@ class Member:
         """Whether these are its first bytes."""
         return self.data.startswith(head)
 
-
-class _Stored:
-    """One file of a wheel on disk: read when it is asked for, and let go."""
-
-    def __init__(self, archive: Archive, info: zipfile.ZipInfo) -> None:
-        self._archive, self._info = archive, info
-        self.name, self.size = info.filename, info.file_size
-
-    @property
-    def data(self) -> bytes:
-        """What it holds.
-
-        Raises:
-            AuditError: it is damaged.
-        """
-        data = self._archive.read(self._info)
-        if "digest" not in self.__dict__:  # spares who checks RECORD a second reading
-            self.digest = record_digest(data)
-        return data
-
-    @cached_property
-    def digest(self) -> str:
-        """As RECORD writes it, a block at a time; raises what `data` raises."""
-        sha256 = hashlib.sha256()
-        for block in self._archive.open(self._info):
-            sha256.update(block)
-        return as_recorded(sha256.digest())
-
-    def starts_with(self, head: bytes) -> bool:
-        """Whether these are its first bytes."""
-        # The first block is enough: nothing behind it is inflated.
-        return next(self._archive.open(self._info), b"").startswith(head)
+    def read(self, at: int, size: int) -> memoryview:
+        """`size` bytes from `at` on; fewer where it ends before."""
+        return memoryview(self.data)[at : at + size]
 
 
 @dataclass(frozen=True)
@@ -173,7 +147,8 @@ def stored_members(path: Path, *, strict: bool = True) -> Iterator[dict[str, Con
         AuditError: what `read_members` raises; for a damaged member, when that is read.
     """
     with _archive(path, strict=strict) as archive:
-        yield {info.filename: _Stored(archive, info) for info in archive.members}
+        blocks = Blocks()
+        yield {info.filename: StoredMember(archive, info, blocks) for info in archive.members}
 
 
 @contextmanager
@@ -224,12 +199,6 @@ def dist_info_folder(names: Iterable[str], source: str) -> str:
 def record_digest(data: bytes) -> str:
     """`sha256=...` as RECORD writes it: URL-safe base64 without padding."""
     return as_recorded(hashlib.sha256(data).digest())
-
-
-def as_recorded(digest: bytes) -> str:
-    """A SHA-256 as RECORD writes it."""
-    # Binary distribution format, "Signed wheel files": urlsafe-b64encode-nopad.
-    return "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _record(members: Sequence[Member], name: str) -> bytes:

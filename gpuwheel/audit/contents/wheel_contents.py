@@ -118,6 +118,7 @@ def read_contents(path: Path, *, kernels: bool = False) -> WheelContents:
         marks = _tried(lambda: _text(wheel, "WHEEL"), b"", unread)
         libraries: tuple[ElfFile, ...] = _tried(lambda: wheel.libraries, (), unread)
         images: Mapping[str, tuple[Image, ...]] = _tried(lambda: wheel.images_of, {}, unread)
+        unread += [error.message for error in wheel.damaged.values()]
         rows = kernel_rows(images, unread) if kernels else None
         with path.open("rb") as file:
             sha256 = sha256_of(file)

@@ -113,6 +113,7 @@ def repaired(wheel: Path, out: Path, request: RepairRequest, tables: Tables) -> 
         OSError: a file cannot be read or written; nothing is left behind.
     """
     with opened(wheel) as inspection, tempfile.TemporaryDirectory(prefix="gpuwheel-repair-") as folder:
+        inspection.check_whole()
         found = needs(inspection, tables, exclude=request.exclude) if request.graft else ()
         grafts = any(need.origin is Origin.GRAFTED for need in found)
         told = Repaired(wheel, None, Act.GRAFTED if grafts else Act.KEPT, inspection.tag.platform, found)

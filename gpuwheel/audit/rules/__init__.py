@@ -21,10 +21,11 @@ from gpuwheel.audit.rules.platform import PLATFORM_LIBRARY_RULES, PLATFORM_TAG_R
 from gpuwheel.audit.rules.python_modules import MODULE_RULES
 from gpuwheel.audit.rules.torch import TORCH_REQUIREMENT_RULES, TORCH_SYMBOL_RULES
 from gpuwheel.audit.rules.wheel_files import CLAIM_RULES, MANIFEST_RULES, SIZE_RULES, UNREADABLE
+from gpuwheel.errors import AuditError
 from gpuwheel.model.findings import Severity, together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from gpuwheel.audit.cases import LibraryCase, WheelCase
     from gpuwheel.model.findings import Finding, Rule
@@ -59,6 +60,15 @@ _GROUPS: tuple[tuple[Callable[[WheelCase], Iterable[Any]], tuple[Rule[Any], ...]
 RULES: tuple[Rule[Any], ...] = tuple(rule for _, rules in _GROUPS for rule in rules)
 
 
+def _noticed(rule: Rule[Any], subject: Any, case: WheelCase) -> Iterator[tuple[str, Finding]]:  # noqa: ANN401
+    """What a rule says; of a member that cannot be read, `UNREADABLE` has said it, and the other rules go on."""
+    try:
+        yield from rule.noticed(subject)
+    except AuditError:
+        if rule is UNREADABLE or not case.wheel.damaged:
+            raise
+
+
 def judge(case: WheelCase) -> tuple[Finding, ...]:
     """What is wrong with a wheel, errors first; empty for one that holds what it claims.
 
@@ -70,7 +80,7 @@ def judge(case: WheelCase) -> tuple[Finding, ...]:
         for subjects, rules in _GROUPS
         for subject in subjects(case)
         for rule in rules
-        for noticed in rule.noticed(subject)
+        for noticed in _noticed(rule, subject, case)
     )
     # sorted() is stable: within a severity, findings stay in the order of the rules.
     order = list(Severity)

@@ -31,14 +31,14 @@ _MANIFEST_SCHEMA = "`gpuwheel/data/kernels.schema.json`"
 )
 def _unreadable(case: WheelCase) -> Iterator[Found]:
     """The wheel, a file in it, or what such a file holds is damaged, or passes a limit."""
-    # What reads the parts says so itself (`AuditError`), and nothing else can be asked then.
-    _ = case.wheel.tag, case.wheel.requirements, case.wheel.images_of
-    for member in case.wheel.members.values():
-        _ = member.digest
+    wheel = case.wheel
+    _ = wheel.tag, wheel.requirements  # without which nothing else can be asked: these raise
+    for name, error in wheel.damaged.items():
+        yield Found(name, error.message.removeprefix(f"{name} "))
+    for member in wheel.members.values():
         # In anybody's wheel ".so" may end the name of a text; what a build calls so, it means to load.
         if case.expected is not None and member.name.endswith(".so") and not member.starts_with(MAGIC):
             read_elf(member.data, member.name)  # which says what it lacks
-    yield from ()
 
 
 UNREADABLE = _unreadable

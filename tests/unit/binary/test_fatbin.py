@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hostile import container, elf_library, entry
+from hostile import container, cubin, elf_library, entry
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpuwheel.binary.device_files import cubin_image, file_images, is_cubin
 from gpuwheel.binary.elf import read_elf
-from gpuwheel.binary.fatbin import library_images, read_fatbin
+from gpuwheel.binary.extent import extent
+from gpuwheel.binary.fatbin import MAGIC, find_containers, library_images, read_fatbin
 from gpuwheel.errors import AuditError
 from gpuwheel.model.versions import MinorVersion
 
@@ -72,3 +74,36 @@ def test_code_for_a_debugger_and_lines_of_source_are_told() -> None:
     named[36:40] = (4).to_bytes(4, "little")  # the length of a name
     data = container(entry(b"image") + bytes(named) + entry(b"image", flags=0x2))
     assert [(it.debug, it.line_info) for it in read_fatbin(data, "x")] == [(False, False), (False, True), (True, True)]
+
+
+BLOCK = 1 << 20
+
+
+@pytest.mark.parametrize("at", [64, BLOCK - 1, BLOCK - 3, BLOCK, 3 * BLOCK - 2])
+def test_containers_are_found_wherever_they_lie(at: int) -> None:
+    """Also across the blocks in which a file is read; what only begins like one is chance outside of device code."""
+    file = bytearray(4 * BLOCK)
+    code = container(entry(b"image", arch=90, flags=0x100000))
+    file[at : at + len(code)] = code
+    file[at + 5000 : at + 5004] = MAGIC
+    search = find_containers(extent(file), "a.so")
+    assert [str(image) for image in search.images({})] == ["sm_90a"]
+    assert [container.at for container in search.containers] == [at]
+    for start, size in ((at + 4000, 2000), (at - 1, 20)):
+        file[at - 1] = 1
+        with pytest.raises(AuditError, match=r"a.so section .nv_fatbin is not a readable fatbin"):
+            search.images({".nv_fatbin": extent(file).part(start, size)})
+
+
+def test_cubins_and_ptx_in_files_of_their_own() -> None:
+    file = bytearray(cubin({"f": [(0, 8)]}))
+    file[7:9], file[48:52] = (65, 8), (0x600640A).to_bytes(4, "little")
+    assert is_cubin(extent(file))
+    image = cubin_image(extent(file), "a.cubin")
+    assert (str(image), image.size, image.debug, image.line_info) == ("sm_100a", len(file), False, False)
+    file[7:9], file[48:52] = (51, 7), (0x5A0D5A).to_bytes(4, "little")
+    assert str(cubin_image(extent(file), "a.cubin")) == "sm_90a"
+    text = b"//\n// Generated\n\n.version 8.8\n.target sm_100f, debug\n.address_size 64\n.loc 1 2 3\n"
+    (found,) = file_images(extent(text), "a.ptx")
+    assert (str(found), found.isa, found.debug, found.line_info) == ("compute_100f", MinorVersion(8, 8), True, True)
+    assert file_images(extent(b"mov.u32 %0, %laneid;"), "part.ptx") == ()

@@ -105,7 +105,7 @@ def _differs(case: WheelCase) -> Iterator[Found]:
         if name not in listed:
             why = f"{_PYPI}; uninstalling leaves the file behind"
             yield Found(cut(name), "is in the wheel and not listed in RECORD (expected both)", why)
-        elif name in record.listed:
+        elif name in record.listed and name not in case.wheel.damaged:
             yield from _difference(member, record.listed[name])
 
 
