@@ -52,6 +52,10 @@ class Neighbours:
         """Whether a library of the wheel, for the same machine, exports a symbol."""
         return symbol in self._exports.get(library.machine, ())
 
+    def named(self, library: ElfFile, name: str) -> Sequence[ElfFile]:
+        """The libraries of the wheel that a DT_NEEDED entry of one of them may mean."""
+        return [one for one in self._named.get(name, ()) if one.machine == library.machine]
+
     def outside(self, library: ElfFile) -> frozenset[str]:
         """SONAMEs of other wheels, and of the system, that a library brings into its scope, itself or by others."""
         reached = self._reached(library, lambda one: [it for name in one.needed for it in self._named.get(name, ())])

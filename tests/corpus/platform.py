@@ -309,3 +309,20 @@ def _avx_512_throughout_beside_a_file_of_its_own() -> tuple[WheelFile, WheelFile
 def _avx2_where_others_choose_when_they_run() -> tuple[WheelFile, WheelFile]:
     asking = bytes.fromhex("0fa2")
     return _of_code(_AVX + asking), _of_code(_SSE + _AVX + asking + _AVX512)
+
+
+def _versioned(wanted: str, *defined: str) -> WheelFile:
+    needed = ("libmore.so", "libc.so.6")
+    own = library(imports={**LIBC, "more": ("libmore.so", wanted)}, needed=needed, runpath="$ORIGIN")
+    exports = {"more": defined[0], **{f"more{number}": version for number, version in enumerate(defined)}}
+    return wheel({"ops/_C.so": own, "ops/libmore.so": library(soname="libmore.so", exports=exports)})
+
+
+@case("missing-version")
+def _a_version_that_the_sibling_does_not_define() -> tuple[WheelFile, WheelFile]:
+    return _versioned("MORE_2", "MORE_1"), _versioned("MORE_1", "MORE_1")
+
+
+@case("missing-version", sneaky=True)
+def _an_older_version_of_the_sibling_that_is_gone() -> tuple[WheelFile, WheelFile]:
+    return _versioned("MORE_1", "MORE_2", "MORE_3"), _versioned("MORE_1", "MORE_2", "MORE_1")

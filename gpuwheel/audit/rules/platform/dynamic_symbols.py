@@ -102,6 +102,26 @@ def _names_of_glibc(machine: str) -> frozenset[str]:
 
 
 @rule(
+    "missing-version",
+    needs={Part.LIBRARIES},
+    why="the loader refuses both ('version not found'), whether or not a symbol of that version is ever called",
+    fix="build both from the same sources, or put the library that was linked to into the wheel",
+    source="Linux Standard Base, Symbol Versioning: versions that a library needs are looked up when it is loaded",
+)
+def _missing_version(case: LibraryCase) -> Iterator[Found]:
+    """A library needs a version of another library of the wheel that the other does not define."""
+    for needed, versions in case.library.version_needs.items():
+        # Of a library without any versions the loader only warns.
+        found = case.neighbours.named(case.library, needed)
+        if not found or not all(one.versions for one in found):
+            continue
+        missing = [version for version in versions if not any(version in one.versions for one in found)]
+        if missing:
+            problem = f"needs {' and '.join(missing)} of {needed}, which the wheel's own lacks (in {found[0].name})"
+            yield Found(case.library.name, problem, facts={"library": needed, "versions": missing})
+
+
+@rule(
     "exported-copy",
     needs={Part.LIBRARIES},
     why="calls between its parts are looked up by name: they end in another copy, of another version, that came first",
@@ -153,5 +173,5 @@ def _is_told(name: str, claims: Claims) -> bool:
     return is_torchs(name) and claims.torch is not TorchAbi.EXACT
 
 
-SYMBOL_RULES = (_unresolved_symbol, _exported_copy, _exported_symbol)
+SYMBOL_RULES = (_unresolved_symbol, _missing_version, _exported_copy, _exported_symbol)
 """About one library (`LibraryCase`)."""
