@@ -10,7 +10,6 @@ from gpuwheel.binary.lz4_block import lz4_block
 from gpuwheel.errors import AuditError
 
 if TYPE_CHECKING:
-    from gpuwheel.binary.extent import Extent
     from gpuwheel.binary.fatbin import Image
 
 __all__ = ["unpacked_image"]
@@ -22,14 +21,13 @@ def unpacked_image(image: Image, subject: str) -> bytes:
     Raises:
         AuditError: it is damaged, too large, or compressed by something that this Python cannot unpack.
     """
-    payload: Extent | None = getattr(image, "payload", None)
-    if payload is None:
+    if image.payload is None:
         msg = f"{subject} is not at hand"
         raise AuditError(msg)
     if image.raw_size > UNPACKED_IMAGE.value:
         msg = f"{subject} is too large ({UNPACKED_IMAGE.passed(f'{image.raw_size:,} bytes')})"
         raise AuditError(msg)
-    data = bytes(payload.read(0, len(payload)))
+    data = bytes(image.payload)
     with reading(f"{subject} cannot be unpacked", f"{image.codec} as nvcc writes it"):
         if image.codec == "none":
             return data

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from hostile import container
+
 from corpus.cases import case
 from corpus.wheels import CODE, TAG, library, wheel
 
@@ -69,3 +71,15 @@ def _ptx_that_the_manifest_alone_has() -> tuple[WheelFile, WheelFile]:
 @case("arch-undeclared", sneaky=True)
 def _ptx_that_the_manifest_lacks() -> tuple[WheelFile, WheelFile]:
     return _coded(_manifest(*EVERY, ptx=())), _coded(_manifest(*EVERY))
+
+
+@case("unreadable")
+def _a_library_that_is_cut_short() -> tuple[WheelFile, WheelFile]:
+    whole = library()
+    return wheel({"ops/_D.so": whole[:200]}), wheel({"ops/_D.so": whole})
+
+
+@case("unreadable", sneaky=True)
+def _device_code_that_claims_more_than_is_there() -> tuple[WheelFile, WheelFile]:
+    entries = CODE[16:]
+    return wheel({"ops/k.fatbin": container(entries, size=len(entries) + 64)}), wheel({"ops/k.fatbin": CODE})

@@ -7,12 +7,10 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import jsonschema
-import pytest
 from click.testing import CliRunner
 from hostile import container, cubin, elf_library, entry
 
 from gpuwheel._resources import resource
-from gpuwheel.binary.fatbin import Image
 from gpuwheel.cli import main
 from gpuwheel.wheel import Member, write_wheel
 
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from typing import Any
-
-needs_payload = pytest.mark.skipif("payload" not in Image.__dataclass_fields__, reason="its bytes are not at hand")
 
 
 def _wheel(folder: Path, version: str, members: Mapping[str, bytes], requires: str = "torch>=2.10") -> Path:
@@ -128,7 +124,6 @@ def test_long_lists_are_cut_unless_all_is_asked_for(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["diff", "--all", str(old), str(new)]).stdout.count("ops/m") == 60
 
 
-@needs_payload
 def test_kernels_that_cost_something_else(tmp_path: Path) -> None:
     codes = [cubin({"f": [(0, 8)], "g": [(0, 8)]}, registers) for registers in (32, 40)]
     old, new = (

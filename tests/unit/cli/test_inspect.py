@@ -14,7 +14,6 @@ from hostile import container, cubin, elf_library, entry
 from small_wheels import small_wheel
 
 from gpuwheel._resources import resource
-from gpuwheel.binary.fatbin import Image
 from gpuwheel.cli import main
 from gpuwheel.wheel import Member, write_wheel
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 _ZSTD = 0x8000
 FATBINS = Path(__file__).resolve().parents[1] / "binary" / "fatbins"
-
-needs_payload = pytest.mark.skipif("payload" not in Image.__dataclass_fields__, reason="its bytes are not at hand")
 
 
 def _wheel(folder: Path, name: str = "ops-1-py3-none-any.whl", **members: bytes) -> Path:
@@ -117,7 +114,6 @@ def test_a_file_that_is_no_wheel_leaves_the_others_their_turn(tmp_path: Path) ->
     assert "is not a readable wheel" in result.stderr
 
 
-@needs_payload
 def test_kernels_on_demand(tmp_path: Path) -> None:
     code = (FATBINS / "lz4.fatbin").read_bytes()
     path = _wheel(tmp_path, **{"ops/_C.so": elf_library({}, sections={".nv_fatbin": code})})
@@ -131,7 +127,6 @@ def test_kernels_on_demand(tmp_path: Path) -> None:
     assert head.split() == ["sm_75", "sm_120", "sm_90a", "sm_100f"]
 
 
-@needs_payload
 def test_a_section_for_debuggers_that_takes_no_bytes_hides_no_kernel(tmp_path: Path) -> None:
     code = bytearray(cubin({"f": [(0, 8)]}))
     # The section of a kernel's constants, said to be shared memory of a gigabyte, as nvcc 11 says it for debuggers.
@@ -149,7 +144,6 @@ def test_a_section_for_debuggers_that_takes_no_bytes_hides_no_kernel(tmp_path: P
     assert [row["symbol"] for row in found["kernels"]] == ["f"]
 
 
-@needs_payload
 def test_of_kernels_that_cannot_be_read_the_rest_is_told(tmp_path: Path) -> None:
     code = container(entry(b"no cubin", arch=80)) + (FATBINS / "none.fatbin").read_bytes()
     path = _wheel(tmp_path, **{"ops/_C.so": elf_library({}, sections={".nv_fatbin": code})})
