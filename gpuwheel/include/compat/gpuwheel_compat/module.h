@@ -105,23 +105,7 @@ inline void run(const Kernel& kernel, Stack stack) {
 // The dispatcher calls plain functions, which know nothing but the stack: each kernel needs one of its own.
 // A lambda without captures has a type of its own, so has a function that is a template argument; others take one of a pool.
 using Trampoline = void (*)(Stack, uint64_t, uint64_t);
-template <size_t I>
-void pooled(Stack stack, uint64_t, uint64_t) {
-  run(registry().pool[I], stack);
-}
-template <size_t Block, size_t... I>
-constexpr std::array<Trampoline, sizeof...(I)> pool_block(std::index_sequence<I...>) {
-  return {&pooled<Block * sizeof...(I) + I>...};
-}
-template <class Dependent>  // so that only sources that register functions instantiate the pool
-struct Pool {
-  static constexpr size_t block = 64, blocks = (GPUWHEEL_COMPAT_FUNCTIONS + block - 1) / block;
-  template <size_t... B>
-  static constexpr std::array<std::array<Trampoline, block>, blocks> all(std::index_sequence<B...>) {
-    return {pool_block<B>(std::make_index_sequence<block>{})...};
-  }
-  static constexpr std::array<std::array<Trampoline, block>, blocks> table = all(std::make_index_sequence<blocks>{});
-};
+inline void run_number(Stack stack, size_t number) { run(registry().pool[number], stack); }
 template <class F>
 struct Own {
   static Kernel*& kernel() {
@@ -130,6 +114,53 @@ struct Own {
   }
   static void call(Stack stack, uint64_t, uint64_t) { run(*kernel(), stack); }
 };
+
+constexpr size_t kPooled = GPUWHEEL_COMPAT_FUNCTIONS;
+}  // namespace gpuwheel_compat::bridge
+#if defined(__x86_64__) || defined(__aarch64__)
+#define GWC_POOL_IN_ASSEMBLY
+extern "C" __attribute__((used, visibility("hidden"))) inline void gpuwheel_compat_run_number(StableIValue* stack, uint64_t number, uint64_t) {
+  ::gpuwheel_compat::bridge::run_number(stack, number);
+}
+#endif
+namespace gpuwheel_compat::bridge {
+#ifdef GWC_POOL_IN_ASSEMBLY
+// A thousand functions of C++ that differ in a number cost the compiler a second. In assembly they cost nothing: each puts
+// its number where the second argument is, and goes on to the function above. One copy in a library, as of inline functions.
+constexpr size_t kPooledBytes = 16;
+template <class Dependent>  // so that only sources that register functions have the pool
+C10_NOINLINE Trampoline pooled(size_t number) {
+  const char* first;
+#define GWC_POOL_BEGIN                                                                                                  \
+  ".ifndef gpuwheel_compat_pool\n"                                                                                      \
+  ".pushsection .text.gpuwheel_compat_pool,\"axG\",%%progbits,gpuwheel_compat_pool,comdat\n"                             \
+  ".weak gpuwheel_compat_pool\n.hidden gpuwheel_compat_pool\n.type gpuwheel_compat_pool,%%function\n.balign 16\n"        \
+  "gpuwheel_compat_pool:\n.set gpuwheel_compat_number, 0\n"
+#define GWC_POOL_END ".set gpuwheel_compat_number, gpuwheel_compat_number + 1\n.balign 16\n.endr\n.popsection\n.endif\n"
+#ifdef __x86_64__
+  asm(GWC_POOL_BEGIN ".rept %c1\nendbr64\nmovl $gpuwheel_compat_number, %%esi\njmp gpuwheel_compat_run_number\n" GWC_POOL_END
+      "leaq gpuwheel_compat_pool(%%rip), %0"
+      : "=r"(first) : "i"(kPooled));
+#else
+  asm(GWC_POOL_BEGIN ".rept %c1\nhint #34\nmov w1, #gpuwheel_compat_number\nb gpuwheel_compat_run_number\n" GWC_POOL_END
+      "adrp %0, gpuwheel_compat_pool\nadd %0, %0, :lo12:gpuwheel_compat_pool"
+      : "=r"(first) : "i"(kPooled));
+#endif
+#undef GWC_POOL_BEGIN
+#undef GWC_POOL_END
+  return reinterpret_cast<Trampoline>(reinterpret_cast<uintptr_t>(first + number * kPooledBytes));
+}
+#else
+template <size_t I>
+void pooled_number(Stack stack, uint64_t, uint64_t) { run_number(stack, I); }
+template <size_t... I>
+Trampoline pooled_of(size_t number, std::index_sequence<I...>) {
+  static constexpr Trampoline table[] = {&pooled_number<I>...};
+  return table[number];
+}
+template <class Dependent>
+Trampoline pooled(size_t number) { return pooled_of(number, std::make_index_sequence<kPooled>{}); }
+#endif
 template <class F>
 Trampoline trampoline(F&, Kernel kernel, const std::string& name) {
   if constexpr (std::is_empty_v<F>) {
@@ -139,10 +170,10 @@ Trampoline trampoline(F&, Kernel kernel, const std::string& name) {
   } else {
     auto& pool = registry().pool;
     const auto number = pool.size();
-    if (number >= Pool<F>::blocks * Pool<F>::block)
+    if (number >= kPooled)
       throw Error(str(name, ": there are more than ", GPUWHEEL_COMPAT_FUNCTIONS, " functions; define GPUWHEEL_COMPAT_FUNCTIONS as more"));
     pool.push_back(std::move(kernel));
-    return Pool<F>::table[number / Pool<F>::block][number % Pool<F>::block];
+    return pooled<std::void_t<F>>(number);
   }
 }
 
