@@ -74,20 +74,50 @@ def test_a_hundred_thousand_calls_that_throw_keep_no_memory(ours: Built) -> None
 def test_sanitizers_find_nothing_in_any_call(
     script: str, words: tuple[str, ...], sanitized: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    _load_sanitizers(monkeypatch)
+    assert sanitized.outcomes(script, *words)
+
+
+def _load_sanitizers(monkeypatch: pytest.MonkeyPatch) -> None:
     # Python is not made with them, so they are loaded before it; with the C++ library, whose throw they stand before.
     first = [_said("c++", f"-print-file-name={name}") for name in ("libasan.so", "libubsan.so", "libstdc++.so.6")]
     monkeypatch.setenv("LD_PRELOAD", ":".join(first))
     monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")  # of Python's and torch's own: rounds above count memory
     monkeypatch.setenv("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
-    assert sanitized.outcomes(script, *words)
+
+
+def test_no_conversion_that_fails_keeps_memory(compat: Callable[..., Built]) -> None:
+    found = compat("conversions", "conversions.cpp").outcomes("conversions_cases.py", "3000")
+    assert found["kinds"] > 50
+    assert found["raised"] == 3000
+    assert found["grown"] < 2000, "bytes, in more than 50 calls of each"
+
+
+@pytest.mark.heavy
+def test_a_hundred_thousand_conversions_that_fail_keep_no_memory_and_no_sanitizer_finds_one(
+    compat: Callable[..., Built],
+    compat_cache: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built = compat("conversions", "conversions.cpp")
+    made = _sanitized(built, "conversions", compat_cache, tmp_path_factory)
+    _load_sanitizers(monkeypatch)
+    found = made.outcomes("conversions_cases.py", "100000")
+    assert found["raised"] == 100_000
+    assert found["grown"] < 4000, "bytes, in more than 1,700 calls of each"
 
 
 @pytest.fixture(scope="module")
 def sanitized(ours: Built, compat_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The module whose library is compiled with AddressSanitizer and UndefinedBehaviorSanitizer."""
+    return _sanitized(ours, "comparison", compat_cache, tmp_path_factory)
+
+
+def _sanitized(built: Built, name: str, compat_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
     made = Built(tmp_path_factory.mktemp("sanitized") / "installed")
-    shutil.copytree(ours.folder, made.folder)
-    (library,) = made.folder.glob("**/libcomparison.so")
+    shutil.copytree(built.folder, made.folder)
+    (library,) = made.folder.glob(f"**/lib{name}.so")
     (torch,) = (Path(each) for each in find_spec("torch").submodule_search_locations)  # type: ignore[union-attr]
     # Those of the stable ABI alone, which the build of `ours` has fetched.
     stable = next(
@@ -97,8 +127,8 @@ def sanitized(ours: Built, compat_cache: Path, tmp_path_factory: pytest.TempPath
     _said(
         *("c++", "-std=c++17", "-O1", "-g1", "-fPIC", "-shared", "-fvisibility=hidden"),
         *("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-sanitize=vptr"),
-        *("-DTORCH_TARGET_VERSION=0x020a000000000000", "-DUSE_CUDA", "-DTORCH_EXTENSION_NAME=comparison"),
-        *(f"-I{headers}", f"-I{stable}", str(SOURCES / "comparison.cpp"), "-o", str(library)),
+        *("-DTORCH_TARGET_VERSION=0x020a000000000000", "-DUSE_CUDA", f"-DTORCH_EXTENSION_NAME={name}"),
+        *(f"-I{headers}", f"-I{stable}", str(SOURCES / f"{name}.cpp"), "-o", str(library)),
         *(f"-L{torch / 'lib'}", "-Wl,--no-as-needed", "-ltorch"),
     )
     return made

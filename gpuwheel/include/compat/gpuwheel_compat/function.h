@@ -45,8 +45,7 @@ struct result {
     else {
       Writer writer;
       writer.write(*packed<R>::to(r));
-      stack[0] = wire<std::string>::out(writer.text);
-      stack[1] = wire<std::vector<Tensor>>::out(writer.tensors);
+      result<from, std::tuple<std::string, std::vector<Tensor>>>::put(stack, std::tie(writer.text, writer.tensors));
     }
   }
 };
@@ -75,7 +74,13 @@ struct result<from, std::tuple<R...>, std::enable_if_t<(sizeof...(R) > 0) && (tr
  private:
   template <class T, size_t... I>
   static void each(Stack stack, const T& r, std::index_sequence<I...>) {
-    ((stack[I] = wire<bare<R>>::out(std::get<I>(r))), ...);
+    size_t made = 0;
+    try {
+      ((stack[I] = wire<bare<R>>::out(std::get<I>(r)), ++made), ...);
+    } catch (...) {  // the dispatcher takes all of them or none
+      ((I < made ? drop<wire<bare<R>>>(stack[I]) : void()), ...);
+      throw;
+    }
   }
 };
 template <From from, class A, class B>
@@ -124,25 +129,18 @@ struct Pending {
 
  private:
   using places = arguments_of<from, std::tuple<A...>>;
-  template <class T>
-  static void drop(StableIValue value) {
-    try {
-      (void)wire<T>::in(value);
-    } catch (const std::exception&) {
-    }
-  }
   template <size_t I, class T>
   void one() {
     if constexpr (travels<from, T>::plain)
-      if (!taken[I]) drop<T>(stack[places::place(I)]);
+      if (!taken[I]) drop<wire<T>>(stack[places::place(I)]);
   }
   template <size_t... I>
   void each(std::index_sequence<I...>) {
     (one<I, bare<A>>(), ...);
     if constexpr (places::has_packed) {
       if (packed_taken) return;
-      drop<std::string>(stack[places::packed_slot()]);
-      drop<std::vector<Tensor>>(stack[places::packed_slot() + 1]);
+      drop<wire<std::string>>(stack[places::packed_slot()]);
+      drop<wire<std::vector<Tensor>>>(stack[places::packed_slot() + 1]);
     }
   }
 };

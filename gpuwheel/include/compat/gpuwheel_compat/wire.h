@@ -12,6 +12,15 @@ inline bool& sends_upper_half() {
   return sends;
 }
 
+// Frees what a box owns, if it owns anything.
+template <class Wire>
+void drop(StableIValue box) noexcept {
+  try {
+    (void)Wire::in(box);
+  } catch (...) {
+  }
+}
+
 template <class T, class = void>
 struct wire {
   using held = T;
@@ -114,7 +123,7 @@ struct wire<std::vector<T>> {
     try {
       for (; at < size; ++at) all.push_back(T(inner::in(item(list.handle, at))));
     } catch (...) {
-      for (++at; at < size; ++at) drop(item(list.handle, at));
+      for (++at; at < size; ++at) drop<inner>(item(list.handle, at));
       throw;
     }
     return all;
@@ -130,7 +139,7 @@ struct wire<std::vector<T>> {
         ++pushed;
       }
     } catch (...) {
-      for (size_t at = 0; at < pushed; ++at) drop(item(handle, at));
+      for (size_t at = 0; at < pushed; ++at) drop<inner>(item(handle, at));
       torch_delete_list(handle);
       throw;
     }
@@ -142,12 +151,6 @@ struct wire<std::vector<T>> {
     StableIValue element;
     GWC_OK(torch_list_get_item(list, at, &element));
     return element;
-  }
-  static void drop(StableIValue element) {
-    try {
-      (void)inner::in(element);
-    } catch (const std::exception&) {
-    }
   }
 };
 template <class T>
