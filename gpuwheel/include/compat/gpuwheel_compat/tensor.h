@@ -154,11 +154,11 @@ class Tensor {
   void* mutable_data_ptr() const { return GWC_ASK(torch_get_mutable_data_ptr); }
   const void* const_data_ptr() const { return GWC_ASK(torch_get_const_data_ptr); }
   template <class T>
-  T* data_ptr() const { return typed<T>(), static_cast<T*>(data_ptr()); }
+  T* data_ptr() const { return typed<T>(), static_cast<T*>(there(data_ptr())); }
   template <class T>
-  T* mutable_data_ptr() const { return typed<T>(), static_cast<T*>(mutable_data_ptr()); }
+  T* mutable_data_ptr() const { return typed<T>(), static_cast<T*>(there(mutable_data_ptr())); }
   template <class T>
-  const std::remove_const_t<T>* const_data_ptr() const { return typed<T>(), static_cast<const std::remove_const_t<T>*>(const_data_ptr()); }
+  const std::remove_const_t<T>* const_data_ptr() const { return typed<T>(), static_cast<const std::remove_const_t<T>*>(there(const_data_ptr())); }
   template <class T>
   T* data() const { return data_ptr<T>(); }
   template <class T>
@@ -264,6 +264,20 @@ class Tensor {
     constexpr auto want = CppTypeToScalarType<std::remove_const_t<T>>::value;
     const auto got = scalar_type();
     TORCH_CHECK(got == want || (isQIntType(got) && toUnderlying(got) == want), "expected scalar type ", gpuwheel_compat::toString(want), " but found ", gpuwheel_compat::toString(got));
+  }
+  // Of a tensor that has no memory (a fake one, say) the pointer is null and an offset. Real ones are mostly high numbers.
+  template <class P>
+  P* there(P* pointer) const {
+    const auto at = reinterpret_cast<uintptr_t>(pointer);
+    if (C10_LIKELY(at >> 36)) return pointer;
+    TORCH_CHECK(numel() == 0 || at != static_cast<size_t>(storage_offset()) * itemsize(),
+                "The tensor has a non-zero number of elements, but its data is not allocated yet.\n"
+                "If you're using torch.compile/export/fx, it is likely that we are erroneously tracing into a custom kernel. To fix this, "
+                "please wrap the custom kernel into an opaque custom op. Please see the following for details: "
+                "https://pytorch.org/tutorials/advanced/custom_ops_landing_page.html\n"
+                "If you're using Caffe2, Caffe2 uses a lazy allocation, so you will need to call mutable_data() or raw_mutable_data() to "
+                "actually allocate memory.");
+    return pointer;
   }
   template <class T>
   auto pointer() const {
