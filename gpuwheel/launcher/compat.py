@@ -1,18 +1,20 @@
 """What a library on torch's stable C ABI asks of Python: operators that C++ calls by the dispatcher.
 
-The third part of `NAME.py`. Libraries in one process share the operators: the first that is imported defines them.
+The third part of `NAME.py`. Libraries in one process that are of one gpuwheel share the operators: the first that is
+imported defines them.
 """
 
 from __future__ import annotations
 
 import ctypes
 import re
+import struct
 import threading
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gpuwheel.launcher.compat_insides import is_defined, is_transformed, untraced
+from gpuwheel.launcher.compat_insides import SPACE, is_defined, is_transformed, untraced
 from gpuwheel.launcher.compat_values import generator_of_key
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ("HELPERS", "first_raised")
 
-_FAILED = vars(torch.ops.gpuwheel_compat).setdefault("failed", threading.local())
+_FAILED = vars(getattr(torch.ops, SPACE)).setdefault("failed", threading.local())
 """The exception that Python raised last where C++ had called it: of each thread. Shared, as the operators are."""
 
 
@@ -193,11 +195,11 @@ def _cuda(add: Callable[[str, Callable[..., Any]], None]) -> None:
 
 def _helpers() -> torch.library.Library:
     """Define what the stable ABI cannot carry (Scalar; global state): C++ calls these by the dispatcher."""
-    library = torch.library.Library("gpuwheel_compat", "FRAGMENT")
+    library = torch.library.Library(SPACE, "FRAGMENT")
 
     def add(schema: str, function: Callable[..., Any]) -> None:
         name = schema.partition("(")[0]
-        if not is_defined(f"gpuwheel_compat::{name}"):
+        if not is_defined(f"{SPACE}::{name}"):
             library.define(schema)
             library.impl(name, _remembered(function), "CompositeImplicitAutograd")
 
@@ -275,8 +277,17 @@ def _explanation(operator: str) -> tuple[str, Callable[..., str]]:
     return f"explain_{schema.rpartition(' ->')[0]} -> str", explain
 
 
+def _number(words: list[int]) -> bool | complex:
+    """A Scalar, from `words_of` in boxed.h: integer, floating point, bool, complex, or an integer beyond int64."""
+    kind, first, second = words
+    if kind in {1, 3}:
+        real, imaginary = struct.unpack("dd", struct.pack("qq", first, second))
+        return real if kind == 1 else complex(real, imaginary)
+    return bool(first) if kind == 2 else first if kind == 0 else first & 0xFFFF_FFFF_FFFF_FFFF  # noqa: PLR2004
+
+
 def _with_numbers(need: str) -> tuple[str, Callable[..., Any]]:
-    """Schema and function of an operator with a Scalar, which comes as a tensor, or with a generator, as its key."""
+    """Schema and function of an operator with a Scalar, which comes as words, or with a generator, as its key."""
     base, _, overload = need.removeprefix("aten::").partition(".")
     operator = getattr(getattr(torch.ops.aten, base), overload or "default")
     schema = operator._schema
@@ -286,15 +297,15 @@ def _with_numbers(need: str) -> tuple[str, Callable[..., Any]]:
     head = re.sub(r"=(\[[^\]]*\]|\"[^\"]*\"|'[^']*'|[^,)]+)", "", head)  # every argument comes
     # Without overloads: torch 2.13 ends badly where a name has several.
     head = head.replace(f"{base}.{overload}(", f"{base}__{overload}(", 1)
-    text = re.sub(r"\b(Scalar|number)(?=[? ])", "Tensor", head).replace(", *,", ",") + ") ->" + result
+    text = re.sub(r"\b(Scalar|number)(?=[? ])", "int[]", head).replace(", *,", ",") + ") ->" + result
     text = re.sub(r"\bGenerator(?=[? ])", "int", text)
     named = [each.name for each in schema.arguments if each.kwarg_only]
 
     def call(*given: Any) -> Any:
         values = list(given)
         for at in numbers:
-            if isinstance(values[at], torch.Tensor):
-                values[at] = values[at].item()
+            if values[at] is not None:
+                values[at] = _number(values[at])
         for at in generators:
             if values[at] is not None:
                 values[at] = generator_of_key(values[at])

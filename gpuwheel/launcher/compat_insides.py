@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-__all__ = ("any_overridden", "find_operator", "is_defined", "is_transformed", "untraced", "without_overrides")
+__all__ = ("SPACE", "any_overridden", "find_operator", "is_defined", "is_transformed", "untraced", "without_overrides")
+
+SPACE = "gpuwheel_compat"
+"""The namespace of the operators that C++ calls; in `NAME.py` with a digest behind it, of what they do."""
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gpuwheel.launcher.compat_insides import SPACE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -239,7 +241,7 @@ def _variant(*inner: Type) -> Type:
 
 
 # All modules in a process share the operator that C++ asks for numbers, and so what it looks up.
-_GENERATORS: dict[int, torch.Generator] = vars(torch.ops.gpuwheel_compat).setdefault("generators", {})
+_GENERATORS: dict[int, torch.Generator] = vars(getattr(torch.ops, SPACE)).setdefault("generators", {})
 _MOST_GENERATORS = 256
 """The latest are kept: no weak reference to one can be made in torch 2.10, and a call is done before so many others."""
 _DEFAULT_GENERATORS = 4096

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gpuwheel._resources import resource
 from gpuwheel._toml import own_table
 from gpuwheel.compile.compat.file_names import COMPAT_TREE
+from gpuwheel.compile.compat.module_text import operators_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,7 @@ __all__ = ["compat_headers"]
 
 _FORWARDED = "#pragma once\n#include <gpuwheel_compat/{header}>\n"
 _REFUSED = '#pragma once\n#error "gpuwheel: {name} is not covered by abi = compat: {reason}"\n'
+_PYTHON_NAME = '#pragma once\n#define GWC_PYTHON "{name}"\n'
 _OPERATOR = re.compile(r"^inline [^()=]*?(\w+)\(", re.MULTILINE)
 
 
@@ -61,4 +63,5 @@ def _texts(content: Mapping[str, Any]) -> dict[str, str]:
         for name in api.get("headers", ())
         if "*" not in name
     }
-    return {name: _FORWARDED.format(header=ours) for name, ours in (operators | named).items()} | refused
+    forwarded = {name: _FORWARDED.format(header=ours) for name, ours in (operators | named).items()}
+    return forwarded | refused | {"gpuwheel_compat/python_name.h": _PYTHON_NAME.format(name=operators_name())}

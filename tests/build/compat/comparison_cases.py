@@ -176,7 +176,7 @@ def under_vmap(name, given):
     def one(x, y):
         return tuple(t for t in m.tensors(name, x, y) if t is not None)
 
-    return outcome(lambda: [described(t, ()) for t in torch.vmap(one)(*(torch.stack([t, t + 1]) for t in given))])
+    return outcome(lambda: [shown(t, ()) for t in torch.vmap(one)(*(torch.stack([t, t + 1]) for t in given))])
 
 
 def with_derivative(name, given):

@@ -103,7 +103,7 @@ struct Node {
     TORCH_CHECK(edge < defined.size(), "Index out of range");
     if (!defined[edge]) return false;
     const auto at = std::count(defined.begin(), defined.begin() + static_cast<std::ptrdiff_t>(edge), true);
-    return call_python<bool>("gpuwheel_compat::autograd_needs", static_cast<int64_t>(at));
+    return call_python<bool>(GWC_PYTHON "::autograd_needs", static_cast<int64_t>(at));
   }
 
   /// Whether the outputs can be handed over as they are: no graph is recorded, no mark is made, none is an input.
@@ -120,7 +120,7 @@ struct Node {
 
   /// Has Python make the node of the graph; gives the outputs with their history.
   variable_list record(const variable_list& outputs) {
-    auto found = call_python<std::vector<std::optional<Tensor>>>("gpuwheel_compat::autograd_apply", reinterpret_cast<int64_t>(kind), reinterpret_cast<int64_t>(this), inputs,
+    auto found = call_python<std::vector<std::optional<Tensor>>>(GWC_PYTHON "::autograd_apply", reinterpret_cast<int64_t>(kind), reinterpret_cast<int64_t>(this), inputs,
         outputs, ctx.to_save_, ctx.dirty_, ctx.non_differentiable_, ctx.materialize_grads_);
     variable_list recorded;
     recorded.reserve(found.size());
@@ -237,7 +237,7 @@ const Kind* kind_of() {
   static const Kind kind{node_name<T>(), &T::backward};
   static const bool announced = [] {
     ensure_backward();
-    call_python<void>("gpuwheel_compat::autograd_function", reinterpret_cast<int64_t>(&kind),
+    call_python<void>(GWC_PYTHON "::autograd_function", reinterpret_cast<int64_t>(&kind),
                reinterpret_cast<int64_t>(&backward_kernel), reinterpret_cast<int64_t>(&Node::acquire),
                reinterpret_cast<int64_t>(&Node::release), kind.name);
     return true;
@@ -307,7 +307,7 @@ inline variable_list grad(const variable_list& outputs, const variable_list& inp
                           std::optional<bool> retain_graph = std::nullopt, bool create_graph = false,
                           bool allow_unused = false) {
   variable_list grads;
-  for (auto& each : call_python<std::vector<std::optional<Tensor>>>("gpuwheel_compat::autograd_grad", outputs, inputs,
+  for (auto& each : call_python<std::vector<std::optional<Tensor>>>(GWC_PYTHON "::autograd_grad", outputs, inputs,
                                                              detail::optionals(grad_outputs), retain_graph, create_graph,
                                                              allow_unused))
     grads.push_back(each ? std::move(*each) : Tensor());
@@ -318,10 +318,10 @@ inline variable_list grad(const variable_list& outputs, const variable_list& inp
 inline void backward(const variable_list& tensors, const variable_list& grad_tensors = {},
                      std::optional<bool> retain_graph = std::nullopt, bool create_graph = false,
                      const variable_list& inputs = {}) {
-  call_python<void>("gpuwheel_compat::autograd_backward", tensors, detail::optionals(grad_tensors), retain_graph, create_graph,
+  call_python<void>(GWC_PYTHON "::autograd_backward", tensors, detail::optionals(grad_tensors), retain_graph, create_graph,
              inputs);
 }
 
 /// Tells autograd that a kernel wrote to the tensor.
-inline void increment_version(const Tensor& tensor) { call_python<void>("gpuwheel_compat::increment_version", tensor); }
+inline void increment_version(const Tensor& tensor) { call_python<void>(GWC_PYTHON "::increment_version", tensor); }
 }  // namespace gpuwheel_compat::autograd

@@ -19,6 +19,7 @@
 #include <torch/headeronly/util/BFloat16.h>
 #include <torch/headeronly/util/Half.h>
 #include <gpuwheel_compat/complex.h>
+#include <gpuwheel_compat/python_name.h>  // GWC_PYTHON: where the operators are that Python's side defines
 #include <torch/headeronly/util/irange.h>
 #include <torch/headeronly/version.h>
 

@@ -9,8 +9,18 @@
 #include <new>
 
 namespace gpuwheel_compat {
-// Torch's C functions for a tensor without dimensions that is one number: int64, double, bool or complex double.
-inline Tensor number_tensor(const Scalar& s);
+// A number for an operator of Python's side: its kind, and the bits of its parts. Not a tensor, which modes would take for one.
+inline std::array<int64_t, 3> words_of(const Scalar& s) {
+  std::array<int64_t, 3> words{s.tag, s.i, 0};
+  const auto bits = [](double v) {
+    int64_t word;
+    std::memcpy(&word, &v, sizeof word);
+    return word;
+  };
+  if (s.tag == Scalar::D || s.tag == Scalar::Z) words[1] = bits(s.d);
+  if (s.tag == Scalar::Z) words[2] = bits(s.im);
+  return words;
+}
 
 // One argument: where its value is, and of which kind. It holds nothing: it lives as long as the expression of a call.
 class Arg {
@@ -105,7 +115,10 @@ inline StableIValue Arg::bare() const {
   switch (kind) {
     case kNone: case kWord: case kGenerator: return word;
     case kTensor: return new_tensor_box(*static_cast<const Tensor*>(p));
-    case kScalar: return new_tensor_box(number_tensor(scalar()));
+    case kScalar: {
+      const auto words = words_of(scalar());
+      return Arg(IntArrayRef(words)).list();
+    }
     case kString: {
       StringHandle h;
       GWC_OK(torch_new_string_handle(static_cast<const char*>(p), n, &h));
@@ -119,7 +132,7 @@ inline void Arg::free_bare(StableIValue box) const noexcept {
   using torch::stable::detail::to;
   switch (kind) {
     case kNone: case kWord: case kGenerator: return;
-    case kTensor: case kScalar: (void)aoti_torch_delete_tensor_object(to<AtenTensorHandle>(box)); return;
+    case kTensor: (void)aoti_torch_delete_tensor_object(to<AtenTensorHandle>(box)); return;
     case kString: (void)torch_delete_string(to<StringHandle>(box)); return;
     default: {
       const auto l = to<StableListHandle>(box);
@@ -196,7 +209,7 @@ inline AOTITorchError dispatch(const char* op, const char* overload, const std::
 // The operator of Python that stands for one of torch. Without overloads: torch 2.13 ends badly where a name has several.
 inline std::string by_python_name(const char* prefix, const char* op, const char* overload) {
   const char* base = std::strstr(op, "::") + 2;
-  return *overload ? str("gpuwheel_compat::", prefix, base, "__", overload) : str("gpuwheel_compat::", prefix, base);
+  return *overload ? str(GWC_PYTHON "::", prefix, base, "__", overload) : str(GWC_PYTHON "::", prefix, base);
 }
 // Of scalars.h: the name of the operator that Python makes for one with a Scalar, when it is first called.
 inline std::string with_numbers(const char* op, const char* overload);

@@ -23,7 +23,7 @@ struct NoGradGuard : AutoGradMode {
 
 // ---- what Python can say of torch's state (none of it has a C function)
 namespace detail {
-inline bool torch_flag(const char* name) { return call<bool>("gpuwheel_compat::flag", "", std::string(name)); }
+inline bool torch_flag(const char* name) { return call<bool>(GWC_PYTHON "::flag", "", std::string(name)); }
 template <class T>
 constexpr bool always_false = false;
 }  // namespace detail
@@ -92,12 +92,12 @@ inline bool hasOpenMP() { return globalContext().hasOpenMP(); }
 
 namespace autocast {
 inline bool is_autocast_enabled(DeviceType t) {
-  return call<bool>("gpuwheel_compat::is_autocast_enabled", "", DeviceTypeName(t, true));
+  return call<bool>(GWC_PYTHON "::is_autocast_enabled", "", DeviceTypeName(t, true));
 }
 inline bool is_enabled() { return is_autocast_enabled(kCUDA); }
 inline bool is_cpu_enabled() { return is_autocast_enabled(kCPU); }
 inline ScalarType get_autocast_dtype(DeviceType t) {
-  return call<ScalarType>("gpuwheel_compat::get_autocast_dtype", "", DeviceTypeName(t, true));
+  return call<ScalarType>(GWC_PYTHON "::get_autocast_dtype", "", DeviceTypeName(t, true));
 }
 inline ScalarType get_autocast_gpu_dtype() { return get_autocast_dtype(kCUDA); }
 inline ScalarType get_autocast_cpu_dtype() { return get_autocast_dtype(kCPU); }
@@ -169,7 +169,7 @@ inline int get_thread_num() {
   GWC_OK(torch_get_thread_idx(&n));
   return static_cast<int>(n);
 }
-inline void set_num_threads(int n) { call<void>("gpuwheel_compat::set_num_threads", "", static_cast<int64_t>(n)); }
+inline void set_num_threads(int n) { call<void>(GWC_PYTHON "::set_num_threads", "", static_cast<int64_t>(n)); }
 inline int64_t divup(int64_t x, int64_t y) { return (x + y - 1) / y; }
-inline void manual_seed(uint64_t seed) { call<void>("gpuwheel_compat::manual_seed", "", static_cast<int64_t>(seed)); }
+inline void manual_seed(uint64_t seed) { call<void>(GWC_PYTHON "::manual_seed", "", static_cast<int64_t>(seed)); }
 }  // namespace gpuwheel_compat

@@ -38,7 +38,7 @@ inline void* raw_alloc(size_t bytes) {
   return memory;
 }
 inline void raw_delete(void* memory) { GWC_CUDA_OK(aoti_torch_cuda_caching_allocator_raw_delete, memory); }
-inline void emptyCache() { call_python<void>("gpuwheel_compat::cuda_empty_cache"); }
+inline void emptyCache() { call_python<void>(GWC_PYTHON "::cuda_empty_cache"); }
 inline void* raw_alloc_with_stream(size_t bytes, cudaStream_t stream) {
   CUDAStreamGuard guard(getStreamFromExternal(stream, current_device()));
   return raw_alloc(bytes);

@@ -1,6 +1,6 @@
 // Calls that failed: torch's C ABI says that one did, and since torch 2.13 with which text, but not what was thrown.
 // Python, which knows all of it, is asked: it does the call again, on copies of what the operator writes to, and says what
-// came (`gpuwheel_compat::explain_*`).
+// came (`explain_*`).
 #pragma once
 #include <gpuwheel_compat/boxed.h>
 
@@ -8,7 +8,7 @@ namespace gpuwheel_compat {
 // "TYPE\nTEXT" of what the call throws in Python; empty where it throws nothing there, or where no module of ours is loaded.
 inline std::string explained(const char* op, const char* overload, const std::initializer_list<Arg>& args) {
   StableIValue stack[kMostBoxes];
-  if (dispatch("gpuwheel_compat::define_explanation", "", {str(std::strstr(op, "::") + 2, ".", overload)}, stack) != 0) return {};
+  if (dispatch(GWC_PYTHON "::define_explanation", "", {str(std::strstr(op, "::") + 2, ".", overload)}, stack) != 0) return {};
   if (dispatch(by_python_name("explain_", op, overload).c_str(), "", args, stack) != 0) return {};
   return torch::stable::detail::to<std::string>(stack[0]);
 }
@@ -27,7 +27,7 @@ inline std::string explained(const char* op, const char* overload, const std::in
 inline void fail_call(const char* op, const char* overload, const std::initializer_list<Arg>& args) {
   std::string text;
   bool again = true;
-  const bool ours = std::strncmp(op, "gpuwheel_compat::", 17) == 0;
+  const bool ours = std::strncmp(op, GWC_PYTHON "::", sizeof GWC_PYTHON "::" - 1) == 0;
   if (torch_exception_get_what_without_backtrace) {
     text = torch_exception_get_what_without_backtrace();
     if (ours) fail_as_python(text);

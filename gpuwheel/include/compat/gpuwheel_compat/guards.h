@@ -8,7 +8,7 @@ namespace cuda {
 inline DeviceIndex device_count() noexcept {
   static const auto count = [] {
     try {
-      return static_cast<DeviceIndex>(call_python<int64_t>("gpuwheel_compat::cuda_device_count"));
+      return static_cast<DeviceIndex>(call_python<int64_t>(GWC_PYTHON "::cuda_device_count"));
     } catch (const std::exception&) {
       return DeviceIndex(0);  // as torch: no error, no device
     }

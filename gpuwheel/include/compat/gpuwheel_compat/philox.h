@@ -49,7 +49,7 @@ struct CUDAGeneratorImpl {
   // Python sees both as signed numbers; the bits are the same.
   std::pair<uint64_t, uint64_t> state(uint64_t increment) const {
     const auto [seed, offset] = call_python<std::tuple<int64_t, int64_t>>(
-        "gpuwheel_compat::philox", key_, static_cast<int64_t>(increment));
+        GWC_PYTHON "::philox", key_, static_cast<int64_t>(increment));
     return {static_cast<uint64_t>(seed), static_cast<uint64_t>(offset)};
   }
 };

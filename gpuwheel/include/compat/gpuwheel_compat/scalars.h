@@ -19,7 +19,7 @@ inline Tensor number_tensor(const Scalar& s) {
   return Tensor(h, Tensor::steal{});
 }
 
-// Python makes the operator when it is first called: `gpuwheel_compat::define`, which the generated module registers.
+// Python makes the operator when it is first called: `define`, which the generated module registers.
 inline std::string with_numbers(const char* op, const char* overload) {
   static std::mutex guard;
   static std::unordered_set<std::string> made;
@@ -27,7 +27,7 @@ inline std::string with_numbers(const char* op, const char* overload) {
   const std::lock_guard<std::mutex> lock(guard);
   if (!made.count(name)) {
     StableIValue stack[1];
-    GWC_OK(dispatch("gpuwheel_compat::define", "", {name}, stack));
+    GWC_OK(dispatch(GWC_PYTHON "::define", "", {name}, stack));
     made.insert(std::move(name));
   }
   return by_python_name("", op, overload);

@@ -39,20 +39,10 @@ inline optional<Tensor> make(New shim, AtenTensorHandle of, IntArrayRef size, co
   return own(h);
 }
 
-// A tensor to make others like. The C function that makes one on the CPU passes by the dispatcher, and so by modes: it is
-// an ordinary tensor whatever is at work when it is made, and whatever is at work later sees what is made like it.
-inline AtenTensorHandle any_tensor() {
-  static const AtenTensorHandle made = [] {
-    AtenTensorHandle h = nullptr;
-    const int64_t size = 0, stride = 1;
-    GWC_OK(aoti_torch_empty_strided(1, &size, &stride, code(ScalarType::Float), code(DeviceType::CPU), 0, &h));
-    return h;
-  }();
-  return made;
-}
-
-// Without a type it is torch's default one, which only an operator knows. On the CPU the C function of its own passes by
-// modes (fake tensors, deterministic memory), so the one for a tensor like another makes it.
+// Without a type it is torch's default one, which only an operator knows. On the CPU the C function passes by the dispatcher,
+// and so by modes (fake tensors, deterministic memory): there the boxes are right. To make it like an ordinary tensor kept for
+// that (`new_empty`, twice as fast) is no way: a mode of fake tensors refuses ordinary ones, and what Python raises in a C
+// function stays raised.
 inline Tensor empty(IntArrayRef size, optional<ScalarType> dtype, optional<Layout> layout, optional<Device> device,
                     optional<bool> pinned, optional<MemoryFormat> format) {
   const bool plain = dtype && strided(layout) && !pinned.value_or(false) && (!format || *format == MemoryFormat::Contiguous);
@@ -64,14 +54,13 @@ inline Tensor empty(IntArrayRef size, optional<ScalarType> dtype, optional<Layou
     if (aoti_torch_empty_strided(length(size), size.data(), strides.data(), code(*dtype), code(device->type()), device->index(), &h) == 0)
       return own(h);
   }
-  if (plain && device && device->is_cpu())
-    if (auto made = make(&aoti_torch_aten_new_empty, any_tensor(), size, {dtype, nullopt, nullopt, nullopt})) return *std::move(made);
   return invoke<Tensor>("aten::empty", "memory_format", {size, dtype, layout, device, pinned, format});
 }
 inline Tensor zeros(IntArrayRef size, optional<ScalarType> dtype, optional<Layout> layout, optional<Device> device, optional<bool> pinned) {
-  if (dtype && strided(layout) && device) {
-    const auto elsewhere = device->is_cpu() ? nullopt : device;
-    if (auto made = make(&aoti_torch_aten_new_zeros, any_tensor(), size, {dtype, nullopt, elsewhere, pinned})) return *std::move(made);
+  if (dtype && strided(layout)) {
+    const Place at(dtype, layout, device, pinned);
+    AtenTensorHandle h;
+    if (aoti_torch_aten_full(size.data(), length(size), 0.0, at.dtype, at.layout, at.device, at.index, at.pinned, &h) == 0) return own(h);
   }
   return invoke<Tensor>("aten::zeros", "", {size, dtype, layout, device, pinned});
 }

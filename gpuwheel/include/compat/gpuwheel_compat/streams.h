@@ -116,7 +116,7 @@ inline void memcpy_and_sync(void* to, const void* from, int64_t bytes, cudaMemcp
 template <class S>
 void Tensor::record_stream(const S& stream) const {
   const Stream used(stream);
-  call_python<void>("gpuwheel_compat::record_stream", *this, used.id(), static_cast<int64_t>(used.device_index()));
+  call_python<void>(GWC_PYTHON "::record_stream", *this, used.id(), static_cast<int64_t>(used.device_index()));
 }
 
 namespace cuda {

@@ -22,9 +22,9 @@ inline Tensor& Tensor::operator=(const Scalar& v) && {
 inline bool Tensor::is_same(const Tensor& o) const {
   if (h_ == o.h_) return true;
   if (!defined() || !o.defined()) return defined() == o.defined();
-  return call<bool>("gpuwheel_compat::is_same", "", *this, o);
+  return call<bool>(GWC_PYTHON "::is_same", "", *this, o);
 }
-inline bool Tensor::is_alias_of(const Tensor& o) const { return call<bool>("gpuwheel_compat::is_alias_of", "", *this, o); }
+inline bool Tensor::is_alias_of(const Tensor& o) const { return call<bool>(GWC_PYTHON "::is_alias_of", "", *this, o); }
 
 inline bool Tensor::is_contiguous(MemoryFormat f) const {
   return f == MemoryFormat::Contiguous ? is_contiguous() : call<bool>("aten::is_contiguous", "memory_format", *this, f);
@@ -123,7 +123,7 @@ inline Tensor Tensor::cuda() const { return to(options().device(DeviceType::CUDA
 inline Tensor Tensor::xpu() const { return to(options().device(DeviceType::XPU), false, false); }
 inline Tensor Tensor::meta() const { return to(options().device(DeviceType::Meta), false, false); }
 
-inline bool Tensor::requires_grad() const { return defined() && call<bool>("gpuwheel_compat::requires_grad", "", *this); }
+inline bool Tensor::requires_grad() const { return defined() && call<bool>(GWC_PYTHON "::requires_grad", "", *this); }
 inline Tensor& Tensor::requires_grad_(bool b) const {
   call<Tensor>("aten::requires_grad_", "", *this, b);
   return unconst(*this);
@@ -131,7 +131,7 @@ inline Tensor& Tensor::requires_grad_(bool b) const {
 inline bool Tensor::is_leaf() const { return call<bool>("aten::is_leaf", "", *this); }
 inline int64_t Tensor::output_nr() const { return call<int64_t>("aten::output_nr", "", *this); }
 inline int64_t Tensor::_version() const { return call<int64_t>("aten::_version", "", *this); }
-inline Tensor Tensor::grad() const { return call<optional<Tensor>>("gpuwheel_compat::grad", "", *this).value_or(Tensor()); }
+inline Tensor Tensor::grad() const { return call<optional<Tensor>>(GWC_PYTHON "::grad", "", *this).value_or(Tensor()); }
 inline Tensor Tensor::data() const { return call<Tensor>("aten::data", "", *this); }
 inline void Tensor::set_data(const Tensor& o) const { call<void>("aten::set_data", "", *this, o); }
 inline void Tensor::retain_grad() const { call<void>("aten::retain_grad", "", *this); }
