@@ -133,7 +133,7 @@ def described(t, given):
         t._is_view(),
     ]
     if isinstance(t, TwoTensor):
-        return [about, shown(t.a, given), shown(t.b, given)]
+        return [about, *(shown(each(t), [each(g) for g in given]) for each in (lambda two: two.a, lambda two: two.b))]
     return [about, None if type(t).__name__ == "FakeTensor" else shown(t, given)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from compat_modules import SOURCES, Built
 
 from gpuwheel._cache import Cache
 from gpuwheel.compile.compat.header_tree import compat_headers
+from gpuwheel.compile.compat.module_text import operators_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.compiler, pytest.mark.network, pytest.mark.torch]
 
 DIFFERENCES: frozenset[str] = frozenset({"fake, plain: x.index_put_({Slice(), 1}, 9)"})
-"""Calls that may differ: each is in the list of docs/explanation/compat.md. Of this one torch's own is at fault: it raises."""
+"""Calls that may differ: of this one torch raises, as an operator of its own gives an ordinary tensor to a fake one."""
 IN_PYTHON = ("fake, ", "observed, ", "two in one, ", "vmap: ")
 """Where Python is asked what an operator does, another exception than what it raises may come: but one does."""
 
@@ -50,6 +52,34 @@ def test_every_call_gives_the_same_values_exceptions_aliases_and_gradients(
 
 def _raised(outcome: object) -> bool:
     return isinstance(outcome, list) and isinstance(outcome[0], str)
+
+
+TWO = """
+import sys, torch
+sys.path[:0] = sys.argv[1:3]
+import other.comparison, comparison
+x = torch.ones(2, requires_grad=True)
+print([m.text("x.requires_grad(), x.is_leaf()", x, x) for m in (other.comparison, comparison)])
+"""
+
+
+def test_libraries_of_two_gpuwheels_in_one_process_ask_each_its_own_python(ours: Built, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(ours.folder, other)
+    name = operators_name()
+    module = (other / "comparison.py").read_text(encoding="utf-8")
+    changed = module.replace(name, name[:-4] + "0000").replace(
+        "lambda x: x.requires_grad", "lambda x: not x.requires_grad"
+    )
+    (other / "comparison.py").write_text(changed, encoding="utf-8")
+    library = (other / "libcomparison.so").read_bytes()
+    assert name.encode() in library
+    (other / "libcomparison.so").write_bytes(library.replace(name.encode(), name[:-4].encode() + b"0000"))
+    done = subprocess.run(  # noqa: TID251 (a user's program, not gpuwheel's)
+        (sys.executable, "-c", TWO, str(tmp_path), str(ours.folder)), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "['01', '11']"
 
 
 def test_nothing_in_the_library_is_named_as_torchs_own(ours: Built) -> None:
