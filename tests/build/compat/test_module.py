@@ -201,6 +201,9 @@ def test_two_extensions_of_one_name_and_two_versions_of_a_wheel(ours: Built, tmp
     # Each has TORCH_LIBRARY(twin_lib, m): that cannot be there twice, and says so.
     assert said.stdout.split() == ["3", "a.twin"]
     assert "ImportError: b.twin: TORCH_LIBRARY(twin_lib): Only a single TORCH_LIBRARY can be used" in said.stderr
+    # Nothing is imported by this: what fails is told where the library is loaded.
+    loads = "import torch, a.twin; torch.ops.load_library('b/libtwin.so')"
+    assert "TORCH_LIBRARY(twin_lib): Only a single TORCH_LIBRARY can be used" in _run(tmp_path, loads).stderr
 
 
 def test_a_torch_below_the_floor_is_one_import_error(ours: Built) -> None:

@@ -1,6 +1,7 @@
 // TORCH_LIBRARY, TORCH_LIBRARY_FRAGMENT, TORCH_LIBRARY_IMPL and RegisterOperators: operators by their own schemas.
 //
-// Their bodies run while the library is loaded. An exception there would end the process: it is kept, and told at import.
+// Their bodies run while the library is loaded. An exception there would end the process: it is kept,
+// told on the standard error, and raised at import.
 #pragma once
 #include <gpuwheel_compat/pybind.h>
 
@@ -275,6 +276,8 @@ struct LibraryBody : Exported {
       if (all.error.empty()) {
         all.error = what + ": " + last_failure().text;
         all.error_type = "ImportError";
+        // Who loads the library by torch.ops.load_library imports nothing: that says it has loaded, and this that it has not all.
+        aoti_torch_warn(__func__, __FILE__, __LINE__, all.error.c_str());
       }
       last_failure() = {};
     }
