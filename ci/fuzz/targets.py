@@ -24,12 +24,15 @@ from gpuwheel.audit import audit_wheel  # noqa: E402
 from gpuwheel.audit.cases import LibraryCase  # noqa: E402
 from gpuwheel.audit.rules import LIBRARY_RULES  # noqa: E402
 from gpuwheel.binary.cubin import read_cubin  # noqa: E402
-from gpuwheel.binary.elf import read_elf  # noqa: E402
-from gpuwheel.binary.fatbin import read_fatbin  # noqa: E402
+from gpuwheel.binary.device_files import cubin_image, file_images, is_cubin  # noqa: E402
+from gpuwheel.binary.elf import MAGIC, read_elf  # noqa: E402
+from gpuwheel.binary.extent import extent  # noqa: E402
+from gpuwheel.binary.fatbin import find_containers, read_fatbin  # noqa: E402
 from gpuwheel.binary.stub import stub_library  # noqa: E402
+from gpuwheel.binary.unpacked import unpacked_image  # noqa: E402
 from gpuwheel.compatibility import load_tables  # noqa: E402
 from gpuwheel.config import load_config  # noqa: E402
-from gpuwheel.errors import NetworkError  # noqa: E402
+from gpuwheel.errors import GpuwheelError, NetworkError  # noqa: E402
 from gpuwheel.index.context import Context  # noqa: E402
 from gpuwheel.index.pages import html_links, json_links  # noqa: E402
 from gpuwheel.index.ranges import SparseFile, member_spans  # noqa: E402
@@ -53,7 +56,7 @@ from gpuwheel.publish.published import PublishedWheel  # noqa: E402
 from gpuwheel.publish.wheel_facts import facts_of  # noqa: E402
 from gpuwheel.toolchain.linking.system_libraries import exported_symbols  # noqa: E402
 from gpuwheel.wheel import read_members  # noqa: E402
-from gpuwheel.wheel.archive import Member, check_record, pack_wheel, sealed_members  # noqa: E402
+from gpuwheel.wheel.archive import Member, check_record, pack_wheel, sealed_members, stored_members  # noqa: E402
 from gpuwheel.wheel.metadata import add_requirements, field_values, parsed_requirements, set_field  # noqa: E402
 from gpuwheel.wheel.naming import expand_tag, parse_wheel_name  # noqa: E402
 
@@ -205,6 +208,41 @@ def _elf(data: bytes) -> object:
     return [finding for rule in LIBRARY_RULES for finding in rule.findings(case)]
 
 
+def _stored(data: bytes) -> object:
+    """Each member, from its end to its beginning, and then in one go."""
+    read: list[object] = []
+    with stored_members(_wheel(data)) as members:
+        for member in list(members.values())[:4]:
+            places = range(max(0, min(member.size, 5 << 20)), -1, -(1 << 19))
+            read.append(_refused(lambda member=member, places=places: [member.read(at, 7) for at in places]))  # type: ignore[misc]
+            read.append(_refused(lambda member=member: member.digest))  # type: ignore[misc]
+    return read
+
+
+def _refused(read: Callable[[], object]) -> object:
+    """What is read, or the error of ours."""
+    try:
+        return read()
+    except GpuwheelError as error:
+        return error
+
+
+def _device_code(data: bytes) -> object:
+    """Looked for anywhere, with a section in the middle that holds nothing else; and unpacked."""
+    file = extent(data)
+    search = find_containers(file, "a.so")
+    images = search.images({})
+    unpacked = [_refused(lambda image=image: unpacked_image(image, "it")) for image in images[:8]]  # type: ignore[misc]
+    return unpacked, search.images({".nv_fatbin": file.part(16, len(data) // 2)})
+
+
+def _device_file(data: bytes) -> object:
+    file = extent(data)
+    if data[:4] == MAGIC and is_cubin(file):
+        return cubin_image(file, "a.cubin")
+    return file_images(file, "a.ptx"), _refused(lambda: file_images(file, "a.bin"))
+
+
 def _manifest(data: bytes) -> object:
     return audit_wheel(_wheel(_with_members(**{"ops/_kernels.json": data})), _tables())
 
@@ -351,6 +389,11 @@ def _packed(data: bytes) -> bytes:
     return held.getvalue()
 
 
+_PTX = b'//\n.version 8.8\n.target sm_90a, debug\n.address_size 64\n.file 1 "a.cu"\n.loc 1 2 3\n'
+_LZ4 = b"\x8fabcdefgh\x08\x00\x20\x50vwxyz"
+_PACKED = container(
+    entry(_LZ4, flags=0x2000) + entry(bytes.fromhex("28b52ffd2004210000") + b"code", flags=0x8000) + entry(b"x" * 64)
+)
 _FATBIN = container(entry(b"image") + entry(b".version 8.8", kind=1, flags=0x2000)) + bytes(8) + container(entry(b""))
 
 TARGETS = {
@@ -359,6 +402,9 @@ TARGETS = {
     "metadata": Target(_metadata, (METADATA, WHEEL)),
     "elf": Target(_elf, (_LIBRARY, elf_library({}))),
     "exports": Target(lambda data: exported_symbols(data, "a.so"), (_VERSIONED,)),
+    "stored-members": Target(_stored, (_with_members(**{"ops/a.so": bytes(3 << 20)}), _with_members(a=_FATBIN * 999))),
+    "device-code": Target(_device_code, (bytes(16) + _FATBIN + bytes(99) + _PACKED, _PACKED)),
+    "device-files": Target(_device_file, (cubin({"f": [(0, 8)]}), _PTX, _FATBIN)),
     "fatbin": Target(lambda data: read_fatbin(data, "a.fatbin"), (_FATBIN,)),
     "cubin": Target(lambda data: read_cubin(data, "it"), (cubin({"f": [(0, 8), (8, 4)], "g": []}),)),
     "manifest": Target(_manifest, (_encoded(MANIFEST),)),

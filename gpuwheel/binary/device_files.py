@@ -22,7 +22,7 @@ _MACHINE_AT = 18
 _FATBIN, _PTX = ".fatbin", ".ptx"
 # What fills the header of a PTX file: directives in this order (PTX ISA, "Module Directives").
 _PTX_HEAD = re.compile(
-    rb"^[ \t]*\.version[ \t]+(\d+)\.(\d+)\b.{0,2000}?^[ \t]*\.target[ \t]+(sm_\d+[af]?)\b([^\n]*)",
+    rb"^[ \t]*\.version[ \t]+(\d+)\.(\d+)\b.{0,2000}?^[ \t]*\.target[ \t]+(sm_\d{2,3}[af]?)\b([^\n]*)",
     re.DOTALL | re.MULTILINE,
 )
 _HEAD = 1 << 16
