@@ -210,3 +210,9 @@ def _torchs_symbols_that_nothing_brings() -> tuple[WheelFile, WheelFile]:
 @case("torch-requirement", sneaky=True)
 def _a_library_of_torchs_without_a_symbol_of_it() -> tuple[WheelFile, WheelFile]:
     return _of(requires=["numpy"]), _of(requires=["numpy", "torch>=2.10"])
+
+
+@case("torch-symbol-missing", sneaky=True)
+def _a_cpp_symbol_that_no_build_has_beside_those_of_other_devices() -> tuple[WheelFile, WheelFile]:
+    stranger, other = "_ZN3c104cuda24getCurrentXPUStreamOnlyEa", "_ZN3c103xpu19getCurrentXPUStreamEa"
+    return _of(EVERY, stranger, requires=[TORCH]), _of(EVERY, other, requires=[TORCH])

@@ -106,7 +106,9 @@ def _strong_cuda_shim(case: LibraryCase) -> Iterator[Found]:
     ]
     if strong:
         problem = f"needs {shown(strong)} of libtorch_cuda.so (strong reference, expected a weak one)"
-        yield Found(case.library.name, problem)
+        own = case.profile is Profile.OWN
+        fix = "declare the functions __attribute__((weak)) and test them before the call, or ship a file without them"
+        yield Found(case.library.name, problem, fix=None if own else fix)
 
 
 @rule(

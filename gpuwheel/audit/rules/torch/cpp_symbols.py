@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from gpuwheel.audit.cases import rule
@@ -26,6 +27,8 @@ _STABLE_ABI = "PyTorch documentation, LibTorch Stable ABI"
 _TABLE = "`gpuwheel/data/torch_symbols.bin`: what the libraries of each torch since 2.2 export"
 _FACTS = 50
 """Symbols that a finding lists for machines."""
+_OTHER_BUILDS = re.compile(r"_Z\w*?N[rVK]*(?:2at|3c10|5torch)(?:3hip|3xpu|3mps|3hpu|3mtia|10privateuse)", re.ASCII)
+"""Names of torch's builds for other devices than NVIDIA's, which the table does not have."""
 
 
 def common_minors(symbols: Sequence[Import]) -> list[MinorVersion]:
@@ -33,7 +36,7 @@ def common_minors(symbols: Sequence[Import]) -> list[MinorVersion]:
     table = load_torch_symbols()
     found = table.minors
     for symbol in symbols:
-        if not symbol.weak:
+        if not symbol.weak and not _OTHER_BUILDS.match(symbol.name):
             found &= table.having(symbol.name)
     return sorted(found)
 
@@ -104,7 +107,8 @@ def _torch_symbol_missing(case: LibraryCase) -> Iterator[Found]:
         return
     wrong = set(_wrong_strings(case)[0])
     imported = [one for one in case.imports.get(Provider.TORCH_CPP, ()) if not one.weak and one not in wrong]
-    missing = [one for one in imported if admitted[0] not in table.having(one.name)]
+    known = [one for one in imported if not _OTHER_BUILDS.match(one.name)]
+    missing = [one for one in known if admitted[0] not in table.having(one.name)]
     if missing:
         fitting = common_minors(imported)
         having = f"torch {minors(fitting)} has all that it imports" if fitting else "no one torch has all of them"
