@@ -18,6 +18,7 @@ from gpuwheel.audit.rules.libraries.missing import MISSING_LIBRARY_RULES
 from gpuwheel.audit.rules.libraries.searched_folders import SEARCH_PATH_RULES
 from gpuwheel.audit.rules.library_files import LIBRARY_FILE_RULES
 from gpuwheel.audit.rules.platform import PLATFORM_LIBRARY_RULES, PLATFORM_TAG_RULES
+from gpuwheel.audit.rules.python import PYTHON_RULES
 from gpuwheel.audit.rules.python_modules import MODULE_RULES
 from gpuwheel.audit.rules.torch import TORCH_REQUIREMENT_RULES, TORCH_SYMBOL_RULES
 from gpuwheel.audit.rules.wheel_files import CLAIM_RULES, MANIFEST_RULES, SIZE_RULES, UNREADABLE
@@ -49,7 +50,7 @@ def _whole(case: WheelCase) -> tuple[WheelCase]:
 _GROUPS: tuple[tuple[Callable[[WheelCase], Iterable[Any]], tuple[Rule[Any], ...]], ...] = (
     (_whole, (*CLAIM_RULES, *CONTAINER_RULES, *PLATFORM_TAG_RULES, *TORCH_REQUIREMENT_RULES)),
     (library_cases, LIBRARY_RULES),
-    (_whole, (*MODULE_RULES, *MANIFEST_RULES)),
+    (_whole, (*PYTHON_RULES, *MODULE_RULES, *MANIFEST_RULES)),
     (code_cases, DEVICE_CODE_RULES),
     (_whole, (*MANIFEST_CODE_RULES, *EMBEDDED_CODE_RULES)),
     (_whole, (*MISSING_LIBRARY_RULES, *CARRIED_RULES, *CONFLICT_RULES)),

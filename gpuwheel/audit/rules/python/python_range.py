@@ -1,0 +1,75 @@
+"""Requires-Python against the tag, and against the classifiers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from gpuwheel._endings import cut
+from gpuwheel.audit.cases import rule
+from gpuwheel.audit.rules.python.pythons import LATEST, admits, required_python, tagged
+from gpuwheel.model.findings import Found, Part, Severity
+from gpuwheel.wheel.metadata import field_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gpuwheel.audit.cases import WheelCase
+
+__all__ = ["RANGE_RULES"]
+
+_CLASSIFIER = re.compile(r"Programming Language :: Python :: (3\.\d+)")
+
+
+@rule(
+    "requires-python-tag",
+    needs={Part.NAME, Part.METADATA},
+    why="installers refuse the wheel on every Python that its tag fits",
+    fix="correct requires-python, or build and tag the wheel for a Python that it admits",
+    source="core metadata, Requires-Python; Platform compatibility tags",
+)
+def _tag(case: WheelCase) -> Iterator[Found]:
+    """Requires-Python admits none of the Pythons that the tag is for."""
+    required, tag = required_python(case), case.wheel.tag
+    if required is None:
+        return
+    told = f"Requires-Python {cut(str(required))}, tag {cut(tag.python)}-{cut(tag.abi)}"
+    pythons = tagged(tag)
+    if pythons:
+        # With the stable ABI, any later Python as well.
+        abi3 = "abi3" in tag.abi.split(".") or "none" in tag.abi.split(".")
+        minors = {
+            f"{python.version.major}.{minor}"
+            for python in pythons
+            for minor in range(python.version.minor, LATEST if abi3 else python.version.minor + 1)
+        }
+    elif all(part.startswith("py2") for part in tag.python.split(".")):
+        minors = {"2.7"}
+    else:
+        return
+    if not any(admits(required, minor) for minor in minors):
+        yield Found(case.wheel.name, f"admits none of the Pythons of its tag ({told})")
+
+
+@rule(
+    "python-classifier",
+    needs={Part.METADATA},
+    why="people and indexes read classifiers to learn for which Pythons the project is, and installers do not",
+    fix="list the Pythons that requires-python admits, and build again",
+    source="PyPI classifiers, Programming Language :: Python",
+    severity=Severity.NOTE,
+)
+def _classifier(case: WheelCase) -> Iterator[Found]:
+    """A classifier names a Python that Requires-Python does not admit."""
+    required = required_python(case)
+    if required is None:
+        return
+    values = field_values(case.wheel.document("METADATA") or b"", "Classifier")
+    named = [match[1] for match in map(_CLASSIFIER.fullmatch, values) if match]
+    if strange := [python for python in named if not admits(required, python)]:
+        problem = f"names Pythons that Requires-Python does not admit ({cut(', '.join(strange))}, {cut(str(required))})"
+        yield Found(f"{case.wheel.dist_info}/METADATA", problem)
+
+
+RANGE_RULES = (_tag, _classifier)
+"""About a whole wheel (`WheelCase`)."""
