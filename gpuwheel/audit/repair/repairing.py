@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._files import atomic_file
 from gpuwheel.audit.cases import WheelCase
-from gpuwheel.audit.inspection import opened
+from gpuwheel.audit.inspection import Code, opened
 from gpuwheel.audit.repair.auditwheel import graft
 from gpuwheel.audit.repair.edits import EditsAsked, apply_edits
 from gpuwheel.audit.repair.needs import Origin, needs
@@ -138,13 +138,22 @@ def repaired(wheel: Path, out: Path, request: RepairRequest, tables: Tables) -> 
                 return replace(told, findings=() if grafts else judge(WheelCase(inspection, tables)))
             out.mkdir(parents=True, exist_ok=True)
             if act is Act.KEPT:
-                target = _copied(wheel, out)
-            else:
-                target = _target(told, out, str(streams.name.with_platform(platform)))
-                order = CopyOrder(place.files, place.removed, request.epoch, record=is_new)
-                write_copy(target, source, order, Path(folder), streams=streams)
-    with opened(target) as made:
-        return replace(told, path=target, findings=judge(WheelCase(made, tables)))
+                return replace(told, path=_copied(wheel, out), findings=judge(WheelCase(inspection, tables)))
+            target = _target(told, out, str(streams.name.with_platform(platform)))
+            order = CopyOrder(place.files, place.removed, request.epoch, record=is_new)
+            write_copy(target, source, order, Path(folder), streams=streams)
+            made = stack.enter_context(opened(target))
+            return replace(told, path=target, findings=judge(WheelCase(_read_once(made, base, place), tables)))
+
+
+def _read_once(made: Inspection, base: Inspection, place: Workplace) -> Inspection:
+    """The result, with what was read of those files that are as they were: their streams are copied as they are."""
+    changed = {*place.files, place.source.record}
+    members = {
+        name: member if name in changed else base.members.get(name, member) for name, member in made.members.items()
+    }
+    is_same = changed.isdisjoint(base.images_of)  # every library, and every file of device code
+    return replace(made, members=members, code=base.code if is_same else Code(members))
 
 
 def _act(place: Workplace, act: Act, *, is_new: bool, retagged: bool) -> Act:
