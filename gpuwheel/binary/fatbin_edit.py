@@ -147,15 +147,15 @@ def compressed(file: BinaryIO, container: Sequence[Entry], *, threads: int = 4) 
     return Shrunk(count, saved)
 
 
-def raw_image(file: BinaryIO, entry: Entry) -> bytes:
-    """An image before compression; one that is compressed otherwise than by zstd, as it is.
+def raw_image(file: BinaryIO, entry: Entry, *, inflate: bool = True) -> bytes:
+    """An image before compression; one that is compressed otherwise than by zstd, as it is, or any without `inflate`.
 
     Raises:
         ValueError: it is damaged.
         ImportError: zstandard is not installed, and needed.
     """
     raw = _read(file, entry.at + entry.header_size, entry.fields[_PADDED])
-    if entry.fields[_FLAGS] & _CODEC_MASK == _ZSTD:
+    if inflate and entry.fields[_FLAGS] & _CODEC_MASK == _ZSTD:
         return _inflated(raw[: entry.fields[_COMPRESSED]], entry.fields[_RAW])
     # Of a text, the padding is no part.
     return raw.rstrip(b"\0") + b"\0" if entry.fields[0] == _PTX and entry.is_plain else raw

@@ -208,7 +208,14 @@ def _parts(file: BinaryIO, path: Path, member: str) -> Iterator[tuple[int, int]]
 
 def _digests(file: BinaryIO, container: Iterable[Entry]) -> list[tuple[str, str]]:
     """What each image is for, and the SHA-256 of what it is, before compression."""
-    return [(entry.target, hashlib.sha256(raw_image(file, entry)).hexdigest()) for entry in container]
+    return [(entry.target, hashlib.sha256(_image(file, entry)).hexdigest()) for entry in container]
+
+
+def _image(file: BinaryIO, entry: Entry) -> bytes:
+    try:
+        return raw_image(file, entry)
+    except ValueError:  # compressed by others, and damaged or in a way that is not known: it stays as it is
+        return raw_image(file, entry, inflate=False)
 
 
 def _check_same(file: BinaryIO, path: Path, member: str, before: list[list[tuple[str, str]]]) -> None:

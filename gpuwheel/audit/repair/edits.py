@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,7 +15,6 @@ from gpuwheel.audit.repair.search_paths import mended_path, set_search_path
 from gpuwheel.audit.repair.workplace import Edit
 from gpuwheel.binary.elf import MACHINES
 from gpuwheel.binary.stripped import is_debugging, strip_file
-from gpuwheel.wheel.archive import check_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,7 +87,7 @@ def apply_edits(
     _edit_images(place, inspection, asked, tables)
     if asked.sbom:
         write_bill(place, inspection, None)
-    is_wrong = asked.record and bool(check_record(inspection.members))
+    is_wrong = asked.record and not _is_recorded(place, inspection)
     if is_wrong:
         place.edits.append(Edit("record", place.source.record, "written anew"))
     return is_wrong
@@ -98,6 +99,20 @@ def _edit_images(place: Workplace, inspection: Inspection, asked: EditsAsked, ta
     if asked.compress and any(image.codec == "none" for image in inspection.images):
         check_codec(inspection, asked.driver, tables)
         compress_images(place, inspection)
+
+
+def _is_recorded(place: Workplace, inspection: Inspection) -> bool:
+    """Whether RECORD lists each file once, with its SHA-256 and size, and itself without, and no signature is there."""
+    source = place.source
+    if source.record not in source.infos or any(f"{source.record}.{end}" in source.infos for end in ("jws", "p7s")):
+        return False
+    try:
+        rows = list(csv.reader(io.StringIO(source.read(source.record).decode(), newline="")))
+    except (csv.Error, UnicodeDecodeError):
+        return False
+    files = ((name, member) for name, member in inspection.members.items() if name != source.record)
+    expected = [[name, member.digest, str(member.size)] for name, member in files]
+    return sorted(rows) == sorted([*expected, [source.record, "", ""]])
 
 
 def _strip(name: str, path: Path) -> tuple[str, int] | None:

@@ -126,7 +126,9 @@ def repaired(wheel: Path, out: Path, request: RepairRequest, tables: Tables) -> 
             # With grafts that are not made this is the least that it can be: the copies may need more.
             present = _present(inspection.tag.platform, request)
             platform = honest_tag(base.libraries, tables, present=present, asked=request.platform)
-            source, streams = (stack.enter_context(source_wheel(path)) for path in (name, wheel))
+            source = stack.enter_context(source_wheel(name))
+            # One object, where nothing was grafted: then each stream is copied, whatever RECORD says.
+            streams = source if name == wheel else stack.enter_context(source_wheel(wheel))
             place = Workplace(source, Path(folder))
             _retag(place, inspection.tag.platform, platform)
             known = needs(base, tables, exclude=request.exclude, strict=False) if request.edits.runpath else ()

@@ -5,6 +5,7 @@ A new rule is a check under `rule(...)` in the module of its subject, and its na
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel.audit.cases import code_cases, library_cases
@@ -70,6 +71,18 @@ def _noticed(rule: Rule[Any], subject: Any, case: WheelCase) -> Iterator[tuple[s
             raise
 
 
+_RECORD = "gpuwheel repair --record WHEEL"
+_MENDED = {
+    "platform-tag": "gpuwheel repair WHEEL",
+    "record": _RECORD,
+    "record-hash": _RECORD,
+    "record-row": _RECORD,
+    "record-signature": _RECORD,
+    "sbom-missing": "gpuwheel repair --sbom WHEEL",
+}
+"""Rule -> the command that mends all that it finds, where one does."""
+
+
 def judge(case: WheelCase) -> tuple[Finding, ...]:
     """What is wrong with a wheel, errors first; empty for one that holds what it claims.
 
@@ -85,4 +98,5 @@ def judge(case: WheelCase) -> tuple[Finding, ...]:
     )
     # sorted() is stable: within a severity, findings stay in the order of the rules.
     order = list(Severity)
-    return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
+    told = (replace(one, command=one.command or _MENDED.get(one.rule)) for one in found)
+    return tuple(sorted(told, key=lambda finding: order.index(finding.severity)))
