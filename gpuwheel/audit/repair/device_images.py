@@ -72,7 +72,7 @@ class Dropping:
             if not images:
                 return None
             _check_same(file, path, member, before)
-        return f"without {images} images for {', '.join(sorted(self.targets))}", saved
+        return f"without {_counted(images)} for {', '.join(sorted(self.targets))}", saved
 
     def _goes(self, entry: Entry) -> bool:
         return entry.target in self.targets
@@ -160,7 +160,7 @@ def _compress(member: str, path: Path) -> tuple[str, int] | None:
     except ImportError as error:
         msg = "zstandard is not installed (it compresses device code)"
         raise ToolchainError(msg, hint=INSTALL) from error
-    return f"{images} images compressed by {_CODEC}", sum(one.size for one in done)
+    return f"{_counted(images)} compressed by {_CODEC}", sum(one.size for one in done)
 
 
 def check_codec(inspection: Inspection, stated: DriverVersion | None, tables: Tables) -> None:
@@ -188,6 +188,10 @@ def check_codec(inspection: Inspection, stated: DriverVersion | None, tables: Ta
         oldest = f"oldest: {found}; expected {readable} or newer"
         msg = f"{inspection.name} may meet drivers that do not read {_CODEC} ({oldest})"
         raise AuditError(msg, hint=f"--driver {readable} says that the wheel is for no older one")
+
+
+def _counted(images: int) -> str:
+    return "1 image" if images == 1 else f"{images} images"
 
 
 def _reading(member: str) -> Any:  # noqa: ANN401 (a context)

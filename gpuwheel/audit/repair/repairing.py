@@ -21,10 +21,10 @@ from gpuwheel.audit.repair.tags import honest_tag
 from gpuwheel.audit.repair.workplace import TAG_EDIT, Workplace
 from gpuwheel.audit.rules import judge
 from gpuwheel.compatibility.sonames import load_sonames
-from gpuwheel.errors import AuditError, FileError, ToolchainError
+from gpuwheel.errors import AuditError, FileError, ToolchainError, UnreadableError
 from gpuwheel.wheel.archive import DEFAULT_EPOCH
 from gpuwheel.wheel.copying import CopyOrder, source_wheel, write_copy
-from gpuwheel.wheel.metadata import set_field
+from gpuwheel.wheel.metadata import field_values, set_field
 from gpuwheel.wheel.naming import expand_tag
 
 if TYPE_CHECKING:
@@ -106,14 +106,15 @@ def repaired(wheel: Path, out: Path, request: RepairRequest, tables: Tables) -> 
     that are copied, on the zlib that deflates what is new, and on the releases of auditwheel and patchelf.
 
     Raises:
-        AuditError: it is not a wheel, needs a library that no copy may bring, cannot have the tag that is asked for, or
+        UnreadableError: it is not a wheel, or damaged.
+        AuditError: it needs a library that no copy may bring, cannot have the tag that is asked for, or
             auditwheel cannot repair it.
         ToolchainError: auditwheel is needed, and missing or too old.
         FileError: the result would lie where the wheel itself is.
         OSError: a file cannot be read or written; nothing is left behind.
     """
-    with opened(wheel) as inspection, tempfile.TemporaryDirectory(prefix="gpuwheel-repair-") as folder:
-        inspection.check_whole()
+    with ExitStack() as opening, tempfile.TemporaryDirectory(prefix="gpuwheel-repair-") as folder:
+        inspection = _read(wheel, opening)
         found = needs(inspection, tables, exclude=request.exclude) if request.graft else ()
         grafts = any(need.origin is Origin.GRAFTED for need in found)
         told = Repaired(wheel, None, Act.GRAFTED if grafts else Act.KEPT, inspection.tag.platform, found)
@@ -130,7 +131,7 @@ def repaired(wheel: Path, out: Path, request: RepairRequest, tables: Tables) -> 
             # One object, where nothing was grafted: then each stream is copied, whatever RECORD says.
             streams = source if name == wheel else stack.enter_context(source_wheel(wheel))
             place = Workplace(source, Path(folder))
-            _retag(place, inspection.tag.platform, platform)
+            _retag(place, platform)
             known = needs(base, tables, exclude=request.exclude, strict=False) if request.edits.runpath else ()
             is_new = apply_edits(place, base, request.edits, tables, known, request.environ)
             act = _act(place, told.act, is_new=is_new, retagged=platform != told.platform)
@@ -148,6 +149,21 @@ def repaired(wheel: Path, out: Path, request: RepairRequest, tables: Tables) -> 
             return replace(told, path=target, findings=judge(WheelCase(_read_once(made, base, place), tables)))
 
 
+def _read(wheel: Path, opening: ExitStack) -> Inspection:
+    """A wheel with all that is looked at in it, so that what is damaged is told as such.
+
+    Raises:
+        UnreadableError: it is no wheel, or damaged.
+    """
+    try:
+        inspection = opening.enter_context(opened(wheel))
+        inspection.check_whole()
+        _ = inspection.tag, inspection.requirements
+    except AuditError as error:
+        raise UnreadableError(error.message, hint=error.hint, detail=error.detail) from error
+    return inspection
+
+
 def _read_once(made: Inspection, base: Inspection, place: Workplace) -> Inspection:
     """The result, with what was read of those files that are as they were: their streams are copied as they are."""
     changed = {*place.files, place.source.record}
@@ -163,18 +179,18 @@ def _act(place: Workplace, act: Act, *, is_new: bool, retagged: bool) -> Act:
         return act
     if is_new or any(edit.kind != TAG_EDIT for edit in place.edits):
         return Act.EDITED
-    return Act.RETAGGED if retagged else Act.KEPT
+    return Act.RETAGGED if retagged or place.edits else Act.KEPT
 
 
-def _retag(place: Workplace, before: str, platform: str) -> None:
+def _retag(place: Workplace, platform: str) -> None:
     """Let WHEEL say the platform of the name, and the bill of auditwheel the name."""
     source = place.source
-    if platform != before or source.name.tag.platform != platform:
-        name = f"{source.dist_info}/WHEEL"
-        text = place.text(name)
-        if text is not None:
-            tags = [str(tag) for tag in expand_tag(source.name.with_platform(platform).tag)]
-            place.write(name, set_field(text, "Tag", tags), TAG_EDIT, f"Tag: {', '.join(tags)}")
+    name = f"{source.dist_info}/WHEEL"
+    text = place.text(name)
+    tags = [str(tag) for tag in expand_tag(source.name.with_platform(platform).tag)]
+    # Also where the platform is right: WHEEL may say another than the name, and installers go by either.
+    if text is not None and set(field_values(text, "Tag")) != set(tags):
+        place.write(name, set_field(text, "Tag", tags), TAG_EDIT, f"Tag: {', '.join(tags)}")
     bill = f"{source.dist_info}/{_BILL}"
     if source.name.tag.platform != platform and (data := place.text(bill)) is not None:
         old, new = (f"-{tag}.whl".encode() for tag in (source.name.tag.platform, platform))

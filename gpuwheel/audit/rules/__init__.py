@@ -78,6 +78,7 @@ _MENDED = {
     "record-hash": _RECORD,
     "record-row": _RECORD,
     "record-signature": _RECORD,
+    "tag-mismatch": "gpuwheel repair WHEEL",
     "sbom-missing": "gpuwheel repair --sbom WHEEL",
 }
 """Rule -> the command that mends all that it finds, where one does."""

@@ -218,6 +218,26 @@ def test_people_read_what_comes_from_where_and_what_the_audit_says(tmp_path: Pat
     assert "warning [driver-needed]" in result.stdout
 
 
+def test_tags_in_wheel_become_those_of_the_name(tmp_path: Path, tables: Tables) -> None:
+    path = wheel(tmp_path)
+    members = read_members(path)
+    told = members[f"{INFO}/WHEEL"].data.replace(b"manylinux_2_17_x86_64", b"linux_x86_64")
+    write_wheel(path, {**members, f"{INFO}/WHEEL": Member(f"{INFO}/WHEEL", told)}.values())
+    result = repaired(path, tmp_path / "out", RepairRequest(), tables)
+    assert result.act is Act.RETAGGED
+    assert result.path is not None
+    assert result.path.name == path.name
+    assert b"Tag: py3-none-manylinux_2_17_x86_64\n" in read_members(result.path)[f"{INFO}/WHEEL"].data
+    assert "tag-mismatch" not in {finding.rule for finding in result.findings}
+
+
+def test_a_file_that_is_no_wheel_ends_as_in_the_other_commands(tmp_path: Path) -> None:
+    path = tmp_path / "ops-1-py3-none-any.whl"
+    path.write_bytes(b"no archive")
+    result = CliRunner().invoke(main, ["repair", "-w", str(tmp_path / "out"), str(path)])
+    assert result.exit_code == 17, result.output
+
+
 def test_a_wheel_that_cannot_be_repaired_stops_no_other(tmp_path: Path) -> None:
     bad = wheel(tmp_path / "bad", "libcublas.so.13")
     worse = wheel(tmp_path / "worse", "libcudart.so.12")
