@@ -87,6 +87,19 @@ def _a_library_that_the_oldest_allowed_release_has_not_yet() -> Pair:
     return _blas("nvidia-cudnn-cu12>=8.9", **needed), _blas("nvidia-cudnn-cu12>=9", **needed)
 
 
+@case("missing-library", sneaky=True, severity=Severity.WARNING)
+def _a_minor_in_the_soname_that_changes_within_the_range() -> Pair:
+    path = "$ORIGIN/../z3/lib"
+    needed = {"name": "libz3.so.4.15", "runpath": path}
+    return _blas("z3-solver<4.15.5,>=4.13", **needed), _blas("z3-solver<4.15.5,>=4.15", **needed)
+
+
+@case("missing-library", sneaky=True)
+def _a_library_of_torchs_that_cpu_and_cuda_builds_share_and_one_that_no_torch_has() -> Pair:
+    torch = ("torch>=2.13,<2.14",)
+    return _ops("libtorch_gpu.so", requires=torch), _ops("libtorch_cpu.so", requires=torch)
+
+
 @case("missing-library", sneaky=True)
 def _a_need_of_a_library_that_the_module_brings_with_it() -> Pair:
     inner = {"exports": ("inner",), "soname": "libinner.so"}

@@ -167,6 +167,12 @@ def _a_part_of_another_release_than_torch_pins() -> Pair:
 
 
 @case("requirement-conflict", sneaky=True)
+def _the_nvmath_of_cuda_12_and_a_torch_of_cuda_13() -> Pair:
+    nvmath = "nvmath-python[cu12]==0.9.0"
+    return _asking(nvmath, "torch>=2.11"), _asking(nvmath, "torch<2.11,>=2.10")
+
+
+@case("requirement-conflict", sneaky=True)
 def _parts_that_clash_two_requirements_away() -> Pair:
     blas = "nvidia-cublas-cu12==12.8.*"
     return _asking("cuda-toolkit[cublas]==12.9.*", blas), _asking("cuda-toolkit[cudart]==12.9.*", blas)

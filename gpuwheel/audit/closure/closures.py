@@ -54,6 +54,8 @@ class Chosen:
     how: str
     """"newest", "oldest", or the release that was asked for: "torch 2.11.0"."""
     pinned: Release | None = None
+    alike: tuple[Release, ...] = ()
+    """Further releases with which it would be the same, as far as libraries go."""
 
 
 @dataclass(frozen=True)
@@ -229,22 +231,23 @@ class Closure:
             world = resolve(wanted, self.source, place, oldest=oldest)
             if world is not None:
                 yield Chosen(world, place, how)
-        for release in self._deciding(place):
+        for alike in self._deciding(place):
+            release = alike[-1]
             world = resolve(wanted, self.source, place, pinned=release)
             if world is not None:
-                yield Chosen(world, place, f"{release.name} {release.version}", release)
+                yield Chosen(world, place, f"{release.name} {release.version}", release, tuple(alike[:-1]))
 
-    def _deciding(self, place: Place) -> Iterable[Release]:
-        """Releases of direct requirements that may bring something else than others that are allowed."""
-        found: list[Release] = []
+    def _deciding(self, place: Place) -> Iterable[list[Release]]:
+        """Releases of direct requirements that may bring something else than others that are allowed, those alike."""
+        found: list[list[Release]] = []
         for name, asked in names(self.wheel.requirements, place).items():
             if name not in load_releases().texts:
                 continue  # each release would have to be read from the index
-            kept: dict[object, Release] = {}
+            kept: dict[object, list[Release]] = defaultdict(list)
             for release in admitted(name, asked, self.source, place):
                 brought = release.brings & self.loader.wanted if self.loader.wanted else frozenset()
                 parts = {it.name: str(it.specifier) for it in release.requires} if name == TORCH else {}
-                kept[(brought, tuple(parts.items()))] = release  # the newest of those that are alike
+                kept[(brought, tuple(parts.items()))].append(release)
             found += kept.values() if len(kept) > 1 else ()
         return found[:_MOST_WORLDS]
 

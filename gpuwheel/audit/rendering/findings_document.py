@@ -36,7 +36,14 @@ def _wheel(outcome: Outcome) -> dict[str, Any]:
         ],
         "known": [_finding(outcome, finding) for finding in outcome.known],
         "not_checked": [{"rule": rule, "because": why} for rule, why in outcome.not_checked],
+        "libraries_not_checked": _libraries_not_checked(outcome),
     }
+
+
+def _libraries_not_checked(outcome: Outcome) -> list[str]:
+    said = [*outcome.findings, *outcome.known, *(excused.finding for excused in outcome.excused)]
+    named = (it.facts.get("sonames") for it in said if it.facts.get("checked") is False)
+    return sorted({str(name) for names in named if isinstance(names, list) for name in names})
 
 
 def _finding(outcome: Outcome, finding: Finding) -> dict[str, Any]:

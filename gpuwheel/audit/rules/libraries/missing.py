@@ -12,10 +12,12 @@ from gpuwheel.compatibility.distributions.releases import load_releases
 from gpuwheel.model.findings import Found, Part, Profile, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+
+    from packaging.version import Version
 
     from gpuwheel.audit.cases import WheelCase
-    from gpuwheel.audit.closure.closures import Lack
+    from gpuwheel.audit.closure.closures import Chosen, Closure, Lack
 
 __all__ = ["MISSING_LIBRARY_RULES"]
 
@@ -38,12 +40,12 @@ def _missing_library(case: WheelCase) -> Iterator[Found]:
     closure = case.closure
     nowhere = [lack for lack in _judged(case) if kind_of(closure, lack) is Kind.NOWHERE]
     extras = {lack.soname: closure.extras_with(lack.soname) if lack.always else () for lack in nowhere}
-    for lacks in _alike(nowhere, lambda it: (extras[it.soname], _which(it), it.by_default, it.optional)):
+    for lacks in _alike(nowhere, lambda it: (extras[it.soname], _which(closure, it), it.by_default, it.optional)):
         first = lacks[0]
         if named := extras[first.soname]:
             told = f"which only the extra {' or '.join(map(repr, named))} brings (DT_NEEDED)"
         else:
-            some = "" if first.always else f" with {_which(first)}"
+            some = "" if first.always else f" with {_which(closure, first)}"
             told = f"which nothing brings{some} (DT_NEEDED, expected in the wheel or from Requires-Dist)"
         mild = bool(named) or not first.by_default or first.optional
         yield from _found(lacks, f"needs {_names(lacks)}, {told}", _providers(lacks), mild=mild)
@@ -68,7 +70,7 @@ def _unreachable_library(case: WheelCase) -> Iterator[Found]:
             yield from _found([lack], problem, fix, why=why)
         elif kind is Kind.ELSEWHERE and closure.loaded_by(lack.soname) is None:
             told, entry = place_of(closure, lack)
-            some = "" if lack.always else f" with {_which(lack)}"
+            some = "" if lack.always else f" with {_which(closure, lack)}"
             problem = f"needs {lack.soname}, which lies where it does not look{some} ({told})"
             lead = f"link with -Wl,-rpath,'{entry}', or add that with patchelf --add-rpath" if entry else None
             yield from _found([lack], problem, lead, mild=not lack.by_default or lack.optional)
@@ -86,9 +88,9 @@ def _torch_cuda_major(case: WheelCase) -> Iterator[Found]:
     closure = case.closure
     # One of several libraries among which the package chooses is for another torch, and not loaded beside this one.
     lacks = [it for it in _judged(case) if kind_of(closure, it) is Kind.OTHER_MAJOR and not it.optional]
-    for alike in _alike(lacks, lambda it: (_which(it), it.by_default)):
+    for alike in _alike(lacks, lambda it: (_which(closure, it), it.by_default)):
         others = " and ".join(dict.fromkeys(other_major(closure, lack) or "" for lack in alike))
-        problem = f"needs {_names(alike)}, while {_which(alike[0])} has {others} (expected one CUDA major)"
+        problem = f"needs {_names(alike)}, while {_which(closure, alike[0])} has {others} (expected one CUDA major)"
         yield from _found(alike, problem, None, mild=not alike[0].by_default)
 
 
@@ -177,19 +179,30 @@ def _providers(lacks: Sequence[Lack]) -> str | None:
     return f"require {', '.join(told)}, and lead the library to its folder by a search path ($ORIGIN/../nvidia/...)"
 
 
-def _which(lack: Lack) -> str:
+def _which(closure: Closure, lack: Lack) -> str:
     """The worlds without it, in words: releases that were asked for, in ranges."""
-    by: dict[str, dict[str, None]] = {}
-    for chosen in lack.worlds:
-        if chosen.pinned is not None:
-            by.setdefault(chosen.pinned.name, {})[str(chosen.pinned.version)] = None
+    by, every = _pinned(lack.worlds), _pinned(closure.worlds)
     if not by:
         hows = sorted({chosen.how for chosen in lack.worlds})
         return f"the {' and the '.join(hows)} releases that are allowed"
     # The requirement of which the fewest releases are named is the one that decides.
     name = min(by, key=lambda it: (it != "torch", len(by[it])))
-    versions = list(by[name])
-    return f"{name} {', '.join(versions)}" if len(versions) <= _SHOWN else f"{name} {versions[0]} to {versions[-1]}"
+    runs: list[list[Version]] = []
+    for place, version in enumerate(sorted(every[name])):
+        if version in by[name]:
+            if not runs or (place and sorted(every[name])[place - 1] not in by[name]):
+                runs.append([])
+            runs[-1].append(version)
+    told = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
+    return f"{name} {', '.join(told)}"
+
+
+def _pinned(worlds: Iterable[Chosen]) -> Mapping[str, set[Version]]:
+    found: dict[str, set[Version]] = defaultdict(set)
+    for chosen in worlds:
+        for release in (*chosen.alike, *((chosen.pinned,) if chosen.pinned else ())):
+            found[release.name].add(release.version)
+    return found
 
 
 MISSING_LIBRARY_RULES = (_missing_library, _unreachable_library, _torch_cuda_major, _library_not_checked)
