@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Chosen", "Closure", "Lack"]
 
 PYTHONS = range(9, 15)
-"""Minors of Python 3 that wheels are judged for."""
+"""Minors of Python 3 that wheels for many are judged for; those for one are for that one."""
 TORCH = "torch"
 TORCH_STEMS = frozenset(
     f"lib{name}.so" for name in ("torch", "torch_cpu", "torch_cuda", "torch_python", "c10", "c10_cuda", "shm")
@@ -106,13 +106,18 @@ class Closure:
         except InvalidSpecifier:
             asked = SpecifierSet()  # a finding of its own
         tags, stable = self.wheel.tag.python.split("."), "abi3" in self.wheel.tag.abi.split(".")
-        return tuple(it for it in PYTHONS if f"3.{it}.9" in asked and any(_is_for(tag, it, stable) for tag in tags))
+        named = {int(tag[3:]) for tag in tags if tag.startswith("cp3") and tag[3:].isdigit()}
+        minors = [it for it in sorted(named.union(PYTHONS)) if any(_is_for(tag, it, stable) for tag in tags)]
+        # Where Requires-Python admits none of them, the tag alone speaks: that they disagree is another rule's to say.
+        return tuple(it for it in minors if f"3.{it}.9" in asked) or tuple(minors)
 
     @cached_property
     def places(self) -> tuple[Place, ...]:
         """Of the Pythons that are asked for the same, the oldest and the newest."""
         alike: dict[tuple[str, tuple[str, ...]], list[int]] = defaultdict(list)
-        for machine in self.machines:
+        # What is for another system finds other libraries, by another loader.
+        on_linux = any(it == "any" or "linux" in it for it in self.wheel.tag.platform.split("."))
+        for machine in self.machines if on_linux else ():
             for python in self.pythons:
                 asked = names(self.wheel.requirements, Place(machine, python))
                 alike[machine, tuple(f"{name}{asked[name]}" for name in asked)].append(python)

@@ -103,6 +103,8 @@ class Loader:
         """What is not found when each root is loaded in a process of its own."""
         found: dict[Missing, None] = {}
         for root in self.roots:
+            if library_folder(root) is None:
+                continue  # a program in the folder of scripts: nothing says where site-packages is from there
             missing: list[Missing] = []
             for _ in self._order(root, world, missing):
                 pass

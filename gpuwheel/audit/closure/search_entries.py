@@ -75,7 +75,7 @@ def _entry(text: str, folder: str | None, machine: str) -> Entry:
     if origin is None:
         return Entry(text, Leads.ABSOLUTE if text.startswith("/") else Leads.CURRENT)
     if folder is None:
-        return Entry(text, Leads.OUTSIDE)
+        return Entry(text, Leads.INSIDE)  # of a program in the folder of scripts: it leads somewhere in the environment
     rest = text[origin.end() :]
     values = _LIB.get(machine, ("lib",)) if "LIB" in tokens else ("",)
     found = []

@@ -99,7 +99,7 @@ def resolve(
     """
     try:
         state = _world(list(requirements), _Search(source, place, oldest), pinned)
-    except TooManyStepsError:
+    except (TooManyStepsError, RecursionError):
         return None
     return None if state is None else World(state.chosen, state.unknown)
 
@@ -117,7 +117,7 @@ def clash(requirements: Sequence[Requirement], source: ReleaseSource, place: Pla
             trial = _Search(source, place, oldest=False)
             if _world(fewer, trial, None) is None:
                 left, search = fewer, trial
-    except TooManyStepsError:
+    except (TooManyStepsError, RecursionError):
         return None
     return Clash(tuple(left), search.dead_end)
 

@@ -53,3 +53,8 @@ def test_a_path_without_any_text_is_none(path: str | None, count: int) -> None:
 )
 def test_a_member_is_installed_where_installers_put_it(member: str, folder: str | None) -> None:
     assert installed_folder(member) == folder
+
+
+def test_nothing_is_known_of_where_a_program_of_the_folder_of_scripts_starts() -> None:
+    (found,) = entries("$ORIGIN/../lib", None, "x86_64")
+    assert (found.leads, found.folders) == (Leads.INSIDE, ())

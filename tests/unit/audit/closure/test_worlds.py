@@ -115,3 +115,9 @@ def test_versions_are_compared_as_versions() -> None:
     world = resolve([Requirement("torch")], TABLE, PLACE)
     assert world is not None
     assert world.releases["torch"].version == Version("2.10.0")
+
+
+def test_a_chain_of_requirements_without_an_end_is_given_up() -> None:
+    texts = {f"p{n}": f"1.0 @ x86_64 @ 8-15\n  > p{n + 1}\n" for n in range(3000)}
+    table = ReleaseTable(date(2026, 1, 1), frozenset(), frozenset(), {**texts, "p3000": "1.0 @ x86_64 @ 8-15\n"})
+    assert resolve([Requirement("p0")], table, PLACE) is None
