@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Clash", "World", "admitted", "clash", "names", "resolve"]
 
-_STEPS = 4000
+_STEPS = 700
 """Choices that one search may make: beyond, it is not known whether there is a world."""
 
 
