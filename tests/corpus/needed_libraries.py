@@ -206,21 +206,6 @@ def _a_library_that_python_code_may_load_first() -> Pair:
     return made(None), made(_TO_BLAS)
 
 
-@case("libpython-needed")
-def _python_as_a_library() -> Pair:
-    return _ops("libpython3.11.so.1.0"), _ops()
-
-
-@case("libpython-needed", sneaky=True)
-def _the_stable_library_of_python_behind_a_library_of_the_wheel() -> Pair:
-    def made(*needed: str) -> WheelFile:
-        inner = library(needed=(*needed, "libc.so.6"), soname="libinner.so", exports=("inner",))
-        module = library(needed=("libinner.so", "libc.so.6"), runpath="$ORIGIN")
-        return wheel({"ops/_C.so": module, "ops/libinner.so": inner})
-
-    return made("libpython3.so"), made()
-
-
 @case("torch-cuda-major")
 def _the_cuda_runtime_of_another_major_than_torchs() -> Pair:
     given = {"requires": ("torch>=2.13,<2.14",)}

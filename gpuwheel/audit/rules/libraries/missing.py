@@ -95,23 +95,6 @@ def _torch_cuda_major(case: WheelCase) -> Iterator[Found]:
 
 
 @rule(
-    "libpython-needed",
-    needs=_NEEDS,
-    why="Pythons that are one program (Debian's, Ubuntu's, uv's) have no such library: importing it fails there",
-    fix="leave out -lpython: a module finds Python's functions in the program that loads it (Python3::Module of CMake)",
-    source="PEP 513, libpythonX.Y.so.1: wheels must not link to it",
-    profile=Profile.ANY,
-)
-def _libpython_needed(case: WheelCase) -> Iterator[Found]:
-    """A library needs Python as a library."""
-    for library in case.closure.libraries:
-        for name in library.needed:
-            if name.startswith("libpython") and not case.closure.siblings(name) and not library.program:
-                problem = f"needs {name} (DT_NEEDED, expected no library of Python)"
-                yield Found(library.name, problem, facts={"soname": name})
-
-
-@rule(
     "library-not-checked",
     needs=_NEEDS,
     why="whether the library loads is not known",
@@ -226,7 +209,6 @@ MISSING_LIBRARY_RULES = (
     _missing_library,
     _unreachable_library,
     _torch_cuda_major,
-    _libpython_needed,
     _library_not_checked,
 )
 """About a whole wheel (`WheelCase`)."""
