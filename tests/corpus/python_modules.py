@@ -159,3 +159,28 @@ def a_library_beside_the_module_that_needs_libpython() -> Pair:
     bad = library(exports=(), needed=("libc.so.6", "libpython3.so"), soname="libhelp.so")
     good = library(exports=(), soname="libhelp.so")
     return wheel({"ops/libhelp.so": bad}), wheel({"ops/libhelp.so": good})
+
+
+@case("python-symbol")
+def a_library_that_asks_for_one_python_in_a_wheel_for_all() -> Pair:
+    tag = f"py3-none-{PLATFORM}"
+    return (
+        module("_C.so", "PyErr_Clear", entry="", tag=tag),
+        module("_C.cpython-311-x86_64-linux-gnu.so", "PyErr_Clear", tag=tag),
+    )
+
+
+@case("python-symbol", sneaky=True)
+def a_library_of_one_python_beside_modules_for_each() -> Pair:
+    tag = f"py3-none-{PLATFORM}"
+    imports = {**LIBC, "PyErr_Clear": None}
+    files = {f"ops/_C.cpython-3{minor}-x86_64-linux-gnu.so": library(imports=imports) for minor in (10, 11)}
+    helper = library(imports=imports, exports=())
+    broken = {"ops/_C.so": None, **files, "ops/libhelper.so": helper}
+    return wheel(broken, tag=tag), wheel({"ops/_C.so": None, **files}, tag=tag)
+
+
+@case("module-entry-point", sneaky=True)
+def a_module_without_a_suffix_in_a_wheel_for_every_python() -> Pair:
+    tag = f"py3-none-{PLATFORM}"
+    return module("_C.so", tag=tag), module("_C.cpython-311-x86_64-linux-gnu.so", tag=tag)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.providers import Provider, shown
+from gpuwheel.audit.rules.python.pythons import suffix_of
 from gpuwheel.model.findings import Found, Part, Profile
 
 if TYPE_CHECKING:
@@ -27,8 +28,14 @@ _NEEDS = {Part.LIBRARIES, Part.METADATA, Part.NAME}
 )
 def _python_symbol(case: LibraryCase) -> Iterator[Found]:
     """A library of a wheel for every Python imports symbols of Python."""
-    if not case.claims.python and (python := case.imports.get(Provider.PYTHON)):
-        yield Found(case.library.name, f"imports symbols of Python ({shown(python)}, expected none)")
+    others = case.profile is Profile.ANY
+    # Only the Python that the suffix names imports the file; a wheel may hold one for each.
+    if case.claims.python or (others and suffix_of(case.library.name)):
+        return
+    if python := case.imports.get(Provider.PYTHON):
+        fix = "tag the wheel for the Python that it was built with, or use the limited API and abi3" if others else None
+        problem = f"imports symbols of Python ({shown(python)}, expected none)"
+        yield Found(case.library.name, problem, fix=fix, cause="" if others else None)
 
 
 @rule(

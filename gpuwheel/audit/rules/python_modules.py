@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.providers import Provider, provider
-from gpuwheel.model.findings import Found, Part
+from gpuwheel.audit.rules.python.pythons import suffix_of
+from gpuwheel.model.findings import Found, Part, Profile
 from gpuwheel.model.libraries import DESCRIBE
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def _module_entry_point(case: WheelCase) -> Iterator[Found]:
     if wheel.tag.abi != "none":
         return
     for library in wheel.libraries:
+        if case.profile is Profile.ANY and suffix_of(library.name):
+            continue  # only the Python that the suffix names imports it; a wheel may hold one for each
         entries = [name for name in library.exports if name.startswith(_ENTRY_POINT)]
         path = PurePosixPath(library.name)
         beside = {str(path.with_name(f"lib{path.name}")), str(path.with_suffix(".py"))}
