@@ -9,6 +9,7 @@ from hostile import container
 
 from corpus.cases import case
 from corpus.wheels import CODE, TAG, library, wheel
+from gpuwheel.model.findings import Severity
 
 if TYPE_CHECKING:
     from corpus.wheels import WheelFile
@@ -30,12 +31,12 @@ def _coded(manifest: bytes, code: bytes = CODE) -> WheelFile:
 EVERY = ("7.5", "8.0", "9.0", "10.0", "12.0")
 
 
-@case("tag-mismatch")
+@case("tag-mismatch", severity=Severity.WARNING)
 def _a_platform_in_the_name_alone() -> tuple[WheelFile, WheelFile]:
     return wheel(told=["cp311-cp311-linux_x86_64"]), wheel()
 
 
-@case("tag-mismatch", sneaky=True)
+@case("tag-mismatch", sneaky=True, severity=Severity.WARNING)
 def _one_of_two_platforms_in_the_name_alone() -> tuple[WheelFile, WheelFile]:
     two = "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"
     return wheel(tag=two, told=[TAG]), wheel(tag=two)

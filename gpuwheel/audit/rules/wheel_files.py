@@ -52,7 +52,7 @@ UNREADABLE = _unreadable
     source=f"{_FORMAT}: the Tag lines of WHEEL; Platform compatibility tags",
 )
 def _tag_mismatch(case: WheelCase) -> Iterator[Found]:
-    """WHEEL has other tags than the wheel's name."""
+    """WHEEL has other tags than the wheel's name (a warning with `--profile any`: installers take it all the same)."""
     wheel = case.wheel
     # A compressed tag of the name stands for several lines of WHEEL (PEP 425, "Compressed Tag Sets").
     named = sorted({str(tag).lower() for tag in expand_tag(wheel.tag)})
@@ -62,6 +62,7 @@ def _tag_mismatch(case: WheelCase) -> Iterator[Found]:
             wheel.name,
             f"has other tags in WHEEL than in its name ({cut(' '.join(wheel.tags)) or 'none'}, "
             f"expected {cut(' '.join(named))})",
+            severity=Severity.WARNING if case.profile is Profile.ANY else None,
         )
 
 

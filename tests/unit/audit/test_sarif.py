@@ -27,7 +27,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     info = "ops-1.dist-info"
     members = {
         f"{info}/METADATA": b"Metadata-Version: 2.2\nName: ops\nVersion: 1\n",
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py2-none-any\n",
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: gpuwheel 1\nRoot-Is-Purelib: true\nTag: py2-none-any\n",
     }
     folder = tmp_path / "my wheels"
     folder.mkdir()

@@ -35,7 +35,7 @@ def _broken(folder: Path, version: str = "1", *, edited: tuple[str, ...] = ("ops
         "ops/a.py": b"",
         "ops/b.py": b"",
         f"{info}/METADATA": f"Metadata-Version: 2.2\nName: ops\nVersion: {version}\n".encode(),
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py2-none-any\n",
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: gpuwheel 1\nRoot-Is-Purelib: true\nTag: py2-none-any\n",
     }
     folder.mkdir(exist_ok=True)
     path = folder / f"ops-{version}-py3-none-any.whl"
