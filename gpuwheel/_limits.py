@@ -37,6 +37,7 @@ __all__ = [
     "PATTERN_PARTS",
     "RECORD_PROBLEMS",
     "REDIRECTS",
+    "RELEASE_CHOICES",
     "REMOTE_ENTRY",
     "REMOTE_RATE",
     "REMOTE_WAIT",
@@ -88,6 +89,11 @@ ARCHIVE_MEMBERS = Limit(
     *("archive-members", 200_000, "members"),
     bounds="files in one wheel or sdist",
     why="the largest wheels on PyPI have about 20,000; each costs an object in memory",
+)
+RELEASE_CHOICES = Limit(
+    *("release-choices", 700, "choices"),
+    bounds="releases that are tried for one set that meets the requirements of a wheel (gpuwheel audit)",
+    why="most sets take fewer than 100, and a choice a millisecond; `library-not-checked` tells of a set not found",
 )
 ARCHIVE_SMALL = Limit(
     *("archive-small", 64 * _MB, "bytes"),

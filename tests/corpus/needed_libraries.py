@@ -206,6 +206,17 @@ def _a_library_that_python_code_may_load_first() -> Pair:
     return made(None), made(_TO_BLAS)
 
 
+@case("library-not-checked", sneaky=True, severity=Severity.NOTE)
+def _requirements_whose_oldest_releases_are_not_found() -> Pair:
+    wide = (
+        *("cuda-bindings>=12.9.2,<13.0", "cuda-toolkit[cublas,cufft,curand,cusolver,cusparse]==12.*", "rich"),
+        *("cudf-cu12==26.10.*", "cupy-cuda12x[ctk]>=14.0.1,!=14.1.0", "joblib>=0.11", "libcuml-cu12==26.10.*"),
+        *("numba-cuda[cu12]>=0.22.2", "numba>=0.60.0,<0.65.0", "numpy>=2.0,<3.0", "nvforest-cu12==26.10.*"),
+        *("nvidia-nvjitlink-cu12>=12.9,<13", "pylibraft-cu12==26.10.*", "rmm-cu12==26.10.*", "treelite>=4.7.2,<5.0.0"),
+    )
+    return _blas(*wide), _blas(_BLAS)
+
+
 @case("torch-cuda-major")
 def _the_cuda_runtime_of_another_major_than_torchs() -> Pair:
     given = {"requires": ("torch>=2.13,<2.14",)}

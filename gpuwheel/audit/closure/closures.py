@@ -14,7 +14,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from gpuwheel.audit.closure.loader import Loader
 from gpuwheel.audit.closure.preloading import loading_module
-from gpuwheel.audit.closure.worlds import admitted, clash, names, resolve
+from gpuwheel.audit.closure.worlds import TooManyStepsError, admitted, clash, names, resolve
 from gpuwheel.audit.platform import system_libraries
 from gpuwheel.binary.elf import MACHINES
 from gpuwheel.compatibility.distributions.releases import Place, load_releases
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gpuwheel.compatibility import Tables
     from gpuwheel.compatibility.distributions.releases import Release, ReleaseSource
 
-__all__ = ["Chosen", "Closure", "Lack"]
+__all__ = ["Chosen", "Closure", "GivenUp", "Lack"]
 
 PYTHONS = range(9, 15)
 """Minors of Python 3 that wheels for many are judged for; those for one are for that one."""
@@ -56,6 +56,16 @@ class Chosen:
     pinned: Release | None = None
     alike: tuple[Release, ...] = ()
     """Further releases with which it would be the same, as far as libraries go."""
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """A world that was looked for, and neither found nor excluded."""
+
+    place: Place
+    how: str
+    """As of `Chosen`."""
+    alike: tuple[Release, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,18 +145,23 @@ class Closure:
     @cached_property
     def worlds(self) -> tuple[Chosen, ...]:
         """With the newest releases, with the oldest, and with each release of a requirement that may decide."""
-        return tuple(chosen for place in self.places for chosen in self._worlds(place))
+        return tuple(it for it in self._searches if isinstance(it, Chosen))
+
+    @cached_property
+    def given_up(self) -> tuple[GivenUp, ...]:
+        """The worlds of which it is not known whether there are any; those that anything was looked for in."""
+        searches = self._searches if self._looks_outside else self._clashing
+        return tuple(it for it in searches if isinstance(it, GivenUp))
 
     @cached_property
     def clashes(self) -> tuple[tuple[Place, Clash], ...]:
         """Requirements that nothing meets, by where they are installed."""
-        found = ((place, clash(self.wheel.requirements, self.source, place)) for place in self.places)
-        return tuple((place, it) for place, it in found if it is not None)
+        return tuple(it for it in self._clashing if not isinstance(it, GivenUp))
 
     @cached_property
     def lacks(self) -> tuple[Lack, ...]:
         """Every library that is not found, in the order of the wheel's libraries."""
-        if not self.loader.wanted and not self._may_miss_siblings:
+        if not self._looks_outside:
             return ()
         by: dict[str, dict[str, None]] = defaultdict(dict)
         where: dict[str, list[Chosen]] = defaultdict(list)
@@ -162,7 +177,7 @@ class Closure:
                 if _family(it.root) not in loading:
                     wanted.add(it.soname)
         return tuple(
-            Lack(name, tuple(by[name]), tuple(worlds), len(worlds) == len(self.worlds), name not in wanted)
+            Lack(name, tuple(by[name]), tuple(worlds), len(worlds) == len(self._searches), name not in wanted)
             for name, worlds in where.items()
         )
 
@@ -177,7 +192,7 @@ class Closure:
             if TORCH in names(self.wheel.requirements, place):
                 return frozenset()
             for release in self.source.releases(TORCH, place) or ():
-                world = resolve([Requirement(TORCH)], self.source, place, pinned=release)
+                world = self._resolved([Requirement(TORCH)], place, pinned=release)
                 brought.update(world.folders if world else release.brings)
         return frozenset(brought) | frozenset(name for name in needed if stem(name) in TORCH_STEMS)
 
@@ -204,7 +219,7 @@ class Closure:
             for place in self.places[:1]:
                 asked = [it for it in self.wheel.every_requirement if _holds(it, place, extra)]
                 plain = [_without_marker(it) for it in asked]
-                world = resolve(plain, self.source, place)
+                world = self._resolved(plain, place)
                 if world is not None and soname in world.folders:
                     found.append(extra)
         return tuple(found)
@@ -227,20 +242,54 @@ class Closure:
         return found
 
     @cached_property
-    def _may_miss_siblings(self) -> bool:
-        return any(name in self.loader.by_name for library in self.libraries for name in library.needed)
+    def _looks_outside(self) -> bool:
+        """Whether what is installed beside the wheel matters to its libraries."""
+        siblings = any(name in self.loader.by_name for library in self.libraries for name in library.needed)
+        return bool(self.loader.wanted) or siblings
 
-    def _worlds(self, place: Place) -> Iterator[Chosen]:
+    @cached_property
+    def _searches(self) -> tuple[Chosen | GivenUp, ...]:
+        return tuple(it for place in self.places for it in self._worlds(place))
+
+    def _worlds(self, place: Place) -> Iterator[Chosen | GivenUp]:
         wanted = self.wheel.requirements
         for how, oldest in (("newest", False), ("oldest", True)):
-            world = resolve(wanted, self.source, place, oldest=oldest)
+            try:
+                world = resolve(wanted, self.source, place, oldest=oldest)
+            except TooManyStepsError:
+                yield GivenUp(place, how)
+                continue
             if world is not None:
                 yield Chosen(world, place, how)
         for alike in self._deciding(place):
-            release = alike[-1]
-            world = resolve(wanted, self.source, place, pinned=release)
+            release, others = alike[-1], tuple(alike[:-1])
+            how = f"{release.name} {release.version}"
+            try:
+                world = resolve(wanted, self.source, place, pinned=release)
+            except TooManyStepsError:
+                yield GivenUp(place, how, others)
+                continue
             if world is not None:
-                yield Chosen(world, place, f"{release.name} {release.version}", release, tuple(alike[:-1]))
+                yield Chosen(world, place, how, release, others)
+
+    @cached_property
+    def _clashing(self) -> tuple[tuple[Place, Clash] | GivenUp, ...]:
+        found: list[tuple[Place, Clash] | GivenUp] = []
+        for place in self.places:
+            try:
+                it = clash(self.wheel.requirements, self.source, place)
+            except TooManyStepsError:
+                found.append(GivenUp(place, "newest"))
+                continue
+            found += [] if it is None else [(place, it)]
+        return tuple(found)
+
+    def _resolved(self, wanted: list[Requirement], place: Place, pinned: Release | None = None) -> World | None:
+        """The newest releases that go together, if any were found."""
+        try:
+            return resolve(wanted, self.source, place, pinned=pinned)
+        except TooManyStepsError:
+            return None
 
     def _deciding(self, place: Place) -> Iterable[list[Release]]:
         """Releases of direct requirements that may bring something else than others that are allowed, those alike."""

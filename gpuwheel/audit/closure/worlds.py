@@ -15,15 +15,14 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from gpuwheel._limits import RELEASE_CHOICES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from gpuwheel.compatibility.distributions.releases import Place, Release, ReleaseSource
 
-__all__ = ["Clash", "World", "admitted", "clash", "names", "resolve"]
-
-_STEPS = 700
-"""Choices that one search may make: beyond, it is not known whether there is a world."""
+__all__ = ["Clash", "TooManyStepsError", "World", "admitted", "clash", "names", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class _State:
 
 
 class TooManyStepsError(Exception):
-    """A search was given up."""
+    """A search was given up: it is not known whether there is a world."""
 
 
 def resolve(
@@ -88,7 +87,7 @@ def resolve(
     oldest: bool = False,
     pinned: Release | None = None,
 ) -> World | None:
-    """The newest releases that go together, or the oldest; `None` where none do, or too much would have to be tried.
+    """The newest releases that go together, or the oldest; `None` where none do.
 
     Args:
         requirements: Of the wheel.
@@ -96,29 +95,33 @@ def resolve(
         place: Where it is installed.
         oldest: Prefer old releases to new ones.
         pinned: The release that is to be there.
+
+    Raises:
+        TooManyStepsError: More would have to be tried than `release-choices`, or Python's stack, allows.
     """
-    try:
-        state = _world(list(requirements), _Search(source, place, oldest), pinned)
-    except (TooManyStepsError, RecursionError):
-        return None
+    state = _world(list(requirements), _Search(source, place, oldest), pinned)
     return None if state is None else World(state.chosen, state.unknown)
 
 
 def clash(requirements: Sequence[Requirement], source: ReleaseSource, place: Place) -> Clash | None:
-    """The fewest requirements that no releases meet together; `None` where some do, or it is not known."""
+    """The fewest requirements that no releases meet together, as far as that is found; `None` where some do.
+
+    Raises:
+        TooManyStepsError: It is not known, as for `resolve`.
+    """
     search = _Search(source, place, oldest=False)
-    try:
-        if _world(requirements, search, None) is not None:
-            return None
-        # Whatever can be left out without resolving it is no part of it.
-        left = list(requirements)
-        for requirement in requirements:
-            fewer = [other for other in left if other is not requirement]
-            trial = _Search(source, place, oldest=False)
+    if _world(requirements, search, None) is not None:
+        return None
+    # Whatever can be left out without resolving it is no part of it.
+    left = list(requirements)
+    for requirement in requirements:
+        fewer = [other for other in left if other is not requirement]
+        trial = _Search(source, place, oldest=False)
+        try:
             if _world(fewer, trial, None) is None:
                 left, search = fewer, trial
-    except (TooManyStepsError, RecursionError):
-        return None
+        except TooManyStepsError:
+            break  # those that are left clash all the same
     return Clash(tuple(left), search.dead_end)
 
 
@@ -142,9 +145,12 @@ def _world(requirements: Sequence[Requirement], search: _Search, pinned: Release
     state = _with(_State(), [(requirement, frozenset({""})) for requirement in requirements], search)
     if state is None:
         return None
-    if pinned is not None:
-        state = _chosen(state, pinned, search)
-    return None if state is None else _extended(state, search)
+    try:
+        if pinned is not None:
+            state = _chosen(state, pinned, search)
+        return None if state is None else _extended(state, search)
+    except RecursionError as error:
+        raise TooManyStepsError from error
 
 
 def _extended(state: _State, search: _Search) -> _State | None:
@@ -163,7 +169,7 @@ def _extended(state: _State, search: _Search) -> _State | None:
 
 def _chosen(state: _State, release: Release, search: _Search) -> _State | None:
     search.steps += 1
-    if search.steps > _STEPS:
+    if search.steps > RELEASE_CHOICES.value:
         raise TooManyStepsError
     extras = state.wanted.get(release.name, (SpecifierSet(), frozenset[str]()))[1]
     # Its own name stands for a wheel that could not be read.

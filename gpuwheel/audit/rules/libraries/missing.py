@@ -6,8 +6,10 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from gpuwheel._limits import RELEASE_CHOICES
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.closure.lacking import Kind, kind_of, other_major, place_of
+from gpuwheel.audit.closure.worlds import names
 from gpuwheel.compatibility.distributions.releases import load_releases
 from gpuwheel.model.findings import Found, Part, Profile, Severity
 
@@ -103,8 +105,9 @@ def _torch_cuda_major(case: WheelCase) -> Iterator[Found]:
     severity=Severity.NOTE,
 )
 def _library_not_checked(case: WheelCase) -> Iterator[Found]:
-    """Whether a library that another needs is there depends on what nobody looked up, or on code that runs first."""
+    """Whether a needed library is there depends on what nobody looked up or found, or on code that runs first."""
     closure = case.closure
+    yield from _given_up(case)
     lacks = [(lack, kind_of(closure, lack)) for lack in _judged(case)]
     for alike in _alike([lack for lack, kind in lacks if kind is Kind.UNKNOWN], closure.unknown):
         unknown = closure.unknown(alike[0])
@@ -122,6 +125,38 @@ def _library_not_checked(case: WheelCase) -> Iterator[Found]:
         problem = f"needs {_names(found)}, which the loader does not find and Python code may load first ({code})"
         fix = "import the package where only Requires-Dist is installed: whether it loads them shows there"
         yield from _found(found, f"{problem}: not checked", fix, notes=True)
+
+
+def _given_up(case: WheelCase) -> Iterator[Found]:
+    """One finding, of the worlds that were not found, and may be there."""
+    closure = case.closure
+    if not (given_up := closure.given_up):
+        return
+    place = given_up[0].place
+    asked = [name for name in names(case.wheel.requirements, place) if not closure.source.is_bare(name)]
+    hows = list(dict.fromkeys(it.how for it in given_up))
+    told = [f"the {how} releases" if how in {"newest", "oldest"} else how for how in hows]
+    others = {f"{release.name} {release.version}" for it in given_up for release in it.alike}
+    bound = f"within {RELEASE_CHOICES}: the limit {RELEASE_CHOICES.name}"
+    yield Found(
+        case.wheel.name,
+        f"requires {_shown(asked, 'and')}, of which no set with {_shown(told, 'or')} was found ({bound}): not checked",
+        "whether the requirements go together there, and bring what the libraries need, is not known",
+        "narrow the requirements to releases that go together: then fewer have to be tried",
+        facts={
+            "sonames": sorted(closure.loader.wanted),
+            "needed_by": [],
+            "with": sorted({*hows, *others}),
+            "checked": False,
+            "requirements": [str(requirement) for requirement in case.wheel.requirements],
+        },
+    )
+
+
+def _shown(told: Sequence[str], word: str) -> str:
+    if len(told) > _SHOWN:
+        return f"{', '.join(told[:_SHOWN])} {word} {len(told) - _SHOWN} more"
+    return f" {word} ".join(filter(None, (", ".join(told[:-1]), told[-1])))
 
 
 def _judged(case: WheelCase) -> Iterator[Lack]:

@@ -8,7 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from gpuwheel.audit.closure.worlds import clash, resolve
+from gpuwheel.audit.closure.worlds import TooManyStepsError, clash, resolve
 from gpuwheel.compatibility.distributions.releases import Place, ReleaseTable
 
 PLACE = Place("x86_64", 11)
@@ -107,8 +107,22 @@ def test_a_search_without_an_end_is_given_up() -> None:
     texts |= {"q8": "1.0 @ x86_64 @ 8-15\n  > z==2.0\n", "z": "1.0 2.0 @ x86_64 @ 8-15\n"}
     table = ReleaseTable(date(2026, 1, 1), frozenset(), frozenset(), texts)
     wanted = [Requirement(f"p{n}") for n in range(9)]
-    assert resolve(wanted, table, PLACE) is None
-    assert clash(wanted, table, PLACE) is None
+    for search in (resolve, clash):
+        with pytest.raises(TooManyStepsError):
+            search(wanted, table, PLACE)
+
+
+def test_a_conflict_is_told_though_what_could_be_left_out_takes_too_long_to_find() -> None:
+    many = " ".join(f"1.{minor}" for minor in range(40))
+    texts = {f"p{n}": f"{many} @ x86_64 @ 8-15\n  > q{n}\n" for n in range(9)}
+    texts |= {f"q{n}": f"1.0 @ x86_64 @ 8-15\n  > y=={1 if n < 8 else 2}.0\n" for n in range(9)}
+    texts |= dict.fromkeys("yz", "1.0 2.0 @ x86_64 @ 8-15\n")
+    table = ReleaseTable(date(2026, 1, 1), frozenset(), frozenset(), texts)
+    # Two exclude each other at once; without one of them, the others are tried in vain.
+    wanted = [Requirement(it) for it in ("z==1.0", *(f"p{n}" for n in range(9)), "z==2.0")]
+    found = clash(wanted, table, PLACE)
+    assert found is not None
+    assert {"z==1.0", "z==2.0"} <= set(map(str, found.requirements))
 
 
 def test_versions_are_compared_as_versions() -> None:
@@ -120,4 +134,5 @@ def test_versions_are_compared_as_versions() -> None:
 def test_a_chain_of_requirements_without_an_end_is_given_up() -> None:
     texts = {f"p{n}": f"1.0 @ x86_64 @ 8-15\n  > p{n + 1}\n" for n in range(3000)}
     table = ReleaseTable(date(2026, 1, 1), frozenset(), frozenset(), {**texts, "p3000": "1.0 @ x86_64 @ 8-15\n"})
-    assert resolve([Requirement("p0")], table, PLACE) is None
+    with pytest.raises(TooManyStepsError):
+        resolve([Requirement("p0")], table, PLACE)
