@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from gpuwheel.model.versions import MinorVersion
 
@@ -103,7 +103,7 @@ def _minors(wanted: Sequence[SpecifierSet]) -> set[MinorVersion]:
 def _version(text: str) -> Iterator[Version]:
     try:
         yield Version(text.removesuffix(".*"))
-    except InvalidVersion:
+    except ValueError:  # and numbers of thousands of digits
         return  # `===` compares texts
 
 

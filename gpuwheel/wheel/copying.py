@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import os
+import stat
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from gpuwheel._archives import Archive
 from gpuwheel._endings import because, cut
 from gpuwheel._files import atomic_file
 from gpuwheel._limits import METADATA_FILE
-from gpuwheel.errors import AuditError
+from gpuwheel.errors import AuditError, UnreadableError
 from gpuwheel.wheel.archive import DEFAULT_EPOCH, as_recorded, dist_info_folder
 from gpuwheel.wheel.deflating import deflate_file
 from gpuwheel.wheel.naming import parse_wheel_name
@@ -51,6 +52,11 @@ class SourceWheel:
         self._archive = Archive(file, path.name, path.stat().st_size, error=AuditError, hint=hint)
         self.infos = {info.filename: info for info in self._archive.members}
         """Every file in it, in the order of its directory."""
+        for info in self.infos.values():
+            if stat.S_ISLNK(info.external_attr >> 16):
+                # Written anew it would be a file that holds a path, and nobody would see what it was.
+                msg = f"{path.name} holds a symbolic link ({cut(info.filename)}, expected files)"
+                raise UnreadableError(msg, hint="put the file itself there, and build the wheel again")
         self.dist_info = dist_info_folder(self.infos, path.name)
 
     @property

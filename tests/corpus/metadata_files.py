@@ -373,3 +373,8 @@ def a_build_number_in_the_name_alone() -> Pair:
 @case("build-number", sneaky=True, severity=WARNING)
 def a_build_number_in_wheel_alone() -> Pair:
     return told(f"{TELLS}Build: 3\n"), told(TELLS)
+
+
+@case("requires-python", sneaky=True)
+def a_python_of_thousands_of_digits() -> Pair:
+    return wheel(fields=[f"Requires-Python: >=3.{'9' * 5000}"]), wheel()

@@ -184,3 +184,24 @@ def a_library_of_one_python_beside_modules_for_each() -> Pair:
 def a_module_without_a_suffix_in_a_wheel_for_every_python() -> Pair:
     tag = f"py3-none-{PLATFORM}"
     return module("_C.so", tag=tag), module("_C.cpython-311-x86_64-linux-gnu.so", tag=tag)
+
+
+@case("extension-content")
+def an_empty_module() -> Pair:
+    return wheel({"ops/_D.abi3.so": b""}, tag=ABI3), wheel(
+        {"ops/_D.abi3.so": library(exports=("PyInit__D",))}, tag=ABI3
+    )
+
+
+@case("extension-content", sneaky=True)
+def a_pointer_in_place_of_a_library() -> Pair:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n"
+    return wheel({"ops/libk.so.1": pointer}), wheel({"ops/libk.so.1": library(exports=(), soname="libk.so.1")})
+
+
+@case("extension-content", sneaky=True)
+def a_module_that_is_a_text() -> Pair:
+    name = "ops/_D.cpython-311-x86_64-linux-gnu.so"
+    # A script of the linker is a text too, under a name that nothing imports.
+    script = {"ops/libk.so": b"INPUT(libk.so.1)\n"}
+    return wheel({name: b"not a library\n", **script}), wheel({name: library(exports=("PyInit__D",)), **script})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import re
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -172,3 +173,17 @@ def a_signature_that_nobody_checks() -> Pair:
 @case("record-signature", sneaky=True, severity=Severity.WARNING)
 def a_signature_of_smime() -> Pair:
     return _signed("RECORD.p7s")
+
+
+def _with_size(size: str) -> Pair:
+    return edited(lambda text: re.sub(r"(__init__\.py,sha256=[^,]*),0\n", f"\\1,{size}\n", text)), edited(str)
+
+
+@case("record", sneaky=True)
+def a_size_in_digits_of_another_script() -> Pair:
+    return _with_size("\N{ARABIC-INDIC DIGIT ZERO}")
+
+
+@case("record", sneaky=True)
+def a_size_of_thousands_of_digits() -> Pair:
+    return _with_size("9" * 5000)

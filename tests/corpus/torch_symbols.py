@@ -22,6 +22,7 @@ OLD_STRING = "_ZN3c106detail14torchCheckFailEPKcS2_jRKSs"
 SHIM_2_9, SHIM_2_13 = "aoti_torch_aten_narrow", "torch_stream_native_handle"
 SHIM_2_3_ALONE = "aoti_torch_cpu__add_relu_Tensor"
 SHIM = "aoti_torch_get_dim"
+CUDA_SHIM = "aoti_torch_get_current_cuda_stream"
 ABI3 = "cp310-abi3-manylinux_2_17_x86_64"
 
 
@@ -216,3 +217,13 @@ def _a_library_of_torchs_without_a_symbol_of_it() -> tuple[WheelFile, WheelFile]
 def _a_cpp_symbol_that_no_build_has_beside_those_of_other_devices() -> tuple[WheelFile, WheelFile]:
     stranger, other = "_ZN3c104cuda24getCurrentXPUStreamOnlyEa", "_ZN3c103xpu19getCurrentXPUStreamEa"
     return _of(EVERY, stranger, requires=[TORCH]), _of(EVERY, other, requires=[TORCH])
+
+
+@case("strong-cuda-shim", severity=Severity.NOTE)
+def _a_function_that_builds_of_torch_without_cuda_lack() -> tuple[WheelFile, WheelFile]:
+    return _of(CUDA_SHIM), _of(CUDA_SHIM, weak=[CUDA_SHIM])
+
+
+@case("strong-cuda-shim", severity=Severity.NOTE, sneaky=True)
+def _one_function_of_two_that_builds_of_torch_without_cuda_lack() -> tuple[WheelFile, WheelFile]:
+    return _of(SHIM, CUDA_SHIM), _of(SHIM, CUDA_SHIM, weak=[CUDA_SHIM])

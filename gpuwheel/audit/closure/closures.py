@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 
 from gpuwheel.audit.closure.loader import Loader
 from gpuwheel.audit.closure.preloading import loading_module
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gpuwheel.compatibility import Tables
     from gpuwheel.compatibility.distributions.releases import Release, ReleaseSource
 
-__all__ = ["Chosen", "Closure", "GivenUp", "Lack"]
+__all__ = ["Chosen", "Closure", "GivenUp", "Lack", "python_range"]
 
 PYTHONS = range(9, 15)
 """Minors of Python 3 that wheels for many are judged for; those for one are for that one."""
@@ -111,10 +111,7 @@ class Closure:
     @cached_property
     def pythons(self) -> tuple[int, ...]:
         """Minors of Python 3 that install it, by its tag and Requires-Python."""
-        try:
-            asked = SpecifierSet(self.wheel.requires_python or "")
-        except InvalidSpecifier:
-            asked = SpecifierSet()  # a finding of its own
+        asked = python_range(self.wheel.requires_python or "") or SpecifierSet()
         tags, stable = self.wheel.tag.python.split("."), "abi3" in self.wheel.tag.abi.split(".")
         named = {int(tag[3:]) for tag in tags if tag.startswith("cp3") and tag[3:].isdigit()}
         minors = [it for it in sorted(named.union(PYTHONS)) if any(_is_for(tag, it, stable) for tag in tags)]
@@ -330,3 +327,13 @@ def _without_marker(requirement: Requirement) -> Requirement:
     bare = type(requirement)(str(requirement))
     bare.marker = None
     return bare
+
+
+def python_range(text: str) -> SpecifierSet | None:
+    """Requires-Python, read; `None` where it is not valid, which is a finding of its own."""
+    try:
+        asked = SpecifierSet(text)
+        asked.contains("3.10")  # numbers of thousands of digits are read here only
+    except ValueError:
+        return None
+    return asked

@@ -118,7 +118,9 @@ def _tell(result: Repaired) -> None:
     for member in result.grafted:
         click.echo(f"  {member}: a library of this machine")
     for edit in result.edits:
-        saved = f" ({edit.saved:,} bytes less)" if edit.saved else ""
+        # What is taken out of device code leaves room, filled with zeros, which a wheel packs to nothing.
+        of = " of device code" if edit.kind in {"drop-arch", "compress"} else ""
+        saved = f" ({edit.saved:,} bytes{of} less)" if edit.saved else ""
         click.echo(f"  {edit.kind}: {edit.member}: {edit.what}{saved}")
     for finding in result.findings:
         click.echo(f"  {finding.severity.value} [{finding.rule}] {finding.place} {finding.problem}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -14,7 +15,7 @@ from gpuwheel._resources import resource
 from gpuwheel.audit import audit_wheel
 from gpuwheel.audit.repair import Act, Origin, RepairRequest, repaired
 from gpuwheel.cli import main
-from gpuwheel.errors import AuditError
+from gpuwheel.errors import AuditError, UnreadableError
 from gpuwheel.model.findings import Severity
 from gpuwheel.model.wheels import WheelTag
 from gpuwheel.wheel import Member, read_members, write_wheel
@@ -248,3 +249,13 @@ def test_a_wheel_that_cannot_be_repaired_stops_no_other(tmp_path: Path) -> None:
     assert (out / good.name).read_bytes() == good.read_bytes()
     assert "libcublas.so.13" in result.stderr
     assert "libcudart.so.12" in result.stderr
+
+
+def test_a_link_does_not_become_a_file_that_holds_a_path(tmp_path: Path, tables: Tables) -> None:
+    path = wheel(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive:
+        link = zipfile.ZipInfo("ops/link.so")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(UnreadableError, match=r"ops/link\.so, expected files"):
+        repaired(path, tmp_path / "out", RepairRequest(graft=False), tables)

@@ -38,7 +38,7 @@ BROKEN: dict[str, Made] = {
     "tag-mismatch": made(told="py3-none-any"),
     "platform-tag": made(tag="py3-none-manylinux_2_5_x86_64"),
     "platform-local": made(tag="py3-none-linux_x86_64"),
-    "vendored-driver": made(files={"ops/libcuda.so.1": b""}),
+    "vendored-driver": made(files={"ops/libcuda.so.1": b"stub"}),
     "torch-requirement": made(requires="torch"),
     "torch-floor": importing(NEWEST.name),
     "strong-cuda-shim": importing("aoti_torch_get_current_cuda_stream"),
@@ -122,7 +122,7 @@ def test_a_rule_is_broken_alone(tables: Tables, rule: str) -> None:
         (made(tag="py3-none-manylinux_2_40"), "platform-tag"),
         (made(tag="py3-none-any"), "platform-tag"),
         (made(tag="cp310-abi3-manylinux_2_17_x86_64", library={"imports": {**IMPORTS, "PyErr_Clear": None}}), None),
-        (made(files={"ops.libs/libcuda-0123abcd.so.1": b""}), "vendored-driver"),
+        (made(files={"ops.libs/libcuda-0123abcd.so.1": b"stub"}), "vendored-driver"),
         (made(files={"ops/late.py": b""}, resealed=False), "record"),
         (made(files={f"{INFO}/RECORD": b"remove"}, resealed=False), "record"),
         (made(files={"ops/_kernels.json": b"[]"}), "manifest"),
@@ -236,6 +236,15 @@ def test_what_a_rule_needs_and_nobody_knows_leaves_it_out(tables: Tables) -> Non
     assert judge(replace(case, expected=None)) == ()
     case = BROKEN["size-budget"].case(tables)
     assert judge(replace(case, wheel=replace(case.wheel, size=None))) == ()
+
+
+def test_one_cause_is_one_finding_however_it_is_put(tables: Tables) -> None:
+    def noticed(case: WheelCase) -> list[Found]:
+        name = case.wheel.name
+        return [Found(name, "lacks 1", cause="same"), Found("b", "lacks 2", cause="same"), Found("c", "lacks 1")]
+
+    rule = Rule("x", "", "", "", "", frozenset(), noticed)
+    assert [finding.where for finding in rule.findings(made().case(tables))] == [(made().name, "b"), ("c",)]
 
 
 def test_one_fault_by_two_promises_is_told_once(tables: Tables) -> None:

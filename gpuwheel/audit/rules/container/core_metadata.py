@@ -32,6 +32,8 @@ _EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
 _BUILD_AGAIN = "build the wheel again with a current build backend; do not edit METADATA by hand"
 _SUMMARY = 512
 """Characters that PyPI takes (warehouse/forklift/metadata.py)."""
+_NUMBERED = ("metadata_version", "version", "requires_python", "requires_dist")
+_ENDLESS = re.compile(r"\d{4000}")
 
 
 @lru_cache(maxsize=2)
@@ -44,6 +46,9 @@ def _parsed(document: bytes) -> tuple[dict[str, Any], dict[str, list[str]], tupl
         wrong = [error for error in getattr(group, "exceptions", ()) if isinstance(error, InvalidMetadata)]
     else:
         wrong = []
+    # Of int, which takes 4,300 digits, and which comes when the field is used, here or at the installer's.
+    endless = [field for field in _NUMBERED if _ENDLESS.search(str(raw.get(field)))]
+    wrong += [InvalidMetadata(field.replace("_", "-"), "a number of thousands of digits") for field in endless]
     return dict(raw), unparsed, tuple(sorted(wrong, key=lambda error: (error.field, str(error))))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from gpuwheel._endings import cut
 from gpuwheel._limits import METADATA_FILE
@@ -70,7 +70,7 @@ def _file(case: WheelCase) -> Iterator[Found]:
     known, folder = fields(case), case.wheel.dist_info
     try:
         in_licenses = Version(str(known.get("metadata_version"))) >= _PEP_639
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and numbers of thousands of digits
         return
     for name in known.get("license_files", ()):
         path = PurePosixPath(str(name))

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from gpuwheel._endings import cut
 from gpuwheel.audit.cases import rule
@@ -125,7 +125,7 @@ def _dist_info(case: WheelCase) -> Iterator[Found]:
 def _version(text: str) -> Version | str:
     try:
         return Version(text.replace("_", "-"))
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and numbers of thousands of digits
         return text
 
 

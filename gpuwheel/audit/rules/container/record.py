@@ -35,6 +35,8 @@ _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 _STRONG = ("sha256", "sha384", "sha512")
 """What the format takes: sha256 or better."""
 _PYPI = "PyPI refuses the wheel since 2026-02"
+_DIGITS = 20
+"""Of the largest number that installers take (64 bits)."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _differs(case: WheelCase) -> Iterator[Found]:
 def _difference(member: Content, row: list[str]) -> Iterator[Found]:
     """What a row says of a member that is not so; digests of the wrong form have a rule of their own."""
     path, digest, size = row
-    if not size.isdecimal() and size:
+    if size and not (size.isascii() and size.isdigit() and len(size) <= _DIGITS):
         problem = "has a size in RECORD that is no number (expected bytes)"
         yield Found(cut(path), problem, "uv and installer refuse the wheel")
     elif size and int(size) != member.size:

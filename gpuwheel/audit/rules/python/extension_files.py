@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from gpuwheel._endings import cut
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.rules.python.pythons import entry_names, module_name, suffix_of, tagged
+from gpuwheel.binary.elf import MAGIC
 from gpuwheel.model.findings import Found, Part, Profile, Severity
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["EXTENSION_RULES"]
 
 _SHOWN = 3
+_LIBRARY = re.compile(r"\.so(?:\.\d+)*$")
+_POINTER = b"version https://git-lfs.github.com/spec/"
 _SYSTEMS = {"linux-gnu": ("manylinux", "linux"), "linux-musl": ("musllinux", "linux")}
 
 
@@ -129,5 +133,29 @@ def _libpython(case: WheelCase) -> Iterator[Found]:
                 yield Found(library.name, f"needs {cut(needed)} (expected no libpython)", facts={"soname": needed})
 
 
-EXTENSION_RULES = (_suffix, _entry_point, _free_threading, _libpython)
+@rule(
+    "extension-content",
+    needs={Part.MEMBERS, Part.LIBRARIES},
+    why="`import` ends with ImportError: file too short, or invalid ELF header",
+    fix="build the wheel again from a checkout that has the file itself (git lfs pull), not an empty one or a pointer",
+    source="dlopen(3); git-lfs, Specification: the pointer",
+)
+def _content(case: WheelCase) -> Iterator[Found]:
+    """A file with the name of an extension module or of a library is empty, or holds something else."""
+    libraries = {library.name for library in case.wheel.libraries}
+    for name, member in case.wheel.members.items():
+        if name in libraries or name in case.wheel.damaged or not _LIBRARY.search(name):
+            continue
+        if member.size == 0:
+            found = "nothing"
+        elif member.starts_with(_POINTER):
+            found = "a pointer of git-lfs"
+        elif suffix_of(name) is not None and not member.starts_with(MAGIC):
+            found = "no ELF file"
+        else:
+            continue  # a linker's script may be called so
+        yield Found(cut(name), f"is no library (found {found}, expected an ELF file)", facts={"found": found})
+
+
+EXTENSION_RULES = (_content, _suffix, _entry_point, _free_threading, _libpython)
 """About a whole wheel (`WheelCase`)."""

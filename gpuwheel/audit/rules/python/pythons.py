@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
+from gpuwheel.audit.closure.closures import python_range
 from gpuwheel.model.versions import MinorVersion
 from gpuwheel.wheel.metadata import field_values
 
 if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
+
     from gpuwheel.audit.cases import WheelCase
     from gpuwheel.binary.elf import ElfFile
     from gpuwheel.model.wheels import WheelTag
@@ -87,10 +88,7 @@ def floor(tag: WheelTag) -> MinorVersion | None:
 def required_python(case: WheelCase) -> SpecifierSet | None:
     """Requires-Python, where there is a valid one; the others are told by a rule of their own."""
     values = field_values(case.wheel.document("METADATA") or b"", "Requires-Python")
-    try:
-        return SpecifierSet(values[0]) if len(values) == 1 else None
-    except InvalidSpecifier:
-        return None
+    return python_range(values[0]) if len(values) == 1 else None
 
 
 def admits(required: SpecifierSet, python: str) -> bool:
