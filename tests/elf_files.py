@@ -111,7 +111,7 @@ class Library:
     runpath: str | None = None
     machine: str = "x86_64"
     sections: Mapping[str, bytes] = field(default_factory=dict)
-    """Further ones; those of `.debug*` are not loaded."""
+    """Further ones; those of `.debug*` and `.zdebug*` are not loaded."""
     executable_stack: bool = False
     stack_header: bool = True
     text_relocations: bool = False
@@ -140,7 +140,10 @@ class Library:
             Part(".hash", 5, struct.pack(f"<{3 + count}I", 1, count, *range(count), 0), link=1),
             Part(".gnu.version_d", 0x6FFFFFFD, definitions[0], link=5, info=definitions[1]),
             *property_note,
-            *(Part(name, 1, data, loaded=not name.startswith(".debug")) for name, data in self.sections.items()),
+            *(
+                Part(name, 1, data, loaded=not name.startswith((".debug", ".zdebug")))
+                for name, data in self.sections.items()
+            ),
         ]
         segments = 2 + self.stack_header + 2 * len(property_note)
         placed(parts, segments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import io
 import struct
 import zipfile
 import zlib
@@ -325,3 +326,12 @@ def a_name_that_ends_with_a_dot() -> Pair:
 @case("archive-name-portable", sneaky=True, severity=WARNING)
 def a_question_mark() -> Pair:
     return pure({"ops/what?.txt": TEXT}), wheel({"ops/what?.txt": TEXT})
+
+
+@case("archive-method", sneaky=True)
+def every_member_compressed_otherwise() -> Pair:
+    whole, packed = wheel(), io.BytesIO()
+    with zipfile.ZipFile(_file(whole)) as archive, zipfile.ZipFile(packed, "w", zipfile.ZIP_LZMA) as out:
+        for info in archive.infolist():
+            out.writestr(zipfile.ZipInfo(info.filename), archive.read(info), zipfile.ZIP_LZMA)
+    return replace(whole, data=packed.getvalue()), whole

@@ -232,3 +232,29 @@ def _of(data: bytes) -> WheelFile:
     with zipfile.ZipFile(io.BytesIO(pure(files).data)) as archive:
         listed = archive.read(f"{INFO}/RECORD")
     return pure({f"{INFO}/RECORD": listed}, raw=[RawMember(b"ops/table.bin", data)])
+
+
+@case("foreign-package", severity=Severity.WARNING)
+def a_package_of_another_project() -> Pair:
+    return wheel({"triton/__init__.py": b""}), wheel({"ops/triton/__init__.py": b""})
+
+
+@case("foreign-package", sneaky=True, severity=Severity.WARNING)
+def a_module_that_hides_another_projects_package() -> Pair:
+    # Files below a name without __init__.py take nobody's place.
+    return wheel({"numpy.py": b""}), wheel({"torch/ops_kernels/__init__.py": b"", "ops/numpy.py": b""})
+
+
+@case("debug-info", severity=Severity.NOTE)
+def sections_for_debuggers() -> Pair:
+    return (
+        wheel({"ops/_C.so": library(sections={".debug_info": bytes(1000), ".text": bytes(64)})}),
+        wheel({"ops/_C.so": library(sections={".text": bytes(64)})}),
+    )
+
+
+@case("debug-info", sneaky=True, severity=Severity.WARNING)
+def packed_sections_for_debuggers_in_many_libraries() -> Pair:
+    piece = library(sections={".zdebug_info": bytes(6_000_000)}, exports=())
+    plain = library(sections={".rodata": bytes(6_000_000)}, exports=())
+    return wheel({"ops/liba.so": piece, "ops/libb.so": piece}), wheel({"ops/liba.so": plain, "ops/libb.so": plain})

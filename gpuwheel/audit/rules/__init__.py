@@ -17,7 +17,7 @@ from gpuwheel.audit.rules.libraries.carried import CARRIED_RULES
 from gpuwheel.audit.rules.libraries.conflicts import CONFLICT_RULES
 from gpuwheel.audit.rules.libraries.missing import MISSING_LIBRARY_RULES
 from gpuwheel.audit.rules.libraries.searched_folders import SEARCH_PATH_RULES
-from gpuwheel.audit.rules.library_files import LIBRARY_FILE_RULES
+from gpuwheel.audit.rules.library_files import DEBUG_RULES, LIBRARY_FILE_RULES
 from gpuwheel.audit.rules.platform import PLATFORM_LIBRARY_RULES, PLATFORM_TAG_RULES
 from gpuwheel.audit.rules.python import PYTHON_RULES
 from gpuwheel.audit.rules.python_modules import MODULE_RULES
@@ -54,6 +54,7 @@ _GROUPS: tuple[tuple[Callable[[WheelCase], Iterable[Any]], tuple[Rule[Any], ...]
     (_whole, (*PYTHON_RULES, *MODULE_RULES, *MANIFEST_RULES)),
     (code_cases, DEVICE_CODE_RULES),
     (_whole, (*MANIFEST_CODE_RULES, *EMBEDDED_CODE_RULES)),
+    (_whole, DEBUG_RULES),
     (_whole, (*MISSING_LIBRARY_RULES, *CARRIED_RULES, *CONFLICT_RULES)),
     (_whole, SIZE_RULES),
 )

@@ -10,14 +10,19 @@ from gpuwheel.audit.platform import system_libraries
 from gpuwheel.audit.providers import TORCH
 from gpuwheel.binary.fatbin import CODE_SECTIONS
 from gpuwheel.model.choices import TorchAbi
-from gpuwheel.model.findings import Found, Part, Profile
+from gpuwheel.model.findings import Found, Part, Profile, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gpuwheel.audit.cases import LibraryCase
+    from gpuwheel.audit.cases import LibraryCase, WheelCase
 
-__all__ = ["LIBRARY_FILE_RULES"]
+__all__ = ["DEBUG_RULES", "LIBRARY_FILE_RULES"]
+
+_DEBUG = (".debug_", ".zdebug_")
+"""How the sections of DWARF are called, packed ones too."""
+_MUCH = 10_000_000
+"""Bytes from which sections for debuggers are more than a note: a tenth of what PyPI takes for a whole file."""
 
 _TORCH_CPP = frozenset({"libtorch_python.so", "libtorch_cpu.so", "libtorch_cuda.so", "libc10.so", "libc10_cuda.so"})
 """What libraries on torch's C++ ABI may need beside `libtorch.so`."""
@@ -106,6 +111,35 @@ def _build_path(case: LibraryCase) -> Iterator[Found]:
         yield Found(case.library.name, f"contains a folder of the build ({', '.join(leaked)}, expected none)")
 
 
+@rule(
+    "debug-info",
+    needs={Part.LIBRARIES},
+    why="debuggers alone read it; every user downloads and stores it",
+    fix="link without -g, or strip the libraries (strip --strip-debug)",
+    source="DWARF debugging standard; System V ABI, chapter 4, Sections",
+    severity=Severity.WARNING,
+    profile=Profile.ANY,
+)
+def _debug_info(case: WheelCase) -> Iterator[Found]:
+    """Libraries hold sections for debuggers (a note below 10 MB)."""
+    sizes = {
+        library.name: sum(part.size for name, part in library.sections.items() if name.startswith(_DEBUG))
+        for library in case.wheel.libraries
+    }
+    found = {name: size for name, size in sorted(sizes.items(), key=lambda item: -item[1]) if size}
+    if total := sum(found.values()):
+        told = f"{total / 1e6:.1f} MB in {len(found)} files" if len(found) > 1 else f"{total / 1e6:.1f} MB"
+        yield Found(
+            next(iter(found)),
+            f"holds sections for debuggers ({told}, expected none)",
+            severity=Severity.WARNING if total >= _MUCH else Severity.NOTE,
+            facts={"bytes": total, "files": found},
+            command="gpuwheel repair --strip WHEEL",
+        )
+
+
+DEBUG_RULES = (_debug_info,)
+"""About a whole wheel (`WheelCase`)."""
 LIBRARY_FILE_RULES = (
     _needed_library,
     _missing_device_code,

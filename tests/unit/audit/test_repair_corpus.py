@@ -33,6 +33,7 @@ MENDS = {
     "record-signature": RECORD,
     "tag-mismatch": EditsAsked(),
     "sbom-missing": EditsAsked(sbom=True),
+    "debug-info": EditsAsked(strip=True),
     "code-uncompressed": EditsAsked(compress=True, driver=DriverVersion.parse("550.54")),
 }
 

@@ -103,6 +103,9 @@ def _spelling(case: WheelCase) -> Iterator[Found]:
 def _dist_info(case: WheelCase) -> Iterator[Found]:
     """There is no `.dist-info` folder, there are several, or it is another project's."""
     folders, name = case.wheel.dist_infos, wheel_name(case)
+    surveyed = case.wheel.survey.members if case.wheel.survey else ()
+    if not folders and any(".dist-info/" in member.name for member in surveyed):
+        return  # it is there, and compressed in a way that is told by a rule of its own
     if len(folders) != 1:
         listed = cut(", ".join(folders)) or "none"
         yield Found(case.wheel.name, f"has not exactly one .dist-info folder (found {listed}, expected one)")

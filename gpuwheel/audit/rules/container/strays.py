@@ -30,6 +30,15 @@ _TOP_LEVEL = frozenset(
     }
 )
 """Names in site-packages that projects take by mistake, and then of each other."""
+_OWNED = {
+    **{name: name for name in ("torch", "numpy", "triton", "scipy", "jax", "tensorflow", "cupy", "numba", "pip")},
+    **dict.fromkeys(("functorch", "torchgen"), "torch"),
+    "torchvision": "torchvision",
+    "torchaudio": "torchaudio",
+    "setuptools": "setuptools",
+    "pkg_resources": "setuptools",
+}
+"""Modules that GPU extensions have beside them -> the project that installs each."""
 _LOOSE = re.compile(r"(?i)(readme|changelog|license|licence|copying|notice|authors|makefile|cmakelists)(\..*)?")
 _LOOSE_FILES = frozenset({"pyproject.toml", "setup.cfg", "MANIFEST.in", "requirements.txt", "tox.ini"})
 _FOLDERS = frozenset(
@@ -99,6 +108,29 @@ def _top_level(case: WheelCase) -> Iterator[Found]:
         if loose or (top in _TOP_LEVEL and (inside or top.endswith(".py"))):
             told.add(top)
             yield Found(cut(member), f"is installed under a name that every project may have ({top}, in site-packages)")
+
+
+@rule(
+    "foreign-package",
+    needs={Part.MEMBERS},
+    why="it overwrites the other project's files, or is overwritten, in the order of installation",
+    fix="leave it out, and require the project (Requires-Dist)",
+    source="Recording installed projects: a file belongs to one project; pip and uv overwrite without asking",
+    severity=Severity.WARNING,
+)
+def _foreign_package(case: WheelCase) -> Iterator[Found]:
+    """The wheel installs a package or module whose name is another project's."""
+    name = wheel_name(case)
+    own = canonicalize_name(name.distribution) if name is not None else ""
+    for member, path in _packages(case):
+        module = path.parts[0].removesuffix(".py")
+        owner = _OWNED.get(module)
+        # A folder without it is a namespace, or files beside the project's own.
+        is_package = str(path) in {f"{module}/__init__.py", f"{module}.py"}
+        # pytorch-triton and intel-numpy are those projects by another name.
+        if owner is not None and is_package and owner not in own:
+            problem = f"is the package {module} of another project (found in {own}, expected in {owner})"
+            yield Found(cut(member), problem, facts={"package": module, "project": owner})
 
 
 @rule(
@@ -287,6 +319,7 @@ def _sbom_missing(case: WheelCase) -> Iterator[Found]:
 
 STRAY_RULES = (
     _top_level,
+    _foreign_package,
     _file,
     _bytecode,
     _object,
