@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gpuwheel._endings import DAMAGE, because, cut
 from gpuwheel._limits import MANIFEST_FILE
 from gpuwheel.model.archs import Arch
+from gpuwheel.model.kernels import KernelCost
 from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class DeclaredCode:
     ptx: frozenset[Arch]
     driver: DriverVersion
     """Oldest driver."""
+    kernels: Mapping[str, Mapping[str, KernelCost]] = field(default_factory=dict)
+    """C++ name -> "sm_80" -> cost; empty in mode `nvcc`."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,10 @@ def read_manifest(member: Content) -> KernelManifest:
                     cubins=frozenset(Arch.parse(arch) for arch in group["archs"]),
                     ptx=frozenset(Arch.parse(arch) for arch in group["ptx"]),
                     driver=driver,
+                    kernels={
+                        kernel: {arch: _cost(cost) for arch, cost in costs.items()}
+                        for kernel, costs in group.get("kernels", {}).items()
+                    },
                 )
                 for name, group in document["groups"].items()
             },
@@ -83,3 +90,7 @@ def read_manifest(member: Content) -> KernelManifest:
         msg = f"{member.name}: schema {cut(document.get('schema'))}"
         raise ValueError(msg)
     return manifest
+
+
+def _cost(row: Mapping[str, int]) -> KernelCost:
+    return KernelCost(int(row["bytes"]), int(row["registers"]), int(row["shared"]), int(row["local"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from elf_files import MACHINES, Part, placed, sectioned
 from hostile import container, entry
 
 from corpus.cases import case
@@ -138,13 +139,24 @@ def _compressed_ptx_for_a_debugger() -> tuple[WheelFile, WheelFile]:
     return _holding(container(cubins + broken)), _holding(container(cubins + twin))
 
 
+def _cubin(*sections: str) -> bytes:
+    """Machine code with these sections; the version in its flags is that of sm_75."""
+    parts = [Part(name, 1, bytes(16), loaded=False) for name in (".text.k", *sections)]
+    placed(parts, 0)
+    return sectioned(parts, machine=MACHINES["cuda"])
+
+
+def _named(image: bytes) -> bytes:
+    """An entry that names its source, whose length is at byte 36, as nvcc writes with -lineinfo."""
+    return image[:36] + (6).to_bytes(4, "little") + image[40:]
+
+
 @case("code-line-info", severity=Severity.NOTE)
 def _device_code_that_names_its_sources() -> tuple[WheelFile, WheelFile]:
     others = _cubins(80, 90, 100, 120) + _ptx(120)
-    plain = _cubins(75)
-    # The tools write the name of the source with -lineinfo alone: its length is at byte 36 of the entry.
-    named = plain[:36] + (6).to_bytes(4, "little") + plain[40:]
-    return _holding(container(named + others)), _holding(container(plain + others))
+    # nvFatbin writes a name for other reasons: the code itself tells.
+    broken, twin = (_named(entry(_cubin(*sections), arch=75)) for sections in ((".debug_line",), ()))
+    return _holding(container(broken + others)), _holding(container(twin + others))
 
 
 def _linked_to_12(code: bytes) -> WheelFile:
@@ -202,9 +214,12 @@ def _device_code_removed_from_one_library_of_two() -> tuple[WheelFile, WheelFile
 
 @case("code-line-info", severity=Severity.NOTE, sneaky=True)
 def _ptx_that_names_its_sources() -> tuple[WheelFile, WheelFile]:
-    cubins, plain = _cubins(75, 80, 90, 100, 120), _ptx(120)
-    named = plain[:36] + (6).to_bytes(4, "little") + plain[40:]
-    return _holding(container(cubins + named)), _holding(container(cubins + plain))
+    cubins = _cubins(75, 80, 90, 100, 120)
+    head = b".version 7.8\n.target sm_75\n.address_size 64\n"
+    broken, twin = (
+        _named(entry(head + lines, kind=_PTX, arch=75, isa=(7, 8))) for lines in (b'.file 1 "k.cu"\n.loc 1 2 3\n', b"")
+    )
+    return _holding(container(cubins + broken)), _holding(container(cubins + twin))
 
 
 def _with_packed_size(made: bytes, size: int) -> bytes:

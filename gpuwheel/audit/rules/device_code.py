@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gpuwheel._endings import cut
 from gpuwheel.audit.cases import rule
+from gpuwheel.audit.contents.kernel_rows import kernel_rows
+from gpuwheel.audit.kernel_manifests import MANIFEST
 from gpuwheel.model.findings import Found, Part, Severity
 
 if TYPE_CHECKING:
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.audit.cases import CodeCase, WheelCase
     from gpuwheel.compatibility import Tables
+    from gpuwheel.model.kernels import KernelCost
     from gpuwheel.model.versions import DriverVersion, MinorVersion
 
 __all__ = ["DEVICE_CODE_RULES", "MANIFEST_CODE_RULES"]
@@ -156,7 +160,44 @@ def _of_group(folder: str, name: str, members: Iterable[str]) -> Iterator[str]:
             yield member
 
 
-MANIFEST_CODE_RULES = (_arch_library,)
+@rule(
+    "manifest-kernels",
+    needs=_NEEDS,
+    why="tools and people read from it what a kernel needs of a GPU: registers, shared memory, stack",
+    fix="remove the build folder and build again; do not edit the manifest by hand",
+    source="the manifest's schema, `gpuwheel/data/kernels.schema.json`; CUDA Binary Utilities, cuobjdump -res-usage",
+)
+def _manifest_kernels(case: WheelCase) -> Iterator[Found]:
+    """The manifest declares a kernel, or a cost of one, that no machine code in the wheel has."""
+    manifests = case.wheel.manifests
+    if isinstance(manifests, ValueError) or not any(code.kernels for it in manifests for code in it.groups.values()):
+        return
+    unread: list[str] = []
+    rows = kernel_rows(case.wheel.images_of, unread)
+    if unread:
+        return  # packed by what this Python cannot unpack: nothing can be told
+    # Names are those of C++ there and mangled ones here: what a kernel costs on an architecture tells it apart.
+    held = {(row.target, row.size, row.registers, row.shared, row.local) for row in rows}
+    for manifest in manifests:
+        declared = [
+            (name, arch, cost)
+            for code in manifest.groups.values()
+            for name, costs in code.kernels.items()
+            for arch, cost in costs.items()
+        ]
+        wrong = [one for one in declared if (one[1], *_held_as(one[2])) not in held]
+        if wrong:
+            name, arch, cost = wrong[0]
+            told = f"{cut(name)} on {arch} with {cost.registers} registers and {cost.bytes} bytes"
+            listed = f"{len(wrong)} of {len(declared)}: {told}; expected what the cubins hold"
+            yield Found(f"{manifest.folder}/{MANIFEST}", f"declares kernels that the wheel does not hold so ({listed})")
+
+
+def _held_as(cost: KernelCost) -> tuple[int, int, int, int]:
+    return cost.bytes, cost.registers, cost.shared, cost.local
+
+
+MANIFEST_CODE_RULES = (_arch_library, _manifest_kernels)
 """About a whole wheel (`WheelCase`)."""
 DEVICE_CODE_RULES = (_arch_missing, _arch_undeclared, _compression_driver, _ptx_driver)
 """About one set of images (`CodeCase`)."""

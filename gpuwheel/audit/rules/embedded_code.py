@@ -9,7 +9,11 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from gpuwheel.audit.cases import rule
+from gpuwheel.binary.device_files import cubin_image, ptx_image
+from gpuwheel.binary.extent import extent
+from gpuwheel.binary.unpacked import unpacked_image
 from gpuwheel.compatibility.gpu_names import gpus_beside
+from gpuwheel.errors import AuditError
 from gpuwheel.model.findings import Found, Part, Profile, Severity
 
 if TYPE_CHECKING:
@@ -25,6 +29,8 @@ _NEEDS = {Part.IMAGES, Part.LIBRARIES, Part.NAME}
 _COMPATIBILITY = "CUDA C++ Programming Guide, Binary Compatibility and PTX Compatibility; `gpuwheel/data/cuda.toml`"
 _REGISTERS = "__cudaRegisterFatBinary"
 """What host code of nvcc calls to hand the driver its images."""
+_LOOKED_INTO = 8
+"""Images of one file that are unpacked: those of one compilation are alike."""
 _SHOWN_NAMES = 2
 """GPUs named as examples of one compute capability."""
 _WORTH_SAVING = 10_000_000
@@ -244,8 +250,21 @@ def _code_debug(case: WheelCase) -> Iterator[Found]:
 def _code_line_info(case: WheelCase) -> Iterator[Found]:
     """Device code says which lines of which sources it comes from."""
     for member, images in case.wheel.images_of.items():
-        if any(image.line_info and not image.debug for image in images):
+        # In a fatbin the header tells of a name alone, which nvFatbin writes for other reasons: the code itself tells.
+        named = [image for image in images if image.line_info and not image.debug][:_LOOKED_INTO]
+        if any(_names_lines(image, member) for image in named):
             yield Found(member, "holds device code that names lines of its sources (found -lineinfo, expected none)")
+
+
+def _names_lines(image: Image, member: str) -> bool:
+    """Whether machine code or PTX does, once it is unpacked; not, where it cannot be."""
+    subject = f"{member}: {image}"
+    try:
+        code = extent(unpacked_image(image, subject))
+        found = cubin_image(code, subject) if image.kind == "cubin" else ptx_image(code)
+    except AuditError:
+        return False
+    return found is not None and found.line_info
 
 
 EMBEDDED_CODE_RULES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 import zipfile
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from corpus.cases import CASES, load
-from hostile import container, elf_library, entry
+from hostile import container, cubin, elf_library, entry
 from made_wheels import BUILT, FOLDER, IMPORTS, INFO, NEEDED, Made, describing, door, importing, made, manifest
 
 from gpuwheel.audit import RULES, WheelCase, audit_wheel, judge, opened
@@ -30,6 +31,17 @@ if TYPE_CHECKING:
 load()
 ROOT = Path(__file__).resolve().parents[3]
 PTX = container(entry(bytes(64), arch=75) + entry(b".version 8.8", kind=1, arch=100))
+KERNEL = container(entry(cubin({"k": [(0, 8)]}), arch=75))
+
+
+def describes(*, registers: int, arch: str = "sm_75") -> bytes:
+    """A manifest with one kernel, whose machine code has 128 bytes."""
+    document = json.loads(manifest(archs=["sm_75"]))
+    cost = {"bytes": 128, "registers": registers, "shared": 0, "local": 0}
+    document["groups"]["fused"]["kernels"] = {"k": {arch: cost}}
+    return json.dumps(document).encode()
+
+
 EIGHTY = container(entry(bytes(64), arch=80))
 ZSTD = container(entry(bytes(64), arch=75, flags=0x8000))
 NEWEST = max(load_tables().shims.values(), key=lambda shim: (shim.since, shim.library == "libtorch_cpu.so"))
@@ -61,6 +73,7 @@ BROKEN: dict[str, Made] = {
     "manifest": made(files={"ops/_kernels.json": b"{}"}),
     "arch-missing": made(archs=("sm_75", "sm_80")),
     "arch-undeclared": made(archs=(), ptx=()),
+    "manifest-kernels": made(code=KERNEL, files={"ops/_kernels.json": describes(registers=33)}),
     "arch-library": made(
         archs=("sm_75", "sm_80"),
         files={
@@ -131,6 +144,10 @@ def test_a_rule_is_broken_alone(tables: Tables, rule: str) -> None:
         (made(files={"other/_kernels.json": manifest(driver="575")}, code=ZSTD), "compression-driver"),
         (made(files={"ops/_kernels.json": manifest(driver="575", archs=["sm_75"])}, code=ZSTD), None),
         (made(code=PTX), "arch-undeclared"),
+        (importing("pidfd_getpid"), "unresolved-symbol"),
+        (importing("dlsym"), None),
+        (made(code=KERNEL, files={"ops/_kernels.json": describes(registers=32)}), None),
+        (made(code=KERNEL, files={"ops/_kernels.json": describes(registers=32, arch="sm_80")}), "manifest-kernels"),
         (made(ptx=("compute_75",)), "arch-missing"),
         (made(library={"search_path": "$ORIGIN/../torch/lib"}), "search-path"),
         (made(files=COMPAT), None),

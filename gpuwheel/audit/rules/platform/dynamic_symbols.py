@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gpuwheel.audit.cases import LibraryCase
-    from gpuwheel.binary.elf import Import
+    from gpuwheel.binary.elf import ElfFile, Import
     from gpuwheel.model.promises import Claims
 
 __all__ = ["SYMBOL_RULES"]
@@ -46,6 +46,11 @@ _OF_CXX = re.compile(
     r"|__cxa_|__gxx_|__dynamic_cast|_Unwind_|__gcc_personality"
 )
 """What libstdc++ and its libgcc_s have: linked against a stand-in, a library asks for it without versions."""
+_GLIBC = re.compile(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?")
+_OLDEST_GLIBC = (2, 17)
+"""Of the oldest platform that wheels are made for now (manylinux2014)."""
+_NEWEST_GLIBC = (2, 999)
+"""Every one that the table has."""
 _OPENMP = ("GOMP_", "omp_")
 """What GCC calls for OpenMP (libgomp manual, "The libgomp ABI")."""
 _ENTRY_POINT = "PyInit_"
@@ -67,9 +72,12 @@ def _unresolved_symbol(case: LibraryCase) -> Iterator[Found]:
     system = system_libraries(case.tables, library.machine)
     known = {name for name in system - MUSL if name.startswith(_WITH_VERSIONS)} | TORCH_LIBRARIES
     # A further library, which other rules ask about, may provide them.
-    unresolved = [one for one in symbols if known >= scope and not _provided(one, scope, library.machine)]
+    own = case.profile is Profile.OWN
+    # A build links against the glibc of its platform: what that has would have a version. Others may have linked
+    # against anything, and their platform's glibc may be newer than what the library asks for.
+    glibc = _glibc_needed(library) if own else _NEWEST_GLIBC
+    unresolved = [one for one in symbols if known >= scope and not _provided(one, scope, library.machine, glibc)]
     if unresolved:
-        own = case.profile is Profile.OWN
         yield Found(
             library.name,
             f"imports symbols that nothing provides ({shown(unresolved)}, expected none)",
@@ -78,10 +86,10 @@ def _unresolved_symbol(case: LibraryCase) -> Iterator[Found]:
         )
 
 
-def _provided(symbol: Import, scope: frozenset[str], machine: str) -> bool:
+def _provided(symbol: Import, scope: frozenset[str], machine: str, glibc: tuple[int, int]) -> bool:
     """Whether a library of the scope has a symbol that is asked for without a version."""
     # A program's own libc and libdl are in every scope; a reference without a version takes the default one.
-    if symbol.name in _names_of_glibc(machine):
+    if symbol.name in _names_of_glibc(machine, glibc):
         return True
     if _OF_CXX.match(symbol.name) and "libstdc++.so.6" in scope:
         return True
@@ -90,12 +98,18 @@ def _provided(symbol: Import, scope: frozenset[str], machine: str) -> bool:
     return symbol.name.startswith(_OPENMP) or load_torch_symbols().exports(symbol.name)
 
 
+def _glibc_needed(library: ElfFile) -> tuple[int, int]:
+    """The glibc without which the loader refuses the library: what older ones lack is missing somewhere."""
+    asked = (_GLIBC.fullmatch(version) for versions in library.version_needs.values() for version in versions)
+    return max([_OLDEST_GLIBC, *((int(match[1]), int(match[2])) for match in asked if match)])
+
+
 @cache
-def _names_of_glibc(machine: str) -> frozenset[str]:
-    """Every symbol of every glibc."""
+def _names_of_glibc(machine: str, newest: tuple[int, int]) -> frozenset[str]:
+    """Every symbol of that glibc."""
     try:
         # Before 2.34 there were more libraries, since then libc has what was in them: the two hold all there is.
-        tables = [glibc_libraries(machine, newest) for newest in ((2, 33), (2, 999))]
+        tables = [glibc_libraries(machine, one) for one in {min(newest, (2, 33)), newest}]
     except KeyError:  # a machine that the table does not have
         return frozenset()
     return frozenset(symbol.name for table in tables for library in table.values() for symbol in library)
