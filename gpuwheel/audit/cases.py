@@ -212,7 +212,7 @@ def code_cases(case: WheelCase) -> Iterator[CodeCase]:
         driver=min(manifest.driver for manifest in manifests),
     )
     further: dict[str, DeclaredCode] = {}
-    for name in wheel.images_of:
+    for name in wheel.members:  # one that is emptied holds no images, and is there
         match = TOOLKIT_FILE.fullmatch(name)
         toolkit = tables.cuda.get(MinorVersion.parse(match["toolkit"])) if match else None
         if match and toolkit is not None and all(manifest.toolkit != toolkit.version for manifest in manifests):
@@ -223,7 +223,7 @@ def code_cases(case: WheelCase) -> Iterator[CodeCase]:
     images = [image for name, images in wheel.images_of.items() if name not in further for image in images]
     yield CodeCase(images, wheel.name, whole, whole.driver, tables, case.profile)
     for name, declared in further.items():
-        yield CodeCase(wheel.images_of[name], name, declared, declared.driver, tables, case.profile)
+        yield CodeCase(wheel.images_of.get(name, ()), name, declared, declared.driver, tables, case.profile)
 
 
 def _undeclared_code(case: WheelCase) -> Iterator[CodeCase]:

@@ -321,3 +321,8 @@ def test_a_wheel_is_written_as_it_was_judged(tmp_path: Path, tables: Tables) -> 
     path = tmp_path / made().name
     write_wheel(path, made().members().values())
     assert audit_wheel(path, tables) == ()
+
+
+def test_an_emptied_file_of_a_further_toolkit_is_missing_code(tables: Tables) -> None:
+    emptied = made(files={"ops/fused.cu13.0.fatbin": b""})
+    assert [finding.rule for finding in judge(emptied.case(tables))] == ["arch-missing"]
