@@ -43,7 +43,7 @@ def test_an_honest_wheel_has_no_errors(clean: Path, tmp_path: Path, tables: Tabl
     members = {
         "fused_ops/_C.so": library,
         "fused_ops/_kernels.json": json.dumps(MANIFEST).encode(),
-        f"{INFO}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: {tag}\n".encode(),
+        f"{INFO}/WHEEL": f"Wheel-Version: 1.0\nGenerator: gpuwheel 1\nRoot-Is-Purelib: false\nTag: {tag}\n".encode(),
         f"{INFO}/METADATA": b"Metadata-Version: 2.2\nName: fused-ops\nVersion: 1.0\nRequires-Dist: torch>=2.10\n",
     }
     path = tmp_path / f"fused_ops-1.0-{tag}.whl"
@@ -62,7 +62,7 @@ def pure(tmp_path: Path) -> Path:
     source = tmp_path / "source"
     source.mkdir()
     path = source / "fused_ops-1.0-py3-none-any.whl"
-    wheel_file = b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    wheel_file = b"Wheel-Version: 1.0\nGenerator: gpuwheel 1\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     members = [
         Member("fused_ops/__init__.py", b"answer = 42\n"),
         Member("fused_ops/\u00e9t\u00e9.txt", b"ete"),
