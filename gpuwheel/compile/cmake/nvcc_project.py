@@ -261,7 +261,7 @@ def library_arguments(library: NvccLibrary, project: NvccProject, folder: Path, 
         + keyword("WRAPPED", GUARDED if project.guarded is not None and library.targets else ())
         + keyword("LINK_ARCHS", generate_code(sorted(library.targets)))
         + keyword("NEEDED", [*torch.needed, *libraries])
-        + keyword("RPATH", _search_path(library, linked))
+        + keyword("RPATH", _search_path(library, linked, project.toolchain.cuda.version.major))
         + keyword("PREFIX_MAP", _prefix_map(project, folder, packages))
     )
 
@@ -357,11 +357,15 @@ def _version_script(library: NvccLibrary) -> str:
     return f"{{ global: {' '.join(f'{name};' for name in names)} local: *; }};\n"
 
 
-def _search_path(library: NvccLibrary, linked: Iterable[CudaLibrary]) -> list[str]:
-    """Where wheels of CUDA 13 put these libraries, from the folder of this one."""
+def _search_path(library: NvccLibrary, linked: Iterable[CudaLibrary], major: int) -> list[str]:
+    """Where wheels of a CUDA major put these libraries, from the folder of this one."""
     # From the folder of the library up to site-packages.
     up = "/".join([".."] * library.import_path.count("."))
-    return [f"$ORIGIN/{up}/{folder}" for folder in dict.fromkeys(found.installed for found in linked)]
+    folders = [found.installed for found in linked if found.installed]
+    # Since CUDA 13 NVIDIA moves its libraries into one folder, release by release: cuSPARSELt 0.8 has one of its own,
+    # 0.10 lies in this one, and a requirement admits both.
+    folders += [f"nvidia/cu{major}/lib"] if folders else []
+    return [f"$ORIGIN/{up}/{folder}" for folder in dict.fromkeys(folders)]
 
 
 def _prefix_map(project: NvccProject, folder: Path, packages: Sequence[Path]) -> list[str]:

@@ -11,7 +11,7 @@ from packaging.version import Version
 from gpuwheel._endings import cut
 from gpuwheel.audit.cases import rule
 from gpuwheel.errors import AuditError
-from gpuwheel.model.findings import Found, Part, Severity
+from gpuwheel.model.findings import Found, Part, Profile, Severity
 from gpuwheel.wheel.metadata import field_values
 from gpuwheel.wheel.naming import WheelName, parse_wheel_name
 
@@ -213,7 +213,8 @@ def _local(case: WheelCase) -> Iterator[Found]:
     local = name and Version(name.version.replace("_", "-")).local
     if not local:
         return
-    yield Found(case.wheel.name, f"has a local version (found +{cut(local)})", severity=Severity.NOTE)
+    if case.profile is Profile.ANY:  # gpuwheel gives one where a project asks for it
+        yield Found(case.wheel.name, f"has a local version (found +{cut(local)})", severity=Severity.NOTE)
     for segment in local.split("."):
         if match := _CU_SEGMENT.fullmatch(segment):
             word, digits = match.groups()
