@@ -41,7 +41,9 @@ __all__ = [
     "WheelCase",
     "code_cases",
     "library_cases",
+    "oldest_driver",
     "rule",
+    "runtime_majors",
     "siblings",
     "torch_users",
     "uses_torch",
@@ -226,14 +228,23 @@ def code_cases(case: WheelCase) -> Iterator[CodeCase]:
         yield CodeCase(wheel.images_of.get(name, ()), name, declared, declared.driver, tables, case.profile)
 
 
+def runtime_majors(libraries: Iterable[ElfFile]) -> frozenset[int]:
+    """The CUDA majors whose runtime libraries need."""
+    needed = (_RUNTIME.fullmatch(name) for library in libraries for name in library.needed)
+    return frozenset(int(match[1]) for match in needed if match)
+
+
+def oldest_driver(majors: Collection[int], tables: Tables) -> DriverVersion | None:
+    """The oldest that a toolkit of these CUDA majors is for; `None`: the tables have no such toolkit."""
+    floors = (toolkit.driver_floor for version, toolkit in tables.cuda.items() if version.major in majors)
+    return min(floors, default=None)
+
+
 def _undeclared_code(case: WheelCase) -> Iterator[CodeCase]:
     """The images of each library that is linked to the runtime of one CUDA major, which says what its drivers are."""
-    floors: dict[int, DriverVersion] = {}
-    for version, toolkit in case.tables.cuda.items():
-        floors.setdefault(version.major, toolkit.driver_floor)
     for library in case.wheel.libraries:
-        majors = {int(match[1]) for needed in library.needed if (match := _RUNTIME.fullmatch(needed))}
-        driver = floors.get(next(iter(majors))) if len(majors) == 1 else None
+        majors = runtime_majors([library])
+        driver = oldest_driver(majors, case.tables) if len(majors) == 1 else None
         if driver is not None and (images := case.wheel.images_of.get(library.name)):
             yield CodeCase(images, library.name, None, driver, case.tables, case.profile)
 

@@ -21,7 +21,19 @@ if TYPE_CHECKING:
 
     from gpuwheel._limits import Limit
 
-__all__ = ["MACHINES", "MAGIC", "NOTHING", "Headers", "Section", "Segment", "Strings", "hold"]
+__all__ = [
+    "FILE_HEADER",
+    "MACHINES",
+    "MAGIC",
+    "NOTHING",
+    "SECTION_HEADER",
+    "SEGMENT_HEADER",
+    "Headers",
+    "Section",
+    "Segment",
+    "Strings",
+    "hold",
+]
 
 MAGIC = b"\x7fELF"
 """The first bytes of every ELF file."""
@@ -30,11 +42,11 @@ MACHINES = {"x86_64": 62, "aarch64": 183}
 
 # gABI chapter 4, "ELF Header": e_ident, e_type, e_machine, e_version, e_entry, e_phoff, e_shoff, e_flags, e_ehsize,
 # e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx.
-_FILE = struct.Struct("<16sHHIQQQIHHHHHH")
+FILE_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 # "Sections": sh_name, sh_type, sh_flags, sh_addr, sh_offset, sh_size, sh_link, sh_info, sh_addralign, sh_entsize.
-_SECTION = struct.Struct("<IIQQQQIIQQ")
+SECTION_HEADER = struct.Struct("<IIQQQQIIQQ")
 # Chapter 5, "Program Header": p_type, p_flags, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align.
-_SEGMENT = struct.Struct("<IIQQQQQQ")
+SEGMENT_HEADER = struct.Struct("<IIQQQQQQ")
 _CLASS_64_LITTLE = b"\2\1"
 _NULL_SECTION, _NOBITS, _EXTENDED = 0, 8, 0xFFFF
 # What debuggers are told of shared memory (.nv_debug.shared) has a size and, as with SHT_NOBITS, no bytes: nvcc 11
@@ -137,11 +149,11 @@ class Headers:
         self._errors = errors
         self._named = 0
         """How much of the file was taken for names: tables that overlap could name one long string for ever."""
-        head = self._file.read(0, _FILE.size)
+        head = self._file.read(0, FILE_HEADER.size)
         if head[:4] != MAGIC or head[4:6] != _CLASS_64_LITTLE:
             msg = "no 64-bit little-endian ELF header"
             raise ValueError(msg)
-        fields = _FILE.unpack_from(head)
+        fields = FILE_HEADER.unpack_from(head)
         self.kind: int = fields[1]
         self.machine: int = fields[2]
         self.flags: int = fields[7]
@@ -150,7 +162,7 @@ class Headers:
         self._sections_at: int = fields[6]
         self.segments = tuple(
             Segment(row[0], row[1], row[2], row[3], row[5])
-            for row in self._table(_SEGMENT, fields[5], segment_size, segment_count)
+            for row in self._table(SEGMENT_HEADER, fields[5], segment_size, segment_count)
         )
 
     # Sections ---------------------------------------------------------------------------------------------------------
@@ -161,9 +173,9 @@ class Headers:
         size, count, names = self._section_facts
         if self._sections_at and not count:
             # 0xff00 sections or more (gABI, e_shnum): header 0 says how many.
-            (first,) = self._table(_SECTION, self._sections_at, size, 1)
+            (first,) = self._table(SECTION_HEADER, self._sections_at, size, 1)
             count, names = first[5], first[6] if names == _EXTENDED else names
-        return tuple(self._table(_SECTION, self._sections_at, size, count)) if self._sections_at else (), names
+        return tuple(self._table(SECTION_HEADER, self._sections_at, size, count)) if self._sections_at else (), names
 
     @cached_property
     def sections(self) -> Mapping[str, Section]:

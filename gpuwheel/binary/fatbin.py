@@ -24,26 +24,40 @@ if TYPE_CHECKING:
 
     from gpuwheel.binary.elf import ElfFile
 
-__all__ = ["CODE_SECTIONS", "MAGIC", "Image", "find_containers", "in_a_row", "library_images", "read_fatbin"]
+__all__ = [
+    "CODEC_MASK",
+    "CODE_SECTIONS",
+    "CONTAINER",
+    "CONTAINER_MAGIC",
+    "ENTRY",
+    "MAGIC",
+    "Image",
+    "arch_of",
+    "find_containers",
+    "in_a_row",
+    "library_images",
+    "read_fatbin",
+    "skip_zeros",
+]
 
 CODE_SECTIONS = (".nv_fatbin", "__nv_relfatbin")
 """Where CUDA's tools look for device code in a library; the second holds relocatable code."""
 
-_CONTAINER = struct.Struct("<IHHQ")
+CONTAINER = struct.Struct("<IHHQ")
 """Magic, version, header size, size of the entries."""
-_CONTAINER_MAGIC = 0xBA55ED50
-MAGIC = struct.pack("<I", _CONTAINER_MAGIC)
+CONTAINER_MAGIC = 0xBA55ED50
+MAGIC = struct.pack("<I", CONTAINER_MAGIC)
 """The first bytes of a container."""
 _CONTAINER_VERSION = 1
 
-_ENTRY = struct.Struct("<HHIQIIHHIIIQQQ")
+ENTRY = struct.Struct("<HHIQIIHHIIIQQQ")
 """Kind, version, header size, padded image size, compressed size, offset of the options, ISA minor, ISA major, arch,
 offset and length of the name, flags, reserved, size before compression."""
 
 # Other kinds are named by their number and kept: a newer tool's file is not damaged for what it adds.
 _KINDS = {1: "ptx", 2: "cubin", 8: "lto"}
 _CODECS = {0x2000: "LZ4", 0x8000: "zstd"}
-_CODEC_MASK = 0xE000
+CODEC_MASK = 0xE000
 _BLOCK, _FORWARD = 1 << 16, 1 << 20
 _ALIGNMENT = 64
 """Of each container in a file of several."""
@@ -110,7 +124,7 @@ class Search:
                 for at in self.false:
                     if section.start <= at < section.start + len(section):
                         raise ValueError(self.false[at])
-                first = _skip_zeros(section, 0)
+                first = skip_zeros(section, 0)
                 if first < len(section) and section.start + first not in starts:
                     msg = f"other bytes at byte {first}"
                     raise ValueError(msg)
@@ -192,7 +206,7 @@ def _hold(count: int) -> None:
 def _containers(file: Extent) -> Iterator[Container]:
     """Those of a file that is made of them alone."""
     at, count, images = 0, 0, 0
-    while (at := _skip_zeros(file, at)) < len(file):
+    while (at := skip_zeros(file, at)) < len(file):
         container = _container(file, at)
         count, images = count + 1, images + len(container.images)
         _hold(max(count, images))
@@ -225,13 +239,13 @@ def _find_magic(file: Extent, at: int) -> int:
 
 
 def _container(file: Extent, at: int) -> Container:
-    magic, version, header_size, size = _CONTAINER.unpack_from(file.read(at, _CONTAINER.size))
+    magic, version, header_size, size = CONTAINER.unpack_from(file.read(at, CONTAINER.size))
     end = at + header_size + size
     # A header that claims less than it is would let `end` stand still, and the walk never end.
-    if header_size < _CONTAINER.size:
+    if header_size < CONTAINER.size:
         msg = f"a container's header of {header_size} bytes"
         raise ValueError(msg)
-    if magic != _CONTAINER_MAGIC:
+    if magic != CONTAINER_MAGIC:
         msg = f"magic {magic:#x} at byte {at}"
         raise ValueError(msg)
     if version != _CONTAINER_VERSION:
@@ -244,7 +258,7 @@ def _container(file: Extent, at: int) -> Container:
     return Container(file.start + at, file.start + end, tuple(_entries(entries)))
 
 
-def _skip_zeros(file: Extent, offset: int) -> int:
+def skip_zeros(file: Extent, offset: int) -> int:
     """Containers are aligned: zeros lie between them, and may end the section."""
     size = _ALIGNMENT
     while offset < len(file):
@@ -261,21 +275,21 @@ def _skip_zeros(file: Extent, offset: int) -> int:
 def _entries(file: Extent) -> Iterator[Image]:
     offset, count = 0, 0
     while offset < len(file):
-        fields = _ENTRY.unpack_from(file.read(offset, _ENTRY.size))
+        fields = ENTRY.unpack_from(file.read(offset, ENTRY.size))
         kind, _, header_size, padded, compressed, _, isa_minor, isa_major, arch, _, named, flags, _, raw = fields
-        if header_size < _ENTRY.size or offset + header_size + padded > len(file):
+        if header_size < ENTRY.size or offset + header_size + padded > len(file):
             msg = f"an entry of {header_size} + {padded} bytes does not fit"
             raise ValueError(msg)
         count += 1
         _hold(count)
         # An unknown codec is for a rule of the audit to judge, which says which drivers read it; the sizes are right
         # without.
-        codec = _CODECS.get(flags & _CODEC_MASK, "none" if not flags & _CODEC_MASK else f"codec {flags:#x}")
+        codec = _CODECS.get(flags & CODEC_MASK, "none" if not flags & CODEC_MASK else f"codec {flags:#x}")
         name = _KINDS.get(kind, f"kind {kind}")
         size = padded if codec == "none" else compressed
         yield Image(
             kind=name,
-            arch=_arch(arch, "a" if flags & _ARCH_SPECIFIC else "f" if flags & _FAMILY_SPECIFIC else ""),
+            arch=arch_of(arch, flags),
             codec=codec,
             size=size,
             raw_size=padded if codec == "none" else raw,
@@ -288,7 +302,9 @@ def _entries(file: Extent) -> Iterator[Image]:
 
 
 @cache
-def _arch(number: int, suffix: str) -> Arch:
+def arch_of(number: int, flags: int) -> Arch:
+    """What an image is for, by the number and the flags of its entry."""
+    suffix = "a" if flags & _ARCH_SPECIFIC else "f" if flags & _FAMILY_SPECIFIC else ""
     return Arch(number // 10, number % 10, suffix)
 
 

@@ -15,23 +15,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from gpuwheel.model.archs import Arch
+from gpuwheel.binary.extent import Extent
+from gpuwheel.binary.fatbin import CODEC_MASK, CONTAINER, CONTAINER_MAGIC, ENTRY, arch_of, skip_zeros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
+    from gpuwheel.model.archs import Arch
+
 __all__ = ["Entry", "Shrunk", "compressed", "containers", "raw_image", "without"]
 
-_CONTAINER = struct.Struct("<IHHQ")
-_CONTAINER_MAGIC = 0xBA55ED50
-# As `fatbin` has it: kind, version, header size, padded image size, compressed size, options, ISA minor, ISA major,
-# arch, name, length of the name, flags, reserved, size before compression.
-_ENTRY = struct.Struct("<HHIQIIHHIIIQQQ")
-_PADDED, _COMPRESSED, _FLAGS, _RAW = 3, 4, 11, 13
+# Fields of an entry, by their places.
+_PADDED, _COMPRESSED, _ARCH, _FLAGS, _RAW = 3, 4, 8, 11, 13
 _PTX, _CUBIN = 1, 2
-_CODEC_MASK, _ZSTD = 0xE000, 0x8000
-_SUFFIXES = ((0x100000, "a"), (0x200000, "f"))
+_ZSTD = 0x8000
 _ALIGNMENT = 8
 _BLOCK = 1 << 20
 _LARGEST = 1 << 31
@@ -61,8 +59,7 @@ class Entry:
     @property
     def arch(self) -> Arch:
         """What it is for."""
-        suffix = next((suffix for flag, suffix in _SUFFIXES if self.fields[_FLAGS] & flag), "")
-        return Arch(self.fields[8] // 10, self.fields[8] % 10, suffix)
+        return arch_of(self.fields[_ARCH], self.fields[_FLAGS])
 
     @property
     def target(self) -> str:
@@ -73,7 +70,7 @@ class Entry:
     @property
     def is_plain(self) -> bool:
         """Whether it is not compressed."""
-        return not self.fields[_FLAGS] & _CODEC_MASK
+        return not self.fields[_FLAGS] & CODEC_MASK
 
 
 @dataclass(frozen=True)
@@ -92,9 +89,10 @@ def containers(file: BinaryIO, at: int, size: int) -> Iterator[tuple[Entry, ...]
         ValueError: it is not made of whole containers.
     """
     end = at + size
-    while (at := _skip_zeros(file, at, end)) < end:
-        magic, _, header_size, length = _CONTAINER.unpack(_read(file, at, _CONTAINER.size))
-        if magic != _CONTAINER_MAGIC or header_size != _CONTAINER.size or at + header_size + length > end:
+    part = Extent(lambda place, length: _read(file, place, length), 0, end)
+    while (at := skip_zeros(part, at)) < end:
+        magic, _, header_size, length = CONTAINER.unpack(_read(file, at, CONTAINER.size))
+        if magic != CONTAINER_MAGIC or header_size != CONTAINER.size or at + header_size + length > end:
             msg = f"no whole container at byte {at}"
             raise ValueError(msg)
         yield tuple(_entries(file, at + header_size, at + header_size + length))
@@ -126,8 +124,8 @@ def compressed(file: BinaryIO, container: Sequence[Entry], *, threads: int = 4) 
         fields = list(entry.fields)
         fields[_PADDED], fields[_COMPRESSED], fields[_RAW] = len(padded), len(image), len(raw)
         fields[_FLAGS] |= _ZSTD
-        options = _read(file, entry.at + _ENTRY.size, entry.header_size - _ENTRY.size)
-        return _ENTRY.pack(*fields) + options + padded
+        options = _read(file, entry.at + ENTRY.size, entry.header_size - ENTRY.size)
+        return ENTRY.pack(*fields) + options + padded
 
     count = 0
 
@@ -155,7 +153,7 @@ def raw_image(file: BinaryIO, entry: Entry, *, inflate: bool = True) -> bytes:
         ImportError: zstandard is not installed, and needed.
     """
     raw = _read(file, entry.at + entry.header_size, entry.fields[_PADDED])
-    if inflate and entry.fields[_FLAGS] & _CODEC_MASK == _ZSTD:
+    if inflate and entry.fields[_FLAGS] & CODEC_MASK == _ZSTD:
         return _inflated(raw[: entry.fields[_COMPRESSED]], entry.fields[_RAW])
     # Of a text, the padding is no part.
     return raw.rstrip(b"\0") + b"\0" if entry.fields[0] == _PTX and entry.is_plain else raw
@@ -188,8 +186,8 @@ def _rewritten(file: BinaryIO, container: Sequence[Entry], pieces: Iterator[tupl
         at += _move(file, entry, at) if data is None else _write(file, at, data)
     for place in range(at, end, _BLOCK):
         _write(file, place, bytes(min(_BLOCK, end - place)))
-    header = start - _CONTAINER.size
-    _write(file, header, _read(file, header, _CONTAINER.size - 8) + struct.pack("<Q", at - start))
+    header = start - CONTAINER.size
+    _write(file, header, _read(file, header, CONTAINER.size - 8) + struct.pack("<Q", at - start))
     return end - at
 
 
@@ -202,22 +200,12 @@ def _move(file: BinaryIO, entry: Entry, to: int) -> int:
 
 def _entries(file: BinaryIO, at: int, end: int) -> Iterator[Entry]:
     while at < end:
-        entry = Entry(at, _ENTRY.unpack(_read(file, at, _ENTRY.size)))
+        entry = Entry(at, ENTRY.unpack(_read(file, at, ENTRY.size)))
         at += entry.size
-        if entry.header_size < _ENTRY.size or at > end:
+        if entry.header_size < ENTRY.size or at > end:
             msg = f"an entry of {entry.size} bytes does not fit"
             raise ValueError(msg)
         yield entry
-
-
-def _skip_zeros(file: BinaryIO, at: int, end: int) -> int:
-    while at < end:
-        block = _read(file, at, min(_BLOCK, end - at))
-        rest = block.lstrip(b"\0")
-        at += len(block) - len(rest)
-        if rest:
-            break
-    return at
 
 
 def _read(file: BinaryIO, at: int, size: int) -> bytes:

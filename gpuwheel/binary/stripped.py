@@ -7,17 +7,13 @@ with zeros, which a wheel holds for nothing. `strip` of binutils would do the sa
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from gpuwheel.binary.elf_headers import FILE_HEADER, SECTION_HEADER, SEGMENT_HEADER
+
 __all__ = ["Stripped", "is_debugging", "strip_file"]
 
-# As `elf` has them: e_ident, e_type, e_machine, e_version, e_entry, e_phoff, e_shoff, e_flags, e_ehsize, e_phentsize,
-# e_phnum, e_shentsize, e_shnum, e_shstrndx.
-_FILE = struct.Struct("<16sHHIQQQIHHHHHH")
-_SECTION = struct.Struct("<IIQQQQIIQQ")
-_SEGMENT = struct.Struct("<IIQQQQQQ")
 _SHARED, _EXECUTABLE = 3, 2
 """ET_DYN, ET_EXEC."""
 _RELA, _NOBITS, _REL, _SYMTAB_SHNDX = 4, 8, 9, 18
@@ -83,7 +79,7 @@ class _Header:
 
     def packed(self) -> bytes:
         words = (self.name_at, self.kind, self.flags, self.address, self.at, self.size)
-        return _SECTION.pack(*words, self.link, self.info, self.alignment, self.entry_size)
+        return SECTION_HEADER.pack(*words, self.link, self.info, self.alignment, self.entry_size)
 
 
 _NULL = _Header(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -123,19 +119,19 @@ class _Strippable:
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.size = file.seek(0, 2)
-        self.head = list(_FILE.unpack(self.at(0, _FILE.size)))
+        self.head = list(FILE_HEADER.unpack(self.at(0, FILE_HEADER.size)))
         self.kind, self.names_index, self.table_at = self.head[1], self.head[13], self.head[6]
-        self.table_end = self.table_at + self.head[12] * _SECTION.size
+        self.table_end = self.table_at + self.head[12] * SECTION_HEADER.size
         rows = self.at(self.table_at, self.table_end - self.table_at)
-        self.headers = [_Header(*row) for row in _SECTION.iter_unpack(rows)]
+        self.headers = [_Header(*row) for row in SECTION_HEADER.iter_unpack(rows)]
         if self.headers:
             names = self.headers[self.names_index]
             strings = self.at(names.at, names.size)
             for header in self.headers:
                 header.name = strings[header.name_at : header.name_at + _NAME].partition(b"\0")[0].decode("latin-1")
-        at, size = self.head[5], self.head[10] * _SEGMENT.size
-        segments = [(row[2], row[2] + row[5]) for row in _SEGMENT.iter_unpack(self.at(at, size)) if row[5]]
-        self.spans = [(0, _FILE.size), (at, at + size), *segments]
+        at, size = self.head[5], self.head[10] * SEGMENT_HEADER.size
+        segments = [(row[2], row[2] + row[5]) for row in SEGMENT_HEADER.iter_unpack(self.at(at, size)) if row[5]]
+        self.spans = [(0, FILE_HEADER.size), (at, at + size), *segments]
         self.floor = max(end for _, end in [*self.spans, *((0, one.end) for one in self.headers if one.is_loaded)])
         """Where that ends which must stay in its place."""
 
@@ -216,7 +212,7 @@ class _Strippable:
         self.file.truncate()
         self.head[6], self.head[12], self.head[13] = table_at, len(rows), numbers[self.names_index]
         self.file.seek(0)
-        self.file.write(_FILE.pack(*self.head))
+        self.file.write(FILE_HEADER.pack(*self.head))
         self.file.flush()
 
     def _zero(self, at: int, end: int) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gpuwheel._endings import reading
+from gpuwheel.audit.cases import oldest_driver, runtime_majors
 from gpuwheel.audit.kernel_manifests import MANIFEST
 from gpuwheel.audit.repair.auditwheel import INSTALL
 from gpuwheel.audit.repair.workplace import read_library
@@ -179,10 +180,9 @@ def check_codec(inspection: Inspection, stated: DriverVersion | None, tables: Ta
     if floor is None and not isinstance(inspection.manifests, ValueError) and inspection.manifests:
         floor, by = min(manifest.driver for manifest in inspection.manifests), "its manifest"
     if floor is None:
-        runtimes = {name for library in inspection.libraries for name in library.needed if "libcudart.so." in name}
-        majors = {name.rpartition(".")[2] for name in runtimes}
-        floors = [row.driver_floor for version, row in tables.cuda.items() if str(version.major) in majors]
-        floor, by = min(floors, default=None), f"that of {', '.join(sorted(runtimes))}"
+        majors = runtime_majors(inspection.libraries)
+        named = ", ".join(f"libcudart.so.{major}" for major in sorted(majors))
+        floor, by = oldest_driver(majors, tables), f"that of {named}"
     if floor is None or floor < readable:
         found = "unknown" if floor is None else f"{floor}, {by}"
         oldest = f"oldest: {found}; expected {readable} or newer"

@@ -125,6 +125,11 @@ def _dist_info(case: WheelCase) -> Iterator[Found]:
         yield Found(folders[0], f"is spelled otherwise than the file's name {told}", why, severity=Severity.WARNING)
 
 
+def _told(name: WheelName) -> Version:
+    """The version of a file's name, which was valid when that was read."""
+    return Version(name.version.replace("_", "-"))
+
+
 def _version(text: str) -> Version | str:
     try:
         return Version(text.replace("_", "-"))
@@ -210,7 +215,7 @@ def _metadata_version(case: WheelCase) -> Iterator[Found]:
 def _local(case: WheelCase) -> Iterator[Found]:
     """The version has a local part, which PyPI refuses, or one that sorts wrong."""
     name = wheel_name(case)
-    local = name and Version(name.version.replace("_", "-")).local
+    local = name and _told(name).local
     if not local:
         return
     if case.profile is Profile.ANY:  # gpuwheel gives one where a project asks for it
@@ -237,7 +242,7 @@ def _unknown(case: WheelCase) -> Iterator[Found]:
     name = wheel_name(case)
     if name is None:
         return
-    version = Version(name.version.replace("_", "-"))
+    version = _told(name)
     local = version.local or ""
     if _PLACEHOLDER.fullmatch(version.base_version):
         yield Found(case.wheel.name, f"has a version that says nothing ({version}, expected one above 0)")
@@ -258,7 +263,7 @@ def _unknown(case: WheelCase) -> Iterator[Found]:
 def _epoch(case: WheelCase) -> Iterator[Found]:
     """The version has an epoch."""
     name = wheel_name(case)
-    version = name and Version(name.version.replace("_", "-"))
+    version = name and _told(name)
     if version and version.epoch:
         yield Found(case.wheel.name, f"has a version with an epoch ({version}, usual without)")
 
