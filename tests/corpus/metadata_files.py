@@ -378,3 +378,47 @@ def a_build_number_in_wheel_alone() -> Pair:
 @case("requires-python", sneaky=True)
 def a_python_of_thousands_of_digits() -> Pair:
     return wheel(fields=[f"Requires-Python: >=3.{'9' * 5000}"]), wheel()
+
+
+@case("requirement-empty")
+def bounds_of_a_requirement_that_exclude_each_other() -> Pair:
+    return fields("Requires-Dist: numpy>2,<1"), fields("Requires-Dist: numpy>1,<2")
+
+
+@case("requirement-empty", sneaky=True)
+def two_requirements_of_one_project_that_exclude_each_other() -> Pair:
+    return (
+        fields("Requires-Dist: ruamel.yaml>=0.18", "Requires-Dist: ruamel_yaml<0.17"),
+        fields("Requires-Dist: ruamel.yaml>=0.18", "Requires-Dist: ruamel_yaml<0.19"),
+    )
+
+
+@case("requirement-empty", sneaky=True)
+def requirements_that_exclude_each_other_where_their_markers_hold() -> Pair:
+    new, old = "Requires-Dist: numpy>=2", 'Requires-Dist: numpy<2; python_version {} "3.12"'
+    return fields(new, old.format("<")), fields(new, old.format(">="))
+
+
+@case("requirement-empty", sneaky=True)
+def a_version_that_is_excluded_again() -> Pair:
+    return fields("Requires-Dist: rich==13.7.*,!=13.7.*"), fields("Requires-Dist: rich==13.7.*,!=13.7.0")
+
+
+@case("requirement-empty", sneaky=True)
+def a_version_just_after_one_that_has_none() -> Pair:
+    # What is after 1.0 and before its post-releases would be a post-release, which > leaves out.
+    return fields("Requires-Dist: rich>1.0,<1.0.post1"), fields("Requires-Dist: rich>1.0,<1.0.1")
+
+
+@case("requirement-empty", sneaky=True)
+def two_torches_at_once() -> Pair:
+    return fields("Requires-Dist: torch>=2.13", "Requires-Dist: torch<2.10"), fields("Requires-Dist: torch>=2.13")
+
+
+@case("requirement-empty", sneaky=True, severity=WARNING)
+def an_extra_that_nothing_meets() -> Pair:
+    extra, new = "Provides-Extra: old", "Requires-Dist: numpy>=2"
+    return (
+        fields(extra, new, "Requires-Dist: numpy<1.26; extra == 'old'"),
+        fields(extra, new, "Requires-Dist: numpy<2.1; extra == 'old'"),
+    )

@@ -205,3 +205,81 @@ def a_module_that_is_a_text() -> Pair:
     # A script of the linker is a text too, under a name that nothing imports.
     script = {"ops/libk.so": b"INPUT(libk.so.1)\n"}
     return wheel({name: b"not a library\n", **script}), wheel({name: library(exports=("PyInit__D",)), **script})
+
+
+@case("python-api")
+def a_symbol_that_is_gone_from_the_python_of_the_tag() -> Pair:
+    # Its last Python is 3.11; headers of 3.12 do not declare it.
+    def made(python: str) -> WheelFile:
+        return module(f"_C.cpython-{python}-x86_64-linux-gnu.so", "PyCode_New", tag=f"cp{python}-cp{python}-{PLATFORM}")
+
+    return made("312"), made("311")
+
+
+@case("python-api", sneaky=True)
+def a_symbol_of_a_later_python_in_a_file_without_a_suffix() -> Pair:
+    newer = "PyDict_GetItemRef"
+    return module("_C.so", newer, tag=f"cp312-cp312-{PLATFORM}"), module("_C.so", newer, tag=f"cp313-cp313-{PLATFORM}")
+
+
+@case("python-api", sneaky=True)
+def a_module_of_one_python_among_those_of_several() -> Pair:
+    def made(asked: str) -> WheelFile:
+        files = {
+            f"ops/_C.cpython-3{minor}-x86_64-linux-gnu.so": library(imports={**LIBC, symbol: None})
+            for minor, symbol in ((12, "PyErr_GetRaisedException"), (11, asked))
+        }
+        return wheel({"ops/_C.so": None, **files}, tag=f"py3-none-{PLATFORM}")
+
+    return made("PyErr_GetRaisedException"), made("PyErr_Fetch")
+
+
+@case("python-api", sneaky=True)
+def a_name_that_no_python_has() -> Pair:
+    return module("_C.so", "PyErr_Clearly"), module("_C.so", "PyErr_Clear")
+
+
+@case("python-api", sneaky=True)
+def a_library_beside_the_module_that_asks_for_another_python() -> Pair:
+    def made(symbol: str) -> WheelFile:
+        helper = library(imports={**LIBC, symbol: None}, exports=("help_",), soname="libhelp.so")
+        return wheel({"ops/libhelp.so": helper})
+
+    return made("PyUnicode_EncodeUTF16"), made("PyUnicode_AsUTF16String")
+
+
+@case("python-api", sneaky=True, severity=WARNING)
+def a_private_symbol_of_a_later_python() -> Pair:
+    return module("_C.so", "_PyTime_FromTime"), module("_C.so", "_PyTime_FromTimespec")
+
+
+@case("requires-python-tag", sneaky=True)
+def a_bound_that_no_python_3_meets() -> Pair:
+    return (
+        wheel(tag=f"py3-none-{PLATFORM}", fields=("Requires-Python: >=4",), files={"ops/_C.so": library(exports=())}),
+        wheel(tag=f"py3-none-{PLATFORM}", fields=("Requires-Python: >=3.4",), files={"ops/_C.so": library(exports=())}),
+    )
+
+
+@case("requires-python-tag", sneaky=True)
+def bounds_that_exclude_each_other() -> Pair:
+    return (
+        wheel(fields=("Requires-Python: >=3.12,<3.9",), tag="py3-none-any", files={"ops/_C.so": None}, pure=True),
+        wheel(fields=("Requires-Python: >=3.9,<3.12",), tag="py3-none-any", files={"ops/_C.so": None}, pure=True),
+    )
+
+
+@case("requires-python-tag", sneaky=True)
+def a_python_2_for_a_wheel_of_python_3() -> Pair:
+    return (
+        wheel(fields=("Requires-Python: ==2.7.*",), tag="py3-none-any", files={"ops/_C.so": None}, pure=True),
+        wheel(fields=("Requires-Python: >=2.7",), tag="py3-none-any", files={"ops/_C.so": None}, pure=True),
+    )
+
+
+@case("requires-python-tag", sneaky=True, severity=WARNING)
+def pythons_alone_that_nobody_knows() -> Pair:
+    return (
+        wheel(fields=("Requires-Python: >=3.30",), tag="py3-none-any", files={"ops/_C.so": None}, pure=True),
+        wheel(fields=("Requires-Python: >=3.13",), tag="py3-none-any", files={"ops/_C.so": None}, pure=True),
+    )

@@ -157,8 +157,8 @@ def _another_part_of_the_driver_needed_behind_a_library_of_the_wheel() -> Pair:
 
 
 @case("requirement-conflict")
-def _two_ranges_of_one_distribution_that_do_not_meet() -> Pair:
-    return _asking("torch>=2.13", "torch<2.12"), _asking("torch>=2.12", "torch<2.13")
+def _two_ranges_that_hold_no_release_between_them() -> Pair:
+    return _asking("torch>2.12.1", "torch<2.13"), _asking("torch>2.12.0", "torch<2.13")
 
 
 @case("requirement-conflict", sneaky=True)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from gpuwheel._endings import cut
 from gpuwheel.audit.cases import rule
 from gpuwheel.compatibility.distributions.releases import load_releases
-from gpuwheel.model.findings import Found, Part
+from gpuwheel.model.findings import Found, Part, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from packaging.requirements import Requirement
 
     from gpuwheel.audit.cases import WheelCase
+    from gpuwheel.compatibility.distributions.releases import Place
 
 __all__ = ["CONFLICT_RULES"]
 
@@ -26,6 +34,8 @@ __all__ = ["CONFLICT_RULES"]
 def _requirement_conflict(case: WheelCase) -> Iterator[Found]:
     """Some requirements of the wheel ask for releases that exclude each other."""
     for place, clash in case.closure.clashes:
+        if _excluding(clash.requirements):
+            continue  # whatever is released: a rule of its own
         told = " and ".join(f"'{requirement}'" for requirement in clash.requirements)
         over = "" if len(clash.requirements) == 1 else f" over {clash.over}"
         problem = f"requires {told}, which no releases known on {load_releases().read} meet together{over}"
@@ -38,5 +48,74 @@ def _requirement_conflict(case: WheelCase) -> Iterator[Found]:
         yield Found(case.wheel.name, problem, facts=facts)
 
 
-CONFLICT_RULES = (_requirement_conflict,)
+@rule(
+    "requirement-empty",
+    needs={Part.METADATA, Part.NAME},
+    why="pip and uv refuse to install the wheel: no matching distribution found",
+    fix="correct the bounds in the project's dependencies, and build again",
+    source="PEP 440, Version specifiers, as `packaging.specifiers` reads them (SpecifierSet.is_unsatisfiable)",
+)
+def _requirement_empty(case: WheelCase) -> Iterator[Found]:
+    """Requirements of one distribution exclude every version that there can be (a warning where an extra asks)."""
+    by_name: dict[str, list[Requirement]] = defaultdict(list)
+    for requirement in case.wheel.every_requirement:
+        by_name[canonicalize_name(requirement.name)].append(requirement)
+    for name, requirements in by_name.items():
+        # Markers are asked of the few that all together exclude each other: they take their time.
+        if not _excluding(requirements):
+            continue
+        for extra in ("", *case.wheel.extras):
+            found = _where_excluding(requirements, extra, case.closure.places)
+            if found is not None:
+                place, clash = found
+                yield _empty(case, name, clash, extra, place)
+                break  # what is so without an extra is so with each
+
+
+def _empty(case: WheelCase, name: str, clash: Sequence[Requirement], extra: str, place: Place) -> Found:
+    told = " and ".join(f"'{cut(str(requirement))}'" for requirement in clash)
+    of_extra = f" with the extra {cut(extra)}" if extra else ""
+    return Found(
+        f"{case.wheel.dist_info}/METADATA",
+        f"requires {told}{of_extra}, which no version meets (expected bounds that leave one)",
+        why="installing that extra ends with: no matching distribution found" if extra else None,
+        severity=Severity.WARNING if extra else None,
+        facts={
+            "requirements": [str(requirement) for requirement in clash],
+            "distribution": name,
+            "extra": extra or None,
+            "python": f"3.{place.python}",
+            "machine": place.machine,
+        },
+    )
+
+
+def _where_excluding(
+    requirements: Sequence[Requirement], extra: str, places: Sequence[Place]
+) -> tuple[Place, list[Requirement]] | None:
+    """The first place where requirements exclude every version, and as few of them as do it."""
+    for place in places:
+        asked = [one for one in requirements if one.marker is None or one.marker.evaluate(place.environment(extra))]
+        if _excluding(asked):
+            for one in tuple(asked):
+                fewer = [other for other in asked if other is not one]
+                asked = fewer if _excluding(fewer) else asked
+            return place, asked
+    return None
+
+
+def _excluding(requirements: Sequence[Requirement]) -> bool:
+    """Whether no version meets all of them; of different distributions, whatever they ask."""
+    if len({canonicalize_name(requirement.name) for requirement in requirements}) != 1:
+        return False
+    asked = SpecifierSet()
+    for requirement in requirements:
+        asked &= requirement.specifier
+    try:
+        return asked.is_unsatisfiable()
+    except ValueError:  # numbers of thousands of digits: a finding of its own
+        return False
+
+
+CONFLICT_RULES = (_requirement_conflict, _requirement_empty)
 """About a whole wheel (`WheelCase`)."""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from gpuwheel._endings import cut
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.rules.python.pythons import LATEST, admits, required_python, tagged
+from gpuwheel.compatibility.exports.python_abi import load_python_abi
 from gpuwheel.model.findings import Found, Part, Severity
+from gpuwheel.model.versions import MinorVersion
 from gpuwheel.wheel.metadata import field_values
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RANGE_RULES"]
 
+_ANY_PYTHON = re.compile(r"py([23])(\d{0,3})")
 _CLASSIFIER = re.compile(r"Programming Language :: Python :: (3\.\d+)")
 
 
@@ -29,26 +32,29 @@ _CLASSIFIER = re.compile(r"Programming Language :: Python :: (3\.\d+)")
     source="core metadata, Requires-Python; Platform compatibility tags",
 )
 def _tag(case: WheelCase) -> Iterator[Found]:
-    """Requires-Python admits none of the Pythons that the tag is for."""
+    """Requires-Python admits none of the Pythons that the tag is for (a warning: none that exists)."""
     required, tag = required_python(case), case.wheel.tag
     if required is None:
         return
     told = f"Requires-Python {cut(str(required))}, tag {cut(tag.python)}-{cut(tag.abi)}"
-    pythons = tagged(tag)
-    if pythons:
-        # With the stable ABI, any later Python as well.
-        abi3 = "abi3" in tag.abi.split(".") or "none" in tag.abi.split(".")
-        minors = {
-            f"{python.version.major}.{minor}"
-            for python in pythons
-            for minor in range(python.version.minor, LATEST if abi3 else python.version.minor + 1)
-        }
-    elif all(part.startswith("py2") for part in tag.python.split(".")):
-        minors = {"2.7"}
-    else:
-        return
-    if not any(admits(required, minor) for minor in minors):
+    # With the stable ABI, any later Python as well.
+    abi3 = "abi3" in tag.abi.split(".") or "none" in tag.abi.split(".")
+    minors = {
+        MinorVersion(python.version.major, minor)
+        for python in tagged(tag)
+        for minor in range(python.version.minor, LATEST if abi3 else python.version.minor + 1)
+    }
+    for match in filter(None, map(_ANY_PYTHON.fullmatch, tag.python.split("."))):
+        first = int(match[2] or 0)
+        minors |= {MinorVersion(int(match[1]), minor) for minor in (range(first, LATEST) if match[1] == "3" else [7])}
+    admitted = sorted(minor for minor in minors if admits(required, str(minor)))
+    newest = load_python_abi().newest
+    if minors and not admitted:
         yield Found(case.wheel.name, f"admits none of the Pythons of its tag ({told})")
+    elif admitted and admitted[0] > newest:
+        problem = f"admits Pythons alone that are newer than any known one ({told}, expected {newest} or older)"
+        why = "no installer takes the wheel until there is such a Python"
+        yield Found(case.wheel.name, problem, why, severity=Severity.WARNING)
 
 
 @rule(
