@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.index.context import Context
 
-__all__ = ["own_requirements", "resolve"]
+__all__ = ["index_environment", "own_requirements", "resolve"]
 
 _PIP_WITH_LOCK = Version("25.1")
 
@@ -42,11 +42,11 @@ def resolve(requirements: Sequence[str], *, machines: Collection[str], oldest_py
     Raises:
         ToolchainError: there is neither uv nor a pip that can lock, or nothing satisfies the requirements.
     """
-    environ = _index_environment(context.environ)
+    environ = index_environment(context.environ)
     with context.cache.scratch() as scratch:
         wanted, out = scratch / "requirements.in", scratch / "pylock.toml"
         wanted.write_text("\n".join([*requirements, ""]), encoding="utf-8")
-        words, whole = _command(wanted, out, oldest_python, context.environ)
+        words, whole = _command(wanted, out, oldest_python, environ)
         context.reporter.command([Path(words[0]).name, *words[1:]])
         try:
             run(words, env=environ, cwd=scratch)
@@ -81,6 +81,7 @@ def _command(wanted: Path, out: Path, oldest_python: str, environ: Mapping[str, 
         target = ["--universal", f"--python-version={oldest_python}", f"--python={sys.executable}"]
         # To resolve an sdist is to run its code.
         options = ["--quiet", "--only-binary=:all:", "--format=pylock.toml", f"--output-file={out}"]
+        options += ["--no-index"] if "UV_NO_INDEX" in environ else []  # uv reads no such variable
         return [str(uv), "pip", "compile", *target, *options, str(wanted)], True
     if has_pip(_PIP_WITH_LOCK):
         options = ["--quiet", "--only-binary=:all:", f"--output={out}", f"--requirement={wanted}"]
@@ -89,7 +90,7 @@ def _command(wanted: Path, out: Path, oldest_python: str, environ: Mapping[str, 
     raise ToolchainError(msg, hint="pip install uv")
 
 
-def _index_environment(environ: Mapping[str, str]) -> dict[str, str]:
+def index_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The user's index, told to uv and to pip in the same words, in place of what each would read by itself."""
     settings = read_index_settings(environ)
     # Anything of these may change what is found (prereleases, constraints, exclude-newer): a lock depends on the

@@ -75,6 +75,14 @@ class BuildEnvironments:
         further = self._required(first, settings)
         return self._environment(interpreter, [*base, *further]) if further else first
 
+    def of_gpuwheel(self, version: str) -> Path:
+        """The Python of an environment that holds gpuwheel alone, of which the project says nothing.
+
+        Raises:
+            ToolchainError: no such Python, nothing that installs, or nothing that satisfies the requirements.
+        """
+        return self._environment(find_interpreter(version, self._context.environ), [self._own.requirement()])
+
     @cached_property
     def _base(self) -> list[str]:
         """What every build of the project requires."""

@@ -70,7 +70,7 @@ class Installer:
             try:
                 if self.uv is not None:
                     found = scratch / "resolved.txt"  # what it prints may have colours
-                    options = ["--quiet", "--no-header", "--no-annotate", f"--python={python}"]
+                    options = ["--quiet", "--no-header", "--no-annotate", f"--python={python}", *self._no_index]
                     self._run([self.uv, "pip", "compile", *options, f"--output-file={found}", wanted])
                     lines = found.read_text(encoding="utf-8").splitlines()
                     return tuple(sorted(line.strip() for line in lines if line[:1].isalnum()))
@@ -97,7 +97,7 @@ class Installer:
             if self.uv is not None:
                 base = f"--python={interpreter.program}"
                 self._run([self.uv, "venv", "--quiet", "--no-project", base, folder])
-                options = ["--quiet", "--no-deps", "--compile-bytecode", f"--python={python}"]
+                options = ["--quiet", "--no-deps", "--compile-bytecode", f"--python={python}", *self._no_index]
                 self._run([self.uv, "pip", "install", *options, f"--requirement={wanted}"])
             else:
                 self._run([interpreter.program, "-I", "-m", "venv", "--without-pip", folder])
@@ -109,6 +109,11 @@ class Installer:
         finally:
             wanted.unlink(missing_ok=True)
         _settle(folder, final)
+
+    @property
+    def _no_index(self) -> list[str]:
+        """For uv, which reads no variable of that name, as `index.settings` does."""
+        return ["--no-index"] if self.environ.get("UV_NO_INDEX") == "1" else []
 
     def _run(self, words: Sequence[str | Path]) -> str:
         self.context.reporter.command([str(word) for word in words])

@@ -14,6 +14,7 @@ from gpuwheel.compatibility import known_versions, load_tables
 from gpuwheel.compile.cmake import inner
 from gpuwheel.compile.reuse.remote.machine_settings import remote_requirements
 from gpuwheel.config import load_config, project_files, requirements
+from gpuwheel.config.reading.shaping import shaping
 from gpuwheel.config.reading.variables import epoch_of
 from gpuwheel.errors import ConfigError
 from gpuwheel.lock.check import check_inputs, check_installed, locked_requirements
@@ -40,6 +41,7 @@ from gpuwheel.wheel import (
     with_lock,
     with_origins,
     with_sdist,
+    with_shaping,
 )
 
 if TYPE_CHECKING:
@@ -260,9 +262,10 @@ class Build:
         self._hold_to_lock()
         self._say_excluded()
         compare_torch(self.cell, self._reporter)
+        sdist = folder_digest(self._root, without={LOCK_FILE})  # before a `build-dir` inside of it is filled
         with self._mode.compiled(editable=False) as compiled:
             self._reporter.step("checking what was linked")
-            files = {SBOM_FILE: self._sbom(compiled.toolchain)}
+            files = {SBOM_FILE: self._sbom(compiled.toolchain, sdist)}
             edits = replace(self._edits, files=files, generator=f"gpuwheel {__version__}")
             name, packed = finish(self._session, compiled, edits)
             # Only now: what a refused wheel was linked from, no other build may take.
@@ -276,13 +279,14 @@ class Build:
             self._session.remote.share(self._session.cache)
         return name
 
-    def _sbom(self, toolchain: AnyToolchain) -> bytes:
+    def _sbom(self, toolchain: AnyToolchain, sdist: str | None) -> bytes:
         """What went into the wheel and is in no Requires-Dist."""
         session = self._session
         sbom = toolchain_sbom(toolchain, self.config.project.name, session.epoch, session.job.pins)
         if session.remote is not None:
             sbom = with_origins(sbom, session.remote.used)
-        sdist = folder_digest(self._root, without={LOCK_FILE})
+        told = shaping(self._root, self._environ, self._config_settings, self.cell.mode.value)
+        sbom = with_shaping(sbom, self.cell.identifier, told.settings, told.environment, told.withheld)
         sbom = sbom if sdist is None else with_sdist(sbom, sdist)
         # Which lock held the build is a fact about the wheel: who has the same file can build the same bytes.
         return sbom if self._lock is None else with_lock(sbom, self._lock.digest)

@@ -13,7 +13,7 @@ from gpuwheel.wheel.rewrite import (
     read_wheel,
     rewrite_sdist,
 )
-from gpuwheel.wheel.sbom import SBOM_FILE, toolchain_sbom, with_lock, with_origins, with_sdist
+from gpuwheel.wheel.sbom import SBOM_FILE, toolchain_sbom, with_lock, with_origins, with_sdist, with_shaping
 from gpuwheel.wheel.sdist_tree import folder_digest
 
 __all__ = [
@@ -44,5 +44,6 @@ __all__ = [
     "with_lock",
     "with_origins",
     "with_sdist",
+    "with_shaping",
     "write_wheel",
 ]

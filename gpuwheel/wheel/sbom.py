@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.pins import Origin, Pin
     from gpuwheel.model.toolchain import AnyToolchain
 
-__all__ = ["SBOM_FILE", "toolchain_sbom", "with_lock", "with_origins", "with_sdist"]
+__all__ = ["SBOM_FILE", "toolchain_sbom", "with_lock", "with_origins", "with_sdist", "with_shaping"]
 
 SBOM_FILE = "sboms/gpuwheel.cdx.json"
 """Where it goes, inside the `.dist-info` folder."""
@@ -79,6 +79,18 @@ def with_lock(sbom: bytes, digest: str) -> bytes:
 def with_sdist(sbom: bytes, digest: str) -> bytes:
     """A bill of materials that also says from which sdist the wheel was built: the digest of its files."""
     return _with_property(sbom, "gpuwheel:sdist-tree-sha256", digest)
+
+
+def with_shaping(
+    sbom: bytes, cell: str, settings: Sequence[str], environment: Sequence[str], withheld: Sequence[str]
+) -> bytes:
+    """A bill of materials that also says which cell the wheel is, and what else the build was told (`config`)."""
+    told = [("config-setting", settings), ("environment", environment), ("withheld", withheld)]
+    sbom = _with_property(sbom, "gpuwheel:cell", cell)
+    for name, values in told:
+        for value in values:
+            sbom = _with_property(sbom, f"gpuwheel:{name}", value)
+    return sbom
 
 
 def _with_property(sbom: bytes, name: str, value: str) -> bytes:

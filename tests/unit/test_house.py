@@ -60,6 +60,7 @@ MAY_TOUCH = {
     "matrix/worker.py": "a process of its own",
     "matrix/executors/cluster.py": "what dask calls on a worker is an edge",
     "matrix/requires_worker.py": "a process of its own",
+    "matrix/rebuild/fetch_worker.py": "a process of its own",
     "compile/cmake/admitted_command.py": "a process of its own",
     "compile/device/nvrtc_worker.py": "a process of its own",
     "compile/tiles/cutile_worker.py": "a process of its own",

@@ -40,9 +40,12 @@ _WARNING = "this runs code of {sdist}: its CMake files, build hooks and compiler
 def rebuild_command(wheel: Path, *, as_json: bool, **asked: Any) -> None:  # noqa: ANN401
     """Build WHEEL again from its sdist and its lock file, and say what differs.
 
-    Both files have to be those that the build wrote down in the wheel. The build runs in an environment of its own,
-    without credentials. Exit code 0: the same bytes, or the same content compressed by another zlib, which is said; 9:
-    other content; 12: a file is not what the wheel was built from, or the wheel does not say.
+    Both files have to be those that the build wrote down in the wheel, which also has the -C and the variables that
+    shaped it. What the lock names is downloaded first; then the build runs in an environment of its own, without an
+    index and without credentials.
+
+    Exit code 0: the same bytes, or the same content compressed by another zlib, which is said; 9: other content; 12: a
+    file is not what the wheel was built from, or the wheel does not say.
 
     \b
     Examples:
@@ -51,12 +54,12 @@ def rebuild_command(wheel: Path, *, as_json: bool, **asked: Any) -> None:  # noq
     """  # noqa: D301 (click reads the escape: leave this paragraph as it is)
     settings = parameters.config_settings(asked["settings"])
     request = RebuildRequest(wheel, asked["sdist"], asked["lock"], settings, keep_cache=asked["keep_cache"])
-    facts = checked(request)
+    environ = dict(os.environ)
+    facts = checked(request, environ)
     warning = _WARNING.format(sdist=asked["sdist"].name)
     click.echo(warning, err=True)
     if not asked["yes"] and not click.confirm("go on?", err=True):
         raise click.Abort
-    environ = dict(os.environ)
     context = Context(Cache.from_environment(environ), environ, Terminal())
     with tempfile.TemporaryDirectory(prefix="gpuwheel-rebuild-") as work:
         result = rebuilt(request, facts, Path(work), context)
@@ -91,6 +94,9 @@ def _document(wheel: Path, result: Rebuilt) -> dict[str, Any]:
             "lock": result.facts.lock,
             "compiler": result.facts.compiler,
             "generators": list(result.facts.generators),
+            "settings": list(result.facts.told),
+            "environment": list(result.facts.environment),
+            "withheld": list(result.facts.withheld),
         },
         "differences": [
             {"member": one.member or None, "section": one.section, "what": one.what, "cause": one.cause}

@@ -140,6 +140,8 @@ def _of_bills(one: bytes, other: bytes) -> str:
             return "toolkit"
         if tools[0] != tools[1]:
             return "compiler"
+        if before["metadata"].get("properties") != after["metadata"].get("properties"):
+            return "settings"
         if before["metadata"].get("timestamp") != after["metadata"].get("timestamp"):
             return "time-stamp"
     except (ValueError, LookupError, TypeError, AttributeError):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from gpuwheel._endings import reading
+from gpuwheel._endings import cut, reading
+from gpuwheel._environment.table import find_variable
 from gpuwheel._files import sha256_of
 from gpuwheel.errors import LockError
 from gpuwheel.lock.file import LOCK_FILE
@@ -17,9 +18,10 @@ from gpuwheel.wheel.sbom import SBOM_FILE
 from gpuwheel.wheel.sdist_tree import archive_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
-__all__ = ["Recorded", "check_files", "recorded"]
+__all__ = ["Recorded", "check_files", "check_given", "recorded"]
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -40,6 +42,24 @@ class Recorded:
     """What made the wheel, for example "gpuwheel 0.1.0"."""
     toolchain: tuple[str, ...] = ()
     """Package URLs of what went in."""
+    cell: str | None = None
+    """Which wheel of the project it is."""
+    told: tuple[str, ...] = ()
+    """`-C` that shaped it: "gpuwheel.cuda=12.9"."""
+    environment: tuple[str, ...] = ()
+    """Variables that did: "CXXFLAGS=-O3"."""
+    withheld: tuple[str, ...] = ()
+    """What did too, and is named without its value: "-C NAME", "NAME"."""
+
+    @property
+    def settings(self) -> dict[str, str | list[str]]:
+        """`-C` of the build, as a frontend hands it over."""
+        found: dict[str, str | list[str]] = {} if self.cell is None else {"gpuwheel.only": self.cell}
+        for each in self.told:
+            name, _, value = each.partition("=")
+            before = found.get(name)
+            found[name] = value if before is None else [*([before] if isinstance(before, str) else before), value]
+        return found
 
 
 def recorded(wheel: Path) -> Recorded:
@@ -61,10 +81,15 @@ def recorded(wheel: Path) -> Recorded:
     with reading(f"{bills[0]} is not readable", "CycloneDX"):
         document: dict[str, Any] = json.loads(texts[0])
         metadata = document["metadata"]
-        properties = {one["name"]: str(one["value"]) for one in metadata.get("properties", [])}
+        pairs = [(str(one["name"]), str(one["value"])) for one in metadata.get("properties", [])]
+        properties = dict(pairs)
         tools = metadata.get("tools", {}).get("components", [])
         stamp = metadata.get("timestamp")
         moment = None if stamp is None else datetime.strptime(stamp, _TIME).replace(tzinfo=timezone.utc)
+
+        def every(what: str) -> tuple[str, ...]:
+            return tuple(value for name, value in pairs if name == f"gpuwheel:{what}")
+
         return Recorded(
             sdist=properties.get("gpuwheel:sdist-tree-sha256"),
             lock=properties.get("gpuwheel:lock-sha256"),
@@ -72,6 +97,10 @@ def recorded(wheel: Path) -> Recorded:
             compiler=next((str(one["description"]) for one in tools), None),
             generators=field_values(texts[1], "Generator") if len(texts) > 1 else (),
             toolchain=tuple(str(one["bom-ref"]) for one in document["components"]),
+            cell=properties.get("gpuwheel:cell"),
+            told=every("config-setting"),
+            environment=every("environment"),
+            withheld=every("withheld"),
         )
 
 
@@ -96,3 +125,38 @@ def check_files(wheel: str, facts: Recorded, sdist: Path, lock: Path) -> None:
     if found != facts.lock:
         msg = f"{lock.name} is not what held the build of {wheel} (sha256 {found}, expected {facts.lock})"
         raise LockError(msg, hint=f"take {LOCK_FILE} of the same commit")
+
+
+def check_given(wheel: str, facts: Recorded, settings: Collection[str], variables: Collection[str]) -> None:
+    """See that everything that shaped the build is known: what the wheel records, and what is given for the rest.
+
+    Args:
+        wheel: Its name.
+        facts: What it says.
+        settings: Names of the `-C` that are given.
+        variables: Names of those that are set.
+
+    Raises:
+        LockError: something is missing, or is recorded that no build of gpuwheel records.
+    """
+    named = [*(each.partition("=")[0] for each in facts.environment), *facts.withheld]
+    # A wheel must not get at a variable of whoever rebuilds it that is no word for compilers.
+    strange = [name for name in named if not (name.startswith("-C ") or _is_recorded(name))]
+    if strange:
+        msg = f"{wheel} says that its build had a variable that no build records (found {cut(strange[0])})"
+        raise LockError(msg, hint="the wheel was edited: take it from where it was published")
+    missing = [
+        each
+        for each in facts.withheld
+        if (each.removeprefix("-C ") not in settings if each.startswith("-C ") else each not in variables)
+    ]
+    if missing:
+        msg = (
+            f"{wheel} was built with {', '.join(missing)}, of which it has no value (a path of that machine, or secret)"
+        )
+        raise LockError(msg, hint="give what fits this machine: " + " ".join(f"{each}=VALUE" for each in missing))
+
+
+def _is_recorded(variable: str) -> bool:
+    rule = find_variable(variable)
+    return rule is not None and rule.travels

@@ -12,7 +12,7 @@ from hostile import container, elf_library, entry
 
 from gpuwheel.errors import LockError
 from gpuwheel.matrix.rebuild.differences import differences
-from gpuwheel.matrix.rebuild.proofs import check_files, recorded
+from gpuwheel.matrix.rebuild.proofs import Recorded, check_files, check_given, recorded
 from gpuwheel.wheel import Member, Packing, pack_wheel, write_wheel
 from gpuwheel.wheel.archive import sealed_members
 from gpuwheel.wheel.sdist_tree import archive_digest, folder_digest
@@ -115,3 +115,60 @@ def test_a_wheel_that_says_nothing_of_its_build_cannot_be_rebuilt(tmp_path: Path
     assert (facts.sdist, facts.lock, facts.epoch) == (None, None, 1796061600)
     with pytest.raises(LockError, match="from which sdist"):
         check_files(NAME, facts, path, path)
+
+
+def told(folder: Path, *properties: tuple[str, str]) -> Recorded:
+    bill = {"metadata": {"properties": [{"name": f"gpuwheel:{name}", "value": value} for name, value in properties]}}
+    text = json.dumps({**bill, "components": []}).encode()
+    return recorded(wheel(folder, further={f"{INFO}/sboms/gpuwheel.cdx.json": text}))
+
+
+def test_the_settings_of_a_build_are_those_that_the_wheel_has(tmp_path: Path) -> None:
+    facts = told(
+        tmp_path / "a",
+        ("cell", "embed-cu12.9-linux_x86_64"),
+        ("config-setting", "gpuwheel.archs=9.0"),
+        ("config-setting", "cmake.args=-DA=1"),
+        ("config-setting", "cmake.args=-DB=2"),
+        ("environment", "CXXFLAGS=-O3"),
+    )
+    assert facts.settings == {
+        "gpuwheel.only": "embed-cu12.9-linux_x86_64",
+        "gpuwheel.archs": "9.0",
+        "cmake.args": ["-DA=1", "-DB=2"],
+    }
+    check_given(NAME, facts, {}, {})
+
+
+def test_what_a_wheel_withholds_has_to_be_given(tmp_path: Path) -> None:
+    facts = told(tmp_path / "a", ("withheld", "-C cmake.define.SDK"), ("withheld", "CXXFLAGS"))
+    for settings, variables, missing in (
+        ({}, {"CXXFLAGS": "-I/x"}, "-C cmake.define.SDK"),
+        ({"cmake.define.SDK": "/x"}, {}, "CXXFLAGS"),
+    ):
+        with pytest.raises(LockError, match="no value") as caught:
+            check_given(NAME, facts, settings, variables)
+        assert missing in caught.value.message
+        assert f"{missing}=VALUE" in (caught.value.hint or "")
+    check_given(NAME, facts, {"cmake.define.SDK": "/x"}, {"CXXFLAGS": "-I/x"})
+
+
+@pytest.mark.parametrize("told_as", ["environment", "withheld"])
+@pytest.mark.parametrize(
+    "variable", ["LD_PRELOAD", "AWS_SECRET_ACCESS_KEY", "PIP_INDEX_URL", "GPUWHEEL_REMOTE_KEY", "PATH"]
+)
+def test_a_wheel_cannot_ask_for_variables_that_no_build_records(tmp_path: Path, told_as: str, variable: str) -> None:
+    value = variable if told_as == "withheld" else f"{variable}=x"
+    with pytest.raises(LockError, match="no build records"):
+        check_given(NAME, told(tmp_path / "a", (told_as, value)), {}, {variable: "hunter2"})
+
+
+def test_a_bill_that_was_told_something_else_differs_by_its_settings(tmp_path: Path) -> None:
+    def of(folder: str, value: str) -> Path:
+        properties = [{"name": "gpuwheel:config-setting", "value": value}]
+        text = json.dumps({"metadata": {"properties": properties}, "components": []}).encode()
+        return wheel(tmp_path / folder, further={f"{INFO}/sboms/gpuwheel.cdx.json": text})
+
+    assert [one.cause for one in differences(of("a", "gpuwheel.archs=8.0"), of("b", "gpuwheel.archs=9.0"))] == [
+        "settings"
+    ]
