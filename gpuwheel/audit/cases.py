@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from gpuwheel.audit.closure.closures import Closure
+from gpuwheel.audit.cuda_claims import claimed_majors
 from gpuwheel.audit.kernel_manifests import TOOLKIT_FILE, DeclaredCode
 from gpuwheel.audit.neighbours import Neighbours
 from gpuwheel.audit.providers import TORCH_LIBRARIES, Provider, provider
@@ -170,7 +171,7 @@ class CodeCase:
     declared: DeclaredCode | None
     """`None`: there is no manifest."""
     driver: DriverVersion
-    """The oldest that is to load them: as declared, or of the CUDA major that the library is linked to."""
+    """The oldest that is to load them: as declared, or of the CUDA major that they are for."""
     tables: Tables
     profile: Profile = Profile.OWN
 
@@ -241,12 +242,17 @@ def oldest_driver(majors: Collection[int], tables: Tables) -> DriverVersion | No
 
 
 def _undeclared_code(case: WheelCase) -> Iterator[CodeCase]:
-    """The images of each library that is linked to the runtime of one CUDA major, which says what its drivers are."""
-    for library in case.wheel.libraries:
-        majors = runtime_majors([library])
+    """The images of each file that is for one CUDA major, which says what its drivers are.
+
+    By the runtime that it is linked to; where there is none, by what the wheel says of itself.
+    """
+    claimed = claimed_majors(case.wheel)
+    linked = {library.name: runtime_majors([library]) for library in case.wheel.libraries}
+    for name, images in case.wheel.images_of.items():
+        majors = linked.get(name) or claimed
         driver = oldest_driver(majors, case.tables) if len(majors) == 1 else None
-        if driver is not None and (images := case.wheel.images_of.get(library.name)):
-            yield CodeCase(images, library.name, None, driver, case.tables, case.profile)
+        if driver is not None and images:
+            yield CodeCase(images, name, None, driver, case.tables, case.profile)
 
 
 def uses_torch(wheel: Inspection, tables: Tables) -> bool:

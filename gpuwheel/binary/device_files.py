@@ -78,6 +78,7 @@ def cubin_image(file: Extent, name: str) -> Image:
             isa=None,
             debug=".debug_info" in elf.sections,
             line_info=".debug_line" in elf.sections,
+            version=MinorVersion(1, elf.abi[1]),
             payload=file,
         )
 

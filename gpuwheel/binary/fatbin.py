@@ -51,8 +51,8 @@ MAGIC = struct.pack("<I", CONTAINER_MAGIC)
 _CONTAINER_VERSION = 1
 
 ENTRY = struct.Struct("<HHIQIIHHIIIQQQ")
-"""Kind, version, header size, padded image size, compressed size, offset of the options, ISA minor, ISA major, arch,
-offset and length of the name, flags, reserved, size before compression."""
+"""Kind, version, header size, padded image size, compressed size, offset of the options, minor and major of the PTX ISA
+or of the cubin's format, arch, offset and length of the name, flags, reserved, size before compression."""
 
 # Other kinds are named by their number and kept: a newer tool's file is not damaged for what it adds.
 _KINDS = {1: "ptx", 2: "cubin", 8: "lto"}
@@ -85,6 +85,8 @@ class Image:
     line_info: bool = False
     """Whether it names lines of its source (`nvcc -lineinfo`, which `-G` implies): the tools write the name of the
     source for these alone."""
+    version: MinorVersion | None = None
+    """Of a cubin's format, for cubins only; `None` where it says none that is known."""
     payload: Extent | None = field(default=None, repr=False, compare=False)
     """Its bytes in the file, which can be read while that is open."""
 
@@ -294,6 +296,7 @@ def _entries(file: Extent) -> Iterator[Image]:
             size=size,
             raw_size=padded if codec == "none" else raw,
             isa=_isa(isa_major, isa_minor) if name == "ptx" else None,
+            version=_isa(isa_major, isa_minor) if name == "cubin" and isa_major == 1 else None,
             debug=bool(flags & _DEBUG),
             line_info=bool(flags & _DEBUG or named),
             payload=file.part(offset + header_size, min(size, padded)),

@@ -187,6 +187,14 @@ def compression_is_graded(tables: Tables) -> Iterator[str]:
         yield f"compression has nothing for the oldest drivers (starts at {drivers[0]})"
 
 
+def cubin_formats_name_toolkits(tables: Tables) -> Iterator[str]:
+    """The toolkit of each format of cubins has a row, and compiles for a GPU of which the format tells it."""
+    for row in tables.cubins:
+        toolkit = tables.cuda.get(row.toolkit)
+        if toolkit is None or not any(arch < row.below for arch in toolkit.archs):
+            yield f"cubins of format {row.version} name CUDA {row.toolkit}, which tells nothing below {row.below}"
+
+
 LAWS: tuple[Callable[[Tables], Iterator[str]], ...] = (
     versions_ascend,
     toolkits_say_what_they_drop,
@@ -200,6 +208,7 @@ LAWS: tuple[Callable[[Tables], Iterator[str]], ...] = (
     files_have_digests,
     policies_are_nested,
     compression_is_graded,
+    cubin_formats_name_toolkits,
 )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gpuwheel.model.pins import HeadersPin, LibraryPin, NvccPin, Pin
     from gpuwheel.model.versions import DriverVersion, MinorVersion
 
-__all__ = ["Compression", "CudaToolkit", "PlatformPolicy", "Shim", "Tables", "TorchBuild"]
+__all__ = ["Compression", "CubinFormat", "CudaToolkit", "PlatformPolicy", "Shim", "Tables", "TorchBuild"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,17 @@ class Compression:
     """What nvcc takes for the same."""
     nvcc_since: MinorVersion
     """First toolkit whose nvcc does."""
+
+
+@dataclass(frozen=True)
+class CubinFormat:
+    """A format of cubins, and the first toolkit that writes it for older GPUs."""
+
+    version: MinorVersion
+    below: Arch
+    """For GPUs from this on, older toolkits write it too."""
+    toolkit: MinorVersion
+    """A row of `cuda.toml`."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +160,8 @@ class Tables:
     """Rules of compatibility in words, each with its source: for people and for the generated reference."""
     compression: tuple[Compression, ...]
     """Oldest driver first."""
+    cubins: tuple[CubinFormat, ...]
+    """Formats by which one tells the toolkit that wrote a cubin."""
     torch: Mapping[MinorVersion, TorchBuild]
     """Oldest first."""
     torch_floor: MinorVersion

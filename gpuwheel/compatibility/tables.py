@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict, TypeVar
 from gpuwheel.compatibility.laws import check_laws
 from gpuwheel.compatibility.parsing import Reader, read_table
 from gpuwheel.compatibility.platforms import glibc_of, version_numbers
-from gpuwheel.compatibility.rows import Compression, CudaToolkit, PlatformPolicy, Shim, Tables, TorchBuild
+from gpuwheel.compatibility.rows import Compression, CubinFormat, CudaToolkit, PlatformPolicy, Shim, Tables, TorchBuild
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.pins import HeadersPin, LibraryPin, NvccPin, Pin, PinnedFile
 from gpuwheel.model.versions import DriverVersion, MinorVersion
@@ -36,6 +36,7 @@ def load_tables() -> Tables:
         renamed=cuda.renamed,
         rules=cuda.rules,
         compression=cuda.compression,
+        cubins=cuda.cubins,
         torch=torch.builds,
         torch_floor=torch.floor,
         torch_sdk=torch.sdk,
@@ -52,6 +53,7 @@ class _Cuda(NamedTuple):
     renamed: Mapping[Arch, Arch]
     rules: Mapping[str, str]
     compression: tuple[Compression, ...]
+    cubins: tuple[CubinFormat, ...]
 
 
 class _Pins(NamedTuple):
@@ -142,7 +144,7 @@ def _cut(row: Reader) -> _Cut:
 def _cuda_file(pins: _Pins) -> _Cuda:
     with read_table("cuda.toml") as file:
         sources = file.table("sources").strings()
-        file.require_sources(sources, "compression", "devices", "renamed")
+        file.require_sources(sources, "compression", "cubins", "devices", "renamed")
         toolkits = {
             version: _toolkit(version, row, sources, pins)
             for version, row in file.named_tables("toolkits", MinorVersion.parse)
@@ -158,6 +160,7 @@ def _cuda_file(pins: _Pins) -> _Cuda:
             file.table("renamed").mapping(Arch.parse, Arch.parse),
             file.table("rules").strings(),
             tuple(_compression(row) for row in file.tables("compression")),
+            tuple(_cubin_format(row) for row in file.tables("cubins")),
         )
 
 
@@ -199,6 +202,15 @@ def _compression(reader: Reader) -> Compression:
             codec=row.text("codec"),
             nvcc_options=row.texts("nvcc"),
             nvcc_since=row.parsed("nvcc-since", MinorVersion.parse),
+        )
+
+
+def _cubin_format(reader: Reader) -> CubinFormat:
+    with reader as row:
+        return CubinFormat(
+            version=row.parsed("format", MinorVersion.parse),
+            below=row.parsed("below", Arch.parse),
+            toolkit=row.parsed("toolkit", MinorVersion.parse),
         )
 
 

@@ -225,3 +225,50 @@ def _ptx_that_names_its_sources() -> tuple[WheelFile, WheelFile]:
 def _with_packed_size(made: bytes, size: int) -> bytes:
     """An entry of `hostile.entry` that says how much it holds as compressed."""
     return made[:16] + size.to_bytes(4, "little") + made[20:]
+
+
+def _of_cuda(toolkit: int, *archs: int, flags: int = 0) -> bytes:
+    """Machine code in the format that a toolkit writes for GPUs before Blackwell."""
+    version = (1, 8) if toolkit >= 13 else (1, 7)
+    return b"".join(entry(bytes(64), arch=arch, flags=flags, isa=version) for arch in archs)
+
+
+_NEWER = entry(bytes(64), arch=100, isa=(1, 8)) + entry(bytes(64), arch=120, isa=(1, 8))
+"""For Blackwell, CUDA 12.8 writes the new format as well."""
+
+
+@case("cubin-driver", severity=Severity.WARNING)
+def _machine_code_of_cuda_13_beside_the_runtime_of_12() -> tuple[WheelFile, WheelFile]:
+    broken, twin = (_linked_to_12(_of_cuda(toolkit, 75, 80, 90) + _NEWER + _ptx(120)) for toolkit in (13, 12))
+    return broken, twin
+
+
+@case("cubin-driver", severity=Severity.WARNING, sneaky=True)
+def _one_image_of_cuda_13_among_those_of_12() -> tuple[WheelFile, WheelFile]:
+    others = _of_cuda(12, 75, 80, 90, flags=_LZ4) * 20 + _NEWER + _ptx(120)
+    broken, twin = (_linked_to_12(others + _of_cuda(toolkit, 86, flags=_LZ4)) for toolkit in (13, 12))
+    return broken, twin
+
+
+@case("cubin-driver", severity=Severity.WARNING, sneaky=True)
+def _machine_code_of_cuda_13_in_a_wheel_named_for_12() -> tuple[WheelFile, WheelFile]:
+    # The runtime is linked in statically: what the wheel calls itself is all that tells.
+    def named(toolkit: int) -> WheelFile:
+        code = container(_of_cuda(toolkit, 75, 80, 90) + _NEWER + _ptx(120))
+        made = library(sections={".nv_fatbin": code})
+        return wheel({"ops_cu12/_C.so": made}, name="ops_cu12")
+
+    return named(13), named(12)
+
+
+@case("cubin-driver", severity=Severity.WARNING, sneaky=True)
+def _a_loose_cubin_of_cuda_13_beside_requirements_of_12() -> tuple[WheelFile, WheelFile]:
+    def loose(toolkit: int) -> WheelFile:
+        # OS ABI, its version, the toolkit, and the flags: as nvcc 13.0 and 12.8 write them for sm_75.
+        abi, version, flags = (b"\x41\x08", 1, 0x6004B04) if toolkit == 13 else (b"\x33\x07", 128, 0x4B054B)
+        made = bytearray(_cubin())
+        made[7:9], made[20:24], made[48:52] = abi, version.to_bytes(4, "little"), flags.to_bytes(4, "little")
+        files = {"ops/k.cubin": bytes(made), "ops/_C.so": library(sections={".nv_fatbin": CODE})}
+        return wheel(files, requires=[_CUDA12])
+
+    return loose(13), loose(12)

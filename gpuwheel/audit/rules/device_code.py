@@ -130,6 +130,34 @@ def _driver_of(isa: MinorVersion, tables: Tables) -> DriverVersion | None:
 
 
 @rule(
+    "cubin-driver",
+    needs={Part.IMAGES},
+    why="NVIDIA has them load machine code of their own CUDA major and older ones alone: there kernel calls may fail",
+    fix='set `driver = ">=..."` to the first of that CUDA, or compile with a toolkit of an older one',
+    source="CUDA Compatibility, Minor Version Compatibility; `cubins` in `gpuwheel/data/cuda.toml`, measured",
+)
+def _cubin_driver(case: CodeCase) -> Iterator[Found]:
+    """Machine code is of a newer CUDA than the oldest promised driver has to load (a warning without manifest)."""
+    for row in case.tables.cubins:
+        driver = case.tables.cuda[row.toolkit].driver_floor
+        # GPUs from there on come with newer drivers, and older toolkits write the format for them.
+        found = {str(one) for one in case.images if one.version == row.version and one.arch < row.below}
+        if not found or driver <= case.driver:
+            continue
+        listed = f"{', '.join(sorted(found))}; for drivers from {driver} on, floor {case.driver}"
+        fix, severity = None, None
+        if case.declared is None:
+            older = next(one for one, toolkit in case.tables.cuda.items() if toolkit.driver_floor == case.driver)
+            fix = (
+                f"compile with a toolkit of CUDA {older.major}, or tell users that the driver must be {driver} or newer"
+            )
+            severity = Severity.WARNING
+        facts = {"archs": sorted(found), "toolkit": str(row.toolkit), "driver": str(driver), "floor": str(case.driver)}
+        problem = f"holds machine code of CUDA {row.toolkit.major} ({listed})"
+        yield Found(case.subject, problem, None, fix, severity, facts=facts)
+
+
+@rule(
     "arch-library",
     needs=_NEEDS,
     why="on GPUs that only this code serves, every kernel call of the library would fail, whatever others hold",
@@ -199,5 +227,5 @@ def _held_as(cost: KernelCost) -> tuple[int, int, int, int]:
 
 MANIFEST_CODE_RULES = (_arch_library, _manifest_kernels)
 """About a whole wheel (`WheelCase`)."""
-DEVICE_CODE_RULES = (_arch_missing, _arch_undeclared, _compression_driver, _ptx_driver)
+DEVICE_CODE_RULES = (_arch_missing, _arch_undeclared, _compression_driver, _ptx_driver, _cubin_driver)
 """About one set of images (`CodeCase`)."""

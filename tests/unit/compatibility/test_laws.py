@@ -153,6 +153,11 @@ BREACHES = [
         lambda: replace(load_tables(), compression=load_tables().compression[1:]),
         "nothing for the oldest drivers (starts at 550.54)",
     ),
+    (
+        laws.cubin_formats_name_toolkits,
+        lambda: replace(load_tables(), cubins=(replace(load_tables().cubins[0], toolkit=V("99.0")),)),
+        "cubins of format 1.8 name CUDA 99.0",
+    ),
 ]
 
 
