@@ -35,6 +35,10 @@ __all__ = [
     "PATH_NAME",
     "PATTERN_DEPTHS",
     "PATTERN_PARTS",
+    "PTX_DEPTH",
+    "PTX_INITIAL",
+    "PTX_TEXT",
+    "PTX_VARIABLE",
     "RECORD_PROBLEMS",
     "REDIRECTS",
     "RELEASE_CHOICES",
@@ -334,6 +338,26 @@ YANK_REASON = Limit(
     *("yank-reason", 500, "characters"),
     bounds="why a file is yanked; the rest is cut",
     why="installers print it on one line",
+)
+PTX_TEXT = Limit(
+    *("ptx-text", 256 * _MB, "characters"),
+    bounds="one text of PTX that the pretend GPU reads",
+    why="the longest of public wheels have 30 MB",
+)
+PTX_DEPTH = Limit(
+    *("ptx-depth", 60, "levels"),
+    bounds="brackets, scopes and signs within each other in PTX",
+    why="compilers write four; each takes the reader some levels of its own stack",
+)
+PTX_VARIABLE = Limit(
+    *("ptx-variable", 2 * _GB, "bytes"),
+    bounds="one variable that PTX declares",
+    why="it becomes memory of the process; the largest of real modules have some megabytes",
+)
+PTX_INITIAL = Limit(
+    *("ptx-initial", 256 * _MB, "bytes"),
+    bounds="what the variables of a text of PTX begin with, where it says so",
+    why="a text of 256 MB cannot spell out more, and `{1}` can stand for any number of zeros",
 )
 
 LIMITS = tuple(

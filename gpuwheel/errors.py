@@ -22,6 +22,7 @@ __all__ = [
     "NetworkError",
     "PlanError",
     "PlatformError",
+    "PtxError",
     "PublishError",
     "ScaffoldError",
     "ToolchainError",
@@ -150,6 +151,12 @@ class PublishError(GpuwheelError):
     """Files were not published, or not all of them: a place that is none, or a server that refuses."""
 
     exit_code = 21
+
+
+class PtxError(GpuwheelError):
+    """Device code in PTX cannot be read."""
+
+    exit_code = 23
 
 
 class WorkflowError(GpuwheelError):

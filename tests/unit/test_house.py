@@ -40,7 +40,7 @@ SHARED_NAMES = {
         "nvmath",
         "project_table",
     ),
-    *("python_packages", "reference", "update"),
+    *("python_packages", "reading", "reference", "update"),
 }
 VAGUE = {"utils", "util", "helpers", "common", "core", "manager", "misc"}
 

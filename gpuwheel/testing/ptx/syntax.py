@@ -166,7 +166,7 @@ class Variable:
     """A variable or parameter: `size` and `align` in bytes; 0 bytes is an array without a length (`extern .shared`)."""
 
     space: str
-    """`global`, `const`, `shared`, `local` or `param`."""
+    """`global`, `const`, `shared`, `local`, `param` or, of a parameter, `reg`."""
     name: str
     type: str
     size: int
@@ -217,3 +217,9 @@ class Module:
     """Functions without a body, e.g. `vprintf`."""
     functions: dict[str, Function] = field(default_factory=dict)
     """Those that were read."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Other names of functions, of `.alias`."""
+    debug_span: tuple[int, int] = (0, 0)
+    """Where the strings of `.section .debug_str` stand in `text`."""
+    debug_strings: dict[str, str] | None = None
+    """By their labels; None: not read."""
