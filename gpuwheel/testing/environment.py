@@ -31,6 +31,22 @@ __all__ = ["VARIABLE", "FakeSettings", "build_fake_driver", "fake_gpu_environmen
 VARIABLE = "GPUWHEEL_FAKE_GPU"
 """Holds the settings in a process that sees the pretend GPU."""
 
+_SOURCES = (
+    "state.c",
+    "memory.c",
+    "copies.c",
+    "streams.c",
+    "graphs.c",
+    "image.c",
+    "cuda.c",
+    "driver_errors.c",
+    "libraries.c",
+    "launches.c",
+    "execution.c",
+    "programs.c",
+    "program_maker.c",
+    "mistakes.c",
+)
 _RUNTIME = re.compile(r"libcudart\.so\.(\d+)")
 _PACKAGES = {"site-packages", "dist-packages"}
 _MOST_DEVICES = 16
@@ -111,7 +127,9 @@ def fake_gpu_environment(
     digest = hashlib.sha256(__version__.encode())
     names = ("static_runtimes.toml", "nvidia_symbols.toml", "providers.toml")
     tables = [resource("data", name) for name in names]
-    for source in sorted([*resource("testing", "native").iterdir(), *resource("testing").glob("*.py"), *tables]):
+    machine = resource("testing", "ptx", "native", "machine.h")
+    own = [*resource("testing", "native").iterdir(), *resource("testing").glob("*.py"), machine]
+    for source in sorted([*own, *tables]):
         digest.update(source.read_bytes())
     for library in (*of_torch, *also):
         facts = library.stat()
@@ -150,7 +168,7 @@ def _before(first: str, rest: str | None, separator: str) -> str:
 def build_fake_driver(folder: Path, compiler: str, *options: str) -> Path:
     """Compile `libcuda.so.1` into `folder`."""
     native = resource("testing", "native")
-    sources = [native / name for name in ("state.c", "image.c", "cuda.c")]
+    sources = [native / name for name in _SOURCES]
     linked = ["-fvisibility=hidden", "-Wl,-soname,libcuda.so.1", "-lpthread", "-ldl", *options]
     others = folder / "others.c"
     # Libraries that are linked to the driver load only if every name is there. Weak: what cuda.c has, it has.

@@ -18,8 +18,8 @@ __all__ = ["FakeGpu", "Launch"]
 _MARK = "gpuwheel_fake_clear"
 
 
-class _Launch(ctypes.Structure):
-    """`Launch` of native/fake.h."""
+class _Submission(ctypes.Structure):
+    """`Submission` of native/fake.h."""
 
     _fields_ = [  # type: ignore[mutable-override]  # ctypes reads a list
         ("kernel", ctypes.c_char_p),
@@ -35,10 +35,12 @@ class _Launch(ctypes.Structure):
         ("parameter_count", ctypes.c_int),
         ("parameter_sizes", ctypes.POINTER(ctypes.c_uint32)),
         ("parameters", ctypes.POINTER(ctypes.c_ubyte)),
+        ("code", ctypes.c_void_p),
+        ("number", ctypes.c_long),
     ]
 
 
-_Implementation = ctypes.CFUNCTYPE(None, ctypes.POINTER(_Launch))
+_Implementation = ctypes.CFUNCTYPE(None, ctypes.POINTER(_Submission))
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class FakeGpu:
         # A real driver answers to the same SONAME; only the fake has this function.
         if not hasattr(library, _MARK):
             raise _not_there()
-        library.gpuwheel_fake_launch.restype = ctypes.POINTER(_Launch)
+        library.gpuwheel_fake_launch.restype = ctypes.POINTER(_Submission)
         library.gpuwheel_fake_launch.argtypes = [ctypes.c_long]
         library.gpuwheel_fake_launch_count.restype = ctypes.c_long
         library.gpuwheel_fake_calls.restype = ctypes.c_long
@@ -186,7 +188,7 @@ def _not_there() -> ToolchainError:
     )
 
 
-def _convert(raw: _Launch) -> Launch:
+def _convert(raw: _Submission) -> Launch:
     parameters: tuple[bytes, ...] | None = None
     if raw.parameter_count >= 0:
         values, at = [], 0

@@ -36,7 +36,15 @@ __all__ = [
 AUDIT_LIBRARY = "libgpuwheel-audit.so"
 """What `LD_AUDIT` has to name (rtld-audit(7))."""
 
-_SOURCES = ("cudart.c", "kernels.c", "runtime_errors.c", "runtime_rest.c")
+_SOURCES = (
+    "cudart.c",
+    "kernels.c",
+    "runtime_errors.c",
+    "runtime_memory.c",
+    "runtime_rest.c",
+    "runtime_streams.c",
+    "runtime_variables.c",
+)
 _MACHINE = "x86_64"
 """Jumps are written in its machine code, and the table is of its archives."""
 _PER_THREAD = ("_ptsz", "_ptds")

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "runtime.h"
 
@@ -55,6 +54,7 @@ int runtime_missing(const char* name) {
 /* ---- errors, versions, devices */
 
 EXPORT int cudaGetLastError(void) {
+  if (gpuwheel_fake_sticky() != SUCCESS) return gpuwheel_fake_sticky(); /* it stays */
   const int code = last_error;
   last_error = SUCCESS;
   return code;
@@ -156,12 +156,6 @@ EXPORT int cudaGetDeviceProperties(void* prop, int device) {
 EXPORT int cudaGetDeviceProperties(void* prop, int device) { return cudaGetDeviceProperties_v2(prop, device); }
 #endif
 
-EXPORT int cudaDeviceCanAccessPeer(int* can, int device, int peer) {
-  ENTER(cudaDeviceCanAccessPeer);
-  *can = device != peer;
-  return SUCCESS;
-}
-
 EXPORT int cudaDeviceGetPCIBusId(char* id, int length, int device) {
   ENTER(cudaDeviceGetPCIBusId);
   const char text[] = {'0', '0', '0', '0', ':', (char)('0' + device / 10), (char)('0' + device % 10), ':', '0', '0', '.', '0', '\0'};
@@ -179,251 +173,6 @@ EXPORT int cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
 
 EXPORT int cudaDeviceSynchronize(void) {
   ENTER_CONTEXT(cudaDeviceSynchronize);
-  return SUCCESS;
-}
-
-/* ---- memory */
-
-EXPORT int cudaMalloc(void** pointer, size_t bytes) {
-  ENTER_CONTEXT(cudaMalloc);
-  return runtime_done(gpuwheel_fake_allocate(pointer, bytes));
-}
-
-EXPORT int cudaMallocAsync(void** pointer, size_t bytes, void* stream) {
-  (void)stream;
-  return cudaMalloc(pointer, bytes);
-}
-
-EXPORT int cudaFree(void* pointer) {
-  ENTER_CONTEXT(cudaFree);
-  return runtime_done(gpuwheel_fake_free(pointer));
-}
-
-EXPORT int cudaFreeAsync(void* pointer, void* stream) {
-  (void)stream;
-  return cudaFree(pointer);
-}
-
-EXPORT int cudaHostAlloc(void** pointer, size_t bytes, unsigned flags) {
-  (void)flags;
-  ENTER_CONTEXT(cudaHostAlloc);
-  return runtime_done(posix_memalign(pointer, 4096, bytes ? bytes : 1) == 0 ? SUCCESS : OUT_OF_MEMORY);
-}
-
-EXPORT int cudaMallocHost(void** pointer, size_t bytes) { return cudaHostAlloc(pointer, bytes, 0); }
-
-EXPORT int cudaFreeHost(void* pointer) {
-  ENTER(cudaFreeHost);
-  free(pointer);
-  return SUCCESS;
-}
-
-EXPORT int cudaMemGetInfo(size_t* free_bytes, size_t* total) {
-  ENTER_CONTEXT(cudaMemGetInfo);
-  gpuwheel_fake_memory(free_bytes, total);
-  return SUCCESS;
-}
-
-EXPORT int cudaMemcpyAsync(void* to, const void* from, size_t bytes, int kind, void* stream) {
-  (void)kind, (void)stream;
-  ENTER_CONTEXT(cudaMemcpyAsync);
-  memmove(to, from, bytes);
-  return SUCCESS;
-}
-
-EXPORT int cudaMemcpy(void* to, const void* from, size_t bytes, int kind) { return cudaMemcpyAsync(to, from, bytes, kind, NULL); }
-
-EXPORT int cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int from_device, size_t bytes, void* stream) {
-  (void)to_device, (void)from_device;
-  return cudaMemcpyAsync(to, from, bytes, 3, stream);
-}
-
-EXPORT int cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width, size_t height, int kind, void* stream) {
-  (void)kind, (void)stream;
-  ENTER_CONTEXT(cudaMemcpy2DAsync);
-  for (size_t row = 0; row < height; ++row) memmove((char*)to + row * to_pitch, (const char*)from + row * from_pitch, width);
-  return SUCCESS;
-}
-
-EXPORT int cudaMemsetAsync(void* pointer, int value, size_t bytes, void* stream) {
-  (void)stream;
-  ENTER_CONTEXT(cudaMemsetAsync);
-  memset(pointer, value, bytes);
-  return SUCCESS;
-}
-
-EXPORT int cudaMemset(void* pointer, int value, size_t bytes) { return cudaMemsetAsync(pointer, value, bytes, NULL); }
-
-EXPORT int cudaPointerGetAttributes(void* attributes, const void* pointer) {
-  ENTER(cudaPointerGetAttributes);
-  const int device = gpuwheel_fake_device_of(pointer);
-  struct {
-    int type, device; /* 0 not known to CUDA, 2 device */
-    const void *device_pointer, *host_pointer;
-  } found = {device < 0 ? 0 : 2, device < 0 ? 0 : device, device < 0 ? NULL : pointer, NULL};
-  memset(attributes, 0, CUDART_MAJOR == 12 ? 24 : 88);
-  memcpy(attributes, &found, sizeof found);
-  return SUCCESS;
-}
-
-/* ---- streams and events: everything runs at once */
-
-EXPORT int cudaStreamCreateWithPriority(void** stream, unsigned flags, int priority) {
-  (void)priority;
-  ENTER_CONTEXT(cudaStreamCreate);
-  return runtime_done(cuStreamCreate(stream, flags));
-}
-
-EXPORT int cudaStreamCreateWithFlags(void** stream, unsigned flags) { return cudaStreamCreateWithPriority(stream, flags, 0); }
-EXPORT int cudaStreamCreate(void** stream) { return cudaStreamCreateWithPriority(stream, 0, 0); }
-EXPORT int cudaStreamDestroy(void* stream) { return runtime_done(cuStreamDestroy(stream)); }
-
-EXPORT int cudaStreamSynchronize(void* stream) {
-  ENTER_CONTEXT(cudaStreamSynchronize);
-  return runtime_done(gpuwheel_fake_capturing(stream) && stream != NULL ? CAPTURE_UNSUPPORTED : SUCCESS);
-}
-
-EXPORT int cudaStreamQuery(void* stream) {
-  (void)stream;
-  ENTER_CONTEXT(cudaStreamQuery);
-  return SUCCESS;
-}
-
-EXPORT int cudaStreamWaitEvent(void* stream, void* event, unsigned flags) {
-  (void)stream, (void)event, (void)flags;
-  ENTER_CONTEXT(cudaStreamWaitEvent);
-  return SUCCESS;
-}
-
-EXPORT int cudaStreamGetPriority(void* stream, int* priority) {
-  (void)stream;
-  ENTER(cudaStreamGetPriority);
-  *priority = 0;
-  return SUCCESS;
-}
-
-EXPORT int cudaEventCreateWithFlags(void** event, unsigned flags) {
-  (void)flags;
-  ENTER_CONTEXT(cudaEventCreate);
-  *event = calloc(1, sizeof(struct timespec));
-  return SUCCESS;
-}
-
-EXPORT int cudaEventCreate(void** event) { return cudaEventCreateWithFlags(event, 0); }
-
-EXPORT int cudaEventRecord(void* event, void* stream) {
-  (void)stream;
-  ENTER_CONTEXT(cudaEventRecord);
-  clock_gettime(CLOCK_MONOTONIC, event);
-  return SUCCESS;
-}
-
-EXPORT int cudaEventRecordWithFlags(void* event, void* stream, unsigned flags) {
-  (void)flags;
-  return cudaEventRecord(event, stream);
-}
-
-EXPORT int cudaEventQuery(void* event) {
-  (void)event;
-  ENTER(cudaEventQuery);
-  return SUCCESS;
-}
-
-EXPORT int cudaEventSynchronize(void* event) {
-  (void)event;
-  ENTER(cudaEventSynchronize);
-  return SUCCESS;
-}
-
-EXPORT int cudaEventElapsedTime(float* milliseconds, void* from, void* to) {
-  ENTER(cudaEventElapsedTime);
-  const struct timespec *a = from, *b = to;
-  *milliseconds = (float)((double)(b->tv_sec - a->tv_sec) * 1e3 + (double)(b->tv_nsec - a->tv_nsec) * 1e-6);
-  return SUCCESS;
-}
-
-/* The name that CUDA 12.8 and newer give it. */
-EXPORT int cudaEventElapsedTime_v2(float* milliseconds, void* from, void* to) { return cudaEventElapsedTime(milliseconds, from, to); }
-
-EXPORT int cudaEventDestroy(void* event) {
-  ENTER(cudaEventDestroy);
-  free(event);
-  return SUCCESS;
-}
-
-/* ---- graphs: the captured launches run, and are recorded, when the graph is launched */
-
-EXPORT int cudaStreamBeginCapture(void* stream, int mode) {
-  (void)mode;
-  ENTER_CONTEXT(cudaStreamBeginCapture);
-  return runtime_done(gpuwheel_fake_begin_capture(stream));
-}
-
-EXPORT int cudaStreamEndCapture(void* stream, void** graph) {
-  ENTER_CONTEXT(cudaStreamEndCapture);
-  return runtime_done(gpuwheel_fake_end_capture(stream, graph));
-}
-
-EXPORT int cudaStreamIsCapturing(void* stream, int* status) {
-  ENTER(cudaStreamIsCapturing);
-  *status = stream != NULL && gpuwheel_fake_capturing(stream);
-  return SUCCESS;
-}
-
-static int capture_info(void* stream, int* status, unsigned long long* id, void** graph) {
-  *status = stream != NULL && gpuwheel_fake_capturing(stream);
-  if (id != NULL) *id = *status ? (unsigned long long)(uintptr_t)stream : 0;
-  if (graph != NULL) *graph = *status ? stream : NULL;
-  return SUCCESS;
-}
-
-EXPORT int cudaStreamGetCaptureInfo_v2(void* stream, int* status, unsigned long long* id, void** graph, const void** dependencies, size_t* count) {
-  ENTER(cudaStreamGetCaptureInfo);
-  if (dependencies != NULL) *dependencies = NULL;
-  if (count != NULL) *count = 0;
-  return capture_info(stream, status, id, graph);
-}
-
-EXPORT int cudaStreamGetCaptureInfo_v3(void* stream, int* status, unsigned long long* id, void** graph, const void** dependencies, const void** edges, size_t* count) {
-  if (edges != NULL) *edges = NULL;
-  return cudaStreamGetCaptureInfo_v2(stream, status, id, graph, dependencies, count);
-}
-
-#if CUDART_MAJOR == 12
-EXPORT int cudaStreamGetCaptureInfo(void* stream, int* status, unsigned long long* id) {
-  ENTER(cudaStreamGetCaptureInfo);
-  return capture_info(stream, status, id, NULL);
-}
-#else
-EXPORT int cudaStreamGetCaptureInfo(void* stream, int* status, unsigned long long* id, void** graph, const void** dependencies, const void** edges, size_t* count) {
-  return cudaStreamGetCaptureInfo_v3(stream, status, id, graph, dependencies, edges, count);
-}
-#endif
-
-EXPORT int cudaThreadExchangeStreamCaptureMode(int* mode) {
-  ENTER_CONTEXT(cudaThreadExchangeStreamCaptureMode);
-  return runtime_done(cuThreadExchangeStreamCaptureMode(mode));
-}
-
-EXPORT int cudaGraphInstantiate(void** executable, void* graph, unsigned long long flags) {
-  (void)flags;
-  ENTER(cudaGraphInstantiate);
-  *executable = graph;
-  return SUCCESS;
-}
-
-EXPORT int cudaGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long flags) { return cudaGraphInstantiate(executable, graph, flags); }
-
-EXPORT int cudaGraphLaunch(void* executable, void* stream) {
-  (void)stream;
-  ENTER_CONTEXT(cudaGraphLaunch);
-  return runtime_done(gpuwheel_fake_replay(executable));
-}
-
-EXPORT int cudaGraphGetNodes(void* graph, void** nodes, size_t* count) {
-  (void)graph, (void)nodes;
-  ENTER(cudaGraphGetNodes);
-  *count = 1;
   return SUCCESS;
 }
 

@@ -1,5 +1,5 @@
 /* A pretend GPU: what the fake driver (libcuda.so.1), the fake runtime (libcudart.so.N) and their users share.
-   Device memory is host memory; every launch is recorded; a kernel "runs" when a test gave it an implementation.
+   Device memory is host memory; every launch is recorded, and runs what a test gave in its place, or the kernel's own PTX.
    The structures are mirrored in gpuwheel/testing/gpu.py. */
 #ifndef GPUWHEEL_FAKE_H
 #define GPUWHEEL_FAKE_H
@@ -9,7 +9,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { MAX_DEVICES = 16, MAX_PARAMETERS = 64 };
+enum { MAX_DEVICES = 16, MAX_PARAMETERS = 256 };
 
 /* CUresult = cudaError_t, for the values that the fakes return */
 enum {
@@ -22,17 +22,22 @@ enum {
   INVALID_IMAGE = 200,
   INVALID_CONTEXT = 201,
   NO_BINARY_FOR_GPU = 209,
+  INVALID_PTX = 218,
   UNSUPPORTED_PTX = 222,
   INVALID_HANDLE = 400,
+  ILLEGAL_STATE = 401,
   NOT_FOUND = 500,
+  ALREADY_REGISTERED = 712,
+  NOT_REGISTERED = 713,
   COOPERATIVE_TOO_LARGE = 720,
   NOT_SUPPORTED = 801,
   CAPTURE_UNSUPPORTED = 900,
+  CAPTURE_UNJOINED = 904,
   INVALID_CLUSTER_SIZE = 912,
 };
 
 /* One launch, as the driver saw it. */
-typedef struct Launch {
+typedef struct Submission {
   const char* kernel; /* the symbol in the image */
   unsigned grid[3], block[3], cluster[3];
   unsigned shared_bytes; /* dynamic */
@@ -43,9 +48,11 @@ typedef struct Launch {
   int parameter_count; /* -1: the image does not say */
   const uint32_t* parameter_sizes;
   const unsigned char* parameters; /* the values, one after the other */
-} Launch;
+  struct Kernel* code; /* of the driver; NULL: a kernel of torch, of which nothing is known */
+  long number;         /* counts the launches of the process from 1, in the order in which they ran */
+} Submission;
 
-typedef void (*Implementation)(const Launch*);
+typedef void (*Implementation)(const Submission*);
 
 /* CUlaunchAttribute and CUlaunchConfig; the runtime's attributes have the same layout. */
 enum { ATTRIBUTE_COOPERATIVE = 2, ATTRIBUTE_CLUSTER = 4, ATTRIBUTE_PROGRAMMATIC = 6 };
@@ -73,28 +80,71 @@ EXPORT void gpuwheel_fake_configure(int devices, int capability, int driver, uin
 EXPORT int gpuwheel_fake_devices(void);
 EXPORT void gpuwheel_fake_record(int on);
 EXPORT long gpuwheel_fake_launch_count(void);
-EXPORT const Launch* gpuwheel_fake_launch(long index);
+EXPORT const Submission* gpuwheel_fake_launch(long index);
 EXPORT long gpuwheel_fake_calls(const char* function);                     
 EXPORT int gpuwheel_fake_fail(const char* function, int code, int times);  /* 0: no such function */
 EXPORT int gpuwheel_fake_slow(const char* function, int milliseconds);     /* each call takes that much longer */
 EXPORT void gpuwheel_fake_implement(const char* part_of_name, Implementation run);
 EXPORT int gpuwheel_fake_device_of(const void* pointer);                   /* -1: not device memory */
 
+EXPORT void gpuwheel_fake_label(const char* text);                        /* what runs now, e.g. a test: of new memory and of reports */
+EXPORT int gpuwheel_fake_pointer(const void* pointer, int* kind);           /* the device of any memory that kernels may touch, and its MemoryKind; -1 */
+EXPORT const char* gpuwheel_fake_reports(void);                             /* a line of JSON for each mistake since clear; good until the next call */
+EXPORT void gpuwheel_fake_revive(void);                                     /* after an error that stays: as a new process */
+
 /* What the runtime asks of the driver. */
 EXPORT int gpuwheel_fake_enter(const char* function, int* slot);
-EXPORT int gpuwheel_fake_allocate(void** pointer, size_t bytes);
-EXPORT int gpuwheel_fake_free(void* pointer);
+EXPORT int gpuwheel_fake_allocate(void** pointer, size_t bytes, int kind, const char* by, const void* caller);
+EXPORT int gpuwheel_fake_free(void* pointer, int host);
+EXPORT int gpuwheel_fake_register(void* pointer, size_t bytes);
+EXPORT int gpuwheel_fake_unregister(void* pointer);
+EXPORT void gpuwheel_fake_peer(int device, int peer, int on);
 EXPORT void gpuwheel_fake_memory(size_t* free_bytes, size_t* total);
 EXPORT int gpuwheel_fake_current(void);          /* device of the current context, -1: none */
 EXPORT int gpuwheel_fake_set_current(int device);
 EXPORT int gpuwheel_fake_capability(void);       /* 90 for 9.0 */
 EXPORT int gpuwheel_fake_driver(void);           /* 12080 for 12.8 */
-EXPORT void gpuwheel_fake_submit(const Launch*); /* record, and run or capture */
+EXPORT int gpuwheel_fake_submit(const Submission*); /* record, and run or capture: SUCCESS, or what it failed with */
+EXPORT int gpuwheel_fake_executing(void);        /* launches are executed, and not recorded alone */
+EXPORT int gpuwheel_fake_sticky(void);           /* the error of a kernel, after which a GPU answers nothing else */
+EXPORT int gpuwheel_fake_device_of_stream(void* stream); /* -1: no such stream, -2: a default one, and no context */
+EXPORT int gpuwheel_fake_stream_flags(void* stream);
+EXPORT int gpuwheel_fake_device_attribute(int* value, int attribute, int device);
+EXPORT void* gpuwheel_fake_event(void);
+EXPORT void gpuwheel_fake_record_event(void* event, void* stream);
+EXPORT int gpuwheel_fake_wait_event(void* stream, void* event);
+EXPORT float gpuwheel_fake_elapsed(const void* from, const void* to);
+
+/* Rows of bytes; one row: height 1. A fill has no `from`. */
+typedef struct Copy {
+  void* to;
+  const void* from;
+  size_t to_pitch, from_pitch, width, height;
+} Copy;
+EXPORT int gpuwheel_fake_copy(const Copy*, void* stream, const char* function);
+EXPORT int gpuwheel_fake_fill(const Copy*, int value, int width, void* stream, const char* function);
+
+/* Captures and graphs (graphs.c). */
+EXPORT void gpuwheel_fake_enqueue(void* stream, void (*run)(void*), void* data, void (*release)(void*));
 EXPORT int gpuwheel_fake_begin_capture(void* stream);
 EXPORT int gpuwheel_fake_end_capture(void* stream, void** graph);
 EXPORT int gpuwheel_fake_replay(void* graph);
-EXPORT int gpuwheel_fake_capturing(void* stream);
-EXPORT int gpuwheel_fake_device_of_stream(void* stream); /* -1: no such stream, -2: a default one, and no context */
-EXPORT int gpuwheel_fake_device_attribute(int* value, int attribute, int device);
+EXPORT long gpuwheel_fake_graph_size(void* graph);
+EXPORT void* gpuwheel_fake_share_graph(void* graph);
+EXPORT void gpuwheel_fake_drop_graph(void* graph);
+EXPORT int gpuwheel_fake_capturing(void* stream); /* NULL: any */
+
+/* Inside of the driver. */
+void gpuwheel_fake_clear_calls(void);
+int gpuwheel_fake_takes_newer(void);             /* also PTX that is for newer devices than the pretended one */
+unsigned gpuwheel_fake_checks(void);             /* CHECK_... of ptx/native/machine.h */
+uint64_t gpuwheel_fake_patience(void);           /* instructions of warps that a launch may take; 0: any number */
+uint64_t gpuwheel_fake_memory_bytes(void);
+long gpuwheel_fake_launch_number(void);          /* how many there were */
+void* gpuwheel_fake_capture_of(void* stream);
+int gpuwheel_fake_join_capture(void* stream, const void* capture);
+void* gpuwheel_fake_graph_of_capture(void);
+int execution_run(const Submission*);
+void execution_clear(void);
 
 #endif

@@ -4,8 +4,10 @@
 #define _GNU_SOURCE
 #include "image.h"
 
+#include <ctype.h>
 #include <dlfcn.h>
 #include <elf.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,17 +144,51 @@ static int read_elf(Image* image, const unsigned char* data, size_t size) {
   return SUCCESS;
 }
 
-static void read_ptx(Image* image, const char* text, size_t size, ImagePart* part) {
-  char* copy = strndup(text, size);
-  int major = 0, minor = 0;
-  const char* version = strstr(copy, ".version ");
-  if (version != NULL && sscanf(version, ".version %d.%d", &major, &minor) == 2) part->version = major * 10 + minor;
-  for (char* p = copy; (p = strstr(p, ".entry ")) != NULL;) {
-    p += 7;
-    char name[1024];
-    if (sscanf(p, "%1023[A-Za-z0-9_$.]", name) == 1) kernel_named(image, name);
+/* The bytes of one `.param`: `.param .align 8 .b8 name[16]`, `.param .u64 .ptr .global .align 4 name`. */
+static uint32_t parameter_size(const char* p, const char* end) {
+  uint32_t size = 0;
+  for (; p < end; ++p) {
+    unsigned bits, count;
+    char letter;
+    if (size == 0 && *p == '.' && sscanf(p, ".%c%u", &letter, &bits) == 2 && strchr("busf", letter) != NULL) size = bits / 8;
+    if (*p == '[' && sscanf(p, "[%u]", &count) == 1) size *= count;
   }
-  free(copy);
+  return size;
+}
+
+/* `p` follows an entry's name. What a cubin said already is the same. */
+static void read_parameters(const char* p, ImageKernel* kernel) {
+  p += strspn(p, " \t\r\n");
+  kernel->parameter_count = 0;
+  const char *const body = strchr(p, '{'), *bound = strstr(p, ".maxntid"), *const close = *p == '(' ? strchr(p, ')') : NULL;
+  if (bound == NULL || bound > body) bound = strstr(p, ".reqntid");
+  int x = 0, y = 1, z = 1;
+  if (bound != NULL && bound < body && sscanf(bound + 8, "%d , %d , %d", &x, &y, &z) >= 1) kernel->max_threads = x * y * z;
+  while (close != NULL && p < close) {
+    const char* end = memchr(p + 1, ',', (size_t)(close - p - 1));
+    if (end == NULL) end = close;
+    const uint32_t size = parameter_size(p, end);
+    if (size > 0 && kernel->parameter_count < MAX_PARAMETERS) kernel->sizes[kernel->parameter_count++] = size;
+    p = end;
+  }
+}
+
+static void read_ptx(Image* image, const char* text, size_t size, ImagePart* part) {
+  static atomic_ulong last_id;
+  int major = 0, minor = 0;
+  part->text = strndup(text, size);
+  part->size = strlen(part->text);
+  part->id = atomic_fetch_add(&last_id, 1) + 1;
+  const char* version = strstr(part->text, ".version ");
+  if (version != NULL && sscanf(version, ".version %d.%d", &major, &minor) == 2) part->version = major * 10 + minor;
+  for (const char* p = part->text; (p = strstr(p, ".entry")) != NULL;) {
+    char name[1024];
+    int length = 0;
+    p += 6;
+    if (sscanf(p, " %1023[A-Za-z0-9_$.]%n", name, &length) != 1) continue;
+    ImageKernel* const kernel = kernel_named(image, name);
+    if (kernel->parameter_count < 0) read_parameters(p + length, kernel);
+  }
 }
 
 static int read_part(Image* image, const unsigned char* header, const unsigned char* body, size_t stored) {
@@ -188,6 +224,19 @@ static int read_part(Image* image, const unsigned char* header, const unsigned c
   return result;
 }
 
+/* The text itself, ended by a zero. */
+static int read_plain_ptx(Image* image, const char* text) {
+  const char* const target = strstr(text, ".target sm_");
+  if (target == NULL) return INVALID_PTX;
+  ImagePart* const part = add_part(image);
+  part->ptx = 1;
+  char only = 0;
+  sscanf(target, ".target sm_%d%c", &part->arch, &only);
+  part->only = only == 'a' || only == 'f' ? only : 0;
+  read_ptx(image, text, strlen(text), part);
+  return SUCCESS;
+}
+
 int image_read(Image* image, const void* data) {
   memset(image, 0, sizeof *image);
   const unsigned char* p = data;
@@ -198,6 +247,7 @@ int image_read(Image* image, const void* data) {
     if (header->e_ident[EI_ABIVERSION] >= 8) part->arch = (int)(header->e_flags >> 8 & 0xff);
     return read_elf(image, p, header->e_shoff + (size_t)header->e_shnum * sizeof(Elf64_Shdr));
   }
+  if (p[0] == '.' || p[0] == '/' || isspace(p[0])) return read_plain_ptx(image, data);
   if (u32(p) != FATBIN_MAGIC) return INVALID_IMAGE;
   const unsigned char* const end = p + u16(p + 6) + u64(p + 8);
   for (p += u16(p + 6); end - p >= 64;) {
@@ -208,6 +258,17 @@ int image_read(Image* image, const void* data) {
     p += header + stored;
   }
   return SUCCESS;
+}
+
+const ImagePart* image_ptx(const Image* image, const ImageKernel* kernel) {
+  const ImagePart* best = NULL;
+  for (int i = 0; i < image->part_count; ++i) {
+    const ImagePart* const part = &image->parts[i];
+    if (part->text == NULL || (kernel != NULL && !(kernel->parts >> i & 1))) continue;
+    const int better = best == NULL || (best->only != 0 && part->only == 0) || ((best->only != 0) == (part->only != 0) && part->arch >= best->arch);
+    if (better) best = part;
+  }
+  return best;
 }
 
 /* The first CUDA version whose driver compiles a version of PTX (PTX ISA manual, release history). */

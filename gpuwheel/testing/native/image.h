@@ -18,6 +18,9 @@ typedef struct ImagePart {
   int version; /* of PTX: 88 for 8.8 */
   int zstd;
   char only; /* 'a': for this GPU alone, 'f': for its family, 0 */
+  char* text; /* of PTX, or NULL */
+  size_t size;
+  uint64_t id; /* counts the PTX of the process from 1 */
 } ImagePart;
 
 typedef struct Image {
@@ -32,5 +35,9 @@ int image_read(Image* image, const void* data);
 
 /* The part that this device takes with this driver (12080), if it has the kernel: SUCCESS, or the error that CUDA gives. */
 int image_fits(const Image* image, const ImageKernel* kernel, int capability, int driver);
+
+/* The newest PTX that has the kernel (NULL: the newest of all), whatever the device; that for one GPU alone only if there
+   is no other. NULL: there is none. */
+const ImagePart* image_ptx(const Image* image, const ImageKernel* kernel);
 
 #endif

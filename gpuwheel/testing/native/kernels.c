@@ -11,16 +11,6 @@
 
 #include "runtime.h"
 
-/* From the driver's half of the fake. */
-int cuLibraryLoadData(void**, const void*, int*, void**, unsigned, int*, void**, unsigned);
-int cuLibraryGetKernel(void**, void*, const char*);
-int cuKernelGetFunction(void**, void*);
-int cuKernelGetAttribute(int*, int, void*, int);
-int cuKernelSetAttribute(int, int, void*, int);
-int cuOccupancyMaxActiveBlocksPerMultiprocessor(int*, void*, int, size_t);
-int cuOccupancyMaxPotentialClusterSize(int*, void*, const void*);
-int cuLaunchKernelEx(const DriverConfig*, void*, void**, void**);
-
 /* In the section .nvFatBinSegment; nvcc's crt/link.stub and fatbinary.h write and read it. */
 typedef struct Wrapper {
   int magic, version;
@@ -134,8 +124,20 @@ static int load_module(Module* module) {
   return cuLibraryLoadData(&module->library, module->wrapper->image, NULL, NULL, 0, NULL, NULL, 0);
 }
 
-static int load(Kernel* kernel) {
+int runtime_library(void* module, void** library) {
   int mode = RELAXED; /* the runtime loads lazily, in captures too */
+  if (is_opaque(module)) return NOT_FOUND;
+  pthread_mutex_lock(&lock);
+  cuThreadExchangeStreamCaptureMode(&mode);
+  const int result = load_module(module);
+  cuThreadExchangeStreamCaptureMode(&mode);
+  pthread_mutex_unlock(&lock);
+  *library = ((Module*)module)->library;
+  return result;
+}
+
+static int load(Kernel* kernel) {
+  int mode = RELAXED;
   void* function;
   pthread_mutex_lock(&lock);
   cuThreadExchangeStreamCaptureMode(&mode);
@@ -165,10 +167,9 @@ static int launch(const void* key, const RuntimeConfig* config, void** arguments
   Kernel* kernel = find(key);
   if (kernel == NULL) return INVALID_DEVICE_FUNCTION;
   if (is_opaque(kernel->module)) {
-    const Launch seen = {.kernel = kernel->name, .grid = {config->grid.x, config->grid.y, config->grid.z}, .block = {config->block.x, config->block.y, config->block.z},
+    const Submission seen = {.kernel = kernel->name, .grid = {config->grid.x, config->grid.y, config->grid.z}, .block = {config->block.x, config->block.y, config->block.z},
                          .shared_bytes = (unsigned)config->shared_bytes, .device = gpuwheel_fake_current(), .through_runtime = 1, .stream = config->stream, .parameter_count = -1};
-    gpuwheel_fake_submit(&seen);
-    return SUCCESS;
+    return gpuwheel_fake_submit(&seen);
   }
   if (is_impossible(config->grid, config->block)) return INVALID_CONFIGURATION;
   const int of_stream = gpuwheel_fake_device_of_stream(config->stream);
@@ -348,94 +349,4 @@ EXPORT int cudaOccupancyMaxPotentialClusterSize(int* blocks, const void* host, c
   const int result = loaded(host, &handle);
   if (result != SUCCESS || handle == NULL) return runtime_done(result != SUCCESS ? result : NOT_SUPPORTED);
   return runtime_done(cuOccupancyMaxPotentialClusterSize(blocks, handle, NULL));
-}
-
-/* ---- variables of device code: memory of the device, made at their first use */
-
-typedef struct Variable {
-  const void* host;
-  size_t bytes;
-  void* memory[MAX_DEVICES];
-  struct Variable* next;
-} Variable;
-
-static Variable* variables;
-
-EXPORT void __cudaRegisterVar(void** module, void* host, char* device, const char* name, int external, size_t bytes, int constant, int global) {
-  (void)module, (void)device, (void)name, (void)external, (void)constant, (void)global;
-  Variable* made = calloc(1, sizeof *made);
-  made->host = host;
-  made->bytes = bytes;
-  pthread_mutex_lock(&lock);
-  made->next = variables;
-  variables = made;
-  pthread_mutex_unlock(&lock);
-}
-
-/* Of a __managed__ variable the program reads the pointer itself. */
-EXPORT void __cudaRegisterManagedVar(void** module, void** host, char* device, const char* name, int external, size_t bytes, int constant, int global) {
-  (void)module, (void)device, (void)name, (void)external, (void)constant, (void)global;
-  *host = calloc(1, bytes ? bytes : 1);
-}
-
-EXPORT void __cudaRegisterHostVar(void** module, const char* name, char* host, size_t bytes) { (void)module, (void)name, (void)host, (void)bytes; }
-
-/* What a variable begins with stands in the image, which the fake driver does not read: zeros, as without a value. */
-static int memory_of(const void* host, char** memory, size_t* bytes) {
-  const int device = gpuwheel_fake_current();
-  int result = INVALID_SYMBOL;
-  pthread_mutex_lock(&lock);
-  for (Variable* it = variables; it != NULL && result == INVALID_SYMBOL; it = it->next) {
-    if (it->host != host) continue;
-    result = it->memory[device] == NULL ? gpuwheel_fake_allocate(&it->memory[device], it->bytes) : SUCCESS;
-    *memory = it->memory[device];
-    *bytes = it->bytes;
-  }
-  pthread_mutex_unlock(&lock);
-  return result;
-}
-
-EXPORT int cudaGetSymbolAddress(void** pointer, const void* symbol) {
-  ENTER_CONTEXT(cudaGetSymbolAddress);
-  size_t bytes;
-  return runtime_done(memory_of(symbol, (char**)pointer, &bytes));
-}
-
-EXPORT int cudaGetSymbolSize(size_t* bytes, const void* symbol) {
-  ENTER_CONTEXT(cudaGetSymbolSize);
-  char* memory;
-  return runtime_done(memory_of(symbol, &memory, bytes));
-}
-
-static int copy_symbol(const void* symbol, void* other, size_t bytes, size_t offset, int to_symbol) {
-  char* memory;
-  size_t room;
-  const int result = memory_of(symbol, &memory, &room);
-  if (result != SUCCESS) return result;
-  if (offset > room || bytes > room - offset) return INVALID_VALUE;
-  if (to_symbol) memmove(memory + offset, other, bytes);
-  else memmove(other, memory + offset, bytes);
-  return SUCCESS;
-}
-
-EXPORT int cudaMemcpyToSymbol(const void* symbol, const void* from, size_t bytes, size_t offset, int kind) {
-  (void)kind;
-  ENTER_CONTEXT(cudaMemcpyToSymbol);
-  return runtime_done(copy_symbol(symbol, (void*)from, bytes, offset, 1));
-}
-
-EXPORT int cudaMemcpyToSymbolAsync(const void* symbol, const void* from, size_t bytes, size_t offset, int kind, void* stream) {
-  (void)stream;
-  return cudaMemcpyToSymbol(symbol, from, bytes, offset, kind);
-}
-
-EXPORT int cudaMemcpyFromSymbol(void* to, const void* symbol, size_t bytes, size_t offset, int kind) {
-  (void)kind;
-  ENTER_CONTEXT(cudaMemcpyFromSymbol);
-  return runtime_done(copy_symbol(symbol, to, bytes, offset, 0));
-}
-
-EXPORT int cudaMemcpyFromSymbolAsync(void* to, const void* symbol, size_t bytes, size_t offset, int kind, void* stream) {
-  (void)stream;
-  return cudaMemcpyFromSymbol(to, symbol, bytes, offset, kind);
 }

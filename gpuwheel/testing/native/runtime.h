@@ -2,7 +2,7 @@
 #ifndef GPUWHEEL_RUNTIME_H
 #define GPUWHEEL_RUNTIME_H
 
-#include "fake.h"
+#include "driver_api.h"
 
 /* cudaError_t where CUresult has no such value, or another one */
 enum { INVALID_CONFIGURATION = 9, INVALID_SYMBOL = 13, INSUFFICIENT_DRIVER = 35, MISSING_CONFIGURATION = 52, INVALID_DEVICE_FUNCTION = 98 };
@@ -11,16 +11,10 @@ typedef struct {
   unsigned x, y, z;
 } dim3;
 
-/* From the driver's half of the fake. */
-int cuInit(unsigned);
-int cuStreamCreate(void**, unsigned);
-int cuStreamDestroy(void*);
-int cuThreadExchangeStreamCaptureMode(int*);
-int cuGetProcAddress_v2(const char*, void**, int, uint64_t, int*);
-
 int runtime_done(int code); /* what every function ends with: an error stays for cudaGetLastError */
 int runtime_init(void);
 int runtime_ensure_context(void);
+int runtime_library(void* module, void** library); /* that a registered module was loaded as, now if it was not */
 
 #define ENTER(name)                                               \
   do {                                                            \

@@ -1,0 +1,28 @@
+/* The functions of the driver's interface that its parts, and the fake runtime, call or look up. */
+#ifndef GPUWHEEL_DRIVER_API_H
+#define GPUWHEEL_DRIVER_API_H
+
+#include "fake.h"
+
+EXPORT int cuInit(unsigned);
+EXPORT int cuGetErrorName(int, const char**);
+EXPORT int cuGetErrorString(int, const char**);
+EXPORT int cuStreamCreate(void**, unsigned);
+EXPORT int cuStreamDestroy(void*);
+EXPORT int cuStreamSynchronize(void*);
+EXPORT int cuThreadExchangeStreamCaptureMode(int*);
+EXPORT int cuLibraryLoadData(void**, const void*, int*, void**, unsigned, int*, void**, unsigned);
+EXPORT int cuLibraryUnload(void*);
+EXPORT int cuLibraryGetKernel(void**, void*, const char*);
+EXPORT int cuLibraryGetGlobal(void**, size_t*, void*, const char*);
+EXPORT int cuKernelGetFunction(void**, void*);
+EXPORT int cuKernelGetAttribute(int*, int, void*, int);
+EXPORT int cuKernelSetAttribute(int, int, void*, int);
+EXPORT int cuOccupancyMaxActiveBlocksPerMultiprocessor(int*, void*, int, size_t);
+EXPORT int cuOccupancyMaxPotentialBlockSize(int*, int*, void*, size_t (*)(int), size_t, int);
+EXPORT int cuOccupancyMaxPotentialClusterSize(int*, void*, const void*);
+EXPORT int cuLaunchKernelEx(const DriverConfig*, void*, void**, void**);
+EXPORT int cuLaunchKernel(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**, void**);
+EXPORT int cuGetProcAddress_v2(const char*, void**, int, uint64_t, int*);
+
+#endif
