@@ -3,8 +3,9 @@
 A row is written as the PTX ISA writes its syntax, e.g. `add{.rnd}{.ftz}{.sat}.f32 d, a, b`: `.name` is itself, or one
 of `sets["name"]`; in braces it may be missing. Its meaning is C, formatted with what was found: `{rnd}` is the modifier
 (empty if missing, without its point), `{{` a brace. Operands are C variables of the row's type (the set `type`, or the
-last modifier), or of the type after a colon: `d:u32`, `c:wide`, `p:pred`, `a:{atype}`. `d|p` is a pair, `[a]` an
-address, `d[4]` a vector of four.
+last modifier), or of the type after a colon: `d:u32`, `c:wide` (twice as many bits), `p:pred`, `a:{atype}`. `d|p` is a
+pair, of which `|p` may be missing; `c?` may be missing (`{has_c}` is 1 or 0); `[a]` is an address (C: its 64 bits);
+`d[4]` is a vector, `d0` to `d3` in C.
 """
 
 from __future__ import annotations
@@ -17,22 +18,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["OperandRole", "Row", "row"]
+__all__ = ["Role", "Row", "row"]
 
 _MODIFIER = re.compile(r"\{\.([\w:]+)\}|\.([\w:]+)")
-_ROLE = re.compile(r"(\[)?(!)?(\w+?)(?:\[(\d+|\{\w+\})\])?(?::([\w{}]+))?(\])?")
+_ROLE = re.compile(
+    r"(?P<address>\[)?(?P<name>\w+)(?:\[(?P<elements>\d+)\])?(?::(?P<type>[\w{}]+))?\]?(?P<optional>\?)?"
+)
 
 
 @dataclass(frozen=True)
-class OperandRole:
-    """One operand of a row: its C name, its type, and how it is written."""
+class Role:
+    """One operand of a row: its name in C, its type, and how it is written."""
 
     name: str
     type: str | None
     """None: that of the row."""
-    address: bool = False
-    elements: str | None = None
-    optional: bool = False
+    address: bool
+    elements: int
+    """Of a vector; 0: none."""
+    optional: bool
+    second: bool
+    """The second of a pair with the one before."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Row:
     meaning: str
     sets: Mapping[str, tuple[str, ...]]
     native: bool = False
-    """`meaning` is the name of a C function for a whole warp (native/machine.h), not an expression for a lane."""
+    """`meaning` is a statement in C for a whole warp (`w`, `i`, `on`), not one for each lane."""
 
     @cached_property
     def opcode(self) -> str:
@@ -53,11 +59,14 @@ class Row:
         return re.split(r"[.{ ]", self.syntax, maxsplit=1)[0]
 
     @cached_property
+    def _head(self) -> str:
+        return self.syntax.split(" ", 1)[0][len(self.opcode) :]
+
+    @cached_property
     def pattern(self) -> re.Pattern[str]:
         """Of the modifiers, each with its point before it."""
-        head = self.syntax.split(" ", 1)[0][len(self.opcode) :]
         parts = []
-        for optional, needed in _MODIFIER.findall(head):
+        for optional, needed in _MODIFIER.findall(self._head):
             name = optional or needed
             choices = "|".join(map(re.escape, self.sets.get(name, (name,))))
             group = re.sub(r"\W", "_", name)
@@ -65,18 +74,33 @@ class Row:
         return re.compile("".join(parts))
 
     @cached_property
-    def roles(self) -> tuple[OperandRole, ...]:
+    def roles(self) -> tuple[Role, ...]:
         """The operands, in their order; a pair is two."""
         _, _, text = self.syntax.partition(" ")
         found = []
-        for part in re.split(r"\s*[,|]\s*", text.strip()) if text.strip() else ():
-            match = _ROLE.fullmatch(part.strip("{} ") if part.startswith("{") and ":" not in part else part)
-            if match is None:
-                msg = f"operand {part!r} of {self.syntax!r}"
-                raise ValueError(msg)
-            address, _, name, elements, type_name, _ = match.groups()
-            found.append(OperandRole(name, type_name, address is not None, elements))
+        for operand in re.split(r",\s*", text.strip()) if text.strip() else ():
+            for index, part in enumerate(operand.split("|")):
+                match = _ROLE.fullmatch(part)
+                if match is None:
+                    msg = f"operand {part!r} of {self.syntax!r}"
+                    raise ValueError(msg)
+                of = match.groupdict()
+                found.append(
+                    Role(
+                        of["name"],
+                        of["type"],
+                        bool(of["address"]),
+                        int(of["elements"] or 0),
+                        bool(of["optional"]),
+                        index == 1,
+                    )
+                )
         return tuple(found)
+
+    @cached_property
+    def collective(self) -> bool:
+        """Whether lanes wait for each other here: natives with `.sync`."""
+        return self.native and ".sync" in self._head
 
     def match(self, modifiers: tuple[str, ...]) -> dict[str, str] | None:
         """What each set is in these modifiers ("" if missing), or None."""

@@ -10,6 +10,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Handlers are another library: the names that it takes from here are nobody else's. */
+#define shuffle gpuwheel_ptx_shuffle
+#define vote gpuwheel_ptx_vote
+#define match_any gpuwheel_ptx_match_any
+#define match_all gpuwheel_ptx_match_all
+#define reduce gpuwheel_ptx_reduce
+#define elect gpuwheel_ptx_elect
+#define active gpuwheel_ptx_active
+#define print gpuwheel_ptx_print
+#define assertion gpuwheel_ptx_assertion
+#define space_of gpuwheel_ptx_space_of
+#define generic_of_shared gpuwheel_ptx_generic_of_shared
+#define shared_of_generic gpuwheel_ptx_shared_of_generic
+#define report gpuwheel_ptx_report
+#define stop gpuwheel_ptx_stop
+#define global_slow gpuwheel_ptx_global_slow
+#define shared_slow gpuwheel_ptx_shared_slow
+#define at_generic gpuwheel_ptx_at_generic
+#define at_local gpuwheel_ptx_at_local
+#define at_parameter gpuwheel_ptx_at_parameter
+#define check_global gpuwheel_ptx_check_global
+#define check_shared gpuwheel_ptx_check_shared
+
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
@@ -147,7 +170,7 @@ struct Warp {
   u32 pc[LANES], barrier[LANES];
   u32 depth[LANES], return_to[LANES][CALL_DEPTH];
   u64 epoch; /* rises when its lanes met */
-  u64 budget;
+  s64 budget;
   u32 full, answered; /* the lanes that it began with; lanes whose barrier answers into `answer` */
   u32 answer[LANES];
 };
@@ -172,6 +195,8 @@ struct Block {
 };
 
 /* ---- what handlers call */
+
+#pragma GCC visibility push(default)
 
 typedef enum Access { READ, WRITE, ATOMIC } Access;
 
@@ -217,6 +242,33 @@ static inline u64 operand_u64(const Warp* w, const Instruction* i, u32 operand, 
 /* A new report, or NULL if this instruction had one of its kind: it is counted. */
 Report* report(Warp*, const Instruction*, u32 lane, ReportKind);
 void stop(Launch*, u32 failed); /* no further instruction: a CUresult */
+
+/* ---- what lanes do together (warp.c) */
+
+void shuffle(Warp*, const Instruction*, u32 on, char mode);
+void vote(Warp*, const Instruction*, u32 on, char mode);
+void match_any(Warp*, const Instruction*, u32 on, u32 bytes);
+void match_all(Warp*, const Instruction*, u32 on, u32 bytes);
+void reduce(Warp*, const Instruction*, u32 on, char mode, int is_signed);
+void elect(Warp*, const Instruction*, u32 on);
+void active(Warp*, const Instruction*, u32 on);
+
+/* ---- printf and assert (print.c) */
+
+void print(Warp*, const Instruction*, u32 on);
+void assertion(Warp*, const Instruction*, u32 on);
+
+/* ---- addresses of state spaces */
+
+typedef enum Space { IN_GLOBAL, IN_SHARED, IN_CLUSTER, IN_LOCAL, IN_PARAMETERS } Space;
+Space space_of(const Warp*, u32 lane, u64 address);
+u64 generic_of_shared(const Warp*, u64 address);
+u64 shared_of_generic(const Warp*, u64 address);
+
+#pragma GCC visibility pop
+
+/* Instructions of warps so far: it only goes up. */
+static inline u64 clock_of(const Warp* w) { return w->block->launch->steps - (u64)w->budget; }
 
 static const u8 zeros[64] __attribute__((aligned(64)));
 

@@ -1,0 +1,222 @@
+"""Kernels on the CPU, without torch and without a driver: PTX is loaded, and launched on NumPy arrays or addresses."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gpuwheel._cache import Cache
+from gpuwheel.testing.ptx import reading
+from gpuwheel.testing.ptx.compiled import Interpreter
+from gpuwheel.testing.ptx.native_types import Launch, Range, RawReport
+from gpuwheel.testing.ptx.program import Program, make_program
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gpuwheel.testing.ptx.syntax import Module
+
+__all__ = ["Executor", "LaunchResult", "LoadedModule"]
+
+_ROOM_FOR_REPORTS = 256
+_CHECKS = {"basic": 1, "shared": 2, "global": 4, "uninitialised": 8}
+
+
+@dataclass
+class LoadedModule:
+    """A PTX text with the memory of its variables, and the programs that were made of its entries."""
+
+    module: Module
+    programs: dict[str, tuple[Program, int]] = field(default_factory=dict)
+    """With the address of each in the interpreter."""
+    variables: dict[str, ctypes.Array[ctypes.c_ubyte]] = field(default_factory=dict)
+
+    def address(self, name: str) -> int:
+        """Where a variable of the module is."""
+        return ctypes.addressof(self.variables[name])
+
+
+@dataclass(frozen=True)
+class LaunchResult:
+    """What came of a launch."""
+
+    code: int
+    """A `CUresult`: 0, 710 assertion, 719 failed, 801 an instruction that has no meaning here."""
+    reports: tuple[RawReport, ...]
+    steps: int
+    """Instructions of warps."""
+
+
+class Executor:
+    """The interpreter, ready for modules.
+
+    Raises:
+        ToolchainError: no C compiler.
+        CompileError: the C compiler fails.
+        CacheError: the cache cannot be written.
+    """
+
+    def __init__(self, checks: Sequence[str] = tuple(_CHECKS), interpreter: Interpreter | None = None) -> None:
+        environ = dict(os.environ)
+        self._interpreter = interpreter or Interpreter(Cache.from_environment(environ), environ)
+        self._checks = sum(_CHECKS[name] for name in checks)
+        machine = self._interpreter.machine
+        self._open = machine.gpuwheel_ptx_open
+        self._open.restype = ctypes.c_void_p
+        self._open.argtypes = [ctypes.c_char_p, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64]
+        self._launch = machine.gpuwheel_ptx_launch
+        self._launch.restype = ctypes.c_uint32
+        self._launch.argtypes = [ctypes.POINTER(Launch)]
+
+    def load(self, text: str) -> LoadedModule:
+        """A module of this PTX; its variables hold what they begin with.
+
+        Raises:
+            PtxError: no PTX, or a damaged one.
+        """
+        return LoadedModule(reading.read_module(text))
+
+    def program(self, loaded: LoadedModule, kernel: str) -> tuple[Program, int]:
+        """The program of an entry, and its address in the interpreter; made once.
+
+        Raises:
+            PtxError: no such entry, or its text is damaged.
+        """
+        if kernel not in loaded.programs:
+            program = make_program(loaded.module, kernel)
+            addresses = self._interpreter.addresses(program.forms)
+            handlers = (ctypes.c_void_p * max(1, len(addresses)))(*addresses)
+            opened = self._open(program.block, len(program.block), handlers, len(addresses))
+            if not opened:
+                msg = f"the program of {kernel} is not whole"
+                raise AssertionError(msg)
+            loaded.programs[kernel] = (program, opened)
+            self._place_variables(loaded, program)
+        return loaded.programs[kernel]
+
+    def launch(  # noqa: PLR0913 - a launch has these
+        self,
+        loaded: LoadedModule,
+        kernel: str,
+        grid: Sequence[int],
+        block: Sequence[int],
+        arguments: Sequence[object],
+        *,
+        shared_bytes: int = 0,
+        cluster: Sequence[int] = (0, 0, 0),
+        cooperative: bool = False,
+        ranges: Sequence[tuple[int, int]] = (),
+        step_limit: int = 0,
+    ) -> LaunchResult:
+        """Run a kernel.
+
+        Args:
+            loaded: the module.
+            kernel: the entry's name.
+            grid: blocks in x, y, z; missing ones are 1.
+            block: threads, likewise.
+            arguments: arrays (their address is passed, and their memory may be touched), integers, floats, or bytes.
+            shared_bytes: of dynamic shared memory.
+            cluster: blocks of a cluster; zeros: none.
+            cooperative: all blocks live at once, so that they may wait for each other.
+            ranges: further memory that may be touched, as start and end.
+            step_limit: instructions of warps after which the launch ends; 0: none.
+
+        Raises:
+            PtxError: no such entry, or its text is damaged.
+            ValueError: another number of arguments than the kernel has, or one that does not fit.
+        """
+        program, opened = self.program(loaded, kernel)
+        parameters, touched = _packed(program, arguments)
+        spaces = sorted(
+            [
+                *touched,
+                *ranges,
+                *((ctypes.addressof(v), ctypes.addressof(v) + len(v)) for v in loaded.variables.values()),
+            ]
+        )
+        reports = (RawReport * _ROOM_FOR_REPORTS)()
+        variables = [loaded.address(name) for name in program.variables]
+        launch = Launch(
+            program=opened,
+            grid=_three(grid),
+            block=_three(block),
+            cluster=_three(cluster, 0),
+            dynamic_shared=shared_bytes,
+            cooperative=int(cooperative),
+            parameters=ctypes.addressof(parameters),
+            ranges=(Range * max(1, len(spaces)))(*[Range(start, end) for start, end in spaces]),
+            variables=(ctypes.c_uint64 * max(1, len(variables)))(*variables),
+            reports=reports,
+            step_limit=step_limit,
+            range_count=len(spaces),
+            report_room=_ROOM_FOR_REPORTS,
+            checks=self._checks,
+        )
+        code = self._launch(ctypes.byref(launch))
+        return LaunchResult(code, tuple(reports[: launch.report_count]), launch.steps)
+
+    def _place_variables(self, loaded: LoadedModule, program: Program) -> None:
+        of_functions = {
+            name: variable
+            for function in loaded.module.functions.values()
+            for name, variable in function.variables.items()
+        }
+        known = {**of_functions, **loaded.module.variables}
+        new = [name for name in program.variables if name not in loaded.variables]
+        while new:
+            name = new.pop()
+            variable = known[name]
+            room = (ctypes.c_ubyte * max(1, variable.size))()
+            loaded.variables[name] = room
+            if variable.initial is not None:
+                room[: len(variable.initial)] = variable.initial
+            for _, symbol in variable.pointers:
+                if symbol.name not in loaded.variables and symbol.name in known:
+                    new.append(symbol.name)
+        for name, room in loaded.variables.items():
+            for at, symbol in known[name].pointers:
+                if symbol.name in loaded.variables:
+                    room[at : at + 8] = struct.pack("<Q", loaded.address(symbol.name) + symbol.offset)
+
+
+def _three(values: Sequence[int], missing: int = 1) -> ctypes.Array[ctypes.c_uint32]:
+    padded = [*values, missing, missing, missing][:3]
+    return (ctypes.c_uint32 * 3)(*padded)
+
+
+def _packed(
+    program: Program, arguments: Sequence[object]
+) -> tuple[ctypes.Array[ctypes.c_ubyte], list[tuple[int, int]]]:
+    if len(arguments) != len(program.parameters):
+        msg = f"{program.kernel} has {len(program.parameters)} parameters, not {len(arguments)}"
+        raise ValueError(msg)
+    room = (ctypes.c_ubyte * max(16, program.parameter_bytes))()
+    touched = []
+    for argument, parameter, at in zip(arguments, program.parameters, program.offsets, strict=True):
+        data = _bytes_of(argument, parameter.size)
+        if len(data) != parameter.size:
+            msg = f"{parameter.name} of {program.kernel} has {parameter.size} bytes, not {len(data)}"
+            raise ValueError(msg)
+        room[at : at + len(data)] = data
+        if hasattr(argument, "__array_interface__"):
+            start = argument.__array_interface__["data"][0]
+            touched.append((start, start + argument.nbytes))
+    return room, touched
+
+
+def _bytes_of(argument: object, size: int) -> bytes:
+    if hasattr(argument, "__array_interface__"):
+        return struct.pack("<Q", argument.__array_interface__["data"][0])
+    match argument:
+        case bytes():
+            return argument
+        case int():  # a bool as well
+            return (argument & (1 << 8 * size) - 1).to_bytes(size, "little")
+        case float():
+            return struct.pack({2: "<e", 4: "<f", 8: "<d"}[size], argument)
+    msg = f"{argument!r} is no array, integer, float or bytes"
+    raise ValueError(msg)

@@ -1,0 +1,85 @@
+"""Addresses of state spaces, order of memory, hints; and what the assembler adds by itself (PTX ISA, 9.7.9, 9.7.13)."""
+
+from __future__ import annotations
+
+from gpuwheel.testing.ptx.forms.form_rows import row
+
+__all__ = ["ROWS"]
+
+_SCOPES = "cta cluster gpu sys"
+_NOTHING = "(void)lane"
+
+ROWS = (
+    # Generic addresses are those of the host: only shared memory has offsets of its own.
+    row("cvta.space.size d:b64, a:b64", "9.7.9.21", "d = a", space="global local const param", size="u64"),
+    row("cvta.to.space.size d:b64, a:b64", "9.7.9.21", "d = a", space="global local const param", size="u64"),
+    row("cvta.shared.u64 d:b64, a:b64", "9.7.9.21", "d = generic_of_shared(w, a)"),
+    row("cvta.shared::cta.u64 d:b64, a:b64", "9.7.9.21", "d = generic_of_shared(w, a)"),
+    row("cvta.shared::cluster.u64 d:b64, a:b64", "9.7.9.21", "d = generic_of_shared(w, a)"),
+    row("cvta.to.shared.u64 d:b64, a:b64", "9.7.9.21", "d = shared_of_generic(w, a)"),
+    row("cvta.to.shared::cta.u64 d:b64, a:b64", "9.7.9.21", "d = shared_of_generic(w, a)"),
+    row("cvta.to.shared::cluster.u64 d:b64, a:b64", "9.7.9.21", "d = shared_of_generic(w, a)"),
+    row("isspacep.shared p:pred, a:b64", "9.7.9.20", "p = space_of(w, lane, a) == IN_SHARED"),
+    row("isspacep.shared::cta p:pred, a:b64", "9.7.9.20", "p = space_of(w, lane, a) == IN_SHARED"),
+    row(
+        "isspacep.shared::cluster p:pred, a:b64",
+        "9.7.9.20",
+        "p = space_of(w, lane, a) == IN_SHARED || space_of(w, lane, a) == IN_CLUSTER",
+    ),
+    row("isspacep.local p:pred, a:b64", "9.7.9.20", "p = space_of(w, lane, a) == IN_LOCAL"),
+    row("isspacep.param p:pred, a:b64", "9.7.9.20", "p = space_of(w, lane, a) == IN_PARAMETERS"),
+    row("isspacep.param::entry p:pred, a:b64", "9.7.9.20", "p = space_of(w, lane, a) == IN_PARAMETERS"),
+    row("isspacep.global p:pred, a:b64", "9.7.9.20", "p = space_of(w, lane, a) == IN_GLOBAL"),
+    row("isspacep.const p:pred, a:b64", "9.7.9.20", "p = 0"),
+    row("mapa{.space}.u32 d, a, b:u32", "9.7.9.24", "d = (a & 0xffffffu) | b << RANK_SHIFT", space="shared::cluster"),
+    row(
+        "mapa.space.u64 d, a, b:u32", "9.7.9.24", "d = (a & 0xffffffu) | (u64)b << RANK_SHIFT", space="shared::cluster"
+    ),
+    row(
+        "mapa.u64 d, a, b:u32",
+        "9.7.9.24",
+        "d = generic_of_shared(w, (shared_of_generic(w, a) & 0xffffffu) | (u64)b << RANK_SHIFT)",
+    ),
+    row("getctarank{.space}.u32 d, a", "9.7.9.25", "d = a >> RANK_SHIFT", space="shared::cluster"),
+    row("getctarank.space.u64 d:u32, a:u64", "9.7.9.25", "d = (u32)a >> RANK_SHIFT", space="shared::cluster"),
+    row("getctarank.u64 d:u32, a:u64", "9.7.9.25", "d = (u32)shared_of_generic(w, a) >> RANK_SHIFT"),
+    # One thread runs at a time: whatever was written is seen.
+    row("membar{.proxy}.level", "9.7.13.4", _NOTHING, level="cta gl sys alias", proxy="proxy"),
+    row("fence{.sem}.scope", "9.7.13.4", _NOTHING, sem="sc acq_rel acquire release", scope=_SCOPES),
+    row("fence.sem.sync_restrict::space.cluster", "9.7.13.4", _NOTHING, sem="acquire release"),
+    row("fence.mbarrier_init.release.cluster", "9.7.13.4", _NOTHING),
+    row(
+        "fence.proxy.kind",
+        "9.7.13.4",
+        _NOTHING,
+        kind="alias async async.global async.shared::cta async.shared::cluster",
+    ),
+    row(
+        "prefetch{.space}.level{.evict} [a]",
+        "9.7.9.16",
+        "(void)a",
+        space="global local",
+        level="L1 L2",
+        evict="L2::evict_last L2::evict_normal",
+    ),
+    row("prefetchu.L1 [a]", "9.7.9.16", "(void)a"),
+    row("applypriority{.space}.L2::evict_normal [a], b:u32", "9.7.9.17", "(void)a, (void)b", space="global"),
+    row(
+        "createpolicy.fractional.primary{.secondary}.type d, a:f32?",
+        "9.7.9.19",
+        "(void)a; d = 0",
+        primary="L2::evict_last L2::evict_normal L2::evict_first L2::evict_unchanged",
+        secondary="L2::evict_first L2::evict_unchanged",
+        type="b64",
+    ),
+    row("nanosleep.u32 a", "9.7.13.16", "(void)a"),
+    row("griddepcontrol.what", "9.7.13.14", _NOTHING, what="launch_dependents wait"),
+    row("pmevent a:u32", "9.7.19.3", "(void)a"),
+    row("pmevent.mask a:u32", "9.7.19.3", "(void)a"),
+    row("setmaxnreg.what.sync.aligned.u32 a", "9.7.19.5", "(void)a", what="inc dec"),
+    # Added by the assembler, not written in PTX.
+    row("address.b64 d, [a]", "5.1.4", "d = a"),
+    row("clock.type d", "10.24", "d = clock_of(w)", type="b32 b64"),
+    row("vprintf a:b64, b:b64", "CUDA C++ guide, formatted output", "print(w, i, on)", native=True),
+    row("assertfail a:b64, b:b64, c:u32, e:b64", "CUDA C++ guide, assertion", "assertion(w, i, on)", native=True),
+)

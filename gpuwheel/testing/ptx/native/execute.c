@@ -1,0 +1,357 @@
+/* Runs a launch: block after block (all blocks of a cluster, or of a cooperative grid, together); in a block warp after
+   warp; in a warp the lanes with the lowest pc first, so that lanes that went apart meet again where their ways do. */
+#include "machine.h"
+
+#include <stdio.h>
+
+enum { PATIENCE = 20000 }; /* instructions of a warp before it is others' turn */
+
+/* ---- lanes that wait for others of their warp */
+
+static u32 lanes_at(const Warp* w, u32 among, u32 pc) {
+  u32 found = 0;
+  FOR_LANES(among) found |= (u32)(w->pc[lane] == pc) << lane;
+  return found;
+}
+
+/* Which lanes may go on through this instruction: all that it names are here, or nothing else moves. */
+static u32 collected(Warp* w, const Instruction* i, u32 here, u32 pc, int anyway) {
+  const u32 waiting = here | lanes_at(w, w->parked, pc);
+  FOR_LANES(here) {
+    const u32 named = i->members == NONE ? w->alive : operand_u32(w, i, i->members, lane) & w->alive;
+    if (!(named >> lane & 1)) {
+      if (i->members != NONE) report(w, i, lane, NOT_A_MEMBER);
+      return 1u << lane;
+    }
+    u32 group = 0;
+    FOR_LANES(waiting & named) {
+      group |= (u32)(i->members == NONE || (operand_u32(w, i, i->members, lane) & w->alive) == named) << lane;
+    }
+    if (group == named) return group;
+    if (anyway) {
+      Report* made = report(w, i, lane, ABSENT_LANES);
+      if (made) made->other = named & ~group;
+      return group;
+    }
+  }
+  return 0;
+}
+
+/* ---- control */
+
+static void call(Warp* w, const Instruction* i, u32 on, u32 back) {
+  FOR_LANES(on) {
+    if (w->depth[lane] == CALL_DEPTH) {
+      report(w, i, lane, TOO_DEEP);
+      stop(w->block->launch, 719);
+      return;
+    }
+    w->return_to[lane][w->depth[lane]++] = back;
+    w->pc[lane] = i->target;
+  }
+}
+
+static void leave(Warp* w, u32 on) {
+  w->alive &= ~on;
+  w->parked &= ~on;
+  w->block->alive -= (u32)__builtin_popcount(on);
+}
+
+/* Lanes return to where they were called from, each to its own; those of an entry end. */
+static void give_back(Warp* w, u32 on) {
+  u32 ended = 0;
+  FOR_LANES(on) {
+    if (w->depth[lane] == 0) ended |= 1u << lane;
+    else w->pc[lane] = w->return_to[lane][--w->depth[lane]];
+  }
+  leave(w, ended);
+}
+
+static void jump(Warp* w, const Instruction* i, u32 on) {
+  const u32 many = i->operand[2];
+  FOR_LANES(on) {
+    const u32 index = operand_u32(w, i, 0, lane);
+    if (index < many) {
+      w->pc[lane] = (u32)w->constants[i->operand[1] + index];
+    } else {
+      Report* made = report(w, i, lane, TRAPPED);
+      if (made) snprintf(made->text, sizeof made->text, "branch %u of %u", index, many);
+      stop(w->block->launch, 719);
+      return;
+    }
+  }
+}
+
+static void fail(Warp* w, const Instruction* i, u32 on) {
+  report(w, i, (u32)__builtin_ctz(on), i->kind == MISSING ? NO_MEANING : TRAPPED);
+  stop(w->block->launch, i->kind == MISSING ? 801 : 719);
+}
+
+static u32 guarded(const Warp* w, const Instruction* i, u32 on) {
+  if (i->guard == NONE) return on;
+  const u8* const predicate = w->registers + i->guard;
+  u32 holds = 0;
+  for (u32 lane = 0; lane < LANES; ++lane) holds |= (u32)((predicate[lane] != 0) ^ i->negated) << lane;
+  return on & holds;
+}
+
+/* ---- barriers: lanes arrive and wait, `release` lets them go */
+
+static void arrive(Warp* w, const Instruction* i, u32 on) {
+  Block* const b = w->block;
+  const u32 first = (u32)__builtin_ctz(on);
+  if (i->mode == CLUSTER_ARRIVE || i->mode == CLUSTER_WAIT) {
+    if (i->mode == CLUSTER_ARRIVE) b->cluster->cluster_arrived += (u32)__builtin_popcount(on);
+    else w->at_barrier |= on;
+    FOR_LANES(on) w->barrier[lane] = NAMED_BARRIERS;
+    return;
+  }
+  if (i->aligned && on != w->alive) {
+    Report* made = report(w, i, first, DIVERGENT_BARRIER);
+    if (made) made->other = w->alive & ~on;
+  }
+  const u32 number = operand_u32(w, i, 1, first), threads = i->operand[2] == NONE ? 0 : operand_u32(w, i, 2, first);
+  if (number >= NAMED_BARRIERS || threads % LANES != 0) {
+    Report* made = report(w, i, first, BAD_BARRIER);
+    if (made) made->other = number, made->bytes = threads;
+    stop(b->launch, 719);
+    return;
+  }
+  Barrier* const barrier = &b->barriers[number];
+  barrier->arrived += threads ? (i->aligned ? LANES : (u32)__builtin_popcount(on)) : (u32)__builtin_popcount(on);
+  if (threads > barrier->wanted) barrier->wanted = threads;
+  FOR_LANES(on) {
+    w->barrier[lane] = number;
+    if (i->mode >= BAR_POPC) {
+      const u32 holds = i->constant >> 3 & 1 ? w->constants[i->operand[3]] != 0 : ((u8*)slot(w, i, 3))[lane];
+      barrier->votes += (holds != 0) ^ (i->reserved & 1);
+      barrier->voters++;
+    }
+  }
+  if (i->mode != BAR_ARRIVE) w->at_barrier |= on;
+}
+
+/* bar.red gives its answer when the barrier opens: the instruction is the one before the pc that the lane waits at. */
+static void answer(Warp* w, u32 on, const Barrier* barrier) {
+  const Instruction* const code = w->block->launch->program->code;
+  FOR_LANES(on) {
+    const Instruction* const i = &code[w->pc[lane] - 1];
+    if (i->mode < BAR_POPC || i->operand[0] == NONE) continue;
+    if (i->mode == BAR_POPC) ((u32*)slot(w, i, 0))[lane] = barrier->votes;
+    else ((u8*)slot(w, i, 0))[lane] = i->mode == BAR_AND ? barrier->votes == barrier->voters : barrier->votes != 0;
+  }
+}
+
+static u32 waits_at(const Warp* w, u32 number) {
+  u32 found = 0;
+  FOR_LANES(w->at_barrier) found |= (u32)(w->barrier[lane] == number) << lane;
+  return found;
+}
+
+static int release(Block* b, u32 number) {
+  Barrier* const barrier = &b->barriers[number];
+  if (barrier->arrived == 0) return 0;
+  if (barrier->wanted ? barrier->arrived < barrier->wanted : barrier->arrived < b->alive) return 0;
+  for (u32 k = 0; k < b->warp_count; ++k) {
+    Warp* const w = &b->warps[k];
+    const u32 on = waits_at(w, number);
+    if (on == 0) continue;
+    if (barrier->voters) answer(w, on, barrier);
+    w->at_barrier &= ~on;
+    w->epoch++;
+  }
+  if (barrier->wanted == 0) b->epoch++;
+  *barrier = (Barrier){.epoch = barrier->epoch + 1};
+  return 1;
+}
+
+static int release_cluster(Block* b) {
+  Block* const first = b->cluster;
+  u32 alive = 0;
+  for (u32 k = 0; k < first->cluster_size; ++k) alive += first[k].alive;
+  if (first->cluster_arrived == 0 || first->cluster_arrived < alive) return 0;
+  for (u32 k = 0; k < first->cluster_size; ++k) {
+    for (u32 j = 0; j < first[k].warp_count; ++j) {
+      Warp* const w = &first[k].warps[j];
+      w->at_barrier &= ~waits_at(w, NAMED_BARRIERS);
+    }
+    first[k].epoch++;
+  }
+  first->cluster_arrived = 0;
+  first->cluster_epoch++;
+  return 1;
+}
+
+/* ---- one warp */
+
+typedef struct Front {
+  u32 pc, next, lanes; /* the lowest pc, the one after it, and the lanes at the lowest */
+} Front;
+
+static Front front(const Warp* w, u32 movable) {
+  Front f = {NONE, NONE, 0};
+  FOR_LANES(movable) {
+    if (w->pc[lane] < f.pc) f.pc = w->pc[lane];
+  }
+  FOR_LANES(movable) {
+    if (w->pc[lane] == f.pc) f.lanes |= 1u << lane;
+    else if (w->pc[lane] < f.next) f.next = w->pc[lane];
+  }
+  return f;
+}
+
+static void cover(const Launch* l, u32 pc, u32 on) {
+  if (unlikely(l->covered != NULL)) l->covered[pc] += (u32)__builtin_popcount(on);
+}
+
+/* What changes where lanes are. Returns the lanes that go on to the next instruction in step. */
+static u32 turn(Warp* w, const Instruction* i, u32 lanes, u32 on, u32 pc) {
+  const u32 off = lanes & ~on;
+  switch (i->kind) {
+    case BRANCH:
+      FOR_LANES(on) w->pc[lane] = i->target;
+      return off;
+    case TABLE: jump(w, i, on); return off;
+    case CALL: call(w, i, on, pc + 1); return off;
+    case RETURN: give_back(w, on); return off;
+    case EXIT: leave(w, on); return off;
+    case BARRIER:
+      FOR_LANES(on) w->pc[lane] = pc + 1;
+      arrive(w, i, on);
+      return i->mode == BAR_ARRIVE || i->mode == CLUSTER_ARRIVE ? lanes : off;
+    default: fail(w, i, on); return off;
+  }
+}
+
+static void keep(Warp* w, u32 lanes, u32 pc) {
+  FOR_LANES(lanes) w->pc[lane] = pc;
+}
+
+/* From `f` on, until lanes part, meet or wait, or the budget is used. Returns 0 when it is others' turn. */
+static int run_front(Warp* w, Front f) {
+  Launch* const l = w->block->launch;
+  const Instruction* const code = l->program->code;
+  u32 lanes = f.lanes, pc = f.pc;
+  while (lanes != 0 && pc < f.next && !l->stopped) {
+    const Instruction* const i = &code[pc];
+    if (unlikely(w->budget-- <= 0)) break;
+    const u32 on = guarded(w, i, lanes);
+    cover(l, pc, on);
+    if (likely(i->kind == PLAIN)) {
+      if (on) i->run(w, i, on);
+      pc++;
+    } else if (i->kind == COLLECTIVE) {
+      if (on != 0) {
+        const u32 group = collected(w, i, on, pc, 0);
+        keep(w, lanes, pc + 1);
+        keep(w, on & ~group, pc);
+        w->parked = (w->parked & ~group) | (on & ~group);
+        if (group) i->run(w, i, group), w->epoch++;
+        keep(w, group, pc + 1);
+        if (group != on || f.next != NONE) return 1;
+      }
+      pc++;
+    } else if (i->kind == YIELD) {
+      if (on) i->run(w, i, on);
+      keep(w, lanes, pc + 1);
+      if (on) return 0;
+      pc++;
+    } else if (on == 0) {
+      pc++;
+    } else if (i->kind == BRANCH && on == lanes && f.next == NONE) {
+      pc = i->target;
+    } else {
+      keep(w, lanes, pc + 1);
+      lanes = turn(w, i, lanes, on, pc);
+      if (on != 0 && (i->kind != BARRIER || lanes == 0)) return 1;
+      pc++;
+    }
+  }
+  keep(w, lanes, pc);
+  return w->budget >= 0 && !l->stopped;
+}
+
+/* Lanes wait for others of the warp that never come: the first group goes on without them, and that is reported. */
+static int unpark(Warp* w) {
+  const Front f = front(w, w->parked & ~w->at_barrier);
+  if (f.pc == NONE) return 0;
+  const Instruction* const i = &w->block->launch->program->code[f.pc];
+  const u32 group = collected(w, i, f.lanes, f.pc, 1);
+  w->parked &= ~group;
+  if (group) i->run(w, i, group);
+  keep(w, group, f.pc + 1);
+  return group != 0;
+}
+
+/* Until all lanes wait for other warps, or it is their turn. Returns whether anything moved. */
+static int run_warp(Warp* w) {
+  Launch* const l = w->block->launch;
+  w->budget = PATIENCE;
+  int moved = 0;
+  while (!l->stopped) {
+    const u32 movable = w->alive & ~w->parked & ~w->at_barrier;
+    if (movable == 0) {
+      /* those at a barrier may bring those that are missed, after it: not while others can open it */
+      if (w->parked & ~w->at_barrier && !w->at_barrier && unpark(w)) { moved = 1; continue; }
+      break;
+    }
+    moved = 1;
+    if (!run_front(w, front(w, movable))) break;
+  }
+  l->steps += (u64)(PATIENCE - w->budget);
+  return moved;
+}
+
+/* ---- blocks */
+
+static int run_block(Block* b) {
+  int moved = 0;
+  for (u32 k = 0; k < b->warp_count && !b->launch->stopped; ++k) {
+    if (b->warps[k].alive & ~b->warps[k].at_barrier) moved |= run_warp(&b->warps[k]);
+  }
+  for (u32 number = 0; number < NAMED_BARRIERS; ++number) moved |= release(b, number);
+  return moved | release_cluster(b);
+}
+
+static void deadlocked(Block* b) {
+  const Instruction* const code = b->launch->program->code;
+  for (u32 k = 0; k < b->warp_count; ++k) {
+    Warp* const w = &b->warps[k];
+    if (w->parked & ~w->at_barrier && unpark(w)) return; /* reported; those go on */
+  }
+  for (u32 k = 0; k < b->warp_count; ++k) {
+    Warp* const w = &b->warps[k];
+    if (w->alive == 0) continue;
+    const u32 lane = (u32)__builtin_ctz(w->alive);
+    report(w, &code[w->pc[lane] - 1], lane, DEADLOCK);
+    stop(b->launch, 719);
+    return;
+  }
+}
+
+/* Blocks that live together, until all have ended. */
+void gpuwheel_ptx_run_blocks(Block* blocks, u32 count) {
+  Launch* const l = blocks->launch;
+  for (;;) {
+    u32 alive = 0;
+    int moved = 0;
+    for (u32 k = 0; k < count && !l->stopped; ++k) {
+      if (blocks[k].alive) moved |= run_block(&blocks[k]);
+      alive += blocks[k].alive;
+    }
+    if (alive == 0 || l->stopped) return;
+    if (!moved) {
+      for (u32 k = 0; k < count; ++k) {
+        if (blocks[k].alive) { deadlocked(&blocks[k]); break; }
+      }
+    }
+    if (l->step_limit && l->steps > l->step_limit) {
+      for (u32 k = 0; k < count; ++k) {
+        if (blocks[k].alive == 0) continue;
+        report(&blocks[k].warps[0], NULL, 0, TOO_LONG);
+        stop(l, 702);
+        return;
+      }
+    }
+  }
+}

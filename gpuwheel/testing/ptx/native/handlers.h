@@ -1,0 +1,16 @@
+/* What generated handlers include: the machine, and the functions that the table of meanings names. */
+#ifndef GPUWHEEL_PTX_HANDLERS_H
+#define GPUWHEEL_PTX_HANDLERS_H
+
+#include "machine.h"
+#include "numbers.h"
+
+/* A register is read and written at the same lane only: the compiler may take all lanes at once. */
+#define EVERY_LANE(on, ...)                                    \
+  if (likely((on) == ~0u)) {                                   \
+    _Pragma("GCC ivdep") for (u32 lane = 0; lane < LANES; ++lane) __VA_ARGS__ \
+  } else {                                                     \
+    FOR_LANES(on) __VA_ARGS__                                  \
+  }
+
+#endif

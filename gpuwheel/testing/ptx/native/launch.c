@@ -1,0 +1,158 @@
+/* A launch from its beginning to its end: what a grid, its blocks and their warps hold. */
+#include "machine.h"
+
+#include <stdlib.h>
+
+void gpuwheel_ptx_run_blocks(Block* blocks, u32 count);
+void check_begin(Block*); /* check.c: shadow memory, if it is asked for */
+void check_block(Block*);
+void check_end(Block*);
+void copies_begin(Block*); /* copies.c */
+void copies_block(Block*);
+void copies_end(Block*);
+
+static u32 special(const Block* b, u32 linear, SpecialKind kind) {
+  const Launch* const l = b->launch;
+  const u32 *n = l->block, *grid = l->grid, lane = linear % LANES;
+  const u32 one[3] = {1, 1, 1}, *cluster = l->cluster[0] ? l->cluster : one;
+  switch (kind) {
+    case TID_X: return linear % n[0];
+    case TID_Y: return linear / n[0] % n[1];
+    case TID_Z: return linear / n[0] / n[1];
+    case NTID_X: case NTID_Y: case NTID_Z: return n[kind - NTID_X];
+    case CTAID_X: case CTAID_Y: case CTAID_Z: return b->index[kind - CTAID_X];
+    case NCTAID_X: case NCTAID_Y: case NCTAID_Z: return grid[kind - NCTAID_X];
+    case LANEID: return lane;
+    case WARPID: return linear / LANES;
+    case NWARPID: return b->warp_count;
+    case SMID: return b->number % 132;
+    case NSMID: return 132;
+    case LANEMASK_EQ: return 1u << lane;
+    case LANEMASK_LE: return (2u << lane) - 1;
+    case LANEMASK_LT: return (1u << lane) - 1;
+    case LANEMASK_GE: return ~((1u << lane) - 1);
+    case LANEMASK_GT: return ~((2u << lane) - 1);
+    case DYNAMIC_SMEM_SIZE: return l->dynamic_shared;
+    case TOTAL_SMEM_SIZE: return b->shared_bytes;
+    case CLUSTERID_X: case CLUSTERID_Y: case CLUSTERID_Z: return b->index[kind - CLUSTERID_X] / cluster[kind - CLUSTERID_X];
+    case NCLUSTERID_X: case NCLUSTERID_Y: case NCLUSTERID_Z: return grid[kind - NCLUSTERID_X] / cluster[kind - NCLUSTERID_X];
+    case CLUSTER_CTAID_X: case CLUSTER_CTAID_Y: case CLUSTER_CTAID_Z: return b->index[kind - CLUSTER_CTAID_X] % cluster[kind - CLUSTER_CTAID_X];
+    case CLUSTER_NCTAID_X: case CLUSTER_NCTAID_Y: case CLUSTER_NCTAID_Z: return cluster[kind - CLUSTER_NCTAID_X];
+    case CLUSTER_CTARANK: return b->rank;
+    case CLUSTER_NCTARANK: return cluster[0] * cluster[1] * cluster[2];
+    case IS_EXPLICIT_CLUSTER: return l->cluster[0] != 0;
+    default: return 0; /* ZERO, GRIDID */
+  }
+}
+
+static u64 resolved(const Block* b, const Constant* constant) {
+  switch (constant->kind) {
+    case OF_PARAMETERS: return (u64)b->launch->parameters + constant->value;
+    case OF_SHARED: return ((u64)b->rank << RANK_SHIFT) + constant->value;
+    case OF_VARIABLE: return b->launch->variables[constant->index] + constant->value;
+    default: return constant->value;
+  }
+}
+
+static u32 alive_of(u32 threads, u32 warp) {
+  const u32 left = threads - warp * LANES;
+  return left >= LANES ? ~0u : (1u << left) - 1;
+}
+
+/* The block begins: everything is as new. */
+static void enter(Block* b, u32 number) {
+  const Launch* const l = b->launch;
+  const Program* const p = l->program;
+  b->number = number;
+  for (u32 k = 0; k < p->constant_count; ++k) b->constants[k] = resolved(b, &p->constants[k]);
+  memset(b->shared, 0xff, b->shared_bytes); /* NaN: what is not written is seen */
+  memset(b->local, 0xff, (u64)b->warp_count * LANES * p->local_bytes);
+  memset(b->barriers, 0, sizeof b->barriers);
+  b->alive = b->threads;
+  b->epoch = 0;
+  b->cluster_arrived = 0;
+  for (u32 k = 0; k < b->warp_count; ++k) {
+    Warp* const w = &b->warps[k];
+    u8* const registers = w->registers;
+    memset(w, 0, sizeof *w);
+    *w = (Warp){.registers = registers, .constants = b->constants, .block = b, .index = k, .alive = alive_of(b->threads, k)};
+    w->full = w->alive;
+    for (u32 s = 0; s < p->special_count; ++s) {
+      for (u32 lane = 0; lane < LANES; ++lane) {
+        const u32 linear = k * LANES + lane;
+        if (p->specials[s].kind == LOCAL_BASE) ((u64*)(registers + p->specials[s].slot))[lane] = (u64)b->local + (u64)linear * p->local_bytes;
+        else ((u32*)(registers + p->specials[s].slot))[lane] = special(b, linear, p->specials[s].kind);
+      }
+    }
+  }
+  check_block(b);
+  copies_block(b);
+}
+
+static int prepare(Block* b, Launch* l) {
+  const Program* const p = l->program;
+  b->launch = l;
+  b->threads = l->block[0] * l->block[1] * l->block[2];
+  b->warp_count = (b->threads + LANES - 1) / LANES;
+  b->shared_bytes = p->shared_bytes + l->dynamic_shared;
+  b->shared = aligned_alloc(1024, ((u64)b->shared_bytes + 2047) / 1024 * 1024);
+  b->local = aligned_alloc(64, (u64)b->warp_count * LANES * p->local_bytes + 64);
+  b->warps = calloc(b->warp_count, sizeof *b->warps);
+  b->constants = calloc(p->constant_count + 1, sizeof *b->constants);
+  b->sites = calloc(p->site_count + 1, sizeof *b->sites);
+  const u64 bytes = ((u64)p->register_bytes + 127) / 64 * 64;
+  b->registers = aligned_alloc(64, bytes * b->warp_count);
+  if (!b->shared || !b->local || !b->warps || !b->constants || !b->sites || !b->registers) return 0;
+  memset(b->registers, 0, bytes * b->warp_count);
+  for (u32 k = 0; k < b->warp_count; ++k) b->warps[k].registers = b->registers + k * bytes;
+  check_begin(b);
+  copies_begin(b);
+  return 1;
+}
+
+static void put_away(Block* b) {
+  copies_end(b);
+  check_end(b);
+  free(b->registers);
+  free(b->sites);
+  free(b->constants);
+  free(b->warps);
+  free(b->local);
+  free(b->shared);
+}
+
+/* The place of the k-th block that lives at once: by cluster, and in it by rank. */
+static void place(Block* blocks, u32 k, u32 together, const Launch* l, u64 turn) {
+  const u32 one[3] = {1, 1, 1}, *c = l->cluster[0] ? l->cluster : one;
+  const u32 size = c[0] * c[1] * c[2], rank = k % size;
+  const u64 cluster = (turn * together + k) / size;
+  const u32 across = l->grid[0] / c[0], down = l->grid[1] / c[1];
+  Block* const b = &blocks[k];
+  b->rank = rank;
+  b->cluster = &blocks[k - rank];
+  b->cluster_size = size;
+  b->index[0] = (u32)(cluster % across) * c[0] + rank % c[0];
+  b->index[1] = (u32)(cluster / across % down) * c[1] + rank / c[0] % c[1];
+  b->index[2] = (u32)(cluster / across / down) * c[2] + rank / c[0] / c[1];
+}
+
+/* Runs all of it. Returns a CUresult: 0, or what the launch failed with. */
+EXPORT u32 gpuwheel_ptx_launch(Launch* l) {
+  const u64 grid = (u64)l->grid[0] * l->grid[1] * l->grid[2];
+  const u64 cluster = l->cluster[0] ? (u64)l->cluster[0] * l->cluster[1] * l->cluster[2] : 1;
+  const u64 together = l->cooperative ? grid : cluster;
+  l->failed = l->stopped = l->report_count = 0;
+  l->steps = 0;
+  if (grid == 0 || together > 65536 || grid % together != 0) return 1;
+  Block* const blocks = calloc(together, sizeof *blocks);
+  int there = blocks != NULL;
+  for (u64 k = 0; k < together && there; ++k) there = prepare(&blocks[k], l);
+  for (u64 turn = 0; turn < grid / together && there && !l->stopped; ++turn) {
+    for (u32 k = 0; k < together; ++k) place(blocks, k, (u32)together, l, turn);
+    for (u32 k = 0; k < together; ++k) enter(&blocks[k], (u32)(turn * together + k));
+    gpuwheel_ptx_run_blocks(blocks, (u32)together);
+  }
+  for (u64 k = 0; k < together && blocks != NULL; ++k) put_away(&blocks[k]);
+  free(blocks);
+  return there ? l->failed : 2;
+}

@@ -1,0 +1,9 @@
+/* The arithmetic that rows of the table of meanings name. */
+#ifndef GPUWHEEL_PTX_NUMBERS_H
+#define GPUWHEEL_PTX_NUMBERS_H
+
+#include <math.h>
+
+#include "values.h"
+
+#endif
