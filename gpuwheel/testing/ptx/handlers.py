@@ -199,11 +199,13 @@ def _handler(form: Form) -> str:
     lines = [head, *(_declared(place, place.name in outputs) for place in form.places)]
     body = [_read(place) for place in form.places if place.name not in outputs]
     body += [f"{c_type(place.type)} {place.name};" for place in form.places if place.name in outputs]
-    packed = _PACKED.get(_row_type(form))
+    packed = _PACKED.get(_row_type(form)) if any(place.type in _PACKED for place in form.places) else None
     body += _halves(form, meaning, outputs, packed) if packed else [f"{meaning};"]
     body += [_written(place) for place in form.places if place.name in outputs and place.shape.kind == "register"]
     text = " ".join(filter(None, body))
-    return "\n".join([*filter(None, lines), f"  EVERY_LANE(on, {{ {text} }})", "}"])
+    # What touches memory may meet what another lane wrote: those go one after the other.
+    loop = "EACH_LANE" if any(place.address for place in form.places) else "EVERY_LANE"
+    return "\n".join([*filter(None, lines), f"  {loop}(on, {{ {text} }})", "}"])
 
 
 def _row_type(form: Form) -> str:

@@ -2,6 +2,7 @@
 #ifndef GPUWHEEL_PTX_HANDLERS_H
 #define GPUWHEEL_PTX_HANDLERS_H
 
+#include "atomics.h"
 #include "machine.h"
 #include "numbers.h"
 
@@ -9,6 +10,13 @@
 #define EVERY_LANE(on, ...)                                    \
   if (likely((on) == ~0u)) {                                   \
     _Pragma("GCC ivdep") for (u32 lane = 0; lane < LANES; ++lane) __VA_ARGS__ \
+  } else {                                                     \
+    FOR_LANES(on) __VA_ARGS__                                  \
+  }
+
+#define EACH_LANE(on, ...)                                     \
+  if (likely((on) == ~0u)) {                                   \
+    for (u32 lane = 0; lane < LANES; ++lane) __VA_ARGS__       \
   } else {                                                     \
     FOR_LANES(on) __VA_ARGS__                                  \
   }

@@ -1,0 +1,100 @@
+"""Atomic operations (PTX ISA, sections 9.7.13.5 and 9.7.13.6): `atom` gives back what was there, `red` does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gpuwheel.testing.ptx.forms.form_rows import Row, row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["ROWS"]
+
+# The manual has the scope before the space; nvcc writes it after, too.
+_BEFORE = "{.sem}{.scope}"
+_SETS = {
+    "sem": "relaxed acquire release acq_rel",
+    "scope": "cta cluster gpu sys",
+    "where": "cta cluster gpu sys",
+    "hint": "L2::cache_hint",
+}
+_SPACES = {
+    ".global": "at_global",
+    ".shared": "at_shared",
+    ".shared::cta": "at_shared",
+    ".shared::cluster": "at_shared",
+    "": "at_generic",
+}
+_LIMITS = {"min": "<", "max": ">"}
+_BITS = {"and": "&", "or": "|", "xor": "^"}
+# Operation, type, and the new value of `old` and `b`.
+_INTEGERS = (
+    *(("add", name, "old + b") for name in ("u32", "s32", "u64", "s64")),
+    *(
+        (name, of, f"b {sign} ({of})old ? b : ({of})old")
+        for name, sign in _LIMITS.items()
+        for of in ("u32", "s32", "u64", "s64")
+    ),
+    *((name, of, f"old {sign} b") for name, sign in _BITS.items() for of in ("b32", "b64")),
+    *(("exch", name, "b") for name in ("b32", "b64", "b128")),
+    ("inc", "u32", "old >= b ? 0 : old + 1"),
+    ("dec", "u32", "old == 0 || old > b ? b : old - 1"),
+)
+_HALVES = tuple(
+    (name, f"{of}{packed}", f"{name}_{of}{packed}(old, b)")
+    for name in ("add", "min", "max")
+    for of in ("f16", "bf16")
+    for packed in ("", "x2")
+)
+_BITS_OF = {"f16": 16, "bf16": 16, "f16x2": 32, "bf16x2": 32, "f32": 32, "f64": 64, "u128": 128}
+
+
+def _bits(name: str) -> int:
+    return _BITS_OF.get(name) or int(name[1:])
+
+
+def _rows(space: str, look_up: str) -> Iterator[Row]:
+    adds = "add_f32_shared" if "shared" in space else "add_f32_global"
+    every = (
+        *((name, "", of, value, of) for name, of, value in _INTEGERS),
+        ("add", "", "f32", f"{adds}(old, b)", "f32"),
+        ("add", "", "f64", "add_f64(old, b)", "f64"),
+        *((name, ".noftz", of, value, f"b{_bits(of)}") for name, of, value in _HALVES),
+    )
+    for name, more, of, value, type_name in every:
+        size = f"u{_bits(of)}"
+        plain = f"b{_bits(of)}"
+        middle = f"{space}{{.where}}.{name}{more}{{.hint}}.{of}"
+        update = f"UPDATE({look_up}, {size}, d, {value})"
+        yield row(f"atom{_BEFORE}{middle} d:{plain}, [a], b:{type_name}, policy:b64?", "9.7.13.5", update, **_SETS)
+        alone = f"{size} d; UPDATE({look_up}, {size}, d, {value}); (void)d"
+        yield row(f"red{_BEFORE}{middle} [a], b:{type_name}, policy:b64?", "9.7.13.6", alone, **_SETS)
+    for of in ("b16", "b32", "b64", "b128"):
+        update = f"UPDATE({look_up}, u{_bits(of)}, d, old == b ? c : old)"
+        middle = f"{space}{{.where}}.cas{{.hint}}.{of}"
+        yield row(f"atom{_BEFORE}{middle} d, [a], b, c, policy:b64?", "9.7.13.5", update, **_SETS)
+
+
+def _vectors() -> Iterator[Row]:
+    """Each element is updated by itself: together they are no atomic operation."""
+    every = [(count, "f32", "", "add", "add_f32_global(old, b{0})") for count in (2, 4)]
+    every += [
+        (count, of, ".noftz", name, f"{value[:-2]}b{{0}})")
+        for name, of, value in _HALVES
+        for count in ((2, 4) if of.endswith("x2") else (2, 4, 8))
+    ]
+    for count, of, more, name, value in every:
+        size, each = f"u{_bits(of)}", _bits(of) // 8
+        one = f"const u64 base_ = a; u64 a = base_ + {{1}}; UPDATE(at_global, {size}, d{{0}}, {value})"
+        updates = [f"{{{{ {one.format(index, index * each)}; }}}}" for index in range(count)]
+        type_name = "f32" if of == "f32" else f"b{_bits(of)}"
+        for head, section, before in (("atom", "9.7.13.5", ""), ("red", "9.7.13.6", f"{size} ")):
+            names = ", ".join(f"d{index}" for index in range(count))
+            declared = f"{before}{names}; " if before else ""
+            result = f"d[{count}]:b{_bits(of)}, " if head == "atom" else ""
+            syntax = f"{head}{_BEFORE}.global{{.where}}.{name}{more}{{.hint}}.v{count}.{of} {result}[a], b[{count}]:{type_name}, policy:b64?"
+            yield row(syntax, section, declared + " ".join(updates), **_SETS)
+
+
+ROWS = (*(found for space, look_up in _SPACES.items() for found in _rows(space, look_up)), *_vectors())
