@@ -149,6 +149,8 @@ def _operands(row: Row, instruction: Instruction) -> tuple[Operand | None, ...] 
         pair = operand if isinstance(operand, Pair) else None
         if pair:
             operand = pair.first
+        if role.elements == 1 and not isinstance(operand, Vector):
+            operand = Vector((operand,))
         if role.address != isinstance(operand, Address) or bool(role.elements) != isinstance(operand, Vector):
             return None
         if isinstance(operand, Vector):
@@ -190,7 +192,10 @@ def handlers_source(forms: Iterable[Form]) -> str:
 
 
 def _handler(form: Form) -> str:
-    sets = dict(form.sets) | {f"has_{place.name}": str(int(place.shape.kind != "missing")) for place in form.places}
+    sets = dict(form.sets)
+    for place in form.places:
+        sets[f"has_{place.name}"] = str(int(place.shape.kind != "missing"))
+        sets[f"size_{place.name}"] = str(place.shape.size)
     meaning = form.row.meaning.format(**sets)
     head = f"/* {form.signature} */\nEXPORT void {form.symbol}(Warp* w, const Instruction* i, u32 on) {{"
     if form.row.native:

@@ -4,6 +4,7 @@
 
 #include "atomics.h"
 #include "machine.h"
+#include "matrix.h"
 #include "numbers.h"
 
 /* A register is read and written at the same lane only: the compiler may take all lanes at once. */
