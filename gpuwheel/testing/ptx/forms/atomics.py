@@ -93,7 +93,8 @@ def _vectors() -> Iterator[Row]:
             names = ", ".join(f"d{index}" for index in range(count))
             declared = f"{before}{names}; " if before else ""
             result = f"d[{count}]:b{_bits(of)}, " if head == "atom" else ""
-            syntax = f"{head}{_BEFORE}.global{{.where}}.{name}{more}{{.hint}}.v{count}.{of} {result}[a], b[{count}]:{type_name}, policy:b64?"
+            middle = f"{_BEFORE}.global{{.where}}.{name}{more}{{.hint}}.v{count}.{of}"
+            syntax = f"{head}{middle} {result}[a], b[{count}]:{type_name}, policy:b64?"
             yield row(syntax, section, declared + " ".join(updates), **_SETS)
 
 

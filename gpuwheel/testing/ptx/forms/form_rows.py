@@ -69,8 +69,11 @@ class Row:
         for optional, needed in _MODIFIER.findall(self._head):
             name = optional or needed
             choices = "|".join(map(re.escape, self.sets.get(name, (name,))))
-            group = re.sub(r"\W", "_", name)
-            parts.append(rf"(?:\.(?P<{group}>{choices}))" + ("?" if optional else ""))
+            if optional or name in self.sets:
+                group = re.sub(r"\W", "_", name)
+                parts.append(rf"(?:\.(?P<{group}>{choices}))" + ("?" if optional else ""))
+            else:
+                parts.append(rf"\.{choices}")
         return re.compile("".join(parts))
 
     @cached_property
