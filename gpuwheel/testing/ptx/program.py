@@ -300,12 +300,14 @@ class _Assembler:
                 self._operand(frame, made, index, operand, type_name)
 
     def _computation(self, frame: _Frame, of: Instruction) -> None:
-        of = replace(of, operands=tuple(self._prepared(frame, of, operand) for operand in of.operands))
+        addresses = [operand for operand in of.operands if isinstance(operand, Address)]
+        of = replace(of, operands=tuple(self._prepared(frame, of, operand, addresses) for operand in of.operands))
         found = form_of(of)
         if found is None:
             raise _Unsupported
         form, operands = found
-        kind = "collective" if form.row.collective else "yield" if of.opcode == "nanosleep" else "plain"
+        yields = of.opcode == "nanosleep" or "try_wait" in of.modifiers or "test_wait" in of.modifiers
+        kind = "collective" if form.row.collective else "yield" if yields else "plain"
         made = self._emit(of, kind, frame)
         made[0] = self._numbers.setdefault(form.symbol, len(self._numbers))
         self._forms.setdefault(form.symbol, form)
@@ -323,8 +325,12 @@ class _Assembler:
             self._of.pop()
             raise
 
-    def _prepared(self, frame: _Frame, of: Instruction, operand: Operand) -> Operand:
-        """What differs from lane to lane is computed before: the address of a local variable, and clocks."""
+    def _prepared(self, frame: _Frame, of: Instruction, operand: Operand, addresses: list[Address]) -> Operand:
+        """What differs from lane to lane is computed before: the address of a local variable, clocks, second offsets."""
+        if isinstance(operand, Address) and operand is not addresses[0] and operand.offset:
+            register = Register("%address", "b64")
+            self._added(frame, of, "address", ("b64",), (register, operand))
+            return Address(register)
         if isinstance(operand, Symbol) and operand.name in frame.local:
             register = Register("%address", "b64")
             self._added(frame, of, "address", ("b64",), (register, Address(operand)))

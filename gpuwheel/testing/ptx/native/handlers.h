@@ -3,6 +3,7 @@
 #define GPUWHEEL_PTX_HANDLERS_H
 
 #include "atomics.h"
+#include "copies.h"
 #include "machine.h"
 #include "matrix.h"
 #include "numbers.h"
