@@ -326,7 +326,7 @@ class _Assembler:
             raise
 
     def _prepared(self, frame: _Frame, of: Instruction, operand: Operand, addresses: list[Address]) -> Operand:
-        """What differs from lane to lane is computed before: the address of a local variable, clocks, second offsets."""
+        """What differs from lane to lane is computed before: addresses of local variables, clocks, second offsets."""
         if isinstance(operand, Address) and operand is not addresses[0] and operand.offset:
             register = Register("%address", "b64")
             self._added(frame, of, "address", ("b64",), (register, operand))
