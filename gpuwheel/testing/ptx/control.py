@@ -54,9 +54,9 @@ def barrier_of(instruction: Instruction) -> Barrier | None:
         case ["cluster", ("arrive" | "wait") as what] if not given:
             return Barrier(_MODES.index(f"cluster_{what}"), aligned)
         case ["sync"] if len(given) in {1, 2}:
-            return Barrier(_MODES.index("sync"), aligned, None, *given)
+            return Barrier(_MODES.index("sync"), aligned, number=given[0], threads=given[1] if given[1:] else None)
         case ["arrive"] if len(given) == 2:  # noqa: PLR2004 - a and b
-            return Barrier(_MODES.index("arrive"), aligned, None, *given)
+            return Barrier(_MODES.index("arrive"), aligned, number=given[0], threads=given[1])
         case ["red", ("popc" | "and" | "or") as what, "u32" | "pred"] if len(given) in {3, 4}:
             last = given.pop()
             predicate, negated = (last.operand, True) if isinstance(last, Negated) else (last, False)

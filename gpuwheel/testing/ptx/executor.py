@@ -173,14 +173,14 @@ class Executor:
             room = (ctypes.c_ubyte * max(1, variable.size))()
             loaded.variables[name] = room
             if variable.initial is not None:
-                room[: len(variable.initial)] = variable.initial
+                ctypes.memmove(room, variable.initial, len(variable.initial))
             for _, symbol in variable.pointers:
                 if symbol.name not in loaded.variables and symbol.name in known:
                     new.append(symbol.name)
         for name, room in loaded.variables.items():
             for at, symbol in known[name].pointers:
                 if symbol.name in loaded.variables:
-                    room[at : at + 8] = struct.pack("<Q", loaded.address(symbol.name) + symbol.offset)
+                    struct.pack_into("<Q", room, at, loaded.address(symbol.name) + symbol.offset)
 
 
 def _three(values: Sequence[int], missing: int = 1) -> ctypes.Array[ctypes.c_uint32]:
@@ -201,22 +201,30 @@ def _packed(
         if len(data) != parameter.size:
             msg = f"{parameter.name} of {program.kernel} has {parameter.size} bytes, not {len(data)}"
             raise ValueError(msg)
-        room[at : at + len(data)] = data
-        if hasattr(argument, "__array_interface__"):
-            start = argument.__array_interface__["data"][0]
-            touched.append((start, start + argument.nbytes))
+        ctypes.memmove(ctypes.addressof(room) + at, data, len(data))
+        start, nbytes = _memory(argument) or (0, 0)
+        if nbytes:
+            touched.append((start, start + nbytes))
     return room, touched
 
 
+def _memory(argument: object) -> tuple[int, int] | None:
+    """The address and the bytes of a NumPy array, or of what has its interface; None: it is no array."""
+    interface = getattr(argument, "__array_interface__", None)
+    return None if interface is None else (interface["data"][0], argument.nbytes)  # type: ignore[attr-defined]
+
+
 def _bytes_of(argument: object, size: int) -> bytes:
-    if hasattr(argument, "__array_interface__"):
-        return struct.pack("<Q", argument.__array_interface__["data"][0])
+    memory = _memory(argument)
     match argument:
+        case _ if memory is not None:
+            return struct.pack("<Q", memory[0])
         case bytes():
             return argument
         case int():  # a bool as well
             return (argument & (1 << 8 * size) - 1).to_bytes(size, "little")
         case float():
             return struct.pack({2: "<e", 4: "<f", 8: "<d"}[size], argument)
-    msg = f"{argument!r} is no array, integer, float or bytes"
-    raise ValueError(msg)
+        case _:
+            msg = f"{argument!r} is no array, integer, float or bytes"
+            raise ValueError(msg)

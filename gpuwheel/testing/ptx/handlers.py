@@ -179,6 +179,8 @@ def _shape(operand: Operand | None) -> Shape | None:
             found = Shape("register", 4)
         case Immediate() | Symbol():
             found = Shape("constant")
+        case _:
+            pass
     return found
 
 

@@ -11,14 +11,14 @@ pair, of which `|p` may be missing; `c?` may be missing (`{has_c}` is 1 or 0); `
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Role", "Row", "row"]
+__all__ = ["Role", "Row", "row", "warp_row"]
 
 _MODIFIER = re.compile(r"\{\.([\w:]+)\}|\.([\w:]+)")
 _ROLE = re.compile(
@@ -111,6 +111,11 @@ class Row:
         return None if found is None else {name: value or "" for name, value in found.groupdict().items()}
 
 
-def row(syntax: str, section: str, meaning: str, *, native: bool = False, **sets: str) -> Row:
-    """A row; each set is words, e.g. `rnd="rn rz rm rp"`."""
-    return Row(syntax, section, meaning, {name: tuple(words.split()) for name, words in sets.items()}, native)
+def row(syntax: str, section: str, meaning: str, **sets: str) -> Row:
+    """A row whose meaning is that of one lane; each set is words, e.g. `rnd="rn rz rm rp"`."""
+    return Row(syntax, section, meaning, {name: tuple(words.split()) for name, words in sets.items()})
+
+
+def warp_row(syntax: str, section: str, meaning: str, **sets: str) -> Row:
+    """A row whose meaning is that of a whole warp: a statement in C with `w`, `i` and `on`."""
+    return replace(row(syntax, section, meaning, **sets), native=True)

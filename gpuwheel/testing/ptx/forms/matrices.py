@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpuwheel.testing.ptx.forms.form_rows import Row, row
+from gpuwheel.testing.ptx.forms.form_rows import Row, warp_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,11 +62,10 @@ def _row(rows: int, inner: int, types: tuple[str, str, str, str], middle: str = 
     at = [str(sum(counts[:index])) for index in (1, 2, 3)]
     elements = ", ".join(f"ELEMENT_{of.upper()}" for of in types)
     saturate = 'sizeof("{satfinite}") > 1' if "satfinite" in middle else "0"
-    return row(
+    return warp_row(
         f"mma.sync.aligned.m{rows}n8k{inner}.row.col{middle}.{d}.{a}.{b}.{c} {operands}",
         "9.7.14.5",
         f"mma(w, i, on, (Mma){{{{{rows}, {inner}, {elements}, {', '.join(at)}, '{operation}', {saturate}}}}})",
-        native=True,
     )
 
 
@@ -79,11 +78,10 @@ def _multiplications() -> Iterator[Row]:
     for rows, inner in _SINGLE_BITS:
         for name, sign in (("xor", "^"), ("and", "&")):
             found = _row(rows, inner, ("s32", "b1", "b1", "s32"), "", sign)
-            yield row(
+            yield warp_row(
                 f"{found.syntax.split(' ')[0]}.{name}.popc {found.syntax.split(' ', 1)[1]}",
                 found.section,
                 found.meaning,
-                native=True,
             )
 
 
@@ -93,9 +91,9 @@ def _moves() -> Iterator[Row]:
             for transposed in ("", ".trans"):
                 what = f"(w, i, on, {count}, {int(bool(transposed))}, {{size_a}})"
                 shape = f".sync.aligned.m8n8.x{count}{transposed}{space}.b16"
-                yield row(f"ldmatrix{shape} d[{count}]:b32, [a]", "9.7.14.5.15", f"load_matrix{what}", native=True)
-                yield row(f"stmatrix{shape} [a], b[{count}]:b32", "9.7.14.5.16", f"store_matrix{what}", native=True)
-    yield row("movmatrix.sync.aligned.m8n8.trans.b16 d:b32, a:b32", "9.7.14.5.17", "move_matrix(w, i, on)", native=True)
+                yield warp_row(f"ldmatrix{shape} d[{count}]:b32, [a]", "9.7.14.5.15", f"load_matrix{what}")
+                yield warp_row(f"stmatrix{shape} [a], b[{count}]:b32", "9.7.14.5.16", f"store_matrix{what}")
+    yield warp_row("movmatrix.sync.aligned.m8n8.trans.b16 d:b32, a:b32", "9.7.14.5.17", "move_matrix(w, i, on)")
 
 
 ROWS = (*_multiplications(), *_moves())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuwheel.testing.ptx.forms.form_rows import row
+from gpuwheel.testing.ptx.forms.form_rows import row, warp_row
 
 __all__ = ["ROWS"]
 
@@ -80,6 +80,6 @@ ROWS = (
     # Added by the assembler, not written in PTX.
     row("address.b64 d, [a]", "5.1.4", "d = a"),
     row("clock.type d", "10.24", "d = clock_of(w)", type="b32 b64"),
-    row("vprintf a:b64, b:b64", "CUDA C++ guide, formatted output", "print(w, i, on)", native=True),
-    row("assertfail a:b64, b:b64, c:u32, e:b64", "CUDA C++ guide, assertion", "assertion(w, i, on)", native=True),
+    warp_row("vprintf a:b64, b:b64", "CUDA C++ guide, formatted output", "print(w, i, on)"),
+    warp_row("assertfail a:b64, b:b64, c:u32, e:b64", "CUDA C++ guide, assertion", "assertion(w, i, on)"),
 )
