@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
     from gpuwheel._cache import Cache
 
-__all__ = ["VARIABLE", "FakeSettings", "build_fake_driver", "fake_gpu_environment", "find_torch", "package_folders"]
+__all__ = [
+    "CHECKS",
+    "VARIABLE",
+    "FakeSettings",
+    "build_fake_driver",
+    "fake_gpu_environment",
+    "find_torch",
+    "package_folders",
+]
 
 VARIABLE = "GPUWHEEL_FAKE_GPU"
 """Holds the settings in a process that sees the pretend GPU."""
@@ -50,6 +58,11 @@ _SOURCES = (
 _RUNTIME = re.compile(r"libcudart\.so\.(\d+)")
 _PACKAGES = {"site-packages", "dist-packages"}
 _MOST_DEVICES = 16
+_PYTHON = "GPUWHEEL_FAKE_GPU_PYTHON"
+"""The Python that makes programs of PTX (native/program_maker.c)."""
+_BOUNDS = 1
+CHECKS = {"shared": 2, "global": 4, "uninitialised": 8, "streams": 32, "leaks": 64}
+"""What is checked beside bounds, and its bit: of native/fake.h, and the first three of ptx/native/machine.h."""
 _NOT_SUPPORTED = 801
 """CUDA_ERROR_NOT_SUPPORTED."""
 _VERSION = re.compile(r"\d+\.\d+")
@@ -69,11 +82,23 @@ class FakeSettings:
     """The CUDA version that the driver supports."""
     memory: int = 16
     """GiB per device."""
+    execute: bool = False
+    """Launches run the kernel's own PTX, and are not recorded alone."""
+    newer_ptx: bool = False
+    """Also PTX for a newer GPU than the pretended one, which would refuse it."""
+    checks: tuple[str, ...] = tuple(CHECKS)
+    """Of `CHECKS`; bounds are checked whatever is chosen."""
+    patience: int = 0
+    """Instructions of warps that one launch may take; 0: any number."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.devices <= _MOST_DEVICES:
             msg = f"the pretend GPU cannot have {self.devices} devices (1 to {_MOST_DEVICES} are possible)"
             raise ConfigError(msg)
+        unknown = sorted({*self.checks} - {*CHECKS})
+        if unknown:
+            msg = f"the pretend GPU has no check {unknown[0]!r}"
+            raise ConfigError(msg, hint=f"those it has: {', '.join(CHECKS)}")
         for key, value in (("capability", self.capability), ("driver", self.driver)):
             if _VERSION.fullmatch(value) is None:
                 msg = f"the pretend GPU's {key} is {value!r}, not MAJOR.MINOR"
@@ -81,7 +106,20 @@ class FakeSettings:
 
     def __str__(self) -> str:
         """What `GPUWHEEL_FAKE_GPU` holds; read by native/state.c."""
-        return f"devices={self.devices},capability={self.capability},driver={self.driver},memory={self.memory}"
+        machine = f"devices={self.devices},capability={self.capability},driver={self.driver},memory={self.memory}"
+        if not self.execute:
+            return machine
+        checks = _BOUNDS + sum(CHECKS[name] for name in self.checks)
+        return f"{machine},execute=1,newer={self.newer_ptx:d},checks={checks},patience={self.patience}"
+
+    def variables(self) -> dict[str, str]:
+        """What the environment of a process that sees this machine has."""
+        found = {VARIABLE: str(self)}
+        if self.execute:
+            found[_PYTHON] = sys.executable
+            # A cached block holds many tensors: what reaches beyond one would not be seen.
+            found["PYTORCH_NO_CUDA_MEMORY_CACHING"] = "1"
+        return found
 
 
 def find_torch() -> Path | None:
@@ -123,18 +161,7 @@ def fake_gpu_environment(
     """
     of_torch = torch_libraries(site_packages) if site_packages is not None else ()
     also = tuple(also)
-    # Whatever the libraries are made from: gpuwheel's C sources, how they are compiled, and what torch asks for.
-    digest = hashlib.sha256(__version__.encode())
-    names = ("static_runtimes.toml", "nvidia_symbols.toml", "providers.toml")
-    tables = [resource("data", name) for name in names]
-    machine = resource("testing", "ptx", "native", "machine.h")
-    own = [*resource("testing", "native").iterdir(), *resource("testing").glob("*.py"), machine]
-    for source in sorted([*own, *tables]):
-        digest.update(source.read_bytes())
-    for library in (*of_torch, *also):
-        facts = library.stat()
-        # Not their bytes: torch's libraries have gigabytes, and an installed one does not change in place.
-        digest.update(f"{library.name} {facts.st_size} {facts.st_mtime_ns}\n".encode())
+    digest = _digest_of((*of_torch, *also))
 
     def fill(folder: Path) -> None:
         compiler = find_c_compiler(environ)
@@ -149,8 +176,8 @@ def fake_gpu_environment(
                 build_fake_runtime(stub, int(runtime[1]), torchs.get(stub.soname, frozenset()), folder, compiler)
 
     check_programs(cache.root, "the pretend driver")
-    folder = cache.publish_tree("toolchains", f"fake-gpu-{digest.hexdigest()[:32]}", fill)
-    changed = {**environ, VARIABLE: str(settings or FakeSettings())}
+    folder = cache.publish_tree("toolchains", f"fake-gpu-{digest[:32]}", fill)
+    changed = {**environ, **(settings or FakeSettings()).variables()}
     changed["LD_LIBRARY_PATH"] = _before(str(folder), environ.get("LD_LIBRARY_PATH"), ":")
     # torch's RPATH comes before LD_LIBRARY_PATH: with a real runtime installed, only preloading puts the fake first.
     runtimes = [*sorted(folder.glob("libcudart.so.*")), *sorted(folder.glob("libgpuwheel-cudart-*"))]
@@ -159,6 +186,21 @@ def fake_gpu_environment(
     if (folder / AUDIT_LIBRARY).exists():
         changed["LD_AUDIT"] = _before(str(folder / AUDIT_LIBRARY), environ.get("LD_AUDIT"), ":")
     return changed
+
+
+def _digest_of(libraries: Iterable[Path]) -> str:
+    """Of whatever the fakes are made from: gpuwheel's C sources, how they are compiled, what `libraries` ask for."""
+    digest = hashlib.sha256(__version__.encode())
+    names = ("static_runtimes.toml", "nvidia_symbols.toml", "providers.toml")
+    machine = resource("testing", "ptx", "native", "machine.h")
+    own = [*resource("testing", "native").iterdir(), *resource("testing").glob("*.py"), machine]
+    for source in sorted([*own, *(resource("data", name) for name in names)]):
+        digest.update(source.read_bytes())
+    for library in libraries:
+        facts = library.stat()
+        # Not their bytes: torch's libraries have gigabytes, and an installed one does not change in place.
+        digest.update(f"{library.name} {facts.st_size} {facts.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def _before(first: str, rest: str | None, separator: str) -> str:

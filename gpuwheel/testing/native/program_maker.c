@@ -40,7 +40,7 @@ static int start(void) {
   int there[2], back[2];
   if (python == NULL || pipe2(there, O_CLOEXEC) != 0) return 0;
   if (pipe2(back, O_CLOEXEC) != 0) return close(there[0]), close(there[1]), 0;
-  char* const words[] = {(char*)python, "-c", "from gpuwheel.testing.program_files import serve; serve()", NULL};
+  char* const words[] = {(char*)python, "-c", "import sys; sys.path[:] = [p for p in sys.path if p]; from gpuwheel.testing.program_files import serve; serve()", NULL};
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, there[0], 0);
