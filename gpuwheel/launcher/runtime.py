@@ -48,7 +48,10 @@ Dimensions: TypeAlias = "int | tuple[int, ...]"
 """Of a grid, a block or a cluster: x, or up to (x, y, z)."""
 
 _FOLDER = Path(__file__).resolve().parent
+_PACKAGE = __name__.partition(".")[0]
 _MOST_STREAMS = 1024
+_UNSERVED = ("CUDA_ERROR_UNSUPPORTED_PTX_VERSION", "CUDA_ERROR_NO_BINARY_FOR_GPU", "CUDA_ERROR_INVALID_IMAGE")
+"""The driver's words where no image is for the device."""
 
 # What torch's own generated code calls; the public functions do the same in several times the time.
 _raw_stream: Callable[[int], int] = getattr(
@@ -124,7 +127,12 @@ class Kernel:
         """Load the kernel now, for example before a CUDA graph is captured: a capture must not load code."""
         if self._submit is None:
             _driver_use.begin()
-            self._handle = self.image.kernel(self.symbol)
+            try:
+                self._handle = self.image.kernel(self.symbol)
+            except RuntimeError:
+                raise  # ours, and says what to do
+            except Exception as error:
+                raise self._told(_current_device(), error) from error
             self._submit = _cuda_core().launch
 
     def launch(self, device: int, config: tuple[Any, ...], arguments: tuple[Any, ...]) -> None:
@@ -162,8 +170,20 @@ class Kernel:
                 _cuda_core().Device(device).set_current()
                 self._submit(stream, _launch_config(config), self._handle, *arguments)
                 return
-            message = f"{self.name} on device {device}: {error} ({self.image.title} has {self.image.targets})"
-            raise RuntimeError(message) from error
+            raise self._told(device, error) from error
+
+    def _told(self, device: int, error: Exception) -> RuntimeError:
+        """What the driver refused, and the way out where the image does not serve the device."""
+        text = f"{self.name} on device {device}: {error} ({self.image.title} has {self.image.targets})"
+        if any(word in str(error) for word in _UNSERVED):
+            major, minor = torch.cuda.get_device_capability(device)
+            driver = ".".join(map(str, _driver_version()))
+            newer = "install a newer driver, which compiles its PTX, or " if _UNSERVED[0] in str(error) else ""
+            text += (
+                f"; device {device} is sm_{major}{minor}, the driver supports CUDA {driver}: {newer}"
+                f'install a release of {_PACKAGE} for this GPU, or build it with "{major}.{minor}" in `archs`'
+            )
+        return RuntimeError(text)
 
     def _allow_shared_bytes(self, device: int, size: int) -> None:
         if self._shared_bytes.get(device, 0) >= size:

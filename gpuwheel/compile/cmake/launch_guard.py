@@ -1,5 +1,7 @@
 """`guard = true`: a launch on a GPU for which a library holds no code is one clear error, where it happens.
 
+So is one beneath a driver that is older than the CUDA runtime in the library.
+
 CUDA returns a number from the launch, which few sources look at, and which others find later and elsewhere: "no kernel
 image is available for execution on the device". The linker leads the launches of a library through this one more
 function (`--wrap` of ld). Nothing of it runs before the first launch, and a launch that succeeds costs one comparison.
@@ -39,14 +41,28 @@ extern "C" {
 int cudaGetDevice(int* device);
 int cudaDeviceGetAttribute(int* value, int attribute, int device);
 int cudaDriverGetVersion(int* version);
+int cudaRuntimeGetVersion(int* version);
 int cudaGetLastError(void);
 }
 
 namespace {
 struct Dim3 { unsigned x, y, z; };
-constexpr int unsupported_ptx = 222, no_image = 209;
+constexpr int old_driver = 35, unsupported_ptx = 222, no_image = 209;
+
+std::string text_of(int version) { return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10); }
+
+[[gnu::cold, gnu::noinline]] int without_driver() {
+  int version = 0, runtime = 0;
+  cudaDriverGetVersion(&version);
+  cudaRuntimeGetVersion(&runtime);
+  const std::string found = version == 0 ? "there is none here" : "the driver here supports CUDA " + text_of(version);
+  cudaGetLastError();
+  const std::string needs = " needs an NVIDIA driver for CUDA " + text_of(runtime) + " (" + found + "): ";
+  throw std::runtime_error(@NAME@ + needs + "install a newer driver");
+}
 
 [[gnu::cold, gnu::noinline]] int told(int error) {
+  if (error == old_driver) return without_driver();
   int device = 0, major = 0, minor = 0, version = 0;
   cudaGetDevice(&device);
   cudaDeviceGetAttribute(&major, 75, device);
@@ -54,11 +70,11 @@ constexpr int unsupported_ptx = 222, no_image = 209;
   cudaDriverGetVersion(&version);
   cudaGetLastError();  // said here: nobody else shall find it later
   const std::string arch = std::to_string(major) + "." + std::to_string(minor);
-  const std::string driver = std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
   std::string text = @NAME@;
   text += " holds no code that device " + std::to_string(device) + " can run (compiled for ";
   text += @ARCHS@;
-  text += ", the device is sm_" + std::to_string(major * 10 + minor) + ", the driver supports CUDA " + driver + "): ";
+  text += ", the device is sm_" + std::to_string(major * 10 + minor);
+  text += ", the driver supports CUDA " + text_of(version) + "): ";
   if (error == unsupported_ptx) text += "the driver is too old to compile its PTX: install a newer one, or ";
   text += "install a release of ";
   text += @PROJECT@;
@@ -66,7 +82,8 @@ constexpr int unsupported_ptx = 222, no_image = 209;
 }
 
 inline int checked(int error) {
-  return __builtin_expect(error == no_image || error == unsupported_ptx, 0) ? told(error) : error;
+  const bool is_told = error == no_image || error == unsupported_ptx || error == old_driver;
+  return __builtin_expect(is_told, 0) ? told(error) : error;
 }
 }  // namespace
 

@@ -236,13 +236,29 @@ inline const Functions& functions() {
   return __builtin_expect(start().done.load(std::memory_order_acquire), 1) ? start().functions : first_use();
 }
 
-[[noreturn, gnu::cold, gnu::noinline]] inline void fail(Result result, const std::string& doing) {
+// `more`: what explains the error, behind the driver's words for it.
+[[noreturn, gnu::cold, gnu::noinline]] inline void fail(Result result, const std::string& doing, const std::string& more = {}) {
   const Functions& cuda = functions();
-  std::string message = "gpuwheel: " + doing + ": " + describe(cuda, result);
+  std::string message = "gpuwheel: " + doing + ": " + describe(cuda, result) + more;
   if (result == kNotInitialized && cuda.process != getpid()) {
     message += "; CUDA was used before this process was forked: start processes with the 'spawn' method";
   }
   throw Error(result, message);
+}
+
+// Where an image does not serve a device: what it holds, what the device needs, and the way out; else nothing.
+inline std::string unserved(Result result, const char* targets, int device) {
+  if (result != kNoBinary && result != kUnsupportedPtx && result != kInvalidImage && result != kNotFound) return "";
+  const Functions& cuda = functions();
+  if (device < 0 && cuda.context_get_device(&device) != kSuccess) return std::string(" (compiled for ") + targets + ")";
+  int major = 0, minor = 0, version = 0;
+  cuda.device_get_attribute(&major, kComputeCapabilityMajor, device);
+  cuda.device_get_attribute(&minor, kComputeCapabilityMinor, device);
+  cuda.driver_version(&version);
+  return std::string("; compiled for ") + targets + ", device " + std::to_string(device) + " is sm_" + std::to_string(major * 10 + minor) +
+         ", the driver supports CUDA " + version_text(version) + ": " +
+         (result == kUnsupportedPtx ? "install a newer driver, which compiles its PTX, or " : "") +
+         "install a release for this GPU, or build it with \"" + std::to_string(major) + "." + std::to_string(minor) + "\" in `archs`";
 }
 
 inline int device_attribute(int attribute, int device) {

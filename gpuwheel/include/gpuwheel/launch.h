@@ -90,7 +90,7 @@ class Library {
     void* yes = reinterpret_cast<void*>(1);
     driver::Handle handle = nullptr;
     if (const driver::Result result = cuda.library_load_data(&handle, image_, nullptr, nullptr, 0, &option, &yes, 1)) {
-      driver::fail(result, std::string("loading the kernels of ") + name_ + " (compiled for " + targets_ + ")");
+      driver::fail(result, std::string("loading the kernels of ") + name_, driver::unserved(result, targets_, -1));
     }
     handle_.store(handle, std::memory_order_release);
     return handle;
@@ -206,7 +206,11 @@ class KernelBase {
   [[gnu::cold, gnu::noinline]] driver::Handle load() {
     driver::Handle handle = nullptr;
     const driver::Result result = driver::functions().library_get_kernel(&handle, library_.handle(), symbol_);
-    if (result != driver::kSuccess) driver::fail(result, std::string("finding kernel ") + name_ + " in the image of " + library_.name());
+    if (result != driver::kSuccess) {
+      const std::string doing = std::string("finding kernel ") + name_ + " in the image of " + library_.name();
+      // Of a name that is not there, another GPU would not be the cure.
+      driver::fail(result, doing, result == driver::kNotFound ? "" : driver::unserved(result, library_.targets(), -1));
+    }
     handle_.store(handle, std::memory_order_release);  // two threads may both come here: the handle is the same
     return handle;
   }
@@ -224,26 +228,15 @@ class KernelBase {
       return "(" + std::to_string(v[0]) + ", " + std::to_string(v[1]) + ", " + std::to_string(v[2]) + ")";
     };
     driver::fail(result, std::string("launching ") + name_ + " with grid " + text(raw.grid) + ", block " + text(raw.block) + ", " +
-                             std::to_string(raw.shared_bytes) + " bytes of dynamic shared memory on device " + std::to_string(device) +
-                             explain(result, device));
+                             std::to_string(raw.shared_bytes) + " bytes of dynamic shared memory on device " + std::to_string(device),
+                 driver::unserved(result, library_.targets(), device));
   }
 
   void check(driver::Result result, const char* doing, int device) {
     if (__builtin_expect(result != driver::kSuccess, 0)) {
-      driver::fail(result, std::string(doing) + " " + name_ + " on device " + std::to_string(device) + explain(result, device));
+      const std::string subject = std::string(doing) + " " + name_ + " on device " + std::to_string(device);
+      driver::fail(result, subject, driver::unserved(result, library_.targets(), device));
     }
-  }
-
-  // What the image holds against what the device needs, for errors that this explains.
-  std::string explain(driver::Result result, int device) {
-    if (result != driver::kNoBinary && result != driver::kUnsupportedPtx && result != driver::kInvalidImage && result != driver::kNotFound) return "";
-    const driver::Functions& cuda = driver::functions();
-    int major = 0, minor = 0, version = 0;
-    cuda.device_get_attribute(&major, driver::kComputeCapabilityMajor, device);
-    cuda.device_get_attribute(&minor, driver::kComputeCapabilityMinor, device);
-    cuda.driver_version(&version);
-    return std::string("; compiled for ") + library_.targets() + ", this device is sm_" + std::to_string(major * 10 + minor) +
-           ", the driver supports CUDA " + driver::version_text(version) + ": install a release for this GPU, or build with it in `archs`";
   }
 
   // Raises the limit of dynamic shared memory, never lowers it: another thread may be about to launch with more.

@@ -91,16 +91,21 @@ def test_errors_name_the_kernel_the_device_and_the_drivers_words(workshop: Works
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "words", "arch"),
     [
-        ("capability=7.0", "CUDA_ERROR_NO_BINARY_FOR_GPU (209)"),
-        ("capability=12.0,driver=12.8", "CUDA_ERROR_UNSUPPORTED_PTX_VERSION (222)"),
+        ("capability=7.0", "CUDA_ERROR_NO_BINARY_FOR_GPU (209)", "7.0"),
+        ("capability=8.6", "CUDA_ERROR_NO_BINARY_FOR_GPU (209)", "8.6"),
+        ("capability=12.0,driver=12.8", "CUDA_ERROR_UNSUPPORTED_PTX_VERSION (222)", "12.0"),
     ],
 )
-def test_a_device_that_the_image_does_not_serve(workshop: Workshop, program: Path, settings: str, words: str) -> None:
+def test_a_device_that_the_image_does_not_serve(
+    workshop: Workshop, program: Path, settings: str, words: str, arch: str
+) -> None:
     out = workshop.run(program, "image", GPUWHEEL_FAKE_GPU=settings)
     assert words in out
-    assert "compiled for sm_75 sm_90 compute_100, this device is sm_" in out
+    assert f"compiled for sm_75 sm_90 compute_100, device 0 is sm_{arch.replace('.', '')}," in out
+    assert f'install a release for this GPU, or build it with "{arch}" in `archs`' in out
+    assert ("install a newer driver" in out) == ("PTX" in words)
     assert "the driver supports CUDA 12.8" in out
 
 

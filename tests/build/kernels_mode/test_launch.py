@@ -116,6 +116,20 @@ assert sys.modules["cuda.bindings"].__version__.startswith(torch.version.cuda.pa
 print("ok")
 """
 
+UNSERVED = """
+import sys, torch
+from tiny_ops import _kernels as k
+x = torch.ones(8, device="cuda:1")
+try:
+    k.scale_float(x, x, 8, 2.0, grid=1, block=32)
+except RuntimeError as error:
+    said = str(error)
+for word in ("tiny::scale<float> on device 1: ", "NO_BINARY_FOR_GPU", "has sm_90", "device 1 is sm_80",
+             f"the driver supports CUDA {sys.argv[1]}: install a release of tiny_ops for this GPU", '"8.0" in `archs`'):
+    assert word in said, (word, said)
+print("ok")
+"""
+
 FORK = """
 import ctypes, os, sys, threading, time, warnings
 import torch, tiny_ops
@@ -225,7 +239,7 @@ def python(request: pytest.FixtureRequest) -> tuple[Path, str]:
     return torch_environment(request.param, environ=os.environ), TORCHES[request.param]
 
 
-def environment(python: Path, driver: str, *paths: Path) -> Mapping[str, str]:
+def environment(python: Path, driver: str, *paths: Path, capability: str = "9.0") -> Mapping[str, str]:
     """A process that sees a pretend GPU, gpuwheel.testing and `paths`."""
     site_packages = next((python.parent.parent / "lib").glob("python3.*")) / "site-packages"
     shown = [*paths, Path(gpuwheel.__file__).parent.parent]
@@ -234,7 +248,7 @@ def environment(python: Path, driver: str, *paths: Path) -> Mapping[str, str]:
         {**environ, "PYTHONPATH": os.pathsep.join(map(str, shown))},
         cache=Cache.from_environment(os.environ),
         site_packages=site_packages,
-        settings=FakeSettings(devices=2, driver=driver),
+        settings=FakeSettings(devices=2, capability=capability, driver=driver),
     )
 
 
@@ -259,12 +273,14 @@ def unpacked(wheel: Path, folder: Path) -> Path:
     return folder
 
 
-def test_launches(wheel: Path, python: tuple[Path, str], tmp_path: Path) -> None:
+def test_launches_and_a_gpu_without_code(wheel: Path, python: tuple[Path, str], tmp_path: Path) -> None:
     program, driver = python
     site = unpacked(wheel, tmp_path / "site")
     core = cuda_core(driver, tmp_path / "cuda-core")
-    done = run([program, "-W", "error", "-c", LAUNCHES], env=environment(program, driver, site, core), check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, "ok"), done.output
+    for code, capability in ((LAUNCHES, "9.0"), (UNSERVED, "8.0")):
+        shown = environment(program, driver, site, core, capability=capability)
+        done = run([program, "-W", "error", "-c", code, driver], env=shown, check=False)
+        assert (done.returncode, done.stdout.strip()) == (0, "ok"), done.output
 
 
 @pytest.mark.parametrize(

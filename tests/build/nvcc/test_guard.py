@@ -18,7 +18,7 @@ from gpuwheel.testing import FakeSettings, fake_gpu_environment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Project, Wheel
+    from conftest import Project
 
 pytestmark = [pytest.mark.compiler, pytest.mark.network]
 
@@ -43,6 +43,7 @@ int plain_clustered(char* text) {
     return static_cast<int>(cudaLaunchKernelEx(&config, twice, static_cast<float*>(nullptr)));
   });
 }
+int plain_on(int device) { return static_cast<int>(cudaSetDevice(device)); }
 int plain_last() { return static_cast<int>(cudaPeekAtLastError()); }
 }
 """
@@ -51,29 +52,61 @@ import ctypes, pathlib
 library = ctypes.CDLL(str(next(pathlib.Path("nv_plain").glob("libplain*.so"))))
 text = ctypes.create_string_buffer(1000)
 """
-ON_AN_OLDER_GPU = f"""{LOADED}
+ON_ANOTHER_GPU = f"""{LOADED}
+import os, sys
 from gpuwheel.testing import FakeGpu
+arch, words = sys.argv[1], sys.argv[2:]
+assert library.plain_answer() == 42  # nothing of CUDA has begun: a process may fork
+child = os.fork()
 gpu = FakeGpu()
-assert library.plain_answer() == 42 and gpu.launches() == []
-for launch in (library.plain_twice, library.plain_clustered):
-    assert launch(text) == -1, launch
-    said = text.value.decode()
-    for word in ("nv_plain.libplain", "device 0", "sm_75", "sm_80", "a release of nv-plain", '"7.5" in `archs`'):
-        assert word in said, said
-    assert library.plain_last() == 0  # said once, and not again elsewhere
+for device in (0, 1):
+    assert library.plain_on(device) == 0
+    for launch in (library.plain_twice, library.plain_clustered):
+        assert launch(text) == -1, launch
+        said = text.value.decode()
+        for word in ("nv_plain.libplain", f"device {{device}} ", f"sm_{{arch.replace('.', '')}}", "sm_80", *words,
+                     "a release of nv-plain", f'"{{arch}}" in `archs`'):
+            assert word in said, (word, said)
+        assert library.plain_last() == 0  # said once, and not again elsewhere
 assert gpu.launches() == []
+if child == 0:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0, "the forked process"
 """
 ON_ITS_GPU = f"""{LOADED}
+import os
 from gpuwheel.testing import FakeGpu
 gpu = FakeGpu()
 assert library.plain_twice(text) == 0 and library.plain_clustered(text) == 0, text.value
 assert len(gpu.launches()) == 2
 gpu.fail_next(700, "cudaLaunchKernel")
 assert library.plain_twice(text) == 700  # any other error is the source's to find, as it was
+gpu.fail_next(222, "cudaLaunchKernel")  # PTX that is newer than the driver
+assert library.plain_twice(text) == -1
+assert b"the driver is too old to compile its PTX: install a newer one" in text.value
+child = os.fork()
+if child == 0:  # CUDA does not work in a process that was forked after its first use: no matter of archs
+    os._exit(0 if library.plain_twice(text) == 3 else 1)
+assert os.waitpid(child, 0)[1] == 0
 """
+BENEATH_AN_OLD_DRIVER = f"""{LOADED}
+assert library.plain_answer() == 42
+assert library.plain_twice(text) == -1
+said = text.value.decode()
+for word in ("nv_plain.libplain", "CUDA 13.", "supports CUDA 12.4", "install a newer driver"):
+    assert word in said, (word, said)
+assert library.plain_last() == 0
+"""
+MACHINES = {
+    # An older GPU, and newer ones.
+    "rdc = true": [("7.5", []), ("9.0", []), ("12.0", [])],
+    "": [("7.5", ["compute_80"])],
+}
+SERVED = {"rdc = true": ["8.0", "8.6"], "": ["8.6", "9.0", "12.0"]}
+"""What machine code of the same major serves, or PTX."""
 
 
-@pytest.mark.parametrize("relocatable", ["rdc = true\n", ""])
+@pytest.mark.parametrize("relocatable", MACHINES)
 def test_a_gpu_without_code_is_told_at_the_first_launch(
     project: Callable[[str], Project], tmp_path: Path, relocatable: str
 ) -> None:
@@ -83,23 +116,27 @@ def test_a_gpu_without_code_is_told_at_the_first_launch(
     (plain.root / "csrc" / "twice.cu").write_text(SOURCE, encoding="utf-8")
     plain.replace("pyproject.toml", 'libraries = ["cublasLt"]\n', "")
     plain.replace("pyproject.toml", '\n[tool.gpuwheel.sources."csrc/hopper.cu"]\narchs = ["9.0a"]\n', "")
-    plain.replace("pyproject.toml", "rdc = true\n", relocatable)
-    plain.replace("pyproject.toml", '["8.0"]\n', '["8.0"]\nwheel = {guard = true}\n')
+    plain.replace("pyproject.toml", "rdc = true\n", f"{relocatable}\n")
+    archs = '["8.0"]' if relocatable else '["8.0+PTX"]'
+    plain.replace("pyproject.toml", '["8.0"]\n', f"{archs}\nwheel = {{guard = true}}\n")
     wheel = plain.wheel(tmp_path / "out")
     exports = read_elf((wheel.root / "nv_plain/libplain.so").read_bytes(), "libplain.so").exports
-    assert set(exports) == {"plain_answer", "plain_twice", "plain_clustered", "plain_last"}
+    assert set(exports) == {"plain_answer", "plain_twice", "plain_clustered", "plain_last", "plain_on"}
     without = wheel.python(f"{LOADED}assert library.plain_answer() == 42")
     assert without.code == 0, without.output
-    for capability, code in (("7.5", ON_AN_OLDER_GPU), ("8.6", ON_ITS_GPU)):
-        on_the_fake(wheel, capability, code)
+    for capability, words in MACHINES[relocatable]:
+        on_the_fake(wheel.root, FakeSettings(2, capability), ON_ANOTHER_GPU, capability, *words)
+    for capability in SERVED[relocatable]:
+        on_the_fake(wheel.root, FakeSettings(1, capability), ON_ITS_GPU)
+    on_the_fake(wheel.root, FakeSettings(1, "8.0", "12.4"), BENEATH_AN_OLD_DRIVER)
 
 
-def on_the_fake(wheel: Wheel, capability: str, code: str) -> None:
+def on_the_fake(folder: Path, settings: FakeSettings, code: str, *words: str) -> None:
     environ = fake_gpu_environment(
         {**os.environ, "PYTHONPATH": str(Path(gpuwheel.__file__).parent.parent)},
         cache=Cache.from_environment(os.environ),
         site_packages=None,
-        settings=FakeSettings(devices=1, capability=capability),
+        settings=settings,
     )
-    seen = run([sys.executable, "-c", code], env=environ, cwd=wheel.root, check=False)
-    assert seen.returncode == 0, seen.output
+    seen = run([sys.executable, "-c", code, *words], env=environ, cwd=folder, check=False)
+    assert seen.returncode == 0, f"{settings}: {seen.output}"
