@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.testing.ptx.syntax import Module
 
-__all__ = ["Executor", "LaunchResult", "LoadedModule"]
+__all__ = ["Configuration", "Executor", "LaunchResult", "LoadedModule"]
 
 _ROOM_FOR_REPORTS = 256
 _CHECKS = {"basic": 1, "shared": 2, "global": 4, "uninitialised": 8}
@@ -37,6 +37,24 @@ class LoadedModule:
     def address(self, name: str) -> int:
         """Where a variable of the module is."""
         return ctypes.addressof(self.variables[name])
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """How a kernel is launched; dimensions that are missing are 1."""
+
+    grid: Sequence[int]
+    """Blocks in x, y, z."""
+    block: Sequence[int]
+    """Threads of a block."""
+    shared_bytes: int = 0
+    """Dynamic shared memory."""
+    cluster: Sequence[int] = (0, 0, 0)
+    """Blocks of a cluster; zeros: none."""
+    cooperative: bool = False
+    """All blocks live at once, so that they may wait for each other."""
+    step_limit: int = 0
+    """Instructions of warps after which the launch ends; 0: none."""
 
 
 @dataclass(frozen=True)
@@ -97,33 +115,23 @@ class Executor:
             self._place_variables(loaded, program)
         return loaded.programs[kernel]
 
-    def launch(  # noqa: PLR0913 - a launch has these
+    def launch(
         self,
         loaded: LoadedModule,
         kernel: str,
-        grid: Sequence[int],
-        block: Sequence[int],
+        configuration: Configuration,
         arguments: Sequence[object],
         *,
-        shared_bytes: int = 0,
-        cluster: Sequence[int] = (0, 0, 0),
-        cooperative: bool = False,
         ranges: Sequence[tuple[int, int]] = (),
-        step_limit: int = 0,
     ) -> LaunchResult:
         """Run a kernel.
 
         Args:
             loaded: the module.
             kernel: the entry's name.
-            grid: blocks in x, y, z; missing ones are 1.
-            block: threads, likewise.
+            configuration: its grid, its blocks, and what else a launch says.
             arguments: arrays (their address is passed, and their memory may be touched), integers, floats, or bytes.
-            shared_bytes: of dynamic shared memory.
-            cluster: blocks of a cluster; zeros: none.
-            cooperative: all blocks live at once, so that they may wait for each other.
             ranges: further memory that may be touched, as start and end.
-            step_limit: instructions of warps after which the launch ends; 0: none.
 
         Raises:
             PtxError: no such entry, or its text is damaged.
@@ -131,27 +139,22 @@ class Executor:
         """
         program, opened = self.program(loaded, kernel)
         parameters, touched = _packed(program, arguments)
-        spaces = sorted(
-            [
-                *touched,
-                *ranges,
-                *((ctypes.addressof(v), ctypes.addressof(v) + len(v)) for v in loaded.variables.values()),
-            ]
-        )
+        own = [(ctypes.addressof(room), ctypes.addressof(room) + len(room)) for room in loaded.variables.values()]
+        spaces = sorted([*touched, *ranges, *own])
         reports = (RawReport * _ROOM_FOR_REPORTS)()
         variables = [loaded.address(name) for name in program.variables]
         launch = Launch(
             program=opened,
-            grid=_three(grid),
-            block=_three(block),
-            cluster=_three(cluster, 0),
-            dynamic_shared=shared_bytes,
-            cooperative=int(cooperative),
+            grid=_three(configuration.grid),
+            block=_three(configuration.block),
+            cluster=_three(configuration.cluster, 0),
+            dynamic_shared=configuration.shared_bytes,
+            cooperative=int(configuration.cooperative),
             parameters=ctypes.addressof(parameters),
             ranges=(Range * max(1, len(spaces)))(*[Range(start, end) for start, end in spaces]),
             variables=(ctypes.c_uint64 * max(1, len(variables)))(*variables),
             reports=reports,
-            step_limit=step_limit,
+            step_limit=configuration.step_limit,
             range_count=len(spaces),
             report_room=_ROOM_FOR_REPORTS,
             checks=self._checks,

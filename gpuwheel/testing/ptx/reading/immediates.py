@@ -9,8 +9,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from gpuwheel._limits import PTX_DEPTH
+from gpuwheel.testing.ptx.reading.unreadable_text import UnexpectedError
 from gpuwheel.testing.ptx.syntax import Immediate
-from gpuwheel.testing.ptx.unreadable_text import UnexpectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

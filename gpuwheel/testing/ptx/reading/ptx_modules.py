@@ -9,10 +9,10 @@ import re
 
 from gpuwheel._limits import PTX_INITIAL, PTX_TEXT
 from gpuwheel.errors import PtxError
-from gpuwheel.testing.ptx.bodies import FUNCTION, NAME, STATEMENT, STRING, read_body
-from gpuwheel.testing.ptx.declared_variables import variables
+from gpuwheel.testing.ptx.reading.bodies import FUNCTION, NAME, STATEMENT, STRING, read_body
+from gpuwheel.testing.ptx.reading.declared_variables import variables
+from gpuwheel.testing.ptx.reading.unreadable_text import UnexpectedError, refuse
 from gpuwheel.testing.ptx.syntax import Function, Module
-from gpuwheel.testing.ptx.unreadable_text import UnexpectedError, refuse
 
 __all__ = ["function", "read_module"]
 

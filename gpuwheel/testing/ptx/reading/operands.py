@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from gpuwheel._limits import PTX_DEPTH
-from gpuwheel.testing.ptx.immediates import constant, integer
+from gpuwheel.testing.ptx.reading.immediates import constant, integer
+from gpuwheel.testing.ptx.reading.unreadable_text import UnexpectedError
 from gpuwheel.testing.ptx.syntax import (
     Address,
     Group,
@@ -19,7 +20,6 @@ from gpuwheel.testing.ptx.syntax import (
     Symbol,
     Vector,
 )
-from gpuwheel.testing.ptx.unreadable_text import UnexpectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,10 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 from gpuwheel._limits import PTX_INITIAL, PTX_VARIABLE
-from gpuwheel.testing.ptx.immediates import constant, encoded
-from gpuwheel.testing.ptx.operands import split
+from gpuwheel.testing.ptx.reading.immediates import constant, encoded
+from gpuwheel.testing.ptx.reading.operands import split
+from gpuwheel.testing.ptx.reading.unreadable_text import UnexpectedError
 from gpuwheel.testing.ptx.syntax import Symbol, Variable, size_of
-from gpuwheel.testing.ptx.unreadable_text import UnexpectedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gpuwheel._limits import PTX_DEPTH
-from gpuwheel.testing.ptx.declared_variables import parameters, type_and_size, variables
-from gpuwheel.testing.ptx.operands import OperandReader, is_special, split
-from gpuwheel.testing.ptx.source_places import PlaceReader
+from gpuwheel.testing.ptx.reading.declared_variables import parameters, type_and_size, variables
+from gpuwheel.testing.ptx.reading.operands import OperandReader, is_special, split
+from gpuwheel.testing.ptx.reading.source_places import PlaceReader
+from gpuwheel.testing.ptx.reading.unreadable_text import UnexpectedError, refuse
 from gpuwheel.testing.ptx.syntax import Function, Instruction, Label, Register, Symbol, Vector
-from gpuwheel.testing.ptx.unreadable_text import UnexpectedError, refuse
 
 if TYPE_CHECKING:
     from gpuwheel.testing.ptx.syntax import Module, Operand, Place

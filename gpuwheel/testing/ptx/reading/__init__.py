@@ -1,0 +1,7 @@
+"""Text of PTX to values of `syntax`: a module is scanned for its functions, each of which is read when asked for."""
+
+from __future__ import annotations
+
+from gpuwheel.testing.ptx.reading.ptx_modules import function, read_module
+
+__all__ = ["function", "read_module"]
