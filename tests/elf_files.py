@@ -23,6 +23,8 @@ _VERSYM, _VERDEF, _VERDEFNUM, _VERNEED, _VERNEEDNUM = 0x6FFFFFF0, 0x6FFFFFFC, 0x
 _LOAD, _DYNAMIC, _NOTE, _STACK, _PROPERTY = 1, 2, 4, 0x6474E551, 0x6474E553
 _ENTRY_SIZES = {2: 24, 11: 24, 6: 16, 0x6FFFFFFF: 2}
 _WEAK, _GLOBAL, _FUNCTION = 2, 1, 2
+_ROOM = 64
+"""Bytes of each function."""
 _ALLOC = 2
 
 
@@ -121,6 +123,12 @@ class Library:
     """Further entries, (tag, value)."""
     headers: bool = True
     """Whether there are section headers (`sstrip` leaves none)."""
+    constructors: Sequence[bytes] = ()
+    """Machine code of functions that are called when it is loaded."""
+    resolvers: Sequence[bytes] = ()
+    """The same, of functions that choose the code of others."""
+    written: bool = True
+    """Whether the addresses of constructors stand in DT_INIT_ARRAY, and not in its relocations alone."""
     hidden: Collection[str] = ()
     """Names of sections that the headers call otherwise, as some packers do."""
 
@@ -135,11 +143,12 @@ class Library:
             Part(".dynsym", 11, symbols, link=5, info=1),
             Part(".gnu.version", 0x6FFFFFFF, struct.pack(f"<{count}H", *versym), link=1),
             Part(".gnu.version_r", 0x6FFFFFFE, needs[0], link=5, info=needs[1]),
-            Part(".dynamic", 6, bytes(16 * (len(tags) + 12)), link=5),
+            Part(".dynamic", 6, bytes(16 * (len(tags) + 17)), link=5),
             Part(".dynstr", 3, bytes(strings.data)),
             Part(".hash", 5, struct.pack(f"<{3 + count}I", 1, count, *range(count), 0), link=1),
             Part(".gnu.version_d", 0x6FFFFFFD, definitions[0], link=5, info=definitions[1]),
             *property_note,
+            *self._load_parts(),
             *(
                 Part(name, 1, data, loaded=not name.startswith((".debug", ".zdebug")))
                 for name, data in self.sections.items()
@@ -152,6 +161,7 @@ class Library:
         tags += [(_SYMTAB, at[".dynsym"]), (_SYMENT, 24), (_VERSYM, at[".gnu.version"])]
         tags += [(_VERNEED, at[".gnu.version_r"]), (_VERNEEDNUM, needs[1])] if needs[1] else []
         tags += [(_VERDEF, at[".gnu.version_d"]), (_VERDEFNUM, definitions[1])] if definitions[1] else []
+        tags += self._called({part.name: part for part in parts})
         dynamic = parts[3]
         dynamic.data = b"".join(struct.pack("<qQ", *tag) for tag in tags).ljust(len(dynamic.data), b"\0")
         loaded = max(part.at + len(part.data) for part in parts if part.loaded)
@@ -168,7 +178,39 @@ class Library:
         for tag, text in ((_SONAME, self.soname), (_RPATH, self.rpath), (_RUNPATH, self.runpath)):
             tags += [] if text is None else [(tag, strings.add(text))]
         tags += [(_TEXTREL, 0), (_FLAGS, 4)] if self.text_relocations else []
-        return [*tags, (_INIT_ARRAYSZ, 16), *self.dynamic]
+        return [*tags, *([] if self.constructors else [(_INIT_ARRAYSZ, 16)]), *self.dynamic]
+
+    def _load_parts(self) -> list[Part]:
+        """Code that the loader calls, and the tables that lead to it, still empty."""
+        functions = [*self.constructors, *self.resolvers]
+        if not functions:
+            return []
+        code = b"".join(one.ljust(_ROOM, b"\xcc") for one in functions)
+        array, rows = 8 * len(self.constructors), 24 * len(self.constructors) * (not self.written)
+        return [
+            Part(".text.startup", 1, code),
+            Part(".init_array", 14, bytes(array)),
+            Part(".rela.dyn", 4, bytes(rows)),
+            Part(".rela.plt", 4, bytes(24 * len(self.resolvers))),
+        ]
+
+    def _called(self, parts: Mapping[str, Part]) -> list[tuple[int, int]]:
+        """Fill those tables, now that every part has its place."""
+        if ".text.startup" not in parts:
+            return []
+        code, array, dyn, plt = (parts[it] for it in (".text.startup", ".init_array", ".rela.dyn", ".rela.plt"))
+        count = len(self.constructors)
+        addresses = [code.at + _ROOM * index for index in range(count + len(self.resolvers))]
+        if self.written:
+            array.data = struct.pack(f"<{count}Q", *addresses[:count])
+        else:
+            places = (array.at + 8 * index for index in range(count))
+            rows = zip(places, addresses, strict=False)
+            dyn.data = b"".join(struct.pack("<QQq", place, 8, address) for place, address in rows)
+        plt.data = b"".join(struct.pack("<QQq", array.at, 37, address) for address in addresses[count:])
+        tags = [(25, array.at), (_INIT_ARRAYSZ, len(array.data))] if count else []
+        tags += [(7, dyn.at), (8, len(dyn.data))] if dyn.data else []
+        return tags + ([(23, plt.at), (2, len(plt.data))] if plt.data else [])
 
     def _tables(self, strings: Strings) -> tuple[bytes, list[int], tuple[bytes, int], tuple[bytes, int]]:
         """Symbols, their rows of versions; versions that are needed and defined, with their numbers of entries."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
+from elf_files import Library  # noqa: E402
 from hostile import container, cubin, deflated, elf_library, entry, raw_zip  # noqa: E402  (shared with the tests)
 
 from gpuwheel._archives import Archive  # noqa: E402
@@ -30,6 +31,7 @@ from gpuwheel.binary.extent import extent  # noqa: E402
 from gpuwheel.binary.fatbin import find_containers, read_fatbin  # noqa: E402
 from gpuwheel.binary.stub import stub_library  # noqa: E402
 from gpuwheel.binary.unpacked import unpacked_image  # noqa: E402
+from gpuwheel.binary.x86.at_load import vector_at_load  # noqa: E402
 from gpuwheel.compatibility import load_tables  # noqa: E402
 from gpuwheel.config import load_config  # noqa: E402
 from gpuwheel.errors import GpuwheelError, NetworkError  # noqa: E402
@@ -204,6 +206,7 @@ def _metadata(data: bytes) -> object:
 
 
 def _elf(data: bytes) -> object:
+    vector_at_load(extent(data))
     case = LibraryCase(read_elf(data, "a.so"), Claims(_tables().torch_floor), _tables())
     return [finding for rule in LIBRARY_RULES for finding in rule.findings(case)]
 
@@ -312,6 +315,7 @@ _LIBRARY = elf_library(
     exports=["shown"],
     sections={".nv_fatbin": container(entry(b"image"))},
 )
+_LOADING = bytes(Library(constructors=(bytes.fromhex("7404 e8 3a000000 c5f857c0"), b"\xc3"), resolvers=(b"\xc3",)))
 _VERSIONED = stub_library(
     "a.so", "x86_64", [LibrarySymbol("f", version, SymbolKind.FUNCTION) for version in ("V_1", "V_2")]
 )
@@ -400,7 +404,7 @@ TARGETS = {
     "zip": Target(_zip, (_with_members(), _with_members(**{"ops/a.so": _LIBRARY, "a.fatbin": _FATBIN}))),
     "record": Target(_record, (f"ops/__init__.py,sha256=ab,1\n{INFO}/RECORD,,\n".encode(), b'"a,b",,\r\n')),
     "metadata": Target(_metadata, (METADATA, WHEEL)),
-    "elf": Target(_elf, (_LIBRARY, elf_library({}))),
+    "elf": Target(_elf, (_LIBRARY, elf_library({}), _LOADING)),
     "exports": Target(lambda data: exported_symbols(data, "a.so"), (_VERSIONED,)),
     "stored-members": Target(_stored, (_with_members(**{"ops/a.so": bytes(3 << 20)}), _with_members(a=_FATBIN * 999))),
     "device-code": Target(_device_code, (bytes(16) + _FATBIN + bytes(99) + _PACKED, _PACKED)),

@@ -20,6 +20,7 @@ from gpuwheel.binary.elf import MAGIC, read_elf
 from gpuwheel.binary.extent import Extent
 from gpuwheel.binary.fatbin import find_containers
 from gpuwheel.binary.vector_code import vector_code
+from gpuwheel.binary.x86.at_load import vector_at_load
 from gpuwheel.errors import AuditError
 from gpuwheel.model.wheels import WheelTag
 from gpuwheel.wheel.archive import stored_members
@@ -114,7 +115,8 @@ def _read_member(member: Content) -> _Member:
     search = find_containers(file, member.name)
     library = read_elf(file, member.name)
     vectors = vector_code(library.sections[_TEXT]) if _TEXT in library.sections else None
-    return _Member(replace(library, vectors=vectors), search.images(library.sections))
+    library = replace(library, vectors=vectors, at_load=vector_at_load(file))
+    return _Member(library, search.images(library.sections))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.binary.extent import Extent
     from gpuwheel.binary.vector_code import VectorCode
+    from gpuwheel.binary.x86.at_load import AtLoad
     from gpuwheel.errors import GpuwheelError
 
 __all__ = ["MACHINES", "MAGIC", "NOTHING", "Elf", "ElfFile", "Import", "Section", "Symbol", "read_elf"]
@@ -107,6 +108,8 @@ class ElfFile:
     """What compilers and linkers left in `.comment`."""
     vectors: VectorCode | None = None
     """Which vector instructions its code has; `None`: nobody has counted."""
+    at_load: AtLoad | None = None
+    """A vector instruction that is executed when it is loaded, where somebody has looked and found one."""
 
 
 _LINKER_MADE = frozenset({"__bss_start", "_edata", "_end", "_fini", "_init"})

@@ -311,6 +311,60 @@ def _avx2_where_others_choose_when_they_run() -> tuple[WheelFile, WheelFile]:
     return _of_code(_AVX + asking), _of_code(_SSE + _AVX + asking + _AVX512)
 
 
+_RETURN, _CALL_NEXT = b"\xc3", bytes.fromhex("e8 3b000000")
+"""A call of the function in the next 64 bytes."""
+_AVX_ONE, _AVX512_ONE, _SSE_ONE = bytes.fromhex("c5f857c0"), bytes.fromhex("62f17c4857c0"), bytes.fromhex("0f57c0")
+_ASKING = bytes.fromhex("31c0 0fa2 a801")
+"""Whether the CPU has a feature."""
+
+
+def _at_load(*constructors: bytes, **changes: object) -> WheelFile:
+    return wheel({"ops/_C.so": library(constructors=constructors, **changes)})
+
+
+@case("cpu-code")
+def _avx_in_a_constructor() -> tuple[WheelFile, WheelFile]:
+    begin = bytes.fromhex("4883ec08 488d3d00000000")
+    broken, twin = (_at_load(begin + one + _RETURN) for one in (_AVX_ONE, _SSE_ONE))
+    return broken, twin
+
+
+@case("cpu-code", sneaky=True)
+def _avx_512_in_what_a_constructor_calls() -> tuple[WheelFile, WheelFile]:
+    # Of the twin, nothing calls the second function.
+    inner = bytes.fromhex("f30f1efa 55 4889e5") + _AVX512_ONE + _RETURN
+    first = _RETURN.rjust(len(_CALL_NEXT) + 1, b"\x90")
+    return _at_load(_CALL_NEXT + _RETURN, inner), wheel(
+        {"ops/_C.so": library(constructors=(first,), sections={".text": inner})}
+    )
+
+
+@case("cpu-code", sneaky=True)
+def _avx_before_the_cpu_is_asked() -> tuple[WheelFile, WheelFile]:
+    after = _ASKING + bytes.fromhex("7404") + _AVX_ONE + _RETURN
+    return _at_load(_AVX_ONE + after), _at_load(after)
+
+
+@case("cpu-code", sneaky=True)
+def _avx_on_both_ways_of_a_branch() -> tuple[WheelFile, WheelFile]:
+    def both(second: bytes) -> WheelFile:
+        return _at_load(bytes.fromhex("85c0 7405") + _AVX_ONE + _RETURN + second + _RETURN)
+
+    return both(_AVX512_ONE), both(_SSE_ONE)
+
+
+@case("cpu-code", sneaky=True)
+def _avx_in_a_constructor_that_a_relocation_names() -> tuple[WheelFile, WheelFile]:
+    broken, twin = (_at_load(one + _RETURN, written=False) for one in (_AVX_ONE, _SSE_ONE))
+    return broken, twin
+
+
+@case("cpu-code", sneaky=True)
+def _avx_in_what_chooses_a_function() -> tuple[WheelFile, WheelFile]:
+    broken, twin = (wheel({"ops/_C.so": library(resolvers=(one + _RETURN,))}) for one in (_AVX_ONE, _SSE_ONE))
+    return broken, twin
+
+
 def _versioned(wanted: str, *defined: str) -> WheelFile:
     needed = ("libmore.so", "libc.so.6")
     own = library(imports={**LIBC, "more": ("libmore.so", wanted)}, needed=needed, runpath="$ORIGIN")

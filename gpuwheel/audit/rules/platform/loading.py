@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gpuwheel.audit.cases import LibraryCase
+    from gpuwheel.binary.elf import ElfFile
 
 __all__ = ["LOADING_RULES"]
 
@@ -63,24 +64,39 @@ def _text_relocations(case: LibraryCase) -> Iterator[Found]:
 )
 def _cpu_level(case: LibraryCase) -> Iterator[Found]:
     """A library says that it needs a newer CPU than the platform tag does."""
-    beyond = [level for level in case.library.isa_needed if level != _BASELINE]
+    beyond = _beyond(case.library)
     if beyond and case.library.machine == "x86_64":
         problem = f"needs a CPU of {max(beyond)} (GNU property, expected {_BASELINE}, which is all that x86_64 says)"
         yield Found(case.library.name, problem, facts={"level": max(beyond)})
 
 
+def _beyond(library: ElfFile) -> list[str]:
+    """Levels that its property asks for, with which the loader refuses it before any of its code runs."""
+    return [level for level in library.isa_needed if level != _BASELINE]
+
+
 @rule(
     "cpu-code",
     needs={Part.LIBRARIES},
-    why="on a CPU without them the process ends with 'Illegal instruction', unless something asks the CPU before",
+    why="on a CPU without them, loading it ends the process with 'Illegal instruction'",
     fix="compile without -march, -mavx2 and -mavx512f but for what is chosen when it runs (target_clones, ifunc)",
     source="Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2; PEP 425: x86_64 is the baseline",
-    severity=Severity.WARNING,
 )
 def _cpu_code(case: LibraryCase) -> Iterator[Found]:
-    """A library was most likely compiled for newer CPUs throughout: a sample of its code has AVX, and no SSE."""
+    """A library executes AVX when it is loaded (a warning: a sample of its code has AVX throughout, and no SSE)."""
     library, found = case.library, case.library.vectors
-    if library.machine != "x86_64" or found is None or _OF_A_LEVEL.search(library.name):
+    if library.machine != "x86_64" or _OF_A_LEVEL.search(library.name) or _beyond(library):
+        return
+    if (sure := library.at_load) is not None and not library.program:
+        where = f"at {sure.place:#x}, in the {sure.function} at {sure.entry:#x}"
+        yield Found(
+            library.name,
+            f"executes {sure.extension} when it is loaded ({where}; expected {_BASELINE} alone)",
+            facts={"level": sure.extension, "function": sure.function, "entry": sure.entry, "place": sure.place},
+            cause=f"at load {sure.extension}",
+        )
+        return
+    if found is None:
         return
     beyond = found.avx + found.avx512
     # Code that is chosen when it runs lies beside code for every CPU, which computes floats with SSE.
@@ -90,7 +106,9 @@ def _cpu_code(case: LibraryCase) -> Iterator[Found]:
     level = "AVX-512" if found.avx512 >= _ENOUGH and not found.asking else "AVX"
     counts = f"{beyond} vector instructions of AVX in a sample of its code, {found.sse} of SSE"
     facts = {"level": level, "avx": found.avx, "avx512": found.avx512, "sse": found.sse}
-    yield Found(library.name, f"is most likely compiled for {level} throughout ({counts})", facts=facts)
+    why = "on a CPU without them the process ends with 'Illegal instruction', unless something asks the CPU before"
+    problem = f"is most likely compiled for {level} throughout ({counts})"
+    yield Found(library.name, problem, why, severity=Severity.WARNING, facts=facts)
 
 
 LOADING_RULES = (_executable_stack, _text_relocations, _cpu_level, _cpu_code)
