@@ -22,27 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "Dimensions",
-    "Image",
-    "Kernel",
-    "Operators",
-    "Variant",
-    "address",
-    "bfloat16",
-    "device_of",
-    "float16",
-    "float32",
-    "float64",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
+    "Dimensions", "Image", "Kernel", "Operators", "Variant", "address", "bfloat16", "device_of", "float16",
+    "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "untyped_address",
-]
+]  # fmt: skip
 
 Dimensions: TypeAlias = "int | tuple[int, ...]"
 """Of a grid, a block or a cluster: x, or up to (x, y, z)."""
