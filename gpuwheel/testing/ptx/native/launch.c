@@ -45,6 +45,29 @@ static u32 special(const Block* b, u32 linear, SpecialKind kind) {
   }
 }
 
+static int differs_by_block(SpecialKind kind) {
+  return (kind >= CTAID_X && kind <= CTAID_Z) || kind == SMID || (kind >= CLUSTERID_X && kind <= CLUSTERID_Z) ||
+         (kind >= CLUSTER_CTAID_X && kind <= CLUSTER_CTAID_Z) || kind == CLUSTER_CTARANK;
+}
+
+/* Nothing writes to the slots of special registers: those of a thread's place are filled once for all blocks. */
+static void fill_specials(Block* b, int by_block) {
+  const Program* const p = b->launch->program;
+  for (u32 s = 0; s < p->special_count; ++s) {
+    const SpecialKind kind = p->specials[s].kind;
+    if (differs_by_block(kind) != by_block) continue;
+    for (u32 k = 0; k < b->warp_count; ++k) {
+      u8* const at = b->warps[k].registers + p->specials[s].slot;
+      const u32 value = by_block ? special(b, 0, kind) : 0;
+      for (u32 lane = 0; lane < LANES; ++lane) {
+        const u32 linear = k * LANES + lane;
+        if (kind == LOCAL_BASE) ((u64*)at)[lane] = (u64)b->local + (u64)linear * p->local_bytes;
+        else ((u32*)at)[lane] = by_block ? value : special(b, linear, kind);
+      }
+    }
+  }
+}
+
 static u64 resolved(const Block* b, const Constant* constant) {
   switch (constant->kind) {
     case OF_PARAMETERS: return (u64)b->launch->parameters + constant->value;
@@ -77,14 +100,8 @@ static void enter(Block* b, u32 number) {
     memset(w, 0, sizeof *w);
     *w = (Warp){.registers = registers, .constants = b->constants, .block = b, .index = k, .alive = alive_of(b->threads, k)};
     w->full = w->alive;
-    for (u32 s = 0; s < p->special_count; ++s) {
-      for (u32 lane = 0; lane < LANES; ++lane) {
-        const u32 linear = k * LANES + lane;
-        if (p->specials[s].kind == LOCAL_BASE) ((u64*)(registers + p->specials[s].slot))[lane] = (u64)b->local + (u64)linear * p->local_bytes;
-        else ((u32*)(registers + p->specials[s].slot))[lane] = special(b, linear, p->specials[s].kind);
-      }
-    }
   }
+  fill_specials(b, 1);
   check_block(b);
   copies_block(b);
 }
@@ -105,6 +122,8 @@ static int prepare(Block* b, Launch* l) {
   if (!b->shared || !b->local || !b->warps || !b->constants || !b->sites || !b->registers) return 0;
   memset(b->registers, 0, bytes * b->warp_count);
   for (u32 k = 0; k < b->warp_count; ++k) b->warps[k].registers = b->registers + k * bytes;
+  b->cluster = b;
+  fill_specials(b, 0);
   check_begin(b);
   copies_begin(b);
   return 1;
