@@ -45,6 +45,7 @@ _WIDER = {
     "b16": "b32",
     "b32": "b64",
 }
+_EARLY = ({"relaxed", "acquire", "release", "acq_rel"}, {"cta", "cluster", "gpu", "sys"})
 _PACKED = {"f16x2": "f16", "bf16x2": "bf16", "u16x2": "u16", "s16x2": "s16", "f32x2": "f32"}
 _AS_FLOAT = {"f32": "float", "f16": "float", "bf16": "float", "f64": "double"}
 _DECODED = {"f32": "as_f32", "f64": "as_f64", "f16": "from_f16", "bf16": "from_bf16"}
@@ -96,8 +97,9 @@ class Form:
 
 def form_of(instruction: Instruction) -> tuple[Form, tuple[Operand | None, ...]] | None:
     """The form of an instruction and its operands, one for each place; None: the table has no such row."""
+    modifiers = _ordered(instruction)
     for row in rows_of(instruction.opcode):
-        sets = row.match(instruction.modifiers)
+        sets = row.match(modifiers)
         if sets is None:
             continue
         operands = _operands(row, instruction)
@@ -113,6 +115,14 @@ def form_of(instruction: Instruction) -> tuple[Form, tuple[Operand | None, ...]]
         else:
             return Form(row, instruction.name, tuple(sorted(sets.items())), tuple(places)), operands
     return None
+
+
+def _ordered(instruction: Instruction) -> tuple[str, ...]:
+    """The modifiers as the manual orders them: of atomic operations, headers of CUDA write .sem and .scope anywhere."""
+    if instruction.opcode not in {"atom", "red"}:
+        return instruction.modifiers
+    early = [name for group in _EARLY for name in instruction.modifiers if name in group]
+    return (*early, *(name for name in instruction.modifiers if name not in early))
 
 
 def _expanded(row: Row) -> Iterator[tuple[Role, str]]:

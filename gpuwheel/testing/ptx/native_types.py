@@ -93,4 +93,5 @@ class Launch(ctypes.Structure):
         ("checks", ctypes.c_uint32),
         ("failed", ctypes.c_uint32),
         ("stopped", ctypes.c_uint32),
+        ("workspace", ctypes.c_void_p),
     ]

@@ -25,7 +25,7 @@ SPECIALS = (
     *("dynamic_smem_size", "total_smem_size"),
     *(f"{name}.{axis}" for name in ("clusterid", "nclusterid") for axis in _DIMENSIONS),
     *(f"{name}.{axis}" for name in ("cluster_ctaid", "cluster_nctaid") for axis in _DIMENSIONS),
-    *("cluster_ctarank", "cluster_nctarank", "is_explicit_cluster", "local_base", "zero"),
+    *("cluster_ctarank", "cluster_nctarank", "is_explicit_cluster", "envreg1", "envreg2", "local_base", "zero"),
 )
 """`SpecialKind` of native/machine.h, in its order."""
 

@@ -40,6 +40,9 @@ static u32 special(const Block* b, u32 linear, SpecialKind kind) {
     case CLUSTER_NCTAID_X: case CLUSTER_NCTAID_Y: case CLUSTER_NCTAID_Z: return cluster[kind - CLUSTER_NCTAID_X];
     case CLUSTER_CTARANK: return b->rank;
     case CLUSTER_NCTARANK: return cluster[0] * cluster[1] * cluster[2];
+    /* The address of the workspace (cooperative_groups/details/helpers.h). */
+    case ENVREG1: return (u32)((u64)(uintptr_t)l->workspace >> 32);
+    case ENVREG2: return (u32)(uintptr_t)l->workspace;
     case IS_EXPLICIT_CLUSTER: return l->cluster[0] != 0;
     default: return 0; /* ZERO, GRIDID */
   }
@@ -163,6 +166,8 @@ EXPORT u32 gpuwheel_ptx_launch(Launch* l) {
   l->failed = l->stopped = l->report_count = 0;
   l->steps = 0;
   if (grid == 0 || together > 65536 || grid % together != 0) return 1;
+  u64 workspace[WORKSPACE_BYTES / sizeof(u64)] = {0};
+  l->workspace = l->cooperative ? (u8*)workspace : NULL;
   Block* const blocks = calloc(together, sizeof *blocks);
   int there = blocks != NULL;
   for (u64 k = 0; k < together && there; ++k) there = prepare(&blocks[k], l);
@@ -173,5 +178,6 @@ EXPORT u32 gpuwheel_ptx_launch(Launch* l) {
   }
   for (u64 k = 0; k < together && blocks != NULL; ++k) put_away(&blocks[k]);
   free(blocks);
+  l->workspace = NULL;
   return there ? l->failed : 2;
 }

@@ -48,7 +48,7 @@ typedef __int128 s128;
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define EXPORT __attribute__((visibility("default")))
 
-enum { LANES = 32, MOST_OPERANDS = 40, CALL_DEPTH = 32, NAMED_BARRIERS = 16, RANK_SHIFT = 24 };
+enum { WORKSPACE_BYTES = 256, LANES = 32, MOST_OPERANDS = 40, CALL_DEPTH = 32, NAMED_BARRIERS = 16, RANK_SHIFT = 24 };
 static const u32 NONE = ~0u;
 
 typedef struct Warp Warp;
@@ -99,7 +99,7 @@ typedef enum SpecialKind {
   LANEID, WARPID, NWARPID, SMID, NSMID, GRIDID, LANEMASK_EQ, LANEMASK_LE, LANEMASK_LT, LANEMASK_GE, LANEMASK_GT,
   DYNAMIC_SMEM_SIZE, TOTAL_SMEM_SIZE, CLUSTERID_X, CLUSTERID_Y, CLUSTERID_Z, NCLUSTERID_X, NCLUSTERID_Y, NCLUSTERID_Z,
   CLUSTER_CTAID_X, CLUSTER_CTAID_Y, CLUSTER_CTAID_Z, CLUSTER_NCTAID_X, CLUSTER_NCTAID_Y, CLUSTER_NCTAID_Z,
-  CLUSTER_CTARANK, CLUSTER_NCTARANK, IS_EXPLICIT_CLUSTER, LOCAL_BASE, ZERO, SPECIAL_COUNT,
+  CLUSTER_CTARANK, CLUSTER_NCTARANK, IS_EXPLICIT_CLUSTER, ENVREG1, ENVREG2, LOCAL_BASE, ZERO, SPECIAL_COUNT,
 } SpecialKind;
 typedef struct Special {
   u32 kind, slot;
@@ -154,6 +154,7 @@ typedef struct Launch {
   u32 range_count, report_room, report_count, checks;
   u32 failed; /* a CUresult */
   u32 stopped;
+  u8* workspace; /* of a cooperative grid: cooperative groups keep its barrier there */
 } Launch;
 
 typedef struct Barrier {
