@@ -261,7 +261,10 @@ class _Assembler:
 
     def _prepared(self, frame: _Frame, of: Instruction, operand: Operand, addresses: list[Address]) -> Operand:
         """What differs from lane to lane is computed before: addresses of local variables, clocks, second offsets."""
-        if isinstance(operand, Address) and operand is not addresses[0] and operand.offset:
+        second = isinstance(operand, Address) and operand is not addresses[0]
+        if isinstance(operand, Address) and isinstance(operand.base, Symbol) and operand.base.name in frame.local:
+            operand = Address(_LOCAL_BASE, operand.offset + self._local(frame, operand.base))
+        if second and isinstance(operand, Address) and operand.offset:
             self._added(frame, of, "address", ("b64",), (Register("%address", "b64"), operand))
             return Address(Register("%address", "b64"))
         if isinstance(operand, Symbol) and operand.name in frame.local:
@@ -337,9 +340,6 @@ class _Assembler:
         if isinstance(operand, Address):
             line.offset += operand.offset
             operand = operand.base
-            if isinstance(operand, Symbol) and operand.name in frame.local:
-                line.offset += self._local(frame, operand)
-                operand = _LOCAL_BASE
         match operand:
             case Register():
                 line.operands[index] = self._slot(frame, operand)
