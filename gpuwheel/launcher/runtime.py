@@ -1,7 +1,7 @@
 """What the launchers of this package are made of: images, kernels, streams, and registration with torch.
 
-Copied by gpuwheel into packages with kernels, and the same in each of them: no dependency but torch, and cuda-core for
-the first launch. Launch state is cached, so that a launch costs Python about as much as torch's own operators do.
+Copied by gpuwheel into packages with kernels: no dependency but torch, and cuda-core for the first launch. Launch state
+is cached, so that a launch costs Python about as much as torch's own operators do.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Kernel:
             arguments: a Python int for 8 bytes, else ctypes values, in the order of the kernel's parameters.
 
         Raises:
-            RuntimeError: the driver refuses; the message names kernel and device.
+            RuntimeError: the driver refuses; it names kernel and device.
         """
         if self._submit is None or _driver_use.is_forked:
             _driver_use.begin()
@@ -162,10 +162,8 @@ class Kernel:
             major, minor = torch.cuda.get_device_capability(device)
             driver = ".".join(map(str, _driver_version()))
             newer = "install a newer driver, which compiles its PTX, or " if _UNSERVED[0] in str(error) else ""
-            text += (
-                f"; device {device} is sm_{major}{minor}, the driver supports CUDA {driver}: {newer}"
-                f'install a release of {_PACKAGE} for this GPU, or build it with "{major}.{minor}" in `archs`'
-            )
+            text += f"; device {device} is sm_{major}{minor}, the driver supports CUDA {driver}: {newer}"
+            text += f'install a release of {_PACKAGE} for this GPU, or build it with "{major}.{minor}" in `archs`'
         return RuntimeError(text)
 
     def _allow_shared_bytes(self, device: int, size: int) -> None:
@@ -253,8 +251,7 @@ uint8 = _integer(ctypes.c_uint8, 8, signed=False)
 uint16 = _integer(ctypes.c_uint16, 16, signed=False)
 uint32 = _integer(ctypes.c_uint32, 32, signed=False)
 uint64 = _integer(ctypes.c_uint64, 64, signed=False)
-float32 = ctypes.c_float
-float64 = ctypes.c_double
+float32, float64 = ctypes.c_float, ctypes.c_double
 
 
 def _packed(letter: str, value: float) -> bytes:
