@@ -6,6 +6,7 @@
 #include "copies.h"
 #include "machine.h"
 #include "matrix.h"
+#include "wmma.h"
 #include "numbers.h"
 
 /* A register is read and written at the same lane only: the compiler may take all lanes at once. */
