@@ -34,7 +34,6 @@ _FOLDER = Path(__file__).resolve().parent
 _PACKAGE = __name__.partition(".")[0]
 _MOST_STREAMS = 1024
 _UNSERVED = ("CUDA_ERROR_UNSUPPORTED_PTX_VERSION", "CUDA_ERROR_NO_BINARY_FOR_GPU", "CUDA_ERROR_INVALID_IMAGE")
-"""The driver's words where no image is for the device."""
 
 # What torch's own generated code calls; the public functions do the same in several times the time.
 _raw_stream: Callable[[int], int] = getattr(
@@ -251,7 +250,8 @@ uint8 = _integer(ctypes.c_uint8, 8, signed=False)
 uint16 = _integer(ctypes.c_uint16, 16, signed=False)
 uint32 = _integer(ctypes.c_uint32, 32, signed=False)
 uint64 = _integer(ctypes.c_uint64, 64, signed=False)
-float32, float64 = ctypes.c_float, ctypes.c_double
+float32 = ctypes.c_float
+float64 = ctypes.c_double
 
 
 def _packed(letter: str, value: float) -> bytes:
