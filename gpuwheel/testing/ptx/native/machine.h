@@ -199,7 +199,11 @@ struct Block {
 
 #pragma GCC visibility push(default)
 
-typedef enum Access { READ, WRITE, ATOMIC } Access;
+typedef enum Access {
+  READ, WRITE, ATOMIC, KIND_OF_ACCESS,
+  STRONG = 4, /* volatile, relaxed, acquire, release: it orders, and with atomics it does not race */
+  PENDING_COPY = 8, LANDING = 16, /* of cp.async: a write that begins, and that ends */
+} Access;
 
 /* The address of memory that may be touched, or NULL: reported, and a read gives zeros, a write is dropped. */
 u8* global_slow(Warp*, const Instruction*, u32 lane, u64 address, u32 bytes, u32 align, Access);

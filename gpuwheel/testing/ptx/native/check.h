@@ -1,0 +1,88 @@
+/* Shadow memory: what is known of each byte beside its value. What is checked, and what is not:
+   - A byte of shared, local or global memory that nothing wrote since it was made may not be read.
+   - Two accesses of one byte of shared memory by two threads of a block, one of them a write, need a barrier, a meeting
+     of their warp, or atomics between them. Threads that write the same value are left alone, as racecheck leaves them.
+   - Two accesses of one byte of global memory by two blocks of a launch, one of them a write, need atomics: either both
+     are, or an atomic after a fence of the first is met by an atomic or a strong read of the second.
+   - What cp.async has not been waited for may not be read.
+   A clock of a warp is its `epoch`: it rises when its lanes meet and when it passes a barrier. */
+#ifndef GPUWHEEL_PTX_CHECK_H
+#define GPUWHEEL_PTX_CHECK_H
+
+#include "machine.h"
+
+enum { MOST_WARPS = 32 };
+
+/* Who touched a word of shared memory last (or a byte, where words are shared). A thread is its number plus one. */
+typedef struct Cell {
+  u32 block; /* counts the blocks that used this shadow: another one's cells are as new */
+  u16 writer, reader;
+  u32 wrote_at, read_at; /* clocks of their warps */
+} Cell;
+enum {
+  THREAD = 0x7ff,
+  BY_ATOMIC = 0x8000, WRITTEN = 0x4000, PENDING = 0x2000, /* of writer; PENDING: a copy may still come */
+  MANY_WARPS = 0x8000, MANY_LANES = 0x4000, SPLIT = 0x2000 /* of reader; SPLIT: of a word, its bytes have cells */
+};
+
+/* A write over what another thread wrote: whether the value changes is seen when it is done. */
+typedef struct Doubt {
+  Warp* warp; /* NULL: none */
+  const Instruction* instruction;
+  u32 lane, bytes, kind, other, other_block;
+  u64 address; /* as it is told */
+  const u8* place;
+  u8 before[16];
+} Doubt;
+
+/* Who released what (check_order.c). */
+typedef struct Orders Orders;
+
+/* Of a launch. */
+typedef struct LaunchCheck {
+  u32 number; /* of the launches of this process; never 0 */
+  u32 users;  /* blocks */
+  Orders* orders;
+  Doubt doubt;
+} LaunchCheck;
+
+/* Of a block: Block.shadow. */
+typedef struct BlockCheck {
+  LaunchCheck* launch;
+  u64 owner;     /* launch and block: who owns lines of global memory (check_global.c) */
+  u32 checks, warps;
+  u32 count;     /* of blocks so far: Cell.block */
+  u32 released;  /* how often it released */
+  u32 fenced;    /* since then */
+  u32 *learned, learned_count, learned_room; /* of orders */
+  Cell *words, *bytes;
+  u32* readers;  /* for each byte the clock plus one of each warp that read it; where many did */
+  u8* local;     /* a bit for each byte of local memory: written */
+  u64 local_bytes;
+  u32 known[MOST_WARPS][MOST_WARPS];         /* by a warp, of another: its clock plus one at the last barrier of both */
+  u32 at_barrier[NAMED_BARRIERS][MOST_WARPS]; /* what those that arrived knew */
+} BlockCheck;
+
+static inline BlockCheck* check_of(const Warp* w) { return w->block->shadow; }
+static inline u32 clock_now(const Warp* w) { return (u32)w->epoch; }
+
+/* Whether all that a warp did up to a clock is known to warp w. */
+static inline int warp_knows(const BlockCheck* c, const Warp* w, u32 warp, u32 clock) {
+  return warp == w->index ? clock < clock_now(w) : c->known[w->index][warp] > clock;
+}
+
+void settle_doubt(LaunchCheck*);
+void doubt(Warp*, const Instruction*, u32 lane, Doubt);
+
+/* check_order.c: atomics by which blocks tell each other what they have done. */
+void orders_atomic(BlockCheck*, u64 address, u32 block);
+void orders_learn(BlockCheck*, u64 address);
+int orders_knows(const BlockCheck*, u32 block, u32 released);
+void orders_free(Orders*);
+
+/* check_global.c */
+void* gpuwheel_ptx_shadow(u64 start, u64 end, int written);
+void gpuwheel_ptx_written(void* shadow, u64 start, u64 bytes);
+void gpuwheel_ptx_shadow_free(void* shadow);
+
+#endif

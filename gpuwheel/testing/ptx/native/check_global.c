@@ -1,0 +1,249 @@
+/* Global memory: reads of what nothing wrote, and races of the blocks of a launch. Memory is looked at in lines of 128
+   bytes. A line that one block touches, or that several only read, needs three sets of its bytes; a line in which blocks
+   meet gets a list of who touched each byte. */
+#include "check.h"
+
+#include <stdio.h>
+
+enum { LINE = 128, MANY = 0x7fffffff, ATOMICALLY = 1u << 31 };
+static const u32 READERS = ~0u; /* in Line.owner: no block, several read it */
+
+typedef struct Line {
+  u64 owner;      /* launch and block plus one, or READERS */
+  u64 written[2]; /* ever */
+  u64 wrote[2];   /* by the owner; of READERS: what several have read */
+  u64 read[2];    /* by the owner; of READERS: by the first of them */
+  u32 released;   /* how often the owner had released */
+  u32 more;       /* of READERS the first of them, plus one; of a block: 0, or which Meeting */
+} Line;
+
+/* Of each byte, who wrote and read it last: a block plus one, and how often it had released. */
+typedef struct Meeting {
+  u32 writer[LINE], wrote_at[LINE], reader[LINE], read_at[LINE];
+} Meeting;
+
+typedef struct Shadow {
+  u64 start, begin, end; /* start: of the first line */
+  int complete; /* all is written */
+  u32 launch;   /* whose meetings these are */
+  Meeting* meetings;
+  u32 meeting_count, meeting_room;
+  Line lines[];
+} Shadow;
+
+/* ---- of memory */
+
+EXPORT void* gpuwheel_ptx_shadow(u64 start, u64 end, int written) {
+  const u64 first = start / LINE * LINE, lines = (end - first + LINE - 1) / LINE;
+  Shadow* const made = calloc(1, sizeof *made + lines * sizeof(Line));
+  if (made == NULL) return NULL;
+  made->start = first;
+  made->begin = start;
+  made->end = end;
+  made->complete = written;
+  return made;
+}
+
+EXPORT void gpuwheel_ptx_shadow_free(void* shadow) {
+  Shadow* const s = shadow;
+  if (s == NULL) return;
+  free(s->meetings);
+  free(s);
+}
+
+static u64 bits(u32 first, u64 count) { return (count >= 64 ? ~0ull : (1ull << count) - 1) << first; }
+
+/* The host wrote there: a copy, a memset, an operator of torch. */
+EXPORT void gpuwheel_ptx_written(void* shadow, u64 start, u64 bytes) {
+  Shadow* const s = shadow;
+  if (s == NULL || s->complete || bytes == 0 || start < s->begin || start + bytes > s->end) return;
+  if (start == s->begin && start + bytes == s->end) {
+    s->complete = 1;
+    return;
+  }
+  for (u64 at = start - s->start, last = at + bytes; at < last;) {
+    const u64 half = 64 - at % 64, count = last - at < half ? last - at : half;
+    s->lines[at / LINE].written[at % LINE / 64] |= bits((u32)(at % 64), count);
+    at += count;
+  }
+}
+
+/* ---- lines in which blocks meet */
+
+static Meeting* meeting_of(Shadow* s, Line* line, const BlockCheck* c) {
+  if (line->more && line->more <= s->meeting_count) return &s->meetings[line->more - 1];
+  if (s->launch != c->launch->number) s->meeting_count = 0;
+  s->launch = c->launch->number;
+  if (s->meeting_count == s->meeting_room) {
+    const u32 room = s->meeting_room ? 2 * s->meeting_room : 4;
+    Meeting* const made = realloc(s->meetings, room * sizeof *made);
+    if (made == NULL) return NULL;
+    s->meetings = made;
+    s->meeting_room = room;
+  }
+  Meeting* const m = &s->meetings[s->meeting_count++];
+  memset(m, 0, sizeof *m);
+  line->more = s->meeting_count;
+  return m;
+}
+
+/* What the sets of a line say, as a list. */
+static Meeting* met(Shadow* s, Line* line, const BlockCheck* c) {
+  const u32 owner = (u32)line->owner, first = owner == READERS ? line->more : owner;
+  if (owner == READERS) line->more = 0;
+  if (line->more) return meeting_of(s, line, c);
+  Meeting* const m = meeting_of(s, line, c);
+  if (m == NULL) return NULL;
+  for (u32 k = 0; k < LINE; ++k) {
+    const u64 bit = 1ull << (k & 63);
+    const int wrote = (line->wrote[k >> 6] & bit) != 0, read = (line->read[k >> 6] & bit) != 0;
+    if (owner != READERS && wrote) m->writer[k] = first, m->wrote_at[k] = line->released;
+    if (read) m->reader[k] = owner == READERS && wrote ? MANY : first, m->read_at[k] = line->released;
+  }
+  line->owner = (line->owner & ~0xffffffffull) | 1;
+  return m;
+}
+
+typedef struct Found {
+  u32 other, at; /* a block plus one; 0: nothing */
+  const char* how;
+} Found;
+
+static int knows(const BlockCheck* c, u32 block, u32 released) {
+  return block == MANY ? c->learned_count != 0 : orders_knows(c, block, released);
+}
+
+static Found meet(Meeting* m, const BlockCheck* c, u32 first, u32 bytes, Access access) {
+  const u32 me = (u32)c->owner, kind = access & KIND_OF_ACCESS;
+  Found found = {0, 0, ""};
+  for (u32 k = first; k < first + bytes; ++k) {
+    const u32 writer = m->writer[k] & MANY, reader = m->reader[k];
+    const int both_atomic = m->writer[k] & ATOMICALLY && (kind == ATOMIC || access & STRONG);
+    if (writer && writer != me && !both_atomic && !knows(c, writer, m->wrote_at[k])) {
+      found = (Found){writer, k, m->writer[k] & ATOMICALLY ? "changed atomically" : "wrote"};
+    } else if (kind != READ && reader && reader != me && !(reader & ATOMICALLY && kind == ATOMIC) && !knows(c, reader & MANY, m->read_at[k])) {
+      found = (Found){reader & MANY, k, "read"};
+    }
+    if (kind == READ) {
+      const u32 strong = access & STRONG ? ATOMICALLY : 0;
+      m->reader[k] = reader && (reader & MANY) != me ? MANY | (reader & strong) : me | strong;
+      m->read_at[k] = c->released;
+    } else {
+      m->writer[k] = me | (kind == ATOMIC || access & STRONG ? ATOMICALLY : 0);
+      m->wrote_at[k] = c->released;
+      m->reader[k] = 0;
+    }
+  }
+  return found;
+}
+
+/* ---- accesses */
+
+typedef struct Where {
+  const Instruction* i;
+  u32 lane, bytes;
+  const Range* range;
+  u64 address;
+} Where;
+
+static Report* begin_report(Warp* w, const Where* at, ReportKind kind, Access access) {
+  Report* const made = report(w, at->i, at->lane, kind);
+  if (made == NULL) return NULL;
+  made->address = at->address;
+  made->bytes = at->bytes;
+  made->start = at->range->start;
+  made->end = at->range->end;
+  made->write = access & KIND_OF_ACCESS;
+  return made;
+}
+
+static void tell_race(Warp* w, const Where* at, Access access, Found found) {
+  const u32 other = found.other == MANY ? NONE : found.other - 1;
+  if (!(check_of(w)->checks & CHECK_GLOBAL)) return;
+  if ((access & KIND_OF_ACCESS) == WRITE && found.how[0] == 'w') {
+    doubt(w, at->i, at->lane, (Doubt){.bytes = at->bytes, .kind = GLOBAL_RACE, .other = NONE, .other_block = other, .address = at->address, .place = (const u8*)at->address});
+    return;
+  }
+  Report* const made = begin_report(w, at, GLOBAL_RACE, access);
+  if (made == NULL) return;
+  made->other = NONE;
+  made->other_block = other;
+  snprintf(made->text, sizeof made->text, "%s", found.how);
+}
+
+/* Another block had this line, or the launch is another, or it is no plain access. */
+static Found enter(Shadow* s, Line* line, BlockCheck* c, u32 first, u32 bytes, Access access) {
+  const u32 half = first >> 6, kind = access & KIND_OF_ACCESS;
+  const u64 set = bits(first & 63, bytes);
+  if (line->owner >> 32 != c->launch->number) {
+    line->wrote[0] = line->wrote[1] = line->read[0] = line->read[1] = line->more = 0;
+    line->owner = c->owner;
+    line->released = c->released;
+  }
+  const int mine = line->owner == c->owner, plain = kind != ATOMIC && !(access & STRONG);
+  if (plain && mine && line->more == 0) {
+    if (line->released != c->released) line->wrote[0] = line->wrote[1] = line->read[0] = line->read[1] = 0;
+    line->released = c->released;
+    (kind == READ ? line->read : line->wrote)[half] |= set;
+    return (Found){0};
+  }
+  if (plain && kind == READ && line->owner != c->owner) {
+    const u32 owner = (u32)line->owner;
+    if (owner != READERS && line->more == 0 && (line->wrote[0] | line->wrote[1]) == 0 && (set & ~line->read[half]) == 0) {
+      line->more = owner;
+      line->owner |= READERS;
+      line->wrote[half] = set;
+      return (Found){0};
+    }
+    if (owner == READERS && (set & ~line->read[half]) == 0) {
+      if (line->more != (u32)c->owner) line->wrote[half] |= set;
+      return (Found){0};
+    }
+  }
+  Meeting* const m = met(s, line, c);
+  return m == NULL ? (Found){0} : meet(m, c, first, bytes, access);
+}
+
+/* Bytes that lie in one half of a line. */
+static void touch(Warp* w, const Where* at, u64 address, u32 bytes, Access access) {
+  Shadow* const s = at->range->shadow;
+  BlockCheck* const c = check_of(w);
+  const u64 offset = address - s->start;
+  Line* const line = &s->lines[offset / LINE];
+  const u32 first = offset % LINE, half = first >> 6, kind = access & KIND_OF_ACCESS;
+  const u64 set = bits(first & 63, bytes);
+  if (kind == WRITE) {
+    line->written[half] |= set;
+  } else if (unlikely(!s->complete && (set & ~line->written[half]))) {
+    line->written[half] |= set; /* it is told once */
+    if (c->checks & CHECK_UNINITIALISED) begin_report(w, at, GLOBAL_UNINITIALISED, access);
+  }
+  if (likely(line->owner == c->owner && line->released == c->released && line->more == 0 && access <= WRITE)) {
+    (kind == READ ? line->read : line->wrote)[half] |= set;
+    return;
+  }
+  if (access == READ && line->owner == (c->owner | READERS) && (set & ~line->wrote[half]) == 0) return;
+  const Found found = enter(s, line, c, first, bytes, access);
+  if (unlikely(found.other)) tell_race(w, at, access, found);
+}
+
+void check_global(Warp* w, const Instruction* i, u32 lane, const Range* range, u64 address, u32 bytes, Access access) {
+  BlockCheck* const c = check_of(w);
+  if (unlikely(c == NULL)) return;
+  if (unlikely(c->launch->doubt.warp != NULL)) settle_doubt(c->launch);
+  const Where at = {i, lane, bytes, range, address};
+  if (likely(address % 64 + bytes <= 64)) {
+    touch(w, &at, address, bytes, access);
+  } else {
+    for (u64 from = address, end = address + bytes; from < end;) {
+      const u64 room = 64 - from % 64, part = end - from < room ? end - from : room;
+      touch(w, &at, from, (u32)part, access);
+      from += part;
+    }
+  }
+  if (unlikely(access > WRITE)) {
+    const u32 kind = access & KIND_OF_ACCESS;
+    if (kind == READ) orders_learn(c, address);
+    else orders_atomic(c, address, (u32)c->owner);
+  }
+}
