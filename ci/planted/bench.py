@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpuwheel.testing.ptx.executor import Configuration
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -71,11 +73,11 @@ class Bench:
 
     def fresh(self, shape: int | tuple[int, ...], kind: str = "f4") -> Any:  # noqa: ANN401 - an array
         """Memory that nothing wrote."""
-        return self._buffer(self.executor.array(shape, kind))
+        return self._buffer(self.executor.fresh(shape, kind))
 
     def zeros(self, shape: int | tuple[int, ...], kind: str = "f4") -> Any:  # noqa: ANN401
         """Memory that the host sets to zero."""
-        array = self.executor.array(shape, kind)
+        array = self.executor.fresh(shape, kind)
         if self._is("no_reset_before", len(self.buffers)):
             self._made = True
         else:
@@ -86,7 +88,7 @@ class Bench:
     def given(self, values: Any) -> Any:  # noqa: ANN401
         """Memory that holds these values."""
         values = np.asarray(values)
-        array = self.executor.array(values.shape, values.dtype.str)
+        array = self.executor.fresh(values.shape, values.dtype.str)
         array[...] = values
         self.executor.written(array)
         return self._buffer(array)
@@ -145,13 +147,11 @@ class Bench:
                 self.executor.launch(
                     self.module,
                     symbol,
-                    each.grid,
-                    each.block,
+                    Configuration(
+                        each.grid, each.block, each.shared_bytes, cooperative=each.cooperative, step_limit=STEPS
+                    ),
                     arguments,
-                    shared_bytes=each.shared_bytes,
-                    cooperative=each.cooperative,
                     ranges=ranges,
-                    step_limit=STEPS,
                 )
             )
         kinds = tuple(sorted({raw.kind_name for result in self.results for raw in result.reports}))

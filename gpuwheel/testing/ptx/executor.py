@@ -6,13 +6,16 @@ import ctypes
 import os
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 from gpuwheel._cache import Cache
 from gpuwheel.testing.ptx import reading
 from gpuwheel.testing.ptx.compiled import Interpreter
 from gpuwheel.testing.ptx.native_types import Launch, Range, RawReport
 from gpuwheel.testing.ptx.program import Program, make_program
+from gpuwheel.testing.ptx.reports import Mistake, merged, mistake_of
+from gpuwheel.testing.ptx.shadows import Shadows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +26,7 @@ __all__ = ["Configuration", "Executor", "LaunchResult", "LoadedModule"]
 
 _ROOM_FOR_REPORTS = 256
 _CHECKS = {"basic": 1, "shared": 2, "global": 4, "uninitialised": 8}
+_SHADOWED = _CHECKS["global"] | _CHECKS["uninitialised"]
 
 
 @dataclass
@@ -66,6 +70,14 @@ class LaunchResult:
     reports: tuple[RawReport, ...]
     steps: int
     """Instructions of warps."""
+    program: Program
+    module: Module
+    block: tuple[int, ...]
+
+    @property
+    def mistakes(self) -> list[Mistake]:
+        """The reports, as people read them."""
+        return merged(mistake_of(raw, self.program, self.module, self.block) for raw in self.reports)
 
 
 class Executor:
@@ -82,6 +94,7 @@ class Executor:
         self._interpreter = interpreter or Interpreter(Cache.from_environment(environ), environ)
         self._checks = sum(_CHECKS[name] for name in checks)
         machine = self._interpreter.machine
+        self._shadows = Shadows(machine)
         self._open = machine.gpuwheel_ptx_open
         self._open.restype = ctypes.c_void_p
         self._open.argtypes = [ctypes.c_char_p, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64]
@@ -140,7 +153,7 @@ class Executor:
         program, opened = self.program(loaded, kernel)
         parameters, touched = _packed(program, arguments)
         own = [(ctypes.addressof(room), ctypes.addressof(room) + len(room)) for room in loaded.variables.values()]
-        spaces = sorted([*touched, *ranges, *own])
+        spaces = sorted({*touched, *ranges, *own})
         reports = (RawReport * _ROOM_FOR_REPORTS)()
         variables = [loaded.address(name) for name in program.variables]
         launch = Launch(
@@ -151,7 +164,7 @@ class Executor:
             dynamic_shared=configuration.shared_bytes,
             cooperative=int(configuration.cooperative),
             parameters=ctypes.addressof(parameters),
-            ranges=(Range * max(1, len(spaces)))(*[Range(start, end) for start, end in spaces]),
+            ranges=(Range * max(1, len(spaces)))(),
             variables=(ctypes.c_uint64 * max(1, len(variables)))(*variables),
             reports=reports,
             step_limit=configuration.step_limit,
@@ -159,8 +172,20 @@ class Executor:
             report_room=_ROOM_FOR_REPORTS,
             checks=self._checks,
         )
-        code = self._launch(ctypes.byref(launch))
-        return LaunchResult(code, tuple(reports[: launch.report_count]), launch.steps)
+        with self._shadows.of(spaces if self._checks & _SHADOWED else ()) as shadows:
+            for index, ((start, end), shadow) in enumerate(zip_longest(spaces, shadows, fillvalue=0)):
+                launch.ranges[index] = Range(start, end, shadow)
+            code = self._launch(ctypes.byref(launch))
+        raw = tuple(reports[: launch.report_count])
+        return LaunchResult(code, raw, launch.steps, program, loaded.module, tuple(_three(configuration.block)))
+
+    def fresh(self, shape: int | tuple[int, ...], kind: str = "f4") -> Any:  # noqa: ANN401 - an array of NumPy
+        """An array that nothing has written: reads of it are reported until a kernel or `written` says otherwise."""
+        return self._shadows.fresh(shape, kind)
+
+    def written(self, array: Any) -> None:  # noqa: ANN401
+        """Say that the host wrote a fresh array."""
+        self._shadows.written(array)
 
     def _place_variables(self, loaded: LoadedModule, program: Program) -> None:
         of_functions = {

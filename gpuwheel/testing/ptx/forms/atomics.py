@@ -66,12 +66,12 @@ def _rows(space: str, look_up: str) -> Iterator[Row]:
         size = f"u{_bits(of)}"
         plain = f"b{_bits(of)}"
         middle = f"{space}{{.where}}.{name}{more}{{.hint}}.{of}"
-        update = f"UPDATE({look_up}, {size}, d, {value})"
+        update = f"UPDATE({look_up}, ATOMIC | ORDER_{{sem}}, {size}, d, {value})"
         yield row(f"atom{_BEFORE}{middle} d:{plain}, [a], b:{type_name}, policy:b64?", "9.7.13.5", update, **_SETS)
-        alone = f"{size} d; UPDATE({look_up}, {size}, d, {value}); (void)d"
+        alone = f"{size} d; UPDATE({look_up}, ATOMIC | ORDER_{{sem}}, {size}, d, {value}); (void)d"
         yield row(f"red{_BEFORE}{middle} [a], b:{type_name}, policy:b64?", "9.7.13.6", alone, **_SETS)
     for of in ("b16", "b32", "b64", "b128"):
-        update = f"UPDATE({look_up}, u{_bits(of)}, d, old == b ? c : old)"
+        update = f"UPDATE({look_up}, ATOMIC | ORDER_{{sem}}, u{_bits(of)}, d, old == b ? c : old)"
         middle = f"{space}{{.where}}.cas{{.hint}}.{of}"
         yield row(f"atom{_BEFORE}{middle} d, [a], b, c, policy:b64?", "9.7.13.5", update, **_SETS)
 
@@ -86,7 +86,7 @@ def _vectors() -> Iterator[Row]:
     ]
     for count, of, more, name, value in every:
         size, each = f"u{_bits(of)}", _bits(of) // 8
-        one = f"const u64 base_ = a; u64 a = base_ + {{1}}; UPDATE(at_global, {size}, d{{0}}, {value})"
+        one = f"const u64 base_ = a; u64 a = base_ + {{1}}; UPDATE(at_global, ATOMIC | ORDER_{{{{sem}}}}, {size}, d{{0}}, {value})"
         updates = [f"{{{{ {one.format(index, index * each)}; }}}}" for index in range(count)]
         type_name = "f32" if of == "f32" else f"b{_bits(of)}"
         for head, section, before in (("atom", "9.7.13.5", ""), ("red", "9.7.13.6", f"{size} ")):

@@ -42,7 +42,7 @@ def _reads(look_up: str, count: int) -> str:
     names = _names("d", count)
     size = f"{count} * sizeof {names[0]}"
     loads = [f"memcpy(&{name}, at_ + {index} * sizeof {name}, sizeof {name});" for index, name in enumerate(names)]
-    there = f"const u8* at_ = {look_up}(w, i, lane, a, {size}, {size}, READ);"
+    there = f"const u8* at_ = {look_up}(w, i, lane, a, {size}, {size}, (Access)(READ | ORDER_{{order}}));"
     return f"{there} if (unlikely(at_ == NULL)) at_ = zeros; {' '.join(loads)}"
 
 
@@ -50,7 +50,7 @@ def _writes(look_up: str, count: int) -> str:
     names = _names("b", count)
     size = f"{count} * sizeof {names[0]}"
     stores = [f"memcpy(at_ + {index} * sizeof {name}, &{name}, sizeof {name});" for index, name in enumerate(names)]
-    there = f"u8* const at_ = {look_up}(w, i, lane, a, {size}, {size}, WRITE);"
+    there = f"u8* const at_ = {look_up}(w, i, lane, a, {size}, {size}, (Access)(WRITE | ORDER_{{order}}));"
     return f"{there} if (likely(at_ != NULL)) {{{{ {' '.join(stores)} }}}}"
 
 

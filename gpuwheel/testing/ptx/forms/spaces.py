@@ -8,6 +8,7 @@ __all__ = ["ROWS"]
 
 _SCOPES = "cta cluster gpu sys"
 _NOTHING = "(void)lane"
+_FENCE = "(void)i, (void)on, check_fence(w)"
 
 ROWS = (
     # Generic addresses are those of the host: only shared memory has offsets of its own.
@@ -43,9 +44,9 @@ ROWS = (
     row("getctarank{.space}.u32 d, a", "9.7.9.25", "d = a >> RANK_SHIFT", space="shared::cluster"),
     row("getctarank.space.u64 d:u32, a:u64", "9.7.9.25", "d = (u32)a >> RANK_SHIFT", space="shared::cluster"),
     row("getctarank.u64 d:u32, a:u64", "9.7.9.25", "d = (u32)shared_of_generic(w, a) >> RANK_SHIFT"),
-    # One thread runs at a time: whatever was written is seen.
-    row("membar{.proxy}.level", "9.7.13.4", _NOTHING, level="cta gl sys alias", proxy="proxy"),
-    row("fence{.sem}.scope", "9.7.13.4", _NOTHING, sem="sc acq_rel acquire release", scope=_SCOPES),
+    # One thread runs at a time: whatever was written is seen. The checks hear of fences.
+    row("membar{.proxy}.level", "9.7.13.4", _FENCE, native=True, level="cta gl sys alias", proxy="proxy"),
+    row("fence{.sem}.scope", "9.7.13.4", _FENCE, native=True, sem="sc acq_rel acquire release", scope=_SCOPES),
     row("fence.sem.sync_restrict::space.cluster", "9.7.13.4", _NOTHING, sem="acquire release"),
     row("fence.mbarrier_init.release.cluster", "9.7.13.4", _NOTHING),
     row(

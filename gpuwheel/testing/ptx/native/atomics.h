@@ -7,9 +7,9 @@
 #include "values.h"
 
 /* `result` becomes what was there (`old`, of type T), and `value` is written; memory that may not be touched reads as 0. */
-#define UPDATE(look_up, T, result, value)                                          \
+#define UPDATE(look_up, access, T, result, value)                                        \
   do {                                                                             \
-    u8* const at_ = look_up(w, i, lane, a, sizeof(T), sizeof(T), ATOMIC);          \
+    u8* const at_ = look_up(w, i, lane, a, sizeof(T), sizeof(T), access);          \
     T old = 0;                                                                     \
     if (likely(at_ != NULL)) {                                                     \
       memcpy(&old, at_, sizeof old);                                               \

@@ -98,7 +98,7 @@ void check_passed(Warp* w, u32 number) {
   w->epoch++;
 }
 
-/* A barrier of all blocks of a cluster: what came before is ordered for everybody. */
+/* A barrier of all blocks of a cluster: what came before is ordered for everybody (clocks rise at it). */
 void check_cluster_passed(Block* b) {
   BlockCheck* const c = b->shadow;
   if (c == NULL) return;

@@ -9,7 +9,7 @@
 #ifndef GPUWHEEL_PTX_CHECK_H
 #define GPUWHEEL_PTX_CHECK_H
 
-#include "machine.h"
+#include "check_hooks.h"
 
 enum { MOST_WARPS = 32 };
 
@@ -60,7 +60,7 @@ typedef struct BlockCheck {
   u8* local;     /* a bit for each byte of local memory: written */
   u64 local_bytes;
   u32 known[MOST_WARPS][MOST_WARPS];         /* by a warp, of another: its clock plus one at the last barrier of both */
-  u32 at_barrier[NAMED_BARRIERS][MOST_WARPS]; /* what those that arrived knew */
+  u32 at_barrier[NAMED_BARRIERS + 1][MOST_WARPS]; /* what those that arrived knew */
 } BlockCheck;
 
 static inline BlockCheck* check_of(const Warp* w) { return w->block->shadow; }

@@ -244,6 +244,9 @@ void check_global(Warp* w, const Instruction* i, u32 lane, const Range* range, u
   if (unlikely(access > WRITE)) {
     const u32 kind = access & KIND_OF_ACCESS;
     if (kind == READ) orders_learn(c, address);
-    else orders_atomic(c, address, (u32)c->owner);
+    else {
+      if (access & RELEASE) c->fenced = 1;
+      orders_atomic(c, address, (u32)c->owner);
+    }
   }
 }

@@ -1,6 +1,7 @@
 /* Copies that end later (PTX ISA, 9.7.9.25): cp.async gives its bytes when its group is waited for, as late as the manual
    allows; until then the destination holds NaN. And mbarrier objects (9.7.13.13), whose 64 bits are ours to lay out. */
 #include "copies.h"
+#include "check_hooks.h"
 
 typedef struct Copy {
   u8 bytes[16];
@@ -124,6 +125,7 @@ u64 barrier_arrive(Warp* w, const Instruction* i, u32 lane, u64 address, u32 cou
     report(w, i, lane, BAD_BARRIER);
     return before;
   }
+  check_arrived(w, NAMED_BARRIERS);
   const u64 after = settled(made_of(before & PHASE, bytes_of(before) + (u64)(s64)bytes, pending_of(before) - count, expected_of(before) - drop));
   memcpy(at, &after, 8);
   return before;
@@ -134,7 +136,9 @@ u32 barrier_passed(Warp* w, const Instruction* i, u32 lane, u64 address, u64 sta
   const u8* const at = barrier_at(w, i, lane, address);
   u64 now = 0;
   if (at) memcpy(&now, at, 8);
-  return at == NULL || (now & PHASE) != (state & PHASE);
+  const u32 passed = at == NULL || (now & PHASE) != (state & PHASE);
+  if (passed) check_passed(w, NAMED_BARRIERS);
+  return passed;
 }
 
 u32 barrier_passed_parity(Warp* w, const Instruction* i, u32 lane, u64 address, u32 parity) {

@@ -1,6 +1,6 @@
 /* Runs a launch: block after block (all blocks of a cluster, or of a cooperative grid, together); in a block warp after
    warp; in a warp the lanes with the lowest pc first, so that lanes that went apart meet again where their ways do. */
-#include "machine.h"
+#include "check_hooks.h"
 
 #include <stdio.h>
 
@@ -129,6 +129,7 @@ static void arrive(Warp* w, const Instruction* i, u32 on) {
     }
   }
   if (i->mode != BAR_ARRIVE) w->at_barrier |= on;
+  check_arrived(w, number);
 }
 
 /* bar.red gives its answer when the barrier opens: the instruction is the one before the pc that the lane waits at. */
@@ -159,6 +160,7 @@ static int release(Block* b, u32 number) {
     if (barrier->voters) answer(w, on, barrier);
     w->at_barrier &= ~on;
     w->epoch++;
+    check_passed(w, number);
   }
   if (barrier->wanted == 0) b->epoch++;
   *barrier = (Barrier){.epoch = barrier->epoch + 1};
@@ -176,6 +178,7 @@ static int release_cluster(Block* b) {
       w->at_barrier &= ~waits_at(w, NAMED_BARRIERS);
     }
     first[k].epoch++;
+    check_cluster_passed(&first[k]);
   }
   first->cluster_arrived = 0;
   first->cluster_epoch++;

@@ -9,6 +9,12 @@
 #include "wmma.h"
 #include "numbers.h"
 
+/* How an access orders others, by the word of the instruction. */
+enum {
+  ORDER_ = 0, ORDER_relaxed = STRONG, ORDER_volatile = STRONG, ORDER_mmio = STRONG, ORDER_acquire = STRONG,
+  ORDER_release = STRONG | RELEASE, ORDER_acq_rel = STRONG | RELEASE
+};
+
 /* A register is read and written at the same lane only: the compiler may take all lanes at once. */
 #define EVERY_LANE(on, ...)                                    \
   if (likely((on) == ~0u)) {                                   \

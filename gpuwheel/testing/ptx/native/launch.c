@@ -1,12 +1,9 @@
 /* A launch from its beginning to its end: what a grid, its blocks and their warps hold. */
-#include "machine.h"
+#include "check_hooks.h"
 
 #include <stdlib.h>
 
 void gpuwheel_ptx_run_blocks(Block* blocks, u32 count);
-void check_begin(Block*); /* check.c: shadow memory, if it is asked for */
-void check_block(Block*);
-void check_end(Block*);
 void copies_begin(Block*); /* copies.c */
 void copies_block(Block*);
 void copies_end(Block*);
@@ -109,7 +106,7 @@ static void enter(Block* b, u32 number) {
   copies_block(b);
 }
 
-static int prepare(Block* b, Launch* l) {
+static int prepare(Block* b, const Block* first, Launch* l) {
   const Program* const p = l->program;
   b->launch = l;
   b->threads = l->block[0] * l->block[1] * l->block[2];
@@ -127,7 +124,7 @@ static int prepare(Block* b, Launch* l) {
   for (u32 k = 0; k < b->warp_count; ++k) b->warps[k].registers = b->registers + k * bytes;
   b->cluster = b;
   fill_specials(b, 0);
-  check_begin(b);
+  check_begin(b, first);
   copies_begin(b);
   return 1;
 }
@@ -170,7 +167,7 @@ EXPORT u32 gpuwheel_ptx_launch(Launch* l) {
   l->workspace = l->cooperative ? (u8*)workspace : NULL;
   Block* const blocks = calloc(together, sizeof *blocks);
   int there = blocks != NULL;
-  for (u64 k = 0; k < together && there; ++k) there = prepare(&blocks[k], l);
+  for (u64 k = 0; k < together && there; ++k) there = prepare(&blocks[k], blocks, l);
   for (u64 turn = 0; turn < grid / together && there && !l->stopped; ++turn) {
     for (u32 k = 0; k < together; ++k) place(blocks, k, (u32)together, l, turn);
     for (u32 k = 0; k < together; ++k) enter(&blocks[k], (u32)(turn * together + k));

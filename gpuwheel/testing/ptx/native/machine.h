@@ -32,6 +32,7 @@
 #define at_parameter gpuwheel_ptx_at_parameter
 #define check_global gpuwheel_ptx_check_global
 #define check_shared gpuwheel_ptx_check_shared
+#define check_fence gpuwheel_ptx_check_fence
 
 typedef uint8_t u8;
 typedef uint16_t u16;
@@ -202,7 +203,8 @@ struct Block {
 typedef enum Access {
   READ, WRITE, ATOMIC, KIND_OF_ACCESS,
   STRONG = 4, /* volatile, relaxed, acquire, release: it orders, and with atomics it does not race */
-  PENDING_COPY = 8, LANDING = 16, /* of cp.async: a write that begins, and that ends */
+  RELEASE = 8, /* what came before it is known to those that meet it */
+  PENDING_COPY = 16, LANDING = 32, /* of cp.async: a write that begins, and that ends */
 } Access;
 
 /* The address of memory that may be touched, or NULL: reported, and a read gives zeros, a write is dropped. */
@@ -214,6 +216,7 @@ u8* at_parameter(Warp*, const Instruction*, u32 lane, u64 address, u32 bytes, u3
 /* The same for the checks that look at each access (check.c). */
 void check_global(Warp*, const Instruction*, u32 lane, const Range*, u64 address, u32 bytes, Access);
 void check_shared(Warp*, const Instruction*, u32 lane, Block* owner, u32 offset, u32 bytes, Access);
+void check_fence(Warp*);
 
 static inline u8* at_global(Warp* w, const Instruction* i, u32 lane, u64 address, u32 bytes, u32 align, Access access) {
   const Range* met = &w->block->sites[i->site];

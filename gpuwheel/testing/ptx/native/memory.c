@@ -1,5 +1,5 @@
 /* Which memory an instruction may touch, and what is said where it may not. */
-#include "machine.h"
+#include "check_hooks.h"
 
 /* ---- reports: one for each instruction and kind */
 
@@ -103,7 +103,10 @@ static u64 local_base(const Warp* w, u32 lane) {
 }
 
 u8* at_local(Warp* w, const Instruction* i, u32 lane, u64 address, u32 bytes, u32 align, Access access) {
-  return within(w, i, lane, address, bytes, align, access, local_base(w, lane), w->block->launch->program->local_bytes, LOCAL_OUT_OF_BOUNDS);
+  const u64 base = local_base(w, lane);
+  u8* const at = within(w, i, lane, address, bytes, align, access, base, w->block->launch->program->local_bytes, LOCAL_OUT_OF_BOUNDS);
+  if (at != NULL && w->block->shadow != NULL) check_local(w, i, lane, address - base, bytes, access);
+  return at;
 }
 
 u8* at_parameter(Warp* w, const Instruction* i, u32 lane, u64 address, u32 bytes, u32 align, Access access) {

@@ -1,0 +1,15 @@
+/* What the machine tells the checks (check.c). All but check_begin do nothing where there is no shadow memory. */
+#ifndef GPUWHEEL_PTX_CHECK_HOOKS_H
+#define GPUWHEEL_PTX_CHECK_HOOKS_H
+
+#include "machine.h"
+
+void check_begin(Block*, const Block* first); /* of those that live together */
+void check_block(Block*);                     /* begins anew */
+void check_end(Block*);
+void check_arrived(Warp*, u32 barrier); /* NAMED_BARRIERS: an mbarrier */
+void check_passed(Warp*, u32 barrier);
+void check_cluster_passed(Block*);
+void check_local(Warp*, const Instruction*, u32 lane, u64 offset, u32 bytes, Access);
+
+#endif
