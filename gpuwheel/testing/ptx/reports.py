@@ -56,6 +56,8 @@ class Mistake:
     """Of `native_types.REPORT_KINDS`."""
     what: str
     """The sentence: what was done to which memory."""
+    access: str
+    """`read`, `write` or `atomic`; empty where no memory was touched."""
     kernel: str
     """With template arguments."""
     block: tuple[int, int, int]
@@ -103,6 +105,7 @@ def mistake_of(
     return Mistake(
         kind=raw.kind_name,
         what=_sentence(raw, known, block),
+        access=_NOUNS[min(raw.write, 2)] if raw.bytes and raw.kind_name != "bad-barrier" else "",
         kernel=kernel.removeprefix("void "),
         block=(raw.block[0], raw.block[1], raw.block[2]),
         thread=(raw.thread[0], raw.thread[1], raw.thread[2]),
@@ -115,10 +118,10 @@ def mistake_of(
 
 
 def merged(mistakes: Iterable[Mistake]) -> list[Mistake]:
-    """One for each kind, kernel and place, with the sum of their counts; in the order in which they were first seen."""
+    """One for each kind, access, kernel and place, with the sum of their counts; in their order."""
     found: dict[tuple[object, ...], Mistake] = {}
     for each in mistakes:
-        key = (each.kind, each.kernel, each.places or (each.ptx_line, each.instruction))
+        key = (each.kind, each.access, each.kernel, each.places or (each.ptx_line, each.instruction))
         known = found.get(key)
         found[key] = each if known is None else replace(known, count=known.count + each.count)
     return list(found.values())

@@ -382,6 +382,7 @@ PAIR(nobody_comes)
 CASE absent_lanes(ARGUMENTS) {
   float v = x[threadIdx.x];
   if (threadIdx.x < 16) v += __shfl_down_sync(WRONG ? 0xffffffffu : 0xffffu, v, 8, 16);
+  __syncthreads();
   y[threadIdx.x] = v;
 }
 PAIR(absent_lanes)
@@ -400,6 +401,7 @@ PAIR(not_in_mask)
 
 CASE vote_of_some(ARGUMENTS) {
   if (x[threadIdx.x] > -100 && threadIdx.x % 2) y[threadIdx.x] = __ballot_sync(WRONG ? 0xffffffffu : 0xaaaaaaaau, x[threadIdx.x] > 0);
+  __syncthreads();
 }
 PAIR(vote_of_some)
 

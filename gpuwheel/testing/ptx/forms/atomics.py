@@ -86,7 +86,8 @@ def _vectors() -> Iterator[Row]:
     ]
     for count, of, more, name, value in every:
         size, each = f"u{_bits(of)}", _bits(of) // 8
-        one = f"const u64 base_ = a; u64 a = base_ + {{1}}; UPDATE(at_global, ATOMIC | ORDER_{{{{sem}}}}, {size}, d{{0}}, {value})"
+        update = f"UPDATE(at_global, ATOMIC | ORDER_{{{{sem}}}}, {size}, d{{0}}, {value})"
+        one = f"const u64 base_ = a; u64 a = base_ + {{1}}; {update}"
         updates = [f"{{{{ {one.format(index, index * each)}; }}}}" for index in range(count)]
         type_name = "f32" if of == "f32" else f"b{_bits(of)}"
         for head, section, before in (("atom", "9.7.13.5", ""), ("red", "9.7.13.6", f"{size} ")):

@@ -45,8 +45,8 @@ ROWS = (
     row("getctarank.space.u64 d:u32, a:u64", "9.7.9.25", "d = (u32)a >> RANK_SHIFT", space="shared::cluster"),
     row("getctarank.u64 d:u32, a:u64", "9.7.9.25", "d = (u32)shared_of_generic(w, a) >> RANK_SHIFT"),
     # One thread runs at a time: whatever was written is seen. The checks hear of fences.
-    row("membar{.proxy}.level", "9.7.13.4", _FENCE, native=True, level="cta gl sys alias", proxy="proxy"),
-    row("fence{.sem}.scope", "9.7.13.4", _FENCE, native=True, sem="sc acq_rel acquire release", scope=_SCOPES),
+    warp_row("membar{.proxy}.level", "9.7.13.4", _FENCE, level="cta gl sys alias", proxy="proxy"),
+    warp_row("fence{.sem}.scope", "9.7.13.4", _FENCE, sem="sc acq_rel acquire release", scope=_SCOPES),
     row("fence.sem.sync_restrict::space.cluster", "9.7.13.4", _NOTHING, sem="acquire release"),
     row("fence.mbarrier_init.release.cluster", "9.7.13.4", _NOTHING),
     row(

@@ -129,7 +129,8 @@ static Found meet(Meeting* m, const BlockCheck* c, u32 first, u32 bytes, Access 
       m->reader[k] = reader && (reader & MANY) != me ? MANY | (reader & strong) : me | strong;
       m->read_at[k] = c->released;
     } else {
-      m->writer[k] = me | (kind == ATOMIC || access & STRONG ? ATOMICALLY : 0);
+      const int plain = !(kind == ATOMIC || access & STRONG) || (m->writer[k] == me && m->wrote_at[k] == c->released);
+      m->writer[k] = me | (plain ? 0 : ATOMICALLY);
       m->wrote_at[k] = c->released;
       m->reader[k] = 0;
     }

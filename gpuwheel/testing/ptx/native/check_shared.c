@@ -73,8 +73,10 @@ static Found touch(const Touch* t, Cell* cell, u32* readers) {
   }
   const u32 reader = found.kind == REPORT_KINDS && !(t->access & LANDING) ? unordered_reader(t, cell, readers) : 0;
   if (reader) found = (Found){SHARED_RACE, reader - 1, "read"};
+  /* an atomic of the thread that has just written plainly orders that write for nobody */
+  const int plain = kind != ATOMIC || (writer == t->thread && !(cell->writer & BY_ATOMIC) && cell->wrote_at == clock_now(t->w));
   const u32 pending = t->access & PENDING_COPY ? PENDING | (cell->writer & WRITTEN) : WRITTEN;
-  cell->writer = (u16)(t->thread | pending | (kind == ATOMIC ? BY_ATOMIC : 0));
+  cell->writer = (u16)(t->thread | pending | (plain && !(t->access & STRONG) ? 0 : BY_ATOMIC));
   cell->wrote_at = clock_now(t->w);
   cell->reader = split;
   return found;
