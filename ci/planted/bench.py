@@ -57,7 +57,7 @@ class Outcome:
 
 @dataclass
 class Bench:
-    """Launches of one module; `mistake` is one of `mutants.HOST_MISTAKES` and its place."""
+    """Launches of one module; `mistake` is one of `drawing.HOST_MISTAKES` and its place."""
 
     executor: Executor
     module: LoadedModule

@@ -6,7 +6,6 @@ import ctypes
 import os
 import struct
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from gpuwheel._cache import Cache
@@ -172,8 +171,8 @@ class Executor:
             report_room=_ROOM_FOR_REPORTS,
             checks=self._checks,
         )
-        with self._shadows.of(spaces if self._checks & _SHADOWED else ()) as shadows:
-            for index, ((start, end), shadow) in enumerate(zip_longest(spaces, shadows, fillvalue=0)):
+        with self._shadows.of(spaces, there=bool(self._checks & _SHADOWED)) as shadows:
+            for index, ((start, end), shadow) in enumerate(zip(spaces, shadows, strict=True)):
                 launch.ranges[index] = Range(start, end, shadow)
             code = self._launch(ctypes.byref(launch))
         raw = tuple(reports[: launch.report_count])

@@ -55,12 +55,15 @@ class Shadows:
         self._free(self._known.pop(start, 0))
 
     @contextmanager
-    def of(self, spaces: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
-        """The shadow of each space, for a launch: that of a fresh array, or a new one to which all is written."""
-        shadows = [self._known.get(start) or self._make(start, end, 1) or 0 for start, end in spaces]
+    def of(self, spaces: Sequence[tuple[int, int]], *, there: bool) -> Iterator[list[int]]:
+        """The shadow of each space, for a launch: that of a fresh array, or a new one to which all is written.
+
+        0 for all if none is to be `there`.
+        """
+        shadows = [self._known.get(start) or self._make(start, end, 1) or 0 if there else 0 for start, end in spaces]
         try:
             yield shadows
         finally:
             for (start, _), shadow in zip(spaces, shadows, strict=True):
-                if self._known.get(start) != shadow:
+                if shadow and self._known.get(start) != shadow:
                     self._free(shadow)

@@ -228,6 +228,13 @@ static void touch(Warp* w, const Where* at, u64 address, u32 bytes, Access acces
   if (unlikely(found.other)) tell_race(w, at, access, found);
 }
 
+/* What an atomic or a strong access tells other blocks, or learns of them. */
+static void order(BlockCheck* c, u64 address, Access access) {
+  if (access & RELEASE) c->fenced = 1;
+  if ((access & KIND_OF_ACCESS) == READ) orders_learn(c, address);
+  else orders_atomic(c, address, (u32)c->owner);
+}
+
 void check_global(Warp* w, const Instruction* i, u32 lane, const Range* range, u64 address, u32 bytes, Access access) {
   BlockCheck* const c = check_of(w);
   if (unlikely(c == NULL)) return;
@@ -242,12 +249,9 @@ void check_global(Warp* w, const Instruction* i, u32 lane, const Range* range, u
       from += part;
     }
   }
-  if (unlikely(access > WRITE)) {
-    const u32 kind = access & KIND_OF_ACCESS;
-    if (kind == READ) orders_learn(c, address);
-    else {
-      if (access & RELEASE) c->fenced = 1;
-      orders_atomic(c, address, (u32)c->owner);
-    }
-  }
+  if (unlikely(access > WRITE)) order(c, address, access);
+}
+
+void check_workspace(Warp* w, u64 address, Access access) {
+  if (w->block->shadow != NULL) order(check_of(w), address, access | STRONG);
 }

@@ -10,6 +10,7 @@ void check_end(Block*);
 void check_arrived(Warp*, u32 barrier); /* NAMED_BARRIERS: an mbarrier */
 void check_passed(Warp*, u32 barrier);
 void check_cluster_passed(Block*);
+void check_workspace(Warp*, u64 address, Access); /* of cooperative groups: their barrier of the grid */
 void check_local(Warp*, const Instruction*, u32 lane, u64 offset, u32 bytes, Access);
 
 #endif

@@ -38,7 +38,7 @@ static void say(Report* made, u64 address, u32 bytes, Access access, u64 start, 
   if (made == NULL) return;
   made->address = address;
   made->bytes = bytes;
-  made->write = access;
+  made->write = access & KIND_OF_ACCESS;
   made->start = start;
   made->end = end;
 }
@@ -59,7 +59,10 @@ static u32 range_at(const Launch* l, u64 address) {
 u8* global_slow(Warp* w, const Instruction* i, u32 lane, u64 address, u32 bytes, u32 align, Access access) {
   Launch* const l = w->block->launch;
   const u64 within = address - (u64)l->workspace;
-  if (l->workspace && within < WORKSPACE_BYTES && bytes <= WORKSPACE_BYTES - within && !(address & (align - 1))) return (u8*)address;
+  if (l->workspace && within < WORKSPACE_BYTES && bytes <= WORKSPACE_BYTES - within && !(address & (align - 1))) {
+    check_workspace(w, address, access);
+    return (u8*)address;
+  }
   const u32 at = range_at(l, address);
   const Range* const found = at < l->range_count ? &l->ranges[at] : NULL;
   const int inside = found && address >= found->start && address < found->end && bytes <= found->end - address;

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from operators import OPERATORS, Edit, edits
+from mistakes import OPERATORS, Edit, edits
 
 __all__ = ["HOST_MISTAKES", "SUBJECTS", "Mutant", "Subject", "draw", "everything"]
 
