@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -109,6 +110,7 @@ class FakeGpu:
         library.gpuwheel_fake_launch.argtypes = [ctypes.c_long]
         library.gpuwheel_fake_launch_count.restype = ctypes.c_long
         library.gpuwheel_fake_calls.restype = ctypes.c_long
+        library.gpuwheel_fake_reports.restype = ctypes.c_char_p
         library.gpuwheel_fake_device_of.argtypes = [ctypes.c_void_p]
         self._library = library
         self._kept_alive: list[object] = []
@@ -162,6 +164,12 @@ class FakeGpu:
         # ctypes does not hold its callbacks: a collected one would be called all the same, and end the process.
         self._kept_alive.append(callback)
         self._library.gpuwheel_fake_implement(part_of_name.encode(), callback)
+
+    def reports(self) -> list[dict[str, Any]]:
+        """What kernels and calls did wrong since `clear`: facts, one for each instruction and launch."""
+        return [
+            json.loads(line) for line in self._library.gpuwheel_fake_reports().decode(errors="replace").splitlines()
+        ]
 
     def device_of(self, pointer: int) -> int | None:
         """The device whose memory an address lies in, if any."""

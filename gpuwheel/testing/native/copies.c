@@ -21,10 +21,10 @@ static int is_whole(const void* pointer, size_t bytes, const char* function, int
   Memory memory;
   const uint64_t start = (uint64_t)(uintptr_t)pointer;
   if (bytes == 0 || !memory_find(start, &memory) || start < memory.start || start >= memory.end) return 1;
-  const int is_freed = memory.freed >= 0 || memory.released;
+  const int is_freed = memory.freed >= 0; /* what a graph keeps alive may be used by it */
   if (!is_freed && bytes <= memory.end - start) return 1;
   if (is_freed && memory.kind == PINNED_MEMORY) return 1; /* the host may have other memory there */
-  mistakes_add(is_freed ? "freed_memory" : "copy_out_of_bounds", start, "\"function\":\"%s\",\"bytes\":%zu,\"write\":%d", function, bytes, write);
+  mistakes_add(is_freed ? "freed-memory" : "copy-out-of-bounds", start, "\"function\":\"%s\",\"bytes\":%zu,\"write\":%d", function, bytes, write);
   return 0;
 }
 

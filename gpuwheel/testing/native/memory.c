@@ -148,7 +148,7 @@ int gpuwheel_fake_free(void* pointer, int host) {
   else if (matches) put_away(found);
   const int twice = !matches && (was_freed(start) || (found != NULL && found->start == start && found->released));
   pthread_mutex_unlock(&lock);
-  if (!matches) mistakes_add(twice ? "double_free" : "invalid_free", start, "\"function\":\"%s\"", host ? "cudaFreeHost" : "cudaFree");
+  if (!matches) mistakes_add(twice ? "double-free" : "invalid-free", start, "\"function\":\"%s\"", host ? "cudaFreeHost" : "cudaFree");
   return matches ? SUCCESS : INVALID_VALUE;
 }
 
@@ -186,6 +186,9 @@ void memory_end_graph(void* graph) {
 }
 
 /* ---- asking */
+
+/* The host wrote there, and not through this driver: an operator of torch on the CPU. */
+void gpuwheel_fake_written(const void* pointer, size_t bytes) { (void)pointer, (void)bytes; }
 
 void gpuwheel_fake_memory(size_t* free_bytes, size_t* total) {
   const int device = gpuwheel_fake_current() < 0 ? 0 : gpuwheel_fake_current();

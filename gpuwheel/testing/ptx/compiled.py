@@ -51,6 +51,7 @@ class Interpreter:
         self._folder = self._compiled("machine", self._machine)
         self._library = ctypes.CDLL(str(self._folder / _MACHINE))
         self._addresses: dict[str, int] = {}
+        self._homes: dict[str, Path] = {}
         self._kept: list[ctypes.CDLL] = []
 
     @property
@@ -59,9 +60,9 @@ class Interpreter:
         return self._library
 
     @property
-    def libraries(self) -> tuple[Path, ...]:
-        """The files that were loaded: the machine first."""
-        return (self._folder / _MACHINE, *(Path(kept._name) for kept in self._kept))  # noqa: SLF001 - its only way
+    def machine_file(self) -> Path:
+        """The file of that library."""
+        return self._folder / _MACHINE
 
     def addresses(self, forms: Iterable[Form]) -> tuple[int, ...]:
         """The address of the handler of each form; those that are missing are compiled, together."""
@@ -70,6 +71,10 @@ class Interpreter:
         if missing:
             self._load(missing)
         return tuple(self._addresses[form.symbol] for form in wanted)
+
+    def library_of(self, form: Form) -> Path:
+        """The file that has the handler of a form, whose address was asked for."""
+        return self._homes[form.symbol]
 
     def _load(self, missing: Mapping[str, Form]) -> None:
         source = handlers_source(missing.values())
@@ -85,6 +90,7 @@ class Interpreter:
         library = ctypes.CDLL(str(folder / "handlers.so"))
         self._kept.append(library)
         for symbol in missing:
+            self._homes[symbol] = folder / "handlers.so"
             self._addresses[symbol] = ctypes.cast(getattr(library, symbol), ctypes.c_void_p).value or 0
 
     def _machine(self, folder: Path) -> None:
