@@ -10,10 +10,10 @@ import io
 import itertools
 import struct
 import zipfile
-import zlib
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING
 
+from gpuwheel._deflate import crc32, raw_decompressor
 from gpuwheel._endings import cut, reading
 from gpuwheel._limits import ARCHIVE_EXPANSION, ARCHIVE_MEMBERS, ARCHIVE_SMALL, FILE_NAME, PATH_NAME
 
@@ -217,7 +217,7 @@ def _checked(member: zipfile.ZipInfo, stream: Iterable[bytes]) -> Iterator[bytes
     left, crc = member.file_size, 0
     for block in inflate(member.compress_type, stream, left):
         left -= len(block)
-        crc = zlib.crc32(block, crc)
+        crc = crc32(block, crc)
         yield block
     if left or crc != member.CRC:
         msg = f"bad CRC-32 or size of {cut(member.filename)}"
@@ -228,13 +228,13 @@ def _inflated_pairs(member: zipfile.ZipInfo, stream: Iterable[bytes]) -> Iterato
     if member.compress_type != zipfile.ZIP_DEFLATED:
         msg = f"ZIP method {member.compress_type}"
         raise NotImplementedError(msg)
-    left, crc, engine = member.file_size, 0, zlib.decompressobj(-zlib.MAX_WBITS)
+    left, crc, engine = member.file_size, 0, raw_decompressor()
     for piece in itertools.chain(stream, [b""]):  # at last, for what the engine still holds
         packed = data = piece
         while (data or not piece) and not engine.eof and left >= 0:
             block = engine.decompress(data, _BLOCK)
             data = engine.unconsumed_tail
-            left, crc = left - len(block), zlib.crc32(block, crc)
+            left, crc = left - len(block), crc32(block, crc)
             yield packed, block
             packed = b""
             if not block and not piece:
@@ -280,7 +280,7 @@ def inflate(method: int, stream: Iterable[bytes], size: int) -> Iterator[bytes]:
     """The bytes before compression, at most one more than `size`, so that a wrong size shows.
 
     Raises:
-        zlib.error: the stream is damaged.
+        what `_deflate.ERRORS` lists, EOFError: the stream is damaged.
         NotImplementedError: `method` is neither stored nor deflated.
     """
     if method not in STORED_OR_DEFLATED:
@@ -289,7 +289,7 @@ def inflate(method: int, stream: Iterable[bytes], size: int) -> Iterator[bytes]:
     if method == zipfile.ZIP_STORED:
         yield from stream
         return
-    left, engine = size + 1, zlib.decompressobj(-zlib.MAX_WBITS)
+    left, engine = size + 1, raw_decompressor()
     for piece in stream:
         data = piece
         while data and left > 0 and not engine.eof:
@@ -302,4 +302,4 @@ def inflate(method: int, stream: Iterable[bytes], size: int) -> Iterator[bytes]:
         yield block
         if not engine.eof:
             msg = "the compressed stream is cut short"
-            raise zlib.error(msg)
+            raise EOFError(msg)

@@ -13,11 +13,11 @@ import signal
 import struct
 import threading
 import zipfile
-import zlib
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from gpuwheel._deflate import ERRORS as DEFLATE_ERRORS
 from gpuwheel._limits import SHOWN_TEXT
 from gpuwheel.errors import AuditError, BugError, FileError, GpuwheelError
 
@@ -41,7 +41,7 @@ DAMAGE = (
     csv.Error,
     struct.error,
     zipfile.BadZipFile,
-    zlib.error,
+    *DEFLATE_ERRORS,
 )
 """What parsers raise on damaged data, whether they mean to or not. Each is chained to our error, for `--debug`."""
 
@@ -79,7 +79,9 @@ def cut(text: object) -> str:
         line = " ".join(str(text).split())
     except (RecursionError, ValueError) as error:  # nested lists; integers of more than 4,300 digits
         return f"a {type(text).__name__} that cannot be shown, {because(error)}"
-    shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line[: SHOWN_TEXT.value])
+    shown = line[: SHOWN_TEXT.value]
+    if not shown.isprintable():
+        shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in shown)
     return shown if len(line) <= SHOWN_TEXT.value else f"{shown}... ({len(line)} characters)"
 
 

@@ -26,7 +26,7 @@ _PTX_HEAD = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _HEAD = 1 << 16
-_LINES = re.compile(rb"^\s*\.(?:loc|file)\s", re.MULTILINE)
+_LINES = re.compile(rb"^[ \t]*\.(?:loc|file)[ \t]", re.MULTILINE)  # \s would go over lines, again from each
 
 # e_flags of EM_CUDA, as `cuobjdump -elf` prints them for known files; ABI 8 came with CUDA 12.8.
 _OLD_ABI = 7
@@ -66,8 +66,9 @@ def cubin_image(file: Extent, name: str) -> Image:
         old = elf.abi[1] <= _OLD_ABI
         number = elf.flags & 0xFF if old else elf.flags >> 8 & 0xFF
         suffix = "a" if elf.flags & (_OLD_SPECIFIC if old else _SPECIFIC) else ""
-        if _TOOLS in elf.sections:
-            told = _COMPILED_FOR.search(bytes(elf.sections[_TOOLS].extent.read(0, _HEAD)))
+        tools = elf.section(_TOOLS)
+        if tools is not None:
+            told = _COMPILED_FOR.search(bytes(tools.extent.read(0, _HEAD)))
             suffix = told[2].decode() if told and int(told[1]) == number else suffix
         return Image(
             kind="cubin",
@@ -76,8 +77,8 @@ def cubin_image(file: Extent, name: str) -> Image:
             size=len(file),
             raw_size=len(file),
             isa=None,
-            debug=".debug_info" in elf.sections,
-            line_info=".debug_line" in elf.sections,
+            debug=elf.section(".debug_info") is not None,
+            line_info=elf.section(".debug_line") is not None,
             version=MinorVersion(1, elf.abi[1]),
             payload=file,
         )

@@ -180,9 +180,23 @@ class Headers:
     @cached_property
     def sections(self) -> Mapping[str, Section]:
         """By name; of several with one name the last. An error where one is not in the file."""
+        return {name: self._section(header) for name, header in self._named_headers.items()}
+
+    def section(self, name: str) -> Section | None:
+        """That of `sections` alone, which costs less where there are many."""
+        header = self._named_headers.get(name)
+        return None if header is None else self._section(header)
+
+    @cached_property
+    def _named_headers(self) -> Mapping[str, Sequence[int]]:
         headers, names_index = self._headers
-        names = self.strings(self.at(names_index)) if headers else None
-        return {self.text(names, header[0]): self._section(header) for header in headers if names is not None}
+        if not headers:
+            return {}
+        names, found = self.strings(self.at(names_index)), {}
+        for header in headers:
+            found[self.text(names, header[0])] = header
+            self._takes_space(header)
+        return found
 
     @cached_property
     def told_sections(self) -> Mapping[str, Section]:
@@ -211,12 +225,17 @@ class Headers:
 
     def _section(self, header: Sequence[int]) -> Section:
         _, kind, _, _, at, size, link, *_ = header
-        if kind in {_NULL_SECTION, _NOBITS} or (self.machine, kind) == (_EM_CUDA, _CUDA_SHARED):
-            return Section(NOTHING.extent, size, kind, link)
-        if at + size > len(self._file):
-            msg = f"a section ends at byte {at + size} of {len(self._file)}"
+        return Section(self._file.part(at, size) if self._takes_space(header) else NOTHING.extent, size, kind, link)
+
+    def _takes_space(self, header: Sequence[int]) -> bool:
+        """Whether the section is in the file; an error where it should be, and is not."""
+        kind, at, size = header[1], header[4], header[5]
+        if kind in {_NULL_SECTION, _NOBITS} or (kind == _CUDA_SHARED and self.machine == _EM_CUDA):
+            return False
+        if at + size > self._file.size:
+            msg = f"a section ends at byte {at + size} of {self._file.size}"
             raise ValueError(msg)
-        return Section(self._file.part(at, size), size, kind, link)
+        return True
 
     def strings(self, section: Section) -> Strings:
         """The names in a section."""
@@ -247,7 +266,8 @@ class Headers:
             return ""
         text = strings.at(place)
         self._named += len(text)
-        hold(ELF_STRINGS, self._named)
+        if self._named > ELF_STRINGS.value:
+            hold(ELF_STRINGS, self._named)
         return text.decode(errors=self._errors)
 
     def _table(self, entry: struct.Struct, at: int, stated: int, count: int) -> Iterator[tuple[int, ...]]:

@@ -11,7 +11,6 @@ import hashlib
 import io
 import os
 import stat
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,14 +18,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO
 
 from gpuwheel._archives import Archive
+from gpuwheel._deflate import crc32
 from gpuwheel._endings import because, cut
 from gpuwheel._files import atomic_file
 from gpuwheel._limits import METADATA_FILE
 from gpuwheel.errors import AuditError, UnreadableError
 from gpuwheel.wheel.archive import DEFAULT_EPOCH, as_recorded, dist_info_folder
-from gpuwheel.wheel.deflating import deflate_file
+from gpuwheel.wheel.deflating import deflate_bytes, deflate_file
 from gpuwheel.wheel.naming import parse_wheel_name
-from gpuwheel.wheel.zip_writer import STORED, AnyEntry, Entry, deflate, write_zip
+from gpuwheel.wheel.zip_writer import STORED, AnyEntry, Entry, write_zip
 
 if TYPE_CHECKING:
     import zipfile
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["CopyOrder", "NewFile", "SourceWheel", "source_wheel", "write_copy"]
 
 _BLOCK = 1 << 20
-_LEVEL = 6
-"""Of zlib. Level 9 takes three times as long for device code, and makes it smaller by half a percent."""
 _COLUMNS = 3
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 
@@ -215,8 +213,8 @@ class _Copy:
             yield self._new(name, files[name]) if name in files else self._kept(name)
         listed = {name: row for name, row in self.rows.items() if name not in void}
         data = _record(listed, record)
-        method, stream = deflate(data, _LEVEL)
-        yield Entry(record, 0o644, method, zlib.crc32(data), len(data), stream)
+        method, stream = deflate_bytes(data)
+        yield Entry(record, 0o644, method, crc32(data), len(data), stream)
 
     def _kept(self, name: str) -> AnyEntry:
         base = self.base
@@ -235,12 +233,12 @@ class _Copy:
         mode = 0o755 if new.executable else 0o644
         if isinstance(new.content, bytes):
             data = new.content
-            method, stream = deflate(data, _LEVEL)
+            method, stream = deflate_bytes(data)
             self.rows[name] = as_recorded(hashlib.sha256(data).digest()), str(len(data))
-            return Entry(name, mode, method, zlib.crc32(data), len(data), stream)
+            return Entry(name, mode, method, crc32(data), len(data), stream)
         packed = new.content.with_name(f"{new.content.name}.packed")
         with new.content.open("rb") as source, packed.open("wb") as out:
-            done = deflate_file(source, out, self.pool, level=_LEVEL)
+            done = deflate_file(source, out, self.pool)
         self.rows[name] = as_recorded(done.sha256), str(done.size)
         path = new.content if done.method == STORED else packed
         (packed if done.method == STORED else new.content).unlink()  # disks are small beside wheels

@@ -1,8 +1,8 @@
 """Deflating files of any size with several threads: the same stream whatever their number (RFC 1951).
 
 A file is cut into blocks of fixed size; each is compressed apart with the end of the one before it as its dictionary,
-and ends on a byte (`Z_SYNC_FLUSH`), so that the pieces are one stream, as pigz writes it. zlib is that of the Python
-which runs: another one may give other bytes of the same content.
+and ends on a byte (`Z_SYNC_FLUSH`), so that the pieces are one stream, as pigz writes it. The bytes are those of
+`_deflate`: of one release of zlib-ng wherever it is installed, else of the zlib of the Python that runs.
 """
 
 from __future__ import annotations
@@ -13,17 +13,24 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from gpuwheel._deflate import crc32, raw_compressor
 from gpuwheel.wheel.zip_writer import DEFLATED, STORED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor, Future
 
-__all__ = ["Deflated", "deflate_file"]
+__all__ = ["Deflated", "deflate_bytes", "deflate_file"]
 
 _BLOCK = 1 << 20
 _WINDOW = 1 << 15
 """How far back a match may reach."""
+
+
+def deflate_bytes(data: bytes) -> tuple[int, bytes]:
+    """`(method, stream)` of what is in memory: raw DEFLATE, or stored where that is not smaller."""
+    stream = _piece(data, b"", is_last=True)
+    return (DEFLATED, stream) if len(stream) < len(data) else (STORED, data)
 
 
 @dataclass(frozen=True)
@@ -40,14 +47,13 @@ class Deflated:
     sha256: bytes
 
 
-def deflate_file(source: BinaryIO, out: BinaryIO, pool: Executor, *, level: int, threads: int = 4) -> Deflated:
+def deflate_file(source: BinaryIO, out: BinaryIO, pool: Executor, *, threads: int = 4) -> Deflated:
     """Compress what is left of `source` to `out`.
 
     Args:
         source: Read in blocks of a megabyte; two for each thread are held.
         out: Gets one raw DEFLATE stream.
         pool: What compresses.
-        level: zlib's 1 .. 9.
         threads: How many blocks are compressed at a time; the bytes do not depend on it.
 
     Raises:
@@ -56,9 +62,9 @@ def deflate_file(source: BinaryIO, out: BinaryIO, pool: Executor, *, level: int,
     sha256, crc, size, packed = hashlib.sha256(), 0, 0, 0
     waiting: deque[Future[bytes]] = deque()
     for block, dictionary, is_last in _blocks(source):
-        waiting.append(pool.submit(_piece, block, dictionary, level, is_last=is_last))
+        waiting.append(pool.submit(_piece, block, dictionary, is_last=is_last))
         sha256.update(block)
-        crc, size = zlib.crc32(block, crc), size + len(block)
+        crc, size = crc32(block, crc), size + len(block)
         while len(waiting) > 2 * threads or (is_last and waiting):
             packed += out.write(waiting.popleft().result())
     if packed >= size:
@@ -77,7 +83,7 @@ def _blocks(source: BinaryIO) -> Iterator[tuple[bytes, bytes, bool]]:
         before, block = block[-_WINDOW:], following
 
 
-def _piece(block: bytes, dictionary: bytes, level: int, *, is_last: bool) -> bytes:
-    words = (level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_DEFAULT_STRATEGY)
-    engine = zlib.compressobj(*words, dictionary) if dictionary else zlib.compressobj(*words)
-    return engine.compress(block) + engine.flush(zlib.Z_FINISH if is_last else zlib.Z_SYNC_FLUSH)
+def _piece(block: bytes, dictionary: bytes, *, is_last: bool) -> bytes:
+    engine = raw_compressor(dictionary)
+    packed: bytes = engine.compress(block) + engine.flush(zlib.Z_FINISH if is_last else zlib.Z_SYNC_FLUSH)
+    return packed

@@ -10,11 +10,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import zipfile
-import zlib
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpuwheel._archives import STORED_OR_DEFLATED
+from gpuwheel._deflate import crc32, raw_decompressor
 from gpuwheel._endings import DAMAGE, cut
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["Blocks", "StoredMember", "as_recorded"]
 
 _BLOCK = 1 << 20
-_PIECE = 1 << 14
-"""What is inflated at a time: an engine keeps what it has not yet taken, and copies of it keep that too."""
+_PIECE, _FETCHED = 1 << 14, 1 << 18
+"""What is inflated at a time: an engine keeps what it has not yet taken, and copies of it keep that too. How much is
+read of the file at a time."""
 _HELD = 32
 """Blocks of all members together that are kept in case they are asked for again."""
 _PLACES, _APART = 128, 4
@@ -63,7 +64,8 @@ class Blocks:
 class _Place(NamedTuple):
     """Where a stream can be read from."""
 
-    engine: zlib._Decompress
+    engine: Any
+    """zlib's, which has no public name."""
     at: int
     """The first byte of it that the engine has not taken."""
 
@@ -73,17 +75,15 @@ class _Stream:
 
     def __init__(self, packed: Callable[[int, int], bytes], size: int, place: _Place | None = None) -> None:
         self._packed, self._size = packed, size
-        self._engine = place.engine.copy() if place else zlib.decompressobj(-zlib.MAX_WBITS)
+        self._engine = place.engine.copy() if place else raw_decompressor()
         self._at, self._left = place.at if place else 0, b""
+        self._fetched, self._fetched_at = memoryview(b""), self._at
 
     def take(self, size: int) -> bytes:
         """The next bytes; fewer where the stream ends."""
         blocks: list[bytes] = []
         while size and not self._engine.eof:
-            if not self._left and self._at < self._size:
-                self._left = self._packed(self._at, min(_PIECE, self._size - self._at))
-                self._at += len(self._left)
-            given = self._left
+            given = self._left or self._piece()
             block = self._engine.decompress(given, size)
             self._left = self._engine.unconsumed_tail
             if not block and not given:
@@ -91,6 +91,16 @@ class _Stream:
             size -= len(block)
             blocks.append(block)
         return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+
+    def _piece(self) -> memoryview:
+        """The next bytes of the stream; none where they end."""
+        start = self._at - self._fetched_at
+        if start == len(self._fetched) and self._at < self._size:
+            self._fetched = memoryview(self._packed(self._at, min(_FETCHED, self._size - self._at)))
+            self._fetched_at, start = self._at, 0
+        piece = self._fetched[start : start + _PIECE]
+        self._at += len(piece)
+        return piece
 
     def place(self) -> _Place:
         """Where it is now."""
@@ -145,19 +155,26 @@ class StoredMember:
             if not self.size:
                 self._finish()
             return b""
-        with self._archive.reading_member(self._info):
-            if self._damage is not None:
-                raise self._damage
-            first, last = at // _BLOCK, (end - 1) // _BLOCK
-            if first == last:
-                block = self._block(first)
-                start = at - first * _BLOCK
-                return block if start == 0 and end - at == len(block) else block[start : start + end - at]
-            whole = bytearray()
-            for number in range(first, last + 1):
-                block = self._block(number)
-                whole += block[max(0, at - number * _BLOCK) : end - number * _BLOCK]
-            return bytes(whole)
+        try:
+            return self._between(at, end)
+        except DAMAGE:
+            # Only now: a file may be read a thousand times.
+            with self._archive.reading_member(self._info):
+                raise
+
+    def _between(self, at: int, end: int) -> bytes:
+        if self._damage is not None:
+            raise self._damage
+        first, last = at // _BLOCK, (end - 1) // _BLOCK
+        if first == last:
+            block = self._block(first)
+            start = at - first * _BLOCK
+            return block if start == 0 and end - at == len(block) else block[start : start + end - at]
+        whole = bytearray()
+        for number in range(first, last + 1):
+            block = self._block(number)
+            whole += block[max(0, at - number * _BLOCK) : end - number * _BLOCK]
+        return bytes(whole)
 
     def _finish(self) -> None:
         with self._archive.reading_member(self._info):
@@ -206,7 +223,7 @@ class StoredMember:
         if len(block) < wanted:
             self._refuse()
         self._passed += 1
-        self._crc = zlib.crc32(block, self._crc)
+        self._crc = crc32(block, self._crc)
         self._sha256.update(block)
         if self._passed * _BLOCK >= self.size:
             self._check()

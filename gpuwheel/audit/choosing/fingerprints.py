@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -18,6 +19,7 @@ __all__ = ["fingerprint", "neutral_name", "project_of", "unknown_part"]
 
 _LENGTH = 32
 """Hexadecimal digits: 128 bits."""
+_LONG = 4096
 # What differs between two builds of one thing, in names of members and in sentences about them.
 _VARYING = (
     (re.compile(r"[^/\s]+(?=\.(?:dist-info|data)/)"), "*"),
@@ -38,8 +40,11 @@ def project_of(wheel: str) -> str:
     return canonicalize_name(wheel.partition("-")[0].removesuffix(".whl"))
 
 
+@lru_cache(maxsize=1 << 14)
 def neutral_name(text: str) -> str:
-    """A name or a sentence without what differs between two builds of one thing."""
+    """A name or a sentence without what differs between two builds of one thing; of pages of text, all of it."""
+    if len(text) > _LONG:
+        return text  # patterns would begin again at each of its characters
     for pattern, stands_for in _VARYING:
         text = pattern.sub(stands_for, text)
     return text

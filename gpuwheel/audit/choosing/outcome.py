@@ -145,13 +145,15 @@ def _sorted(outcome: Outcome, found: Iterable[Finding], request: AuditRequest) -
         rule = rules[finding.rule]
         if not request.selection.asks(rule):
             continue
-        seen.update(fingerprint(outcome.name, finding, subject) for subject in finding.where)
+        if request.baseline.fingerprints:  # else nobody asks, and a finding may be about thousands of files
+            seen.update(fingerprint(outcome.name, finding, subject) for subject in finding.where)
         counted = replace(finding, severity=request.selection.severity_of(finding, rule))
         for excuse, part in _parts(outcome.name, counted, request.excuses):
             if excuse is not None:
                 excused.append(Excused(part, excuse))
                 continue
-            new = unknown_part(outcome.name, part, request.baseline.fingerprints)
+            known_before = request.baseline.fingerprints
+            new = unknown_part(outcome.name, part, known_before) if known_before else part
             if new is None or new.where != part.where:
                 known.append(_without(part, new))
             if new is not None:

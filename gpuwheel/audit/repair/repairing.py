@@ -103,7 +103,8 @@ def repaired(wheel: Path, out: Path, request: RepairRequest, tables: Tables) -> 
     """Write what `wheel` has to be into the folder `out`, which is made; the wheel itself stays as it is.
 
     A wheel that needs nothing is copied, byte for byte. Else the bytes depend on those of the wheel, on the libraries
-    that are copied, on the zlib that deflates what is new, and on the releases of auditwheel and patchelf.
+    that are copied, on the release of zlib-ng that deflates what is new (without it, the zlib of this Python), and on
+    the releases of auditwheel and patchelf.
 
     Raises:
         UnreadableError: it is not a wheel, or damaged.

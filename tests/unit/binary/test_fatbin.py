@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hostile import container, cubin, elf_library, entry
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuwheel.binary.device_files import cubin_image, file_images, is_cubin
+from gpuwheel.binary.device_files import cubin_image, file_images, is_cubin, ptx_image
 from gpuwheel.binary.elf import read_elf
 from gpuwheel.binary.extent import extent
 from gpuwheel.binary.fatbin import MAGIC, find_containers, library_images, read_fatbin
@@ -108,3 +109,11 @@ def test_cubins_and_ptx_in_files_of_their_own() -> None:
     assert (str(found), found.isa, found.debug, found.line_info) == ("compute_100f", MinorVersion(8, 8), True, True)
     for text in (b"mov.u32 %0, %laneid;", b".version 8.8\n.target sm_9\n"):
         assert file_images(extent(text), "part.ptx") == ()
+
+
+def test_a_text_of_empty_lines_costs_no_time() -> None:
+    before = time.process_time()
+    image = ptx_image(extent(b".version 8.8\n.target sm_90\n" + b"\n" * (1 << 20)))
+    assert image is not None
+    assert not image.line_info
+    assert time.process_time() - before < 1

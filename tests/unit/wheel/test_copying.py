@@ -77,7 +77,7 @@ def test_a_file_of_many_blocks_is_one_stream_whatever_the_threads(tmp_path: Path
     for threads in (1, 3):
         out = io.BytesIO()
         with ThreadPoolExecutor(threads) as pool:
-            done = deflate_file(io.BytesIO(data), out, pool, level=6, threads=threads)
+            done = deflate_file(io.BytesIO(data), out, pool, threads=threads)
         assert (done.size, done.crc, done.packed_size) == (len(data), zlib.crc32(data), len(out.getvalue()))
         streams.append(out.getvalue())
     assert streams[0] == streams[1]
@@ -96,7 +96,7 @@ def test_a_file_of_many_blocks_is_one_stream_whatever_the_threads(tmp_path: Path
 def test_a_stream_ends_where_the_file_does(size: int) -> None:
     data, out = b"\1" * size, io.BytesIO()
     with ThreadPoolExecutor(1) as pool:
-        done = deflate_file(io.BytesIO(data), out, pool, level=6)
+        done = deflate_file(io.BytesIO(data), out, pool)
     assert done.size == size
     if size > 1:
         engine = zlib.decompressobj(-15)

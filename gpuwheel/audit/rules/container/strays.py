@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,9 @@ _INSTALLED = {
 }
 
 
+_path = lru_cache(maxsize=1 << 15)(PurePosixPath)  # several rules ask of each member
+
+
 def _packages(case: WheelCase) -> Iterator[tuple[str, PurePosixPath]]:
     """Members outside of .dist-info, with the path at which they are installed in site-packages."""
     for name in case.wheel.members:
@@ -82,9 +86,9 @@ def _packages(case: WheelCase) -> Iterator[tuple[str, PurePosixPath]]:
         if top.endswith(".data") and rest:
             scheme, _, path = rest.partition("/")
             if scheme in {"purelib", "platlib"} and path:
-                yield name, PurePosixPath(path)
+                yield name, _path(path)
             continue
-        yield name, PurePosixPath(name)
+        yield name, _path(name)
 
 
 @rule(
