@@ -47,6 +47,8 @@ _WIDER = {
 }
 _EARLY = ({"relaxed", "acquire", "release", "acq_rel"}, {"cta", "cluster", "gpu", "sys"})
 _PACKED = {"f16x2": "f16", "bf16x2": "bf16", "u16x2": "u16", "s16x2": "s16", "f32x2": "f32"}
+_CARRY = Register("%cc", "b32")
+"""CC.CF, which no instruction names: a row says so by an operand `cc`."""
 _AS_FLOAT = {"f32": "float", "f16": "float", "bf16": "float", "f64": "double"}
 _DECODED = {"f32": "as_f32", "f64": "as_f64", "f16": "from_f16", "bf16": "from_bf16"}
 _ENCODED = {"f32": "of_f32", "f64": "of_f64", "f16": "to_f16", "bf16": "to_bf16"}
@@ -147,8 +149,8 @@ def _operands(row: Row, instruction: Instruction) -> tuple[Operand | None, ...] 
     found: list[Operand | None] = []
     pair: Pair | None = None
     for role in row.roles:
-        if role.second:
-            found.append(pair.second if pair else None)
+        if role.second or role.name == "cc":
+            found.append(_CARRY if role.name == "cc" else pair.second if pair else None)
             continue
         if not given:
             if not role.optional:
@@ -212,10 +214,10 @@ def _handler(form: Form) -> str:
     head = f"/* {form.signature} */\nEXPORT void {form.symbol}(Warp* w, const Instruction* i, u32 on) {{"
     if form.row.native:
         return f"{head} {meaning}; }}"
-    outputs = _outputs(form)
+    outputs = _outputs(form, meaning)
     lines = [head, *(_declared(place, place.name in outputs) for place in form.places)]
     body = [_read(place) for place in form.places if place.name not in outputs]
-    body += [f"{c_type(place.type)} {place.name};" for place in form.places if place.name in outputs]
+    body += [_result(place) for place in form.places if place.name in outputs]
     packed = _PACKED.get(_row_type(form)) if any(place.type in _PACKED for place in form.places) else None
     body += _halves(form, meaning, outputs, packed) if packed else [f"{meaning};"]
     body += [_written(place) for place in form.places if place.name in outputs and place.shape.kind == "register"]
@@ -230,9 +232,20 @@ def _row_type(form: Form) -> str:
     return sets.get("type") or form.name.rsplit(".", 1)[-1]
 
 
-def _outputs(form: Form) -> frozenset[str]:
-    """The operands that the meaning writes: by convention d, d0 ..., p and q are the only ones."""
-    return frozenset(place.name for place in form.places if re.fullmatch(r"d\d*|p|q", place.name))
+def _outputs(form: Form, meaning: str) -> frozenset[str]:
+    """The operands that the meaning writes: by convention d, d0 ..., p and q are the only ones, and the carry flag."""
+    written = r"d\d*|p|q|cc" if "cc =" in meaning else r"d\d*|p|q"
+    return frozenset(place.name for place in form.places if re.fullmatch(written, place.name))
+
+
+def _result(place: Place) -> str:
+    first = f" = {place.name}_[lane]" if place.name == "cc" else ""
+    return f"{_result_type(place.type)} {place.name}{first};"
+
+
+def _result_type(name: str) -> str:
+    """What a meaning computes: halves are double until they are rounded, once, as they are written."""
+    return "double" if name in {"f16", "bf16"} else c_type(name)
 
 
 def c_type(name: str) -> str:
@@ -296,7 +309,7 @@ def _halves(form: Form, meaning: str, outputs: frozenset[str], half: str) -> lis
         inner = []
         for place in mine:
             if place.name in outputs:
-                inner.append(f"{c_type(half)} {place.name}_h;")
+                inner.append(f"{_result_type(half)} {place.name}_h;")
             else:
                 inner.append(f"const {c_type(half)} {place.name}_h = {decoded(half, f'({place.name} >> {shift})')};")
         text = f"{meaning};"

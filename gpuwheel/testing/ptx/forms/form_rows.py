@@ -5,7 +5,7 @@ of `sets["name"]`; in braces it may be missing. Its meaning is C, formatted with
 (empty if missing, without its point), `{{` a brace. Operands are C variables of the row's type (the set `type`, or the
 last modifier), or of the type after a colon: `d:u32`, `c:wide` (twice as many bits), `p:pred`, `a:{atype}`. `d|p` is a
 pair, of which `|p` may be missing; `c?` may be missing (`{has_c}` is 1 or 0); `[a]` is an address (C: its 64 bits);
-`d[4]` is a vector, `d0` to `d3` in C.
+`d[4]` is a vector, `d0` to `d3` in C; `cc` is the carry flag, which no instruction names.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Row:
     sets: Mapping[str, tuple[str, ...]]
     native: bool = False
     """`meaning` is a statement in C for a whole warp (`w`, `i`, `on`), not one for each lane."""
+    bound: str = ""
+    """Of an approximation: how far the manual lets it be from the exact value. The meaning is nearer."""
 
     @cached_property
     def opcode(self) -> str:
@@ -63,11 +65,15 @@ class Row:
         return self.syntax.split(" ", 1)[0][len(self.opcode) :]
 
     @cached_property
+    def modifiers(self) -> tuple[tuple[str, bool], ...]:
+        """What may stand behind the opcode: the name of each, and whether it may be missing."""
+        return tuple((optional or needed, bool(optional)) for optional, needed in _MODIFIER.findall(self._head))
+
+    @cached_property
     def pattern(self) -> re.Pattern[str]:
         """Of the modifiers, each with its point before it."""
         parts = []
-        for optional, needed in _MODIFIER.findall(self._head):
-            name = optional or needed
+        for name, optional in self.modifiers:
             choices = "|".join(map(re.escape, self.sets.get(name, (name,))))
             if optional or name in self.sets:
                 group = re.sub(r"\W", "_", name)

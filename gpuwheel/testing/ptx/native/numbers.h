@@ -2,8 +2,10 @@
 #ifndef GPUWHEEL_PTX_NUMBERS_H
 #define GPUWHEEL_PTX_NUMBERS_H
 
-#include <math.h>
-
+#include "conversions.h"
+#include "floats.h"
+#include "halves.h"
+#include "integers.h"
 #include "values.h"
 
 #endif

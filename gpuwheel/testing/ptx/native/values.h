@@ -17,31 +17,29 @@ static inline float from_f16(u16 bits) {
   return as_f32(sign | (magnitude >= 0x7c00u ? 0x7f800000u | magnitude << 13 : scaled));
 }
 
-/* A double as a binary float of `exponent` and `fraction` bits, to nearest, ties to even; NaN is the canonical 0x7fff. */
-static inline u16 to_half(double value, u32 fraction, s32 bias) {
-  const u64 bits = of_f64(value), magnitude = bits & 0x7fffffffffffffffull;
-  const u16 sign = (u16)(bits >> 48 & 0x8000u);
-  const s32 exponent = (s32)(magnitude >> 52) - 1023 + bias; /* as the result has it */
-  const u32 infinity = (u32)(2 * bias + 1) << fraction;
-  if (magnitude > 0x7ff0000000000000ull) return 0x7fff;
-  if (exponent >= 2 * bias + 1) return (u16)(sign | infinity);
-  const u32 drop = 52 - fraction + (exponent > 0 ? 0u : (u32)(1 - exponent));
-  if (drop > 54) return sign; /* less than half of the smallest */
-  const u64 whole = (magnitude & 0xfffffffffffffull) | 0x10000000000000ull;
-  const u64 kept = whole >> drop, rest = whole & ((1ull << drop) - 1), half = 1ull << (drop - 1);
-  const u64 rounded = kept + (rest > half || (rest == half && (kept & 1)));
-  /* a carry moves into the exponent, as it should: up to infinity */
-  return (u16)(sign | (u32)(exponent > 0 ? ((u64)(u32)exponent << fraction) + rounded - (1ull << fraction) : rounded));
+/* A double as a float with one digit more than it seems: the last bit says whether anything was cut off. Rounding it
+   again is as if it had been rounded once. Written so that a compiler makes vector code of it. */
+static inline u32 sticky_f32(double value) {
+  const float nearest = (float)value;
+  const double lost = value - (double)nearest;
+  const u32 bits = of_f32(nearest);
+  const u32 toward = (lost > 0) == (value > 0) ? bits + 1 : bits - 1;
+  return lost != 0 && !(bits & 1) ? toward : bits; /* an infinity: the largest value, which rounds to it */
 }
 
-static inline u16 to_f16(double value) { return to_half(value, 10, 15); }
-
-/* Of a float that is promoted this is exact as well; it is written so that a compiler makes vector code of it. */
+/* To nearest, ties to even; NaN is the canonical 0x7fff. */
 static inline u16 to_bf16(double value) {
-  const float single = (float)value;
-  const u32 bits = of_f32(single);
-  if (unlikely((double)single != value)) return to_half(value, 7, 127);
-  return (u16)((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+  const u32 bits = sticky_f32(value);
+  return (u16)(value == value ? (bits + 0x7fffu + (bits >> 16 & 1)) >> 16 : 0x7fffu);
+}
+static inline u16 to_f16(double value) {
+  const u32 bits = sticky_f32(value), magnitude = bits & 0x7fffffffu, sign = bits >> 16 & 0x8000u;
+  const u32 normal = (magnitude + 0xfffu + (magnitude >> 13 & 1) - (112u << 23)) >> 13;
+  /* The last digit of 0.5 is that of subnormal values: their sum is rounded as they are. */
+  const u32 subnormal = of_f32(as_f32(magnitude) + 0.5f) - of_f32(0.5f);
+  const u32 small = magnitude < 113u << 23, large = magnitude >= 143u << 23;
+  const u32 found = small ? subnormal : large ? 0x7c00u : normal;
+  return (u16)(value == value ? sign | found : 0x7fffu);
 }
 
 #endif
