@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -183,6 +184,10 @@ def fake_gpu_environment(
     runtimes = [*sorted(folder.glob("libcudart.so.*")), *sorted(folder.glob("libgpuwheel-cudart-*"))]
     preloaded = [folder / "libcuda.so.1", *runtimes]
     changed["LD_PRELOAD"] = _before(":".join(map(str, preloaded)), environ.get("LD_PRELOAD"), ":")
+    # Each Python that starts there imports `sitecustomize` of it.
+    changed["PYTHONPATH"] = _before(
+        str(resource("testing", "torch_operators", "start")), environ.get("PYTHONPATH"), os.pathsep
+    )
     if (folder / AUDIT_LIBRARY).exists():
         changed["LD_AUDIT"] = _before(str(folder / AUDIT_LIBRARY), environ.get("LD_AUDIT"), ":")
     return changed

@@ -38,6 +38,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     # The variable is set in the process that was started again: it goes on from here.
     if options.fake_gpu and _VARIABLE not in os.environ:
         _start_again(early_config)
+    if _VARIABLE in os.environ:
+        from gpuwheel.testing.torch_operators.after_import import replace_when_imported  # noqa: PLC0415
+
+        replace_when_imported()  # a Python that was started with -I or -E imports no sitecustomize
     yield
 
 

@@ -1,0 +1,71 @@
+"""When torch's operators are replaced: as CUDA is initialised, in processes that import torch. Others pay nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+__all__ = ["replace_when_imported"]
+
+
+def replace_when_imported(environ: Mapping[str, str] = os.environ) -> None:
+    """Have the operators replaced once torch is imported, in a process whose pretend GPU executes. Twice is as once."""
+    # Where launches are recorded alone, those of torch's own kernels are too.
+    if "execute=1" not in environ.get("GPUWHEEL_FAKE_GPU", "").split(","):
+        return
+    if "torch" in sys.modules:
+        _with_cuda(sys.modules["torch"])
+    elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+class _Finder(MetaPathFinder):
+    """Finds torch as everybody else does, and hears when it was imported."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """None for everything but torch, and for torch while the others look for it."""
+        del path, target
+        if fullname != "torch":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader)
+        return spec
+
+
+class _Loader(Loader):
+    """Another loader, and what is done after it."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """As the other does."""
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """As the other does; what others ask of the module later, they ask the other."""
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        _with_cuda(module)
+
+
+def _with_cuda(torch: Any) -> None:
+    """Torch calls it as CUDA is initialised, at once if it is; a CPU build never does."""
+    if torch.version.cuda is not None:
+        from gpuwheel.testing.torch_operators.replacing import replace_operators  # noqa: PLC0415 - needs torch
+
+        torch.cuda._lazy_call(replace_operators)  # there is no other way to hear of it

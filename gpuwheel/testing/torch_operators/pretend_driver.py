@@ -1,0 +1,83 @@
+"""What torch's operators ask of the pretend driver: whether a stream is captured, what its graph runs when launched."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PretendDriver", "driver"]
+
+_Run = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+class PretendDriver:
+    """libcuda.so.1 of this process, which is the pretend one."""
+
+    def __init__(self) -> None:
+        library = ctypes.CDLL("libcuda.so.1")
+        self._capturing = library.gpuwheel_fake_capturing
+        self._capturing.argtypes = [ctypes.c_void_p]
+        self._enqueue = library.gpuwheel_fake_enqueue
+        self._enqueue.argtypes = [ctypes.c_void_p, _Run, ctypes.c_void_p, _Run]
+        self._enqueue.restype = None
+        self._written: Any = getattr(library, "gpuwheel_fake_written", None)
+        if self._written is not None:
+            self._written.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+            self._written.restype = None
+        self._numbers = count(1)
+        self._nodes: dict[int, Callable[[], None]] = {}
+        self._run, self._release = _Run(self._run_node), _Run(self._release_node)
+        self._failure: BaseException | None = None
+
+    def is_capturing(self, device: torch.device) -> bool:
+        """Whether the current stream of a device is being captured."""
+        return bool(self._capturing(None) and self._capturing(_current_stream(device)))
+
+    def add_node(self, device: torch.device, run: Callable[[], None]) -> None:
+        """Have `run` called at each launch of the graph that the current stream is captured into."""
+        number = next(self._numbers)
+        self._nodes[number] = run
+        self._enqueue(_current_stream(device), self._run, number, self._release)
+
+    def _run_node(self, number: int) -> None:
+        try:
+            self._nodes[number]()
+        except BaseException as error:  # noqa: BLE001 - raised by the next call: it must not pass through C
+            self._failure = error
+
+    def _release_node(self, number: int) -> None:
+        self._nodes.pop(number, None)
+
+    def raise_failure(self) -> None:
+        """Raise what a node raised in a launch before."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def written(self, tensors: list[Any]) -> None:
+        """Say that these tensors of the device hold values now."""
+        if self._written is not None:
+            for tensor in tensors:
+                for start, size in _runs(tensor):
+                    self._written(start, size)
+
+
+def _current_stream(device: torch.device) -> int:
+    return int(torch._C._cuda_getCurrentRawStream(device.index))
+
+
+def _runs(tensor: Any) -> list[tuple[int, int]]:
+    return [(tensor.data_ptr(), tensor.untyped_storage().nbytes())]
+
+
+@cache
+def driver() -> PretendDriver:
+    """That of this process."""
+    return PretendDriver()

@@ -1,0 +1,72 @@
+"""What the pretend GPU cannot run of torch's own operators: one error that names the operator and the dtypes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from gpuwheel.errors import GpuwheelError
+
+__all__ = ["OperatorRefusedError", "Refused", "refused_dtype", "tensors_in"]
+
+_UNKNOWN_DTYPE = ("not implemented for", "support tensors of type", "nsupported dtype")
+
+
+class OperatorRefusedError(GpuwheelError, NotImplementedError):
+    """An operator of torch that has no kernel for the CPU, or none for this dtype: the pretend GPU cannot run it."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message, hint=hint)
+
+    def __str__(self) -> str:
+        """With the hint: who reads it, reads a traceback."""
+        return f"{self.message}\nhint: {self.hint}"
+
+
+def tensors_in(value: object) -> list[Any]:
+    """The tensors among arguments, those in lists too."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, dict):
+        return [found for inner in value.values() for found in tensors_in(inner)]
+    if isinstance(value, list | tuple):
+        return [found for inner in value for found in tensors_in(inner)]
+    return []
+
+
+class Refused:
+    """In the place of an operator without a kernel for the CPU."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, *arguments: object, **named: object) -> object:
+        """Raise.
+
+        Raises:
+            OperatorRefusedError: always.
+        """
+        dtypes = _dtypes(tensors_in([arguments, named]))
+        msg = f"aten::{self._name} cannot run on the pretend GPU (of {dtypes}): torch has no CPU kernel of it"
+        raise OperatorRefusedError(msg, _hint(self._name))
+
+
+def refused_dtype(name: str, tensors: list[Any], error: BaseException) -> OperatorRefusedError | None:
+    """The error to raise if `error` is that of a CPU kernel which does not know a dtype."""
+    if not any(words in str(error) for words in _UNKNOWN_DTYPE):
+        return None
+    msg = f"aten::{name} cannot run on the pretend GPU (of {_dtypes(tensors)}): torch's CPU kernel refuses it: {error}"
+    return OperatorRefusedError(msg, "use another dtype in this test, or mark it as one that needs a GPU")
+
+
+def _dtypes(tensors: list[Any]) -> str:
+    return ", ".join(sorted({str(tensor.dtype) for tensor in tensors})) or "no tensors"
+
+
+def _hint(name: str) -> str:
+    if "attention" in name:
+        return "torch.nn.attention.sdpa_kernel(SDPBackend.MATH) is the form of attention that runs on a CPU"
+    if "cudnn" in name:
+        return "leave torch.backends.cudnn.enabled False, as the pretend GPU sets it: torch's own operator then runs"
+    return "mark this test as one that needs a GPU"
