@@ -267,8 +267,6 @@ class _Assembler:
         if second and isinstance(operand, Address) and operand.offset:
             self._added(frame, of, "address", ("b64",), (Register("%address", "b64"), operand))
             return Address(Register("%address", "b64"))
-        if isinstance(operand, Address) and isinstance(operand.base, Symbol) and operand.base.name in frame.local:
-            return Address(_LOCAL_BASE, operand.offset + self._local(frame, operand.base))
         if isinstance(operand, Symbol) and operand.name in frame.local:
             there = Address(_LOCAL_BASE, self._local(frame, operand))
             self._added(frame, of, "address", ("b64",), (Register("%address", "b64"), there))

@@ -105,19 +105,19 @@ static u64 settled(u64 bits) {
   return made_of((bits & PHASE) ^ PHASE, 0, expected_of(bits), expected_of(bits));
 }
 
-static u8* barrier_at(Warp* w, const Instruction* i, u32 lane, u64 address) {
-  return address >> 32 ? at_generic(w, i, lane, address, 8, 8, ATOMIC) : at_shared(w, i, lane, address, 8, 8, ATOMIC);
+static u8* barrier_at(Warp* w, const Instruction* i, u32 lane, u64 address, Access access) {
+  return address >> 32 ? at_generic(w, i, lane, address, 8, 8, access) : at_shared(w, i, lane, address, 8, 8, access);
 }
 
 void barrier_init(Warp* w, const Instruction* i, u32 lane, u64 address, u32 count) {
-  u8* const at = barrier_at(w, i, lane, address);
+  u8* const at = barrier_at(w, i, lane, address, WRITE);
   const u64 bits = made_of(0, 0, count, count);
   if (at) memcpy(at, &bits, 8);
 }
 
 /* An arrival of `count`, of which `drop` are not expected any more, after `bytes` more are. Returns the state before. */
 u64 barrier_arrive(Warp* w, const Instruction* i, u32 lane, u64 address, u32 count, s32 bytes, u32 drop) {
-  u8* const at = barrier_at(w, i, lane, address);
+  u8* const at = barrier_at(w, i, lane, address, ATOMIC);
   u64 before = 0;
   if (at == NULL) return 0;
   memcpy(&before, at, 8);
@@ -133,7 +133,7 @@ u64 barrier_arrive(Warp* w, const Instruction* i, u32 lane, u64 address, u32 cou
 
 /* Whether the phase of this state is over. */
 u32 barrier_passed(Warp* w, const Instruction* i, u32 lane, u64 address, u64 state) {
-  const u8* const at = barrier_at(w, i, lane, address);
+  const u8* const at = barrier_at(w, i, lane, address, ATOMIC);
   u64 now = 0;
   if (at) memcpy(&now, at, 8);
   const u32 passed = at == NULL || (now & PHASE) != (state & PHASE);

@@ -1,0 +1,181 @@
+// What the machine must get right, each in one kernel: calls, divergence, lanes together, barriers, spaces of memory.
+#include <cooperative_groups.h>
+#include <cuda/barrier>
+
+namespace cg = cooperative_groups;
+
+__device__ int table[4] = {5, 6, 7, 8};
+__device__ int* where = table + 1;
+__constant__ float factor = 2.5f;
+__device__ int counter;
+
+__device__ __noinline__ float twice(float x, int n) {
+  float kept[8];
+  for (int i = 0; i < 8; ++i) kept[i] = x * i;
+  return kept[n & 7] * 2;
+}
+
+__device__ __noinline__ int fibonacci(int n) { return n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2); }
+
+extern "C" {
+
+__global__ void calls(float* y, const float* x) {
+  const int i = threadIdx.x;
+  y[i] = (i & 1) ? twice(x[i], i) : twice(-x[i], i + 1);
+}
+
+__global__ void recursion(int* y) { y[threadIdx.x] = fibonacci(threadIdx.x); }
+
+__global__ void diverge(int* y) {
+  int s = 0;
+  for (int k = 0; k < threadIdx.x; ++k) {
+    if (k % 3 == 0) continue;
+    if (k > 20) break;
+    s += k;
+    switch (s % 5) {
+      case 0: s += 1; break;
+      case 1: s += 2;
+      case 2: s += 3; break;
+      case 3: s ^= 5; break;
+      default: s -= 1;
+    }
+  }
+  y[threadIdx.x] = s;
+}
+
+__global__ void votes(unsigned* y, const unsigned* x) {
+  const unsigned i = threadIdx.x;
+  y[i] = __ballot_sync(~0u, x[i] & 1);
+  y[32 + i] = __match_any_sync(~0u, x[i]);
+  y[64 + i] = __any_sync(~0u, x[i] == 3) + 2 * __all_sync(~0u, x[i] < 7);
+  int same;
+  y[96 + i] = __match_all_sync(~0u, x[i] < 100, &same) + same;
+  if (i % 3 == 0) y[128 + i] = __reduce_add_sync(0x49249249, i) + __reduce_max_sync(0x49249249, x[i]);
+}
+
+__global__ void shuffles(float* y, const float* x) {
+  float v = x[threadIdx.x];
+  if (threadIdx.x < 16) v += __shfl_down_sync(0xffff, v, 4, 8);
+  else v += __shfl_up_sync(0xffff0000, v, 4, 8);
+  y[threadIdx.x] = v + __shfl_sync(~0u, v, 5) + __shfl_xor_sync(~0u, v, 9);
+}
+
+__global__ void histogram(int* y, float* f, const int* x, int n) {
+  __shared__ int h[16];
+  if (threadIdx.x < 16) h[threadIdx.x] = 0;
+  __syncthreads();
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) {
+    atomicAdd(&h[x[i] & 15], 1);
+    atomicAdd(f, 1.0f);
+    atomicMax(&y[16], x[i]);
+    atomicCAS(&y[17], 0, 5);
+    atomicInc(reinterpret_cast<unsigned*>(&y[18]), 6);
+  }
+  __syncthreads();
+  if (threadIdx.x < 16) atomicAdd(&y[threadIdx.x], h[threadIdx.x]);
+}
+
+__global__ void says(int n) {
+  if (threadIdx.x == 3) printf("hello %d %s %.3f %lld %c %5u|%x %%\n", n, "world", 2.5, 1234567890123ll, 'q', 42u, 255);
+}
+
+__global__ void traps(int* y) {
+  y[0] = 1;
+  __trap();
+  y[1] = 2;
+}
+
+__global__ void grid_sync(int* y, int n) {
+  auto g = cg::this_grid();
+  y[blockIdx.x * blockDim.x + threadIdx.x] = 1;
+  g.sync();
+  int s = 0;
+  for (int i = 0; i < n; ++i) s += y[i];
+  g.sync();
+  y[blockIdx.x * blockDim.x + threadIdx.x] = s;
+}
+
+__global__ void __cluster_dims__(4, 1, 1) clusters(int* y) {
+  __shared__ int s[32];
+  auto c = cg::this_cluster();
+  s[threadIdx.x] = blockIdx.x * 100 + threadIdx.x;
+  c.sync();
+  const int* other = c.map_shared_rank(s, (c.block_rank() + 1) % 4);
+  y[blockIdx.x * 32 + threadIdx.x] = other[threadIdx.x];
+  c.sync();
+}
+
+__global__ void named_barriers(int* y) {
+  __shared__ int s[64];
+  if (threadIdx.x < 64) {
+    s[threadIdx.x] = threadIdx.x;
+    asm volatile("bar.sync 1, 64;");
+    y[threadIdx.x] = s[63 - threadIdx.x];
+  }
+  y[64 + threadIdx.x] = __syncthreads_count(threadIdx.x % 3 == 0) * 100 + __syncthreads_or(threadIdx.x == 5) * 10 +
+                        __syncthreads_and(threadIdx.x < 60);
+}
+
+__global__ void dynamic_shared(float* y, const float* x) {
+  extern __shared__ float d[];
+  __shared__ double q[3];
+  if (threadIdx.x < 3) q[threadIdx.x] = threadIdx.x;
+  d[threadIdx.x] = x[threadIdx.x];
+  __syncthreads();
+  float* generic = threadIdx.x & 1 ? d : y + 128; /* neither the compiler nor the instruction knows the space */
+  if (threadIdx.x & 1) y[threadIdx.x] = generic[blockDim.x - 1 - threadIdx.x] + (float)q[threadIdx.x % 3];
+  else generic[threadIdx.x] = x[threadIdx.x];
+}
+
+__global__ void variables(float* y) {
+  y[threadIdx.x] = table[threadIdx.x & 3] * factor + where[0];
+  if (threadIdx.x == 0) counter += 3;
+}
+
+__global__ void spin_lock(int* lock, int* y) {
+  for (int done = 0; !done;) {
+    if (atomicCAS(lock, 0, 1) == 0) {
+      y[0] += 1;
+      __threadfence();
+      atomicExch(lock, 0);
+      done = 1;
+    }
+  }
+}
+
+__global__ void pipeline(float* y, const float* x) {
+  __shared__ float s[2][128];
+  for (int k = 0; k < 2; ++k) {
+    const unsigned at = (unsigned)__cvta_generic_to_shared(&s[k][threadIdx.x * 4]);
+    if (threadIdx.x < 32) {
+      asm volatile("cp.async.cg.shared.global [%0], [%1], 16;\ncp.async.commit_group;" ::"r"(at), "l"(x + k * 128 + threadIdx.x * 4));
+    }
+  }
+  asm volatile("cp.async.wait_group 1;");
+  __syncthreads();
+  y[threadIdx.x] = s[0][threadIdx.x];
+  asm volatile("cp.async.wait_group 0;");
+  __syncthreads();
+  y[128 + threadIdx.x] = s[1][127 - threadIdx.x];
+}
+
+__global__ void arrivals(int* y) {
+  __shared__ cuda::barrier<cuda::thread_scope_block> b;
+  __shared__ int s[64];
+  if (threadIdx.x == 0) init(&b, 64);
+  __syncthreads();
+  for (int r = 0; r < 3; ++r) {
+    s[threadIdx.x] = threadIdx.x + r;
+    b.arrive_and_wait();
+    const int v = s[63 - threadIdx.x];
+    b.arrive_and_wait();
+    y[threadIdx.x] = v;
+  }
+}
+
+__global__ void never_ends(volatile int* y) {
+  while (y[0] == 0) {
+  }
+}
+
+}

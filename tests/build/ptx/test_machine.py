@@ -1,0 +1,229 @@
+"""The machine computes what a GPU does: control flow, lanes and blocks together, each space of memory."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from cuda_ptx import compile_to_ptx
+
+from gpuwheel.testing.ptx.executor import Configuration, Executor
+
+if TYPE_CHECKING:
+    from gpuwheel.testing.ptx.executor import LaunchResult
+
+pytestmark = [pytest.mark.network, pytest.mark.compiler]
+
+Run = Any
+Array = Any
+LANES = np.arange(32)
+# load_matrix_sync, mma_sync, each element twice, store_matrix_sync, by nvcc 13.0: NVRTC has no mma.h.
+FRAGMENTS = """\
+.version 9.0
+.target sm_80
+.address_size 64
+.visible .entry fragments(
+ .param .u64 fragments_param_0,
+ .param .u64 fragments_param_1,
+ .param .u64 fragments_param_2
+)
+{
+ .reg .f32 %f<18>;
+ .reg .b32 %r<18>;
+ .reg .b64 %rd<7>;
+ ld.param.u64 %rd1, [fragments_param_0];
+ ld.param.u64 %rd2, [fragments_param_1];
+ ld.param.u64 %rd3, [fragments_param_2];
+ cvta.to.global.u64 %rd4, %rd3;
+ cvta.to.global.u64 %rd5, %rd2;
+ mov.u32 %r1, 16;
+ wmma.load.a.sync.aligned.row.m16n16k16.global.f16 {%r2, %r3, %r4, %r5, %r6, %r7, %r8, %r9}, [%rd5], %r1;
+ wmma.load.b.sync.aligned.col.m16n16k16.global.f16 {%r10, %r11, %r12, %r13, %r14, %r15, %r16, %r17}, [%rd4],
+   %r1;
+ mov.f32 %f1, 0f3F000000;
+ wmma.mma.sync.aligned.row.col.m16n16k16.f32.f32 {%f2, %f3, %f4, %f5, %f6, %f7, %f8, %f9},
+   {%r2, %r3, %r4, %r5, %r6, %r7, %r8, %r9}, {%r10, %r11, %r12, %r13, %r14, %r15, %r16, %r17},
+   {%f1, %f1, %f1, %f1, %f1, %f1, %f1, %f1};
+ cvta.to.global.u64 %rd6, %rd1;
+ add.f32 %f10, %f2, %f2;
+ add.f32 %f11, %f3, %f3;
+ add.f32 %f12, %f4, %f4;
+ add.f32 %f13, %f5, %f5;
+ add.f32 %f14, %f6, %f6;
+ add.f32 %f15, %f7, %f7;
+ add.f32 %f16, %f8, %f8;
+ add.f32 %f17, %f9, %f9;
+ wmma.store.d.sync.aligned.row.m16n16k16.global.f32 [%rd6],
+   {%f10, %f11, %f12, %f13, %f14, %f15, %f16, %f17}, %r1;
+ ret;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    """Launches a kernel of machine.cu, compiled for clusters."""
+    ((text, log),) = compile_to_ptx([Path(__file__).with_name("machine.cu")], arch="compute_90")
+    assert text is not None, log
+    executor = Executor()
+    loaded = executor.load(text)
+
+    def run(kernel: str, block: int, *arguments: object, grid: int = 1, **more: Any) -> LaunchResult:  # noqa: ANN401
+        return executor.launch(loaded, kernel, Configuration((grid,), (block,), **more), arguments)
+
+    run.loaded = loaded  # type: ignore[attr-defined]
+    return run
+
+
+def kinds(result: LaunchResult) -> set[str]:
+    return {raw.kind_name for raw in result.reports}
+
+
+@pytest.fixture
+def x() -> Array:
+    return np.random.default_rng(0).standard_normal(256).astype("f4")
+
+
+def test_functions_are_called_by_lanes_that_went_apart(run: Run, x: Array) -> None:
+    y, lane = np.zeros(64, "f4"), np.arange(64)
+    assert run("calls", 64, y, x).reports == ()
+    factor = np.where(lane & 1, lane, lane + 1) & 7
+    assert np.allclose(y, np.where(lane & 1, x[:64], -x[:64]) * factor * 2)
+
+
+def test_a_function_that_calls_itself_has_no_meaning(run: Run) -> None:
+    result = run("recursion", 32, np.zeros(32, "i4"))
+    assert (result.code, kinds(result)) == (801, {"no-meaning"})
+
+
+def test_lanes_part_and_meet(run: Run) -> None:
+    def one(count: int) -> int:
+        s = 0
+        for k in range(count):
+            if k % 3 == 0:
+                continue
+            if k > 20:
+                break
+            s += k
+            rest = int(np.fmod(s, 5))
+            s = s ^ 5 if rest == 3 else s + {0: 1, 1: 5, 2: 3}.get(rest, -1)
+        return s
+
+    y = np.zeros(64, "i4")
+    assert run("diverge", 64, y).reports == ()
+    assert y.tolist() == [one(count) for count in range(64)]
+
+
+def test_votes_matches_and_reductions(run: Run) -> None:
+    x = np.random.default_rng(1).integers(0, 8, 32).astype("u4")
+    y = np.zeros(160, "u4")
+    assert run("votes", 32, y, x).reports == ()
+    assert set(y[:32].tolist()) == {sum(int(value & 1) << lane for lane, value in enumerate(x))}
+    assert y[32:64].tolist() == [sum(1 << j for j in range(32) if x[j] == x[lane]) for lane in range(32)]
+    assert set(y[64:96].tolist()) == {int((x == 3).any()) + 2 * int((x < 7).all())}
+    assert set(y[96:128].tolist()) == {0}  # all lanes, and one more: 2 ** 32
+    third = LANES % 3 == 0
+    assert set(y[128:][third].tolist()) == {int(LANES[third].sum()) + int(x[third].max())}
+
+
+def test_shuffles(run: Run, x: Array) -> None:
+    y = np.zeros(32, "f4")
+    assert run("shuffles", 32, y, x).reports == ()
+    down = np.where(LANES % 8 < 4, LANES + 4, LANES)
+    up = np.where(LANES % 8 >= 4, LANES - 4, LANES)
+    v = x[:32] + x[np.where(LANES < 16, down, up)]
+    assert np.allclose(y, v + v[5] + v[LANES ^ 9])
+
+
+def test_atomics_and_loops_over_the_grid(run: Run) -> None:
+    x = np.random.default_rng(2).integers(0, 100, 1000).astype("i4")
+    y, f = np.zeros(19, "i4"), np.zeros(1, "f4")
+    assert run("histogram", 96, y, f, x, 1000, grid=3).reports == ()
+    assert y[:16].tolist() == np.bincount(x & 15, minlength=16).tolist()
+    assert (f[0], y[16], y[17], y[18]) == (1000, x.max(), 5, 1000 % 7)
+
+
+def test_printf(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    run("says", 32, 7)
+    run("never_ends", 32, np.ones(1, "i4"))
+    ctypes.CDLL(None).fflush(None)
+    assert capfd.readouterr().out == "hello 7 world 2.500 1234567890123 q    42|ff %\n"
+
+
+def test_a_trap_ends_the_launch(run: Run) -> None:
+    y = np.zeros(2, "i4")
+    result = run("traps", 32, y)
+    assert (result.code, kinds(result), y.tolist()) == (719, {"trap"}, [1, 0])
+
+
+def test_a_kernel_that_never_ends_is_ended(run: Run) -> None:
+    result = run("never_ends", 32, np.zeros(1, "i4"), step_limit=100_000)
+    assert (result.code, kinds(result)) == (702, {"too-long"})
+
+
+def test_blocks_of_a_cooperative_grid_wait_for_each_other(run: Run) -> None:
+    y = np.zeros(256, "i4")
+    assert run("grid_sync", 32, y, 256, grid=8, cooperative=True).reports == ()
+    assert set(y.tolist()) == {256}
+
+
+def test_blocks_of_a_cluster_read_each_other_s_shared_memory(run: Run) -> None:
+    y = np.zeros((8, 32), "i4")
+    assert run("clusters", 32, y, grid=8, cluster=(4, 1, 1)).reports == ()
+    neighbour = np.array([block // 4 * 4 + (block + 1) % 4 for block in range(8)])
+    assert (y == neighbour[:, None] * 100 + LANES).all()
+
+
+def test_named_barriers_and_those_that_count(run: Run) -> None:
+    y = np.zeros(192, "i4")
+    assert run("named_barriers", 128, y).reports == ()
+    assert y[:64].tolist() == list(range(63, -1, -1))
+    assert set(y[64:].tolist()) == {43 * 100 + 10}
+
+
+def test_generic_addresses_are_of_any_space(run: Run, x: Array) -> None:
+    y, thread = np.zeros(256, "f4"), np.arange(128)
+    assert run("dynamic_shared", 128, y, x, shared_bytes=512).reports == ()
+    odd = thread % 2 == 1
+    assert np.allclose(y[:128][odd], (x[127 - thread] + thread % 3)[odd])
+    assert (y[128:][~odd] == x[:128][~odd]).all()
+
+
+def test_variables_of_a_module_begin_with_their_values_and_keep_them(run: Run) -> None:
+    y = np.zeros(32, "f4")
+    for times in (1, 2):
+        assert run("variables", 32, y).reports == ()
+        loaded = run.loaded  # type: ignore[attr-defined]
+        assert int.from_bytes(bytes(loaded.variables["counter"]), "little") == 3 * times
+    assert np.allclose(y, (5 + LANES % 4) * 2.5 + 6)
+
+
+def test_a_lock_of_lanes_and_blocks_is_given_to_each(run: Run) -> None:
+    y, lock = np.zeros(1, "i4"), np.zeros(1, "i4")
+    run("spin_lock", 64, lock, y, grid=2, step_limit=3_000_000)
+    assert y[0] == 128
+
+
+def test_copies_that_end_when_they_are_waited_for(run: Run, x: Array) -> None:
+    y = np.zeros(256, "f4")
+    assert run("pipeline", 128, y, x).reports == ()
+    assert (y == np.concatenate([x[:128], x[:127:-1]])).all()
+
+
+def test_mbarrier_phases(run: Run) -> None:
+    y = np.zeros(64, "i4")
+    assert run("arrivals", 64, y, step_limit=3_000_000).reports == ()
+    assert y.tolist() == [63 - thread + 2 for thread in range(64)]
+
+
+def test_wmma() -> None:
+    rng = np.random.default_rng(3)
+    a, b = rng.standard_normal((16, 16)).astype("f2"), rng.standard_normal((16, 16)).astype("f2")
+    y = np.zeros((16, 16), "f4")
+    executor = Executor()
+    result = executor.launch(executor.load(FRAGMENTS), "fragments", Configuration((1,), (32,)), (y, a, b))
+    assert result.reports == ()
+    assert np.allclose(y, 2 * (a.astype("f4") @ b.astype("f4").T + 0.5), atol=1e-4)
