@@ -97,15 +97,44 @@ class Form:
         return "ptx_" + hashlib.sha256(f"{self.signature}\0{self.row.syntax}".encode()).hexdigest()[:16]
 
 
+_known: dict[tuple[object, ...], Form | None] = {}
+
+
 def form_of(instruction: Instruction) -> tuple[Form, tuple[Operand | None, ...]] | None:
     """The form of an instruction and its operands, one for each place; None: the table has no such row."""
+    kinds = tuple(map(_kind, instruction.operands))
+    key = (instruction.opcode, instruction.modifiers, kinds)
+    # A module repeats few forms in many instructions.
+    if key not in _known:
+        _known[key] = _find(instruction)
+    form = _known[key]
+    operands = None if form is None else _operands(form.row, instruction)
+    return None if form is None or operands is None else (form, operands)
+
+
+def _kind(operand: Operand) -> object:
+    """What decides about the form."""
+    match operand:
+        case Register():
+            return operand.type
+        case Address():
+            return ("[", _kind(operand.base))
+        case Vector():
+            return ("{", *map(_kind, operand.elements))
+        case Pair():
+            return ("|", _kind(operand.first), _kind(operand.second))
+        case Negated():
+            return ("!", operand.operand.type)
+        case _:
+            return type(operand)
+
+
+def _find(instruction: Instruction) -> Form | None:
     modifiers = _ordered(instruction)
     for row in rows_of(instruction.opcode):
         sets = row.match(modifiers)
-        if sets is None:
-            continue
-        operands = _operands(row, instruction)
-        if operands is None:
+        operands = None if sets is None else _operands(row, instruction)
+        if sets is None or operands is None:
             continue
         row_type = sets.get("type") or (instruction.modifiers[-1] if instruction.modifiers else "")
         places = []
@@ -115,7 +144,7 @@ def form_of(instruction: Instruction) -> tuple[Form, tuple[Operand | None, ...]]
                 break
             places.append(Place(name, _type(role, row_type, sets), shape, index, role.address))
         else:
-            return Form(row, instruction.name, tuple(sorted(sets.items())), tuple(places)), operands
+            return Form(row, instruction.name, tuple(sorted(sets.items())), tuple(places))
     return None
 
 

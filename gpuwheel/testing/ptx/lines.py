@@ -15,6 +15,7 @@ __all__ = ["Line"]
 
 _NONE = 0xFFFFFFFF
 _MOST_OPERANDS = 40
+_NOWHERE = [_NONE] * _MOST_OPERANDS
 _LINE = struct.Struct(f"<Q4B4IiIIQ{_MOST_OPERANDS}I")
 
 
@@ -35,11 +36,11 @@ class Line:
     site: int = 0
     flags: int = 0
     constants: int = 0
-    operands: dict[int, int] = field(default_factory=dict)
+    operands: list[int] = field(default_factory=_NOWHERE.copy)
 
     def packed(self) -> bytes:
         """Its bytes; an operand that is not there is `NONE`."""
         head = (self.handler, KINDS.index(self.kind), self.negated, self.mode, self.aligned, self.guard, self.target)
         line = self.of.line if self.of else 0
-        operands = [self.operands.get(index, _NONE) for index in range(_MOST_OPERANDS)]
-        return _LINE.pack(*head, self.members, line, self.offset, self.site, self.flags, self.constants, *operands)
+        more = (self.members, line, self.offset, self.site, self.flags, self.constants)
+        return _LINE.pack(*head, *more, *self.operands)

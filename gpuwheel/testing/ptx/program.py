@@ -238,7 +238,9 @@ class _Assembler:
 
     def _computation(self, frame: _Frame, of: Instruction) -> None:
         addresses = [operand for operand in of.operands if isinstance(operand, Address)]
-        of = replace(of, operands=tuple(self._prepared(frame, of, operand, addresses) for operand in of.operands))
+        prepared = tuple(self._prepared(frame, of, operand, addresses) for operand in of.operands)
+        if any(new is not old for new, old in zip(prepared, of.operands, strict=True)):
+            of = replace(of, operands=prepared)
         found = form_of(of)
         if found is None:
             raise _NoMeaningError
