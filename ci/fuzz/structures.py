@@ -187,6 +187,25 @@ def _plain_tar() -> bytes:
     return gzip.decompress(TARGETS["base-layer"].seeds[0])
 
 
+_PTX = (
+    *(b"{", b"}", b"(", b")", b"[", b"]", b";", b'"', b"/*", b"//", b"@!%p1 ", b"!", b"-", b"|", b",", b":", b"{" * 99),
+    *(
+        b".reg .b32 %r<999999999>;",
+        b".global .b8 a[0xFFFFFFFFFFFFFFFF] = {1};",
+        b".local .v4 .f64 a[9][9] = {{1}, {f}};",
+    ),
+    *(
+        b"0f7FFFFFFF",
+        b"1e999",
+        b"(" * 99,
+        b"~" * 99,
+        b"9" * 5000,
+        b"generic(a)-",
+        b"0xFF00(f)",
+        b"L: .branchtargets L;",
+    ),
+    *(b".entry k {", b".func (.reg .b32 a) g", b'.pragma "a;', b".loc 1 2", b".alias k, k;", b".section .debug_str {"),
+)
 STRUCTURES = {
     "zip": _archives,
     "record": _texts(TARGETS["record"].seeds[0], *_RECORD),
@@ -211,6 +230,7 @@ STRUCTURES = {
     "releases": _texts(TARGETS["releases"].seeds[0], *_HTML) | _documents(json.loads(TARGETS["releases"].seeds[1])),
     "index-state": _documents(json.loads(TARGETS["index-state"].seeds[1])),
     "pyproject": _texts(PYPROJECT.encode(), *_TOML, *_KEYS),
+    "ptx": _texts(TARGETS["ptx"].seeds[0], *_PTX),
     "lock": _texts(LOCK.encode(), *_TOML),
 }
 """Reader -> files for it."""

@@ -56,6 +56,7 @@ from gpuwheel.publish.pages.release_list import ReleaseList  # noqa: E402
 from gpuwheel.publish.pages.yanks import read_yanks  # noqa: E402
 from gpuwheel.publish.published import PublishedWheel  # noqa: E402
 from gpuwheel.publish.wheel_facts import facts_of  # noqa: E402
+from gpuwheel.testing.ptx.reading import function, read_module  # noqa: E402
 from gpuwheel.toolchain.linking.system_libraries import exported_symbols  # noqa: E402
 from gpuwheel.wheel import read_members  # noqa: E402
 from gpuwheel.wheel.archive import Member, check_record, pack_wheel, sealed_members, stored_members  # noqa: E402
@@ -384,6 +385,12 @@ _IMAGE_MANIFEST = {
 _RELEASES = f"https://index/ops-1-py3-none-any.whl#sha256={'0' * 64}\n{'0' * 64}  nowhere/ops-1.tar.gz\n".encode()
 
 
+def _ptx(data: bytes) -> None:
+    module = read_module(data.decode("utf-8", "replace"))
+    for name in module.spans:
+        function(module, name)
+
+
 def _packed(data: bytes) -> bytes:
     held = io.BytesIO()
     with tarfile.open(fileobj=held, mode="w:gz") as archive:
@@ -394,6 +401,35 @@ def _packed(data: bytes) -> bytes:
 
 
 _PTX = b'//\n.version 8.8\n.target sm_90a, debug\n.address_size 64\n.file 1 "a.cu"\n.loc 1 2 3\n'
+_PTX_MODULE = b"""// made by hand
+.version 9.0
+.target sm_90a
+.address_size 64
+.file 1 "a.cu", 1, 2
+.extern .func (.param .b32 r) vprintf (.param .b64 a, .param .b64 b);
+.global .align 4 .b8 t[8] = {1, 0, 255};
+.global .u64 s[3] = {f, generic(t)+4, 120};
+.global .f32 m[2][2] = {{0f3F800000, 1.5}, {-2}};
+.extern .shared .align 16 .b8 dyn[];
+.weak .func (.param .b32 r) f(.reg .b32 a) .noreturn { ret; }
+.visible .entry k(.param .u64 .ptr .global .align 16 p, .param .align 8 .b8 q[24])
+.maxntid 128, 1, 1 .minnctapersm 2
+{
+.reg .pred %p<3>; .reg .b32 %r<9>; .reg .b64 %rd<9>; .reg .v4 .f32 %v; .shared .align 4 .b8 a[64];
+.loc 1 2 3, function_name $L__info_string0, inlined_at 1 4 5
+ld.param.u64 %rd1, [p+8]; /* a comment */
+setp.lt.and.s32 %p1|%p2, %r1, -(1+2)*4, !%p0;
+@!%p1 bra L;
+{ .reg .pred p; .param .b64 param0; T: mbarrier.try_wait.shared::cta.b64 p, [%rd1], %rd2; @p bra T;
+call (param0), f, (%r1, 0x10U); }
+mov.b64 {%r1, _}, %rd1; ld.v4.f32 %v, [%rd1+-16]; cp.async.bulk.tensor.2d [a], [%rd2, {%r3, %r4}], [%r5];
+U: .branchtargets L, L; P: .callprototype (.param .b32 _) _ (.param .b64 _);
+brx.idx %r1, U;
+L: ret;
+}
+.section .debug_str { $L__info_string0: .b8 95,90,0 }
+.alias again, f;
+"""
 _LZ4 = b"\x8fabcdefgh\x08\x00\x20\x50vwxyz"
 _PACKED = container(
     entry(_LZ4, flags=0x2000) + entry(bytes.fromhex("28b52ffd2004210000") + b"code", flags=0x8000) + entry(b"x" * 64)
@@ -436,6 +472,7 @@ TARGETS = {
     "sdist-head": Target(_sdist, (_packed(METADATA),)),
     "releases": Target(_releases, (_RELEASES, _encoded({"files": [{"url": "nowhere/a.whl"}]}))),
     "index-state": Target(_index_state, (b'{"ops-1-py3-none-any.whl": "crashes"}', _encoded(_STATE))),
+    "ptx": Target(_ptx, (_PTX_MODULE, _PTX)),
     "lock": Target(lambda data: parse_lock(data, "lock"), (LOCK.encode(),)),
 }
 """Reader -> how it is called."""

@@ -27,7 +27,7 @@ FUNCTION = rf"""
     (?:\((?P<parameters>[^()]*)\)\s*)?(?P<directives>(?:\.pragma\s+{STATEMENT};|[^{{;])*)(?P<opening>[{{;])"""
 """The beginning of a function, up to its body, or a declaration (a pattern in verbose form)."""
 
-_FUNCTION = re.compile(FUNCTION, re.VERBOSE)
+_FUNCTION = re.compile(FUNCTION, re.VERBOSE | re.ASCII)
 _BODY = re.compile(
     rf"""\s*(?:
     (?:@\s*(?P<negated>!)?\s*(?P<guard>{NAME}(?:\.[xyzw])?)\s+)?(?P<opcode>[a-z]\w*(?:\.[\w:]+)*)(?![\w$])(?!\s*:)
@@ -41,11 +41,11 @@ _BODY = re.compile(
     |\.(?:pragma|branchtargets|calltargets)\b{STATEMENT};
     |(?P<empty>;)
     )""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
-_TYPES = re.compile(r"\s*(?:\.(v2|v4|v8)\s*)?\.(\w+)\s+")
-_DECLARED = re.compile(rf"({NAME})(?:\s*<\s*(\d{{1,9}})\s*>)?")
-_DIRECTIVE = re.compile(r"\.(maxntid|reqntid|reqnctapercluster)\s+(\d{1,9}(?:\s*,\s*\d{1,9}){0,2})")
+_TYPES = re.compile(r"\s*(?:\.(v2|v4|v8)\s*)?\.(\w+)\s+", re.ASCII)
+_DECLARED = re.compile(rf"({NAME})(?:\s*<\s*(\d{{1,9}})\s*>)?", re.ASCII)
+_DIRECTIVE = re.compile(r"\.(maxntid|reqntid|reqnctapercluster)\s+(\d{1,9}(?:\s*,\s*\d{1,9}){0,2})", re.ASCII)
 _BRANCHES = frozenset(("bra", "brx"))
 _COMPONENTS = "xyzwabcd"
 _DIGITS = 10

@@ -23,13 +23,13 @@ SPACES = frozenset(("global", "const", "shared", "local", "param", "reg", "tex")
 
 _POINTER = 8
 _OPAQUE = dict.fromkeys(("texref", "samplerref", "surfref"), 8)
-_ATTRIBUTE = re.compile(r"\s*\.(?:(align)\s+(\d{1,9})|(attribute)\s*\([^)]*\)|(\w[\w:]*))\s*")
-_DECLARATOR = re.compile(r"([A-Za-z_$%][\w$]*)((?:\s*\[[^\]]*\])*)")
-_DIMENSION = re.compile(r"\[\s*([^\]]*?)\s*\]")
-_DECIMALS = re.compile(r"\{[\s\d,]*\}")
-_OCTAL = re.compile(r"\b0\d")
-_SYMBOL = re.compile(r"(?:(generic)\s*\(\s*)?([A-Za-z_$%][\w$]*)(?(1)\s*\))\s*(?:([+-])\s*(\w+))?")
-_MASKED = re.compile(r"(0[xX][fF]+0*|\d+)\s*\((.*)\)", re.DOTALL)
+_ATTRIBUTE = re.compile(r"\s*\.(?:(align)\s+(\d{1,9})|(attribute)\s*\([^)]*\)|(\w[\w:]*))\s*", re.ASCII)
+_DECLARATOR = re.compile(r"([A-Za-z_$%][\w$]*)((?:\s*\[[^\]]*\])*)", re.ASCII)
+_DIMENSION = re.compile(r"\[\s*([^\]]*?)\s*\]", re.ASCII)
+_DECIMALS = re.compile(r"\{[\s\d,]*\}", re.ASCII)
+_OCTAL = re.compile(r"\b0\d", re.ASCII)
+_SYMBOL = re.compile(r"(?:(generic)\s*\(\s*)?([A-Za-z_$%][\w$]*)(?(1)\s*\))\s*(?:([+-])\s*(\w+))?", re.ASCII)
+_MASKED = re.compile(r"(0[xX][fF]+0*|\d+)\s*\((.*)\)", re.DOTALL | re.ASCII)
 _VECTOR = {"v2": 2, "v4": 4, "v8": 8}
 
 

@@ -42,10 +42,10 @@ SPECIAL_NAMES = frozenset(
 )
 """Special registers (section 10), without `%` and component; `envreg` and the counters have numbers."""
 
-_NUMBERED = re.compile(r"(?:envreg|pm|reserved_smem_offset_)\d+(?:_64)?")
-_NAME = re.compile(r"[A-Za-z_$%][\w$]*")
-_ADDRESS = re.compile(r"\[\s*([A-Za-z_$%][\w$]*(?:\.[xyzwrgba])?)\s*(?:([+-])\s*(-?\s*\w+)\s*)?\]")
-_MARKS = re.compile(r"[,{}()\[\]]")
+_NUMBERED = re.compile(r"(?:envreg|pm|reserved_smem_offset_)\d+(?:_64)?", re.ASCII)
+_NAME = re.compile(r"[A-Za-z_$%][\w$]*", re.ASCII)
+_ADDRESS = re.compile(r"\[\s*([A-Za-z_$%][\w$]*(?:\.[xyzwrgba])?)\s*(?:([+-])\s*(-?\s*\w+)\s*)?\]", re.ASCII)
+_MARKS = re.compile(r"[,{}()\[\]]", re.ASCII)
 _CLOSING = {"{": "}", "(": ")", "[": "]"}
 _SINK = Sink()
 

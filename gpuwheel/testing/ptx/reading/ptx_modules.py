@@ -16,8 +16,8 @@ from gpuwheel.testing.ptx.syntax import Function, Module
 
 __all__ = ["function", "read_module"]
 
-_IGNORED = re.compile(r'("(?:[^"\\\n]|\\.)*"?)|//[^\n]*|/\*(?:.*?\*/|.*)', re.DOTALL)
-_BRACE = re.compile(rf"{STRING}|[{{}}]")
+_IGNORED = re.compile(r'("(?:[^"\\\n]|\\.)*"?)|//[^\n]*|/\*(?:.*?\*/|.*)', re.DOTALL | re.ASCII)
+_BRACE = re.compile(rf"{STRING}|[{{}}]", re.ASCII)
 _MODULE = re.compile(
     rf"""\s*(?:
     {FUNCTION}
@@ -33,7 +33,7 @@ _MODULE = re.compile(
     |(?P<empty>;)
     |(?P<end>\Z)
     )""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
 
 

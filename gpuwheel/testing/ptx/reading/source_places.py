@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 __all__ = ["PlaceReader"]
 
-_NUMBER = re.compile(r"\d+")
-_FUNCTION = re.compile(r"function_name\s+([\w$%]+)(?:\s*\+\s*(\d{1,9}))?")
-_CALLED = re.compile(r"inlined_at\s+(\d+)\s+(\d+)(?:\s+(\d+))?")
-_STRING = re.compile(r"([\w$%]+):([^:$]*)")
+_NUMBER = re.compile(r"\d+", re.ASCII)
+_FUNCTION = re.compile(r"function_name\s+([\w$%]+)(?:\s*\+\s*(\d{1,9}))?", re.ASCII)
+_CALLED = re.compile(r"inlined_at\s+(\d+)\s+(\d+)(?:\s+(\d+))?", re.ASCII)
+_STRING = re.compile(r"([\w$%]+):([^:$]*)", re.ASCII)
 
 
 class PlaceReader:

@@ -269,6 +269,7 @@ def test_addresses_in_variables() -> None:
         (".global .b8 a[9999999999];", 4, "ptx-variable"),
         (".global .b8 a[999999999] = {1};", 4, "ptx-initial"),
         (".global .b8 a[1] = {256};", 4, "numbers of the variable's type"),
+        (".func f .maxntid 12\x1c, 1 { ret; }\n\u0663", 5, "a directive of a module"),
     ],
 )
 def test_what_is_no_module_is_refused_by_its_line(text: str, line: int, expected: str) -> None:
