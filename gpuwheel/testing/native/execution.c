@@ -1,13 +1,10 @@
 /* Executes a launch: the kernel's program, on the memory that its device may touch. What it does wrong becomes a line of
    JSON each, which gpuwheel/testing/ptx/reports.py makes sentences of. */
 #define _GNU_SOURCE
-#include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../ptx/native/machine.h"
 #include "memory.h"
@@ -19,14 +16,11 @@ enum { MOST_REPORTS = 64, MOST_PARAMETER_BYTES = 32768 };
 _Static_assert(sizeof(Range) == sizeof(MemoryRange), "memory.h mirrors machine.h");
 
 static atomic_int sticky;
+static atomic_long executed;
 
+long gpuwheel_fake_executed(void) { return atomic_load(&executed); }
 int gpuwheel_fake_sticky(void) { return atomic_load_explicit(&sticky, memory_order_relaxed); }
 void gpuwheel_fake_revive(void) { atomic_store(&sticky, SUCCESS); }
-
-void execution_clear(void) {
-  gpuwheel_fake_revive();
-  mistakes_clear();
-}
 
 /* ---- what a launch hands on */
 
@@ -83,6 +77,7 @@ int execution_run(const Submission* launch) {
   memcpy(run.block, launch->block, sizeof run.block);
   memcpy(run.cluster, launch->cluster, sizeof run.cluster);
   const int failed = (int)program->launch(&run);
+  atomic_fetch_add(&executed, 1);
   memory_give_back(memory);
   fflush(stdout); /* what kernels print stands before what the program prints next */
   for (u32 i = 0; i < run.report_count; ++i) mistakes_of_kernel(launch, program, &reports[i]);

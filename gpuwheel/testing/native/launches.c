@@ -102,7 +102,7 @@ void gpuwheel_fake_implement(const char* part_of_name, Implementation implementa
 
 void gpuwheel_fake_clear(void) {
   gpuwheel_fake_clear_calls();
-  execution_clear();
+  gpuwheel_fake_revive();
   pthread_mutex_lock(&lock);
   for (long i = 0; i < launch_count; ++i) release(launches[i]);
   free(launches);

@@ -4,9 +4,7 @@
 
 #include "programs.h"
 
-struct Report;
 void mistakes_of_kernel(const Submission*, const KernelProgram*, const void* report);
-void mistakes_clear(void);
 /* One of the host: a free, a copy, an order of streams. `format` gives the members after the kind, without braces. */
 void mistakes_add(const char* kind, uint64_t address, const char* format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -1,0 +1,176 @@
+// Kernels that are executed, and what launches them: values, variables, printf, assert, graphs, streams, mistakes.
+#include <cassert>
+#include <cstdio>
+#include <cuda_runtime.h>
+
+__constant__ float factors[4] = {1.0f, 2.0f, 4.0f, 8.0f};
+__device__ int counter = 40;
+__device__ float table[64];
+
+__global__ void scale(float* out, const float* in, int n, float by) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) out[i] = in[i] * by * factors[i % 4];
+}
+
+__global__ void count(int* seen) { *seen = atomicAdd(&counter, 2); }
+__global__ void look_up(float* out) { out[threadIdx.x] = table[threadIdx.x]; }
+__global__ void say(int n) { printf("%d of %s\n", n, "device code"); }
+__global__ void check(int n) { assert(n > 3); }
+__global__ void end_at_once() { __trap(); }
+__global__ void beyond(float* out, int n) { out[threadIdx.x + n] = 1.0f; }
+__global__ void sum(float* out, const float* in, int n) {
+  extern __shared__ float room[];
+  room[threadIdx.x] = threadIdx.x < n ? in[threadIdx.x] : 0.0f;
+  __syncthreads();
+  for (int half = blockDim.x / 2; half > 0; half /= 2) {
+    if (threadIdx.x < half) room[threadIdx.x] += room[threadIdx.x + half];
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) *out = room[0];
+}
+
+extern "C" {
+
+static int done() {
+  const int asked = cudaGetLastError();
+  return asked ? asked : cudaDeviceSynchronize();
+}
+
+// Each gives 0, an error, or (from 10000 on) which of its own expectations does not hold.
+int values() {
+  enum { N = 1000 };
+  float host[N], *in, *out;
+  for (int i = 0; i < N; ++i) host[i] = i;
+  cudaMalloc(&in, sizeof host);
+  cudaMalloc(&out, sizeof host);
+  cudaMemcpy(in, host, sizeof host, cudaMemcpyHostToDevice);
+  scale<<<(N + 127) / 128, 128>>>(out, in, N, 0.5f);
+  cudaMemcpy(host, out, sizeof host, cudaMemcpyDeviceToHost);
+  static const float by[] = {1, 2, 4, 8};
+  for (int i = 0; i < N; ++i) {
+    if (host[i] != i * 0.5f * by[i % 4]) return 10000 + i;
+  }
+  sum<<<1, 256, 256 * sizeof(float)>>>(out, in, 200);
+  cudaMemcpy(host, out, sizeof(float), cudaMemcpyDeviceToHost);
+  if (host[0] != 199 * 200 / 2) return 20000;
+  cudaFree(in);
+  cudaFree(out);
+  return done();
+}
+
+int variables() {
+  int *seen, value;
+  float host[64], *out;
+  cudaMalloc(&seen, sizeof *seen);
+  cudaMalloc(&out, sizeof host);
+  for (int turn = 0; turn < 2; ++turn) {
+    count<<<1, 1>>>(seen);
+    cudaMemcpy(&value, seen, sizeof value, cudaMemcpyDeviceToHost);
+    if (value != 40 + 2 * turn) return 10000 + value;
+  }
+  cudaMemcpyFromSymbol(&value, counter, sizeof value);
+  if (value != 44) return 20000 + value;
+  for (int i = 0; i < 64; ++i) host[i] = i + 0.25f;
+  cudaMemcpyToSymbol(table, host, sizeof host);
+  look_up<<<1, 64>>>(out);
+  for (int i = 0; i < 64; ++i) host[i] = 0;
+  cudaMemcpy(host, out, sizeof host, cudaMemcpyDeviceToHost);
+  for (int i = 0; i < 64; ++i) {
+    if (host[i] != i + 0.25f) return 30000 + i;
+  }
+  cudaFree(seen);
+  cudaFree(out);
+  return done();
+}
+
+int prints() {
+  say<<<1, 1>>>(7);
+  return done();
+}
+
+int asserts(int n) {
+  check<<<1, 32>>>(n);
+  return done();
+}
+
+int traps() {
+  end_at_once<<<1, 1>>>();
+  return done();
+}
+
+int out_of_bounds() {
+  float* out;
+  cudaMalloc(&out, 100 * sizeof(float));
+  beyond<<<1, 32>>>(out, 70);
+  const int result = done();
+  cudaFree(out);
+  return result;
+}
+
+int freed() {
+  float* out;
+  cudaMalloc(&out, 100 * sizeof(float));
+  cudaFree(out);
+  beyond<<<1, 32>>>(out, 0);
+  return done();
+}
+
+int freed_twice() {
+  float* out;
+  cudaMalloc(&out, 100 * sizeof(float));
+  cudaFree(out);
+  const int second = cudaFree(out);
+  cudaGetLastError();
+  return second == cudaErrorInvalidValue ? 0 : 10000;
+}
+
+// A graph of a copy, a fill, launches on two streams and a call; memory that is freed meanwhile lives as long as it.
+static void add_one(void* counted) { ++*(int*)counted; }
+
+int graphs() {
+  enum { N = 64 };
+  float host[N], back[N], *in, *between, *out;
+  int calls = 0;
+  cudaStream_t stream, other;
+  cudaEvent_t fork, join;
+  cudaGraph_t graph;
+  cudaGraphExec_t executable;
+  cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+  cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking);
+  cudaEventCreate(&fork);
+  cudaEventCreate(&join);
+  cudaMalloc(&in, sizeof host);
+  cudaMalloc(&out, sizeof host);
+  cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed);
+  cudaMalloc(&between, sizeof host);
+  cudaMemcpyAsync(in, host, sizeof host, cudaMemcpyHostToDevice, stream);
+  cudaMemsetAsync(between, 0, sizeof host, stream);
+  scale<<<1, N, 0, stream>>>(between, in, N, 1.0f);
+  cudaEventRecord(fork, stream);
+  cudaStreamWaitEvent(other, fork);
+  scale<<<1, N, 0, other>>>(out, between, N, 3.0f);
+  cudaEventRecord(join, other);
+  cudaStreamWaitEvent(stream, join);
+  cudaLaunchHostFunc(stream, add_one, &calls);
+  cudaMemcpyAsync(back, out, sizeof back, cudaMemcpyDeviceToHost, stream);
+  cudaFree(between);
+  if (cudaStreamEndCapture(stream, &graph)) return 10000;
+  if (calls) return 10001;
+  cudaGraphInstantiate(&executable, graph, 0);
+  cudaGraphDestroy(graph);
+  static const float by[] = {1, 2, 4, 8};
+  for (int turn = 1; turn <= 3; ++turn) {
+    for (int i = 0; i < N; ++i) host[i] = i * turn;
+    if (cudaGraphLaunch(executable, stream)) return 10002;
+    cudaStreamSynchronize(stream);
+    for (int i = 0; i < N; ++i) {
+      if (back[i] != 3.0f * i * turn * by[i % 4] * by[i % 4]) return 20000 + i;
+    }
+    if (calls != turn) return 10003;
+  }
+  cudaGraphExecDestroy(executable);
+  cudaFree(in);
+  cudaFree(out);
+  return done();
+}
+}
