@@ -11,7 +11,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gpuwheel import __version__
 from gpuwheel._cache import check_programs
@@ -61,6 +61,7 @@ _PACKAGES = {"site-packages", "dist-packages"}
 _MOST_DEVICES = 16
 _PYTHON = "GPUWHEEL_FAKE_GPU_PYTHON"
 """The Python that makes programs of PTX (native/program_maker.c)."""
+_NEWEST_CAPABILITY = "12.0"
 _BOUNDS = 1
 CHECKS = {"shared": 2, "global": 4, "uninitialised": 8, "streams": 32, "leaks": 64}
 """What is checked beside bounds, and its bit: of native/fake.h, and the first three of ptx/native/machine.h."""
@@ -104,6 +105,25 @@ class FakeSettings:
             if _VERSION.fullmatch(value) is None:
                 msg = f"the pretend GPU's {key} is {value!r}, not MAJOR.MINOR"
                 raise ConfigError(msg, hint=f"e.g. {'9.0' if key == 'capability' else '13.0'}")
+
+    @classmethod
+    def chosen(cls, *, capability: str | None, execute: bool, checks: str, **others: Any) -> FakeSettings:  # noqa: ANN401
+        """Settings from words of a command line.
+
+        Args:
+            capability: None: one that takes all PTX, where launches are executed.
+            execute: launches, and not only record them.
+            checks: "all", "none", or names with commas between them.
+            others: as the class has them.
+
+        Raises:
+            ConfigError: as for the class.
+        """
+        names = {"all": tuple(CHECKS), "none": ()}.get(checks)
+        if names is None:
+            names = tuple(word.strip() for word in checks.split(",") if word.strip())
+        default = _NEWEST_CAPABILITY if execute else cls.capability
+        return cls(capability=capability or default, execute=execute, checks=names, **others)
 
     def __str__(self) -> str:
         """What `GPUWHEEL_FAKE_GPU` holds; read by native/state.c."""

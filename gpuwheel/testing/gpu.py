@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,8 @@ from gpuwheel.errors import ToolchainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from gpuwheel.testing.ptx.reports import Mistake
 
 __all__ = ["FakeGpu", "Launch"]
 
@@ -110,6 +111,7 @@ class FakeGpu:
         library.gpuwheel_fake_launch.argtypes = [ctypes.c_long]
         library.gpuwheel_fake_launch_count.restype = ctypes.c_long
         library.gpuwheel_fake_calls.restype = ctypes.c_long
+        library.gpuwheel_fake_written.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
         library.gpuwheel_fake_reports.restype = ctypes.c_char_p
         library.gpuwheel_fake_device_of.argtypes = [ctypes.c_void_p]
         self._library = library
@@ -165,11 +167,11 @@ class FakeGpu:
         self._kept_alive.append(callback)
         self._library.gpuwheel_fake_implement(part_of_name.encode(), callback)
 
-    def reports(self) -> list[dict[str, Any]]:
-        """What kernels and calls did wrong since `clear`: facts, one for each instruction and launch."""
-        return [
-            json.loads(line) for line in self._library.gpuwheel_fake_reports().decode(errors="replace").splitlines()
-        ]
+    def reports(self) -> list[Mistake]:
+        """What kernels and calls did wrong since the last call, one for each mistake. They fail the test no more."""
+        from gpuwheel.testing.said_mistakes import facts_in, mistakes_of  # noqa: PLC0415 - only what executes needs it
+
+        return mistakes_of(facts_in(self._library.gpuwheel_fake_reports().decode(errors="replace")))
 
     def device_of(self, pointer: int) -> int | None:
         """The device whose memory an address lies in, if any."""
@@ -185,6 +187,7 @@ class FakeGpu:
         if self.device_of(pointer) is None:
             msg = f"{pointer:#x} is not device memory"
             raise ValueError(msg)
+        self._library.gpuwheel_fake_written(pointer, size)
         # from_address copies nothing: what a test writes, the next kernel reads.
         return memoryview((ctypes.c_ubyte * size).from_address(pointer)).cast("B")
 

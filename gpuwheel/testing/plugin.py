@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
     from gpuwheel.testing.gpu import FakeGpu
 
-__all__ = ["fake_gpu", "pytest_addoption", "pytest_load_initial_conftests", "pytest_report_header"]
+__all__ = [
+    "fake_gpu",
+    "pytest_addoption",
+    "pytest_configure",
+    "pytest_load_initial_conftests",
+    "pytest_report_header",
+]
 
 # Not imported from `environment`: this file is loaded into every run of pytest.
 _VARIABLE = "GPUWHEEL_FAKE_GPU"
@@ -25,10 +31,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("gpuwheel", "gpuwheel: test without a GPU")
     group.addoption("--fake-gpu", action="store_true", help="let torch and gpuwheel's operators see a pretend GPU")
     group.addoption("--fake-gpu-devices", type=int, default=2, metavar="N", help="how many (default: 2)")
-    group.addoption("--fake-gpu-capability", default="9.0", metavar="X.Y", help="compute capability (default: 9.0)")
+    group.addoption(
+        "--fake-gpu-capability",
+        metavar="X.Y",
+        help="compute capability (default: 12.0, which takes any PTX; with --fake-gpu-record: 9.0)",
+    )
     group.addoption(
         "--fake-gpu-driver", default="13.0", metavar="X.Y", help="the driver's CUDA version (default: 13.0)"
     )
+    group.addoption("--fake-gpu-record", action="store_true", help="record launches, and execute none")
+    group.addoption(
+        "--fake-gpu-checks",
+        default="all",
+        metavar="NAMES",
+        help="of what is executed: all, none (bounds alone), or names such as shared,global,uninitialised",
+    )
+    group.addoption(
+        "--fake-gpu-newer-ptx",
+        action="store_true",
+        help="execute PTX that is for a newer GPU than the pretended one as well",
+    )
+    group.addoption("--fake-gpu-report", metavar="FILE", help="write what the checks found there, as JSON")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest's capture: a new program must get the real output
@@ -57,7 +80,14 @@ def _start_again(config: pytest.Config) -> NoReturn:
         raise pytest.UsageError(msg)
     options = config.known_args_namespace
     try:
-        settings = pretend.FakeSettings(options.fake_gpu_devices, options.fake_gpu_capability, options.fake_gpu_driver)
+        settings = pretend.FakeSettings.chosen(
+            devices=options.fake_gpu_devices,
+            capability=options.fake_gpu_capability,
+            driver=options.fake_gpu_driver,
+            execute=not options.fake_gpu_record,
+            newer_ptx=options.fake_gpu_newer_ptx,
+            checks=options.fake_gpu_checks,
+        )
         environ = pretend.fake_gpu_environment(
             os.environ,
             cache=Cache.from_environment(os.environ),
@@ -74,10 +104,25 @@ def _start_again(config: pytest.Config) -> NoReturn:
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)  # noqa: S606 - this program, again
 
 
-def pytest_report_header() -> list[str]:
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch what kernels do, where they are executed."""
+    if "execute=1" in os.environ.get(_VARIABLE, ""):
+        from gpuwheel.testing.watched_runs import WatchedRun  # noqa: PLC0415 - see the head of this file
+
+        config.pluginmanager.register(WatchedRun(config), "gpuwheel-watched-run")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say that the GPU of this run is not one."""
     settings = os.environ.get(_VARIABLE)
-    return [f"gpuwheel: pretend GPU ({settings.replace(',', ', ')})"] if settings else []
+    if not settings:
+        return []
+    machine, _, executing = settings.partition(",execute=")
+    does = "launches are recorded, none is executed"
+    if executing:
+        checks = config.getoption("fake_gpu_checks")
+        does = f"launches execute the newest PTX of their library; checks: {checks}; not shown: machine code, timing"
+    return [f"gpuwheel: pretend GPU ({machine.replace(',', ', ')}): {does}"]
 
 
 @pytest.fixture

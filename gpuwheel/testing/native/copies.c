@@ -50,6 +50,7 @@ static void run(void* data) {
     char* const to = (char*)c->to + row * c->to_pitch;
     if (work->width > 0) fill(to, work->value, work->width, c->width);
     else memmove(to, (const char*)c->from + row * c->from_pitch, c->width);
+    memory_written(to, c->width);
   }
 }
 

@@ -10,9 +10,10 @@
 #include "runtime.h"
 
 static __thread int last_error;
+static __thread long life; /* that it is of: an error of a kernel ends with it */
 
 int runtime_done(int code) {
-  if (code != SUCCESS) last_error = code;
+  if (code != SUCCESS) last_error = code, life = gpuwheel_fake_lives();
   return code;
 }
 
@@ -55,12 +56,14 @@ int runtime_missing(const char* name) {
 
 EXPORT int cudaGetLastError(void) {
   if (gpuwheel_fake_sticky() != SUCCESS) return gpuwheel_fake_sticky(); /* it stays */
-  const int code = last_error;
+  const int code = life == gpuwheel_fake_lives() ? last_error : SUCCESS;
   last_error = SUCCESS;
   return code;
 }
 
-EXPORT int cudaPeekAtLastError(void) { return last_error; }
+EXPORT int cudaPeekAtLastError(void) {
+  return gpuwheel_fake_sticky() != SUCCESS ? gpuwheel_fake_sticky() : life == gpuwheel_fake_lives() ? last_error : SUCCESS;
+}
 
 EXPORT int cudaDriverGetVersion(int* version) {
   ENTER(cudaDriverGetVersion);

@@ -1,6 +1,7 @@
 /* Executes a launch: the kernel's program, on the memory that its device may touch. What it does wrong becomes a line of
    JSON each, which gpuwheel/testing/ptx/reports.py makes sentences of. */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +16,18 @@ enum { MOST_REPORTS = 64, MOST_PARAMETER_BYTES = 32768 };
 
 _Static_assert(sizeof(Range) == sizeof(MemoryRange), "memory.h mirrors machine.h");
 
+static pthread_mutex_t shadows_in_use = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int sticky;
-static atomic_long executed;
+static atomic_long executed, lives;
 
 long gpuwheel_fake_executed(void) { return atomic_load(&executed); }
 int gpuwheel_fake_sticky(void) { return atomic_load_explicit(&sticky, memory_order_relaxed); }
-void gpuwheel_fake_revive(void) { atomic_store(&sticky, SUCCESS); }
+long gpuwheel_fake_lives(void) { return atomic_load_explicit(&lives, memory_order_relaxed); }
+
+void gpuwheel_fake_revive(void) {
+  if (atomic_exchange(&sticky, SUCCESS) != SUCCESS) atomic_fetch_add(&lives, 1);
+}
+
 
 /* ---- what a launch hands on */
 
@@ -76,7 +83,11 @@ int execution_run(const Submission* launch) {
   memcpy(run.grid, launch->grid, sizeof run.grid);
   memcpy(run.block, launch->block, sizeof run.block);
   memcpy(run.cluster, launch->cluster, sizeof run.cluster);
+  /* A shadow is one thread's at a time. */
+  const int alone = (run.checks & (CHECK_GLOBAL | CHECK_UNINITIALISED)) != 0;
+  if (alone) pthread_mutex_lock(&shadows_in_use);
   const int failed = (int)program->launch(&run);
+  if (alone) pthread_mutex_unlock(&shadows_in_use);
   atomic_fetch_add(&executed, 1);
   memory_give_back(memory);
   fflush(stdout); /* what kernels print stands before what the program prints next */

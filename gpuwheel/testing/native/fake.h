@@ -109,6 +109,7 @@ EXPORT int gpuwheel_fake_driver(void);           /* 12080 for 12.8 */
 EXPORT int gpuwheel_fake_submit(const Submission*); /* record, and run or capture: SUCCESS, or what it failed with */
 EXPORT int gpuwheel_fake_executing(void);        /* launches are executed, and not recorded alone */
 EXPORT int gpuwheel_fake_sticky(void);           /* the error of a kernel, after which a GPU answers nothing else */
+EXPORT long gpuwheel_fake_lives(void);            /* how often it was revived from one */
 EXPORT int gpuwheel_fake_device_of_stream(void* stream); /* -1: no such stream, -2: a default one, and no context */
 EXPORT int gpuwheel_fake_stream_flags(void* stream);
 EXPORT int gpuwheel_fake_device_attribute(int* value, int attribute, int device);

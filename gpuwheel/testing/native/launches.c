@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fake.h"
+#include "memory.h"
 
 enum { MAX_IMPLEMENTATIONS = 64 };
 
@@ -45,6 +45,17 @@ static void append(Submission* launch) {
   launches[launch_count++] = launch;
 }
 
+/* What a test runs in a kernel's place may write wherever the parameters point. */
+static void written_by_test(const Submission* launch) {
+  const unsigned char* value = launch->parameters;
+  for (int i = 0; i < launch->parameter_count; value += launch->parameter_sizes[i++]) {
+    void* pointer;
+    if (launch->parameter_sizes[i] != sizeof pointer) continue;
+    memcpy(&pointer, value, sizeof pointer);
+    memory_written(pointer, SIZE_MAX);
+  }
+}
+
 /* It is the stream's turn: now, or when the graph that it was captured in is launched. */
 static int run(const Submission* launch) {
   Implementation by_test = NULL;
@@ -58,6 +69,7 @@ static int run(const Submission* launch) {
   pthread_mutex_unlock(&lock);
   if (by_test == NULL) return execution_run(&numbered);
   by_test(&numbered); /* without the lock: it may call Python, or CUDA */
+  written_by_test(&numbered);
   return SUCCESS;
 }
 

@@ -23,6 +23,7 @@ static int running;     /* snapshots that are in use */
 static Snapshot* latest[MAX_DEVICES];
 static unsigned char peers[MAX_DEVICES][MAX_DEVICES];
 static char* label;
+static Shadows shadows;
 
 /* ---- the list; all with the lock */
 
@@ -73,6 +74,7 @@ static void forget(size_t most, size_t most_bytes) {
     --kept_count;
     kept_bytes -= oldest->charged;
     if (is_ours(oldest)) free((void*)(uintptr_t)oldest->start);
+    if (oldest->shadow != NULL) shadows.free(oldest->shadow);
     free(oldest);
   }
 }
@@ -161,10 +163,7 @@ int gpuwheel_fake_unregister(void* pointer) {
   pthread_mutex_lock(&lock);
   Memory* const found = at_address((uint64_t)(uintptr_t)pointer);
   const int matches = found != NULL && found->start == (uint64_t)(uintptr_t)pointer && found->kind == REGISTERED_MEMORY;
-  if (matches) {
-    remove_from_list(found);
-    free(found);
-  }
+  if (matches) put_away(found);
   pthread_mutex_unlock(&lock);
   return matches ? SUCCESS : NOT_REGISTERED;
 }
@@ -185,10 +184,36 @@ void memory_end_graph(void* graph) {
   pthread_mutex_unlock(&lock);
 }
 
+/* ---- what was written */
+
+void memory_have_shadows(Shadows made) {
+  pthread_mutex_lock(&lock);
+  shadows = made;
+  ++generation;
+  pthread_mutex_unlock(&lock);
+}
+
+void memory_written(const void* start, size_t bytes) {
+  pthread_mutex_lock(&lock);
+  Memory* const found = at_address((uint64_t)(uintptr_t)start);
+  if (found != NULL && found->shadow == NULL) found->written = 1;
+  else if (found != NULL) shadows.written(found->shadow, (uint64_t)(uintptr_t)start, bytes < found->end - (uint64_t)(uintptr_t)start ? bytes : found->end - (uint64_t)(uintptr_t)start);
+  pthread_mutex_unlock(&lock);
+}
+
+/* By an operator of torch on the CPU, or by a test. */
+void gpuwheel_fake_written(const void* pointer, size_t bytes) { memory_written(pointer, bytes); }
+
+/* What only the host sees being written counts as written. */
+static void* shadow_of(Memory* memory) {
+  if (memory->shadow == NULL && shadows.make != NULL && memory->end > memory->start) {
+    memory->shadow = shadows.make(memory->start, memory->end, memory->written || memory->kind != DEVICE_MEMORY);
+  }
+  return memory->shadow;
+}
+
 /* ---- asking */
 
-/* The host wrote there, and not through this driver: an operator of torch on the CPU. */
-void gpuwheel_fake_written(const void* pointer, size_t bytes) { (void)pointer, (void)bytes; }
 
 void gpuwheel_fake_memory(size_t* free_bytes, size_t* total) {
   const int device = gpuwheel_fake_current() < 0 ? 0 : gpuwheel_fake_current();
@@ -274,8 +299,8 @@ Snapshot* memory_snapshot(int device) {
     snapshot = latest[device] = malloc(sizeof *snapshot + sizeof *snapshot->ranges * (there_count + 1));
     *snapshot = (Snapshot){.users = 1, .generation = generation};
     for (size_t i = 0; i < there_count; ++i) {
-      const Memory* const memory = there[i];
-      if (may_touch(device, memory)) snapshot->ranges[snapshot->count++] = (MemoryRange){memory->start, memory->end, NULL, memory->id};
+      Memory* const memory = there[i];
+      if (may_touch(device, memory)) snapshot->ranges[snapshot->count++] = (MemoryRange){memory->start, memory->end, shadow_of(memory), memory->id};
     }
   }
   ++snapshot->users;

@@ -18,6 +18,8 @@ typedef struct Memory {
   char* label;         /* what ran then: a test */
   void* graph;         /* it was made while that was captured, and lives as long */
   int released;        /* nobody but the graph needs it */
+  void* shadow;        /* what is known of its bytes (ptx/native/check_global.c); NULL: nothing yet */
+  int written;         /* the host wrote into it before there was a shadow */
 } Memory;
 
 /* What a snapshot holds of each: machine.h's Range. */
@@ -44,7 +46,16 @@ int memory_find(uint64_t address, Memory* copy);
 
 int memory_add(void* start, size_t bytes, int device, MemoryKind kind, const char* by);
 void memory_end_graph(void* graph);
-/* What is there now and nobody freed, of what was not made by the CUDA runtime's users in torch: -1 when there is no more. */
+void memory_written(const void* start, size_t bytes); /* by the host */
+
+/* How shadows are made, from when the interpreter is there. */
+typedef struct Shadows {
+  void* (*make)(uint64_t start, uint64_t end, int written);
+  void (*written)(void* shadow, uint64_t start, uint64_t bytes);
+  void (*free)(void* shadow);
+} Shadows;
+void memory_have_shadows(Shadows);
+/* What is there now, one after the other: -1 when there is no more. */
 long memory_each(long index, Memory* copy);
 
 #endif

@@ -1,5 +1,5 @@
 /* Mistakes as lines of JSON: kept in memory for whoever asks (gpuwheel_fake_reports), and appended to the file of this
-   process in the folder that GPUWHEEL_FAKE_GPU_REPORTS names. gpuwheel/testing/mistakes.py reads them. */
+   process in the folder that GPUWHEEL_FAKE_GPU_REPORTS names. gpuwheel/testing/said_mistakes.py reads them. */
 #define _GNU_SOURCE
 #include "mistakes.h"
 

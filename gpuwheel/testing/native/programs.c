@@ -32,6 +32,8 @@ typedef struct ModuleVariables {
   int failure;
 } ModuleVariables;
 
+enum { CHECK_GLOBAL = 4, CHECK_UNINITIALISED = 8 }; /* of machine.h */
+
 typedef Program* Open(const void* block, uint64_t bytes, void* const* handlers, uint64_t handler_count);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -201,6 +203,15 @@ static int read_line(KernelProgram* made, Parts* parts, char* line) {
   return sscanf(line, "instructions %u", &made->count) == 1 || strncmp(line, "kernel ", 7) == 0 || strncmp(line, "source ", 7) == 0;
 }
 
+static void have_shadows(void* machine) {
+  static int done;
+  if (done || !(gpuwheel_fake_checks() & (CHECK_GLOBAL | CHECK_UNINITIALISED))) return;
+  done = 1;
+  memory_have_shadows((Shadows){(void* (*)(uint64_t, uint64_t, int))dlsym(machine, "gpuwheel_ptx_shadow"),
+                                (void (*)(void*, uint64_t, uint64_t))dlsym(machine, "gpuwheel_ptx_written"),
+                                (void (*)(void*))dlsym(machine, "gpuwheel_ptx_shadow_free")});
+}
+
 static int read_program(KernelProgram* made, Library* library, const char* path) {
   size_t size, block = 0;
   char* const bytes = programs_read(path, &size);
@@ -216,6 +227,7 @@ static int read_program(KernelProgram* made, Library* library, const char* path)
   Open* const open = parts.machine ? (Open*)dlsym(parts.machine, "gpuwheel_ptx_open") : NULL;
   made->launch = parts.machine ? (uint32_t(*)(void*))dlsym(parts.machine, "gpuwheel_ptx_launch") : NULL;
   if (open != NULL && block == (size_t)(bytes + size - at)) made->program = open(at, block, parts.handlers, parts.handler_count);
+  if (made->program != NULL) have_shadows(parts.machine);
   free(parts.handlers);
   free(bytes);
   return made->program != NULL && made->launch != NULL;

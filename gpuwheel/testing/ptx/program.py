@@ -293,7 +293,7 @@ class _Assembler:
         returns = groups.pop(0) if of.operands and isinstance(of.operands[0], Group) else ()
         arguments = groups.pop(0) if groups else ()
         if names and names[0] in _SYSTEM_CALLS:
-            self._system_call(frame, of, names[0], arguments)
+            self._system_call(frame, of, names[0], returns, arguments)
             return
         if not names or names[0] not in self._module.spans:
             raise _NoMeaningError
@@ -309,15 +309,20 @@ class _Assembler:
         for result, parameter in zip(returns, callee.returns, strict=True):
             self._copy(frame, of, inner.local[parameter.name], self._local(frame, result), parameter.size)
 
-    def _system_call(self, frame: _Frame, of: Instruction, name: str, arguments: Sequence[Operand]) -> None:
+    def _system_call(
+        self, frame: _Frame, of: Instruction, name: str, returns: Sequence[Operand], arguments: Sequence[Operand]
+    ) -> None:
         """A function that CUDA has and no PTX holds, as an instruction of ours (CUDA C++ guide, "Device runtime")."""
-        registers = []
+        registers: list[Operand] = [Register("%result", "b32")] if name == "vprintf" else []
         for index, (argument, bits) in enumerate(zip(arguments, _SYSTEM_CALLS[name], strict=False)):
             register = Register(f"%argument{index}_{bits}", f"b{bits}")
             address = Address(_LOCAL_BASE, self._local(frame, argument))
             self._added(frame, of, "ld", ("local", register.type), (register, address))
             registers.append(register)
         self._added(frame, of, name.strip("_"), (), tuple(registers))
+        for result in returns:
+            address = Address(_LOCAL_BASE, self._local(frame, result))
+            self._added(frame, of, "st", ("local", "b32"), (address, registers[0]))
 
     def _local(self, frame: _Frame, operand: Operand) -> int:
         if not isinstance(operand, Symbol) or operand.name not in frame.local:

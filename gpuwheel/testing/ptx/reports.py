@@ -59,7 +59,7 @@ class Mistake:
     access: str
     """`read`, `write` or `atomic`; empty where no memory was touched."""
     kernel: str
-    """With template arguments."""
+    """With template arguments; empty for a call of the host."""
     block: tuple[int, int, int]
     thread: tuple[int, int, int]
     address: int | None
@@ -71,7 +71,9 @@ class Mistake:
     count: int = 1
 
     def __str__(self) -> str:
-        lines = [f"{self.what}", f"  in {self.kernel}, block {self.block}, thread {self.thread}"]
+        lines = [self.what]
+        if self.kernel:
+            lines.append(f"  in {self.kernel}, block {self.block}, thread {self.thread}")
         lines += [f"  {'at' if not index else 'inlined at'} {place}" for index, place in enumerate(self.places)]
         if self.instruction:
             lines.append(f"  line {self.ptx_line} of the PTX: {self.instruction}")
@@ -121,7 +123,7 @@ def merged(mistakes: Iterable[Mistake]) -> list[Mistake]:
     """One for each kind, access, kernel and place, with the sum of their counts; in their order."""
     found: dict[tuple[object, ...], Mistake] = {}
     for each in mistakes:
-        key = (each.kind, each.access, each.kernel, each.places or (each.ptx_line, each.instruction))
+        key = (each.kind, each.access, each.kernel, each.places or (each.ptx_line, each.instruction or each.what))
         known = found.get(key)
         found[key] = each if known is None else replace(known, count=known.count + each.count)
     return list(found.values())
@@ -144,7 +146,8 @@ def as_annotations(mistakes: Iterable[Mistake]) -> str:
 
 def _annotation(each: Mistake) -> str:
     place = f"file={_escaped(each.places[0].file)},line={each.places[0].line}," if each.places else ""
-    return f"::error {place}title={_escaped(f'{each.kind} in {each.kernel}')}::{_escaped(str(each), message=True)}"
+    title = f"{each.kind} in {each.kernel}" if each.kernel else each.kind
+    return f"::error {place}title={_escaped(title)}::{_escaped(str(each), message=True)}"
 
 
 def _escaped(text: str, *, message: bool = False) -> str:

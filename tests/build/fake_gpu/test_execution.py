@@ -67,3 +67,52 @@ print(gpu.reports())
         library,
     )
     assert done.stdout == "7 of device code\n[]\n", done.output
+
+
+def test_what_kernels_and_calls_do_wrong_is_reported_with_its_line(library: Path) -> None:
+    done = execute(
+        """
+for name in ("out_of_bounds", "freed", "freed_twice"):
+    assert getattr(library, name)() == 0, name
+    for mistake in gpu.reports():
+        print(mistake, file=sys.stdout)
+assert gpu.reports() == []
+""",
+        library,
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("out of bounds: a write of 4 bytes at 0x")
+    assert lines[0].endswith(" 0 bytes after the end of an allocation of 400 bytes (cudaMalloc after launch 0)")
+    assert lines[1] == "  in beyond(float*, int), block (0, 0, 0), thread (30, 0, 0)"
+    assert lines[2].endswith("executed.cu:20")
+    freed = next(line for line in lines[3:] if line.startswith("out of bounds"))
+    assert freed.endswith("which was freed: after launch 1")
+    assert any(line.startswith("freed twice: cudaFree of 0x") for line in lines)
+
+
+@pytest.mark.parametrize(("call", "code"), [("asserts(3)", 710), ("traps()", 719)])
+def test_a_failed_kernel_is_an_error_that_stays(library: Path, call: str, code: int) -> None:
+    execute(
+        f"""
+assert library.asserts(4) == 0
+assert library.{call} == {code}
+assert library.values() != 0 and library.asserts(4) == {code}, "as on a GPU"
+(mistake,) = gpu.reports()
+gpu.clear()
+assert library.values() == 0
+""",
+        library,
+    )
+
+
+def test_an_image_that_cannot_be_executed_says_what_to_set(tmp_path: Path) -> None:
+    without_ptx = build(tmp_path, "-gencode=arch=compute_80,code=sm_80")
+    done = execute("assert library.asserts(4) == 209", without_ptx, capability="8.0")
+    assert 'set archs = ["...", "8.0+PTX"] in [tool.gpuwheel]' in done.stderr
+
+
+def test_a_device_older_than_the_ptx_is_refused_unless_asked_for(tmp_path: Path) -> None:
+    newer = build(tmp_path, "-gencode=arch=compute_80,code=sm_80", "-gencode=arch=compute_90,code=compute_90")
+    done = execute("assert library.asserts(4) == 209", newer, capability="8.0")
+    assert "its newest PTX is for 9.0 and the pretend GPU is a 8.0" in done.stderr
+    execute("assert library.asserts(4) == 0", newer, capability="8.0", newer_ptx=True)

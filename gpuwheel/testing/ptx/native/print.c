@@ -62,10 +62,12 @@ static int converted(Warp* w, const Instruction* i, u32 lane, const char* spec, 
   return snprintf(out, room, "%.*s", (int)length, spec);
 }
 
-static void print_lane(Warp* w, const Instruction* i, u32 lane, u64 format_at, u64 at) {
+/* Returns how many arguments there were, as printf of device code does; negative: no format. */
+static s32 print_lane(Warp* w, const Instruction* i, u32 lane, u64 format_at, u64 at) {
   Launch* const l = w->block->launch;
   char format[MOST_TEXT], out[2 * MOST_TEXT];
-  if (text_at(w, i, lane, format_at, format) == NULL) return;
+  if (text_at(w, i, lane, format_at, format) == NULL) return -1;
+  s32 arguments = 0;
   size_t n = 0;
   for (const char* p = format; *p && n + 1 < sizeof out;) {
     if (*p != '%') { out[n++] = *p++; continue; }
@@ -75,14 +77,16 @@ static void print_lane(Warp* w, const Instruction* i, u32 lane, u64 format_at, u
     const int made = converted(w, i, lane, p, length, &at, out + n, sizeof out - n);
     n += made < 0 ? 0 : (size_t)made < sizeof out - n ? (size_t)made : sizeof out - n - 1;
     p += length;
+    ++arguments;
   }
   if (l->print) l->print(out, n);
   else fwrite(out, 1, n, stdout);
+  return arguments;
 }
 
-/* vprintf(format, arguments) */
+/* d = vprintf(format, arguments) */
 void print(Warp* w, const Instruction* i, u32 on) {
-  FOR_LANES(on) print_lane(w, i, lane, operand_u64(w, i, 0, lane), operand_u64(w, i, 1, lane));
+  FOR_LANES(on) ((s32*)slot(w, i, 0))[lane] = print_lane(w, i, lane, operand_u64(w, i, 1, lane), operand_u64(w, i, 2, lane));
 }
 
 /* __assertfail(message, file, line, function): the launch ends. */

@@ -29,7 +29,6 @@ Facts: TypeAlias = "Mapping[str, Any]"
 """One line of native/mistakes.c."""
 
 _NUMBERS = ("address", "bytes", "start", "end", "other", "other_block", "count", "write")
-_DRIVER = "a call of the host"
 _SENTENCES = {
     "freed-memory": "freed memory: {function} {does} {bytes} bytes at {address:#x}, {of}",
     "copy-out-of-bounds": "out of bounds: {function} {does} {bytes} bytes at {address:#x}, byte {offset} of {of}",
@@ -38,19 +37,14 @@ _SENTENCES = {
     "stream-race": "order of streams: {function} {does} {of}, which {other} {did} without an event or a "
     "synchronisation between them",
     "leak": "leaked: {of}, which nothing freed",
-    "changed-in-flight": "changed in flight: the host wrote into {of} before {function}, which reads it, was waited for",
+    "changed-in-flight": "changed in flight: the host wrote into {of} before {function}, which reads it, was waited "
+    "for",
 }
 
 
 def facts_in(text: str) -> list[Facts]:
     """The facts of lines of JSON; a line that was cut off is left out."""
-    found = []
-    for line in text.splitlines():
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
-    return found
+    return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
 
 
 def read_facts(folder: Path, but: Iterable[str] = ()) -> list[Facts]:
@@ -80,8 +74,19 @@ def _of_kernel(fact: Facts) -> Mistake:
     if known is not None:
         return mistake_of(raw, *known, fact["launch"]["block"], lambda _: _allocation(fact))
     # The cache was cleaned since: what is left is what the driver knew.
-    place = tuple(fact["block"]), tuple(fact["thread"])
-    return Mistake(fact["kind"], fact["kind"], function_name(fact["kernel"]), *place, raw.address, "", 0, (), raw.count)
+    return Mistake(
+        kind=fact["kind"],
+        what=fact["kind"],
+        access="",
+        kernel=function_name(fact["kernel"]),
+        block=tuple(fact["block"]),
+        thread=tuple(fact["thread"]),
+        address=raw.address,
+        instruction="",
+        ptx_line=0,
+        places=(),
+        count=raw.count,
+    )
 
 
 @lru_cache(maxsize=64)
@@ -126,6 +131,15 @@ def _of_host(fact: Facts) -> Mistake:
         "offset": fact["address"] - memory["start"] if memory else 0,
         "of": of,
     }
-    what = _SENTENCES[fact["kind"]].format(**fields)
-    after = f"{_DRIVER}, after launch {fact['after']}"
-    return Mistake(fact["kind"], what, after, (0, 0, 0), (0, 0, 0), fact["address"] or None, "", 0, ())
+    return Mistake(
+        kind=fact["kind"],
+        what=f"{_SENTENCES[fact['kind']].format(**fields)} (after launch {fact['after']})",
+        access="write" if fact.get("write") else "",
+        kernel="",
+        block=(0, 0, 0),
+        thread=(0, 0, 0),
+        address=fact["address"] or None,
+        instruction="",
+        ptx_line=0,
+        places=(),
+    )
