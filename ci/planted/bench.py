@@ -66,6 +66,7 @@ class Bench:
     results: list[LaunchResult] = field(default_factory=list)
     _pending: list[_Pending] = field(default_factory=list)
     _expected: list[Callable[[], bool]] = field(default_factory=list)
+    _outputs: set[int] = field(default_factory=set)
     _made: bool = False
 
     def _is(self, name: str, place: int) -> bool:
@@ -73,7 +74,9 @@ class Bench:
 
     def fresh(self, shape: int | tuple[int, ...], kind: str = "f4") -> Any:  # noqa: ANN401 - an array
         """Memory that nothing wrote."""
-        return self._buffer(self.executor.fresh(shape, kind))
+        array = self._buffer(self.executor.fresh(shape, kind))
+        self._outputs.add(id(array))
+        return array
 
     def zeros(self, shape: int | tuple[int, ...], kind: str = "f4") -> Any:  # noqa: ANN401
         """Memory that the host sets to zero."""
@@ -83,6 +86,7 @@ class Bench:
         else:
             array[...] = 0
             self.executor.written(array)
+        self._outputs.add(id(array))
         return self._buffer(array)
 
     def given(self, values: Any) -> Any:  # noqa: ANN401
@@ -99,10 +103,10 @@ class Bench:
         if self._is("short_buffer", place):
             buffer.end -= array.itemsize
         elif self._is("moved_buffer", place):  # its memory was given to something that is half as large
-            buffer.end -= array.nbytes // 2 // array.itemsize * array.itemsize
+            buffer.end -= array.size // 2 * array.itemsize
         elif self._is("freed_buffer", place):
             buffer.there = False
-        self._made |= self.mistake is not None and self.mistake[0].endswith("_buffer") and self.mistake[1] == place
+        self._made |= not buffer.there or buffer.end < buffer.start + array.nbytes
         self.buffers.append(buffer)
         return array
 
@@ -137,7 +141,7 @@ class Bench:
             if self._is("no_wait_for_stream", number):
                 first, second = self._pending[number - 1 : number + 1]
                 used = [{id(each) for each in one.arguments if hasattr(each, "ctypes")} for one in (first, second)]
-                self._made = bool(used[0] & used[1])
+                self._made = bool(used[0] & used[1] & self._outputs)  # else there is nothing to wait for
                 self._pending[number - 1 : number + 1] = [second, first]
         ranges = [(buffer.start, buffer.end) for buffer in self.buffers if buffer.there]
         for each in self._pending:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["TRIALS"]
 
 EPSILON = 1e-6
+_MOST = 1024  # threads of a block
 
 
 def _normal(chance: Generator, *shape: int) -> Any:  # noqa: ANN401 - an array
@@ -42,8 +43,12 @@ def _norm_gradients(g: Any, s: Any, w: Any, through: Any = 0.0) -> tuple[Any, An
 
 
 def add_rms_norm(b: Bench, chance: Generator) -> None:
-    for name, vec, block in (("12add_rms_normIfLi4E", 4, (32, 4)), ("17add_rms_norm_longIfLi1E", 1, (96, 1))):
+    whole = bool(chance.integers(0, 2))  # as many threads as a block has
+    for name, vec, few in (("12add_rms_normIfLi4E", 4, (32, 4)), ("17add_rms_norm_longIfLi1E", 1, (96, 1))):
         rows, size = int(chance.integers(2, 12)), int(chance.integers(8, 64)) * 4 + (vec == 1)
+        block = (_MOST, 1) if whole else few
+        if whole:
+            rows, size = 3, 4 * int(chance.integers(1020, 1040)) if vec > 1 else 1050
         x, r, w = (b.given(_normal(chance, *shape)) for shape in ((rows, size), (rows, size), (size,)))
         y, s, scale = b.fresh((rows, size)), b.fresh((rows, size)), b.fresh(rows)
         b.launch(name, (2,), block, [y, s, scale, x, r, w, rows, size, EPSILON])
@@ -129,11 +134,12 @@ def cross_entropy(b: Bench, chance: Generator) -> None:
     logits = b.given(3 * _normal(chance, rows, size))
     chosen = chance.integers(0, size, rows)
     chosen[int(chance.integers(0, rows))] = -100
+    threads = (128, _MOST)[int(chance.integers(0, 2))]
     targets, losses, gradient = b.given(chosen.astype("i8")), b.fresh(rows), b.fresh((rows, size))
     b.launch(
         "13cross_entropyIfLi4E",
         (2,),
-        (128,),
+        (threads,),
         [losses, gradient, logits, targets, rows, size, -100, kept],
         shared_bytes=16 * kept,
     )
@@ -144,7 +150,7 @@ def cross_entropy(b: Bench, chance: Generator) -> None:
     b.expect(losses, loss, 1e-4)
     b.expect(gradient, np.where(used[:, None], soft, 0), 1e-4)
     total, valid = b.fresh(1), b.fresh(1)
-    b.launch("10total_loss", (1,), (64,), [total, valid, losses, targets, rows, -100])
+    b.launch("10total_loss", (1,), (threads,), [total, valid, losses, targets, rows, -100])
     b.expect(total, loss.sum() / used.sum(), 1e-4)
     b.expect(valid, used.sum())
     grads = b.fresh((rows, size))
@@ -161,9 +167,12 @@ def sum_partials(b: Bench, chance: Generator) -> None:
 
 def template_rms_norm(b: Bench, chance: Generator) -> None:
     rows, size, gap = int(chance.integers(3, 14)), 4 * int(chance.integers(10, 60)), 8
+    block = ((32, 4), (64, 1), (1024, 1))[int(chance.integers(0, 3))]
+    if block[0] == _MOST:
+        rows, size = 2, 4 * 1030
     whole, weight = b.given(_normal(chance, rows, size + gap)), b.given(_normal(chance, size))
     x = whole[:, :size].astype("f8")
-    out, block = b.fresh((rows, size)), ((32, 4) if chance.integers(0, 2) else (64, 1))
+    out = b.fresh((rows, size))
     b.launch("8rms_normIfLi4E", (2,), block, [out, whole, weight, rows, size, size + gap, EPSILON])
     b.expect(out, x * _norm(x) * weight)
     grad, grad_x, partials = b.given(_normal(chance, rows, size)), b.fresh((rows, size)), b.fresh((2, size))
@@ -190,7 +199,9 @@ def template_swiglu(b: Bench, chance: Generator) -> None:
 
 def template_add_rms_norm(b: Bench, chance: Generator) -> None:
     rows, size = int(chance.integers(3, 12)), 4 * int(chance.integers(10, 60))
-    block = (32, 4) if chance.integers(0, 2) else (64, 1)
+    block = ((32, 4), (64, 1), (1024, 1))[int(chance.integers(0, 3))]
+    if block[0] == _MOST:
+        rows, size = 2, 4 * 1030
     x, r, w = (b.given(_normal(chance, *shape)) for shape in ((rows, size), (rows, size), (size,)))
     y, s, scale = b.fresh((rows, size)), b.fresh((rows, size)), b.fresh(rows)
     b.launch("12add_rms_normIfLi4E", (_cdiv(rows, block[1]),), block, [y, s, scale, x, r, w, rows, size, EPSILON])
@@ -206,7 +217,7 @@ def template_add_rms_norm(b: Bench, chance: Generator) -> None:
 
 
 def pipeline(b: Bench, chance: Generator) -> None:
-    rows, size = int(chance.integers(2, 9)), 4 * int(chance.integers(33, 64))
+    rows, size = int(chance.integers(2, 9)), 4 * int(chance.integers(60, 65))
     x, sums = b.given(_normal(chance, rows, size)), b.fresh(size)
     b.launch("pipelined_sums", (1,), (64,), [sums, x, rows, size])
     b.expect(sums, x.astype("f8").sum(0))
@@ -224,7 +235,8 @@ def counting(b: Bench, chance: Generator) -> None:
     b.expect(counts, np.bincount(x % bins, minlength=bins), 0)
     values = b.given((chance.integers(0, 3, count) - 1).astype("i4"))
     places, found = b.zeros(count, "i4"), b.zeros(1, "u4")
-    b.launch("compact", (_cdiv(count, 128),), (128,), [places, found, values, count])
+    threads = (128, _MOST)[int(chance.integers(0, 2))]
+    b.launch("compact", (_cdiv(count, threads),), (threads,), [places, found, values, count])
     kept = np.flatnonzero(values)
     b.expect(found, len(kept), 0)
 
@@ -238,12 +250,12 @@ def counting(b: Bench, chance: Generator) -> None:
     b.expect(Kept(), kept, 0)
     numbers = b.given(_normal(chance, count))
     total, sums, arrived = b.fresh(1), b.fresh(4), b.zeros(1, "u4")
-    b.launch("sum_by_last_block", (4,), (128,), [total, sums, arrived, numbers, count])
+    b.launch("sum_by_last_block", (4,), (threads,), [total, sums, arrived, numbers, count])
     b.expect(total, numbers.astype("f8").sum(), 1e-4)
     whole = b.given(chance.integers(0, 9, count).astype("i4"))
     out = b.fresh(count, "i4")
-    b.launch("block_scan", (_cdiv(count, 128),), (128,), [out, whole, count])
-    b.expect(out, np.concatenate([np.cumsum(whole[at : at + 128]) for at in range(0, count, 128)]), 0)
+    b.launch("block_scan", (_cdiv(count, threads),), (threads,), [out, whole, count])
+    b.expect(out, np.concatenate([np.cumsum(whole[at : at + threads]) for at in range(0, count, threads)]), 0)
 
 
 def phases(b: Bench, chance: Generator) -> None:
