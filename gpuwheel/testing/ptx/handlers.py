@@ -253,7 +253,36 @@ def _handler(form: Form) -> str:
     text = " ".join(filter(None, body))
     # What touches memory may meet what another lane wrote: those go one after the other.
     loop = "EACH_LANE" if any(place.address for place in form.places) else "EVERY_LANE"
-    return "\n".join([*filter(None, lines), f"  {loop}(on, {{ {text} }})", "}"])
+    return "\n".join([*filter(None, lines), *_whole_warp(form, text), f"  {loop}(on, {{ {text} }})", "}"])
+
+
+_CALL = r"\(w, i, lane, a, (\d+) \* sizeof (\w+), [^,]+, \(Access\)\((READ|WRITE) \| ORDER_\)\)"
+_GLOBAL, _PARAMETER = re.compile("at_global" + _CALL), re.compile("at_parameter" + _CALL)
+
+
+def _whole_warp(form: Form, text: str) -> list[str]:
+    """Ways ahead of the one by lanes, for a whole warp: global memory side by side or at one place, and parameters."""
+    address = next((place for place in form.places if place.address), None)
+    found = _GLOBAL.search(text) or _PARAMETER.search(text)
+    if found is None or address is None:
+        return []
+    element = next(place for place in form.places if place.name == found[2])
+    size = int(found[1]) * size_of(element.type)
+    alone = f"SIDE_LANES({{ {text.replace(found[0], 'first_')} }}) return;"
+    if found[0].startswith("at_parameter") and address.shape.kind == "constant" and found[3] == "READ":
+        look_up = f"at_parameter(w, i, 0, a_ + (u64)(s64)i->offset, {size}, {size}, READ)"
+        ways = [f"const u8* const first_ = on == ~0u ? {look_up} : NULL;", f"if (first_ != NULL) {{ {alone} }}"]
+    elif found[0].startswith("at_global") and address.shape == Shape("register", 8):
+        beside = text.replace(found[0], f"first_ + lane * {size}")
+        ways = [
+            f"const Pattern pattern_ = on == ~0u ? pattern_of(w, i, a_, {size}, {found[3]}) : SCATTERED;",
+            "u8* const first_ = (u8*)(a_[0] + (u64)(s64)i->offset);",
+            f"if (pattern_ == SIDE_BY_SIDE) {{ SIDE_LANES({{ {beside} }}) return; }}",
+            f"if (pattern_ == AT_ONE_PLACE) {{ {alone} }}" if found[3] == "READ" else "",
+        ]
+    else:
+        ways = []
+    return [f"  {way}" for way in ways if way]
 
 
 def _row_type(form: Form) -> str:

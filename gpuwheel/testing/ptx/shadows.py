@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Shadows"]
 
 _ALIGNMENT = 512  # as cudaMalloc aligns
+_MOST_KEPT, _MOST_KEPT_BYTES = 64, 256 << 20  # shadows take half of what they are of
 
 
 class Shadows:
@@ -26,6 +27,7 @@ class Shadows:
         self._free = machine.gpuwheel_ptx_shadow_free
         self._free.restype, self._free.argtypes = None, [ctypes.c_void_p]
         self._known: dict[int, int] = {}
+        self._kept: dict[tuple[int, int], int] = {}
 
     def fresh(self, shape: int | tuple[int, ...], kind: str) -> Any:  # noqa: ANN401 - an array of NumPy
         """An array that nothing has written: its bytes are 0xff, which is NaN, and reads of it are reported.
@@ -60,10 +62,15 @@ class Shadows:
 
         0 for all if none is to be `there`.
         """
-        shadows = [self._known.get(start) or self._make(start, end, 1) or 0 if there else 0 for start, end in spaces]
+        used: dict[tuple[int, int], int] = {}
         try:
-            yield shadows
+            yield [self._known.get(start) or self._borrow(used, start, end) if there else 0 for start, end in spaces]
         finally:
-            for (start, _), shadow in zip(spaces, shadows, strict=True):
-                if shadow and self._known.get(start) != shadow:
-                    self._free(shadow)
+            # Of other launches nothing in them counts: they are kept for the next one that touches the same memory.
+            self._kept.update(used)
+            while len(self._kept) > _MOST_KEPT or sum(end - start for start, end in self._kept) > _MOST_KEPT_BYTES:
+                self._free(self._kept.pop(next(iter(self._kept))))
+
+    def _borrow(self, used: dict[tuple[int, int], int], start: int, end: int) -> int:
+        used[start, end] = self._kept.pop((start, end), 0) or self._make(start, end, 1) or 0
+        return used[start, end]

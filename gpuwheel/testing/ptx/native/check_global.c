@@ -228,6 +228,40 @@ static void touch(Warp* w, const Where* at, u64 address, u32 bytes, Access acces
   if (unlikely(found.other)) tell_race(w, at, access, found);
 }
 
+/* One half of a line: whether nothing has to be said, and all that has to be written down was. */
+static int plainly(const Shadow* s, Line* line, const BlockCheck* c, u32 half, u64 set, Access access) {
+  if (access == READ && !s->complete && set & ~line->written[half]) return 0;
+  if (line->owner != c->owner || line->released != c->released) {
+    if (access == READ && line->owner == (c->owner | READERS)) return (set & ~line->wrote[half]) == 0;
+    if (line->owner >> 32 == c->owner >> 32) return 0;
+    line->wrote[0] = line->wrote[1] = line->read[0] = line->read[1] = line->more = 0;
+    line->owner = c->owner;
+    line->released = c->released;
+  }
+  if (line->more != 0) return 0;
+  if (access == READ) {
+    line->read[half] |= set;
+  } else {
+    line->wrote[half] |= set;
+    line->written[half] |= set;
+  }
+  return 1;
+}
+
+int check_span(Warp* w, const Range* range, u64 address, u32 bytes, Access access) {
+  Shadow* const s = range->shadow;
+  const BlockCheck* const c = check_of(w);
+  if (c == NULL || c->launch->doubt.warp != NULL) return c == NULL;
+  u64 at = address - s->start;
+  for (const u64 end = at + bytes; at < end;) {
+    const u64 room = 64 - at % 64, part = end - at < room ? end - at : room;
+    Line* const line = &s->lines[at / LINE];
+    if (!plainly(s, line, c, at % LINE / 64, bits(at % 64, part), access)) return 0;
+    at += part;
+  }
+  return 1;
+}
+
 /* What an atomic or a strong access tells other blocks, or learns of them. */
 static void order(BlockCheck* c, u64 address, Access access) {
   if (access & RELEASE) c->fenced = 1;

@@ -23,6 +23,9 @@ enum {
     FOR_LANES(on) __VA_ARGS__                                  \
   }
 
+/* Memory and registers are never the same, and lanes touch different bytes of it or only read. */
+#define SIDE_LANES(...) _Pragma("GCC ivdep") for (u32 lane = 0; lane < LANES; ++lane) __VA_ARGS__
+
 #define EACH_LANE(on, ...)                                     \
   if (likely((on) == ~0u)) {                                   \
     for (u32 lane = 0; lane < LANES; ++lane) __VA_ARGS__       \

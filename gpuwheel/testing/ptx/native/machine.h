@@ -33,6 +33,7 @@
 #define check_global gpuwheel_ptx_check_global
 #define check_shared gpuwheel_ptx_check_shared
 #define check_fence gpuwheel_ptx_check_fence
+#define check_span gpuwheel_ptx_check_span
 
 typedef uint8_t u8;
 typedef uint16_t u16;
@@ -217,6 +218,8 @@ u8* at_parameter(Warp*, const Instruction*, u32 lane, u64 address, u32 bytes, u3
 void check_global(Warp*, const Instruction*, u32 lane, const Range*, u64 address, u32 bytes, Access);
 void check_shared(Warp*, const Instruction*, u32 lane, Block* owner, u32 offset, u32 bytes, Access);
 void check_fence(Warp*);
+/* Of bytes that a whole warp touches: 1, or 0 where each lane has to be looked at. */
+int check_span(Warp*, const Range*, u64 address, u32 bytes, Access);
 
 static inline u8* at_global(Warp* w, const Instruction* i, u32 lane, u64 address, u32 bytes, u32 align, Access access) {
   const Range* met = &w->block->sites[i->site];
@@ -225,6 +228,24 @@ static inline u8* at_global(Warp* w, const Instruction* i, u32 lane, u64 address
     return (u8*)address;
   }
   return global_slow(w, i, lane, address, bytes, align, access);
+}
+
+typedef enum Pattern { SCATTERED, SIDE_BY_SIDE, AT_ONE_PLACE } Pattern;
+
+/* How the addresses of all lanes of a warp lie, if they may be touched so; SCATTERED: each has to be looked at. */
+static inline Pattern pattern_of(Warp* w, const Instruction* i, const u64* a, u32 bytes, Access access) {
+  const Range* met = &w->block->sites[i->site];
+  const u64 first = a[0], at = first + (u64)(s64)i->offset;
+  u64 apart = 0, away = 0;
+  for (u32 lane = 0; lane < LANES; ++lane) {
+    apart |= a[lane] ^ (first + lane * bytes);
+    away |= a[lane] ^ first;
+  }
+  if (apart != 0 && (away != 0 || access != READ)) return SCATTERED;
+  const u64 whole = apart == 0 ? LANES * bytes : bytes;
+  if (at < met->start || at > met->end || met->end - at < whole || at & (bytes - 1)) return SCATTERED;
+  if (met->shadow && !check_span(w, met, at, (u32)whole, access)) return SCATTERED;
+  return apart == 0 ? SIDE_BY_SIDE : AT_ONE_PLACE;
 }
 
 static inline u8* at_shared(Warp* w, const Instruction* i, u32 lane, u64 address, u32 bytes, u32 align, Access access) {
