@@ -4,9 +4,9 @@ A mutant is *reported* (a check says so), *wrong* (no report, but the values dif
 *missed*. Not counted: those that do not compile, those whose PTX is the same as without the mistake (the compiler
 proves them equivalent), and those of equivalents.toml, each with a written proof. Unchanged kernels have to be silent.
 
-  python ci/planted/run.py                    # 14 of each family by seed 1; the result goes to ci/planted/results
-  python ci/planted/run.py --seed 2 --each 5 --no-result
-  python ci/planted/run.py --names barrier    # those drawn whose family or name has this in it
+  python ci/planted/plant.py                    # 14 of each family by seed 1; the result goes to ci/planted/results
+  python ci/planted/plant.py --seed 2 --each 5 --no-result
+  python ci/planted/plant.py --names barrier    # those drawn whose family or name has this in it
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from gpuwheel.testing.ptx.executor import LoadedModule
 
 RESULTS = ROOT / "ci" / "planted" / "results"
-TRIES = 3  # trials of a mutant, each with other sizes
+TRIES = 5  # trials of a mutant, each with other sizes
 TARGET = 0.95
 BATCH = 12  # sources that NVRTC compiles at once
 
