@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -27,6 +28,7 @@ __all__ = [
     "parsed_requirements",
     "requirements",
     "set_field",
+    "valid_requirement",
     "valid_requirements",
 ]
 
@@ -115,11 +117,15 @@ def valid_requirements(document: bytes) -> tuple[Requirement, ...]:
     Raises:
         AuditError: there are too many.
     """
-    found = []
-    for text in _bounded(document):
-        with contextlib.suppress(AuditError):
-            found.append(_parse(text))
-    return tuple(found)
+    return tuple(found for text in _bounded(document) if (found := valid_requirement(text)) is not None)
+
+
+@lru_cache(maxsize=1 << 12)  # of a marker of fifty words, a quarter of a millisecond, and several rules ask
+def valid_requirement(text: str) -> Requirement | None:
+    """A Requires-Dist value, not to be changed; `None` where it is not valid (PEP 508)."""
+    with contextlib.suppress(AuditError):
+        return _parse(text)
+    return None
 
 
 def set_field(document: bytes, name: str, values: Sequence[str]) -> bytes:

@@ -241,6 +241,8 @@ class Closure:
     @cached_property
     def _looks_outside(self) -> bool:
         """Whether what is installed beside the wheel matters to its libraries."""
+        if not self.libraries:
+            return False  # before anything is looked up
         siblings = any(name in self.loader.by_name for library in self.libraries for name in library.needed)
         return bool(self.loader.wanted) or siblings
 
@@ -319,8 +321,7 @@ def _is_for(tag: str, minor: int, stable: bool) -> bool:  # noqa: FBT001  # of t
 
 
 def _holds(requirement: Requirement, place: Place, extra: str) -> bool:
-    marker = requirement.marker
-    return marker is None or marker.evaluate(place.environment(extra)) or marker.evaluate(place.environment())
+    return place.holds(requirement.marker, extra) or place.holds(requirement.marker)
 
 
 def _without_marker(requirement: Requirement) -> Requirement:

@@ -129,7 +129,7 @@ def names(requirements: Iterable[Requirement], place: Place) -> dict[str, Specif
     """The distributions that a place installs for requirements, without those of extras, and what is asked of each."""
     found: dict[str, SpecifierSet] = {}
     for requirement in requirements:
-        if requirement.marker is None or requirement.marker.evaluate(place.environment()):
+        if place.holds(requirement.marker):
             name = canonicalize_name(requirement.name)
             found[name] = found.get(name, SpecifierSet()) & requirement.specifier
     return found
@@ -186,8 +186,7 @@ def _with(state: _State, requirements: Sequence[tuple[Requirement, frozenset[str
     wanted, unknown = dict(state.wanted), set(state.unknown)
     grown: list[tuple[Requirement, frozenset[str]]] = []
     for requirement, extras in requirements:
-        marker = requirement.marker
-        if marker is not None and not any(marker.evaluate(search.place.environment(extra)) for extra in extras):
+        if not any(search.place.holds(requirement.marker, extra) for extra in extras):
             continue
         name = canonicalize_name(requirement.name)
         asked, before = wanted.get(name, (SpecifierSet(), frozenset[str]()))

@@ -7,14 +7,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from packaging.metadata import InvalidMetadata, Metadata, parse_email
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from gpuwheel._endings import cut
-from gpuwheel._limits import REQUIREMENT_TEXT
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.rules.container.names_agree import dist_info_file
 from gpuwheel.model.findings import Found, Part, Severity
+from gpuwheel.wheel.metadata import valid_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,19 +168,9 @@ def _newer(case: WheelCase) -> Iterator[Found]:
 def _requirement(case: WheelCase) -> Iterator[Found]:
     """A Requires-Dist is not a valid requirement."""
     for text in fields(case).get("requires_dist", ()):
-        if not isinstance(_asked(text), Requirement):
+        if valid_requirement(text) is None:
             subject = f"{case.wheel.dist_info}/METADATA"
             yield Found(subject, f"has a Requires-Dist that is not valid ({cut(text)}, expected NAME>=VERSION)")
-
-
-@lru_cache(maxsize=4096)
-def _asked(text: str) -> Requirement | None:
-    if len(text) > REQUIREMENT_TEXT.value:
-        return None
-    try:
-        return Requirement(text)
-    except InvalidRequirement:
-        return None
 
 
 @rule(
@@ -195,7 +184,7 @@ def _asked(text: str) -> Requirement | None:
 def _direct(case: WheelCase) -> Iterator[Found]:
     """A Requires-Dist names a URL instead of versions."""
     for text in fields(case).get("requires_dist", ()):
-        asked = _asked(text)
+        asked = valid_requirement(text)
         if asked is not None and asked.url:
             subject = f"{case.wheel.dist_info}/METADATA"
             facts = {"requirement": asked.name, "url": cut(asked.url)}
@@ -232,7 +221,7 @@ def _extra(case: WheelCase) -> Iterator[Found]:
     known = fields(case)
     provided = {canonicalize_name(extra) for extra in known.get("provides_extra", ())}
     missing: dict[str, str] = {}
-    for asked in filter(None, map(_asked, known.get("requires_dist", ()))):
+    for asked in filter(None, map(valid_requirement, known.get("requires_dist", ()))):
         for extra in _EXTRA.findall(str(asked.marker or "")):
             if canonicalize_name(extra) not in provided:
                 missing.setdefault(extra, asked.name)

@@ -75,6 +75,8 @@ def _vendored_torch(case: WheelCase) -> Iterator[Found]:
 )
 def _doubled_library(case: WheelCase) -> Iterator[Found]:
     """The wheel holds a library of the CUDA toolkit that a requirement brings too."""
+    if not case.closure.libraries:
+        return
     worlds = [chosen for chosen in case.closure.worlds if chosen.how == "newest"]
     never = load_sonames()
     for library in case.closure.libraries:

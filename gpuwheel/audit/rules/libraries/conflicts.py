@@ -95,7 +95,7 @@ def _where_excluding(
 ) -> tuple[Place, list[Requirement]] | None:
     """The first place where requirements exclude every version, and as few of them as do it."""
     for place in places:
-        asked = [one for one in requirements if one.marker is None or one.marker.evaluate(place.environment(extra))]
+        asked = [one for one in requirements if place.holds(one.marker, extra)]
         if _excluding(asked):
             for one in tuple(asked):
                 fewer = [other for other in asked if other is not one]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -136,3 +137,24 @@ def test_a_chain_of_requirements_without_an_end_is_given_up() -> None:
     table = ReleaseTable(date(2026, 1, 1), frozenset(), frozenset(), {**texts, "p3000": "1.0 @ x86_64 @ 8-15\n"})
     with pytest.raises(TooManyStepsError):
         resolve([Requirement("p0")], table, PLACE)
+
+
+MARKERS = [
+    'python_version < "3.10"',
+    'platform_machine == "aarch64" or python_full_version >= "3.12.1"',
+    'extra == "cu12" and platform_machine != "x86_64"',
+    'platform_python_implementation == "CPython" and sys_platform == "linux"',
+    '"linux" in sys_platform and extra == ""',
+    'implementation_name == "pypy" or (os_name == "posix" and "extra" == extra)',
+]
+
+
+@pytest.mark.parametrize("text", MARKERS)
+def test_a_marker_holds_where_packaging_says_so(text: str) -> None:
+    marker = Marker(text)
+    for machine in ("x86_64", "aarch64"):
+        for python in (9, 10, 12, 13):
+            for extra in ("", "cu12", "extra"):
+                place = Place(machine, python)
+                assert place.holds(marker, extra) == marker.evaluate(place.environment(extra)), (place, extra)
+    assert Place("x86_64", 9).holds(None)
