@@ -17,14 +17,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PTXAS = {
+    "11.7": ("nvidia-cuda-nvcc-cu11==11.7.*", ("7.7", "sm_75", "sm_80")),
     "11.8": ("nvidia-cuda-nvcc-cu11==11.8.*", ("7.8", "sm_75", "sm_80", "sm_90")),
+    "12.0": ("nvidia-cuda-nvcc-cu12==12.0.*", ("8.0", "sm_75", "sm_90a")),
+    "12.1": ("nvidia-cuda-nvcc-cu12==12.1.*", ("8.1", "sm_75", "sm_90a")),
+    "12.2": ("nvidia-cuda-nvcc-cu12==12.2.*", ("8.2", "sm_75", "sm_90a")),
+    "12.3": ("nvidia-cuda-nvcc-cu12==12.3.*", ("8.3", "sm_75", "sm_90a")),
     "12.4": ("nvidia-cuda-nvcc-cu12==12.4.*", ("8.4", "sm_75", "sm_90a")),
+    "12.5": ("nvidia-cuda-nvcc-cu12==12.5.*", ("8.5", "sm_75", "sm_90a")),
+    "12.6": ("nvidia-cuda-nvcc-cu12==12.6.*", ("8.5", "sm_75", "sm_90a")),
     "12.8": ("nvidia-cuda-nvcc-cu12==12.8.*", ("8.7", "sm_75", "sm_90a", "sm_100a", "sm_120")),
     "12.9": ("nvidia-cuda-nvcc-cu12==12.9.*", ("8.8", "sm_75", "sm_90a", "sm_100f", "sm_120a")),
-    "13": ("nvidia-cuda-nvcc", ("9.0", "sm_75", "sm_90a", "sm_100f", "sm_121a")),
+    **{
+        f"13.{minor}": (f"nvidia-cuda-nvcc==13.{minor}.*", ("9.0", "sm_75", "sm_90a", "sm_100f", "sm_121a"))
+        for minor in range(6)
+    },
 }
-"""Toolkit -> the wheel with its ptxas, the PTX ISA that it reads, and architectures. cuobjdump 13 fails on cubins of
-12.0 and 12.1."""
+"""Toolkit -> the wheel with its ptxas, a PTX ISA that it reads, and architectures."""
 PTX = """
 .version VERSION
 .target TARGET
