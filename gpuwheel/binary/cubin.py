@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from gpuwheel._endings import reading
 from gpuwheel.binary.elf_headers import NOTHING
 from gpuwheel.binary.elf_reader import Elf
+from gpuwheel.binary.spills import MIN_STACK_SIZE, spilled
 from gpuwheel.errors import CompileError
 from gpuwheel.model.kernels import KernelCost, KernelFacts, Parameter
 
@@ -56,7 +57,7 @@ def _read(data: bytes) -> tuple[KernelFacts, ...]:
         raise ValueError(msg)
     sections = elf.sections
     names = [name.removeprefix(f"{_INFO}.") for name in sections if name.startswith(f"{_INFO}.")]
-    per_kernel: dict[int, dict[str, int]] = {_REGCOUNT: {}, _FRAME_SIZE: {}}
+    per_kernel: dict[int, dict[str, int]] = {_REGCOUNT: {}, _FRAME_SIZE: {}, MIN_STACK_SIZE: {}}
     if names:
         # Attributes of `.nv.info` name a function by its row in the symbol table.
         symbols = {symbol.place: symbol.name for symbol in elf.symbols(".symtab")}
@@ -74,6 +75,11 @@ def _read(data: bytes) -> tuple[KernelFacts, ...]:
                 # SHT_NOBITS: its size is in the header alone.
                 shared=sections.get(f".nv.shared.{name}", NOTHING).size,
                 local=per_kernel[_FRAME_SIZE].get(name, 0),
+            ),
+            spilled=spilled(
+                _attributes(sections[f"{_INFO}.{name}"].data),
+                sections[f".text.{name}"].data,
+                per_kernel[MIN_STACK_SIZE].get(name),
             ),
         )
         for name in sorted(names)

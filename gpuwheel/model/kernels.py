@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,7 @@ __all__ = [
     "KernelFacts",
     "KernelGroup",
     "Parameter",
+    "Spilled",
     "TileArray",
     "TileConstant",
     "TileFunction",
@@ -51,6 +52,13 @@ class KernelCost:
     """Spill stores plus loads, from ptxas; not part of the manifest's contract."""
 
 
+class Spilled(NamedTuple):
+    """What a kernel moves to memory for want of registers: bytes of the instructions that do, each counted once."""
+
+    stores: int
+    loads: int
+
+
 @dataclass(frozen=True)
 class KernelFacts:
     """One kernel of one cubin."""
@@ -59,6 +67,8 @@ class KernelFacts:
     """The mangled name that the driver looks up."""
     parameters: tuple[Parameter, ...]
     cost: KernelCost
+    spilled: Spilled | None = None
+    """As the machine code says; `None`: it does not."""
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,13 @@ class KernelRow:
     shared: int
     """Static shared memory, in bytes."""
     local: int
-    """Stack frame per thread in bytes: what was spilled lies there."""
+    """Stack frame per thread in bytes: arrays, and what was spilled."""
     size: int
     """Bytes of machine code."""
+    spill_stores: int | None = None
+    """Bytes that its instructions spill; `None`: the code does not say (compilers before CUDA 12.6)."""
+    spill_loads: int | None = None
+    """Bytes that they load again."""
 
 
 def kernel_rows(code: Mapping[str, Iterable[Image]], unread: list[str]) -> tuple[KernelRow, ...]:
@@ -61,6 +65,8 @@ def kernel_rows(code: Mapping[str, Iterable[Image]], unread: list[str]) -> tuple
                     shared=kernel.cost.shared,
                     local=kernel.cost.local,
                     size=kernel.cost.bytes,
+                    spill_stores=kernel.spilled and kernel.spilled.stores,
+                    spill_loads=kernel.spilled and kernel.spilled.loads,
                 )
                 for kernel in kernels
             ]

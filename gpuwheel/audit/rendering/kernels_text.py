@@ -16,20 +16,22 @@ if TYPE_CHECKING:
 
 __all__ = ["changed_kernels", "kernel_lines"]
 
+_LEGEND = "registers, +bytes of stack, ~bytes of spill stores and loads (~? where the code does not say)"
+
 
 def kernel_lines(rows: Sequence[KernelRow], paint: Callable[[str, str], str]) -> Iterator[str]:
-    """A table for each file: registers of each kernel on each architecture, and bytes of stack behind a plus."""
+    """A table for each file: registers of each kernel on each architecture, its stack, and what it spills."""
     files: dict[str, dict[str, dict[str, list[KernelRow]]]] = {}
     for row in rows:
         files.setdefault(row.file, {}).setdefault(row.symbol, {}).setdefault(row.target, []).append(row)
     for file, kernels in files.items():
         targets = sorted({target for costs in kernels.values() for target in costs}, key=lambda one: (len(one), one))
-        head = "".join(f"{target:>10}" for target in targets)
-        yield f"  {paint('title', 'kernels of ' + cut(file))}: registers, +bytes of stack"
+        head = "".join(f"{target:>14}" for target in targets)
+        yield f"  {paint('title', 'kernels of ' + cut(file))}: {_LEGEND}"
         yield f"  {head}"
         names = demangle_foreign(list(kernels))
         for name, costs in zip(names, kernels.values(), strict=True):
-            cells = "".join(f"{' '.join(map(_cost, costs.get(target, ()))):>10}" for target in targets)
+            cells = "".join(f"{' '.join(map(_cost, costs.get(target, ()))):>14}" for target in targets)
             yield f"  {cells}  {cut(name)}"
 
 
@@ -39,7 +41,7 @@ def changed_kernels(
     """The kernels that came, went, or cost something else."""
     if not changes:
         return
-    yield f"  {paint('title', 'kernels')}  registers, +bytes of stack, bytes of code"
+    yield f"  {paint('title', 'kernels')}  {_LEGEND}; bytes of code"
     told = changes if shown is None else changes[:shown]
     for one, name in zip(told, demangle_foreign([each.symbol for each in told]), strict=True):
         if one.before is None or one.after is None:
@@ -55,4 +57,8 @@ def changed_kernels(
 
 
 def _cost(row: KernelRow) -> str:
-    return f"{row.registers}+{row.local}" if row.local else str(row.registers)
+    stack = f"+{row.local}" if row.local else ""
+    if row.spill_stores is None or row.spill_loads is None:
+        return f"{row.registers}{stack}~?"
+    spilled = row.spill_stores + row.spill_loads
+    return f"{row.registers}{stack}~{spilled}" if spilled else f"{row.registers}{stack}"

@@ -12,6 +12,10 @@ import pytest
 
 from gpuwheel._resources import resource
 from gpuwheel._run import run
+from gpuwheel.binary.cubin import read_cubin
+from gpuwheel.binary.device_files import file_images
+from gpuwheel.binary.extent import extent
+from gpuwheel.binary.unpacked import unpacked_image
 from gpuwheel.compile.device.costs import check_budget, summary
 from gpuwheel.compile.manifest import group_entry, manifests
 from gpuwheel.errors import CompileError
@@ -183,6 +187,11 @@ def test_spills_are_shown_and_a_budget_is_held(project: Project) -> None:
     cost = built.kernels["spilling"]["sm_75"]
     assert cost.spill > 0
     assert cost.local > 0
+    # What the machine code says of itself is what the compiler said.
+    (image,) = (image for image in file_images(extent(built.fatbin.read_bytes()), "it") if image.kind == "cubin")
+    (kernel,) = (it for it in read_cubin(unpacked_image(image, "it"), "it") if "spilling" in it.symbol)
+    assert kernel.spilled is not None
+    assert sum(kernel.spilled) == cost.spill
     assert f"{cost.registers}+{cost.spill}" in "\n".join(summary(built))
     check_budget(built, cost.registers)
     with pytest.raises(CompileError, match=rf"kernel spilling uses {cost.registers} registers per thread on sm_75"):

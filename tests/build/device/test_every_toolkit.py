@@ -66,8 +66,29 @@ PTX = """
 {
     ret;
 }
+.visible .entry full(.param .u64 out)
+.maxntid 1024, 1, 1
+.minnctapersm 2
+{
+    .reg .f32 %f<99>;
+    .reg .u64 %d<2>;
+    ld.param.u64 %d1, [out];
+    cvta.to.global.u64 %d1, %d1;
+LOADS
+    bar.sync 0;
+STORES
+    ret;
+}
 .file 1 "a.cu"
 """
+
+
+PTX = PTX.replace("LOADS", "\n".join(f"    ld.global.f32 %f{i}, [%d1+{128 * i}];" for i in range(64)))
+PTX = PTX.replace(
+    "STORES",
+    "\n".join(f"    mul.f32 %f64, %f{i}, %f{63 - i};\n    st.global.f32 [%d1+{64 * i}], %f64;" for i in range(64)),
+)
+NOTES_SPILLS = {"12.8", "12.9", "13"}
 
 
 def _installed(requirement: str, folder: Path) -> Path:
@@ -96,8 +117,22 @@ def test_cubins_of_a_toolkit(tmp_path: Path, tools: Path, toolkit: str) -> None:
         for options in ((), ("-lineinfo",)):
             source, out = tmp_path / "a.ptx", tmp_path / "a.cubin"
             source.write_text(PTX.replace("VERSION", isa).replace("TARGET", arch))
-            run([ptxas, f"-arch={arch}", *options, source, "-o", out])
+            said = run([ptxas, f"-arch={arch}", "-v", *options, source, "-o", out])
             _compare(out, arch, tools, lines=bool(options))
+            spills = {
+                symbol: (int(stores), int(loads))
+                for symbol, stores, loads in re.findall(
+                    r"properties for (\w+)\s.+?(\d+) bytes spill stores, (\d+) bytes spill loads",
+                    said.output,
+                    re.DOTALL,
+                )
+            }
+            assert min(spills["full"]) > 0
+            found = {it.symbol: it.spilled for it in read_cubin(out.read_bytes(), out.name)}
+            if toolkit in NOTES_SPILLS:
+                assert found == spills
+            else:  # they say nothing but where there is no stack
+                assert found == {"empty": (0, 0), "spilling": None, "full": None}
 
 
 def _compare(path: Path, arch: str, tools: Path, *, lines: bool) -> None:
@@ -112,7 +147,7 @@ def _compare(path: Path, arch: str, tools: Path, *, lines: bool) -> None:
     }
     facts = {it.symbol: (it.cost.registers, it.cost.local, it.cost.shared) for it in read_cubin(data, path.name)}
     assert facts == expected
-    assert len(facts) == 2
+    assert len(facts) == 3
     listing = run([_program(tools, "nvdisasm"), path]).stdout
     assert set(re.findall(r"^\s*\.section\s+\.text\.(\w+)", listing, re.MULTILINE)) == facts.keys()
     told = ".debug_line" in run([_program(tools, "cuobjdump"), "-elf", path]).stdout

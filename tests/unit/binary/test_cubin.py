@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuwheel.binary.cubin import read_cubin
+from gpuwheel.binary.elf_reader import Elf
+from gpuwheel.binary.extent import extent
+from gpuwheel.binary.spills import ANNOTATIONS, CUDA_API_VERSION, spilled
 from gpuwheel.errors import CompileError
-from gpuwheel.model.kernels import Parameter
+from gpuwheel.model.kernels import Parameter, Spilled
 
 CUBINS = Path(__file__).parent / "cubins"
 
@@ -33,6 +37,34 @@ def test_kernels_of_both_abi_versions(arch: str, abi: int, framed: int, reverse:
     assert with_shared.parameters == (Parameter(0, 8), Parameter(8, 4))
     assert (with_shared.cost.registers, with_shared.cost.shared) == reverse
     assert with_shared.cost.local == 0
+    # An array on the stack is no spill: the compiler notes those.
+    assert (with_frame.spilled, with_shared.spilled) == (Spilled(0, 0), Spilled(0, 0))
+
+
+def test_spills_are_what_the_compiler_said() -> None:
+    data = (CUBINS / "spilling.sm_80.cubin").read_bytes()
+    (kernel,) = read_cubin(data, "it")
+    assert (kernel.cost.local, kernel.spilled) == (40, Spilled(40, 40))
+    # The same instructions to shared memory (STS, LDS).
+    code = Elf(extent(data)).sections[".text.spilling"]
+    at = data.index(bytes(code.data))
+    shared = bytearray(data)
+    for place in range(at, at + code.size, 16):
+        (low,) = struct.unpack_from("<Q", data, place)
+        if low & 0xFFF in {0x387, 0x983}:
+            struct.pack_into("<Q", shared, place, low + 1)
+    assert read_cubin(bytes(shared), "it")[0].spilled == Spilled(40, 40)
+
+
+def test_an_older_compiler_does_not_say_what_it_spilled() -> None:
+    older = struct.pack("<I", 125)
+    assert spilled([(CUDA_API_VERSION, older)], b"", 40) is None
+    assert spilled([], b"", None) is None
+    assert spilled([(CUDA_API_VERSION, older)], b"", 0) == Spilled(0, 0)  # no stack to spill to
+    assert spilled([(CUDA_API_VERSION, struct.pack("<I", 126))], b"", 40) == Spilled(0, 0)  # an array
+    # A note of another kind, or of an instruction that neither loads nor stores: nothing is said.
+    assert spilled([(ANNOTATIONS, struct.pack("<IIII", 0, 0, 1, 0))], bytes(16), 40) is None
+    assert spilled([(ANNOTATIONS, struct.pack("<II", 1, 0))], bytes(16), 40) is None
 
 
 @pytest.mark.parametrize(
