@@ -27,11 +27,13 @@ class Forecast:
     unpacked: int
     """Bytes that the installed files would lose: exact but for padding."""
     packed: int
-    """Bytes that the wheel's file would lose: an estimate, the target's share of the members that hold it."""
+    """Bytes that the wheel's file would lose: by the target's share of the members that hold it, or as measured."""
     otherwise: tuple[tuple[str, str], ...]
     """GPUs that run this code now (compute capabilities), and what they would run then."""
     unserved: tuple[str, ...]
     """GPUs that run this code now and that nothing else in the wheel serves."""
+    is_measured: bool = False
+    """Whether what is left was compressed (`audit.repair.measuring`), so that `packed` is no estimate."""
 
 
 def forecasts(contents: WheelContents, tables: Tables) -> tuple[Forecast, ...]:

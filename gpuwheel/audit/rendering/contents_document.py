@@ -43,7 +43,7 @@ def _forecast(one: Forecast) -> dict[str, Any]:
         "kind": one.kind,
         "unpacked": one.unpacked,
         "packed": one.packed,
-        "is_estimate": True,
+        "is_estimate": not one.is_measured,
         "otherwise": dict(one.otherwise),
         "unserved": list(one.unserved),
     }

@@ -22,6 +22,7 @@ _STYLE = """
 body { max-width: 64rem; } th, td { padding: .2rem .8rem .2rem 0; } td.number, th.number { text-align: right; }
 """
 _ESTIMATE = "Estimated by their share of the files that hold them; the files themselves are compressed as a whole."
+_MEASURED = "Measured: what is left was compressed, as gpuwheel repair --drop-arch compresses it."
 
 
 def contents_page(contents: WheelContents, forecasts: Sequence[Forecast]) -> str:
@@ -39,15 +40,16 @@ def contents_page(contents: WheelContents, forecasts: Sequence[Forecast]) -> str
         _table(("file", "holds", "bytes installed", "about"), _rows(contents)),
     ]
     if forecasts:
-        body += ["<h2>Without one architecture</h2>", f"<p>{_ESTIMATE}</p>"]
+        body += ["<h2>Without one architecture</h2>", f"<p>{_MEASURED if forecasts[0].is_measured else _ESTIMATE}</p>"]
         heads = ("without", "wheel file", "installed", "what becomes of the GPUs that run it")
         body.append(_table(heads, [_forecast(one, contents) for one in forecasts]))
     return html_page(f"{contents.file}: bytes by architecture", _STYLE + TREEMAP_STYLE, "".join(body))
 
 
-def forecast_lines(contents: WheelContents, forecasts: Iterable[Forecast]) -> Iterator[str]:
+def forecast_lines(contents: WheelContents, forecasts: Sequence[Forecast]) -> Iterator[str]:
     """The forecast for a terminal."""
-    yield "  without one architecture, the wheel file would be smaller by (estimated by its share of the files)"
+    how = "measured" if forecasts[0].is_measured else "estimated by its share of the files; --measure compresses them"
+    yield f"  without one architecture, the wheel file would be smaller by ({how})"
     for one in forecasts:
         target, packed, _, then = _forecast(one, contents)
         yield f"    {target:20} {packed:>18}  {then}"
@@ -71,7 +73,7 @@ def _forecast(one: Forecast, contents: WheelContents) -> tuple[str, str, str, st
         parts.append(f"nothing serves {' '.join(one.unserved)}")
     return (
         f"{one.target} {one.kind}",
-        f"about {amount(one.packed)} ({share:.0f} %)",
+        f"{'' if one.is_measured else 'about '}{amount(one.packed)} ({share:.0f} %)",
         amount(one.unpacked),
         "; ".join(parts) or "no known GPU runs it: another target serves each of them",
     )

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.versions import DriverVersion
 
-__all__ = ["CODE_FACTS", "Dropping", "check_codec", "compress_images", "without_archs"]
+__all__ = [
+    "CODE_FACTS",
+    "Dropping",
+    "check_codec",
+    "code_holders",
+    "code_parts",
+    "compress_images",
+    "without_archs",
+]
 
 CODE_FACTS = frozenset(CODE_SECTIONS)
 """What these edits change of a library."""
@@ -64,7 +72,7 @@ class Dropping:
             AuditError: a GPU would be left without code, or a fatbin without images.
         """
         with path.open("r+b") as file, _reading(member):
-            found = [container for part in _parts(file, path, member) for container in containers(file, *part)]
+            found = [container for part in code_parts(file, path, member) for container in containers(file, *part)]
             for container in found:
                 self._check(member, container)
             before = [_digests(file, kept) for container in found if (kept := self._kept(container))]
@@ -108,7 +116,7 @@ def _serves(container: Iterable[Entry], device: Arch) -> bool:
 def without_archs(place: Workplace, inspection: Inspection, dropping: Dropping) -> None:
     """Take images out of all files of a wheel, and out of what its manifests declare; raises what `edit` raises."""
     place.dropped = dropping.targets
-    for name in _holders(inspection, {target.rpartition("_")[2] for target in dropping.targets}):
+    for name in code_holders(inspection, {target.rpartition("_")[2] for target in dropping.targets}):
         place.change(name, "drop-arch", lambda path, name=name: dropping.edit(name, path), touches=CODE_FACTS)  # type: ignore[misc]
     if not place.edits:
         return
@@ -128,7 +136,8 @@ def _without(value: Any, targets: Collection[str]) -> Any:  # noqa: ANN401 (JSON
     return value
 
 
-def _holders(inspection: Inspection, numbers: Collection[str]) -> Iterator[str]:
+def code_holders(inspection: Inspection, numbers: Collection[str]) -> Iterator[str]:
+    """Files whose device code these edits change: libraries and `.fatbin` that hold some for one of `numbers`."""
     hosts = {library.name for library in inspection.libraries if library.machine in MACHINES}
     for name, images in inspection.images_of.items():
         if (name in hosts or name.endswith(".fatbin")) and any(image.arch.number in numbers for image in images):
@@ -143,7 +152,7 @@ def compress_images(place: Workplace, inspection: Inspection) -> None:
         ToolchainError: zstandard is not installed.
     """
     numbers = {image.arch.number for image in inspection.images if image.codec == "none"}
-    for name in _holders(inspection, numbers):
+    for name in code_holders(inspection, numbers):
         if any(image.codec == "none" for image in inspection.images_of[name]):
             place.change(name, "compress", lambda path, name=name: _compress(name, path), touches=CODE_FACTS)  # type: ignore[misc]
 
@@ -151,7 +160,7 @@ def compress_images(place: Workplace, inspection: Inspection) -> None:
 def _compress(member: str, path: Path) -> tuple[str, int] | None:
     try:
         with path.open("r+b") as file, _reading(member):
-            found = [container for part in _parts(file, path, member) for container in containers(file, *part)]
+            found = [container for part in code_parts(file, path, member) for container in containers(file, *part)]
             before = [_digests(file, container) for container in found if container]
             done = [compressed(file, container) for container in found if container]
             images = sum(one.images for one in done)
@@ -198,7 +207,7 @@ def _reading(member: str) -> Any:  # noqa: ANN401 (a context)
     return reading(f"{member} is not readable device code", "whole fatbins", hint="build the wheel again")
 
 
-def _parts(file: BinaryIO, path: Path, member: str) -> Iterator[tuple[int, int]]:
+def code_parts(file: BinaryIO, path: Path, member: str) -> Iterator[tuple[int, int]]:
     """`(place, size)` of each part of a file that holds fatbins."""
     file.seek(0)
     if file.read(len(MAGIC)) != MAGIC:
@@ -228,7 +237,7 @@ def _check_same(file: BinaryIO, path: Path, member: str, before: list[list[tuple
     Raises:
         ValueError: it does not, which is a fault of the edit.
     """
-    found = (container for part in _parts(file, path, member) for container in containers(file, *part))
+    found = (container for part in code_parts(file, path, member) for container in containers(file, *part))
     if [_digests(file, container) for container in found if container] != before:
         msg = "other images than before"
         raise ValueError(msg)

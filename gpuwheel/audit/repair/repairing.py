@@ -97,6 +97,8 @@ class Repaired:
     """What was changed, or would be."""
     findings: tuple[Finding, ...] = ()
     """What the audit says of the wheel as it is."""
+    size: int | None = None
+    """Bytes of the new file, or of that which a dry run's edits would make; `None` where no other is written."""
 
 
 def repaired(wheel: Path, out: Path, request: RepairRequest, tables: Tables) -> Repaired:
@@ -138,16 +140,22 @@ def repaired(wheel: Path, out: Path, request: RepairRequest, tables: Tables) -> 
             act = _act(place, told.act, is_new=is_new, retagged=platform != told.platform)
             copies = tuple(found.name for found in base.libraries if found.name not in inspection.members)
             told = replace(told, act=act, platform=platform, edits=tuple(place.edits), grafted=copies)
+            order = CopyOrder(place.files, place.removed, request.epoch, record=is_new)
             if request.dry_run:
-                return replace(told, findings=() if grafts else judge(WheelCase(inspection, tables)))
+                # What would be written is written, and thrown away: nothing else says how large it is.
+                thrown = Path(folder) / wheel.name
+                if act is Act.EDITED:
+                    write_copy(thrown, source, order, Path(folder), streams=streams)
+                size = thrown.stat().st_size if act is Act.EDITED else None
+                return replace(told, size=size, findings=() if grafts else judge(WheelCase(inspection, tables)))
             out.mkdir(parents=True, exist_ok=True)
             if act is Act.KEPT:
                 return replace(told, path=_copied(wheel, out), findings=judge(WheelCase(inspection, tables)))
             target = _target(told, out, str(streams.name.with_platform(platform)))
-            order = CopyOrder(place.files, place.removed, request.epoch, record=is_new)
             write_copy(target, source, order, Path(folder), streams=streams)
+            told = replace(told, path=target, size=target.stat().st_size)
             made = stack.enter_context(opened(target))
-            return replace(told, path=target, findings=judge(WheelCase(_read_once(made, base, place), tables)))
+            return replace(told, findings=judge(WheelCase(_read_once(made, base, place), tables)))
 
 
 def _read(wheel: Path, opening: ExitStack) -> Inspection:

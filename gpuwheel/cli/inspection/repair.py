@@ -122,6 +122,9 @@ def _tell(result: Repaired) -> None:
         of = " of device code" if edit.kind in {"drop-arch", "compress"} else ""
         saved = f" ({edit.saved:,} bytes{of} less)" if edit.saved else ""
         click.echo(f"  {edit.kind}: {edit.member}: {edit.what}{saved}")
+    before = result.source.stat().st_size
+    if result.size not in {None, before}:
+        click.echo(f"  the file: {before:,} -> {result.size:,} bytes")
     for finding in result.findings:
         click.echo(f"  {finding.severity.value} [{finding.rule}] {finding.place} {finding.problem}")
         click.echo(f"    why: {finding.why}\n    fix: {finding.fix}")
@@ -135,6 +138,7 @@ def _row(result: Repaired) -> dict[str, Any]:
         "file": result.source.name,
         "act": result.act.value,
         "platform": result.platform,
+        "size": {"before": result.source.stat().st_size, "after": result.size},
         "written": None if result.path is None else str(result.path),
         "grafted": list(result.grafted),
         "needs": [

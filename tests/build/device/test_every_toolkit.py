@@ -67,8 +67,7 @@ PTX = """
     ret;
 }
 .visible .entry full(.param .u64 out)
-.maxntid 1024, 1, 1
-.minnctapersm 2
+.maxnreg 32
 {
     .reg .f32 %f<99>;
     .reg .u64 %d<2>;
@@ -83,7 +82,7 @@ STORES
 """
 
 
-PTX = PTX.replace("LOADS", "\n".join(f"    ld.global.f32 %f{i}, [%d1+{128 * i}];" for i in range(64)))
+PTX = PTX.replace("LOADS", "\n".join(f"    ld.volatile.global.f32 %f{i}, [%d1+{128 * i}];" for i in range(64)))
 PTX = PTX.replace(
     "STORES",
     "\n".join(f"    mul.f32 %f64, %f{i}, %f{63 - i};\n    st.global.f32 [%d1+{64 * i}], %f64;" for i in range(64)),

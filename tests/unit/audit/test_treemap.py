@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,12 +16,12 @@ from gpuwheel.audit.contents.arch_costs import forecasts
 from gpuwheel.audit.contents.wheel_contents import read_contents
 from gpuwheel.audit.rendering.squarified import Box, squarified
 from gpuwheel.audit.rendering.treemap import tiles, treemap
+from gpuwheel.audit.repair.measuring import measured
 from gpuwheel.cli import main
+from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.wheel import Member, write_wheel
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gpuwheel.compatibility import Tables
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -103,6 +105,23 @@ def test_a_forecast_says_what_is_saved_and_who_is_served_otherwise(wheel: Path, 
     assert {"9.0", "10.0", "12.0"} <= set(ptx.unserved)
     assert not any(device.startswith("8.") for device, _ in ptx.otherwise)
     assert sum(one.packed for one in found.values()) <= contents.members["ops/_C.so"].packed
+
+
+def test_a_measured_forecast_is_what_repair_saves(wheel: Path, tables: Tables, tmp_path: Path) -> None:
+    found = {one.target: one for one in measured(wheel, forecasts(read_contents(wheel), tables), SilentReporter())}
+    assert all(one.is_measured for one in found.values())
+    for target in ("sm_86", "compute_80"):
+        words = ["repair", "--no-graft", "--drop-arch", target, "--allow-holes", "--json", "-w", str(tmp_path / target)]
+        result = CliRunner().invoke(main, [*words, str(wheel)])
+        (row,) = json.loads(result.stdout)["wheels"]
+        lost = wheel.stat().st_size - Path(row["written"]).stat().st_size
+        assert abs(found[target].packed - lost) < 200, row  # RECORD says another digest
+        assert row["size"] == {"before": wheel.stat().st_size, "after": wheel.stat().st_size - lost}
+        dry = CliRunner().invoke(main, [*words, "--dry-run", str(wheel)])
+        assert json.loads(dry.stdout)["wheels"][0]["size"] == row["size"]
+    document = json.loads(CliRunner().invoke(main, ["inspect", "--measure", "--json", str(wheel)]).stdout)
+    rows = {one["target"]: one for one in document["wheels"][0]["without"]}
+    assert (rows["sm_86"]["packed"], rows["sm_86"]["is_estimate"]) == (found["sm_86"].packed, False)
 
 
 @pytest.mark.parametrize("name", ["sizes.svg", "sizes.html"])
