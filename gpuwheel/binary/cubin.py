@@ -3,6 +3,10 @@
 Sections read: `.text.K` (code), `.nv.shared.K` (static shared memory), `.nv.info` and `.nv.info.K` (attributes).
 The attribute numbers are those that `cuobjdump -elf` prints by name; tests compare the result with
 `cuobjdump -res-usage`.
+
+What a kernel spills is noted by ptxas of CUDA 12.6 and newer: EIATTR_ANNOTATIONS of `.nv.info.K` is a list of pairs,
+what an annotation is and the place of an instruction in `.text.K`. What that stores or loads is in its words. The sums
+are those that `ptxas -v` prints; tests compare them.
 """
 
 from __future__ import annotations
@@ -13,14 +17,13 @@ from typing import TYPE_CHECKING
 from gpuwheel._endings import reading
 from gpuwheel.binary.elf_headers import NOTHING
 from gpuwheel.binary.elf_reader import Elf
-from gpuwheel.binary.spills import MIN_STACK_SIZE, spilled
 from gpuwheel.errors import CompileError
-from gpuwheel.model.kernels import KernelCost, KernelFacts, Parameter
+from gpuwheel.model.kernels import KernelCost, KernelFacts, Parameter, Spilled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["read_cubin"]
+__all__ = ["ANNOTATIONS", "CUDA_API_VERSION", "read_cubin", "spilled"]
 
 _EM_CUDA = 190
 _INFO = ".nv.info"
@@ -32,6 +35,18 @@ _FRAME_SIZE = 0x11
 _KPARAM_INFO = 0x17
 _KPARAM_INFO_V2 = 0x45  # what tileiras writes
 _REGCOUNT = 0x2F
+_MIN_STACK_SIZE = 0x12
+CUDA_API_VERSION = 0x37
+"""The toolkit that compiled a kernel: 126 for 12.6."""
+ANNOTATIONS = 0x55
+_NOTES_SPILLS = 126
+_SPILL_REFILL = 1
+_PAIR = struct.Struct("<II")
+_INSTRUCTION = struct.Struct("<QQ")
+_OPCODE = 0xFFF
+# STL, LDL; STS, LDS: to and from local and shared memory, by a register.
+_STORES, _LOADS = frozenset({0x387, 0x388}), frozenset({0x983, 0x984})
+_WIDTH_AT, _WIDTHS = 73 - 64, (1, 1, 2, 2, 4, 8, 16, 16)
 
 
 def read_cubin(data: bytes, subject: str) -> tuple[KernelFacts, ...]:
@@ -57,7 +72,7 @@ def _read(data: bytes) -> tuple[KernelFacts, ...]:
         raise ValueError(msg)
     sections = elf.sections
     names = [name.removeprefix(f"{_INFO}.") for name in sections if name.startswith(f"{_INFO}.")]
-    per_kernel: dict[int, dict[str, int]] = {_REGCOUNT: {}, _FRAME_SIZE: {}, MIN_STACK_SIZE: {}}
+    per_kernel: dict[int, dict[str, int]] = {_REGCOUNT: {}, _FRAME_SIZE: {}, _MIN_STACK_SIZE: {}}
     if names:
         # Attributes of `.nv.info` name a function by its row in the symbol table.
         symbols = {symbol.place: symbol.name for symbol in elf.symbols(".symtab")}
@@ -79,7 +94,7 @@ def _read(data: bytes) -> tuple[KernelFacts, ...]:
             spilled=spilled(
                 _attributes(sections[f"{_INFO}.{name}"].data),
                 sections[f".text.{name}"].data,
-                per_kernel[MIN_STACK_SIZE].get(name),
+                per_kernel[_MIN_STACK_SIZE].get(name),
             ),
         )
         for name in sorted(names)
@@ -110,3 +125,39 @@ def _parameters(info: memoryview) -> tuple[Parameter, ...]:
             _index, ordinal, offset, size, _flags = struct.unpack("<IHHHH", value)
             parameters[ordinal] = Parameter(offset, size)
     return tuple(parameters[ordinal] for ordinal in sorted(parameters))
+
+
+def spilled(
+    attributes: Iterable[tuple[int, bytes | memoryview]], code: bytes | memoryview, stack: int | None
+) -> Spilled | None:
+    """What a kernel and the functions that are compiled into its section spill; `None` where the code does not say.
+
+    Args:
+        attributes: Of `.nv.info.K`.
+        code: `.text.K`.
+        stack: Bytes of its stack with that of all that it calls (EIATTR_MIN_STACK_SIZE), if that is known.
+
+    Raises:
+        ValueError, struct.error: an annotation leads out of the code.
+    """
+    notes, version = b"", 0
+    for attribute, value in attributes:
+        if attribute == CUDA_API_VERSION:
+            (version,) = struct.unpack_from("<I", value)
+        elif attribute == ANNOTATIONS:
+            notes += value
+    if not notes:
+        # Without a stack there is nothing to spill to: code that spills to shared memory is newer, and noted.
+        return Spilled(0, 0) if stack == 0 or version >= _NOTES_SPILLS else None
+    stores = loads = 0
+    for kind, place in _PAIR.iter_unpack(notes):
+        if kind != _SPILL_REFILL:
+            return None  # of another length, maybe: what follows cannot be read
+        low, high = _INSTRUCTION.unpack_from(code, place)
+        width = _WIDTHS[high >> _WIDTH_AT & 7]
+        opcode = low & _OPCODE
+        stores += width if opcode in _STORES else 0
+        loads += width if opcode in _LOADS else 0
+        if opcode not in _STORES | _LOADS:
+            return None  # a way to spill that is not known here
+    return Spilled(stores, loads)

@@ -59,6 +59,6 @@ def changed_kernels(
 def _cost(row: KernelRow) -> str:
     stack = f"+{row.local}" if row.local else ""
     if row.spill_stores is None or row.spill_loads is None:
-        return f"{row.registers}{stack}~?"
+        return f"{row.registers}{stack}~?" if stack else str(row.registers)
     spilled = row.spill_stores + row.spill_loads
     return f"{row.registers}{stack}~{spilled}" if spilled else f"{row.registers}{stack}"

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuwheel.binary.cubin import read_cubin
+from gpuwheel.binary.cubin import ANNOTATIONS, CUDA_API_VERSION, read_cubin, spilled
 from gpuwheel.binary.elf_reader import Elf
 from gpuwheel.binary.extent import extent
-from gpuwheel.binary.spills import ANNOTATIONS, CUDA_API_VERSION, spilled
 from gpuwheel.errors import CompileError
 from gpuwheel.model.kernels import Parameter, Spilled
 
