@@ -32,12 +32,17 @@ def main(argv: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run a command that sees a pretend GPU")
     run.add_argument("--devices", type=int, default=defaults.devices)
-    run.add_argument("--capability", default=defaults.capability, metavar="X.Y")
+    run.add_argument("--capability", metavar="X.Y", help="default: 12.0, which takes any PTX; with --record: 9.0")
     run.add_argument("--driver", default=defaults.driver, metavar="X.Y", help="the CUDA version that it supports")
     run.add_argument("--site-packages", type=Path, help="where torch is (default: the torch of this Python)")
+    run.add_argument("--no-torch", action="store_true", help="the command uses no torch, whatever is installed here")
     run.add_argument(
         "--also", type=Path, action="append", default=[], metavar="LIBRARY", help="what else needs NVIDIA's"
     )
+    run.add_argument("--record", action="store_true", help="record launches, and execute none")
+    run.add_argument("--checks", default="all", metavar="NAMES", help="all, none, or names such as shared,global")
+    run.add_argument("--newer-ptx", action="store_true", help="execute PTX that is for a newer GPU as well")
+    run.add_argument("--report", type=Path, metavar="FILE", help="write what the checks found there, as JSON")
     run.add_argument("words", nargs="+", metavar="COMMAND")
     stubs = commands.add_parser("stubs", help="write stub NVIDIA libraries, for LD_LIBRARY_PATH")
     stubs.add_argument("site_packages", type=Path)
@@ -54,27 +59,39 @@ def main(argv: Sequence[str]) -> int:
             about = {"environ": os.environ, "interpreter": options.interpreter}
             sys.stdout.write(f"{torch_environment(options.version, options.python, **about)}\n")
         else:
-            _run(options)
+            return _run(options)
     except GpuwheelError as error:
         sys.stderr.write(error.render() + "\n")
         return error.exit_code
     return 0
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     program = shutil.which(options.words[0])
     if program is None:
         msg = f"there is no program {options.words[0]}"
         raise ConfigError(msg)
     folders = [options.site_packages] if options.site_packages else package_folders()
+    settings = FakeSettings.chosen(
+        devices=options.devices,
+        capability=options.capability,
+        driver=options.driver,
+        execute=not options.record,
+        newer_ptx=options.newer_ptx,
+        checks=options.checks,
+    )
     environ = fake_gpu_environment(
         os.environ,
         cache=Cache.from_environment(os.environ),
-        site_packages=options.site_packages or find_torch(),
-        settings=FakeSettings(options.devices, options.capability, options.driver),
+        site_packages=None if options.no_torch else options.site_packages or find_torch(),
+        settings=settings,
         also=dict.fromkeys([*options.also, *extension_libraries(folders)]),
     )
-    os.execve(program, options.words, environ)  # noqa: S606 - the command takes this process's place
+    if not settings.execute:
+        os.execve(program, options.words, environ)  # noqa: S606 - the command takes this process's place
+    from gpuwheel.testing.watched_commands import run_watched  # noqa: PLC0415 - only what executes needs it
+
+    return run_watched(program, options.words, environ, options.report)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -116,3 +117,29 @@ def test_a_device_older_than_the_ptx_is_refused_unless_asked_for(tmp_path: Path)
     done = execute("assert library.asserts(4) == 209", newer, capability="8.0")
     assert "its newest PTX is for 9.0 and the pretend GPU is a 8.0" in done.stderr
     execute("assert library.asserts(4) == 0", newer, capability="8.0", newer_ptx=True)
+
+
+def test_any_command_is_watched(library: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    words = (
+        sys.executable,
+        "-m",
+        "gpuwheel.testing",
+        "run",
+        "--no-torch",
+        "--report",
+        report,
+        "--",
+        sys.executable,
+        "-c",
+    )
+    code = "import ctypes, sys; sys.exit(getattr(ctypes.CDLL(sys.argv[1]), sys.argv[2])())"
+
+    fine = run([*words, code, library, "values"])
+    assert (fine.returncode, json.loads(report.read_text())["mistakes"]) == (0, [])
+
+    wrong = run([*words, code, library, "out_of_bounds"], check=False)
+    assert wrong.returncode == 1
+    (mistake,) = json.loads(report.read_text())["mistakes"]
+    assert (mistake["kind"], mistake["kernel"], mistake["count"]) == ("out-of-bounds", "beyond(float*, int)", 2)
+    assert "the pretend GPU reports:\nout of bounds: a write of 4 bytes" in wrong.stderr
