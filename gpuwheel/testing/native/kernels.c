@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,13 +164,22 @@ static int is_impossible(dim3 grid, dim3 block) {
   return (uint64_t)block.x * block.y * block.z > (uint64_t)most;
 }
 
+/* torch's own kernels are machine code alone. Its operators run otherwise (gpuwheel/testing/torch_operators); what is
+   launched all the same did nothing, and must not look as if it had. */
+static int of_torch(const Submission* launch) {
+  const int result = gpuwheel_fake_submit(launch);
+  if (result != SUCCESS || !gpuwheel_fake_executing() || strstr(launch->kernel, "spin_kernel") != NULL) return result;
+  fprintf(stderr, "gpuwheel: the pretend GPU cannot execute %s, a kernel of torch's own: cudaErrorNotSupported\n", launch->kernel);
+  return NOT_SUPPORTED;
+}
+
 static int launch(const void* key, const RuntimeConfig* config, void** arguments) {
   Kernel* kernel = find(key);
   if (kernel == NULL) return INVALID_DEVICE_FUNCTION;
   if (is_opaque(kernel->module)) {
     const Submission seen = {.kernel = kernel->name, .grid = {config->grid.x, config->grid.y, config->grid.z}, .block = {config->block.x, config->block.y, config->block.z},
                          .shared_bytes = (unsigned)config->shared_bytes, .device = gpuwheel_fake_current(), .through_runtime = 1, .stream = config->stream, .parameter_count = -1};
-    return gpuwheel_fake_submit(&seen);
+    return of_torch(&seen);
   }
   if (is_impossible(config->grid, config->block)) return INVALID_CONFIGURATION;
   const int of_stream = gpuwheel_fake_device_of_stream(config->stream);

@@ -9,7 +9,7 @@ from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
@@ -21,34 +21,36 @@ def replace_when_imported(environ: Mapping[str, str] = os.environ) -> None:
     # Where launches are recorded alone, those of torch's own kernels are too.
     if "execute=1" not in environ.get("GPUWHEEL_FAKE_GPU", "").split(","):
         return
-    if "torch" in sys.modules:
-        _with_cuda(sys.modules["torch"])
-    elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
+        for name in _AFTER.keys() & sys.modules.keys():
+            _AFTER[name](sys.modules[name])
 
 
 class _Finder(MetaPathFinder):
-    """Finds torch as everybody else does, and hears when it was imported."""
+    """Finds modules as everybody else does, and hears when they were imported."""
+
+    def __init__(self) -> None:
+        self._awaited = dict(_AFTER)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """None for everything but torch, and for torch while the others look for it."""
+        """None for what nobody waits for, and for what is while the others look for it."""
         del path, target
-        if fullname != "torch":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
+        then = self._awaited.pop(fullname, None)
+        spec = None if then is None else importlib.util.find_spec(fullname)
+        if then is not None and spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader, then)
         return spec
 
 
 class _Loader(Loader):
     """Another loader, and what is done after it."""
 
-    def __init__(self, loader: Loader) -> None:
+    def __init__(self, loader: Loader, then: Callable[[Any], None]) -> None:
         self._loader = loader
+        self._then = then
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """As the other does."""
@@ -60,7 +62,7 @@ class _Loader(Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         self._loader.exec_module(module)
-        _with_cuda(module)
+        self._then(module)
 
 
 def _with_cuda(torch: Any) -> None:
@@ -69,3 +71,13 @@ def _with_cuda(torch: Any) -> None:
         from gpuwheel.testing.torch_operators.replacing import replace_operators  # noqa: PLC0415 - needs torch
 
         torch.cuda._lazy_call(replace_operators)  # there is no other way to hear of it
+
+
+def _without_inductor(module: Any) -> None:
+    """torch.compile's own backend, which is called for a graph on the device: it says what to do, Triton or not."""
+    from gpuwheel.testing.torch_operators.refused_operators import refused_on_the_device  # noqa: PLC0415 - needs torch
+
+    module.compile_fx = refused_on_the_device(module.compile_fx)
+
+
+_AFTER = {"torch": _with_cuda, "torch._inductor.compile_fx": _without_inductor}

@@ -11,14 +11,20 @@ if TYPE_CHECKING:
 
 __all__ = ["kernel_for_the_cpu"]
 
-_KEYS = ("CPU", "CompositeExplicitAutogradNonFunctional", "CompositeExplicitAutograd", "CompositeImplicitAutograd")
+_KEYS = ("CompositeExplicitAutogradNonFunctional", "CompositeExplicitAutograd", "CompositeImplicitAutograd")
 """Where it may be registered, in the order that the dispatcher prefers."""
 
 
-def kernel_for_the_cpu(name: str, operator: Any) -> Callable[..., Any]:
-    """Call it past autograd and profilers, which saw the call for the device."""
+def kernel_for_the_cpu(name: str, operator: Any, layout: str = "") -> Callable[..., Any]:
+    """Call it past autograd and profilers, which saw the call for the device.
+
+    Args:
+        name: with the overload, "add.Tensor".
+        operator: of `torch.ops`.
+        layout: "Sparse", "SparseCsr", "NestedTensor"; nothing: strided.
+    """
     has = torch._C._dispatch_has_kernel_for_dispatch_key
-    key = getattr(torch._C.DispatchKey, next(key for key in _KEYS if has(f"aten::{name}", key)))
+    key = getattr(torch._C.DispatchKey, next(key for key in (f"{layout}CPU", *_KEYS) if has(f"aten::{name}", key)))
     call = operator._op_dk
     if torch._C._should_allow_numbers_as_tensors(name.partition(".")[0]):
         return lambda *arguments, **named: call(key, *arguments, **named)

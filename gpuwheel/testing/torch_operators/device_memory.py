@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+from functools import partial
 from typing import Any
 
 import torch
+
+from gpuwheel.testing.torch_operators.layouts import is_compound, rebuilt, take_over
 
 __all__ = ["DeviceMemory"]
 
@@ -23,6 +26,7 @@ class DeviceMemory:
 
     def __init__(self) -> None:
         self._storages: dict[int, tuple[Any, Any]] = {}  # data pointer and size on the device -> CPU's, device's
+        self._known: dict[int, Any] = {}  # id of a tensor of the device -> its alias
         self._made: dict[int, tuple[Any, Any]] = {}  # storage of the CPU -> on the device
         self.aliases: dict[int, tuple[Any, Any]] = {}
         """id of an alias -> it, and the tensor of the device."""
@@ -30,7 +34,15 @@ class DeviceMemory:
         """Results whose memory was made for them."""
 
     def alias(self, tensor: Any) -> Any:
-        """A CPU tensor on the memory of a strided one of the device."""
+        """A tensor of the CPU on the memory of one of the device, the same for the same: operators ask for that."""
+        known = self._known.get(id(tensor))
+        if known is not None:
+            return known
+        self._known[id(tensor)] = made = rebuilt(tensor, self.alias) if is_compound(tensor) else self._strided(tensor)
+        self.aliases[id(made)] = made, tensor
+        return made
+
+    def _strided(self, tensor: Any) -> Any:
         storage = tensor.untyped_storage()
         key = storage._cdata
         if key not in self._storages:
@@ -40,13 +52,14 @@ class DeviceMemory:
             torch._C._set_conj(made, True)
         if tensor.is_neg():
             torch._C._set_neg(made, True)
-        self.aliases[id(made)] = made, tensor
         return made
 
     def on_device(self, result: Any, device: torch.device) -> Any:
-        """A strided result of the CPU, on the device: an argument itself, a view of its memory, or new memory."""
+        """A result of the CPU, on the device: an argument itself, a view of its memory, or new memory."""
         if id(result) in self.aliases:
             return self.aliases[id(result)][1]
+        if is_compound(result):
+            return rebuilt(result, partial(self.on_device, device=device))
         storage = result.untyped_storage()
         for own, of_device in self._storages.values():
             if own._cdata == storage._cdata:
@@ -64,7 +77,9 @@ class DeviceMemory:
     def resize_as_aliases(self) -> None:
         """Give tensors of the device the shape that the operator gave their aliases, as it does with `out=`."""
         for made, tensor in list(self.aliases.values()):
-            if made.layout is torch.strided and (made.shape != tensor.shape or made.stride() != tensor.stride()):
+            if is_compound(tensor):
+                take_over(tensor, rebuilt(made, partial(self.on_device, device=tensor.device)))
+            elif made.shape != tensor.shape or made.stride() != tensor.stride():
                 tensor.resize_(made.shape)
                 if made.stride() != tensor.stride():
                     tensor.as_strided_(made.shape, made.stride(), made.storage_offset())

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gpuwheel.testing.torch_operators import generators
-from gpuwheel.testing.torch_operators.cpu_kernels import kernel_for_the_cpu
 from gpuwheel.testing.torch_operators.device_memory import DeviceMemory
 from gpuwheel.testing.torch_operators.graph_nodes import capture
 from gpuwheel.testing.torch_operators.pretend_driver import driver
@@ -37,12 +36,12 @@ _CANNOT_RESIZE = "storage that is not resizable"
 
 
 class Operator:
-    """What the dispatcher calls. `run`, if given, takes tensors of the CPU in the place of torch's kernel for it."""
+    """What the dispatcher calls. `run` takes tensors of the CPU: torch's kernel for it, or another one."""
 
-    def __init__(self, name: str, operator: Any, run: Callable[..., Any] | None = None) -> None:
+    def __init__(self, name: str, operator: Any, run: Callable[..., Any]) -> None:
         self._name = name
         self._operator = operator
-        self._run = run or kernel_for_the_cpu(name, operator)
+        self._run = run
         arguments = operator._schema.arguments
         names = [argument.name for argument in arguments]
         self._outs = {argument.name for argument in arguments if argument.is_out}

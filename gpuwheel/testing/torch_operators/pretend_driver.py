@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gpuwheel.testing.torch_operators.layouts import parts_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["PretendDriver", "driver"]
 
+_MOST_PIECES = 4096
 _Run = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
@@ -65,8 +68,9 @@ class PretendDriver:
         """Say that these tensors of the device hold values now."""
         if self._written is not None:
             for tensor in tensors:
-                for start, size in _runs(tensor):
-                    self._written(start, size)
+                for part in parts_of(tensor):
+                    for start, size in _runs(part):
+                        self._written(start, size)
 
 
 def _current_stream(device: torch.device) -> int:
@@ -74,7 +78,24 @@ def _current_stream(device: torch.device) -> int:
 
 
 def _runs(tensor: Any) -> list[tuple[int, int]]:
-    return [(tensor.data_ptr(), tensor.untyped_storage().nbytes())]
+    """The memory of a tensor as pieces without holes, (address, bytes); as one, holes included, if they are many."""
+    if tensor.numel() == 0:
+        return []
+    dense: int = tensor.element_size()
+    outer: list[tuple[int, int]] = []
+    for stride, size in sorted((stride, size) for stride, size in zip(tensor.stride(), tensor.size(), strict=True)):
+        step = stride * tensor.element_size()
+        if not outer and step <= dense:
+            dense = max(dense, step * (size - 1) + dense)
+        elif size > 1:
+            outer.append((step, size))
+    starts = [tensor.data_ptr()]
+    for step, size in outer:
+        if len(starts) * size > _MOST_PIECES:
+            whole = sum(step * (size - 1) for step, size in outer) + dense
+            return [(tensor.data_ptr(), whole)]
+        starts = [start + step * i for start in starts for i in range(size)]
+    return [(start, dense) for start in starts]
 
 
 @cache

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from gpuwheel.errors import GpuwheelError
 
-__all__ = ["OperatorRefusedError", "Refused", "refused_dtype", "tensors_in"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["OperatorRefusedError", "Refused", "refused_dtype", "refused_on_the_device", "tensors_in"]
 
 _UNKNOWN_DTYPE = ("not implemented for", "support tensors of type", "nsupported dtype")
 
@@ -38,8 +42,9 @@ def tensors_in(value: object) -> list[Any]:
 class Refused:
     """In the place of an operator without a kernel for the CPU."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, reason: str = "torch has no CPU kernel of it") -> None:
         self._name = name
+        self._reason = reason
 
     def __call__(self, *arguments: object, **named: object) -> object:
         """Raise.
@@ -48,8 +53,23 @@ class Refused:
             OperatorRefusedError: always.
         """
         dtypes = _dtypes(tensors_in([arguments, named]))
-        msg = f"aten::{self._name} cannot run on the pretend GPU (of {dtypes}): torch has no CPU kernel of it"
+        msg = f"aten::{self._name} cannot run on the pretend GPU (of {dtypes}): {self._reason}"
         raise OperatorRefusedError(msg, _hint(self._name))
+
+
+def refused_on_the_device(compile_graph: Callable[..., Any]) -> Callable[..., Any]:
+    """torch.compile's backend "inductor", which refuses graphs with tensors on the device."""
+
+    @wraps(compile_graph)
+    def refuse(model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
+        if all(tensor.device.type != "cuda" for tensor in tensors_in(list(inputs))):
+            return compile_graph(model, inputs, *arguments, **named)
+        msg = "torch.compile's backend inductor cannot run on the pretend GPU: it writes kernels for Triton, not yours"
+        raise OperatorRefusedError(
+            msg, 'torch.compile(..., backend="aot_eager") traces and differentiates in the same way'
+        )
+
+    return refuse
 
 
 def refused_dtype(name: str, tensors: list[Any], error: BaseException) -> OperatorRefusedError | None:

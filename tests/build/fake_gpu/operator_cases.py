@@ -318,6 +318,46 @@ def test_profilers_and_compilers() -> None:
         both(lambda x, f=compiled: f(x), torch.randn(5, requires_grad=True))
 
 
+def test_inductor_says_what_to_do() -> None:
+    with pytest.raises(Exception, match=r"inductor cannot run on the pretend GPU(.|\n)*aot_eager"):
+        torch.compile(lambda x: x + 1)(torch.ones(3, device=CUDA))
+
+
+def test_sparse_tensors() -> None:
+    dense = torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, 3.0]])
+    other = torch.randn(3, 2)
+    for layout in (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc):
+        x, on_gpu = dense.to_sparse(layout=layout), dense.to(CUDA).to_sparse(layout=layout)
+        assert on_gpu.layout is layout
+        assert on_gpu.is_cuda
+        close(on_gpu.to_dense(), dense)
+        close((on_gpu * 2).to_dense(), dense * 2)
+        if layout is not torch.sparse_csc:
+            close(on_gpu @ other.to(CUDA), x @ other)
+    x = dense.to(CUDA).to_sparse()
+    x.add_(x)
+    x.mul_(3)
+    close(x.coalesce().to_dense(), dense * 6)
+    embedding = nn.Embedding(10, 4, sparse=True).to(CUDA)
+    before = embedding.weight.detach().clone()
+    embedding(torch.tensor([1, 2, 2], device=CUDA)).sum().backward()
+    torch.optim.SGD(embedding.parameters(), lr=1.0).step()
+    changed = (before - embedding.weight.detach()).sum(1)
+    close(changed, torch.tensor([0.0, 4.0, 8.0, *[0.0] * 7]))
+
+
+def test_nested_tensors() -> None:
+    rows = [torch.randn(2, 4), torch.randn(3, 4)]
+    padded = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    for layout in (torch.strided, torch.jagged):
+        nested = torch.nested.nested_tensor(rows, device=CUDA, layout=layout)
+        close((nested * 2).to_padded_tensor(0.0), padded * 2)
+        linear = nn.Linear(4, 3)
+        linear_on_gpu = nn.Linear(4, 3).to(CUDA)
+        linear_on_gpu.load_state_dict(linear.state_dict())
+        close(linear_on_gpu(nested).unbind()[1], linear(rows[1]))
+
+
 def test_functions_of_torch_cuda() -> None:
     torch.cuda.synchronize()
     assert torch.cuda.get_device_properties(1).total_memory == torch.cuda.mem_get_info(1)[1]
