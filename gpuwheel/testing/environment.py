@@ -55,6 +55,7 @@ _SOURCES = (
     "programs.c",
     "program_maker.c",
     "mistakes.c",
+    "coverage.c",
 )
 _RUNTIME = re.compile(r"libcudart\.so\.(\d+)")
 _PACKAGES = {"site-packages", "dist-packages"}

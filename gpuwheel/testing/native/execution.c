@@ -79,7 +79,8 @@ int execution_run(const Submission* launch) {
   Snapshot* const memory = memory_snapshot(launch->device);
   Launch run = {.program = program->program, .dynamic_shared = launch->shared_bytes, .cooperative = (u32)launch->cooperative,
                 .parameters = parameters, .ranges = (const Range*)memory->ranges, .range_count = memory->count, .variables = variables,
-                .reports = reports, .report_room = MOST_REPORTS, .checks = gpuwheel_fake_checks(), .step_limit = gpuwheel_fake_patience(), .print = print_text};
+                .reports = reports, .report_room = MOST_REPORTS, .checks = gpuwheel_fake_checks(), .step_limit = gpuwheel_fake_patience(), .print = print_text,
+                .covered = coverage_launched(program->covered)};
   memcpy(run.grid, launch->grid, sizeof run.grid);
   memcpy(run.block, launch->block, sizeof run.block);
   memcpy(run.cluster, launch->cluster, sizeof run.cluster);

@@ -37,6 +37,7 @@ EXPORT int cuLibraryLoadData(void** library, const void* code, int* jit, void** 
     free(made);
     return result;
   }
+  coverage_loaded(&made->image);
   *library = made;
   return SUCCESS;
 }

@@ -269,6 +269,7 @@ static KernelProgram* make(const Kernel* kernel) {
   made->file = programs_ask(made->ptx, kernel->image->name, why, sizeof why);
   if (made->file == NULL) complain(kernel->image->name, why);
   if (made->file == NULL || !read_program(made, kernel->library, made->file)) made->failure = INVALID_PTX;
+  else made->covered = coverage_open(made->file, made->count);
   return made;
 }
 

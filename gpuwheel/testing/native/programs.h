@@ -2,6 +2,7 @@
 #ifndef GPUWHEEL_PROGRAMS_H
 #define GPUWHEEL_PROGRAMS_H
 
+#include "coverage.h"
 #include "driver.h"
 
 typedef struct Program Program; /* of ptx/native/machine.h */
@@ -16,6 +17,7 @@ typedef struct KernelProgram {
   char** variables;          /* names */
   uint64_t* addresses[MAX_DEVICES]; /* of the variables, on the devices where it ran */
   uint32_t parameter_bytes, count; /* instructions */
+  Covered* covered;          /* how often they ran, or NULL */
   int failure;               /* SUCCESS, or why there is no program: it was said */
 } KernelProgram;
 

@@ -203,8 +203,9 @@ static Front front(const Warp* w, u32 movable) {
   return f;
 }
 
-static void cover(const Launch* l, u32 pc, u32 on) {
-  if (unlikely(l->covered != NULL)) l->covered[pc] += (u32)__builtin_popcount(on);
+/* A branch runs in the lanes that do not take it as well. */
+static void cover(const Launch* l, const Instruction* i, u32 lanes, u32 on) {
+  if (unlikely(l->covered != NULL)) l->covered[i - l->program->code] += (u32)__builtin_popcount(i->kind == BRANCH ? lanes : on);
 }
 
 /* What changes where lanes are. Returns the lanes that go on to the next instruction in step. */
@@ -239,7 +240,7 @@ static int run_front(Warp* w, Front f) {
     const Instruction* const i = &code[pc];
     if (unlikely(w->budget-- <= 0)) break;
     const u32 on = guarded(w, i, lanes);
-    cover(l, pc, on);
+    cover(l, i, lanes, on);
     if (likely(i->kind == PLAIN)) {
       if (on) i->run(w, i, on);
       pc++;

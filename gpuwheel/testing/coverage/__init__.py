@@ -1,0 +1,1 @@
+"""Which device code a run executed on the pretend GPU: kernels, their instructions, lines of their sources."""
