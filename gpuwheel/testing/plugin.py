@@ -52,6 +52,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="execute PTX that is for a newer GPU than the pretended one as well",
     )
     group.addoption("--fake-gpu-report", metavar="FILE", help="write what the checks found there, as JSON")
+    group.addoption(
+        "--fake-gpu-coverage",
+        metavar="FOLDER",
+        help="tell which kernels and lines were executed; write index.html, lcov.info and coverage.json there",
+    )
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest's capture: a new program must get the real output
@@ -110,6 +115,20 @@ def pytest_configure(config: pytest.Config) -> None:
         from gpuwheel.testing.watched_runs import WatchedRun  # noqa: PLC0415 - see the head of this file
 
         config.pluginmanager.register(WatchedRun(config), "gpuwheel-watched-run")
+    folder = config.getoption("fake_gpu_coverage")
+    if folder and not hasattr(config, "workerinput"):  # the workers of pytest-xdist count for the first process
+        _cover(config, folder)
+
+
+def _cover(config: pytest.Config, folder: str) -> None:
+    if "execute=1" not in os.environ.get(_VARIABLE, ""):
+        msg = "--fake-gpu-coverage needs --fake-gpu, without --fake-gpu-record: it tells what was executed"
+        raise pytest.UsageError(msg)
+    from pathlib import Path  # noqa: PLC0415 - see the head of this file
+
+    from gpuwheel.testing.coverage.covered_run import CoveredRun  # noqa: PLC0415
+
+    config.pluginmanager.register(CoveredRun(config, Path(folder)), "gpuwheel-covered-run")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

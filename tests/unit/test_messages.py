@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = Path(__file__).with_name("messages.txt")
-OF_TORCH = (ROOT / "gpuwheel" / "launcher" / "compat.py",)
+OF_TORCH = (
+    ROOT / "gpuwheel" / "launcher" / "compat.py",
+    ROOT / "gpuwheel" / "testing" / "torch_operators" / "operator_calls.py",
+)
 """Modules whose errors are those of torch, word for word."""
 WORDS = {"msg", "message", "hint", "fix"}
 """Names under which texts are handed on to an error."""
