@@ -55,16 +55,29 @@ os._exit(0)  # as processes of tests end that were forked
 """
 
 
-def test_counts_are_kept_however_a_process_ends(tmp_path: Path) -> None:
-    counts, text = tmp_path / "counts", tmp_path / "a.ptx"
-    counts.mkdir()
-    text.write_text(PTX)
-    environ = fake_gpu_environment(
+SUITE = """
+import subprocess, sys, pytest
+
+@pytest.mark.parametrize("number", range(2))
+def test_it(number):
+    subprocess.run([sys.executable, "launch.py", "a.ptx"], check=True)
+"""
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    return fake_gpu_environment(
         os.environ,
         cache=Cache.from_environment(os.environ),
         site_packages=None,
         settings=FakeSettings(devices=1, execute=True),
     )
+
+
+def test_counts_are_kept_however_a_process_ends(tmp_path: Path, environ: dict[str, str]) -> None:
+    counts, text = tmp_path / "counts", tmp_path / "a.ptx"
+    counts.mkdir()
+    text.write_text(PTX)
     for _ in range(2):
         run([sys.executable, "-c", LAUNCH, text], env={**environ, COVERAGE: str(counts)})
     found = read_coverage(counts)
@@ -75,3 +88,21 @@ def test_counts_are_kept_however_a_process_ends(tmp_path: Path) -> None:
     assert found.files == {"a.cu": {2: 96, 3: 96, 4: 36, 5: 96, 9: 0}}
     run([sys.executable, "-c", LAUNCH, text], env=environ)  # without it, nothing is written
     assert len(list(counts.iterdir())) == 3
+
+
+def test_pytest_tells_what_its_processes_covered(tmp_path: Path, environ: dict[str, str]) -> None:
+    for name, text in {"a.ptx": PTX, "launch.py": LAUNCH, "test_it.py": SUITE, "a.cu": "\n" * 10}.items():
+        (tmp_path / name).write_text(text)
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    words += ["--rootdir", str(tmp_path), "--fake-gpu-coverage", "out"]
+    done = run([*words, "-n", "1"], cwd=tmp_path, env={**environ, "TMPDIR": str(tmp_path)})
+    assert "device code: 1 of 2 kernels were launched, 4 of 5 lines executed (80 %)" in done.stdout
+    assert "  a.cu   80 %  never: 9" in done.stdout
+    assert "DA:4,36" in (tmp_path / "out" / "lcov.info").read_text()
+    assert not list(tmp_path.glob("gpuwheel-coverage-*"))
+
+
+def test_pytest_covers_nothing_that_is_not_executed(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "pytest", "--fake-gpu-coverage", "out"]
+    done = run(words, cwd=tmp_path, check=False)
+    assert "--fake-gpu-coverage needs --fake-gpu" in done.output
