@@ -17,9 +17,10 @@ typedef struct Line {
   u32 more;       /* of READERS the first of them, plus one; of a block: 0, or which Meeting */
 } Line;
 
-/* Of each byte, who wrote and read it last: a block plus one, and how often it had released. */
+/* Of each byte, who wrote it last, and which two blocks read it since then (MANY: further ones, or one of several): a
+   block plus one, and how often it had released. */
 typedef struct Meeting {
-  u32 writer[LINE], wrote_at[LINE], reader[LINE], read_at[LINE];
+  u32 writer[LINE], wrote_at[LINE], reader[2][LINE], read_at[2][LINE];
 } Meeting;
 
 typedef struct Shadow {
@@ -98,7 +99,7 @@ static Meeting* met(Shadow* s, Line* line, const BlockCheck* c) {
     const u64 bit = 1ull << (k & 63);
     const int wrote = (line->wrote[k >> 6] & bit) != 0, read = (line->read[k >> 6] & bit) != 0;
     if (owner != READERS && wrote) m->writer[k] = first, m->wrote_at[k] = line->released;
-    if (read) m->reader[k] = owner == READERS && wrote ? MANY : first, m->read_at[k] = line->released;
+    if (read) m->reader[0][k] = owner == READERS && wrote ? MANY : first, m->read_at[0][k] = line->released;
   }
   line->owner = (line->owner & ~0xffffffffull) | 1;
   return m;
@@ -113,27 +114,45 @@ static int knows(const BlockCheck* c, u32 block, u32 released) {
   return block == MANY ? c->learned_count != 0 : orders_knows(c, block, released);
 }
 
+/* A reader of a byte that is not this block, and whose reading it knows nothing of; 0: there is none. */
+static u32 unordered_reader(const Meeting* m, const BlockCheck* c, u32 k, u32 atomic) {
+  for (u32 of = 0; of < 2; ++of) {
+    const u32 reader = m->reader[of][k];
+    if (reader == 0 || (reader & MANY) == (u32)c->owner || (reader & ATOMICALLY && atomic)) continue;
+    if (!knows(c, reader & MANY, m->read_at[of][k])) return reader & MANY;
+  }
+  return 0;
+}
+
+static void add_reader(Meeting* m, const BlockCheck* c, u32 k, u32 strong) {
+  const u32 me = (u32)c->owner;
+  const u32 first = m->reader[0][k] & MANY, second = m->reader[1][k] & MANY;
+  const u32 slot = first == me || first == 0 ? 0 : 1;
+  m->reader[slot][k] = (slot == 1 && second != 0 && second != me ? MANY : me) | strong;
+  m->read_at[slot][k] = c->released;
+}
+
 static Found meet(Meeting* m, const BlockCheck* c, u32 first, u32 bytes, Access access) {
-  const u32 me = (u32)c->owner, kind = access & KIND_OF_ACCESS;
+  const u32 me = (u32)c->owner, kind = access & KIND_OF_ACCESS, strong = access & STRONG ? ATOMICALLY : 0;
   Found found = {0, 0, ""};
   for (u32 k = first; k < first + bytes; ++k) {
-    const u32 writer = m->writer[k] & MANY, reader = m->reader[k];
-    const int both_atomic = m->writer[k] & ATOMICALLY && (kind == ATOMIC || access & STRONG);
+    const u32 writer = m->writer[k] & MANY;
+    const int both_atomic = m->writer[k] & ATOMICALLY && (kind == ATOMIC || strong);
+    const u32 reader = kind == READ ? 0 : unordered_reader(m, c, k, kind == ATOMIC || strong);
     if (writer && writer != me && !both_atomic && !knows(c, writer, m->wrote_at[k])) {
       found = (Found){writer, k, m->writer[k] & ATOMICALLY ? "changed atomically" : "wrote"};
-    } else if (kind != READ && reader && reader != me && !(reader & ATOMICALLY && kind == ATOMIC) && !knows(c, reader & MANY, m->read_at[k])) {
-      found = (Found){reader & MANY, k, "read"};
+    } else if (reader) {
+      found = (Found){reader, k, "read"};
     }
     if (kind == READ) {
-      const u32 strong = access & STRONG ? ATOMICALLY : 0;
-      m->reader[k] = reader && (reader & MANY) != me ? MANY | (reader & strong) : me | strong;
-      m->read_at[k] = c->released;
-    } else {
-      const int plain = !(kind == ATOMIC || access & STRONG) || (m->writer[k] == me && m->wrote_at[k] == c->released);
-      m->writer[k] = me | (plain ? 0 : ATOMICALLY);
-      m->wrote_at[k] = c->released;
-      m->reader[k] = 0;
+      add_reader(m, c, k, strong);
+      continue;
     }
+    /* an atomic of the block that has just written plainly orders that write for nobody */
+    const int plain = !(kind == ATOMIC || strong) || (m->writer[k] == me && m->wrote_at[k] == c->released);
+    m->writer[k] = me | (plain ? 0 : ATOMICALLY);
+    m->wrote_at[k] = c->released;
+    m->reader[0][k] = m->reader[1][k] = 0;
   }
   return found;
 }
