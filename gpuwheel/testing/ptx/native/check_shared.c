@@ -138,6 +138,37 @@ static void touch_far(BlockCheck* c, u32 offset, u32 bytes, Access access) {
   }
 }
 
+/* Whether a read of a word is as those before it: then it is written down. */
+static inline int reads_plainly(const Touch* t, u32 offset, u32 now) {
+  const BlockCheck* const c = t->c;
+  Cell* const cell = &c->words[offset / 4];
+  const u32 warp = t->w->index, writer = cell->writer & THREAD, reader = cell->reader;
+  if (cell->block != c->count || (cell->writer & (WRITTEN | PENDING)) != WRITTEN || reader & SPLIT) return 0;
+  if (writer && writer != t->thread && !warp_knows(c, t->w, (writer - 1) / LANES, cell->wrote_at)) return 0;
+  if (reader & MANY_WARPS) {
+    c->readers[(u64)offset * c->warps + warp] = now + 1;
+    return 1;
+  }
+  if ((reader & THREAD) == 0 || ((reader & THREAD) - 1) / LANES != warp || cell->read_at != now) return 0;
+  if ((reader & THREAD) != t->thread) cell->reader |= MANY_LANES;
+  return 1;
+}
+
+void check_shared_reads(Warp* w, const Instruction* i, const u32* offsets, u32 bytes) {
+  BlockCheck* const c = check_of(w);
+  const u32 now = clock_now(w);
+  u32 last = NONE;
+  if (c->launch->doubt.warp) settle_doubt(c->launch);
+  for (u32 lane = 0; lane < LANES; ++lane) {
+    const Touch t = {w, c, w->index * LANES + lane + 1, READ};
+    int plain = bytes % 4 == 0;
+    if (plain && offsets[lane] == last && lane > 1) continue; /* two lanes have read it: so have many */
+    for (u32 at = 0; at < bytes && plain; at += 4) plain = reads_plainly(&t, offsets[lane] + at, now);
+    if (!plain) check_shared(w, i, lane, w->block, offsets[lane], bytes, READ);
+    last = lane > 0 && offsets[lane] == offsets[lane - 1] ? offsets[lane] : NONE;
+  }
+}
+
 void check_shared(Warp* w, const Instruction* i, u32 lane, Block* owner, u32 offset, u32 bytes, Access access) {
   if (owner != w->block) return touch_far(owner->shadow, offset, bytes, access);
   const Touch t = {w, check_of(w), w->index * LANES + lane + 1, access};

@@ -34,6 +34,7 @@
 #define check_shared gpuwheel_ptx_check_shared
 #define check_fence gpuwheel_ptx_check_fence
 #define check_span gpuwheel_ptx_check_span
+#define check_shared_reads gpuwheel_ptx_check_shared_reads
 
 typedef uint8_t u8;
 typedef uint16_t u16;
@@ -220,6 +221,8 @@ void check_shared(Warp*, const Instruction*, u32 lane, Block* owner, u32 offset,
 void check_fence(Warp*);
 /* Of bytes that a whole warp touches: 1, or 0 where each lane has to be looked at. */
 int check_span(Warp*, const Range*, u64 address, u32 bytes, Access);
+/* Reads of all lanes of a warp, of words of its block's own shared memory. */
+void check_shared_reads(Warp*, const Instruction*, const u32* offsets, u32 bytes);
 
 static inline u8* at_global(Warp* w, const Instruction* i, u32 lane, u64 address, u32 bytes, u32 align, Access access) {
   const Range* met = &w->block->sites[i->site];
@@ -257,6 +260,22 @@ static inline u8* at_shared(Warp* w, const Instruction* i, u32 lane, u64 address
   }
   return shared_slow(w, i, lane, address, bytes, align, access);
 }
+
+/* Where all lanes of a warp read shared memory, if they may; 0: each has to be looked at. */
+#define SHARED_READS(name, type)                                                                              \
+  static inline int name(Warp* w, const Instruction* i, const type* a, u32 bytes, u32* offsets) {             \
+    const u32 base = (u32)i->offset - (w->block->rank << RANK_SHIFT), end = w->block->shared_bytes;           \
+    u32 off = bytes > end;                                                                                    \
+    for (u32 lane = 0; lane < LANES; ++lane) {                                                                \
+      offsets[lane] = (u32)a[lane] + base;                                                                    \
+      off |= (offsets[lane] > end - bytes) | (offsets[lane] & (bytes - 1));                                   \
+    }                                                                                                         \
+    if (off) return 0;                                                                                        \
+    if (w->block->shadow) check_shared_reads(w, i, offsets, bytes);                                           \
+    return 1;                                                                                                 \
+  }
+SHARED_READS(shared_reads_4, u32)
+SHARED_READS(shared_reads_8, u64)
 
 static inline void* slot(const Warp* w, const Instruction* i, u32 operand) { return w->registers + i->operand[operand]; }
 
