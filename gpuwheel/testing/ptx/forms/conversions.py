@@ -19,14 +19,6 @@ def _cvt(syntax: str, meaning: str, **sets: str) -> Row:
     return row(f"cvt{syntax}", _CVT, meaning, **sets)
 
 
-def _orders(head: str, tail: str, meaning: str, **sets: str) -> tuple[Row, Row]:
-    """Compilers write .relu before .satfinite, the manual also after it."""
-    return (
-        _cvt(f"{head}{{.relu}}.satfinite{tail}", meaning, **sets),
-        _cvt(f"{head}.satfinite.relu{tail}", meaning.replace("{relu}", "relu"), **sets),
-    )
-
-
 def _to_integers() -> tuple[Row, ...]:
     """NaN is zero, or the highest bit alone if either side has 64 bits."""
     found = []
@@ -75,32 +67,31 @@ def _between_floats() -> tuple[Row, ...]:
         _cvt(".irnd.bf16.bf16 d, a", "d = whole_{irnd}((double)a)", irnd=_IRND),
         # To a shorter one.
         _cvt(".rnd{.ftz}{.sat}.f32.f64 d:f32, a", "d = {sat}({ftz}(f32_from_{rnd}(a)))", rnd=_RND),
-        _cvt(".rnd{.ftz}{.sat}.f16.f32 d:f16, a", "d = {sat}(f16_from_{rnd}({ftz}(a)))", rnd=_RND),
-        _cvt(".rnd{.ftz}.bf16.f32 d:bf16, a", "d = bf16_from_{rnd}({ftz}(a))", rnd=_RND),
+        _cvt(
+            ".rnd{.ftz}{.relu}{.satfinite}{.sat}.f16.f32 d:f16, a",
+            "d = {sat}({relu}(f16_from_{rnd}(f16_limit_{satfinite}({ftz}(a)))))",
+            rnd=_RND,
+        ),
+        _cvt(
+            ".rnd{.ftz}{.relu}{.satfinite}.bf16.f32 d:bf16, a",
+            "d = {relu}(bf16_from_{rnd}(bf16_limit_{satfinite}({ftz}(a))))",
+            rnd=_RND,
+        ),
         _cvt(".rnd{.sat}.f16.f64 d:f16, a", "d = {sat}(f16_from_{rnd}(a))", rnd=_RND),
         _cvt(".rnd.bf16.f64 d:bf16, a", "d = bf16_from_{rnd}(a)", rnd=_RND),
         _cvt(".rnd.f16.bf16 d:f16, a", "d = f16_from_{rnd}(a)", rnd=_RND),
         _cvt(".rnd.bf16.f16 d:bf16, a", "d = bf16_from_{rnd}(a)", rnd=_RND),
-        _cvt(
-            ".rnd.relu{.satfinite}.dtype.f32 d:{dtype}, a",
-            "d = relu({dtype}_from_{rnd}({dtype}_limit_{satfinite}(a)))",
-            rnd="rn rz",
-            dtype="f16 bf16",
-        ),
-        _cvt(
-            ".rnd.satfinite{.relu}.dtype.f32 d:{dtype}, a",
-            "d = {relu}({dtype}_from_{rnd}({dtype}_limit_satfinite(a)))",
-            rnd="rn rz",
-            dtype="f16 bf16",
-        ),
     )
 
 
 def _tf32() -> tuple[Row, ...]:
     return (
         _cvt(".rna{.satfinite}.tf32.f32 d:b32, a", "d = tf32_rna(tf32_limit_{satfinite}(a))"),
-        _cvt(".rnd{.relu}.tf32.f32 d:b32, a", "d = tf32_{rnd}({relu}(a))", rnd="rn rz"),
-        _cvt(".rnd.satfinite{.relu}.tf32.f32 d:b32, a", "d = tf32_{rnd}({relu}(tf32_limit_satfinite(a)))", rnd="rn rz"),
+        _cvt(
+            ".rnd{.relu}{.satfinite}.tf32.f32 d:b32, a",
+            "d = tf32_{rnd}({relu}(tf32_limit_{satfinite}(a)))",
+            rnd="rn rz",
+        ),
     )
 
 
@@ -112,11 +103,9 @@ def _pairs() -> tuple[Row, ...]:
         rounded = f"encode_{{rnd}}({limited}, FORMAT_{of})"
         drawn = f"stochastic_{of}({limited}, e%s)"
         both = f"d = two_halves({rounded % 'a'}, {rounded % 'b'})"
-        both_finite = both.replace("{satfinite}", "satfinite").replace("{relu}", "relu")
         tail = f".{of}x2.f32 d:b32, a, b"
         found += [
             _cvt(f".rnd{{.relu}}{{.satfinite}}{tail}", both, rnd="rn rz"),
-            _cvt(f".rnd.satfinite.relu{tail}", both_finite, rnd="rn rz"),
             _cvt(
                 f".rs{{.relu}}{{.satfinite}}{tail}, e:b32",
                 f"d = two_halves({drawn % ('a', ' >> 16')}, {drawn % ('b', '')})",
@@ -130,10 +119,10 @@ def _narrow() -> tuple[Row, ...]:
     two = "d = pack_{to}({relu}(%s), {relu}(%s))"
     found: list[Row] = []
     for to, register in (("e4m3x2 e5m2x2 e2m3x2 e3m2x2", "b16"), ("e2m1x2", "b8")):
-        found += _orders(".rn", f".to.f32 d:{register}, a, b", two % ("a", "b"), to=to)
+        found.append(_cvt(f".rn{{.relu}}.satfinite.to.f32 d:{register}, a, b", two % ("a", "b"), to=to))
         for of in ("f16x2", "bf16x2"):
             halves = two % (f"high_{of}(a)", f"low_{of}(a)")
-            found += _orders(".rn", f".to.{of} d:{register}, a:b32", halves, to=to)
+            found.append(_cvt(f".rn{{.relu}}.satfinite.to.{of} d:{register}, a:b32", halves, to=to))
         found.append(
             _cvt(
                 f".rn{{.relu}}.f16x2.to d:b32, a:{register}",
@@ -143,7 +132,7 @@ def _narrow() -> tuple[Row, ...]:
         )
     for to, register in (("e4m3x4 e5m2x4 e2m3x4 e3m2x4", "b32"), ("e2m1x4", "b16")):
         drawn = "d = four_{to}({relu}(a0), {relu}(a1), {relu}(a2), {relu}(a3), e)"
-        found += _orders(".rs", f".to.f32 d:{register}, a[4]:f32, e:b32", drawn, to=to)
+        found.append(_cvt(f".rs{{.relu}}.satfinite.to.f32 d:{register}, a[4]:f32, e:b32", drawn, to=to))
     return tuple(found)
 
 

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["Role", "Row", "row", "warp_row"]
 
 _MODIFIER = re.compile(r"\{\.([\w:]+)\}|\.([\w:]+)")
+# Modifiers that assemblers take at other places than the manual has them, e.g. `min.s32.relu`, `atom.add.relaxed.gpu`.
+_MOVABLE = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        ftz sat relu satfinite NaN sync aligned m8n8 x1 x2 x4 trans
+        weak relaxed acquire release acq_rel volatile cta cluster gpu sys
+        """,
+    )
+)
 _ROLE = re.compile(
     r"(?P<address>\[)?(?P<name>\w+)(?:\[(?P<elements>\d+)\])?(?::(?P<type>[\w{}]+))?\]?(?P<optional>\?)?"
 )
@@ -114,7 +124,25 @@ class Row:
     def match(self, modifiers: tuple[str, ...]) -> dict[str, str] | None:
         """What each set is in these modifiers ("" if missing), or None."""
         found = self.pattern.fullmatch("".join(f".{name}" for name in modifiers))
+        if found is None and not _MOVABLE.isdisjoint(modifiers):
+            found = self.pattern.fullmatch("".join(f".{name}" for name in self._in_order(modifiers)))
         return None if found is None else {name: value or "" for name, value in found.groupdict().items()}
+
+    def _in_order(self, modifiers: tuple[str, ...]) -> list[str]:
+        """The movable ones where this row has them; the others stay in the order that they have."""
+        moved = [name for name in modifiers if name in _MOVABLE]
+        fixed = [name for name in modifiers if name not in _MOVABLE]
+        ordered = []
+        for name, optional in self.modifiers:
+            choices = self.sets.get(name, (name,))
+            if fixed and fixed[0] in choices:
+                ordered.append(fixed.pop(0))
+            elif chosen := next((each for each in moved if each in choices), None):
+                ordered.append(chosen)
+                moved.remove(chosen)
+            elif not optional:
+                break
+        return [*ordered, *fixed, *moved]
 
 
 def row(syntax: str, section: str, meaning: str, **sets: str) -> Row:

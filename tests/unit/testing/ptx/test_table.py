@@ -79,3 +79,27 @@ def test_a_bound_is_said_of_every_approximation_of_f32_and_f64() -> None:
     approximations = [row for row in rows_in("floats") if {"approx", "full"} & {name for name, _ in row.modifiers}]
     assert len(approximations) > 10
     assert all(row.bound for row in approximations)
+
+
+@pytest.mark.parametrize(
+    ("written", "of_the_manual"),
+    [
+        ("min.s32.relu", "min.relu.s32"),
+        ("cvt.rn.satfinite.relu.e4m3x2.f32", "cvt.rn.relu.satfinite.e4m3x2.f32"),
+        ("atom.add.relaxed.gpu.u32", "atom.relaxed.gpu.add.u32"),
+        ("ld.global.acquire.gpu.b32", "ld.acquire.gpu.global.b32"),
+    ],
+)
+def test_modifiers_may_stand_where_compilers_write_them(written: str, of_the_manual: str) -> None:
+    first, second = (
+        [(row.syntax, row.match(tuple(name.split(".")[1:]))) for row in forms.rows_of(name.partition(".")[0])]
+        for name in (written, of_the_manual)
+    )
+    assert any(found for _, found in first)
+    assert first == second
+
+
+def test_types_are_not_told_apart_by_their_order_alone() -> None:
+    rows = [row for row in forms.rows_of("cvt") if row.match(("rn", "relu", "bf16", "f16"))]
+    assert rows == []
+    assert all("f16.bf16" not in row.syntax for row in forms.rows_of("cvt") if row.match(("rn", "bf16", "f16")))
