@@ -19,7 +19,7 @@ from gpuwheel.binary.elf import MACHINES
 from gpuwheel.compatibility.distributions.releases import load_releases
 from gpuwheel.compatibility.sonames import load_sonames
 from gpuwheel.model.choices import TorchAbi
-from gpuwheel.model.findings import Found, Judged, Part, Profile, Rule, Severity
+from gpuwheel.model.findings import Found, Judged, Others, Part, Profile, Rule, Severity
 from gpuwheel.model.promises import Claims, Expected
 from gpuwheel.model.versions import MinorVersion
 
@@ -61,7 +61,7 @@ class _Held(TypedDict, total=False):
     """What `Rule` has a default for."""
 
     severity: Severity
-    doctrine: bool
+    others: Others
     profile: Profile
 
 
@@ -70,7 +70,7 @@ def rule(
 ) -> Callable[[Callable[[Subject], Iterable[Found]]], Rule[Subject]]:
     """Make a check a rule; the check's documentation, one sentence, is the rule's summary.
 
-    `severity`, `doctrine` and `profile` are as `Rule` has them.
+    `severity`, `others` and `profile` are as `Rule` has them.
     """
 
     def made(check: Callable[[Subject], Iterable[Found]]) -> Rule[Subject]:

@@ -53,7 +53,7 @@ def rules_page(
     sections = (
         f"### {rule.id}\n\n{rule.summary}\n\n"
         f"- {rule.severity.value}{_looks_at(rule)}{_held(rule)}\n"
-        f"- why: {rule.why}\n- fix: {rule.fix}\n- source: {rule.source}\n"
+        f"- why: {rule.why}\n- fix: {rule.fix}\n{_other_fix(rule)}- source: {rule.source}\n"
         f"{_example((examples or {}).get(rule.id))}"
         for rule in rules
     )
@@ -98,7 +98,12 @@ def _looks_at(rule: Rule[Any]) -> str:
 def _held(rule: Rule[Any]) -> str:
     if rule.profile is not None:
         return f"; with `--profile {rule.profile.value}` alone"
-    return "; with `--profile any` a note" if rule.doctrine else ""
+    severity = rule.others.severity
+    return f"; with `--profile any` a {severity.value} at worst" if severity else ""
+
+
+def _other_fix(rule: Rule[Any]) -> str:
+    return f"- fix of wheels that gpuwheel did not make: {rule.others.fix}\n" if rule.others.fix else ""
 
 
 def _parts(rule: Rule[Any]) -> list[str]:

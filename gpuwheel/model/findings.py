@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-__all__ = ["Finding", "Found", "Judged", "Part", "Profile", "Rule", "Severity", "together"]
+__all__ = ["Finding", "Found", "Judged", "Others", "Part", "Profile", "Rule", "Severity", "together"]
 
 
 class Severity(Enum):
@@ -87,6 +87,17 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Others:
+    """What is said otherwise of wheels that gpuwheel did not make; `None`: the same."""
+
+    severity: Severity | None = None
+    fix: str | None = None
+
+
+_ALIKE = Others()
+
+
+@dataclass(frozen=True)
 class Found:
     """What a check noticed. What is `None` is as its rule says; what is not, says it of this case."""
 
@@ -99,6 +110,10 @@ class Found:
     command: str | None = None
     cause: str | None = None
     """Findings of one rule with one cause are one finding; `None`: what the problem, the why and the fix say."""
+    others: Others = _ALIKE
+    """Of the wheels of others, before what is said above."""
+    profile: Profile | None = None
+    """The one profile in which it is told; `None`: in each."""
 
 
 class Judged(Protocol):
@@ -134,8 +149,9 @@ class Rule(Generic[Subject]):
     check: Callable[[Subject], Iterable[Found]]
     severity: Severity = Severity.ERROR
     """The worst that it finds."""
-    doctrine: bool = False
-    """Whether it is a promise of gpuwheel's, and no fault of a wheel that does not make it: there it is a note."""
+    others: Others = _ALIKE
+    """Of the wheels of others, where a case says nothing of its own. A promise of gpuwheel's, which is no fault of a
+    wheel that does not make it, is a note there."""
     profile: Profile | None = None
     """The one profile in which it is asked; `None`: in each."""
 
@@ -149,18 +165,27 @@ class Rule(Generic[Subject]):
         # well".
         if self.needs <= subject.parts and self.profile in {None, subject.profile}:
             for found in self.check(subject):
-                yield self._cause(found), self.finding(found, subject.profile)
+                if found.profile in {None, subject.profile}:
+                    yield self._cause(found), self.finding(found, subject.profile)
+
+    @property
+    def doctrine(self) -> bool:
+        """Whether it is a promise of gpuwheel's, and a note elsewhere."""
+        return self.others.severity is Severity.NOTE
 
     def finding(self, found: Found, profile: Profile = Profile.OWN) -> Finding:
         """What the rule says of what was noticed."""
-        severity, why, fix = found.severity or self.severity, found.why or self.why, found.fix or self.fix
-        if self.doctrine and profile is Profile.ANY:
-            severity = Severity.NOTE
+        # What the case says goes before what the rule says; of each, what is so for others goes first.
+        elsewhere = (found.others, self.others) if profile is Profile.ANY else (_ALIKE, _ALIKE)
+        severity = elsewhere[0].severity or found.severity or elsewhere[1].severity or self.severity
+        fix = elsewhere[0].fix or found.fix or elsewhere[1].fix or self.fix
+        why = found.why or self.why
         where = (found.subject,)
         return Finding(self.id, severity, found.subject, found.problem, why, fix, where, found.facts, found.command)
 
     def _cause(self, found: Found) -> str:
-        said = found.cause if found.cause is not None else "\0".join((found.problem, found.why or "", found.fix or ""))
+        words = (found.problem, found.why or "", found.fix or "", found.others.fix or "")
+        said = found.cause if found.cause is not None else "\0".join(words)
         return f"{self.id}\0{said}"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.providers import Provider, shown
 from gpuwheel.audit.rules.python.pythons import suffix_of
-from gpuwheel.model.findings import Found, Part, Profile
+from gpuwheel.model.findings import Found, Others, Part, Profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,17 +25,16 @@ _NEEDS = {Part.LIBRARIES, Part.METADATA, Part.NAME}
     why="the wheel says py3-none: it must load in every Python",
     fix="register operators with STABLE_TORCH_LIBRARY and load them with torch.ops.load_library",
     source="Platform compatibility tags (PEP 425): the ABI tag",
+    others=Others(fix="tag the wheel for the Python that it was built with, or use the limited API and abi3"),
 )
 def _python_symbol(case: LibraryCase) -> Iterator[Found]:
     """A library of a wheel for every Python imports symbols of Python."""
-    others = case.profile is Profile.ANY
-    # Only the Python that the suffix names imports the file; a wheel may hold one for each.
-    if case.claims.python or (others and suffix_of(case.library.name)):
-        return
-    if python := case.imports.get(Provider.PYTHON):
-        fix = "tag the wheel for the Python that it was built with, or use the limited API and abi3" if others else None
+    python = case.imports.get(Provider.PYTHON)
+    if python and not case.claims.python:
+        # Only the Python that the suffix names imports the file: a wheel of others may hold one for each.
+        told = Profile.OWN if suffix_of(case.library.name) else None
         problem = f"imports symbols of Python ({shown(python)}, expected none)"
-        yield Found(case.library.name, problem, fix=fix, cause="" if others else None)
+        yield Found(case.library.name, problem, cause="", profile=told)
 
 
 @rule(

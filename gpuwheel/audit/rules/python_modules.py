@@ -66,13 +66,15 @@ def _module_entry_point(case: WheelCase) -> Iterator[Found]:
     if wheel.tag.abi != "none":
         return
     for library in wheel.libraries:
-        if case.profile is Profile.ANY and suffix_of(library.name):
-            continue  # only the Python that the suffix names imports it; a wheel may hold one for each
         entries = [name for name in library.exports if name.startswith(_ENTRY_POINT)]
         path = PurePosixPath(library.name)
         beside = {str(path.with_name(f"lib{path.name}")), str(path.with_suffix(".py"))}
         if entries and not (is_door(library) and beside <= wheel.members.keys()):
-            yield Found(library.name, f"is a Python module ({', '.join(entries)}, expected no entry point)")
+            # Only the Python that the suffix names imports it: a wheel of others may hold one for each.
+            told = Profile.OWN if suffix_of(library.name) else None
+            yield Found(
+                library.name, f"is a Python module ({', '.join(entries)}, expected no entry point)", profile=told
+            )
 
 
 MODULE_RULES = (_compat_module, _module_entry_point)

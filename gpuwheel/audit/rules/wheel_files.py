@@ -8,7 +8,7 @@ from gpuwheel._endings import cut
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.kernel_manifests import MANIFEST
 from gpuwheel.binary.elf import MAGIC, read_elf
-from gpuwheel.model.findings import Found, Part, Profile, Severity
+from gpuwheel.model.findings import Found, Others, Part, Profile, Severity
 from gpuwheel.wheel.naming import expand_tag
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ UNREADABLE = _unreadable
     why="installers read the name, and tools that look at what is installed read WHEEL: they do not agree",
     fix="do not rename wheels; `wheel tags` and auditwheel change both",
     source=f"{_FORMAT}: the Tag lines of WHEEL; Platform compatibility tags",
+    others=Others(Severity.WARNING),
 )
 def _tag_mismatch(case: WheelCase) -> Iterator[Found]:
     """WHEEL has other tags than the wheel's name (a warning with `--profile any`: installers take it all the same)."""
@@ -62,7 +63,6 @@ def _tag_mismatch(case: WheelCase) -> Iterator[Found]:
             wheel.name,
             f"has other tags in WHEEL than in its name ({cut(' '.join(wheel.tags)) or 'none'}, "
             f"expected {cut(' '.join(named))})",
-            severity=Severity.WARNING if case.profile is Profile.ANY else None,
         )
 
 

@@ -218,8 +218,8 @@ def _local(case: WheelCase) -> Iterator[Found]:
     local = name and _told(name).local
     if not local:
         return
-    if case.profile is Profile.ANY:  # gpuwheel gives one where a project asks for it
-        yield Found(case.wheel.name, f"has a local version (found +{cut(local)})", severity=Severity.NOTE)
+    problem = f"has a local version (found +{cut(local)})"  # gpuwheel gives one where a project asks for it
+    yield Found(case.wheel.name, problem, severity=Severity.NOTE, profile=Profile.ANY)
     for segment in local.split("."):
         if match := _CU_SEGMENT.fullmatch(segment):
             word, digits = match.groups()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.closure.search_entries import Entry, Leads, entries, library_folder
-from gpuwheel.model.findings import Found, Part, Profile, Severity
+from gpuwheel.model.findings import Found, Others, Part, Profile, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,12 +32,11 @@ def _search_path(case: LibraryCase) -> Iterator[Found]:
     tag, path = ("DT_RUNPATH", library.runpath) if library.runpath is not None else ("DT_RPATH", library.rpath)
     found = entries(path, library_folder(library), library.machine)
     by = {leads: [entry for entry in found if entry.leads is leads] for leads in Leads}
-    own = case.profile is Profile.OWN
     if by[Leads.CURRENT]:
         yield _current(library.name, tag, by[Leads.CURRENT])
     if absolute := by[Leads.ABSOLUTE]:
         problem = f"searches libraries in {_shown(absolute)} ({tag}, expected entries with $ORIGIN alone)"
-        yield Found(library.name, problem, severity=None if own else Severity.WARNING, facts=_facts(tag, absolute))
+        yield Found(library.name, problem, facts=_facts(tag, absolute), others=Others(Severity.WARNING))
     if outside := by[Leads.OUTSIDE]:
         problem = f"searches libraries outside of site-packages ({_shown(outside)}, {tag}, expected entries inside)"
         why = "what lies there is no package's that is required, and in a system's Python it is the system's"
@@ -46,13 +45,14 @@ def _search_path(case: LibraryCase) -> Iterator[Found]:
         problem = f"searches libraries in {len(found)} folders ({tag}, expected {_MOST} or fewer)"
         yield Found(library.name, problem, "each is tried for each library that is needed", severity=Severity.WARNING)
     # $ORIGIN leads to libraries of packages in Requires-Dist, which lie at a known distance in site-packages.
-    if own and by[Leads.INSIDE] and not case.claims.provided:
+    if by[Leads.INSIDE] and not case.claims.provided:
         yield Found(
             library.name,
             f"searches libraries in {_shown(by[Leads.INSIDE])} ({tag}, expected none)",
             "torch is loaded before the library, so there is nothing to search for",
             "drop -Wl,-rpath from `link-flags`",
             Severity.WARNING,
+            profile=Profile.OWN,
         )
 
 

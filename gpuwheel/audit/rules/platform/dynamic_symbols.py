@@ -13,7 +13,7 @@ from gpuwheel.compatibility.exports.copied_libraries import load_copied_librarie
 from gpuwheel.compatibility.exports.torch_symbols import load_torch_symbols
 from gpuwheel.compatibility.glibc import glibc_libraries
 from gpuwheel.model.choices import TorchAbi
-from gpuwheel.model.findings import Found, Part, Profile, Severity
+from gpuwheel.model.findings import Found, Others, Part, Profile, Severity
 from gpuwheel.model.libraries import OWN_FUNCTIONS
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ _FACTS = 50
     why="the library would fail to load with 'undefined symbol'",
     fix="add the source that defines them to `sources`; if they are of a newer glibc, name a newer `platform`",
     source="System V ABI, Dynamic Linking; `gpuwheel/data/glibc.toml`: what every glibc has, each with a version",
+    others=Others(fix="link what defines them: a source or library that was left out (-Wl,--no-undefined)"),
 )
 def _unresolved_symbol(case: LibraryCase) -> Iterator[Found]:
     """A library imports symbols that nothing it asks for provides."""
@@ -81,7 +82,6 @@ def _unresolved_symbol(case: LibraryCase) -> Iterator[Found]:
         yield Found(
             library.name,
             f"imports symbols that nothing provides ({shown(unresolved)}, expected none)",
-            fix=None if own else "link what defines them: a source or library that was left out (-Wl,--no-undefined)",
             facts={"symbols": sorted({one.name for one in unresolved})[:_FACTS]},
         )
 

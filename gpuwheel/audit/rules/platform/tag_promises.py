@@ -11,7 +11,7 @@ from gpuwheel.audit.platform import MUSL, platform_tag, system_libraries
 from gpuwheel.audit.providers import shown
 from gpuwheel.compatibility.platform_tags import parse_platform, policy_of
 from gpuwheel.compatibility.platforms import allows, version_numbers
-from gpuwheel.model.findings import Found, Part, Profile, Severity
+from gpuwheel.model.findings import Found, Others, Part, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -105,15 +105,15 @@ def _beyond(case: WheelCase, policy: PlatformPolicy, libraries: Sequence[ElfFile
     has = f"{policy.name} has {', '.join(newest)}" if newest else f"{policy.name} lacks that"
     honest = platform_tag(libraries, case.tables).tag
     fix = f'build on an older system, or set `platform = "{honest.removesuffix(f"_{policy.machine}")}"`'
-    if case.profile is Profile.ANY:
-        fix = f"build on an older system, or call it {honest}"
+    others = Others(fix=f"build on an older system, or call it {honest}")
     if honest.startswith("linux"):
         fix = "build on a released system whose libraries a policy knows"
+        others = Others(fix=fix)
     problem = f"needs {' and '.join(shown_needs)}, which is more than its tag promises ({has})"
     why = f"the wheel would be installed on systems of {policy.name}, and fail to load there"
     facts = {"tag": policy.tag, "honest": honest, "needs": rows}
     for name in files:
-        yield Found(name, problem, why, fix, facts=facts, cause=policy.tag)
+        yield Found(name, problem, why, fix, facts=facts, cause=policy.tag, others=others)
 
 
 def _needs(

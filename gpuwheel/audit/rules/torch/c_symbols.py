@@ -10,7 +10,7 @@ from gpuwheel.audit.cases import rule
 from gpuwheel.audit.providers import TORCH, TORCH_LIBRARIES, Provider, shown
 from gpuwheel.compatibility.exports.torch_symbols import load_torch_symbols
 from gpuwheel.model.choices import TorchAbi
-from gpuwheel.model.findings import Found, Part, Profile
+from gpuwheel.model.findings import Found, Others, Part, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,8 +67,12 @@ def _torch_floor(case: LibraryCase) -> Iterator[Found]:
                 case.library.name,
                 f"imports {shown(symbols)}, new in torch {since} (expected symbols of torch {floor} or older)",
                 f"in torch {minors(without)} the library would fail to load with 'undefined symbol'",
-                _raise(case, since),
+                f"""do without, or set `torch = ">={since}"`""",
                 facts={**facts, "since": str(since)},
+                others=Others(
+                    fix=f"require torch>={since} (Requires-Dist), or do without: TORCH_TARGET_VERSION of the oldest "
+                    "torch finds it"
+                ),
             )
         else:
             known = minors(common) if common else "no one torch"
@@ -80,19 +84,16 @@ def _torch_floor(case: LibraryCase) -> Iterator[Found]:
             )
 
 
-def _raise(case: LibraryCase, since: MinorVersion) -> str:
-    if case.profile is Profile.OWN:
-        return f"""do without, or set `torch = ">={since}"`"""
-    return f"require torch>={since} (Requires-Dist), or do without: TORCH_TARGET_VERSION of the oldest torch finds it"
-
-
 @rule(
     "strong-cuda-shim",
     needs=_NEEDS,
     why="CPU builds of torch have no libtorch_cuda.so: the library would not load there",
     fix="use gpuwheel/torch.h, or redeclare the function with __attribute__((weak)) and test it before the call",
     source="System V ABI, Symbol Table (STB_WEAK); `gpuwheel/data/torch_shims.toml` has the library of each shim",
-    doctrine=True,
+    others=Others(
+        Severity.NOTE,
+        "declare the functions __attribute__((weak)) and test them before the call, or ship a file without them",
+    ),
 )
 def _strong_cuda_shim(case: LibraryCase) -> Iterator[Found]:
     """A library cannot do without a symbol that CPU builds of torch lack."""
@@ -106,9 +107,7 @@ def _strong_cuda_shim(case: LibraryCase) -> Iterator[Found]:
     ]
     if strong:
         problem = f"needs {shown(strong)} of libtorch_cuda.so (strong reference, expected a weak one)"
-        own = case.profile is Profile.OWN
-        fix = "declare the functions __attribute__((weak)) and test them before the call, or ship a file without them"
-        yield Found(case.library.name, problem, fix=None if own else fix)
+        yield Found(case.library.name, problem)
 
 
 @rule(
@@ -142,6 +141,7 @@ def _strangers(case: LibraryCase) -> bool:
     why="`import torch` opens its libraries out of sight of others (RTLD_LOCAL): the symbols would not be found",
     fix=f"link {TORCH} after -Wl,--no-as-needed (GpuWheel::torch_stable)",
     source="dlopen(3): RTLD_LOCAL, which Python's import uses",
+    others=Others(fix=f"link {TORCH}, or the libraries of torch that have the symbols (-ltorch_cpu -lc10)"),
 )
 def _torch_not_needed(case: LibraryCase) -> Iterator[Found]:
     """A library uses torch's symbols, and neither it nor what loads it asks for a library of torch's."""
@@ -150,11 +150,9 @@ def _torch_not_needed(case: LibraryCase) -> Iterator[Found]:
     # What needs it may need torch too: then torch is in the scope that both are loaded into. A wheel that does not even
     # require torch is another rule's.
     if strong and case.claims.torch_minors != () and not TORCH_LIBRARIES & case.neighbours.scopes(case.library):
-        own = case.profile is Profile.OWN
         yield Found(
             case.library.name,
             f"uses torch's symbols without asking for it ({TORCH} is not in DT_NEEDED, expected there)",
-            fix=None if own else f"link {TORCH}, or the libraries of torch that have the symbols (-ltorch_cpu -lc10)",
             facts={"symbols": sorted(symbol.name for symbol in strong)[:50]},
         )
 

@@ -11,7 +11,7 @@ from gpuwheel.audit.rules.torch.c_symbols import minors
 from gpuwheel.binary.torch_names import StringAbi, string_abi
 from gpuwheel.compatibility.exports.torch_symbols import load_torch_symbols
 from gpuwheel.model.choices import TorchAbi
-from gpuwheel.model.findings import Found, Part, Profile
+from gpuwheel.model.findings import Found, Others, Part, Profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,15 +75,14 @@ def _torch_unstable_abi(case: LibraryCase) -> Iterator[Found]:
         why = (
             f"torch {minors(lacking)} lacks some of them ({shown([one])} is not in {lacking[-1]}): it cannot load there"
         )
-    fix = None
-    if case.profile is Profile.ANY:
-        only = f"torch=={fitting[-1]}.*" if fitting else "torch==X.Y.*"
-        fix = f"require the one minor that it was built with ({only}), or build it with torch's stable ABI"
+    only = f"torch=={fitting[-1]}.*" if fitting else "torch==X.Y.*"
     yield Found(
         case.library.name,
         f"imports C++ symbols of torch ({shown(unstable)}, expected the stable C ABI alone, or one minor of torch)",
         why,
-        fix,
+        others=Others(
+            fix=f"require the one minor that it was built with ({only}), or build it with torch's stable ABI"
+        ),
         facts={
             "symbols": sorted(symbol.name for symbol in unstable)[:_FACTS],
             "lacking": list(map(str, lacking)),

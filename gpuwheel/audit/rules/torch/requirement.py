@@ -9,7 +9,7 @@ from gpuwheel.audit.providers import TORCH_LIBRARIES, Provider
 from gpuwheel.audit.rules.torch.cpp_symbols import common_minors
 from gpuwheel.audit.torch_range import torch_range
 from gpuwheel.compatibility.exports.torch_symbols import load_torch_symbols
-from gpuwheel.model.findings import Found, Part, Profile, Severity
+from gpuwheel.model.findings import Found, Others, Part, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,9 +48,9 @@ def _torch_requirement(case: WheelCase) -> Iterator[Found]:
         problem = f"imports torch's symbols, and nothing brings torch ({who}; neither DT_NEEDED nor Requires-Dist)"
         why = "they are found only where torch was imported before, and its libraries opened for all (RTLD_GLOBAL)"
         severity = Severity.WARNING  # some mean exactly that
-    fix = f"add {_wanted(users)!r} to its dependencies" if case.profile is Profile.ANY else None
+    others = Others(fix=f"add {_wanted(users)!r} to its dependencies")
     facts = {"libraries": [user.library.name for user in users]}
-    yield Found(case.wheel.name, problem, why, fix, severity, facts=facts)
+    yield Found(case.wheel.name, problem, why, severity=severity, facts=facts, others=others)
 
 
 def _wanted(users: list[LibraryCase]) -> str:
