@@ -43,6 +43,7 @@ __all__ = [
     "code_cases",
     "library_cases",
     "oldest_driver",
+    "promised_driver",
     "rule",
     "runtime_majors",
     "siblings",
@@ -239,6 +240,14 @@ def oldest_driver(majors: Collection[int], tables: Tables) -> DriverVersion | No
     """The oldest that a toolkit of these CUDA majors is for; `None`: the tables have no such toolkit."""
     floors = (toolkit.driver_floor for version, toolkit in tables.cuda.items() if version.major in majors)
     return min(floors, default=None)
+
+
+def promised_driver(wheel: Inspection, tables: Tables) -> tuple[DriverVersion | None, str]:
+    """The oldest driver that a wheel is for, and what says so: its manifest, or the CUDA runtime that it needs."""
+    if not isinstance(wheel.manifests, ValueError) and wheel.manifests:
+        return min(manifest.driver for manifest in wheel.manifests), "its manifest"
+    majors = runtime_majors(wheel.libraries)
+    return oldest_driver(majors, tables), f"that of {', '.join(f'libcudart.so.{major}' for major in sorted(majors))}"
 
 
 def _undeclared_code(case: WheelCase) -> Iterator[CodeCase]:

@@ -40,6 +40,22 @@ _COLUMNS = 3
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 
 
+_SEALED = 0x41
+"""Bits of the flags that say encrypted, and strongly (APPNOTE.TXT, 4.4.4)."""
+
+
+def _not_to_be_copied(info: zipfile.ZipInfo) -> str | None:
+    """What a member is, where it is no file as any installer would unpack it."""
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind == stat.S_IFLNK:
+        return "a symbolic link"
+    if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
+        return "a special file"
+    if info.flag_bits & _SEALED:
+        return "an encrypted file"
+    return "a file of two names" if info.orig_filename != info.filename else None
+
+
 class SourceWheel:
     """A wheel on disk, open."""
 
@@ -51,9 +67,9 @@ class SourceWheel:
         self.infos = {info.filename: info for info in self._archive.members}
         """Every file in it, in the order of its directory."""
         for info in self.infos.values():
-            if stat.S_ISLNK(info.external_attr >> 16):
-                # Written anew it would be a file that holds a path, and nobody would see what it was.
-                msg = f"{path.name} holds a symbolic link ({cut(info.filename)}, expected files)"
+            # Written anew it would be a file like any other, and nobody would see what it was.
+            if what := _not_to_be_copied(info):
+                msg = f"{path.name} holds {what} ({cut(info.filename)}, expected files that anybody can read)"
                 raise UnreadableError(msg, hint="put the file itself there, and build the wheel again")
         self.dist_info = dist_info_folder(self.infos, path.name)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gpuwheel._endings import reading
-from gpuwheel.audit.cases import oldest_driver, runtime_majors
+from gpuwheel.audit.cases import promised_driver
 from gpuwheel.audit.kernel_manifests import MANIFEST
 from gpuwheel.audit.repair.auditwheel import INSTALL
 from gpuwheel.audit.repair.workplace import read_library
@@ -185,13 +185,7 @@ def check_codec(inspection: Inspection, stated: DriverVersion | None, tables: Ta
         AuditError: an older driver may load it.
     """
     readable = min(row.driver for row in tables.compression if row.codec == _CODEC)
-    floor, by = stated, "as stated"
-    if floor is None and not isinstance(inspection.manifests, ValueError) and inspection.manifests:
-        floor, by = min(manifest.driver for manifest in inspection.manifests), "its manifest"
-    if floor is None:
-        majors = runtime_majors(inspection.libraries)
-        named = ", ".join(f"libcudart.so.{major}" for major in sorted(majors))
-        floor, by = oldest_driver(majors, tables), f"that of {named}"
+    floor, by = (stated, "as stated") if stated is not None else promised_driver(inspection, tables)
     if floor is None or floor < readable:
         found = "unknown" if floor is None else f"{floor}, {by}"
         oldest = f"oldest: {found}; expected {readable} or newer"

@@ -9,10 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gpuwheel._endings import reading
+from gpuwheel.audit.cases import WheelCase
 from gpuwheel.audit.repair.bill import write_bill
 from gpuwheel.audit.repair.device_images import Dropping, check_codec, compress_images, without_archs
 from gpuwheel.audit.repair.search_paths import mended_path, set_search_path
 from gpuwheel.audit.repair.workplace import Edit
+from gpuwheel.audit.rules.container.zip_structure import ARCHIVE_RULES, PACKED_ANEW
 from gpuwheel.binary.elf import MACHINES
 from gpuwheel.binary.stripped import is_debugging, strip_file
 
@@ -48,7 +50,7 @@ class EditsAsked:
     sbom: bool = False
     """Write what is known of the wheel and its libraries into `.dist-info/sboms`."""
     record: bool = False
-    """Write RECORD anew from the files, whatever it said."""
+    """Write RECORD anew from the files, whatever it said, and the archive where something is wrong with its frame."""
 
 
 def apply_edits(
@@ -87,10 +89,21 @@ def apply_edits(
     _edit_images(place, inspection, asked, tables)
     if asked.sbom:
         write_bill(place, inspection, None)
-    is_wrong = asked.record and not _is_recorded(place, inspection)
-    if is_wrong:
-        place.edits.append(Edit("record", place.source.record, "written anew"))
-    return is_wrong
+    if not asked.record:
+        return False
+    wrong = [] if _is_recorded(place, inspection) else [Edit("record", place.source.record, "written anew")]
+    if _is_to_be_packed(inspection, tables):
+        wrong.append(Edit("record", inspection.name, "packed anew"))
+    place.edits += wrong
+    return bool(wrong)
+
+
+def _is_to_be_packed(inspection: Inspection, tables: Tables) -> bool:
+    """Whether the audit says something of the archive that is gone once it is written by us."""
+    case = WheelCase(inspection, tables)
+    return inspection.survey is not None and any(
+        True for rule in ARCHIVE_RULES if rule.id in PACKED_ANEW for _ in rule.noticed(case)
+    )
 
 
 def _edit_images(place: Workplace, inspection: Inspection, asked: EditsAsked, tables: Tables) -> None:

@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from gpuwheel.audit.inspection import Inspection
     from gpuwheel.binary.elf import ElfFile
     from gpuwheel.compatibility import Tables
+    from gpuwheel.compatibility.sonames import SonameTable
 
 __all__ = ["Need", "Origin", "needs"]
+
+
+_PYTHON = "libpython"
+"""A copy would be a second Python in the process, whose objects are not those of the first."""
 
 
 class Origin(Enum):
@@ -62,7 +67,7 @@ def needs(wheel: Inspection, tables: Tables, *, exclude: Collection[str] = (), s
 
     Raises:
         AuditError: the libraries cannot be read or are for different machines, or a library of CUDA or torch is in no
-            requirement, so that only a copy of hundreds of megabytes could bring it.
+            requirement, so that only a copy of hundreds of megabytes could bring it; or one of them is Python's.
     """
     if not wheel.libraries:
         return ()
@@ -84,10 +89,19 @@ def needs(wheel: Inspection, tables: Tables, *, exclude: Collection[str] = (), s
         return Origin.GRAFTED, None
 
     found = [Need(soname, members, *origin(soname)) for soname, members in _asked(wheel.libraries).items()]
-    for need in found:
-        if strict and need.origin is Origin.GRAFTED and table.is_never_copied(need.soname):
-            raise _unpromised(need, table.bringing(need.soname))
+    for need in found if strict else ():
+        if need.origin is Origin.GRAFTED and (error := _never_copied(need, table)) is not None:
+            raise error
     return tuple(found)
+
+
+def _never_copied(need: Need, table: SonameTable) -> AuditError | None:
+    """What forbids a copy of a library; `None`: nothing."""
+    if need.soname.startswith(_PYTHON):
+        msg = f"{need.needed_by[0]} needs {need.soname}, which is Python itself (expected none in DT_NEEDED)"
+        hint = f"link modules without libpython; --exclude {need.soname} says that it is there; no copy is made"
+        return AuditError(msg, hint=hint)
+    return _unpromised(need, table.bringing(need.soname)) if table.is_never_copied(need.soname) else None
 
 
 def _asked(libraries: Sequence[ElfFile]) -> Mapping[str, tuple[str, ...]]:

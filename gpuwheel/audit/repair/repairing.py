@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel._files import atomic_file
 from gpuwheel.audit.cases import WheelCase
+from gpuwheel.audit.choosing.outcome import AuditRequest, audited
 from gpuwheel.audit.inspection import Code, opened
 from gpuwheel.audit.repair.auditwheel import graft
 from gpuwheel.audit.repair.edits import EditsAsked, apply_edits
@@ -109,13 +110,23 @@ def repaired(wheel: Path, out: Path, request: RepairRequest, tables: Tables) -> 
     the releases of auditwheel and patchelf.
 
     Raises:
-        UnreadableError: it is not a wheel, or damaged.
-        AuditError: it needs a library that no copy may bring, cannot have the tag that is asked for, or
-            auditwheel cannot repair it.
+        UnreadableError: it is no wheel, and the audit cannot look at it either.
+        AuditError: it is a wheel in which something is damaged, or that readers may take differently; it needs a
+            library that no copy may bring, cannot have the tag that is asked for, or auditwheel cannot repair it.
         ToolchainError: auditwheel is needed, and missing or too old.
         FileError: the result would lie where the wheel itself is.
         OSError: a file cannot be read or written; nothing is left behind.
     """
+    try:
+        return _repaired(wheel, out, request, tables)
+    except UnreadableError as error:
+        # One wheel, one answer: what the audit can tell of is a wheel, and broken.
+        if audited(wheel, AuditRequest(), tables).problem is not None:
+            raise
+        raise AuditError(error.message, hint=error.hint, detail=error.detail) from error
+
+
+def _repaired(wheel: Path, out: Path, request: RepairRequest, tables: Tables) -> Repaired:
     with ExitStack() as opening, tempfile.TemporaryDirectory(prefix="gpuwheel-repair-") as folder:
         inspection = _read(wheel, opening)
         found = needs(inspection, tables, exclude=request.exclude) if request.graft else ()

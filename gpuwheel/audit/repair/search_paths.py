@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import TYPE_CHECKING
 
 from gpuwheel._run import ProcessFailedError, run
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["mended_path", "set_search_path"]
 
 _ORIGIN = "$ORIGIN"
+_FROM_ORIGIN = re.compile(r"\$(?:ORIGIN|\{ORIGIN\})(?:/|$)")
 
 
 def mended_path(library: ElfFile, libraries: Sequence[ElfFile], needs: Sequence[Need]) -> tuple[str, ...] | None:
@@ -33,8 +35,10 @@ def mended_path(library: ElfFile, libraries: Sequence[ElfFile], needs: Sequence[
     here = _installed(library.name)
     if library.machine not in MACHINES or here is None:
         return None
-    present = tuple(":".join(filter(None, (library.rpath, library.runpath))).split(":")) if library.search_path else ()
-    kept = [entry for entry in present if entry.startswith((_ORIGIN, "${ORIGIN}"))]
+    # Where there is a DT_RUNPATH, an empty one too, the loader does not look at DT_RPATH.
+    text = library.runpath if library.runpath is not None else library.rpath
+    present = tuple(text.split(":")) if text else ()
+    kept = [entry for entry in present if _FROM_ORIGIN.match(entry)]
     reached = {_resolved(here, entry) for entry in kept}
     wanted = dict.fromkeys(folder for folder in _folders(library, libraries, needs) if folder not in reached)
     added = [_from(here, folder) for folder in wanted]

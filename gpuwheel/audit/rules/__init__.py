@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpuwheel.audit.cases import code_cases, library_cases
 from gpuwheel.audit.rules.container import CONTAINER_RULES
+from gpuwheel.audit.rules.container.zip_structure import PACKED_ANEW
 from gpuwheel.audit.rules.device_code import DEVICE_CODE_RULES, MANIFEST_CODE_RULES
 from gpuwheel.audit.rules.embedded_code import EMBEDDED_CODE_RULES
 from gpuwheel.audit.rules.imported_symbols import IMPORTED_SYMBOL_RULES
@@ -74,7 +75,7 @@ def _noticed(rule: Rule[Any], subject: Any, case: WheelCase) -> Iterator[tuple[s
 
 _RECORD = "gpuwheel repair --record WHEEL"
 _MENDED = {
-    "platform-tag": "gpuwheel repair WHEEL",
+    **dict.fromkeys(PACKED_ANEW, _RECORD),
     "record": _RECORD,
     "record-hash": _RECORD,
     "record-row": _RECORD,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from gpuwheel.audit.cases import rule
+from gpuwheel.audit.cases import promised_driver, rule
 from gpuwheel.binary.device_files import cubin_image, ptx_image
 from gpuwheel.binary.extent import extent
 from gpuwheel.binary.unpacked import unpacked_image
@@ -33,6 +33,8 @@ _LOOKED_INTO = 8
 """Images of one file that are unpacked: those of one compilation are alike."""
 _SHOWN_NAMES = 2
 """GPUs named as examples of one compute capability."""
+_CODEC = "zstd"
+"""Of `gpuwheel repair --compress`."""
 _WORTH_SAVING = 10_000_000
 """Bytes of device code below which a saving is not worth a word: a hundredth of what large wheels hold."""
 _LARGE = 100_000_000
@@ -219,9 +221,17 @@ def _code_uncompressed(case: WheelCase) -> Iterator[Found]:
         f"holds device code that is not compressed ({size / 1e6:.0f} MB in the wheel, expected LZ4 or zstd)",
         severity=Severity.WARNING if size >= _LARGE else Severity.NOTE,
         facts={"bytes": size, "files": {name: count for name, count in per_file.items() if count}},
-        command="gpuwheel repair --compress WHEEL",
+        command=_compressing(case),
         cause="",
     )
+
+
+def _compressing(case: WheelCase) -> str:
+    """The command that compresses it, which says so where it takes a newer driver than the wheel is known to have."""
+    floor, _ = promised_driver(case.wheel, case.tables)
+    readable = min(row.driver for row in case.tables.compression if row.codec == _CODEC)
+    said = "" if floor is not None and readable <= floor else f"--driver {readable} "
+    return f"gpuwheel repair --compress {said}WHEEL"
 
 
 @rule(

@@ -14,7 +14,7 @@ from gpuwheel.audit.repair import Act, EditsAsked, Origin, RepairRequest, repair
 from gpuwheel.cli import parameters
 from gpuwheel.compatibility import load_tables
 from gpuwheel.config.reading.variables import epoch_of
-from gpuwheel.errors import AuditError, GpuwheelError
+from gpuwheel.errors import AuditError, GpuwheelError, UnreadableError
 from gpuwheel.model.archs import Arch
 from gpuwheel.model.findings import Severity
 from gpuwheel.model.versions import DriverVersion
@@ -57,14 +57,15 @@ def _driver(text: str) -> DriverVersion:
 @click.option("--compress", is_flag=True, help="Compress device code that is not, by zstd.")
 @click.option("--driver", metavar="VERSION", type=_driver, help="The oldest driver that the wheel is for: 550.54.")
 @click.option("--sbom", is_flag=True, help="Write a bill of materials: libraries, digests, compilers, device code.")
-@click.option("--record", is_flag=True, help="Write RECORD anew where it is not true, whatever it said.")
+@click.option("--record", is_flag=True, help="Write RECORD anew where it is not true, and a broken archive.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @parameters.as_json
 def repair_command(wheels: tuple[Path, ...], *, wheel_dir: Path, as_json: bool, **asked: Any) -> None:  # noqa: ANN401
     """Put into WHEELS what they need and nobody else brings, and give them the platform tag that is true.
 
     Libraries of CUDA and torch come with Requires-Dist, the driver's with the driver: of them no copy is made. A wheel
-    that needs nothing is copied as it is. The exit code is 9 if the result does not hold what it claims.
+    that needs nothing is copied as it is. The exit code is 9 if a result does not hold what it claims, or if a wheel is
+    too broken to be repaired, and 17 if one of WHEELS cannot be read at all, as of gpuwheel audit.
 
     \b
     Examples:
@@ -95,9 +96,10 @@ def repair_command(wheels: tuple[Path, ...], *, wheel_dir: Path, as_json: bool, 
     if as_json:
         click.echo(json.dumps({"schema": 1, "wheels": [_row(result) for result in results]}, indent=2))
     if problems:
-        for problem in problems[:-1]:
+        last = max(problems, key=lambda problem: isinstance(problem, UnreadableError))
+        for problem in (one for one in problems if one is not last):
             click.echo(problem.render(), err=True)
-        raise problems[-1]
+        raise last
     if any(finding.severity is Severity.ERROR for result in results for finding in result.findings):
         sys.exit(AuditError.exit_code)
 

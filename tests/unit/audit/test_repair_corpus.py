@@ -5,56 +5,101 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 from corpus.cases import CASES, load
-from corpus.wheels import library, wheel
+from corpus.wheels import WheelFile, library, wheel
 from hostile import container, entry
 
 from gpuwheel.audit import audit_wheel, opened
-from gpuwheel.audit.repair import Act, EditsAsked, RepairRequest, repaired
-from gpuwheel.errors import AuditError
+from gpuwheel.audit.choosing.outcome import AuditRequest, audited
+from gpuwheel.audit.repair import EditsAsked, RepairRequest, repaired
+from gpuwheel.cli.inspection.repair import repair_command
+from gpuwheel.errors import AuditError, GpuwheelError
 from gpuwheel.model.archs import Arch
-from gpuwheel.model.versions import DriverVersion
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from corpus.cases import Case
-    from corpus.wheels import WheelFile
 
     from gpuwheel.compatibility import Tables
 
 load()
 
-RECORD = EditsAsked(record=True)
-MENDS = {
-    "record": RECORD,
-    "record-hash": RECORD,
-    "record-row": RECORD,
-    "record-signature": RECORD,
-    "tag-mismatch": EditsAsked(),
-    "sbom-missing": EditsAsked(sbom=True),
-    "debug-info": EditsAsked(strip=True),
-    "code-uncompressed": EditsAsked(compress=True, driver=DriverVersion.parse("550.54")),
+NAMED = {
+    "debug-info": "--strip",
+    "search-path": "--runpath",
+    "unreachable-library": "--runpath",
+    "arch-redundant": "--drop-arch",
+    "code-uncompressed": "--compress",
+    "record-hash": "--record",
+    "archive-mode": "--record",
+    "sbom-missing": "--sbom",
+    "platform-local": "WHEEL",
 }
+"""Rule -> what the command of its findings asks for."""
+FRAME = ("archive-", "record", "unreadable", "metadata-file", "wheel-file", "dist-info")
+"""Rules about what may keep a wheel from being read."""
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.rule in MENDS], ids=lambda case: case.name)
-def test_a_wheel_that_can_be_mended_is(tmp_path: Path, tables: Tables, case: Case) -> None:
-    broken, _ = case.make()
-    path = tmp_path / "broken" / broken.name
-    path.parent.mkdir()
-    path.write_bytes(broken.data)
-    request = RepairRequest(edits=MENDS[case.rule], graft=False)
-    (found,) = (one for one in audit_wheel(path, tables, profile=case.profile) if one.rule == case.rule)
-    assert found.command is not None
-    assert found.command.startswith("gpuwheel repair ")
-    first, second = (repaired(path, tmp_path / name, request, tables).path for name in ("first", "second"))
-    assert first is not None
-    assert second is not None
-    assert first.read_bytes() == second.read_bytes()
-    assert audit_wheel(first, tables, profile=case.profile) == ()
-    again = repaired(first, tmp_path / "again", request, tables)
-    assert (again.act, again.edits) == (Act.KEPT, ())
+def _written(place: Path, made: WheelFile) -> Path:
+    path = place / made.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(made.data)
+    return path
+
+
+@pytest.mark.parametrize(("rule", "word"), NAMED.items())
+def test_each_edit_is_named_by_what_it_mends(tmp_path: Path, tables: Tables, rule: str, word: str) -> None:
+    """That the commands mend, each wheel of the corpus shows (test_corpus)."""
+    case = next(case for case in CASES if case.rule == rule)
+    (found,) = audit_wheel(_written(tmp_path, case.make()[0]), tables, profile=case.profile)
+    assert word in (found.command or "").split()
+
+
+def test_audit_and_repair_agree_on_what_cannot_be_read(tmp_path: Path, tables: Tables) -> None:
+    """One wheel, one answer: 17 of both or of none."""
+    unread = {"empty": b"", "text": b"no archive", "cut": CASES[0].make()[1].data[:99]}
+    files = [_written(tmp_path / name, WheelFile("ops-1.0-py3-none-any.whl", data)) for name, data in unread.items()]
+    files += [
+        _written(tmp_path / str(number), case.make()[0])
+        for number, case in enumerate(CASES)
+        if case.rule.startswith(FRAME)
+    ]
+    codes = set()
+    for path in files:
+        outcome = audited(path, AuditRequest(), tables)
+        words = [str(path), "--dry-run", "--no-graft", "--wheel-dir", str(tmp_path / "out")]
+        ended = CliRunner().invoke(repair_command, words)
+        error = ended.exception
+        code = error.exit_code if isinstance(error, GpuwheelError) else ended.exit_code
+        assert (code == 17) == (outcome.problem is not None), (path, error)
+        assert code in {0, 9, 17}
+        codes.add(code)
+    assert codes == {0, 9, 17}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a member that says it is a pipe", "holds a special file"),
+        ("a member with strong encryption", "holds an encrypted file"),
+        ("a nul in a name", "holds a file of two names"),
+    ],
+)
+def test_what_no_installer_takes_as_it_is_is_not_written_anew(
+    tmp_path: Path, tables: Tables, name: str, said: str
+) -> None:
+    case = next(case for case in CASES if case.name == name)
+    path = _written(tmp_path / "broken", case.make()[0])
+    with pytest.raises(AuditError, match=said):
+        repaired(path, tmp_path / "out", RepairRequest(edits=EditsAsked(sbom=True)), tables)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_copy_of_python_is_put_into_a_wheel(tmp_path: Path, tables: Tables) -> None:
+    made = wheel({"ops/_C.so": library(needed=("libc.so.6", "libpython3.11.so.1.0"))})
+    path = _written(tmp_path / "broken", made)
+    with pytest.raises(AuditError, match="Python itself"):
+        repaired(path, tmp_path / "out", RepairRequest(), tables)
 
 
 def _with(*archs: int) -> WheelFile:

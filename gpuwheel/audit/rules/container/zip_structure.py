@@ -258,6 +258,8 @@ def _mode(case: WheelCase) -> Iterator[Found]:
             yield Found(cut(member.name), f"has a mode without reading ({mode:04o}, expected 0644 or 0755)")
 
 
+PACKED_ANEW = frozenset({"archive-hidden", "archive-descriptor", "archive-end", "archive-time", "archive-mode"})
+"""Rules whose findings are about no file of the wheel: an archive that is written anew has none of it."""
 ARCHIVE_RULES = (
     _duplicate,
     _encrypted,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gpuwheel._limits import RELEASE_CHOICES
@@ -27,6 +28,7 @@ _NEEDS = {Part.LIBRARIES, Part.METADATA, Part.NAME}
 _LOADER = "ld.so(8); glibc, elf/dl-load.c"
 _TABLE = "`gpuwheel/data/releases.toml`"
 _SHOWN = 4
+_LEAD = "gpuwheel repair --runpath WHEEL"
 _MAJOR = re.compile(r"-cu\d+$")
 
 
@@ -75,7 +77,9 @@ def _unreachable_library(case: WheelCase) -> Iterator[Found]:
             some = "" if lack.always else f" with {_which(closure, lack)}"
             problem = f"needs {lack.soname}, which lies where it does not look{some} ({told})"
             lead = f"link with -Wl,-rpath,'{entry}', or add that with patchelf --add-rpath" if entry else None
-            yield from _found([lack], problem, lead, mild=not lack.by_default or lack.optional)
+            command = _LEAD if entry else None
+            found = _found([lack], problem, lead, mild=not lack.by_default or lack.optional)
+            yield from (replace(one, command=command) for one in found)
 
 
 @rule(
@@ -124,7 +128,9 @@ def _library_not_checked(case: WheelCase) -> Iterator[Found]:
     for code, found in by.items():
         problem = f"needs {_names(found)}, which the loader does not find and Python code may load first ({code})"
         fix = "import the package where only Requires-Dist is installed: whether it loads them shows there"
-        yield from _found(found, f"{problem}: not checked", fix, notes=True)
+        command = _LEAD if all(place_of(closure, lack)[1] for lack in found) else None
+        told = _found(found, f"{problem}: not checked", fix, notes=True)
+        yield from (replace(one, command=command) for one in told)
 
 
 def _given_up(case: WheelCase) -> Iterator[Found]:

@@ -19,6 +19,9 @@ _MOST = 24
 """Entries: each is tried for each library that is needed."""
 
 
+_MEND = "gpuwheel repair --runpath WHEEL"
+
+
 @rule(
     "search-path",
     needs={Part.LIBRARIES, Part.METADATA, Part.NAME},
@@ -36,7 +39,7 @@ def _search_path(case: LibraryCase) -> Iterator[Found]:
         yield _current(library.name, tag, by[Leads.CURRENT])
     if absolute := by[Leads.ABSOLUTE]:
         problem = f"searches libraries in {_shown(absolute)} ({tag}, expected entries with $ORIGIN alone)"
-        yield Found(library.name, problem, facts=_facts(tag, absolute), others=Others(Severity.WARNING))
+        yield Found(library.name, problem, facts=_facts(tag, absolute), command=_MEND, others=Others(Severity.WARNING))
     if outside := by[Leads.OUTSIDE]:
         problem = f"searches libraries outside of site-packages ({_shown(outside)}, {tag}, expected entries inside)"
         why = "what lies there is no package's that is required, and in a system's Python it is the system's"
@@ -62,7 +65,7 @@ def _current(name: str, tag: str, found: list[Entry]) -> Found:
     problem = f"searches libraries in the current folder ({told} in {tag}, expected entries with $ORIGIN alone)"
     why = "whoever can write a file where Python is started, has their code run by an import"
     fix = "write $ORIGIN, quoted for the shell and for make ('$$ORIGIN'), and no colon at an end"
-    return Found(name, problem, why, fix, facts=_facts(tag, found))
+    return Found(name, problem, why, fix, facts=_facts(tag, found), command=_MEND)
 
 
 def _shown(found: list[Entry]) -> str:

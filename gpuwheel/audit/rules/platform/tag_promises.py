@@ -11,6 +11,7 @@ from gpuwheel.audit.platform import MUSL, platform_tag, system_libraries
 from gpuwheel.audit.providers import shown
 from gpuwheel.compatibility.platform_tags import parse_platform, policy_of
 from gpuwheel.compatibility.platforms import allows, version_numbers
+from gpuwheel.errors import AuditError
 from gpuwheel.model.findings import Found, Others, Part, Severity
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = ["TAG_RULES", "hosts", "of_host"]
 _NEEDS = {Part.NAME, Part.LIBRARIES}
 _OF_GPUS = re.compile(r"ELF machine (?:190|224|247)")
 """EM_CUDA, EM_AMDGPU, EM_BPF: files of these run on no host."""
+_RETAG = "gpuwheel repair WHEEL"
 _GLIBC = re.compile(r"lib(?:c\.so\.6|m\.so\.6|dl\.so\.2|pthread\.so\.0|rt\.so\.1|util\.so\.1)|ld-linux[\w-]*\.so\.\d")
 _SYMBOLS = 3
 """Named for each version."""
@@ -59,7 +61,8 @@ def _platform_tag(case: WheelCase) -> Iterator[Found]:
     for tag in _tags(case) if libraries else ():
         if tag.kind == "unknown":
             problem = f"has a platform tag that no installer knows ({tag.text}, expected one as manylinux_2_28_x86_64)"
-            yield Found(case.wheel.name, problem, "nothing would install it", facts={"tag": tag.text})
+            why, command = "nothing would install it", _RETAG if honest_of(case) else None
+            yield Found(case.wheel.name, problem, why, facts={"tag": tag.text}, command=command)
             continue
         yield from _foreign(case, tag, libraries)
         policy = policy_of(case.tables.platforms, tag) if tag.kind == "glibc" else None
@@ -86,7 +89,17 @@ def _foreign(case: WheelCase, tag: PlatformTag, libraries: Sequence[ElfFile]) ->
         fix = f"leave those libraries out, or build a wheel of its own for {library.machine}"
         if tag.kind == "any" and known:
             fix = f"name the platform in the tag, for example {platform_tag([library], case.tables).tag}"
-        yield Found(library.name, problem, why, fix, facts=facts)
+        command = _RETAG if honest_of(case) else None
+        yield Found(library.name, problem, why, fix, facts=facts, command=command)
+
+
+def honest_of(case: WheelCase) -> str | None:
+    """The oldest tag that is true of all libraries; `None` where there is none that indexes take."""
+    try:
+        tag = platform_tag(hosts(case.wheel.libraries), case.tables).tag
+    except AuditError:  # libraries for different machines
+        return None
+    return tag if tag.startswith("many") else None
 
 
 def _beyond(case: WheelCase, policy: PlatformPolicy, libraries: Sequence[ElfFile]) -> Iterator[Found]:
@@ -113,7 +126,8 @@ def _beyond(case: WheelCase, policy: PlatformPolicy, libraries: Sequence[ElfFile
     why = f"the wheel would be installed on systems of {policy.name}, and fail to load there"
     facts = {"tag": policy.tag, "honest": honest, "needs": rows}
     for name in files:
-        yield Found(name, problem, why, fix, facts=facts, cause=policy.tag, others=others)
+        command = _RETAG if honest_of(case) else None
+        yield Found(name, problem, why, fix, facts=facts, cause=policy.tag, others=others, command=command)
 
 
 def _needs(
@@ -167,7 +181,8 @@ def _platform_local(case: WheelCase) -> Iterator[Found]:
     machines = {library.machine for library in hosts(case.wheel.libraries)}
     for tag in _tags(case):
         if tag.kind == "linux" and machines <= {tag.machine}:
-            yield Found(case.wheel.name, "has the platform tag of a local build (linux_*, expected manylinux_*)")
+            problem = "has the platform tag of a local build (linux_*, expected manylinux_*)"
+            yield Found(case.wheel.name, problem, command=_RETAG if honest_of(case) else None)
             return
 
 
@@ -187,7 +202,9 @@ def _libc_mismatch(case: WheelCase) -> Iterator[Found]:
             if needs and library.machine == tag.machine:
                 is_for, of_tag = ("glibc", "musl") if tag.kind == "musl" else ("musl", "glibc")
                 problem = f"is built for {is_for} (needs {needs[0]}) under the tag {tag.text} (expected {of_tag})"
-                yield Found(library.name, problem, facts={"tag": tag.text, "library": needs[0]}, cause=tag.kind)
+                facts = {"tag": tag.text, "library": needs[0]}
+                command = _RETAG if tag.kind == "musl" and honest_of(case) else None
+                yield Found(library.name, problem, facts=facts, cause=tag.kind, command=command)
 
 
 def _is_glibc(name: str) -> bool:
