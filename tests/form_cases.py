@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ROOMS", "Case", "cases_of", "element_bits", "inputs_of", "module_of", "rows_in"]
 
-ROOMS = ("bits", "comparisons", "conversions", "floats", "halves", "integers", "moves")
+ROOMS = ("bits", "comparisons", "conversions", "floats", "halves", "integers", "moves", "video")
 """The modules of the table whose rows say what one lane computes by itself."""
 
 

@@ -11,6 +11,7 @@ from ptx_meanings.conversions import CONVERSIONS
 from ptx_meanings.floats import FLOATS
 from ptx_meanings.forms import ANY_NAN, HALVES, Form, Near, bits_of, is_near, value_of
 from ptx_meanings.integers import INTEGERS, with_carry
+from ptx_meanings.videos import VIDEOS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +39,7 @@ def expected(
     if "cc" in types:
         return with_carry(form, values)
     own = FLOATS if any(word in FORMATS or word in HALVES for word in words) else INTEGERS
-    return (own | COMPARISONS | CONVERSIONS)[opcode](form, values)
+    return (own | COMPARISONS | CONVERSIONS | VIDEOS)[opcode](form, values)
 
 
 def _of_halves(

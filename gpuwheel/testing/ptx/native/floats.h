@@ -1,6 +1,6 @@
 /* What rows of the table of meanings call for f32 and f64 (PTX ISA 9.7.3): each result has one rounding, in the
-   direction that is asked for. Compile without contraction of a * b + c. A NaN of f32 is 0x7fffffff whatever made it, as
-   on NVIDIA's machines; of f64 the host's. */
+   direction that is asked for. Compile without contraction of a * b + c. A NaN of f32 is 0x7fffffff whatever made it,
+   as on NVIDIA's machines; of f64 the host's. */
 #ifndef GPUWHEEL_PTX_FLOATS_H
 #define GPUWHEEL_PTX_FLOATS_H
 

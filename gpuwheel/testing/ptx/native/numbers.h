@@ -7,5 +7,6 @@
 #include "halves.h"
 #include "integers.h"
 #include "values.h"
+#include "video.h"
 
 #endif
