@@ -4,8 +4,9 @@ python ci/bench/audit_wheels.py                 # prints, and writes ci/bench/re
 python ci/bench/audit_wheels.py --keep FOLDER   # wheels are looked for there first, and stay
 
 Each tool audits each wheel in a process of its own: seconds of CPU, user and system, and the largest resident set. What
-takes longer than --limit seconds is stopped, and its figure is a lower bound. auditwheel judges wheels for Linux alone,
-and abi3audit extension modules for the stable ABI: of others they say nothing, which costs nothing.
+takes longer than --limit seconds is stopped, and its figure is a lower bound. Modules are compiled to bytecode before,
+as an installer does. auditwheel judges wheels for Linux alone, and abi3audit extension modules for the stable ABI: of
+others they say nothing, which costs nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
-from machine import describe
+from machine import as_installed, describe
 
 from gpuwheel._run import run
 
@@ -84,10 +85,10 @@ def fetched(requirement: str, folder: Path) -> Path:
     return found[0]
 
 
-def measured(tool: str, wheel: Path, limit: float) -> Measured:
+def measured(tool: str, wheel: Path, limit: float, environment: dict[str, str]) -> Measured:
     """Run one tool on one wheel."""
     words = [sys.executable, "-c", _MEASURED, str(limit), sys.executable, *TOOLS[tool], str(wheel)]
-    status, cpu, kilobytes = json.loads(run(words).stdout)
+    status, cpu, kilobytes = json.loads(run(words, env=environment).stdout)
     return Measured(tool, version(tool), wheel.name, wheel.stat().st_size, status, round(cpu, 2), kilobytes // 1024)
 
 
@@ -102,10 +103,11 @@ def main() -> int:
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
+        environment = as_installed(Path(temporary), [TOOLS[tool] for tool in options.tools.split(",")])
         for requirement in options.wheels.split(","):
             wheel = fetched(requirement, options.keep or Path(temporary))
             for tool in options.tools.split(","):
-                row = measured(tool, wheel, options.limit)
+                row = measured(tool, wheel, options.limit, environment)
                 rows.append(row)
                 more = " (stopped)" if row.status is None else ""
                 print(f"{requirement:<34} {tool:<12} {row.cpu:>8.1f} s {row.memory:>6} MB{more}", flush=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,17 +19,17 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from machine import describe
+from machine import as_installed, describe
 
 ROOT = Path(__file__).resolve().parents[2]
 PLATFORM = "manylinux_2_39"
 
 
-def measured(words: list[str]) -> dict[str, float]:
+def measured(words: list[str], environment: dict[str, str]) -> dict[str, float]:
     """CPU and wall seconds, and peak megabytes, of a program and what it starts."""
     before = time.monotonic()
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(words, stdout=said, stderr=said)
+        process = subprocess.Popen(words, stdout=said, stderr=said, env=environment)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.monotonic() - before
         code = os.waitstatus_to_exitcode(status)
@@ -45,6 +46,9 @@ def main() -> int:
     parser.add_argument("wheels", nargs="+", type=Path)
     asked = parser.parse_args()
     rows = []
+    place = Path(tempfile.mkdtemp())
+    tools = [("-m", "gpuwheel", "repair", "-w", str(place)), ("-m", "auditwheel", "repair", "-w", str(place))]
+    environment = as_installed(place, tools)
     for wheel in asked.wheels:
         machine = "aarch64" if "aarch64" in wheel.name else "x86_64"
         ours = [sys.executable, "-m", "gpuwheel", "repair", "--no-graft"]
@@ -57,8 +61,9 @@ def main() -> int:
         for what, words in commands.items():
             with tempfile.TemporaryDirectory() as out:
                 row = {"wheel": wheel.name, "bytes": wheel.stat().st_size, "what": what}
-                rows.append({**row, **measured([*words, "-w", out, str(wheel)])})
+                rows.append({**row, **measured([*words, "-w", out, str(wheel)], environment)})
             print(json.dumps(rows[-1]), flush=True)
+    shutil.rmtree(place)
     today = datetime.now(timezone.utc).date().isoformat()
     result = {"date": today, "machine": describe(), "rows": rows}
     target = ROOT / "ci" / "bench" / "results" / f"repairs-{today}.json"

@@ -17,7 +17,7 @@ from gpuwheel._limits import ELF_STRINGS, SYMBOL_NAME
 from gpuwheel.binary.extent import Extent, extent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from gpuwheel._limits import Limit
 
@@ -112,6 +112,20 @@ class Strings:
             raise ValueError(msg)
         return self._held[place:end]
 
+    def several(self, places: Iterable[int]) -> list[bytes]:
+        """As `at`, for the many sections of many files."""
+        held, find = self._held, self._held.find
+        found: list[bytes] = []
+        total = 0
+        for place in places:
+            end = find(b"\0", place)
+            name = held[place:end] if 0 <= end - place <= SYMBOL_NAME.value else self.at(place)
+            found.append(name)
+            total += len(name)
+            if total > ELF_STRINGS.value:  # before one long string is there for ever
+                hold(ELF_STRINGS, total)
+        return found
+
     def _beyond(self, place: int) -> bytes:
         if place >= len(self._table):
             if place == 0:
@@ -192,11 +206,11 @@ class Headers:
         headers, names_index = self._headers
         if not headers:
             return {}
-        names, found = self.strings(self.at(names_index)), {}
+        names = self.strings(self.at(names_index)).several([header[0] for header in headers])
+        self._count(sum(map(len, names)))
         for header in headers:
-            found[self.text(names, header[0])] = header
             self._takes_space(header)
-        return found
+        return {name.decode(errors=self._errors): header for name, header in zip(names, headers, strict=True)}
 
     @cached_property
     def told_sections(self) -> Mapping[str, Section]:
@@ -265,10 +279,13 @@ class Headers:
         if strings is None:
             return ""
         text = strings.at(place)
-        self._named += len(text)
+        self._count(len(text))
+        return text.decode(errors=self._errors)
+
+    def _count(self, size: int) -> None:
+        self._named += size
         if self._named > ELF_STRINGS.value:
             hold(ELF_STRINGS, self._named)
-        return text.decode(errors=self._errors)
 
     def _table(self, entry: struct.Struct, at: int, stated: int, count: int) -> Iterator[tuple[int, ...]]:
         """The headers of segments or sections, which lie one after the other."""

@@ -1,4 +1,5 @@
-"""Changing fatbins in their place: images taken out, images compressed by zstd; each container begins where it began.
+"""Changing fatbins in their place: images taken out, images compressed by zstd (of LZ4 too); each container begins
+where it began.
 
 `__fatbinwrap` points at containers, and the driver reads from there as many bytes as the header says. So a container
 may become shorter, what is left of its place is zeros, and nothing else moves. The form is that of `fatbin`; what is
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from gpuwheel.binary.extent import Extent
 from gpuwheel.binary.fatbin import CODEC_MASK, CONTAINER, CONTAINER_MAGIC, ENTRY, arch_of, skip_zeros
+from gpuwheel.binary.lz4_block import lz4_block
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +31,7 @@ __all__ = ["Entry", "Shrunk", "compressed", "containers", "raw_image", "without"
 # Fields of an entry, by their places.
 _PADDED, _COMPRESSED, _ARCH, _FLAGS, _RAW = 3, 4, 8, 11, 13
 _PTX, _CUBIN = 1, 2
-_ZSTD = 0x8000
+_LZ4, _ZSTD = 0x2000, 0x8000
 _ALIGNMENT = 8
 _BLOCK = 1 << 20
 _LARGEST = 1 << 31
@@ -68,9 +70,9 @@ class Entry:
         return arch.sm if kind == _CUBIN else arch.compute if kind == _PTX else f"kind {kind} for {arch.sm}"
 
     @property
-    def is_plain(self) -> bool:
-        """Whether it is not compressed."""
-        return not self.fields[_FLAGS] & CODEC_MASK
+    def codec(self) -> int:
+        """What of its flags says how it is compressed; 0: not at all."""
+        return self.fields[_FLAGS] & CODEC_MASK
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def without(file: BinaryIO, container: Sequence[Entry], unwanted: Callable[[Entr
 
 
 def compressed(file: BinaryIO, container: Sequence[Entry], *, threads: int = 4) -> Shrunk:
-    """Compress the images of a container that are not, by zstd, where that makes them smaller.
+    """Compress the images of a container by zstd that are not, or by LZ4, where that makes them smaller.
 
     Raises:
         ImportError: zstandard is not installed.
@@ -115,7 +117,10 @@ def compressed(file: BinaryIO, container: Sequence[Entry], *, threads: int = 4) 
     import zstandard  # noqa: PLC0415 (of the extra `repair`)
 
     def smaller(entry: Entry) -> bytes | None:
-        raw = raw_image(file, entry)
+        try:
+            raw = raw_image(file, entry)
+        except ValueError:  # damaged by others: it stays as it is
+            return None
         # A compressor of its own: they must not be shared between threads.
         image: bytes = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=False).compress(raw)
         padded = image + bytes(-len(image) % _ALIGNMENT)
@@ -123,7 +128,7 @@ def compressed(file: BinaryIO, container: Sequence[Entry], *, threads: int = 4) 
             return None
         fields = list(entry.fields)
         fields[_PADDED], fields[_COMPRESSED], fields[_RAW] = len(padded), len(image), len(raw)
-        fields[_FLAGS] |= _ZSTD
+        fields[_FLAGS] = fields[_FLAGS] & ~CODEC_MASK | _ZSTD
         options = _read(file, entry.at + ENTRY.size, entry.header_size - ENTRY.size)
         return ENTRY.pack(*fields) + options + padded
 
@@ -134,7 +139,7 @@ def compressed(file: BinaryIO, container: Sequence[Entry], *, threads: int = 4) 
         waiting: deque[tuple[Entry, Future[bytes | None] | None]] = deque()
         with ThreadPoolExecutor(threads) as pool:
             for entry in container:
-                waiting.append((entry, pool.submit(smaller, entry) if entry.is_plain else None))
+                waiting.append((entry, pool.submit(smaller, entry) if entry.codec in {0, _LZ4} else None))
                 while len(waiting) > threads or (entry is container[-1] and waiting):
                     first, future = waiting.popleft()
                     data = None if future is None else future.result()
@@ -146,25 +151,35 @@ def compressed(file: BinaryIO, container: Sequence[Entry], *, threads: int = 4) 
 
 
 def raw_image(file: BinaryIO, entry: Entry, *, inflate: bool = True) -> bytes:
-    """An image before compression; one that is compressed otherwise than by zstd, as it is, or any without `inflate`.
+    """An image before compression; one that is compressed by neither LZ4 nor zstd, or any without `inflate`, as it is.
 
     Raises:
         ValueError: it is damaged.
         ImportError: zstandard is not installed, and needed.
     """
     raw = _read(file, entry.at + entry.header_size, entry.fields[_PADDED])
-    if inflate and entry.fields[_FLAGS] & CODEC_MASK == _ZSTD:
-        return _inflated(raw[: entry.fields[_COMPRESSED]], entry.fields[_RAW])
+    if inflate and entry.codec in {_LZ4, _ZSTD}:
+        size = entry.fields[_RAW]
+        if size > _LARGEST:
+            msg = f"an image of {size} bytes (expected at most {_LARGEST})"
+            raise ValueError(msg)
+        image = raw[: entry.fields[_COMPRESSED]]
+        return _of_lz4(image, size) if entry.codec == _LZ4 else _of_zstd(image, size)
     # Of a text, the padding is no part.
-    return raw.rstrip(b"\0") + b"\0" if entry.fields[0] == _PTX and entry.is_plain else raw
+    return raw.rstrip(b"\0") + b"\0" if entry.fields[0] == _PTX and not entry.codec else raw
 
 
-def _inflated(image: bytes, size: int) -> bytes:
+def _of_lz4(image: bytes, size: int) -> bytes:
+    try:
+        return lz4_block(image, size)
+    except IndexError as error:
+        msg = "an image that LZ4 cannot read (it is cut short)"
+        raise ValueError(msg) from error
+
+
+def _of_zstd(image: bytes, size: int) -> bytes:
     import zstandard  # noqa: PLC0415 (of the extra `repair`)
 
-    if size > _LARGEST:
-        msg = f"an image of {size} bytes (expected at most {_LARGEST})"
-        raise ValueError(msg)
     try:
         data: bytes = zstandard.ZstdDecompressor().decompress(image, max_output_size=size)
     except zstandard.ZstdError as error:

@@ -40,7 +40,7 @@ __all__ = [
 
 CODE_FACTS = frozenset(CODE_SECTIONS)
 """What these edits change of a library."""
-_CODEC = "zstd"
+_CODEC, _LARGER = "zstd", frozenset({"none", "LZ4"})
 
 
 @dataclass(frozen=True)
@@ -145,15 +145,15 @@ def code_holders(inspection: Inspection, numbers: Collection[str]) -> Iterator[s
 
 
 def compress_images(place: Workplace, inspection: Inspection) -> None:
-    """Compress what is not, in all files of a wheel.
+    """Compress by zstd what is not, or by LZ4, in all files of a wheel.
 
     Raises:
         AuditError: a file is damaged.
         ToolchainError: zstandard is not installed.
     """
-    numbers = {image.arch.number for image in inspection.images if image.codec == "none"}
+    numbers = {image.arch.number for image in inspection.images if image.codec in _LARGER}
     for name in code_holders(inspection, numbers):
-        if any(image.codec == "none" for image in inspection.images_of[name]):
+        if any(image.codec in _LARGER for image in inspection.images_of[name]):
             place.change(name, "compress", lambda path, name=name: _compress(name, path), touches=CODE_FACTS)  # type: ignore[misc]
 
 

@@ -54,7 +54,7 @@ def _driver(text: str) -> DriverVersion:
 @click.option("--strip", is_flag=True, help="Take debugging sections and .symtab out of libraries.")
 @click.option("--drop-arch", "drop", metavar="ARCH", multiple=True, type=_arch, help="Take its device code out: sm_86.")
 @click.option("--allow-holes", is_flag=True, help="With --drop-arch, leave GPUs without code that had some.")
-@click.option("--compress", is_flag=True, help="Compress device code that is not, by zstd.")
+@click.option("--compress", is_flag=True, help="Compress device code by zstd that is not, or by LZ4.")
 @click.option("--driver", metavar="VERSION", type=_driver, help="The oldest driver that the wheel is for: 550.54.")
 @click.option("--sbom", is_flag=True, help="Write a bill of materials: libraries, digests, compilers, device code.")
 @click.option("--record", is_flag=True, help="Write RECORD anew where it is not true, and a broken archive.")

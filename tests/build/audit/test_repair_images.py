@@ -93,6 +93,38 @@ def test_what_is_compressed_is_as_nvfatbin_compresses_it(tmp_path: Path) -> None
             assert mine.size < other.size * 1.02
 
 
+def test_what_is_compressed_by_lz4_is_compressed_by_zstd(tmp_path: Path) -> None:
+    path = tmp_path / "a.fatbin"
+    path.write_bytes((FATBINS / "lz4.fatbin").read_bytes())
+    with path.open("r+b") as file, (FATBINS / "zstd.fatbin").open("rb") as theirs:
+        (found,), (expected,) = (tuple(containers(one, 0, one.seek(0, 2))) for one in (file, theirs))
+        done = compressed(file, found)
+        (after,) = containers(file, 0, file.seek(0, 2))
+        assert (done.images, {image.codec for image in read_fatbin(path.read_bytes(), "x")}) == (len(found), {"zstd"})
+        for mine, other in zip(after, expected, strict=True):
+            assert [field for place, field in enumerate(mine.fields) if place not in {3, 4}] == [
+                field for place, field in enumerate(other.fields) if place not in {3, 4}
+            ]
+            assert raw_image(file, mine) == raw_image(theirs, other)
+        again = compressed(file, after)
+        assert (again.images, again.size) == (0, 0)
+
+
+def test_an_image_that_lz4_cannot_read_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.fatbin"
+    data = bytearray((FATBINS / "lz4.fatbin").read_bytes())
+    with (FATBINS / "lz4.fatbin").open("rb") as file:
+        (found,) = containers(file, 0, len(data))
+    for at in (found[0].at + found[0].header_size, found[1].at + found[1].size - 9):
+        data[at : at + 9] = b"\xff" * 9
+    path.write_bytes(data)
+    with path.open("r+b") as file:
+        done = compressed(file, found)
+        (after,) = containers(file, 0, len(data))
+    assert done.images == len(found) - sum(one.codec == other.codec for one, other in zip(found, after, strict=True))
+    assert after[0].fields == found[0].fields
+
+
 @pytest.mark.compiler
 @pytest.mark.network
 def test_cuobjdump_finds_the_same_code_in_what_is_left(
