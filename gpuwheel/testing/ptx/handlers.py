@@ -26,6 +26,7 @@ from gpuwheel.testing.ptx.syntax import (
     Vector,
     size_of,
 )
+from gpuwheel.testing.ptx.whole_warps import whole_warp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -253,52 +254,16 @@ def _handler(form: Form) -> str:
     text = " ".join(filter(None, body))
     # What touches memory may meet what another lane wrote: those go one after the other.
     loop = "EACH_LANE" if any(place.address for place in form.places) else "EVERY_LANE"
-    return "\n".join([*filter(None, lines), *_whole_warp(form, text), f"  {loop}(on, {{ {text} }})", "}"])
+    return "\n".join([*filter(None, lines), *_ahead(form, text), f"  {loop}(on, {{ {text} }})", "}"])
 
 
-_CALL = r"\(w, i, lane, a, (?P<count>\d+) \* sizeof (?P<of>\w+), [^,]+, \(Access\)\((?P<kind>READ|WRITE) \| ORDER_\)\)"
-_LOOK_UP = re.compile("(?P<space>at_global|at_shared|at_parameter)" + _CALL)
-
-
-def _whole_warp(form: Form, text: str) -> list[str]:
-    """Ways ahead of the one by lanes, for a whole warp: side by side or at one place, shared memory, parameters."""
-    address = next((place for place in form.places if place.address), None)
-    found = _LOOK_UP.search(text)
-    if found is None or address is None:
+def _ahead(form: Form, text: str) -> list[str]:
+    """What a whole warp may do at once, if the form touches memory."""
+    address = next((place.shape for place in form.places if place.address), None)
+    if address is None:
         return []
-    element = next(place for place in form.places if place.name == found["of"])
-    size, reads, register = (
-        int(found["count"]) * size_of(element.type),
-        found["kind"] == "READ",
-        address.shape.kind == "register",
-    )
-
-    def lanes(place: str) -> str:
-        return f"{{ SIDE_LANES({{ {text.replace(found[0], place)} }}) return; }}"
-
-    match found["space"]:
-        case "at_parameter" if reads and address.shape.kind == "constant":
-            look_up = f"at_parameter(w, i, 0, a_ + (u64)(s64)i->offset, {size}, {size}, READ)"
-            return [
-                f"  const u8* const first_ = on == ~0u ? {look_up} : NULL;",
-                f"  if (first_ != NULL) {lanes('first_')}",
-            ]
-        case "at_shared" if reads and register:
-            reading = f"shared_reads_{address.shape.size}(w, i, a_, {size}, offsets_)"
-            return [
-                "  u32 offsets_[LANES];",
-                f"  if (on == ~0u && {reading}) {lanes('w->block->shared + offsets_[lane]')}",
-            ]
-        case "at_global" if address.shape == Shape("register", 8):
-            pattern = f"on == ~0u ? pattern_of(w, i, a_, {size}, {found['kind']}) : SCATTERED"
-            ways = [
-                f"  const Pattern pattern_ = {pattern};",
-                "  u8* const first_ = (u8*)(a_[0] + (u64)(s64)i->offset);",
-            ]
-            ways.append(f"  if (pattern_ == SIDE_BY_SIDE) {lanes(f'first_ + lane * {size}')}")
-            return [*ways, f"  if (pattern_ == AT_ONE_PLACE) {lanes('first_')}"] if reads else ways
-        case _:
-            return []
+    types = {place.name: place.type for place in form.places}
+    return whole_warp(text, address.size if address.kind == "register" else None, types)
 
 
 def _row_type(form: Form) -> str:
