@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["coverage_json", "coverage_lcov", "coverage_lines", "line_ranges", "share"]
 
 _MOST_NAMES = 20
-_NO_LINES = 'no line information in {count} kernels: build with flags = ["-lineinfo"] to see their lines'
+_NO_LINES = "{count} kernels have no line information (lineinfo = true, or -lineinfo of nvcc): their lines are not told"
 
 
 def share(part: int, whole: int) -> str:

@@ -108,7 +108,8 @@ class _Body:
         self.reader = OperandReader(self.named)
         for variable in (*self.found.parameters, *self.found.returns):
             if variable.space == "reg":
-                self.declare(variable.name, self.register(variable.name, variable.type))
+                lanes = variable.size // type_and_size(variable.type)
+                self.declare(variable.name, self.register(variable.name, variable.type, lanes))
             else:
                 self.declare(variable.name, Symbol(variable.name))
 

@@ -99,6 +99,9 @@ def test_registers_as_parameters() -> None:
     assert isinstance(first, Instruction)
     assert first.operands == (Register("out", "b32"), Register("in", "b32"), Immediate(1))
     assert [each.space for each in (*found.parameters, *found.returns)] == ["reg", "reg"]
+    vector = function(module(".func f(.reg .v2 .u32 in) { add.u32 in.x, in.x, in.y; }"), "f").body[0]
+    assert isinstance(vector, Instruction)
+    assert vector.operands[2] == Register("in.y", "u32")
 
 
 @pytest.mark.parametrize(
