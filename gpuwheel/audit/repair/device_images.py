@@ -80,6 +80,7 @@ class Dropping:
             images, saved = sum(one.images for one in done), sum(one.size for one in done)
             if not images:
                 return None
+            _cut_behind(file, path)
             _check_same(file, path, member, before)
         return f"without {_counted(images)} for {', '.join(sorted(self.targets))}", saved
 
@@ -166,6 +167,7 @@ def _compress(member: str, path: Path) -> tuple[str, int] | None:
             images = sum(one.images for one in done)
             if not images:
                 return None
+            _cut_behind(file, path)
             _check_same(file, path, member, before)
     except ImportError as error:
         msg = "zstandard is not installed (it compresses device code)"
@@ -211,6 +213,16 @@ def code_parts(file: BinaryIO, path: Path, member: str) -> Iterator[tuple[int, i
     for name in CODE_SECTIONS:
         if name in library.sections:
             yield library.sections[name].start, library.sections[name].size
+
+
+def _cut_behind(file: BinaryIO, path: Path) -> None:
+    """Let a file of device code alone end with its last container: where others begin has to stay, and none follows."""
+    file.seek(0)
+    if file.read(len(MAGIC)) == MAGIC:
+        return
+    *_, last = containers(file, 0, path.stat().st_size)
+    if last:
+        file.truncate(last[-1].at + last[-1].size)
 
 
 def _digests(file: BinaryIO, container: Iterable[Entry]) -> list[tuple[str, str]]:
