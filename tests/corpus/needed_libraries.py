@@ -227,3 +227,10 @@ def _the_cuda_runtime_of_another_major_than_torchs() -> Pair:
 def _a_range_of_torch_that_goes_on_into_the_next_cuda_major() -> Pair:
     needed = ("libtorch.so", "libcudart.so.12")
     return _ops(*needed, requires=("torch>=2.10",)), _ops(*needed, requires=("torch>=2.10,<2.11",))
+
+
+@case("missing-library", sneaky=True)
+def _bindings_required_in_place_of_the_library() -> Pair:
+    # What has libnvinfer is another distribution, which is not on that index.
+    bindings = ["tensorrt-cu12-bindings"]
+    return _ops("libnvinfer.so.10", requires=bindings), _ops("libm.so.6", requires=bindings)
