@@ -20,11 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
     from typing import IO
 
-__all__ = ["Completed", "Leash", "LeashPulledError", "ProcessFailedError", "run", "run_each", "running", "unleashed"]
+__all__ = [
+    "Completed",
+    "Leash",
+    "LeashPulledError",
+    "ProcessFailedError",
+    "run",
+    "run_each",
+    "run_in_terminal",
+    "running",
+    "unleashed",
+]
 
 
 _TEXT: Any = {"encoding": "utf-8", "errors": "replace"}
 """Output of programs is text, whatever its bytes."""
+_TO_STDERR = ((os.POSIX_SPAWN_DUP2, 2, 1),)
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,34 @@ def run(  # one keyword per property of a process, all optional
     if check and completed.returncode != 0:
         raise ProcessFailedError(completed)
     return completed
+
+
+def run_in_terminal(argv: Sequence[str], env: Mapping[str, str], *, quiet: bool = False) -> int:
+    """Run a program with our terminal, in our process group: an interrupt reaches it without us.
+
+    Args:
+        argv: the file to run, and its arguments.
+        env: all that it sees.
+        quiet: its stdout is our stderr.
+
+    Returns:
+        Its exit status; 128 and the number of the signal that ended it.
+
+    Raises:
+        FileNotFoundError: there is no such program.
+    """
+    child = os.posix_spawn(argv[0], [*argv], env, file_actions=_TO_STDERR if quiet else ())
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, _: os.kill(child, number)),
+    }
+    try:
+        _, status = os.waitpid(child, 0)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
 
 
 class Leash:

@@ -46,6 +46,7 @@ _COMMANDS = {
         "audit": "Check what wheels claim, from their bytes.",
         "inspect": "What is in a wheel: libraries, device code by arch, sizes.",
         "diff": "What changed from one wheel to another.",
+        "check": "Run a command with a wheel on a pretended GPU, and watch its kernels.",
         "rebuild": "Build a wheel again from its sdist and lock file, and compare.",
         "repair": "Put into wheels what they need and nobody brings.",
         "cache": "List, verify and prune what is kept between builds.",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import json
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuwheel._files import write_if_changed
+from gpuwheel._run import run_in_terminal
 from gpuwheel.testing.ptx.reports import as_annotations, as_json, as_text
 from gpuwheel.testing.said_mistakes import mistakes_of, read_facts
 
@@ -29,29 +29,23 @@ def run_watched(program: str, words: Sequence[str], environ: Mapping[str, str], 
         program: the file to run.
         words: its arguments, the first of which is its name.
         environ: of a process that sees the pretend GPU.
-        report: a file for the mistakes, as JSON.
+        report: a file for the mistakes, the exit status and the number of launches, as JSON.
 
     Returns:
         Its exit status; 1 if that is 0 and there are mistakes; 128 and the number of the signal that ended it.
+
+    Raises:
+        FileNotFoundError: there is no such program.
     """
     with tempfile.TemporaryDirectory(prefix="gpuwheel-reports-") as folder:
-        child = os.posix_spawn(program, [*words], {**environ, _FOLDER: folder})
-        # It has our terminal and group: an interrupt reaches it without us, and it says how it ends.
-        before = {
-            signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
-            signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, _: os.kill(child, number)),
-        }
-        try:
-            _, status = os.waitpid(child, 0)
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        status = run_in_terminal([program, *words[1:]], {**environ, _FOLDER: folder})
         mistakes = mistakes_of(read_facts(Path(folder)))
-    code = os.waitstatus_to_exitcode(status)
+        executed = sum(int(count) for path in Path(folder).glob("*.executed") for count in path.read_text().split())
     if report is not None:
-        write_if_changed(report, as_json(mistakes).encode())
+        document = {**json.loads(as_json(mistakes)), "status": status, "executed": executed}
+        write_if_changed(report, json.dumps(document, indent=2).encode())
     if mistakes:
         sys.stderr.write(f"gpuwheel: the pretend GPU reports:\n{as_text(mistakes)}\n")
         if environ.get("GITHUB_ACTIONS") == "true":
             sys.stdout.write(as_annotations(mistakes) + "\n")
-    return code or (_FAILED if mistakes else 0) if code >= 0 else 128 - code
+    return status or (_FAILED if mistakes else 0)

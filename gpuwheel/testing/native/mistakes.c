@@ -62,15 +62,22 @@ static void put_memory(Line* line, uint64_t address) {
   put(line, "}");
 }
 
-static void append_to_file(const char* text, size_t length) {
+static void append_to_file(const char* kind, const char* text, size_t length) {
   const char* const folder = getenv("GPUWHEEL_FAKE_GPU_REPORTS");
   char path[4096];
   if (folder == NULL || *folder == '\0') return;
-  snprintf(path, sizeof path, "%s/%d.jsonl", folder, (int)getpid());
+  snprintf(path, sizeof path, "%s/%d.%s", folder, (int)getpid(), kind);
   const int file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0) return;
   if (write(file, text, length) < 0) perror(path);
   close(file);
+}
+
+/* How much was executed: that a command found nothing, because it launched nothing, has to be seen. */
+__attribute__((destructor)) static void leave_count(void) {
+  char text[32];
+  const int length = snprintf(text, sizeof text, "%ld\n", gpuwheel_fake_executed());
+  if (gpuwheel_fake_executed() > 0) append_to_file("executed", text, (size_t)length);
 }
 
 static void keep(Line* line) {
@@ -79,7 +86,7 @@ static void keep(Line* line) {
     if (line_bytes + line->length + 3 > line_room) lines = realloc(lines, line_room = (line_bytes + line->length) * 2 + 4096);
     memcpy(lines + line_bytes, line->text, line->length);
     memcpy(lines + line_bytes + line->length, "\n", 2);
-    append_to_file(lines + line_bytes, line->length + 1);
+    append_to_file("jsonl", lines + line_bytes, line->length + 1);
     line_bytes += line->length + 1;
     ++line_count;
   }
