@@ -49,6 +49,7 @@ _SOURCES = (
     "image.c",
     "cuda.c",
     "driver_errors.c",
+    "driver_memory.c",
     "libraries.c",
     "launches.c",
     "execution.c",

@@ -36,8 +36,8 @@ class CheckPlace:
     """The wheel's file name, or the package with its version."""
     where: str
     """In words: which Python and which torch."""
-    site_packages: Path | None
-    """Where its torch is; None: the torch of this Python, if there is one."""
+    torch: tuple[str, ...]
+    """Options of `gpuwheel.testing run` that say where its torch is; none: that of this Python, if there is one."""
     also: tuple[Path, ...]
     """Libraries that need NVIDIA's."""
     environ: Mapping[str, str]
@@ -59,10 +59,9 @@ class CheckPlace:
             msg = f"there is no program {words[0]} where {self.subject} is checked"
             raise ConfigError(msg, hint="programs of packages come by --with, e.g. --with pytest; others are on PATH")
         also = [word for library in self.also for word in ("--also", str(library))]
-        torch = ["--site-packages", str(self.site_packages)] if self.site_packages else []
         with tempfile.TemporaryDirectory(prefix="gpuwheel-check-") as folder:
             report = Path(folder) / "report.json"
-            more = [*torch, *also, *options, "--report", str(report), "--", program, *words[1:]]
+            more = [*self.torch, *also, *options, "--report", str(report), "--", program, *words[1:]]
             status = run_in_terminal(
                 [sys.executable, "-I", "-m", "gpuwheel.testing", "run", *more], self.environ, quiet=quiet
             )
@@ -87,7 +86,7 @@ def place_of_package(name: str, context: Context) -> CheckPlace:
     version = ".".join(map(str, sys.version_info[:2]))
     environ = entered(Path(sys.executable), context.environ)
     subject = f"{found.name} {found.version}"
-    return CheckPlace(subject, f"this Python {version}", None, (), environ)
+    return CheckPlace(subject, f"this Python {version}", (), (), environ)
 
 
 @contextmanager
@@ -119,9 +118,8 @@ def place_of_wheel(
             msg = f"torch of {pair} has no CUDA code here, or this machine has a GPU"
             raise AuditError(msg, hint="--torch names another release; on a GPU, run the command itself")
         environ = entered(place.python, of_strangers(context.environ))
-        # Without torch its folder says so: the torch of this Python is none of the wheel's.
-        site_packages = place.site_packages
-        yield CheckPlace(wheel.name, str(pair), site_packages, place.also, environ)
+        of_torch = ("--site-packages", str(place.site_packages)) if has_torch else ("--no-torch",)
+        yield CheckPlace(wheel.name, str(pair), of_torch, place.also, environ)
 
 
 def _pair(claims: Claims, torch: str | None, python: str | None) -> Pair:

@@ -206,7 +206,7 @@ EXPORT int cuDevicePrimaryCtxRelease_v2(int device) { return cuDevicePrimaryCtxR
   X(cuGreenCtxCreate) X(cuGreenCtxDestroy) X(cuGreenCtxStreamCreate) X(cuLogsRegisterCallback) X(cuLogsUnregisterCallback) \
   X(cuMemAddressFree) X(cuMemAddressReserve) X(cuMemCreate) X(cuMemExportToShareableHandle) X(cuMemGetAddressRange)       \
   X(cuMemGetAllocationGranularity) X(cuMemGetAllocationPropertiesFromHandle) X(cuMemImportFromShareableHandle)            \
-  X(cuMemMap) X(cuMemRelease) X(cuMemRetainAllocationHandle) X(cuMemSetAccess) X(cuMemUnmap) X(cuMemsetD32Async)          \
+  X(cuMemMap) X(cuMemRelease) X(cuMemRetainAllocationHandle) X(cuMemSetAccess) X(cuMemUnmap)          \
   X(cuMulticastAddDevice) X(cuMulticastBindMem) X(cuMulticastCreate) X(cuMulticastUnbind) X(cuStreamWriteValue32)
 #define DEFINE(name) \
   EXPORT int name(void) { return NOT_SUPPORTED; }
@@ -227,6 +227,11 @@ static const struct {
     {"cuKernelGetAttribute", (void*)cuKernelGetAttribute, 12000},
     {"cuLaunchKernelEx", (void*)cuLaunchKernelEx, 11060},
     {"cuOccupancyMaxPotentialClusterSize", (void*)cuOccupancyMaxPotentialClusterSize, 11070},
+#define SECOND(name) {#name, (void*)name##_v2, 3020},
+    SECOND(cuMemAlloc) SECOND(cuMemFree) SECOND(cuMemcpyHtoD) SECOND(cuMemcpyDtoH) SECOND(cuMemcpyDtoD) SECOND(cuMemcpyHtoDAsync)
+    SECOND(cuMemcpyDtoHAsync) SECOND(cuMemcpyDtoDAsync) SECOND(cuMemsetD8) SECOND(cuMemsetD32)
+    {"cuMemsetD8Async", (void*)cuMemsetD8Async, 3020},
+    {"cuMemsetD32Async", (void*)cuMemsetD32Async, 3020},
     ROW(cuInit) ROW(cuDriverGetVersion) ROW(cuGetErrorName) ROW(cuGetErrorString) ROW(cuDeviceGetCount) ROW(cuDeviceGet)
     ROW(cuDeviceGetAttribute) ROW(cuDeviceGetName) ROW(cuDeviceTotalMem) ROW(cuDevicePrimaryCtxRetain)
     ROW(cuDevicePrimaryCtxRelease) ROW(cuDevicePrimaryCtxGetState) ROW(cuCtxSetCurrent) ROW(cuCtxGetCurrent)

@@ -23,6 +23,19 @@ EXPORT int cuOccupancyMaxPotentialBlockSize(int*, int*, void*, size_t (*)(int), 
 EXPORT int cuOccupancyMaxPotentialClusterSize(int*, void*, const void*);
 EXPORT int cuLaunchKernelEx(const DriverConfig*, void*, void**, void**);
 EXPORT int cuLaunchKernel(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**, void**);
+/* driver_memory.c */
+EXPORT int cuMemAlloc_v2(uintptr_t*, size_t);
+EXPORT int cuMemFree_v2(uintptr_t);
+EXPORT int cuMemcpyHtoD_v2(uintptr_t, const void*, size_t);
+EXPORT int cuMemcpyDtoH_v2(void*, uintptr_t, size_t);
+EXPORT int cuMemcpyDtoD_v2(uintptr_t, uintptr_t, size_t);
+EXPORT int cuMemcpyHtoDAsync_v2(uintptr_t, const void*, size_t, void*);
+EXPORT int cuMemcpyDtoHAsync_v2(void*, uintptr_t, size_t, void*);
+EXPORT int cuMemcpyDtoDAsync_v2(uintptr_t, uintptr_t, size_t, void*);
+EXPORT int cuMemsetD8_v2(uintptr_t, unsigned char, size_t);
+EXPORT int cuMemsetD32_v2(uintptr_t, unsigned, size_t);
+EXPORT int cuMemsetD8Async(uintptr_t, unsigned char, size_t, void*);
+EXPORT int cuMemsetD32Async(uintptr_t, unsigned, size_t, void*);
 EXPORT int cuGetProcAddress_v2(const char*, void**, int, uint64_t, int*);
 
 #endif
