@@ -43,6 +43,9 @@ def main(argv: Sequence[str]) -> int:
     run.add_argument("--checks", default="all", metavar="NAMES", help="all, none, or names such as shared,global")
     run.add_argument("--newer-ptx", action="store_true", help="execute PTX that is for a newer GPU as well")
     run.add_argument("--report", type=Path, metavar="FILE", help="write what the checks found there, as JSON")
+    run.add_argument(
+        "--coverage", type=Path, metavar="FOLDER", help="tell which device code was executed, with files there"
+    )
     run.add_argument("words", nargs="+", metavar="COMMAND")
     stubs = commands.add_parser("stubs", help="write stub NVIDIA libraries, for LD_LIBRARY_PATH")
     stubs.add_argument("site_packages", type=Path)
@@ -87,11 +90,19 @@ def _run(options: argparse.Namespace) -> int:
         settings=settings,
         also=dict.fromkeys([*options.also, *extension_libraries(folders)]),
     )
+    if options.coverage is not None and not settings.execute:
+        msg = "--coverage tells what was executed, and --record executes nothing"
+        raise ConfigError(msg, hint="leave one of them out")
     if not settings.execute:
         os.execve(program, options.words, environ)  # noqa: S606 - the command takes this process's place
     from gpuwheel.testing.watched_commands import run_watched  # noqa: PLC0415 - only what executes needs it
 
-    return run_watched(program, options.words, environ, options.report)
+    if options.coverage is None:
+        return run_watched(program, options.words, environ, options.report)
+    from gpuwheel.testing.coverage.covered_run import covered_command  # noqa: PLC0415 - the same
+
+    with covered_command(environ, Path(), options.coverage) as counting:
+        return run_watched(program, options.words, counting, options.report)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""A run of pytest that tells which device code it executed (`--fake-gpu-coverage FOLDER`)."""
+"""A run of pytest, or of any command, that tells which device code it executed."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +17,11 @@ from gpuwheel.testing.coverage.coverage_sources import covered_sources
 from gpuwheel.testing.coverage.coverage_texts import coverage_json, coverage_lcov, coverage_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     import pytest
 
-__all__ = ["COVERAGE", "CoveredRun", "write_coverage"]
+__all__ = ["COVERAGE", "CoveredRun", "covered_command", "write_coverage"]
 
 COVERAGE = "GPUWHEEL_FAKE_GPU_COVERAGE"
 """The folder in which each process counts what it executes, if it is set (native/coverage.c)."""
@@ -41,6 +45,14 @@ class CoveredRun:
         """Nothing is left of the counts."""
         os.environ.pop(COVERAGE, None)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextmanager
+def covered_command(environ: Mapping[str, str], root: Path, to: Path) -> Iterator[Mapping[str, str]]:
+    """The environment of a command whose processes count what they execute; told on stderr when it has ended."""
+    with tempfile.TemporaryDirectory(prefix="gpuwheel-coverage-") as folder:
+        yield {**environ, COVERAGE: folder}
+        sys.stderr.write("".join(f"{line}\n" for line in write_coverage(Path(folder), root, to)))
 
 
 def write_coverage(counts: Path, root: Path, to: Path) -> list[str]:

@@ -106,3 +106,14 @@ def test_pytest_covers_nothing_that_is_not_executed(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "pytest", "--fake-gpu-coverage", "out"]
     done = run(words, cwd=tmp_path, check=False)
     assert "--fake-gpu-coverage needs --fake-gpu" in done.output
+
+
+def test_any_command_tells_what_its_processes_covered(tmp_path: Path) -> None:
+    for name, text in {"a.ptx": PTX, "launch.py": LAUNCH, "a.cu": "\n" * 10}.items():
+        (tmp_path / name).write_text(text)
+    words = [sys.executable, "-m", "gpuwheel.testing", "run", "--no-torch", "--coverage", "out"]
+    done = run([*words, "--", sys.executable, "launch.py", "a.ptx"], cwd=tmp_path)
+    assert "device code: 1 of 2 kernels were launched, 4 of 5 lines executed (80 %)" in done.stderr
+    assert (tmp_path / "out" / "index.html").is_file()
+    refused = run([*words, "--record", "--", sys.executable], cwd=tmp_path, check=False)
+    assert "--coverage tells what was executed" in refused.stderr
