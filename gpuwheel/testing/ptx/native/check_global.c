@@ -230,11 +230,11 @@ static void touch(Warp* w, const Where* at, u64 address, u32 bytes, Access acces
   BlockCheck* const c = check_of(w);
   const u64 offset = address - s->start;
   Line* const line = &s->lines[offset / LINE];
-  const u32 first = offset % LINE, half = first >> 6, kind = access & KIND_OF_ACCESS;
+  const u32 first = offset % LINE, half = first >> 6, kind = access & KIND_OF_ACCESS, tile = access & TILE;
   const u64 set = bits(first & 63, bytes);
   if (kind == WRITE) {
     line->written[half] |= set;
-  } else if (unlikely(!s->complete && (set & ~line->written[half]))) {
+  } else if (unlikely(!s->complete && (set & ~line->written[half]) && !tile)) {
     line->written[half] |= set; /* it is told once */
     if (c->checks & CHECK_UNINITIALISED) begin_report(w, at, GLOBAL_UNINITIALISED, access);
   }
@@ -302,7 +302,7 @@ void check_global(Warp* w, const Instruction* i, u32 lane, const Range* range, u
       from += part;
     }
   }
-  if (unlikely(access > WRITE)) order(c, address, access);
+  if (unlikely(access & (ATOMIC | STRONG))) order(c, address, access);
 }
 
 void check_workspace(Warp* w, u64 address, Access access) {

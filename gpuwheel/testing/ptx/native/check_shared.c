@@ -62,7 +62,7 @@ static Found touch(const Touch* t, Cell* cell, u32* readers) {
     found = (Found){UNFINISHED_COPY, writer - 1, "copies to"};
   } else if (writer && !both_atomic && !is_ordered(t, writer, cell->wrote_at)) {
     found = (Found){SHARED_RACE, writer - 1, cell->writer & BY_ATOMIC ? "changed atomically" : "wrote"};
-  } else if (kind != WRITE && !(cell->writer & WRITTEN)) {
+  } else if (kind != WRITE && !(cell->writer & WRITTEN) && !(t->access & TILE)) {
     found = (Found){SHARED_UNINITIALISED, 0, ""};
     cell->writer |= WRITTEN;
   }

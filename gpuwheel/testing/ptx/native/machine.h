@@ -207,6 +207,7 @@ typedef enum Access {
   STRONG = 4, /* volatile, relaxed, acquire, release: it orders, and with atomics it does not race */
   RELEASE = 8, /* what came before it is known to those that meet it */
   PENDING_COPY = 16, LANDING = 32, /* of cp.async: a write that begins, and that ends */
+  TILE = 64, /* of matrices: of a whole tile some rows may be beyond the matrix, and their results dropped */
 } Access;
 
 /* The address of memory that may be touched, or NULL: reported, and a read gives zeros, a write is dropped. */
@@ -320,6 +321,6 @@ static inline u64 clock_of(const Warp* w) { return w->block->launch->steps - (u6
 
 static const u8 zeros[64] __attribute__((aligned(64)));
 
-#define FOR_LANES(on) for (u32 m_ = (on), lane; m_ != 0 && (lane = (u32)__builtin_ctz(m_), 1); m_ &= m_ - 1)
+#define FOR_LANES(on) for (u32 left = (on), lane; left != 0 && (lane = (u32)__builtin_ctz(left), 1); left &= left - 1)
 
 #endif

@@ -136,7 +136,7 @@ static u8* row_of(Warp* w, const Instruction* i, u32 operand, u32 lane, u32 size
 void load_matrix(Warp* w, const Instruction* i, u32 on, u32 count, int transposed, u32 size) {
   u16 rows[4][8][8];
   for (u32 k = 0; k < count * 8; ++k) {
-    const u8* const row = row_of(w, i, count, k, size, READ);
+    const u8* const row = row_of(w, i, count, k, size, (Access)(READ | TILE));
     memcpy(rows[k / 8][k % 8], row ? row : zeros, 16);
   }
   FOR_LANES(on) {

@@ -35,7 +35,7 @@ void wmma_load(Warp* w, const Instruction* i, u32 on, Fragment f) {
     for (u32 r = 0; r < f.registers; ++r) {
       u64 bits = 0;
       for (u32 k = 0; k < each; ++k) {
-        const u8* const at = element_at(w, i, lane, &f, base, stride, (lane * held + r * each + k) % (f.rows * f.columns), READ);
+        const u8* const at = element_at(w, i, lane, &f, base, stride, (lane * held + r * each + k) % (f.rows * f.columns), (Access)(READ | TILE));
         u64 value = 0;
         if (at) memcpy(&value, at, bytes);
         bits |= value << 8 * bytes * k;
