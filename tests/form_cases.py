@@ -14,7 +14,7 @@ from ptx_meanings import bits_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gpuwheel.testing.ptx.forms.form_rows import Row
+    from gpuwheel.testing.ptx.form_rows import Row
 
 __all__ = ["ROOMS", "Case", "cases_of", "element_bits", "inputs_of", "module_of", "rows_in"]
 

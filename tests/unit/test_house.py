@@ -31,6 +31,7 @@ SHARED_NAMES = {
         "__main__",
         "build",
         "cells",
+        "check",
         "dev",
         "fetch",
         "index",

@@ -13,8 +13,8 @@ import click
 
 from gpuwheel._cache import Cache
 from gpuwheel.cli import parameters
-from gpuwheel.cli.inspection.cache_care import choose, damage, delete_damaged, measured, obstacles, prune
-from gpuwheel.cli.inspection.cache_remote import key_command, remote_command
+from gpuwheel.cli.inspection.caches.cache_care import choose, damage, delete_damaged, measured, obstacles, prune
+from gpuwheel.cli.inspection.caches.cache_remote import key_command, remote_command
 from gpuwheel.config.reading.convert import parse_size
 from gpuwheel.errors import CacheError
 from gpuwheel.ui import Painter, Terminal

@@ -12,7 +12,7 @@ from packaging.specifiers import SpecifierSet
 
 from gpuwheel._cache import refusal
 from gpuwheel._environment import tool_environment
-from gpuwheel.cli.inspection.cache_care import size
+from gpuwheel.cli.inspection.caches.cache_care import size
 from gpuwheel.cli.inspection.doctor_report import Check, State
 from gpuwheel.compile.cmake.inner import CMAKE_REQUIRED
 from gpuwheel.errors import GpuwheelError

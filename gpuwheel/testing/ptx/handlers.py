@@ -31,7 +31,7 @@ from gpuwheel.testing.ptx.whole_warps import whole_warp
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from gpuwheel.testing.ptx.forms.form_rows import Role, Row
+    from gpuwheel.testing.ptx.form_rows import Role, Row
     from gpuwheel.testing.ptx.syntax import Operand
 
 __all__ = ["Form", "Shape", "form_of", "handlers_source"]

@@ -8,7 +8,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gpuwheel.testing.ptx.forms.form_rows import Row
+    from gpuwheel.testing.ptx.form_rows import Row
 
 __all__ = ["rows_of", "table"]
 
@@ -16,7 +16,7 @@ __all__ = ["rows_of", "table"]
 @cache
 def table() -> tuple[Row, ...]:
     """Every row, module after module."""
-    modules = sorted(found.name for found in iter_modules(__path__) if found.name != "form_rows")
+    modules = sorted(found.name for found in iter_modules(__path__))
     return tuple(found for name in modules for found in import_module(f"{__name__}.{name}").ROWS)
 
 

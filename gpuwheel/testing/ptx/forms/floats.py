@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gpuwheel.testing.ptx.forms.form_rows import Row, row
+from gpuwheel.testing.ptx.form_rows import Row, row
 
 __all__ = ["ROWS"]
 

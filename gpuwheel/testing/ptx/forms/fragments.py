@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpuwheel.testing.ptx.forms.form_rows import Row, warp_row
+from gpuwheel.testing.ptx.form_rows import Row, warp_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuwheel.testing.ptx.forms.form_rows import Row, row
+from gpuwheel.testing.ptx.form_rows import Row, row
 
 __all__ = ["ROWS"]
 

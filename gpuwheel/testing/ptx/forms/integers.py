@@ -6,7 +6,7 @@ carry flag of the thread, CC.CF.
 
 from __future__ import annotations
 
-from gpuwheel.testing.ptx.forms.form_rows import Row, row
+from gpuwheel.testing.ptx.form_rows import Row, row
 
 __all__ = ["ROWS"]
 

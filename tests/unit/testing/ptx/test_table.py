@@ -10,7 +10,7 @@ import pytest
 from form_cases import ROOMS, Case, cases_of, module_of, rows_in
 
 from gpuwheel.testing.ptx import forms, reading
-from gpuwheel.testing.ptx.forms.form_rows import Row
+from gpuwheel.testing.ptx.form_rows import Row
 from gpuwheel.testing.ptx.handlers import form_of
 from gpuwheel.testing.ptx.syntax import Instruction
 

@@ -1,0 +1,1 @@
+"""What `gpuwheel cache` does beside listing."""
