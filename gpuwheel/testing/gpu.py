@@ -123,6 +123,15 @@ class FakeGpu:
         """How many devices there are."""
         return int(self._library.gpuwheel_fake_devices())
 
+    @property
+    def executes(self) -> bool:
+        """Whether launches run their kernels, or are recorded alone."""
+        return bool(self._library.gpuwheel_fake_executing())
+
+    def execute(self, on: bool = True) -> None:  # noqa: FBT001, FBT002 - a switch
+        """Run kernels from now on, or only record their launches."""
+        self._library.gpuwheel_fake_execute(int(on))
+
     def launches(self, part_of_name: str = "") -> list[Launch]:
         """The launches since `clear`, in their order; those whose name contains `part_of_name`."""
         found = [

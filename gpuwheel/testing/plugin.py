@@ -146,7 +146,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 @pytest.fixture
 def fake_gpu() -> Iterator[FakeGpu]:
-    """The pretend GPU, with nothing recorded. Without `--fake-gpu` the test is skipped (GPUWHEEL_REQUIRE=fake-gpu)."""
+    """The pretend GPU, with nothing recorded. Without `--fake-gpu` the test is skipped (GPUWHEEL_REQUIRE=fake-gpu).
+
+    Its test looks at launches, often of memory that holds nothing: none is executed until it calls `execute()`.
+    """
     if _VARIABLE not in os.environ:
         from gpuwheel.testing.features import require  # noqa: PLC0415 - see the head of this file
 
@@ -154,6 +157,9 @@ def fake_gpu() -> Iterator[FakeGpu]:
     from gpuwheel.testing.gpu import FakeGpu  # noqa: PLC0415
 
     gpu = FakeGpu()
+    executes = gpu.executes
     gpu.clear()
+    gpu.execute(False)  # noqa: FBT003 - a switch
     yield gpu
+    gpu.execute(executes)
     gpu.clear()

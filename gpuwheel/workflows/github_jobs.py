@@ -203,7 +203,7 @@ test:
 
 LAUNCHES = """\
 launches:
-  name: Launches, on a pretend GPU
+  name: Tests, on a pretend GPU
   needs: build
   runs-on: <<runner>>
   timeout-minutes: 30

@@ -52,7 +52,9 @@ class Facts:
     has_tests: bool = False
     """Whether it has a dependency group `test`."""
     launch_tests: tuple[str, ...] = ()
-    """Test files that run on the pretend GPU."""
+    """Test files that look at launches on the pretend GPU."""
+    executable: bool = False
+    """Whether its files hold PTX, which the pretend GPU executes."""
     extra: str = ""
     """What a machine with a GPU installs: "[cu13]"."""
     needs_history: bool = False

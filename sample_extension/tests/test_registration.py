@@ -1,5 +1,7 @@
 """What torch must know of each operator: schema, fake kernels, autograd, compilation."""
 
+import os
+
 import pytest
 import torch
 from operators import OPERATORS, rounded, tuple_of, with_gradients
@@ -74,6 +76,8 @@ def test_fake_and_meta_tensors(operator, dtype):
 @pytest.mark.parametrize("operator", OPERATORS, ids=str)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_compile_whole_graph(operator, backend, device):
+    if backend == "inductor" and device == "cuda" and os.environ.get("GPUWHEEL_FAKE_GPU"):
+        pytest.skip("what inductor makes for a GPU is Triton's, which the pretend one does not execute")
     arguments = small(operator, device=device)
     torch._dynamo.reset()  # noqa: SLF001 (its documented way)
     compiled = torch.compile(operator.function, fullgraph=True, backend=backend)

@@ -207,6 +207,7 @@ def _facts(config: LoadedConfig, top: Path) -> Facts:
         requires_python=config.project.requires_python,
         has_tests=has_tests,
         launch_tests=tuple(launching) if has_tests and not linked else (),
+        executable=any(target.ptx for target in settings.archs),
         extra=_CUDA_EXTRA if settings.nvmath is not None else "",
         needs_history="version" in document.get("project", {}).get("dynamic", ()),
         platform=settings.wheel.platform,

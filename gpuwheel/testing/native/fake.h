@@ -90,6 +90,7 @@ EXPORT int gpuwheel_fake_device_of(const void* pointer);                   /* -1
 EXPORT void gpuwheel_fake_label(const char* text);                        /* what runs now, e.g. a test: of new memory and of reports */
 EXPORT int gpuwheel_fake_pointer(const void* pointer, int* kind);           /* the device of any memory that kernels may touch, and its MemoryKind; -1 */
 EXPORT const char* gpuwheel_fake_reports(void);                             /* a line of JSON for each mistake since the last call; good until the next */
+EXPORT void gpuwheel_fake_execute(int on);                                  /* launches from now on, or record them alone */
 EXPORT long gpuwheel_fake_executed(void);                                   /* how many launches were executed in this process */
 EXPORT void gpuwheel_fake_written(const void* pointer, size_t bytes);       /* by others than kernels and copies */
 EXPORT void gpuwheel_fake_revive(void);                                     /* after an error that stays: as a new process */

@@ -47,6 +47,7 @@ int gpuwheel_fake_devices(void) { return device_count; }
 int gpuwheel_fake_capability(void) { return capability; }
 int gpuwheel_fake_driver(void) { return driver; }
 int gpuwheel_fake_executing(void) { return executes; }
+void gpuwheel_fake_execute(int on) { executes = on; }
 int gpuwheel_fake_takes_newer(void) { return takes_newer; }
 unsigned gpuwheel_fake_checks(void) { return checks; }
 uint64_t gpuwheel_fake_patience(void) { return patience; }

@@ -65,6 +65,8 @@ def test_compile_once_for_all_shapes(operator, device):
 
 @pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="inductor needs a C++ compiler")
 def test_compile_with_inductor(device):
+    if device == "cuda" and os.environ.get("GPUWHEEL_FAKE_GPU"):
+        pytest.skip("what inductor makes for a GPU is Triton's, which the pretend one does not execute")
     operator = OPERATORS[0]
     compiled = torch.compile(operator.function, fullgraph=True)
     compare(operator, compiled, operator.arguments(operator.small, operator.dtypes[0], device))
