@@ -22,20 +22,22 @@ def operator(request: pytest.FixtureRequest) -> Operator:
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request: pytest.FixtureRequest) -> str:
     if request.param == "cuda":
-        _need_gpu()
+        _need_gpu(request)
     return request.param
 
 
 @pytest.fixture
-def gpu() -> str:
-    _need_gpu()
+def gpu(request: pytest.FixtureRequest) -> str:
+    _need_gpu(request)
     return "cuda"
 
 
-def _need_gpu() -> None:
+def _need_gpu(request: pytest.FixtureRequest) -> None:
     pretend = os.environ.get("GPUWHEEL_FAKE_GPU")
     if pretend and "execute=1" not in pretend.split(","):
         pytest.skip("the pretend GPU only records")
+    if pretend and "operator" in request.fixturenames and not request.getfixturevalue("operator").has_ptx:
+        pytest.skip("the pretend GPU executes PTX, and this operator has none")
     if not torch.cuda.is_available():
         if "gpu" in os.environ.get("GPUWHEEL_REQUIRE", ""):
             pytest.fail("no GPU, and GPUWHEEL_REQUIRE asks for one")
