@@ -44,6 +44,7 @@ _SOURCES = (
     "state.c",
     "memory.c",
     "copies.c",
+    "ordering.c",
     "streams.c",
     "graphs.c",
     "image.c",

@@ -122,10 +122,10 @@ def _of_host(fact: Facts) -> Mistake:
         freed = f", freed after launch {memory['freed']}" if memory["freed"] >= 0 else ""
         of = f"an allocation of {memory['bytes']} bytes ({_made(memory)}{freed})"
     fields = {
-        "function": fact.get("function", ""),
+        "function": _name(fact.get("function", "")),
         "does": "writes" if fact.get("write") else "reads",
         "did": "wrote" if fact.get("other_wrote") else "read",
-        "other": fact.get("other", ""),
+        "other": _name(fact.get("other", "")),
         "bytes": fact.get("bytes", 0),
         "address": fact["address"],
         "offset": fact["address"] - memory["start"] if memory else 0,
@@ -143,3 +143,7 @@ def _of_host(fact: Facts) -> Mistake:
         ptx_line=0,
         places=(),
     )
+
+
+def _name(name: str) -> str:
+    return function_name(name) if name.startswith("_Z") else name

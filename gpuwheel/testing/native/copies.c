@@ -6,6 +6,7 @@
 
 #include "memory.h"
 #include "mistakes.h"
+#include "ordering.h"
 
 typedef struct Work {
   Copy copy;
@@ -42,10 +43,34 @@ static void fill(char* to, int value, int width, size_t bytes) {
   for (size_t i = 0; i + (size_t)width <= bytes; i += (size_t)width) memcpy(to + i, &value, (size_t)width);
 }
 
+static void touch(const Operation* by, const void* pointer, size_t bytes, int write) {
+  Memory memory;
+  const uint64_t start = (uint64_t)(uintptr_t)pointer;
+  if (bytes == 0 || !memory_find(start, &memory) || start < memory.start || start >= memory.end || memory.freed >= 0) return;
+  const uint64_t pages = ordering_pages(memory.start, memory.end, start, start + bytes);
+  ordering_touch(by, memory.id, start, write ? 0 : pages, write ? pages : 0);
+}
+
+static int is_pageable(const void* pointer) {
+  int kind;
+  return gpuwheel_fake_pointer(pointer, &kind) < 0;
+}
+
+static void settle_order(const Work* work) {
+  const Copy* const c = &work->copy;
+  const Operation by = ordering_begin(work->stream, work->function);
+  touch(&by, c->to, span(c->to_pitch, c->width, c->height), 1);
+  if (work->width > 0) return;
+  touch(&by, c->from, span(c->from_pitch, c->width, c->height), 0);
+  /* The host goes on when it is done: without Async, and out of memory that a device cannot reach by itself. */
+  if (strstr(work->function, "Async") == NULL || is_pageable(c->to)) ordering_host_waits(work->stream);
+}
+
 static void run(void* data) {
   const Work* const work = data;
   const Copy* const c = &work->copy;
   if (!is_allowed(work)) return;
+  if (ordering_is_checked()) settle_order(work);
   for (size_t row = 0; row < c->height; ++row) {
     char* const to = (char*)c->to + row * c->to_pitch;
     if (work->width > 0) fill(to, work->value, work->width, c->width);

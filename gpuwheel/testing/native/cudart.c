@@ -176,6 +176,7 @@ EXPORT int cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
 
 EXPORT int cudaDeviceSynchronize(void) {
   ENTER_CONTEXT(cudaDeviceSynchronize);
+  gpuwheel_fake_host_waits((void*)-1, NULL);
   return SUCCESS;
 }
 

@@ -10,6 +10,7 @@
 #include "../ptx/native/machine.h"
 #include "memory.h"
 #include "mistakes.h"
+#include "ordering.h"
 #include "programs.h"
 
 enum { MOST_REPORTS = 64, MOST_PARAMETER_BYTES = 32768 };
@@ -64,6 +65,14 @@ static void remember(int failed) {
   atomic_compare_exchange_strong(&sticky, &none, failed);
 }
 
+/* What the launch touched, in the order of streams. */
+static void settle_order(const Operation* by, const Snapshot* memory, Touched* touched) {
+  for (u32 i = 0; i < memory->count; ++i) {
+    if (touched[i].read | touched[i].written) ordering_touch(by, memory->ranges[i].id, memory->ranges[i].start, touched[i].read, touched[i].written);
+  }
+  free(touched);
+}
+
 int execution_run(const Submission* launch) {
   if (!gpuwheel_fake_executing() || launch->code == NULL) return SUCCESS;
   if (gpuwheel_fake_sticky() != SUCCESS) return gpuwheel_fake_sticky();
@@ -81,6 +90,12 @@ int execution_run(const Submission* launch) {
                 .parameters = parameters, .ranges = (const Range*)memory->ranges, .range_count = memory->count, .variables = variables,
                 .reports = reports, .report_room = MOST_REPORTS, .checks = gpuwheel_fake_checks(), .step_limit = gpuwheel_fake_patience(), .print = print_text,
                 .covered = coverage_launched(program->covered)};
+  Operation operation = {.slot = -1};
+  if (ordering_is_checked()) {
+    operation = ordering_begin(launch->stream, launch->code->image->name);
+    run.touched = calloc(memory->count + 1, sizeof *run.touched);
+    run.by_pages = (u32)ordering_has_streams();
+  }
   memcpy(run.grid, launch->grid, sizeof run.grid);
   memcpy(run.block, launch->block, sizeof run.block);
   memcpy(run.cluster, launch->cluster, sizeof run.cluster);
@@ -90,6 +105,7 @@ int execution_run(const Submission* launch) {
   const int failed = (int)program->launch(&run);
   if (alone) pthread_mutex_unlock(&shadows_in_use);
   atomic_fetch_add(&executed, 1);
+  if (run.touched != NULL) settle_order(&operation, memory, run.touched);
   memory_give_back(memory);
   fflush(stdout); /* what kernels print stands before what the program prints next */
   for (u32 i = 0; i < run.report_count; ++i) mistakes_of_kernel(launch, program, &reports[i]);

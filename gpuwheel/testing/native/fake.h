@@ -93,6 +93,7 @@ EXPORT const char* gpuwheel_fake_reports(void);                             /* a
 EXPORT void gpuwheel_fake_execute(int on);                                  /* launches from now on, or record them alone */
 EXPORT long gpuwheel_fake_executed(void);                                   /* how many launches were executed in this process */
 EXPORT void gpuwheel_fake_written(const void* pointer, size_t bytes);       /* by others than kernels and copies */
+EXPORT void gpuwheel_fake_touched(void* stream, const void* pointer, size_t bytes, int write); /* by an operator of torch */
 EXPORT void gpuwheel_fake_revive(void);                                     /* after an error that stays: as a new process */
 
 /* What the runtime asks of the driver. */
@@ -117,6 +118,7 @@ EXPORT int gpuwheel_fake_device_attribute(int* value, int attribute, int device)
 EXPORT void* gpuwheel_fake_event(void);
 EXPORT void gpuwheel_fake_record_event(void* event, void* stream);
 EXPORT int gpuwheel_fake_wait_event(void* stream, void* event);
+EXPORT void gpuwheel_fake_host_waits(void* stream, void* event); /* the host, for an event, or a stream; stream -1: for all */
 EXPORT float gpuwheel_fake_elapsed(const void* from, const void* to);
 
 /* Rows of bytes; one row: height 1. A fill has no `from`. */
@@ -132,7 +134,7 @@ EXPORT int gpuwheel_fake_fill(const Copy*, int value, int width, void* stream, c
 EXPORT void gpuwheel_fake_enqueue(void* stream, void (*run)(void*), void* data, void (*release)(void*));
 EXPORT int gpuwheel_fake_begin_capture(void* stream);
 EXPORT int gpuwheel_fake_end_capture(void* stream, void** graph);
-EXPORT int gpuwheel_fake_replay(void* graph);
+EXPORT int gpuwheel_fake_replay(void* graph, void* stream);
 EXPORT long gpuwheel_fake_graph_size(void* graph);
 EXPORT void* gpuwheel_fake_share_graph(void* graph);
 EXPORT void gpuwheel_fake_drop_graph(void* graph);

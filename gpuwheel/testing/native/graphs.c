@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "ordering.h"
 
 enum { MOST_STREAMS = 64 };
 
@@ -110,9 +111,11 @@ int gpuwheel_fake_join_capture(void* stream, const void* capture) {
   return result;
 }
 
-int gpuwheel_fake_replay(void* graph) {
+int gpuwheel_fake_replay(void* graph, void* stream) {
   const Graph* const captured = graph;
+  ordering_replay(stream);
   for (long i = 0; i < captured->count; ++i) captured->nodes[i].run(captured->nodes[i].data);
+  ordering_replay((void*)-1);
   return gpuwheel_fake_sticky();
 }
 

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "memory.h"
 #include "mistakes.h"
+#include "ordering.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -146,11 +147,13 @@ int gpuwheel_fake_free(void* pointer, int host) {
   Memory* const found = at_address((uint64_t)(uintptr_t)pointer);
   const int matches = found != NULL && found->start == (uint64_t)(uintptr_t)pointer && !found->released &&
                       (host ? found->kind == PINNED_MEMORY : found->kind == DEVICE_MEMORY || found->kind == MANAGED_MEMORY);
+  const uint64_t id = matches ? found->id : 0;
   if (matches && found->graph != NULL) found->released = 1;
   else if (matches) put_away(found);
   const int twice = !matches && (was_freed(start) || (found != NULL && found->start == start && found->released));
   pthread_mutex_unlock(&lock);
-  if (!matches) mistakes_add(twice ? "double-free" : "invalid-free", start, "\"function\":\"%s\"", host ? "cudaFreeHost" : "cudaFree");
+  if (matches) ordering_forget(id);
+  else mistakes_add(twice ? "double-free" : "invalid-free", start, "\"function\":\"%s\"", host ? "cudaFreeHost" : "cudaFree");
   return matches ? SUCCESS : INVALID_VALUE;
 }
 
@@ -201,8 +204,20 @@ void memory_written(const void* start, size_t bytes) {
   pthread_mutex_unlock(&lock);
 }
 
-/* By an operator of torch on the CPU, or by a test. */
+/* By a test. */
 void gpuwheel_fake_written(const void* pointer, size_t bytes) { memory_written(pointer, bytes); }
+
+/* By an operator of torch, which runs on the CPU in the place of a kernel of this stream. */
+void gpuwheel_fake_touched(void* stream, const void* pointer, size_t bytes, int write) {
+  Memory memory;
+  const uint64_t start = (uint64_t)(uintptr_t)pointer;
+  if (write) memory_written(pointer, bytes);
+  if (!ordering_is_checked() || bytes == 0 || !memory_find(start, &memory) || start < memory.start || start >= memory.end || memory.freed >= 0) return;
+  const uint64_t last = bytes < memory.end - start ? start + bytes : memory.end;
+  const uint64_t pages = ordering_pages(memory.start, memory.end, start, last);
+  const Operation by = ordering_begin(stream, "an operator of torch");
+  ordering_touch(&by, memory.id, start, write ? 0 : pages, write ? pages : 0);
+}
 
 /* What only the host sees being written counts as written. */
 static void* shadow_of(Memory* memory) {

@@ -20,12 +20,12 @@ EXPORT int cudaStreamDestroy(void* stream) { return runtime_done(cuStreamDestroy
 
 EXPORT int cudaStreamSynchronize(void* stream) {
   ENTER_CONTEXT(cudaStreamSynchronize);
-  return runtime_done(gpuwheel_fake_capturing(stream) && stream != NULL ? CAPTURE_UNSUPPORTED : SUCCESS);
+  return runtime_done(cuStreamSynchronize(stream));
 }
 
 EXPORT int cudaStreamQuery(void* stream) {
-  (void)stream;
   ENTER_CONTEXT(cudaStreamQuery);
+  gpuwheel_fake_host_waits(stream, NULL);
   return SUCCESS;
 }
 
@@ -63,14 +63,14 @@ EXPORT int cudaEventRecordWithFlags(void* event, void* stream, unsigned flags) {
 }
 
 EXPORT int cudaEventQuery(void* event) {
-  (void)event;
   ENTER(cudaEventQuery);
+  gpuwheel_fake_host_waits(NULL, event);
   return SUCCESS;
 }
 
 EXPORT int cudaEventSynchronize(void* event) {
-  (void)event;
   ENTER(cudaEventSynchronize);
+  gpuwheel_fake_host_waits(NULL, event);
   return SUCCESS;
 }
 
@@ -198,9 +198,8 @@ EXPORT int cudaGraphInstantiate(void** executable, void* graph, unsigned long lo
 EXPORT int cudaGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long flags) { return cudaGraphInstantiate(executable, graph, flags); }
 
 EXPORT int cudaGraphLaunch(void* executable, void* stream) {
-  (void)stream;
   ENTER_CONTEXT(cudaGraphLaunch);
-  return runtime_done(gpuwheel_fake_replay(executable));
+  return runtime_done(gpuwheel_fake_replay(executable, stream));
 }
 
 EXPORT int cudaGraphGetNodes(void* graph, void** nodes, size_t* count) {

@@ -7,6 +7,7 @@
 
 #include "driver.h"
 #include "driver_api.h"
+#include "ordering.h"
 
 typedef struct Stream {
   int device;
@@ -17,6 +18,7 @@ typedef struct Stream {
 typedef struct Event {
   struct timespec time;
   void* capture;
+  Clock clock;
 } Event;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -42,6 +44,7 @@ EXPORT int cuStreamDestroy(void* stream) {
   for (Stream** link = &streams; *link != NULL; link = &(*link)->next) {
     if (*link != stream) continue;
     *link = (*link)->next;
+    ordering_end_stream(stream);
     free(stream);
     result = SUCCESS;
     break;
@@ -52,7 +55,9 @@ EXPORT int cuStreamDestroy(void* stream) {
 
 EXPORT int cuStreamSynchronize(void* stream) {
   ENTER_STARTED(cuStreamSynchronize);
-  return stream != NULL && gpuwheel_fake_capturing(stream) ? CAPTURE_UNSUPPORTED : SUCCESS;
+  if (stream != NULL && gpuwheel_fake_capturing(stream)) return CAPTURE_UNSUPPORTED;
+  ordering_host_waits(stream);
+  return SUCCESS;
 }
 
 static int is_default(const void* stream) { return (uintptr_t)stream <= 2; } /* null, legacy, per thread */
@@ -88,11 +93,20 @@ void gpuwheel_fake_record_event(void* event, void* stream) {
   Event* const recorded = event;
   clock_gettime(CLOCK_MONOTONIC, &recorded->time);
   recorded->capture = gpuwheel_fake_capture_of(stream);
+  if (recorded->capture == NULL) ordering_record(&recorded->clock, stream);
 }
 
 int gpuwheel_fake_wait_event(void* stream, void* event) {
   Event* const awaited = event;
-  return awaited->capture == NULL ? SUCCESS : gpuwheel_fake_join_capture(stream, awaited->capture);
+  if (awaited->capture != NULL) return gpuwheel_fake_join_capture(stream, awaited->capture);
+  ordering_wait(stream, &awaited->clock);
+  return SUCCESS;
+}
+
+void gpuwheel_fake_host_waits(void* stream, void* event) {
+  if (event != NULL) ordering_host_waits_for(&((Event*)event)->clock);
+  else if (stream == (void*)-1) ordering_host_waits_for_all();
+  else ordering_host_waits(stream);
 }
 
 float gpuwheel_fake_elapsed(const void* from, const void* to) {

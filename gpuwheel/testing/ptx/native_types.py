@@ -94,4 +94,6 @@ class Launch(ctypes.Structure):
         ("failed", ctypes.c_uint32),
         ("stopped", ctypes.c_uint32),
         ("workspace", ctypes.c_void_p),
+        ("touched", ctypes.c_void_p),
+        ("by_pages", ctypes.c_uint32),
     ]

@@ -30,10 +30,11 @@ class PretendDriver:
         self._enqueue = library.gpuwheel_fake_enqueue
         self._enqueue.argtypes = [ctypes.c_void_p, _Run, ctypes.c_void_p, _Run]
         self._enqueue.restype = None
-        self._written: Any = getattr(library, "gpuwheel_fake_written", None)
-        if self._written is not None:
-            self._written.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-            self._written.restype = None
+        self._device_of = library.gpuwheel_fake_device_of
+        self._device_of.argtypes = [ctypes.c_void_p]
+        self._touched = library.gpuwheel_fake_touched
+        self._touched.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        self._touched.restype = None
         self._numbers = count(1)
         self._nodes: dict[int, Callable[[], None]] = {}
         self._run, self._release = _Run(self._run_node), _Run(self._release_node)
@@ -65,16 +66,21 @@ class PretendDriver:
             raise failure
 
     def written(self, tensors: list[Any]) -> None:
-        """Say that these tensors of the device hold values now."""
-        if self._written is not None:
-            for tensor in tensors:
-                for part in parts_of(tensor):
-                    for start, size in _runs(part):
-                        self._written(start, size)
+        """Say that these tensors of the device hold values now, from an operation of its current stream."""
+        for tensor in tensors:
+            for part in parts_of(tensor):
+                for start, size in _runs(part):
+                    device = self._device_of(start)
+                    if device >= 0:
+                        self._touched(_stream_of(device), start, size, 1)
+
+
+def _stream_of(device: int) -> int:
+    return int(torch._C._cuda_getCurrentRawStream(device))
 
 
 def _current_stream(device: torch.device) -> int:
-    return int(torch._C._cuda_getCurrentRawStream(device.index))
+    return _stream_of(device.index)
 
 
 def _runs(tensor: Any) -> list[tuple[int, int]]:

@@ -173,4 +173,38 @@ int graphs() {
   cudaFree(out);
   return done();
 }
+
+// One stream writes, another reads. order: 0 nothing between them, 1 an event, 2 the host waits, 3 both are one stream,
+// 4 the other one has the other half, 5 a stream that blocks on the default one, which reads, 6 a synchronous copy reads.
+int two_streams(int order) {
+  enum { N = 4096 };
+  static float host[N];
+  float *in, *out;
+  cudaStream_t one, two;
+  cudaEvent_t event;
+  cudaStreamCreateWithFlags(&one, order == 5 ? cudaStreamDefault : cudaStreamNonBlocking);
+  cudaStreamCreateWithFlags(&two, cudaStreamNonBlocking);
+  cudaEventCreate(&event);
+  cudaMalloc(&in, sizeof host);
+  cudaMalloc(&out, sizeof host);
+  cudaMemset(in, 0, sizeof host);
+  cudaMemset(out, 0, sizeof host);
+  cudaDeviceSynchronize();
+  scale<<<N / 2 / 128, 128, 0, one>>>(out, in, N / 2, 2.0f);
+  if (order == 1) {
+    cudaEventRecord(event, one);
+    cudaStreamWaitEvent(two, event);
+  }
+  if (order == 2) cudaStreamSynchronize(one);
+  cudaStream_t second = order == 3 ? one : order == 5 ? 0 : two;
+  if (order == 4) scale<<<N / 2 / 128, 128, 0, second>>>(out + N / 2, in + N / 2, N / 2, 2.0f);
+  else if (order == 6) cudaMemcpy(host, out, sizeof host, cudaMemcpyDeviceToHost);
+  else scale<<<N / 2 / 128, 128, 0, second>>>(in + N / 2, out, N / 2, 2.0f);
+  const int result = done();
+  cudaFree(in);
+  cudaFree(out);
+  cudaStreamDestroy(one);
+  cudaStreamDestroy(two);
+  return result;
+}
 }

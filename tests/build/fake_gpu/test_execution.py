@@ -143,3 +143,20 @@ def test_any_command_is_watched(library: Path, tmp_path: Path) -> None:
     (mistake,) = json.loads(report.read_text())["mistakes"]
     assert (mistake["kind"], mistake["kernel"], mistake["count"]) == ("out-of-bounds", "beyond(float*, int)", 2)
     assert "the pretend GPU reports:\nout of bounds: a write of 4 bytes" in wrong.stderr
+
+
+def test_streams_that_are_not_ordered_are_reported(library: Path) -> None:
+    done = execute(
+        """
+for order in range(7):
+    assert library.two_streams(order) == 0
+    print(order, [(mistake.kind, mistake.what.partition(" (")[0]) for mistake in gpu.reports()])
+""",
+        library,
+    )
+    reads = "reads an allocation of 16384 bytes"
+    assert done.stdout.splitlines() == [
+        f"0 [('stream-race', 'order of streams: scale {reads}')]",
+        *(f"{order} []" for order in range(1, 6)),
+        f"6 [('stream-race', 'order of streams: cudaMemcpy {reads}')]",
+    ]

@@ -124,6 +124,12 @@ typedef struct Range {
   u64 id;       /* of whoever made it */
 } Range;
 
+/* Which pages of a range a launch touched: a bit for each 64th of it, or each PAGE bytes of a short one. */
+enum { PAGE = 128 };
+typedef struct Touched {
+  u64 read, written;
+} Touched;
+
 typedef enum ReportKind {
   OUT_OF_BOUNDS, MISALIGNED, SHARED_OUT_OF_BOUNDS, LOCAL_OUT_OF_BOUNDS, PARAMETER_OUT_OF_BOUNDS, SHARED_UNINITIALISED,
   LOCAL_UNINITIALISED, GLOBAL_UNINITIALISED, SHARED_RACE, GLOBAL_RACE, DIVERGENT_BARRIER, ABSENT_LANES, NOT_A_MEMBER,
@@ -158,6 +164,8 @@ typedef struct Launch {
   u32 failed; /* a CUresult */
   u32 stopped;
   u8* workspace; /* of a cooperative grid: cooperative groups keep its barrier there */
+  Touched* touched; /* of each range; or NULL */
+  u32 by_pages;     /* touched is told page by page; else by whole ranges, which costs nothing */
 } Launch;
 
 typedef struct Barrier {

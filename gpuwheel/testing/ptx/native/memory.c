@@ -56,6 +56,21 @@ static u32 range_at(const Launch* l, u64 address) {
   return low;
 }
 
+/* Writes down which pages are touched; `met` becomes the pages, so that others come here as well. */
+static void touch(const Launch* l, Touched* touched, u64 address, u32 bytes, Access access, Range* met) {
+  u64 pages = ~0ull;
+  if (l->by_pages) {
+    const u64 equal = (met->end - met->start + 63) / 64, page = equal > PAGE ? equal : PAGE;
+    const u64 first = (address - met->start) / page, last = (address + bytes - 1 - met->start) / page;
+    const u64 end = met->start + (last + 1) * page;
+    pages = (last - first >= 63 ? ~0ull : (1ull << (last - first + 1)) - 1) << first;
+    met->start += first * page;
+    if (end < met->end) met->end = end;
+  }
+  if (access != WRITE) touched->read |= pages;
+  if (access != READ) touched->written |= pages;
+}
+
 u8* global_slow(Warp* w, const Instruction* i, u32 lane, u64 address, u32 bytes, u32 align, Access access) {
   Launch* const l = w->block->launch;
   const u64 within = address - (u64)l->workspace;
@@ -68,6 +83,7 @@ u8* global_slow(Warp* w, const Instruction* i, u32 lane, u64 address, u32 bytes,
   const int inside = found && address >= found->start && address < found->end && bytes <= found->end - address;
   if (inside && !(address & (align - 1))) {
     w->block->sites[i->site] = *found;
+    if (l->touched) touch(l, &l->touched[at], address, bytes, access, &w->block->sites[i->site]);
     if (found->shadow) check_global(w, i, lane, found, address, bytes, access);
     return (u8*)address;
   }
