@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["CoveredSource", "covered_sources"]
 
 _SUFFIXES = {".cu", ".cuh", ".h", ".hh", ".hpp", ".hxx", ".inl", ".inc", ".cpp", ".cc", ".cxx"}
+_VIRTUAL = re.compile(r"/proc/self/(?:cwd|fd/\d+)/")
+"""What stands for folders of the machine that gpuwheel compiles on (compile/device/command_line.py)."""
 _PASSED_BY = {"__pycache__", "build", "dist", "node_modules", "site-packages", "venv"}
 
 
@@ -75,23 +78,26 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _placed(name: PurePosixPath, root: Path, below: Mapping[str, list[Path]]) -> Path | None:
-    direct = Path(os.path.normpath(root / name))
-    if direct.is_relative_to(root) and direct.is_file():
-        return direct
-    if name.is_absolute() and Path(name).is_file():
-        return None  # it is on this machine, and not the project's
-    scored = sorted(((_shared(name, path), path) for path in below.get(name.name, ())), reverse=True)
+    name = PurePosixPath(_VIRTUAL.sub("", str(name)))
+    direct = Path(root, name)
+    if direct.is_file():
+        direct = direct.resolve()
+        if direct.is_relative_to(root) or name.is_absolute():  # it may be on this machine, and not the project's
+            return direct if direct.is_relative_to(root) else None
+    scored = sorted(((_shared(name, path, root), path) for path in below.get(name.name, ())), reverse=True)
+    scored = [(count, path) for count, path in scored if count]
     if not scored or (len(scored) > 1 and scored[0][0] == scored[1][0]):
         return None
     return scored[0][1]
 
 
-def _shared(name: PurePosixPath, path: Path) -> int:
-    """How many of the last parts are the same."""
-    pairs: Iterable[tuple[str, str]] = zip(reversed(name.parts), reversed(path.parts), strict=False)
+def _shared(name: PurePosixPath, path: Path, root: Path) -> int:
+    """How many of the last parts are the same; 0: too few to tell it from another's file of that name."""
+    own = path.relative_to(root).parts
+    pairs: Iterable[tuple[str, str]] = zip(reversed(name.parts), reversed(own), strict=False)
     count = 0
     for mine, its in pairs:
         if mine != its:
             break
         count += 1
-    return count
+    return count if count > 1 or count in {len(own), len(name.parts)} else 0

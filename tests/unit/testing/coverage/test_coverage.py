@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from gpuwheel.testing.coverage.coverage_counts import KernelCoverage, read_coverage
+from gpuwheel.testing.coverage.coverage_counts import Coverage, KernelCoverage, read_coverage
 from gpuwheel.testing.coverage.coverage_sources import covered_sources
 from gpuwheel.testing.coverage.coverage_texts import line_ranges, share
 from gpuwheel.testing.coverage.covered_run import write_coverage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 PTX = """.version 8.0
 .target sm_80
@@ -124,6 +124,31 @@ def test_sources_are_found_where_the_project_has_them(folder: Path, project: Pat
     sources, elsewhere = covered_sources(read_coverage(folder), project)
     assert [source.name for source in sources] == ["csrc/scale.cu"]
     assert elsewhere == ["/usr/local/cuda/include/cuda_fp16.hpp"]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("/proc/self/fd/7/csrc/scale.cu", "csrc/scale.cu"),  # as a build names it that names no folder of its machine
+        ("/proc/self/cwd/other/scale.cu", "other/scale.cu"),
+        ("other/scale.cu", "other/scale.cu"),
+        ("./csrc/../other/scale.cu", "other/scale.cu"),
+        ("top.cuh", "top.cuh"),
+        ("/elsewhere/top.cuh", "top.cuh"),
+        ("/elsewhere/include/scale.cu", None),  # only its last name is the same
+        ("/elsewhere/limits.cuh", None),
+    ],
+)
+def test_a_source_is_found_by_the_folders_of_its_name(
+    project: Path, name: str, found: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "top.cuh").write_text("")
+    (project / "deep" / "er").mkdir(parents=True)
+    (project / "deep" / "er" / "limits.cuh").write_text("")
+    monkeypatch.chdir(project)
+    sources, elsewhere = covered_sources(Coverage((), {name: {1: 1}}), Path())
+    assert [source.name for source in sources] == ([found] if found else [])
+    assert bool(elsewhere) is not bool(found)
 
 
 def test_text_page_tracefile_and_json(folder: Path, project: Path, tmp_path: Path) -> None:
