@@ -100,7 +100,7 @@ def _pairs() -> tuple[Row, ...]:
     found = []
     for of in ("f16", "bf16"):
         limited = f"{{relu}}({of}_limit_{{satfinite}}(%s))"
-        rounded = f"encode_{{rnd}}({limited}, FORMAT_{of})"
+        rounded = f"code_{of}_{{rnd}}({limited})"
         drawn = f"stochastic_{of}({limited}, e%s)"
         both = f"d = two_halves({rounded % 'a'}, {rounded % 'b'})"
         tail = f".{of}x2.f32 d:b32, a, b"

@@ -63,6 +63,12 @@ DEFINE_HALF_FROM(bf16, rp)
 #define f16_from_rn(x) ((double)(x)) /* rounded when it is written */
 #define bf16_from_rn(x) ((double)(x))
 
+/* The bits of a half, for those that stand two in a register. */
+#define code_f16_rn(x) to_f16(x)
+#define code_f16_rz(x) encode_rz(x, FORMAT_f16)
+#define code_bf16_rn(x) to_bf16(x)
+#define code_bf16_rz(x) encode_rz(x, FORMAT_bf16)
+
 /* .satfinite: at most the largest finite value; NaN stays. */
 static inline double within(double x, double most) { return x > most ? most : x < -most ? -most : x; }
 #define f16_limit_satfinite(x) within(x, 65504.0)

@@ -24,11 +24,15 @@ static inline double relu_f64(double x) { return x <= 0 ? 0.0 : x; }
 #define relu(x) _Generic((x), float: relu_f32, double: relu_f64)(x)
 
 /* ---- directed rounding: from the nearest value, and the sign of what it lacks (exact - nearest) */
-static inline float f32_rz(float nearest, double lacks) {
-  return (nearest > 0 && lacks < 0) || (nearest < 0 && lacks > 0) ? nextafterf(nearest, 0.0f) : nearest;
+static inline float f32_next(float x, int up) { /* toward an infinity; vector code, which nextafterf is not */
+  const u32 bits = of_f32(x), away = (u32)((x > 0) == (up != 0));
+  return as_f32(x == 0 ? (up ? 1u : 0x80000001u) : away ? bits + 1 : bits - 1);
 }
-static inline float f32_rm(float nearest, double lacks) { return lacks < 0 ? nextafterf(nearest, -INFINITY) : nearest; }
-static inline float f32_rp(float nearest, double lacks) { return lacks > 0 ? nextafterf(nearest, INFINITY) : nearest; }
+static inline float f32_rm(float nearest, double lacks) { return lacks < 0 ? f32_next(nearest, 0) : nearest; }
+static inline float f32_rp(float nearest, double lacks) { return lacks > 0 ? f32_next(nearest, 1) : nearest; }
+static inline float f32_rz(float nearest, double lacks) {
+  return nearest > 0 ? f32_rm(nearest, lacks) : nearest < 0 ? f32_rp(nearest, lacks) : nearest;
+}
 static inline double f64_rz(double nearest, double lacks) {
   return (nearest > 0 && lacks < 0) || (nearest < 0 && lacks > 0) ? nextafter(nearest, 0.0) : nearest;
 }
@@ -41,7 +45,8 @@ static inline double f64_rp(double nearest, double lacks) { return lacks > 0 ? n
 static inline double zero_rz(double nearest, double a, double b) { return (void)a, (void)b, nearest; }
 static inline double zero_rp(double nearest, double a, double b) { return (void)a, (void)b, nearest; }
 static inline double zero_rm(double nearest, double a, double b) {
-  return nearest == 0 && signbit(a) != signbit(b) ? -0.0 : nearest;
+  const int differ = (int)((of_f64(a) ^ of_f64(b)) >> 63);
+  return (nearest == 0) & differ ? -0.0 : nearest;
 }
 
 /* What a + b, rounded to `sum`, lacks: exact (Knuth's two-sum) unless it overflows, and then of the right sign. */
@@ -49,10 +54,9 @@ static inline double lost_of_sum(double a, double b, double sum) {
   const double of_b = sum - a;
   return (a - (sum - of_b)) + (b - of_b);
 }
-/* The sign of a * b + c - nearest: the product of two f32 is exact in f64. */
+/* The sign of a * b + c - nearest: the product of two f32 is exact in f64. NaN: of infinities, which lack nothing. */
 static inline double f32_lacks(double product, double c, float nearest) {
   const double sum = product + c, difference = sum - nearest;
-  if (isinf(nearest)) return isinf(sum) ? 0.0 : difference;
   return difference != 0 ? difference : lost_of_sum(product, c, sum);
 }
 
@@ -155,25 +159,25 @@ static inline double f64_sqrt_rn(double a) { return sqrt(a); }
 
 /* ---- the smaller and the larger: -0 is less than +0; a NaN loses, or wins with .NaN */
 static inline float min_f32(float a, float b) {
-  if (a == b) return as_f32(of_f32(a) | of_f32(b));
-  return a < b ? a : b < a ? b : a == a ? a : quiet(b);
+  const float less = a < b ? a : b, found = a == b ? as_f32(of_f32(a) | of_f32(b)) : less;
+  return quiet(a != a ? b : b != b ? a : found);
 }
 static inline float max_f32(float a, float b) {
-  if (a == b) return as_f32(of_f32(a) & of_f32(b));
-  return a > b ? a : b > a ? b : a == a ? a : quiet(b);
+  const float more = a > b ? a : b, found = a == b ? as_f32(of_f32(a) & of_f32(b)) : more;
+  return quiet(a != a ? b : b != b ? a : found);
 }
 static inline double min_f64(double a, double b) {
-  if (a == b) return as_f64(of_f64(a) | of_f64(b));
-  return a < b ? a : b < a ? b : a == a ? a : b;
+  const double less = a < b ? a : b, found = a == b ? as_f64(of_f64(a) | of_f64(b)) : less;
+  return a != a ? b : b != b ? a : found;
 }
 static inline double max_f64(double a, double b) {
-  if (a == b) return as_f64(of_f64(a) & of_f64(b));
-  return a > b ? a : b > a ? b : a == a ? a : b;
+  const double more = a > b ? a : b, found = a == b ? as_f64(of_f64(a) & of_f64(b)) : more;
+  return a != a ? b : b != b ? a : found;
 }
 static inline float min_(float a, float b) { return min_f32(a, b); }
 static inline float max_(float a, float b) { return max_f32(a, b); }
-static inline float min_NaN(float a, float b) { return a == a && b == b ? min_f32(a, b) : as_f32(0x7fffffff); }
-static inline float max_NaN(float a, float b) { return a == a && b == b ? max_f32(a, b) : as_f32(0x7fffffff); }
+static inline float min_NaN(float a, float b) { return (a == a) & (b == b) ? min_f32(a, b) : as_f32(0x7fffffff); }
+static inline float max_NaN(float a, float b) { return (a == a) & (b == b) ? max_f32(a, b) : as_f32(0x7fffffff); }
 static inline float magnitude_(float x) { return x; }
 static inline float magnitude_abs(float x) { return fabsf(x); }
 /* .xorsign: `found`, a magnitude, with the product of the signs of both. */
@@ -197,7 +201,18 @@ static inline float f32_div_approx(float a, float b) {
 static inline float f32_rsqrt(float a) { return quiet((float)(1.0 / sqrt((double)a))); }
 static inline float f32_sin(float a) { return quiet(sinf(a)); }
 static inline float f32_cos(float a) { return quiet(cosf(a)); }
-static inline float f32_ex2(float a) { return quiet(exp2f(a)); }
+/* By Taylor's series of 2^part, whose rest is below 2^-32; infinities and what becomes one lie beyond the bounds. */
+static inline float f32_ex2(float a) {
+  static const double SERIES[] = {1.3215486790144305e-06, 1.5252733804059838e-05, 0.00015403530393381606,
+                                  0.0013333558146428441, 0.009618129107628477, 0.055504108664821576,
+                                  0.2402265069591007, 0.6931471805599453, 1.0};
+  const double shifter = 0x1.8p52; /* adding it leaves the whole number in the last bits */
+  const double x = a < -160.0f ? -160.0 : a > 160.0f ? 160.0 : (double)a, shifted = x + shifter;
+  const double part = x - (shifted - shifter);
+  double power = SERIES[0];
+  for (int index = 1; index < 9; ++index) power = power * part + SERIES[index];
+  return quiet((float)(power * as_f64((of_f64(shifted) + 1023) << 52)));
+}
 static inline float f32_lg2(float a) { return quiet(log2f(a)); }
 static inline float f32_tanh(float a) { return quiet(tanhf(a)); }
 

@@ -99,9 +99,9 @@ static inline u32 f16x2_bits_ftz(u32 both) {
 /* Rounded to odd: a result that is not exact keeps a last bit that says so, and a second rounding is as if it was the
    only one (Boldo and Melquiond 2008). */
 static inline double to_odd(double nearest, double lost) {
-  const u64 bits = of_f64(nearest);
-  if (lost == 0 || lost != lost || isinf(nearest) || (bits & 1)) return nearest;
-  return as_f64((lost > 0) == (nearest > 0) ? bits + 1 : bits - 1);
+  const s64 bits = (s64)of_f64(nearest), away = ((bits ^ (s64)of_f64(lost)) >> 63) | 1; /* from zero: 1, or -1 */
+  const s64 inexact = fabs(lost) > 0 ? ~bits & 1 : 0; /* of an infinity NaN is lost: nothing */
+  return as_f64((u64)(bits + inexact * away));
 }
 static inline double odd_sum(double a, double b) { return to_odd(a + b, lost_of_sum(a, b, a + b)); }
 

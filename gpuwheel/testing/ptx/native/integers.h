@@ -84,6 +84,10 @@ static inline u64 reverse_bits(u64 x, u32 bits) {
 
 static inline u64 low_bits(u32 count) { return count >= 64 ? ~(u64)0 : ((u64)1 << count) - 1; }
 
+static inline u32 extract_u32(u32 a, u32 position, u32 length) {
+  position &= 0xff, length &= 0xff;
+  return position > 31 ? 0 : a >> (position & 31) & (length > 31 ? ~0u : (1u << (length & 31)) - 1);
+}
 static inline u64 extract_bits(u64 a, u32 position, u32 length, u32 bits) {
   position &= 0xff, length &= 0xff;
   return position >= bits ? 0 : a >> position & low_bits(length < bits - position ? length : bits - position);
@@ -96,7 +100,6 @@ static inline u64 extract_signed(u64 a, u32 position, u32 length, u32 bits) {
   const u32 kept = position >= bits ? 0 : last - position + 1;
   return sign ? found | ~low_bits(kept) : found;
 }
-#define extract_u32(a, position, length) extract_bits(a, position, length, 32)
 #define extract_u64(a, position, length) extract_bits(a, position, length, 64)
 #define extract_s32(a, position, length) extract_signed((u32)(a), position, length, 32)
 #define extract_s64(a, position, length) extract_signed((u64)(a), position, length, 64)
