@@ -180,6 +180,7 @@ _SENTENCES = {
     "misaligned": "misaligned: a {access} at {address}, which is no multiple of {bytes}",
     "read-only": "read only: a {access} at {address}, {inside}",
     "shared-out-of-bounds": "out of bounds: a {access} at byte {offset} of shared memory (there are {end} bytes)",
+    "gap": "out of bounds: a {access} at byte {offset} of shared memory, beyond the variables that are there",
     "local-out-of-bounds": "out of bounds: a {access} at byte {offset} of local memory (there are {end} bytes)",
     "parameter-out-of-bounds": "out of bounds: a {access} at byte {offset} of the parameters (there are {end} bytes)",
     "global-uninitialised": "uninitialised: a {access} at {address} that nothing wrote, {inside}",
@@ -221,7 +222,7 @@ def _sentence(raw: RawReport, memory: Allocation | None, block: Sequence[int]) -
         "lanes": _lanes(raw.other),
         "text": text or "the kernel ends itself",
     }
-    return _SENTENCES[raw.kind_name].format(**fields)
+    return _SENTENCES["gap" if text == "gap" else raw.kind_name].format(**fields)
 
 
 def _beside(address: int, count: int, memory: Allocation | None) -> str:

@@ -15,7 +15,8 @@ __all__ = ["SPECIALS", "Storage"]
 _LANES = 32
 _SLOT_ALIGN = 64
 _CONSTANT = struct.Struct("<IIQ")
-_VALUE, _OF_PARAMETERS, _OF_SHARED, _OF_VARIABLE = range(4)
+_VALUE, _OF_PARAMETERS, _OF_SHARED, _OF_VARIABLE, _GAP = range(5)
+_GAP_BYTES = 128  # of shared memory, after each variable: a warp of words
 _DIMENSIONS = "xyz"
 
 SPECIALS = (
@@ -88,9 +89,18 @@ class Storage:
             self._dynamic_align = max(self._dynamic_align, variable.align)
             return self._constant(_OF_SHARED, 1, offset)
         if variable.name not in self._shared:
-            self._shared[variable.name] = aligned(self.shared_bytes, variable.align)
+            self._shared[variable.name] = self._after_gap(variable.align)
             self.shared_bytes = self._shared[variable.name] + variable.size
         return self._constant(_OF_SHARED, 0, self._shared[variable.name] + offset)
+
+    def _after_gap(self, align: int) -> int:
+        """The next place for shared memory: the checks hear of what is too far for the variable before."""
+        start = self.shared_bytes
+        if start == 0:
+            return 0
+        at = aligned(start + _GAP_BYTES, align)
+        self._constants.append((_GAP, start, at - start))
+        return at
 
     def variable(self, name: str, offset: int) -> int:
         """The index of the constant that is the address of a variable of the module."""
@@ -121,7 +131,8 @@ class Storage:
 
     def settle(self) -> None:
         """Everything is known: dynamic shared memory gets its place."""
-        self.shared_bytes = aligned(self.shared_bytes, self._dynamic_align)
+        if any(kind == _OF_SHARED and dynamic for kind, dynamic, _ in self._constants):
+            self.shared_bytes = self._after_gap(self._dynamic_align)
         for index, (kind, dynamic, value) in enumerate(self._constants):
             if kind == _OF_SHARED and dynamic:
                 self._constants[index] = (_OF_SHARED, 0, value + self.shared_bytes)

@@ -97,6 +97,18 @@ CASE before_shared(ARGUMENTS) {
 }
 PAIR(before_shared)
 
+CASE into_neighbour(ARGUMENTS) {  // from one array into another
+  __shared__ float s[64];
+  __shared__ float others[64];
+  s[threadIdx.x] = others[threadIdx.x] = x[threadIdx.x];
+  __syncthreads();
+  const int next = WRONG ? threadIdx.x + 1 : (threadIdx.x + 1) % 64;
+  const float a = s[next];
+  const float b = others[next];
+  y[threadIdx.x] = a + b;
+}
+PAIR(into_neighbour)
+
 CASE local_overrun(ARGUMENTS) {
   volatile float held[8];
   for (int i = 0; i < 8; ++i) held[i] = x[i];

@@ -45,6 +45,7 @@ CASES = {
     "shared_overrun": Case("shared-out-of-bounds"),
     "dynamic_overrun": Case("shared-out-of-bounds", shared=256),
     "before_shared": Case("shared-out-of-bounds"),
+    "into_neighbour": Case("shared-out-of-bounds"),
     "local_overrun": Case("local-out-of-bounds"),
     "uninitialised_shared": Case("shared-uninitialised"),
     "uninitialised_half": Case("shared-uninitialised"),
@@ -150,6 +151,13 @@ def test_a_report_names_kernel_thread_memory_and_source_line(machine: Machine) -
     assert "st.global.f32" in write.instruction
     assert f"mistakes.cu,line={line},title=out-of-bounds in off_by_one_wrong::out of bounds" in as_annotations([write])
     assert '"version": 1' in as_json([write])
+
+
+def test_what_lies_between_arrays_in_shared_memory_is_nobodys(machine: Machine) -> None:
+    done, _ = machine.launch("into_neighbour_wrong", CASES["into_neighbour"])
+    between, behind = sorted(done.mistakes, key=lambda each: "beyond" not in each.what)
+    assert between.what.endswith("of shared memory, beyond the variables that are there")
+    assert behind.what.endswith("bytes)")
 
 
 def test_one_report_for_one_mistake_whatever_the_threads(machine: Machine) -> None:

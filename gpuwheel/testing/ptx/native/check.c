@@ -59,6 +59,17 @@ void check_begin(Block* b, const Block* first) {
   if (!c->words || !c->bytes || !c->readers || !c->local) check_end(b);
 }
 
+/* Between variables nobody has anything to look for. */
+static void forbid_gaps(const Program* p, BlockCheck* c) {
+  for (u32 k = 0; k < p->constant_count; ++k) {
+    const Constant* const gap = &p->constants[k];
+    if (gap->kind != GAP) continue;
+    for (u64 word = (gap->index + 3) / 4; word < (gap->index + gap->value) / 4; ++word) {
+      c->words[word] = (Cell){.block = c->count, .writer = NOBODYS};
+    }
+  }
+}
+
 void check_block(Block* b) {
   BlockCheck* const c = b->shadow;
   if (c == NULL) return;
@@ -70,6 +81,7 @@ void check_block(Block* b) {
     memset(c->bytes, 0, b->shared_bytes * sizeof(Cell));
     c->count = 1;
   }
+  forbid_gaps(b->launch->program, c);
   memset(c->local, 0, c->local_bytes);
   memset(c->known, 0, sizeof c->known);
   memset(c->at_barrier, 0, sizeof c->at_barrier);

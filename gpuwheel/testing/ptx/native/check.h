@@ -21,7 +21,7 @@ typedef struct Cell {
 } Cell;
 enum {
   THREAD = 0x7ff,
-  BY_ATOMIC = 0x8000, WRITTEN = 0x4000, PENDING = 0x2000, /* of writer; PENDING: a copy may still come */
+  BY_ATOMIC = 0x8000, WRITTEN = 0x4000, PENDING = 0x2000, NOBODYS = 0x1000, /* of writer; PENDING: a copy may still come */
   MANY_WARPS = 0x8000, MANY_LANES = 0x4000, SPLIT = 0x2000 /* of reader; SPLIT: of a word, its bytes have cells */
 };
 

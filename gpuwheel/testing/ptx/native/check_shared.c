@@ -55,6 +55,7 @@ static void add_reader(const Touch* t, Cell* cell, u32* readers) {
 static Found touch(const Touch* t, Cell* cell, u32* readers) {
   Found found = {REPORT_KINDS, 0, ""};
   if (cell->block != t->c->count) *cell = (Cell){.block = t->c->count};
+  if (unlikely(cell->writer & NOBODYS)) return (Found){SHARED_OUT_OF_BOUNDS, 0, "gap"};
   const u32 writer = cell->writer & THREAD, kind = t->access & KIND_OF_ACCESS;
   const u16 split = cell->reader & SPLIT;
   const int both_atomic = (cell->writer & BY_ATOMIC) && (kind == ATOMIC || t->access & STRONG);
@@ -113,7 +114,7 @@ static Found touch_word(const Touch* t, u32 offset, u32 bytes) {
 static void tell(const Touch* t, const Instruction* i, u32 lane, u32 offset, u32 bytes, Found found) {
   const Block* const b = t->w->block;
   const u32 kind = t->access & KIND_OF_ACCESS;
-  if (found.kind == SHARED_UNINITIALISED ? !(t->c->checks & CHECK_UNINITIALISED) : !(t->c->checks & CHECK_SHARED)) return;
+  if (found.kind == SHARED_OUT_OF_BOUNDS ? 0 : found.kind == SHARED_UNINITIALISED ? !(t->c->checks & CHECK_UNINITIALISED) : !(t->c->checks & CHECK_SHARED)) return;
   if (found.kind == SHARED_RACE && kind == WRITE && found.how[0] == 'w' && !(t->access & (PENDING_COPY | LANDING))) {
     doubt(t->w, i, lane, (Doubt){.bytes = bytes, .kind = SHARED_RACE, .other = found.other, .other_block = b->number, .address = offset, .place = b->shared + offset});
     return;

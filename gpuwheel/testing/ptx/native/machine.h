@@ -90,10 +90,10 @@ struct Instruction {
 };
 
 /* What a constant becomes when a launch begins. */
-typedef enum ConstantKind { VALUE, OF_PARAMETERS, OF_SHARED, OF_VARIABLE } ConstantKind;
+typedef enum ConstantKind { VALUE, OF_PARAMETERS, OF_SHARED, OF_VARIABLE, GAP } ConstantKind;
 typedef struct Constant {
-  u32 kind, index; /* of the variable, in Launch.variables */
-  u64 value;       /* or the offset */
+  u32 kind, index; /* of the variable, in Launch.variables; where a gap in shared memory begins */
+  u64 value;       /* or the offset; of a gap its bytes */
 } Constant;
 
 /* What a slot holds when a block begins. */
