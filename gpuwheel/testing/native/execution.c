@@ -94,7 +94,7 @@ int execution_run(const Submission* launch) {
   if (ordering_is_checked()) {
     operation = ordering_begin(launch->stream, launch->code->image->name);
     run.touched = calloc(memory->count + 1, sizeof *run.touched);
-    run.by_pages = (u32)ordering_has_streams();
+    run.by_pages = (u32)gpuwheel_fake_has_streams();
   }
   memcpy(run.grid, launch->grid, sizeof run.grid);
   memcpy(run.block, launch->block, sizeof run.block);

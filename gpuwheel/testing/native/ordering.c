@@ -34,7 +34,7 @@ static __thread void* replayed;
 static __thread int replaying;
 
 int ordering_is_checked(void) { return gpuwheel_fake_executing() && (gpuwheel_fake_checks() & CHECK_STREAMS) != 0; }
-int ordering_has_streams(void) { return __atomic_load_n(&used_count, __ATOMIC_RELAXED) > 1; }
+int gpuwheel_fake_has_streams(void) { return __atomic_load_n(&used_count, __ATOMIC_RELAXED) > 1; }
 
 /* ---- clocks; all with the lock */
 

@@ -19,7 +19,6 @@ typedef struct Operation {
 } Operation;
 
 int ordering_is_checked(void);
-int ordering_has_streams(void); /* more than one was used */
 /* The next operation of a stream, or of that in which a graph is launched. */
 Operation ordering_begin(void* stream, const char* name);
 /* It touches pages of memory, 64 to each allocation: reported if another stream's operation that touched them is not

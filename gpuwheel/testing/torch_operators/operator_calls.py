@@ -32,6 +32,7 @@ _TAKES_TENSORS_OF_THE_CPU = {
     "index",
     "index_put_",
 }
+_COPIES = {"copy_", "_foreach_copy_"}
 _CANNOT_RESIZE = "storage that is not resizable"
 
 
@@ -65,7 +66,10 @@ class Operator:
                 torch.cuda.current_stream(device).synchronize()
             if driver().is_capturing(device):
                 return capture(self, device, arguments, named)
-            return self._now(device, arguments, named)
+            result = self._now(device, arguments, named)
+            if self._base in _COPIES and _host_waits(tensors, arguments, named):
+                torch.cuda.current_stream(device).synchronize()
+            return result
 
     def call(
         self,
@@ -128,6 +132,7 @@ class Operator:
         if written:
             memory.resize_as_aliases()
         result = _handed_back(memory, result, device)
+        driver().read([tensor for _, tensor in memory.aliases.values()])
         driver().written([*written, *memory.new])
         return result
 
@@ -162,6 +167,13 @@ class Operator:
         asked = named.get("device") or next((a for a in arguments if isinstance(a, torch.device)), None)
         index = asked.index if asked is not None and asked.type == "cuda" else None
         return torch.device("cuda", torch.cuda.current_device() if index is None else index)
+
+
+def _host_waits(tensors: list[Any], arguments: Any, named: Any) -> bool:
+    """Whether torch waits for a copy: between host and device, unless it may go on and the host's memory is pinned."""
+    of_host = [tensor for tensor in tensors if tensor.device.type == "cpu"]
+    non_blocking = named.get("non_blocking", (*arguments, False, False, False)[2])
+    return bool(of_host) and not (non_blocking and all(tensor.is_pinned() for tensor in of_host))
 
 
 def _handed_back(memory: DeviceMemory, result: Any, device: torch.device) -> Any:

@@ -30,6 +30,7 @@ class PretendDriver:
         self._enqueue = library.gpuwheel_fake_enqueue
         self._enqueue.argtypes = [ctypes.c_void_p, _Run, ctypes.c_void_p, _Run]
         self._enqueue.restype = None
+        self._has_streams = library.gpuwheel_fake_has_streams
         self._device_of = library.gpuwheel_fake_device_of
         self._device_of.argtypes = [ctypes.c_void_p]
         self._touched = library.gpuwheel_fake_touched
@@ -67,12 +68,20 @@ class PretendDriver:
 
     def written(self, tensors: list[Any]) -> None:
         """Say that these tensors of the device hold values now, from an operation of its current stream."""
+        self._touch(tensors, write=1)
+
+    def read(self, tensors: list[Any]) -> None:
+        """Say that an operation of the current stream reads them, which counts where there are several streams."""
+        if self._has_streams():
+            self._touch(tensors, write=0)
+
+    def _touch(self, tensors: list[Any], write: int) -> None:
         for tensor in tensors:
             for part in parts_of(tensor):
                 for start, size in _runs(part):
                     device = self._device_of(start)
                     if device >= 0:
-                        self._touched(_stream_of(device), start, size, 1)
+                        self._touched(_stream_of(device), start, size, write)
 
 
 def _stream_of(device: int) -> int:
