@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +18,9 @@ from gpuwheel.model.versions import MinorVersion
 from gpuwheel.testing.environment import FakeSettings, fake_gpu_environment
 from gpuwheel.toolchain import Context
 from gpuwheel.toolchain.cuda.toolkit import find_cuda_toolkit
+
+if TYPE_CHECKING:
+    from conftest import Torch
 
 pytestmark = [pytest.mark.network, pytest.mark.compiler]
 
@@ -160,3 +164,48 @@ for order in range(7):
         *(f"{order} []" for order in range(1, 6)),
         f"6 [('stream-race', 'order of streams: cudaMemcpy {reads}')]",
     ]
+
+
+TESTS = """
+import ctypes, os, torch
+library = ctypes.CDLL(os.environ["LIBRARY"])
+library.scale_by.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_float]
+def scale(out, x, n):
+    assert library.scale_by(out.data_ptr(), x.data_ptr(), n, 3.0) == 0
+def test_values():
+    x = torch.arange(300.0, device="cuda").mul_(2)  # an operator of torch's, before and after
+    out = torch.empty_like(x)
+    scale(out, x, 300)
+    factors = torch.tensor([1.0, 2.0, 4.0, 8.0]).repeat(75)
+    assert torch.equal((out + 1).cpu(), torch.arange(300.0) * 6 * factors + 1)
+def test_beyond_the_end():
+    x = torch.ones(300, device="cuda")
+    scale(torch.empty(299, device="cuda"), x, 300)
+def test_uninitialised():
+    scale(torch.empty(8, device="cuda"), torch.empty(8, device="cuda"), 8)
+def test_that_expects_a_report(fake_gpu):
+    fake_gpu.execute()
+    scale(torch.empty(8, device="cuda"), torch.empty(8, device="cuda"), 8)
+    (mistake,) = fake_gpu.reports()
+    assert mistake.kind == "global-uninitialised"
+def test_launches_alone(fake_gpu):
+    scale(torch.empty(8, device="cuda"), torch.empty(8, device="cuda"), 8)
+    assert [launch.name for launch in fake_gpu.launches("scale")] == ["scale"]
+"""
+
+
+@pytest.mark.slow
+def test_pytest_fails_the_test_whose_kernels_did_something_wrong(library: Path, torch: Torch, tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(TESTS)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    words = ("-m", "pytest", "-p", "gpuwheel.testing.plugin", "--fake-gpu", "--fake-gpu-report", "report.json", "-v")
+    out = torch.run(*words, cwd=tmp_path, check=False, LIBRARY=str(library), GITHUB_ACTIONS="true")
+    failed = {line.split()[0].partition("::")[2] for line in out.stdout.splitlines() if " FAILED " in line}
+    assert failed == {"test_beyond_the_end", "test_uninitialised"}, out.output
+    beyond = "0 bytes after the end of an allocation of 1196 bytes (cudaMalloc in test_it.py::test_beyond_the_end"
+    assert beyond in out.stdout
+    assert "4 launches were executed; the checks found 2 mistakes" in out.stdout
+    kinds = [mistake["kind"] for mistake in json.loads((tmp_path / "report.json").read_text())["mistakes"]]
+    assert kinds == ["out-of-bounds", "global-uninitialised"]
+    line = next(line for line in out.stdout.splitlines() if line.startswith("::error file="))
+    assert "executed.cu,line=12," in line
