@@ -11,8 +11,9 @@ are those that `ptxas -v` prints; tests compare them.
 
 from __future__ import annotations
 
+import re
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gpuwheel._endings import reading
 from gpuwheel.binary.elf_headers import NOTHING
@@ -23,7 +24,7 @@ from gpuwheel.model.kernels import KernelCost, KernelFacts, Parameter, Spilled
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["ANNOTATIONS", "CUDA_API_VERSION", "read_cubin", "spilled"]
+__all__ = ["ANNOTATIONS", "CUDA_API_VERSION", "Compiler", "compiler_of", "read_cubin", "spilled"]
 
 _EM_CUDA = 190
 _INFO = ".nv.info"
@@ -47,6 +48,47 @@ _OPCODE = 0xFFF
 # STL, LDL; STS, LDS: to and from local and shared memory, by a register.
 _STORES, _LOADS = frozenset({0x387, 0x388}), frozenset({0x983, 0x984})
 _WIDTH_AT, _WIDTHS = 73 - 64, (1, 1, 2, 2, 4, 8, 16, 16)
+
+
+_TOOLS = re.compile(rb"Cuda compilation tools, release \d+\.\d+, V(\d+\.\d+\.\d+)")
+_TOOL_INFO = ".note.nv.tkinfo"
+_PTX_HEAD = 4096
+"""Bytes in which PTX says what wrote it, in comments ahead of everything else."""
+
+
+class Compiler(NamedTuple):
+    """The toolkit that compiled a piece of device code."""
+
+    version: str
+    """"13.0.88", or "12.6" where no more is known."""
+    text: str
+    """What says so."""
+
+
+def compiler_of(data: bytes) -> Compiler | None:
+    """What compiled a cubin, or wrote PTX, as it says itself; `None`: it does not.
+
+    Raises:
+        CompileError: it is a damaged cubin.
+    """
+    if not data.startswith(b"\x7fELF"):
+        return _tools(data[:_PTX_HEAD])
+    with reading("a cubin is not readable", "code of one GPU architecture", error=CompileError):
+        sections = Elf(data).sections
+        told = _tools(bytes(sections[_TOOL_INFO].data)) if _TOOL_INFO in sections else None
+        if told is not None:
+            return told
+        for name, section in sections.items():
+            for attribute, value in _attributes(section.data) if name.startswith(f"{_INFO}.") else ():
+                if attribute == CUDA_API_VERSION:
+                    (number,) = struct.unpack_from("<I", value)
+                    return Compiler(f"{number // 10}.{number % 10}", f"EIATTR_CUDA_API_VERSION {number}")
+    return None
+
+
+def _tools(text: bytes) -> Compiler | None:
+    found = _TOOLS.search(text)
+    return None if found is None else Compiler(found[1].decode(), found[0].decode())
 
 
 def read_cubin(data: bytes, subject: str) -> tuple[KernelFacts, ...]:

@@ -66,9 +66,6 @@ class SourceWheel:
         self._archive = Archive(file, path.name, path.stat().st_size, error=AuditError, hint=hint)
         self.infos = {info.filename: info for info in self._archive.members}
         """Every file in it, in the order of its directory."""
-        kinds = {name: stat.S_IFMT(info.external_attr >> 16) for name, info in self.infos.items()}
-        self.special = tuple(name for name, kind in kinds.items() if kind not in {0, stat.S_IFREG})
-        """Files that say they are a pipe, a device or so: a copy has them as plain files, as installers do."""
         for info in self.infos.values():
             # Written anew it would be a file like any other, and nobody would see what it was.
             if what := _not_to_be_copied(info):

@@ -1,7 +1,7 @@
 """`--sbom`: what is known of a wheel of any origin, as CycloneDX 1.6 in `.dist-info/sboms` (PEP 770).
 
-Its libraries by digest, what compiled them as far as they say it, their device code, and whether they are copies of
-libraries of the machine that built the wheel. What nobody wrote down (versions of what was linked in) is not guessed.
+Its libraries by digest, what compiled them as far as they say it, their device code, whether they are copies of
+libraries of the machine that built the wheel, and what their bytes prove to be in them (`evidence`); no guesses.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from gpuwheel._files import sha256_of
+from gpuwheel.audit.repair.evidence import proofs
 from gpuwheel.binary.elf import MACHINES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from gpuwheel.audit.inspection import Inspection
     from gpuwheel.audit.repair.workplace import Workplace
@@ -36,7 +37,8 @@ def write_bill(place: Workplace, inspection: Inspection, epoch: int | None) -> N
     """Write what is known of a wheel and its libraries, as they will be; nothing where that is there already."""
     name = place.source.name
     components = [_library(place, inspection, one) for one in inspection.libraries if one.machine in MACHINES]
-    components += _toolkits(inspection)
+    components += [one.component for one in proofs(inspection, place.dropped)]
+    components += _toolkits(inspection, {str(one["bom-ref"]) for one in components})
     metadata: dict[str, Any] = {
         "component": {
             "type": "library",
@@ -94,16 +96,18 @@ def _sha256(place: Workplace, inspection: Inspection, name: str) -> str:
         return sha256_of(file)
 
 
-def _toolkits(inspection: Inspection) -> Iterator[dict[str, Any]]:
+def _toolkits(inspection: Inspection, told: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Those that a manifest names, and the device code itself does not."""
     if isinstance(inspection.manifests, ValueError):
         return
     for version in sorted({str(manifest.toolkit) for manifest in inspection.manifests}):
         reference = f"cuda-toolkit@{version}"
-        told = "compiled the device code, as the kernel manifest says"
+        if any(one == reference or one.startswith(f"{reference}.") for one in told):
+            continue
         yield {
             "type": "application",
             "bom-ref": reference,
             "name": "cuda-toolkit",
             "version": version,
-            "description": told,
+            "description": "compiled the device code, as the kernel manifest says",
         }

@@ -19,7 +19,7 @@ from gpuwheel.audit.repair.auditwheel import graft
 from gpuwheel.audit.repair.edits import EditsAsked, apply_edits
 from gpuwheel.audit.repair.needs import Origin, needs
 from gpuwheel.audit.repair.tags import honest_tag
-from gpuwheel.audit.repair.workplace import TAG_EDIT, Edit, Workplace
+from gpuwheel.audit.repair.workplace import TAG_EDIT, Workplace
 from gpuwheel.audit.rules import judge
 from gpuwheel.compatibility.sonames import load_sonames
 from gpuwheel.errors import AuditError, FileError, ToolchainError, UnreadableError
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from gpuwheel.audit.inspection import Inspection
     from gpuwheel.audit.repair.needs import Need
+    from gpuwheel.audit.repair.workplace import Edit
     from gpuwheel.compatibility import Tables
     from gpuwheel.model.findings import Finding
 
@@ -146,9 +147,6 @@ def _repaired(wheel: Path, out: Path, request: RepairRequest, tables: Tables) ->
             place = Workplace(source, Path(folder))
             _retag(place, platform)
             known = needs(base, tables, exclude=request.exclude, strict=False) if request.edits.runpath else ()
-            place.edits += [
-                Edit("mode", name, "is no special file: a plain one, as installed") for name in source.special
-            ]
             is_new = apply_edits(place, base, request.edits, tables, known, request.environ)
             act = _act(place, told.act, is_new=is_new, retagged=platform != told.platform)
             copies = tuple(found.name for found in base.libraries if found.name not in inspection.members)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -12,13 +13,16 @@ import pytest
 import gpuwheel
 from gpuwheel._cache import Cache
 from gpuwheel._run import run
+from gpuwheel.audit.repair import EditsAsked, RepairRequest, repaired
 from gpuwheel.binary.elf import read_elf
+from gpuwheel.compatibility import load_tables
 from gpuwheel.testing import FakeSettings, fake_gpu_environment
+from gpuwheel.wheel import read_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Project
+    from conftest import Project, Wheel
 
 pytestmark = [pytest.mark.compiler, pytest.mark.network]
 
@@ -54,6 +58,7 @@ text = ctypes.create_string_buffer(1000)
 """
 ON_ANOTHER_GPU = f"""{LOADED}
 import os, sys
+from gpuwheel.compatibility import load_tables
 from gpuwheel.testing import FakeGpu
 arch, words = sys.argv[1], sys.argv[2:]
 assert library.plain_answer() == 42  # nothing of CUDA has begun: a process may fork
@@ -75,6 +80,7 @@ assert os.waitpid(child, 0)[1] == 0, "the forked process"
 """
 ON_ITS_GPU = f"""{LOADED}
 import os
+from gpuwheel.compatibility import load_tables
 from gpuwheel.testing import FakeGpu
 gpu = FakeGpu()
 assert library.plain_twice(text) == 0 and library.plain_clustered(text) == 0, text.value
@@ -129,6 +135,20 @@ def test_a_gpu_without_code_is_told_at_the_first_launch(
     for capability in SERVED[relocatable]:
         on_the_fake(wheel.root, FakeSettings(1, capability), ON_ITS_GPU)
     on_the_fake(wheel.root, FakeSettings(1, "8.0", "12.4"), BENEATH_AN_OLD_DRIVER)
+    names_its_runtime(wheel, tmp_path / "repaired")
+
+
+def names_its_runtime(wheel: Wheel, out: Path) -> None:
+    """That the bill of a library with the CUDA runtime linked in proves which one, and what compiled its code."""
+    made = repaired(wheel.path, out, RepairRequest(graft=False, edits=EditsAsked(sbom=True)), load_tables()).path
+    assert made is not None
+    (bill,) = (one.data for name, one in read_members(made).items() if name.endswith("gpuwheel-repair.cdx.json"))
+    found = {one["name"]: one for one in json.loads(bill)["components"] if "evidence" in one}
+    assert found["cuda-toolkit"]["version"].startswith("13.")
+    assert found["cuda-runtime (static)"]["version"].startswith("13.")
+    (identity,) = found["cuda-runtime (static)"]["evidence"]["identity"]
+    assert identity["confidence"] == 1
+    assert "machine code of libcudart_static.a" in identity["methods"][0]["value"]
 
 
 def on_the_fake(folder: Path, settings: FakeSettings, code: str, *words: str) -> None:

@@ -120,9 +120,7 @@ def _special(case: WheelCase) -> Iterator[Found]:
             yield Found(cut(member.name), f"is {kind} (expected a file)", why)
         elif kind is not None:
             why = "installers write an ordinary file with its content"
-            problem = f"says that it is {kind} (expected a file)"
-            command = "gpuwheel repair WHEEL"
-            yield Found(cut(member.name), problem, why, severity=Severity.WARNING, command=command)
+            yield Found(cut(member.name), f"says that it is {kind} (expected a file)", why, severity=Severity.WARNING)
 
 
 @rule(
