@@ -125,8 +125,8 @@ def _constants(block: bytes) -> Iterator[_Key]:
     for match in _NAMESPACE.finditer(block):
         number = int(match[1])
         yield _Key("cccl", f"{number // 100_000}.{number // 100 % 1000}.{number % 100}", 0.9, match[0].decode())
-    if match := _CUTLASS.search(block):
-        yield _Key("cutlass", None, 0.9, f"kernels in namespace cutlass: {match[0].decode()}")
+    if kernel := _CUTLASS.search(block):
+        yield _Key("cutlass", None, 0.9, f"kernels in namespace cutlass: {kernel[0].decode()}")
     for name, pattern in (("zlib", _ZLIB), ("openssl", _OPENSSL)):
         for match in pattern.finditer(block):
             yield _Key(name, match[1].decode(), 0.9, match[0].decode())
