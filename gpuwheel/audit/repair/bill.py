@@ -1,7 +1,7 @@
 """`--sbom`: what is known of a wheel of any origin, as CycloneDX 1.6 in `.dist-info/sboms` (PEP 770).
 
 Its libraries by digest, what compiled them as far as they say it, their device code, whether they are copies of
-libraries of the machine that built the wheel, and what their bytes prove to be in them (`evidence`); no guesses.
+libraries of the machine that built the wheel, and what their bytes prove to be in them (`proved`); no guesses.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from gpuwheel._files import sha256_of
-from gpuwheel.audit.repair.evidence import proofs
+from gpuwheel.audit.repair.proved import proofs
 from gpuwheel.binary.elf import MACHINES
 
 if TYPE_CHECKING:

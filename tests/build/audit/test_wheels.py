@@ -12,7 +12,7 @@ from referencing import Registry, Resource
 
 from gpuwheel._run import run
 from gpuwheel.audit import audit_wheel, platform_tag
-from gpuwheel.audit.repair.evidence import Proof
+from gpuwheel.audit.repair.proved import Proof
 from gpuwheel.binary.elf import read_elf
 from gpuwheel.model.findings import Severity
 from gpuwheel.model.pins import Pin, PinnedFile
