@@ -33,9 +33,13 @@ COUNT, ROWS, SIZE = 1 << 21, 2048, 1024
 ALL = ("basic", "shared", "global", "uninitialised")
 
 
-def bits(values: Any, kind: str) -> Any:  # noqa: ANN401 - arrays
-    """Values as a kernel takes them: f4, or the upper halves of f4 (bfloat16)."""
-    return values if kind == "float" else (values.view("u4") >> 16).astype("u2")
+def given(executor: Executor, values: Any, kind: str) -> Any:  # noqa: ANN401 - arrays
+    """Values where cudaMalloc would put them: f4, or the upper halves of f4 (bfloat16)."""
+    values = values if kind == "float" else (values.view("u4") >> 16).astype("u2")
+    array = executor.fresh(values.shape, values.dtype.str)
+    array[...] = values
+    executor.written(array)
+    return array
 
 
 def swiglu(executor: Executor, text: str, kind: str) -> Callable[[], float]:
@@ -44,7 +48,7 @@ def swiglu(executor: Executor, text: str, kind: str) -> Callable[[], float]:
     vec, mangled = (4, "f") if kind == "float" else (8, "13__nv_bfloat16")
     (name,) = [symbol for symbol in module.module.spans if f"6swigluI{mangled}Li{vec}E" in symbol]
     chance = np.random.default_rng(1)
-    gate, up = (bits(chance.standard_normal(COUNT).astype("f4"), kind) for _ in range(2))
+    gate, up = (given(executor, chance.standard_normal(COUNT).astype("f4"), kind) for _ in range(2))
     y = executor.fresh(COUNT, gate.dtype.str)
     how = Configuration((528,), (256,))
 
@@ -63,8 +67,8 @@ def add_rms_norm(executor: Executor, text: str, kind: str) -> Callable[[], float
     vec, mangled = (4, "f") if kind == "float" else (8, "13__nv_bfloat16")
     (name,) = [symbol for symbol in module.module.spans if f"12add_rms_normI{mangled}Li{vec}E" in symbol]
     chance = np.random.default_rng(1)
-    x, residual = (bits(chance.standard_normal((ROWS, SIZE)).astype("f4"), kind) for _ in range(2))
-    weight = bits(chance.standard_normal(SIZE).astype("f4"), kind)
+    x, residual = (given(executor, chance.standard_normal((ROWS, SIZE)).astype("f4"), kind) for _ in range(2))
+    weight = given(executor, chance.standard_normal(SIZE).astype("f4"), kind)
     y, total = (executor.fresh((ROWS, SIZE), x.dtype.str) for _ in range(2))
     scale = executor.fresh(ROWS)
     how = Configuration((ROWS,), (SIZE // vec // 2, 1))

@@ -1,6 +1,6 @@
 /* Global memory: reads of what nothing wrote, and races of the blocks of a launch. Memory is looked at in lines of 128
-   bytes. A line that one block touches, or that several only read, needs three sets of its bytes; a line in which blocks
-   meet gets a list of who touched each byte. */
+   bytes. A line that is touched as a whole, by one block, needs a word; one that is touched in parts, or that several
+   blocks only read, three sets of its bytes; one in which blocks meet gets a list of who touched each byte. */
 #include "check.h"
 
 #include <stdio.h>
@@ -17,6 +17,10 @@ typedef struct Line {
   u32 more;       /* of READERS the first of them, plus one; of a block: 0, or which Meeting */
 } Line;
 
+/* Of a line that one block, which has not released yet, touched as a whole: launch, block plus one, and how. PARTLY: there
+   is more to know in this launch, in the Line. */
+enum { WHOLE_READ = 1, WHOLE_WRITTEN = 2, PARTLY = 4, WHOLE_BITS = 3 };
+
 /* Of each byte, who wrote it last, and which two blocks read it since then (MANY: further ones, or one of several): a
    block plus one, and how often it had released. */
 typedef struct Meeting {
@@ -29,6 +33,8 @@ typedef struct Shadow {
   u32 launch;   /* whose meetings these are */
   Meeting* meetings;
   u32 meeting_count, meeting_room;
+  u64* whole; /* of each line */
+  u8* filled; /* of each line: all of it is written, though its Line may not say so */
   Line lines[];
 } Shadow;
 
@@ -36,8 +42,10 @@ typedef struct Shadow {
 
 EXPORT void* gpuwheel_ptx_shadow(u64 start, u64 end, int written) {
   const u64 first = start / LINE * LINE, lines = (end - first + LINE - 1) / LINE;
-  Shadow* const made = calloc(1, sizeof *made + lines * sizeof(Line));
+  Shadow* const made = calloc(1, sizeof *made + lines * (sizeof(Line) + sizeof(u64) + 1));
   if (made == NULL) return NULL;
+  made->whole = (u64*)(made->lines + lines);
+  made->filled = (u8*)(made->whole + lines);
   made->start = first;
   made->begin = start;
   made->end = end;
@@ -67,6 +75,39 @@ EXPORT void gpuwheel_ptx_written(void* shadow, u64 start, u64 bytes) {
     s->lines[at / LINE].written[at % LINE / 64] |= bits((u32)(at % 64), count);
     at += count;
   }
+}
+
+/* ---- lines that are touched as a whole */
+
+static u64 key_of(const BlockCheck* c) { return c->owner >> 32 << 32 | (u64)(u32)c->owner << WHOLE_BITS; }
+
+/* The Line, with all that is known of it. */
+static Line* line_of(Shadow* s, const BlockCheck* c, u64 number) {
+  Line* const line = &s->lines[number];
+  const u64 whole = s->whole[number];
+  if (whole >> 32 == c->launch->number && !(whole & PARTLY)) {
+    line->owner = whole >> 32 << 32 | (u32)whole >> WHOLE_BITS;
+    line->read[0] = line->read[1] = whole & WHOLE_READ ? ~0ull : 0;
+    line->wrote[0] = line->wrote[1] = whole & WHOLE_WRITTEN ? ~0ull : 0;
+    line->released = line->more = 0;
+  }
+  s->whole[number] = (u64)c->launch->number << 32 | PARTLY;
+  return line;
+}
+
+/* 1: nothing has to be said of this line, and what has to be written down was. */
+static inline int whole_line(Shadow* s, const BlockCheck* c, u64 number, Access access) {
+  const u64 whole = s->whole[number], key = key_of(c);
+  const u64 mine = whole >> 32 == key >> 32 ? whole : key;
+  if (c->released != 0 || (mine & ~(u64)(WHOLE_READ | WHOLE_WRITTEN)) != key) return 0;
+  if (access == READ) {
+    if (!s->complete && !s->filled[number]) return 0;
+    s->whole[number] = mine | WHOLE_READ;
+  } else {
+    s->filled[number] = 1;
+    s->whole[number] = mine | WHOLE_WRITTEN;
+  }
+  return 1;
 }
 
 /* ---- lines in which blocks meet */
@@ -229,12 +270,12 @@ static void touch(Warp* w, const Where* at, u64 address, u32 bytes, Access acces
   Shadow* const s = at->range->shadow;
   BlockCheck* const c = check_of(w);
   const u64 offset = address - s->start;
-  Line* const line = &s->lines[offset / LINE];
+  Line* const line = line_of(s, c, offset / LINE);
   const u32 first = offset % LINE, half = first >> 6, kind = access & KIND_OF_ACCESS, tile = access & TILE;
   const u64 set = bits(first & 63, bytes);
   if (kind == WRITE) {
     line->written[half] |= set;
-  } else if (unlikely(!s->complete && (set & ~line->written[half]) && !tile)) {
+  } else if (unlikely(!s->complete && (set & ~line->written[half]) && !s->filled[offset / LINE] && !tile)) {
     line->written[half] |= set; /* it is told once */
     if (c->checks & CHECK_UNINITIALISED) begin_report(w, at, GLOBAL_UNINITIALISED, access);
   }
@@ -248,8 +289,9 @@ static void touch(Warp* w, const Where* at, u64 address, u32 bytes, Access acces
 }
 
 /* One half of a line: whether nothing has to be said, and all that has to be written down was. */
-static int plainly(const Shadow* s, Line* line, const BlockCheck* c, u32 half, u64 set, Access access) {
-  if (access == READ && !s->complete && set & ~line->written[half]) return 0;
+static int plainly(Shadow* s, u64 number, const BlockCheck* c, u32 half, u64 set, Access access) {
+  Line* const line = line_of(s, c, number);
+  if (access == READ && !s->complete && set & ~line->written[half] && !s->filled[number]) return 0;
   if (line->owner != c->owner || line->released != c->released) {
     if (access == READ && line->owner == (c->owner | READERS)) return (set & ~line->wrote[half]) == 0;
     if (line->owner >> 32 == c->owner >> 32) return 0;
@@ -273,9 +315,12 @@ int check_span(Warp* w, const Range* range, u64 address, u32 bytes, Access acces
   if (c == NULL || c->launch->doubt.warp != NULL) return c == NULL;
   u64 at = address - s->start;
   for (const u64 end = at + bytes; at < end;) {
+    if (at % LINE == 0 && end - at >= LINE && whole_line(s, c, at / LINE, access)) {
+      at += LINE;
+      continue;
+    }
     const u64 room = 64 - at % 64, part = end - at < room ? end - at : room;
-    Line* const line = &s->lines[at / LINE];
-    if (!plainly(s, line, c, at % LINE / 64, bits(at % 64, part), access)) return 0;
+    if (!plainly(s, at / LINE, c, at % LINE / 64, bits((u32)(at % 64), part), access)) return 0;
     at += part;
   }
   return 1;

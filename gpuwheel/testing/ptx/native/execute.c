@@ -14,8 +14,19 @@ static u32 lanes_at(const Warp* w, u32 among, u32 pc) {
   return found;
 }
 
+/* Whether the instruction names all lanes in all lanes: the usual mask. */
+static int names_all(const Warp* w, const Instruction* i) {
+  if (i->members == NONE) return 1;
+  if (i->constant >> i->members & 1) return (u32)w->constants[i->operand[i->members]] == ~0u;
+  const u32* const masks = slot(w, i, i->members);
+  u32 all = ~0u;
+  for (u32 lane = 0; lane < LANES; ++lane) all &= masks[lane];
+  return all == ~0u;
+}
+
 /* Which lanes may go on through this instruction: all that it names are here, or nothing else moves. */
 static u32 collected(Warp* w, const Instruction* i, u32 here, u32 pc, int anyway) {
+  if (here == w->alive && names_all(w, i)) return here;
   const u32 waiting = here | lanes_at(w, w->parked, pc);
   FOR_LANES(here) {
     const u32 named = i->members == NONE ? w->alive : operand_u32(w, i, i->members, lane) & w->alive;

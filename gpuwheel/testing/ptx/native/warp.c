@@ -6,6 +6,13 @@ void shuffle(Warp* w, const Instruction* i, u32 on, char mode) {
   u32 given[LANES], *const d = i->operand[0] == NONE ? NULL : slot(w, i, 0);
   u8* const p = i->operand[1] == NONE ? NULL : slot(w, i, 1);
   for (u32 lane = 0; lane < LANES; ++lane) given[lane] = operand_u32(w, i, 2, lane);
+  const int across = mode == 'b' && on == ~0u && (i->constant >> 3 & 3) == 3 && (u32)w->constants[i->operand[4]] == LANES - 1;
+  if (likely(across)) { /* a whole warp adds up */
+    const u32 step = (u32)w->constants[i->operand[3]] & 31;
+    for (u32 lane = 0; lane < LANES && d; ++lane) d[lane] = given[lane ^ step];
+    if (p) memset(p, 1, LANES);
+    return;
+  }
   FOR_LANES(on) {
     const u32 b = operand_u32(w, i, 3, lane) & 31, c = operand_u32(w, i, 4, lane);
     const u32 segment = c >> 8 & 31, clamp = c & 31, last = (lane & segment) | (clamp & ~segment), first = lane & segment;
