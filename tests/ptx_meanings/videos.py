@@ -38,17 +38,18 @@ def _video(form: Form, values: dict) -> dict:
     found = re.fullmatch(r"v([a-z]+)([24]?)", form.opcode)
     assert found is not None
     name, count = found[1], int(found[2] or 1)
+    compares = name == "set"
     bits = 32 // count
     types = [word for word in form.words if word in {"u32", "s32"}]
     atype, btype = types[-2:]
-    if name == "set":
+    if compares:
         name = str(form.one_of("eq", "ne", "lt", "le", "gt", "ge"))
     pairs = zip(_parts(values["a"], bits, atype), _parts(values["b"], bits, btype), strict=True)
     results = [int(_OPERATIONS[name](a, b)) for a, b in pairs]
     if form.has("sat"):
         results = [_saturated(result, types[0][0], bits) for result in results]
     if count == 1:
-        return {"d": _second(form, wrapped(results[0], "u32"), values.get("c", 0), types[0])}
+        return {"d": _second(form, wrapped(results[0], "u32"), values.get("c", 0), "u32" if compares else types[0])}
     if form.has("add"):
         return {"d": wrapped(sum(results) + values["c"], "u32")}
     return {"d": sum((result & ((1 << bits) - 1)) << bits * place for place, result in enumerate(results))}
@@ -71,7 +72,8 @@ def _shifted(form: Form, values: dict) -> dict:
     (a,) = _parts(values["a"], 32, form.words[1])
     places = min(values["b"], 32) if form.has("clamp") else values["b"] & 31
     found = a << places if form.opcode == "vshl" else a >> places
-    return {"d": clamped(found, form.words[0]) if form.has("sat") else wrapped(found, "u32")}
+    first = clamped(found, form.words[0]) if form.has("sat") else wrapped(found, "u32")
+    return {"d": _second(form, first, values.get("c", 0), form.words[0])}
 
 
 VIDEOS: dict[str, Meaning] = {

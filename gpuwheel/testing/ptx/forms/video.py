@@ -41,32 +41,24 @@ def _compared(count: int) -> tuple[Row, ...]:
     )
 
 
-def _scalar(name: str) -> tuple[Row, ...]:
-    """Of 32 bits, also with a second operation."""
-    head = f"v{name}.dtype.atype.btype{{.sat}}"
-    found = _found(name, 32, "range_{sat}_{dtype}, keeps")
-    first = found.replace("b, c,", "b, 0,")
+def _with_second(head: str, found: str, result: str, **sets: str) -> tuple[Row, ...]:
+    """One of 32 bits, also with a second operation."""
+    second = f"const u32 first_ = {found}; d = second_{{second}}_{result}(first_, c)"
     return (
-        row(f"{head} {_OPERANDS}", _SCALAR, f"d = {first}", **_KINDS),
-        row(
-            f"{head}.second {_OPERANDS}, c:b32",
-            _SCALAR,
-            f"const u32 first_ = {first}; d = second_{{second}}_{{dtype}}(first_, c)",
-            second="add min max",
-            **_KINDS,
-        ),
+        row(f"{head} {_OPERANDS}", _SCALAR, f"d = {found}", **sets),
+        row(f"{head}.second {_OPERANDS}, c:b32", _SCALAR, second, second="add min max", **sets),
     )
 
 
-def _shift(name: str) -> Row:
-    return row(
-        f"v{name}.dtype.atype.u32{{.sat}}.mode {_OPERANDS}",
-        _SCALAR,
-        f"d = video_{name}(a, video_places_{{mode}}(b), signed_{{atype}}, range_{{sat}}_{{dtype}})",
-        dtype=_TYPES,
-        atype=_TYPES,
-        mode="clamp wrap",
-    )
+def _scalar(name: str) -> tuple[Row, ...]:
+    found = _found(name, 32, "range_{sat}_{dtype}, keeps").replace("b, c,", "b, 0,")
+    return _with_second(f"v{name}.dtype.atype.btype{{.sat}}", found, "{dtype}", **_KINDS)
+
+
+def _shift(name: str) -> tuple[Row, ...]:
+    found = f"video_{name}(a, video_places_{{mode}}(b), signed_{{atype}}, range_{{sat}}_{{dtype}})"
+    sets = {"dtype": _TYPES, "atype": _TYPES, "mode": "clamp wrap"}
+    return _with_second(f"v{name}.dtype.atype.u32{{.sat}}.mode", found, "{dtype}", **sets)
 
 
 _PARTS = ("add", "sub", "absdiff", "min", "max", "avrg")
@@ -75,11 +67,11 @@ ROWS: tuple[Row, ...] = (
     *(found for name in _PARTS for count in (2, 4) for found in _of_parts(name, count)),
     *(found for count in (2, 4) for found in _compared(count)),
     *(found for name in _PARTS[:-1] for found in _scalar(name)),
-    *map(_shift, ("shl", "shr")),
-    row(
-        f"vset.atype.btype.cmp {_OPERANDS}",
-        _SCALAR,
-        f"d = {_found('{cmp}', 32, '0, keeps').replace('b, c,', 'b, 0,')}",
+    *(found for name in ("shl", "shr") for found in _shift(name)),
+    *_with_second(
+        "vset.atype.btype.cmp",
+        _found("{cmp}", 32, "0, keeps").replace("b, c,", "b, 0,"),
+        "u32",
         atype=_TYPES,
         btype=_TYPES,
         cmp=_CMP,
