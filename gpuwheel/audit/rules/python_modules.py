@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.providers import Provider, provider
-from gpuwheel.audit.rules.python.pythons import suffix_of
+from gpuwheel.audit.rules.python.pythons import suffix_of, tagged
 from gpuwheel.model.findings import Found, Part, Profile
 from gpuwheel.model.libraries import DESCRIBE
 
@@ -63,7 +63,8 @@ def _compat_module(case: WheelCase) -> Iterator[Found]:
 def _module_entry_point(case: WheelCase) -> Iterator[Found]:
     """A library of a wheel for every Python has the entry point of a Python module, and leads to no generated one."""
     wheel = case.wheel
-    if wheel.tag.abi != "none":
+    # cp311-none is for one Python, as cp311-cp311 is.
+    if wheel.tag.abi != "none" or tagged(wheel.tag):
         return
     for library in wheel.libraries:
         entries = [name for name in library.exports if name.startswith(_ENTRY_POINT)]

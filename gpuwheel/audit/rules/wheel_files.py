@@ -58,7 +58,8 @@ def _tag_mismatch(case: WheelCase) -> Iterator[Found]:
     # A compressed tag of the name stands for several lines of WHEEL (PEP 425, "Compressed Tag Sets").
     named = sorted({str(tag).lower() for tag in expand_tag(wheel.tag)})
     # Without WHEEL there is nothing to agree with: a finding of its own.
-    if wheel.document("WHEEL") is not None and named != sorted({tag.lower() for tag in wheel.tags}):
+    text = wheel.document("WHEEL")
+    if text is not None and b"\0" not in text and named != sorted({tag.lower() for tag in wheel.tags}):
         yield Found(
             wheel.name,
             f"has other tags in WHEEL than in its name ({cut(' '.join(wheel.tags)) or 'none'}, "

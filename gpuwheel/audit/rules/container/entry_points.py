@@ -79,6 +79,9 @@ def _is_there(case: WheelCase, module: str) -> bool:
     )
 
 
+_VERSIONED = re.compile(r"^/(?:usr/)?bin/(?:env(?: -S)? )?(python[23]\.\d+)(?: |$)")
+
+
 @rule(
     "script-interpreter",
     needs={Part.MEMBERS},
@@ -96,6 +99,14 @@ def _interpreter(case: WheelCase) -> Iterator[Found]:
         python = "python" in program.rpartition("/")[2]
         if python and program.startswith("/") and not program.startswith(("/usr/bin/", "/bin/")):
             yield Found(cut(name), f"starts with the Python of another machine (#!{cut(first)}, expected #!python)")
+        elif versioned := _VERSIONED.search(first):
+            problem = f"starts with one version of Python, wherever that is (#!{cut(first)}, expected #!python)"
+            why = f"installers put the user's Python in place of `#!python` alone, and that may be no {versioned[1]}"
+            yield Found(cut(name), problem, why, severity=Severity.WARNING)
+
+
+_CUSTOM = frozenset({"sitecustomize.py", "usercustomize.py"})
+"""Modules that `site` imports."""
 
 
 @rule(
@@ -110,6 +121,9 @@ def _startup(case: WheelCase) -> Iterator[Found]:
     """The wheel holds a file that runs at every start of Python."""
     for name, member in case.wheel.members.items():
         path = re.sub(r"^[^/]*\.data/(purelib|platlib)/", "", name)
+        if path in _CUSTOM:
+            why = "Python imports it at every start, and of several in one environment the first alone"
+            yield Found(cut(name), "runs at every start of Python, and hides that of others", why)
         if "/" in path or not path.endswith((".pth", ".start")) or member.size > SCRIPT_FILE.value:
             continue
         lines = [line.strip() for line in member.data.decode(errors="replace").splitlines()]

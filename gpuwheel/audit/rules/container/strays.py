@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gpuwheel.audit.cases import WheelCase
+    from gpuwheel.wheel import Content
 
 __all__ = ["STRAY_RULES"]
 
@@ -55,12 +56,26 @@ _FILES = frozenset(
         *("cmake_install.cmake", "core", ".netrc", ".pypirc"),
     }
 )
-_SECRETS = frozenset({".env", ".netrc", ".pypirc"})
+_SECRETS = frozenset({".env", ".netrc", ".pypirc", ".pgpass", ".git-credentials", "id_rsa", "id_ecdsa", "id_ed25519"})
+_KEYS = (".pem", ".key")
+_PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----")
+"""RFC 7468, section 10 and 11, and what OpenSSL and OpenSSH write."""
 _ENDS = (
     *("~", ".swp", ".swo", ".orig", ".rej", ".bak", ".tmp", ".egg-link", ".gcda", ".gcno", ".nsys-rep", ".ncu-rep"),
     *(".qdrep", ".prof", ".log", ".pdb", ".ilk", ".dSYM"),
+    # Of nvcc --keep.
+    *(
+        ".cudafe1.cpp",
+        ".cudafe1.c",
+        ".cudafe1.gpu",
+        ".cudafe1.stub.c",
+        ".cpp1.ii",
+        ".cpp4.ii",
+        ".module_id",
+        ".fatbin.c",
+    ),
 )
-_OBJECTS = (".o", ".obj", ".d", ".cubin.o")
+_OBJECTS = (".o", ".obj", ".d", ".cubin.o", ".la", ".lo")
 _DEBUG = (".debug", ".dbg", ".dwo", ".dwp")
 _SOURCES = (".cu",)
 _CORE = re.compile(r"core(\.\d+)?")
@@ -149,7 +164,7 @@ def _file(case: WheelCase) -> Iterator[Found]:
     """The wheel holds what an editor, a build or a system left behind."""
     for member, path in _packages(case):
         folder = next((part for part in path.parts[:-1] if part in _FOLDERS or part.endswith(".egg-info")), None)
-        if path.name in _SECRETS:
+        if path.name in _SECRETS or (path.suffix in _KEYS and _is_private(case.wheel.members[member])):
             why = "such files hold passwords and tokens: whoever downloads the wheel has them"
             fix = "leave it out, and change what was in it"
             yield Found(cut(member), f"is a file for secrets ({path.name})", why, fix, Severity.ERROR)
@@ -161,6 +176,11 @@ def _file(case: WheelCase) -> Iterator[Found]:
             yield Found(cut(member), "is a core dump (expected none)", why, severity=Severity.ERROR)
         elif path.name in _FILES - {"core"} or path.name.endswith(_ENDS) or path.name.startswith(("._", ".#")):
             yield Found(cut(member), "is a file that an editor, a build or a system left", cause="left behind")
+
+
+def _is_private(member: Content) -> bool:
+    """Whether a file begins with a private key; certificates, which have the same suffix, do not."""
+    return _PRIVATE_KEY.search(bytes(member.read(0, 1 << 12))) is not None
 
 
 @rule(

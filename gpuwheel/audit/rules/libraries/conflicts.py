@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from gpuwheel._endings import cut
 from gpuwheel.audit.cases import rule
+from gpuwheel.audit.closure.worlds import names
 from gpuwheel.compatibility.distributions.releases import load_releases
+from gpuwheel.errors import AuditError
 from gpuwheel.model.findings import Found, Part, Severity
+from gpuwheel.wheel.naming import parse_wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +37,7 @@ __all__ = ["CONFLICT_RULES"]
 )
 def _requirement_conflict(case: WheelCase) -> Iterator[Found]:
     """Some requirements of the wheel ask for releases that exclude each other."""
+    yield from _itself(case)
     for place, clash in case.closure.clashes:
         if _excluding(clash.requirements):
             continue  # whatever is released: a rule of its own
@@ -46,6 +51,22 @@ def _requirement_conflict(case: WheelCase) -> Iterator[Found]:
             "machine": place.machine,
         }
         yield Found(case.wheel.name, problem, facts=facts)
+
+
+def _itself(case: WheelCase) -> Iterator[Found]:
+    """A requirement of the wheel's own project, which the wheel does not meet."""
+    try:
+        own = parse_wheel_name(case.wheel.name)
+        name, version = canonicalize_name(own.distribution), Version(own.version)
+    except (AuditError, ValueError):
+        return  # findings of their own
+    for requirement in case.wheel.requirements:
+        if canonicalize_name(requirement.name) != name or requirement.specifier.contains(version, prereleases=True):
+            continue
+        if any(names([requirement], place) for place in case.closure.places) and not requirement.url:
+            problem = f"requires '{cut(str(requirement))}', and is {name} {version} itself"
+            facts = {"requirements": [str(requirement)], "over": name}
+            yield Found(case.wheel.name, problem, fix="leave it out, or correct its bounds", facts=facts)
 
 
 @rule(

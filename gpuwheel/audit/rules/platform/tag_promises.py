@@ -225,9 +225,19 @@ def _platform_not_checked(case: WheelCase) -> Iterator[Found]:
     for tag in _tags(case):
         if tag.kind == "elsewhere" and not hosts(case.wheel.libraries):
             yield Found(case.wheel.name, f"is for {tag.text}, whose libraries are not read (expected a tag of Linux)")
-        elif tag.machine is not None and tag.machine not in known:
+        elif tag.kind == "glibc" and tag.machine in known and policy_of(case.tables.platforms, tag) is None:
+            newest = [policy.name for policy in case.tables.platforms if policy.machine == tag.machine][-1]
+            problem = f"is for {tag.text}, of which no policy is known (expected {newest} or older)"
+            yield Found(case.wheel.name, problem, fix="name the oldest tag that is true: gpuwheel repair WHEEL")
+        elif tag.machine is not None and tag.machine not in known and not _for_others(case, tag.machine):
             problem = f"is for {tag.machine}, of which no policy is known (expected {' or '.join(sorted(known))})"
             yield Found(case.wheel.name, problem, fix="check it with `auditwheel show`, which knows further machines")
+
+
+def _for_others(case: WheelCase, machine: str) -> bool:
+    """Whether all libraries are for other machines, which is told of the tag."""
+    found = {library.machine for library in hosts(case.wheel.libraries)}
+    return bool(found) and machine not in found
 
 
 TAG_RULES = (_platform_tag, _platform_local, _libc_mismatch, _platform_not_checked)

@@ -27,7 +27,7 @@ __all__ = ["API_RULES"]
 def _modules(case: WheelCase) -> Iterator[tuple[ElfFile, frozenset[Cpython]]]:
     """Libraries for certain Pythons, and those Pythons: by the suffix, or else by the wheel's tag."""
     abis = case.wheel.tag.abi.split(".")
-    of_tag = frozenset() if {"abi3", "none"} & {*abis} else tagged(case.wheel.tag)
+    of_tag = frozenset() if "abi3" in abis else tagged(case.wheel.tag)
     for library in case.wheel.libraries:
         suffix = suffix_of(library.name)
         if suffix is not None and suffix.python is not None:

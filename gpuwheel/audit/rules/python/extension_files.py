@@ -23,6 +23,8 @@ __all__ = ["EXTENSION_RULES"]
 _SHOWN = 3
 _LIBRARY = re.compile(r"\.so(?:\.\d+)*$")
 _POINTER = b"version https://git-lfs.github.com/spec/"
+_OTHER_PYTHON = re.compile(r"\.(?:(?:pypy|graalpy)\d[\w-]*|cpython-\d+[a-su-z]+(?:-[\w-]+)?)\.so$")
+"""Suffixes of Pythons that are none of a tag like cp311-cp311: PyPy, GraalPy, CPython for debugging."""
 _SYSTEMS = {"linux-gnu": ("manylinux", "linux"), "linux-musl": ("musllinux", "linux")}
 
 
@@ -37,11 +39,23 @@ def _suffix(case: WheelCase) -> Iterator[Found]:
     """The suffix of an extension module is for a Python, a machine or a system that the wheel is not for."""
     for library in case.wheel.libraries:
         suffix = suffix_of(library.name)
-        if suffix is not None and (wrong := _wrong_suffix(case, library, suffix)):
+        wrong = _other_python(case, library) or (suffix is not None and _wrong_suffix(case, library, suffix))
+        if wrong:
             # Who loads it by its path does not ask for the suffix (torch.ops.load_library).
             severity = Severity.ERROR if entry_names(library) else Severity.WARNING
             why = None if entry_names(library) else "`import` would not find it; who loads it by its path does"
             yield Found(library.name, wrong, why, severity=severity)
+
+
+def _other_python(case: WheelCase, library: ElfFile) -> str | None:
+    match, tag = _OTHER_PYTHON.search(library.name), case.wheel.tag
+    if match is None or not tagged(tag) or match[0][1:].partition("-")[0] in tag.abi:
+        return None
+    if any(abi.endswith("d") for abi in tag.abi.split(".")):
+        return None
+    return (
+        f"is for a Python that the wheel is not for (found {match[0]}, the tag is for {cut(tag.python)}-{cut(tag.abi)})"
+    )
 
 
 def _wrong_suffix(case: WheelCase, library: ElfFile, suffix: Suffix) -> str | None:
@@ -72,7 +86,7 @@ def _wrong_suffix(case: WheelCase, library: ElfFile, suffix: Suffix) -> str | No
 )
 def _entry_point(case: WheelCase) -> Iterator[Found]:
     """An extension module has no entry point, or one of another name than its file."""
-    if case.wheel.tag.abi == "none":
+    if case.wheel.tag.abi == "none" and not tagged(case.wheel.tag):
         return  # which may hold no module: a rule of its own
     for library in case.wheel.libraries:
         names, name, suffix = entry_names(library), module_name(library), suffix_of(library.name)

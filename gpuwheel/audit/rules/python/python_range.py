@@ -58,6 +58,34 @@ def _tag(case: WheelCase) -> Iterator[Found]:
 
 
 @rule(
+    "tag-impossible",
+    needs={Part.NAME},
+    why="installers find that the wheel fits no Python, and take another one or none",
+    fix="name the ABI of the Python that built it (cp311-cp311), abi3 or none, and build again",
+    source="PEP 425 and PEP 703; `packaging.tags` and uv: which tags each Python has",
+)
+def _impossible(case: WheelCase) -> Iterator[Found]:
+    """No Python has the ABI that the tag of the name puts beside it."""
+    pythons, abis = case.wheel.tag.python.split("."), case.wheel.tag.abi.split(".")
+    # Of a compressed set, some combinations never are.
+    if not any(_possible(python.lower(), abi.lower()) for python in pythons for abi in abis):
+        found = f"{cut(case.wheel.tag.python)}-{cut(case.wheel.tag.abi)}"
+        yield Found(case.wheel.name, f"has a tag that no Python has (found {found}, expected the ABI of that Python)")
+
+
+def _possible(python: str, abi: str) -> bool:
+    if python.startswith("py"):
+        return abi == "none"
+    if python.startswith("cp") and python[2:].rstrip("t").isdigit():
+        if abi in {"abi3", "abi3t"}:  # of free-threaded Pythons, a rule of its own speaks
+            return python.startswith("cp3")
+        return abi == "none" or re.fullmatch(f"{python.rstrip('t')}[a-z]*", abi) is not None
+    if python.startswith("pp"):
+        return abi == "none" or abi.startswith("pypy")
+    return True  # of other Pythons nothing is known
+
+
+@rule(
     "python-classifier",
     needs={Part.METADATA},
     why="people and indexes read classifiers to learn for which Pythons the project is, and installers do not",
@@ -77,5 +105,5 @@ def _classifier(case: WheelCase) -> Iterator[Found]:
         yield Found(f"{case.wheel.dist_info}/METADATA", problem)
 
 
-RANGE_RULES = (_tag, _classifier)
+RANGE_RULES = (_tag, _impossible, _classifier)
 """About a whole wheel (`WheelCase`)."""
