@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 WIDER = "py3-none-manylinux_2_17_x86_64"
 
 
-def _manifest(*archs: str, ptx: tuple[str, ...] = ("7.5",), **changes: object) -> bytes:
+def manifest(*archs: str, ptx: tuple[str, ...] = ("7.5",), **changes: object) -> bytes:
     group = {"archs": list(archs), "ptx": list(ptx)}
     return json.dumps(
         {"schema": 1, "toolkit": "12.9", "driver_floor": "525", "groups": {"k": group}, **changes}
     ).encode()
 
 
-def _coded(manifest: bytes, code: bytes = CODE) -> WheelFile:
+def coded(manifest: bytes, code: bytes = CODE) -> WheelFile:
     return wheel({"ops/_C.so": library(sections={".nv_fatbin": code}), "ops/_kernels.json": manifest})
 
 
@@ -44,34 +44,34 @@ def _one_of_two_platforms_in_the_name_alone() -> tuple[WheelFile, WheelFile]:
 
 @case("manifest")
 def _a_manifest_of_another_schema() -> tuple[WheelFile, WheelFile]:
-    return _coded(_manifest(*EVERY, schema=99)), _coded(_manifest(*EVERY))
+    return coded(manifest(*EVERY, schema=99)), coded(manifest(*EVERY))
 
 
 @case("arch-missing")
 def _an_arch_that_the_manifest_alone_has() -> tuple[WheelFile, WheelFile]:
-    return _coded(_manifest(*EVERY, "8.9")), _coded(_manifest(*EVERY))
+    return coded(manifest(*EVERY, "8.9")), coded(manifest(*EVERY))
 
 
 @case("arch-undeclared")
 def _an_arch_that_the_manifest_lacks() -> tuple[WheelFile, WheelFile]:
-    return _coded(_manifest(*EVERY[:-1])), _coded(_manifest(*EVERY))
+    return coded(manifest(*EVERY[:-1])), coded(manifest(*EVERY))
 
 
 @case("manifest", sneaky=True)
 def _the_second_of_two_manifests_is_damaged() -> tuple[WheelFile, WheelFile]:
-    code, good = library(sections={".nv_fatbin": CODE}), _manifest(*EVERY)
+    code, good = library(sections={".nv_fatbin": CODE}), manifest(*EVERY)
     both = {"ops/_C.so": code, "ops/_kernels.json": good}
     return wheel({**both, "ops/more/_kernels.json": good[:-1]}), wheel({**both, "ops/more/_kernels.json": good})
 
 
 @case("arch-missing", sneaky=True)
 def _ptx_that_the_manifest_alone_has() -> tuple[WheelFile, WheelFile]:
-    return _coded(_manifest(*EVERY, ptx=("7.5", "9.0"))), _coded(_manifest(*EVERY))
+    return coded(manifest(*EVERY, ptx=("7.5", "9.0"))), coded(manifest(*EVERY))
 
 
 @case("arch-undeclared", sneaky=True)
 def _ptx_that_the_manifest_lacks() -> tuple[WheelFile, WheelFile]:
-    return _coded(_manifest(*EVERY, ptx=())), _coded(_manifest(*EVERY))
+    return coded(manifest(*EVERY, ptx=())), coded(manifest(*EVERY))
 
 
 @case("unreadable")

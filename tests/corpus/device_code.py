@@ -16,11 +16,11 @@ _PTX, _LTO = 1, 8
 _DEBUG = 2
 
 
-def _cubins(*archs: int, flags: int = 0) -> bytes:
+def machine_code(*archs: int, flags: int = 0) -> bytes:
     return b"".join(entry(bytes(64), arch=arch, flags=flags) for arch in archs)
 
 
-def _ptx(arch: int, *, flags: int = 0, isa: tuple[int, int] = (7, 8)) -> bytes:
+def ptx(arch: int, *, flags: int = 0, isa: tuple[int, int] = (7, 8)) -> bytes:
     return entry(b".version 7.8", kind=_PTX, arch=arch, flags=flags, isa=isa)
 
 
@@ -30,56 +30,62 @@ def _holding(code: bytes, *, tag: str = TAG, machine: str = "x86_64", section: s
 
 @case("arch-hole", severity=Severity.WARNING)
 def _nothing_for_newer_gpus() -> tuple[WheelFile, WheelFile]:
-    return _holding(container(_cubins(70, 80))), _holding(container(_cubins(70, 80) + _ptx(80)))
+    return _holding(container(machine_code(70, 80))), _holding(container(machine_code(70, 80) + ptx(80)))
 
 
 @case("arch-hole", severity=Severity.WARNING, sneaky=True)
 def _ptx_of_one_gpu_alone_for_newer_ones() -> tuple[WheelFile, WheelFile]:
-    cubins = _cubins(75, 80, 90)
-    return _holding(container(cubins + _ptx(90, flags=_SPECIFIC))), _holding(container(cubins + _ptx(90)))
+    cubins = machine_code(75, 80, 90)
+    return _holding(container(cubins + ptx(90, flags=_SPECIFIC))), _holding(container(cubins + ptx(90)))
 
 
 @case("arch-hole", severity=Severity.WARNING, sneaky=True)
 def _a_generation_left_out_in_the_middle() -> tuple[WheelFile, WheelFile]:
-    newest = _ptx(120)
-    return _holding(container(_cubins(75, 80, 100, 120) + newest)), _holding(
-        container(_cubins(75, 80, 90, 100, 120) + newest)
+    newest = ptx(120)
+    return _holding(container(machine_code(75, 80, 100, 120) + newest)), _holding(
+        container(machine_code(75, 80, 90, 100, 120) + newest)
     )
 
 
 @case("arch-hole", severity=Severity.WARNING, sneaky=True)
 def _code_for_a_linker_in_place_of_ptx() -> tuple[WheelFile, WheelFile]:
-    cubins = _cubins(80, 90)
-    return _holding(container(cubins + entry(bytes(64), kind=_LTO, arch=90))), _holding(container(cubins + _ptx(90)))
+    cubins = machine_code(80, 90)
+    return _holding(container(cubins + entry(bytes(64), kind=_LTO, arch=90))), _holding(container(cubins + ptx(90)))
 
 
 @case("arch-hole", severity=Severity.WARNING, sneaky=True)
 def _the_gpu_of_an_arm_machine_alone() -> tuple[WheelFile, WheelFile]:
     tag = TAG.replace("x86_64", "aarch64")
-    older, whole = container(_cubins(75, 80, 90, 100, 120)), container(_cubins(75, 80, 90, 100, 110, 120) + _ptx(120))
+    older, whole = (
+        container(machine_code(75, 80, 90, 100, 120)),
+        container(machine_code(75, 80, 90, 100, 110, 120) + ptx(120)),
+    )
     return _holding(older, tag=tag, machine="aarch64"), _holding(whole, tag=tag, machine="aarch64")
 
 
 @case("arch-specific-alone", severity=Severity.WARNING)
 def _arch_specific_code_without_a_fallback() -> tuple[WheelFile, WheelFile]:
-    others = _cubins(75, 80, 90, 120) + _ptx(120)
+    others = machine_code(75, 80, 90, 120) + ptx(120)
     return (
-        _holding(container(others + _cubins(100, flags=_SPECIFIC))),
-        _holding(container(others + _cubins(100, flags=_FAMILY))),
+        _holding(container(others + machine_code(100, flags=_SPECIFIC))),
+        _holding(container(others + machine_code(100, flags=_FAMILY))),
     )
 
 
 @case("arch-specific-alone", severity=Severity.WARNING, sneaky=True)
 def _arch_specific_code_in_relocatable_form() -> tuple[WheelFile, WheelFile]:
-    others = _cubins(75, 80, 90, 120) + _ptx(120)
-    code = container(others + _cubins(100, flags=_SPECIFIC)), container(others + _cubins(100, 103, flags=_SPECIFIC))
+    others = machine_code(75, 80, 90, 120) + ptx(120)
+    code = (
+        container(others + machine_code(100, flags=_SPECIFIC)),
+        container(others + machine_code(100, 103, flags=_SPECIFIC)),
+    )
     return _holding(code[0], section="__nv_relfatbin"), _holding(code[1], section="__nv_relfatbin")
 
 
 @case("ptx-missing", severity=Severity.NOTE)
 def _no_ptx_for_gpus_to_come() -> tuple[WheelFile, WheelFile]:
-    cubins = _cubins(75, 80, 90, 100, 120)
-    return _holding(container(cubins)), _holding(container(cubins + _ptx(120)))
+    cubins = machine_code(75, 80, 90, 100, 120)
+    return _holding(container(cubins)), _holding(container(cubins + ptx(120)))
 
 
 @case("code-lost")
@@ -95,7 +101,7 @@ def _device_code_removed_from_a_library() -> tuple[WheelFile, WheelFile]:
 
 @case("arch-redundant", severity=Severity.NOTE)
 def _machine_code_that_the_same_gpus_have_already() -> tuple[WheelFile, WheelFile]:
-    others = _cubins(90, 100, 120, flags=_ZSTD) + _ptx(120)
+    others = machine_code(90, 100, 120, flags=_ZSTD) + ptx(120)
     large = [entry(bytes(10_000_000), arch=arch, flags=_ZSTD) for arch in (80, 86)]
     packed = [_with_packed_size(one, 10_000_000) for one in large]
     return _holding(container(b"".join(packed) + others)), _holding(container(packed[0] + others))
@@ -103,7 +109,7 @@ def _machine_code_that_the_same_gpus_have_already() -> tuple[WheelFile, WheelFil
 
 @case("arch-redundant", severity=Severity.NOTE, sneaky=True)
 def _machine_code_twice_in_pieces() -> tuple[WheelFile, WheelFile]:
-    others = _cubins(90, 100, 120, flags=_ZSTD) + _ptx(120)
+    others = machine_code(90, 100, 120, flags=_ZSTD) + ptx(120)
 
     def pieces(arch: int) -> bytes:
         one = _with_packed_size(entry(bytes(2_100_000), arch=arch, flags=_ZSTD), 2_100_000)
@@ -114,28 +120,28 @@ def _machine_code_twice_in_pieces() -> tuple[WheelFile, WheelFile]:
 
 @case("code-uncompressed", severity=Severity.NOTE)
 def _device_code_that_is_not_compressed() -> tuple[WheelFile, WheelFile]:
-    others = _cubins(90, 100, 120, flags=_ZSTD) + _ptx(120)
+    others = machine_code(90, 100, 120, flags=_ZSTD) + ptx(120)
     packed = _with_packed_size(entry(bytes(11_000_000), arch=80, flags=_ZSTD), 11_000_000)
     return _holding(container(entry(bytes(11_000_000), arch=80) + others)), _holding(container(packed + others))
 
 
 @case("code-uncompressed", severity=Severity.NOTE, sneaky=True)
 def _uncompressed_device_code_in_many_files() -> tuple[WheelFile, WheelFile]:
-    others = _cubins(90, 100, 120, flags=_ZSTD) + _ptx(120)
+    others = machine_code(90, 100, 120, flags=_ZSTD) + ptx(120)
     piece = library(sections={".nv_fatbin": container(entry(bytes(6_000_000), arch=80) + others)}, exports=())
     return wheel({"ops/liba.so": piece, "ops/libb.so": piece}), wheel({"ops/liba.so": piece})
 
 
 @case("code-debug", severity=Severity.WARNING)
 def _device_code_for_a_debugger() -> tuple[WheelFile, WheelFile]:
-    others = _cubins(80, 90, 100, 120) + _ptx(120)
-    return _holding(container(_cubins(75, flags=_DEBUG) + others)), _holding(container(_cubins(75) + others))
+    others = machine_code(80, 90, 100, 120) + ptx(120)
+    return _holding(container(machine_code(75, flags=_DEBUG) + others)), _holding(container(machine_code(75) + others))
 
 
 @case("code-debug", severity=Severity.WARNING, sneaky=True)
 def _compressed_ptx_for_a_debugger() -> tuple[WheelFile, WheelFile]:
-    cubins = _cubins(80, 90, 100, 120)
-    broken, twin = (_ptx(120, flags=flags) for flags in (_ZSTD | _DEBUG, _ZSTD))
+    cubins = machine_code(80, 90, 100, 120)
+    broken, twin = (ptx(120, flags=flags) for flags in (_ZSTD | _DEBUG, _ZSTD))
     return _holding(container(cubins + broken)), _holding(container(cubins + twin))
 
 
@@ -153,7 +159,7 @@ def _named(image: bytes) -> bytes:
 
 @case("code-line-info", severity=Severity.NOTE)
 def _device_code_that_names_its_sources() -> tuple[WheelFile, WheelFile]:
-    others = _cubins(80, 90, 100, 120) + _ptx(120)
+    others = machine_code(80, 90, 100, 120) + ptx(120)
     # nvFatbin writes a name for other reasons: the code itself tells.
     broken, twin = (_named(entry(_cubin(*sections), arch=75)) for sections in ((".debug_line",), ()))
     return _holding(container(broken + others)), _holding(container(twin + others))
@@ -167,32 +173,32 @@ def _linked_to_12(code: bytes) -> WheelFile:
 
 @case("compression-driver", severity=Severity.WARNING)
 def _compression_that_drivers_of_its_cuda_do_not_read() -> tuple[WheelFile, WheelFile]:
-    return _linked_to_12(_cubins(80, flags=_ZSTD) + _ptx(80)), _linked_to_12(_cubins(80, flags=_LZ4) + _ptx(80))
+    return _linked_to_12(machine_code(80, flags=_ZSTD) + ptx(80)), _linked_to_12(machine_code(80, flags=_LZ4) + ptx(80))
 
 
 @case("ptx-driver", severity=Severity.WARNING)
 def _ptx_that_drivers_of_its_cuda_do_not_compile() -> tuple[WheelFile, WheelFile]:
-    return _linked_to_12(_ptx(80, isa=(8, 8))), _linked_to_12(_ptx(80, isa=(7, 8)))
+    return _linked_to_12(ptx(80, isa=(8, 8))), _linked_to_12(ptx(80, isa=(7, 8)))
 
 
 @case("compression-driver", severity=Severity.WARNING, sneaky=True)
 def _one_image_compressed_otherwise_than_its_neighbours() -> tuple[WheelFile, WheelFile]:
-    others = _cubins(75, 80, 90, 100, 120, flags=_LZ4)
-    broken, twin = (_ptx(120, flags=flags, isa=(7, 8)) for flags in (_ZSTD, _LZ4))
+    others = machine_code(75, 80, 90, 100, 120, flags=_LZ4)
+    broken, twin = (ptx(120, flags=flags, isa=(7, 8)) for flags in (_ZSTD, _LZ4))
     return _linked_to_12(others + broken), _linked_to_12(others + twin)
 
 
 @case("ptx-driver", severity=Severity.WARNING, sneaky=True)
 def _new_ptx_beside_machine_code_of_other_gpus() -> tuple[WheelFile, WheelFile]:
     # Machine code for 9.0 serves no 10.0: of those GPUs the PTX is all there is.
-    cubins = _cubins(75, 80, 90)
-    return _linked_to_12(cubins + _ptx(100, isa=(8, 8))), _linked_to_12(cubins + _ptx(90, isa=(7, 8)))
+    cubins = machine_code(75, 80, 90)
+    return _linked_to_12(cubins + ptx(100, isa=(8, 8))), _linked_to_12(cubins + ptx(90, isa=(7, 8)))
 
 
 @case("ptx-missing", severity=Severity.NOTE, sneaky=True)
 def _ptx_of_a_family_alone() -> tuple[WheelFile, WheelFile]:
-    cubins = _cubins(75, 80, 90, 100, 120)
-    return _holding(container(cubins + _ptx(120, flags=_FAMILY))), _holding(container(cubins + _ptx(120)))
+    cubins = machine_code(75, 80, 90, 100, 120)
+    return _holding(container(cubins + ptx(120, flags=_FAMILY))), _holding(container(cubins + ptx(120)))
 
 
 @case("code-lost", sneaky=True)
@@ -214,7 +220,7 @@ def _device_code_removed_from_one_library_of_two() -> tuple[WheelFile, WheelFile
 
 @case("code-line-info", severity=Severity.NOTE, sneaky=True)
 def _ptx_that_names_its_sources() -> tuple[WheelFile, WheelFile]:
-    cubins = _cubins(75, 80, 90, 100, 120)
+    cubins = machine_code(75, 80, 90, 100, 120)
     head = b".version 7.8\n.target sm_75\n.address_size 64\n"
     broken, twin = (
         _named(entry(head + lines, kind=_PTX, arch=75, isa=(7, 8))) for lines in (b'.file 1 "k.cu"\n.loc 1 2 3\n', b"")
@@ -239,13 +245,13 @@ _NEWER = entry(bytes(64), arch=100, isa=(1, 8)) + entry(bytes(64), arch=120, isa
 
 @case("cubin-driver", severity=Severity.WARNING)
 def _machine_code_of_cuda_13_beside_the_runtime_of_12() -> tuple[WheelFile, WheelFile]:
-    broken, twin = (_linked_to_12(_of_cuda(toolkit, 75, 80, 90) + _NEWER + _ptx(120)) for toolkit in (13, 12))
+    broken, twin = (_linked_to_12(_of_cuda(toolkit, 75, 80, 90) + _NEWER + ptx(120)) for toolkit in (13, 12))
     return broken, twin
 
 
 @case("cubin-driver", severity=Severity.WARNING, sneaky=True)
 def _one_image_of_cuda_13_among_those_of_12() -> tuple[WheelFile, WheelFile]:
-    others = _of_cuda(12, 75, 80, 90, flags=_LZ4) * 20 + _NEWER + _ptx(120)
+    others = _of_cuda(12, 75, 80, 90, flags=_LZ4) * 20 + _NEWER + ptx(120)
     broken, twin = (_linked_to_12(others + _of_cuda(toolkit, 86, flags=_LZ4)) for toolkit in (13, 12))
     return broken, twin
 
@@ -254,7 +260,7 @@ def _one_image_of_cuda_13_among_those_of_12() -> tuple[WheelFile, WheelFile]:
 def _machine_code_of_cuda_13_in_a_wheel_named_for_12() -> tuple[WheelFile, WheelFile]:
     # The runtime is linked in statically: what the wheel calls itself is all that tells.
     def named(toolkit: int) -> WheelFile:
-        code = container(_of_cuda(toolkit, 75, 80, 90) + _NEWER + _ptx(120))
+        code = container(_of_cuda(toolkit, 75, 80, 90) + _NEWER + ptx(120))
         made = library(sections={".nv_fatbin": code})
         return wheel({"ops_cu12/_C.so": made}, name="ops_cu12")
 

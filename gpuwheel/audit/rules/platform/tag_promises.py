@@ -10,7 +10,7 @@ from gpuwheel.audit.cases import rule
 from gpuwheel.audit.platform import MUSL, platform_tag, system_libraries
 from gpuwheel.audit.providers import shown
 from gpuwheel.compatibility.platform_tags import parse_platform, policy_of
-from gpuwheel.compatibility.platforms import allows, version_numbers
+from gpuwheel.compatibility.platforms import allows, glibc_of, version_numbers
 from gpuwheel.errors import AuditError
 from gpuwheel.model.findings import Found, Others, Part, Severity
 
@@ -225,13 +225,21 @@ def _platform_not_checked(case: WheelCase) -> Iterator[Found]:
     for tag in _tags(case):
         if tag.kind == "elsewhere" and not hosts(case.wheel.libraries):
             yield Found(case.wheel.name, f"is for {tag.text}, whose libraries are not read (expected a tag of Linux)")
-        elif tag.kind == "glibc" and tag.machine in known and policy_of(case.tables.platforms, tag) is None:
-            newest = [policy.name for policy in case.tables.platforms if policy.machine == tag.machine][-1]
+        elif newest := _newest_before(case, tag):
             problem = f"is for {tag.text}, of which no policy is known (expected {newest} or older)"
             yield Found(case.wheel.name, problem, fix="name the oldest tag that is true: gpuwheel repair WHEEL")
         elif tag.machine is not None and tag.machine not in known and not _for_others(case, tag.machine):
             problem = f"is for {tag.machine}, of which no policy is known (expected {' or '.join(sorted(known))})"
             yield Found(case.wheel.name, problem, fix="check it with `auditwheel show`, which knows further machines")
+
+
+def _newest_before(case: WheelCase, tag: PlatformTag) -> str | None:
+    """The newest policy of the tag's machine, where the tag is of a newer glibc."""
+    policies = [policy.name for policy in case.tables.platforms if policy.machine == tag.machine]
+    if not policies or not tag.name.startswith("manylinux_"):
+        return None
+    newest = max(policies, key=glibc_of)
+    return newest if glibc_of(tag.name) > glibc_of(newest) else None
 
 
 def _for_others(case: WheelCase, machine: str) -> bool:
