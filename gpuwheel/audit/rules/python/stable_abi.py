@@ -74,11 +74,11 @@ def _newer(case: WheelCase) -> Iterator[Found]:
             since = max(table.first_exported(name) or oldest for name in missing)
             problem = f"asks for symbols that Python has since {since} ({shown(missing)}, wheel from {oldest} on)"
             yield Found(library.name, problem, facts={"symbols": sorted(missing), "since": str(since)})
-        elif newer:
-            since = max(table.stable[name] for name in newer)
+        if early := [name for name in newer if name not in missing]:
+            since = max(table.stable[name] for name in early)
             why = "Pythons before that have them, and promise nothing: their structures may be laid out otherwise"
-            problem = f"asks for symbols that are stable since Python {since} ({shown(newer)}, wheel from {oldest} on)"
-            yield Found(library.name, problem, why, severity=Severity.WARNING, facts={"symbols": sorted(newer)})
+            problem = f"asks for symbols that are stable since Python {since} ({shown(early)}, wheel from {oldest} on)"
+            yield Found(library.name, problem, why, severity=Severity.WARNING, facts={"symbols": sorted(early)})
 
 
 STABLE_ABI_RULES = (_outside, _newer)
