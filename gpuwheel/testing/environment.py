@@ -57,6 +57,7 @@ _SOURCES = (
     "programs.c",
     "program_maker.c",
     "mistakes.c",
+    "modules.c",
     "coverage.c",
 )
 _RUNTIME = re.compile(r"libcudart\.so\.(\d+)")

@@ -33,6 +33,7 @@ class WatchedRun:
         self._driver.gpuwheel_fake_reports.restype = ctypes.c_char_p
         self._driver.gpuwheel_fake_executed.restype = ctypes.c_long
         self._facts: list[Facts] = []
+        self._outside: list[Facts] = []
         self._executed = 0
         # Child processes of tests write there; each process of pytest has its own children.
         self._folder = Path(tempfile.mkdtemp(prefix="gpuwheel-reports-"))
@@ -91,8 +92,9 @@ class WatchedRun:
         self._executed += output.get("gpuwheel_executed", 0)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fail the run by what was done outside of any test; write the report."""
-        new = self._new()
+        """Fail the run by what was done outside of any test, and by what nothing freed; write the report."""
+        self._driver.gpuwheel_fake_end()
+        self._outside = new = self._new()
         if new and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -108,6 +110,8 @@ class WatchedRun:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:  # noqa: ANN401 - pytest does not export its type
         """Say what was executed, and mark the lines on GitHub."""
         mistakes = mistakes_of(self._facts)
+        if self._outside:
+            terminalreporter.write_line(f"outside of tests:\n{as_text(mistakes_of(self._outside))}")
         terminalreporter.write_line(
             f"gpuwheel: {self._executed} launches were executed; the checks found "
             f"{len(mistakes) or 'no'} mistake{'' if len(mistakes) == 1 else 's'}"

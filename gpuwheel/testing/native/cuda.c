@@ -233,6 +233,9 @@ static const struct {
     SECOND(cuMemcpyDtoHAsync) SECOND(cuMemcpyDtoDAsync) SECOND(cuMemsetD8) SECOND(cuMemsetD32)
     {"cuMemsetD8Async", (void*)cuMemsetD8Async, 3020},
     {"cuMemsetD32Async", (void*)cuMemsetD32Async, 3020},
+    {"cuModuleGetGlobal", (void*)cuModuleGetGlobal_v2, 3020},
+    ROW(cuModuleLoadData) ROW(cuModuleLoadDataEx) ROW(cuModuleLoadFatBinary) ROW(cuModuleUnload) ROW(cuModuleGetFunction)
+    ROW(cuFuncGetAttribute) ROW(cuFuncSetAttribute)
     ROW(cuInit) ROW(cuDriverGetVersion) ROW(cuGetErrorName) ROW(cuGetErrorString) ROW(cuDeviceGetCount) ROW(cuDeviceGet)
     ROW(cuDeviceGetAttribute) ROW(cuDeviceGetName) ROW(cuDeviceTotalMem) ROW(cuDevicePrimaryCtxRetain)
     ROW(cuDevicePrimaryCtxRelease) ROW(cuDevicePrimaryCtxGetState) ROW(cuCtxSetCurrent) ROW(cuCtxGetCurrent)

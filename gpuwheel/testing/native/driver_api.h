@@ -21,6 +21,14 @@ EXPORT int cuKernelSetAttribute(int, int, void*, int);
 EXPORT int cuOccupancyMaxActiveBlocksPerMultiprocessor(int*, void*, int, size_t);
 EXPORT int cuOccupancyMaxPotentialBlockSize(int*, int*, void*, size_t (*)(int), size_t, int);
 EXPORT int cuOccupancyMaxPotentialClusterSize(int*, void*, const void*);
+EXPORT int cuModuleLoadData(void**, const void*);
+EXPORT int cuModuleLoadDataEx(void**, const void*, unsigned, int*, void**);
+EXPORT int cuModuleLoadFatBinary(void**, const void*);
+EXPORT int cuModuleUnload(void*);
+EXPORT int cuModuleGetFunction(void**, void*, const char*);
+EXPORT int cuModuleGetGlobal_v2(void**, size_t*, void*, const char*);
+EXPORT int cuFuncGetAttribute(int*, int, void*);
+EXPORT int cuFuncSetAttribute(void*, int, int);
 EXPORT int cuLaunchKernelEx(const DriverConfig*, void*, void**, void**);
 EXPORT int cuLaunchKernel(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**, void**);
 /* driver_memory.c */

@@ -95,6 +95,7 @@ EXPORT long gpuwheel_fake_executed(void);                                   /* h
 EXPORT void gpuwheel_fake_written(const void* pointer, size_t bytes);       /* by others than kernels and copies */
 EXPORT void gpuwheel_fake_touched(void* stream, const void* pointer, size_t bytes, int write); /* by an operator of torch */
 EXPORT int gpuwheel_fake_has_streams(void);                                 /* more than one was used */
+EXPORT void gpuwheel_fake_end(void);                                        /* the program ends: what it did not free is reported */
 EXPORT void gpuwheel_fake_revive(void);                                     /* after an error that stays: as a new process */
 
 /* What the runtime asks of the driver. */

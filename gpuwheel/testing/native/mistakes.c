@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "mistakes.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -14,7 +15,7 @@
 #include "../ptx/native/machine.h"
 #include "memory.h"
 
-enum { MOST_LINES = 20000, MOST_BYTES = 8192 };
+enum { MOST_LINES = 20000, MOST_BYTES = 8192, CHECK_LEAKS = 64 };
 
 typedef struct Line {
   char text[MOST_BYTES];
@@ -135,4 +136,27 @@ void mistakes_add(const char* kind, uint64_t address, const char* format, ...) {
   put_memory(&line, address);
   put(&line, "}");
   keep(&line);
+}
+
+/* ---- leaks */
+
+/* torch keeps memory for as long as there are tensors, which is Python's business. */
+static int is_of_torch(const Memory* memory) {
+  Dl_info found;
+  if (memory->caller == NULL || !dladdr(memory->caller, &found) || found.dli_fname == NULL) return memory->caller == NULL;
+  return strstr(found.dli_fname, "/libc10") != NULL || strstr(found.dli_fname, "/libtorch") != NULL;
+}
+
+void gpuwheel_fake_end(void) {
+  Memory memory;
+  if (!gpuwheel_fake_executing() || !(gpuwheel_fake_checks() & CHECK_LEAKS)) return;
+  for (long i = 0; (i = memory_each(i, &memory)) > 0;) {
+    if (memory.kind == REGISTERED_MEMORY || memory.kind == VARIABLE_MEMORY || memory.graph != NULL || is_of_torch(&memory)) continue;
+    mistakes_add("leak", memory.start, "%s", "");
+  }
+}
+
+/* A program without pytest ends. */
+__attribute__((destructor)) static void end(void) {
+  if (getenv("GPUWHEEL_FAKE_GPU_REPORTS") != NULL) gpuwheel_fake_end();
 }

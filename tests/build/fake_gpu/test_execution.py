@@ -166,6 +166,50 @@ for order in range(7):
     ]
 
 
+def test_what_a_program_does_not_free_is_reported(library: Path) -> None:
+    words = (sys.executable, "-m", "gpuwheel.testing", "run", "--no-torch")
+    code = "import ctypes, sys; ctypes.CDLL(sys.argv[1]).leak()"
+    wrong = run([*words, "--", sys.executable, "-c", code, library], check=False)
+    assert wrong.returncode == 1
+    assert "leaked: an allocation of 12345 bytes (cudaMalloc after launch 0), which nothing freed" in wrong.stderr
+    run([*words, "--checks", "shared,global", "--", sys.executable, "-c", code, library])
+
+
+PTX = b""".version 7.0
+.target sm_70
+.address_size 64
+.global .align 4 .u32 start = 41;
+.visible .entry next(.param .u64 to) {
+  .reg .b64 %rd<2>;
+  .reg .b32 %r<2>;
+  ld.param.u64 %rd1, [to];
+  ld.global.u32 %r1, [start];
+  add.u32 %r1, %r1, 1;
+  st.global.u32 [%rd1], %r1;
+  ret;
+}
+"""
+BY_THE_DRIVER = f"""
+cuda, module, function, memory, context = ctypes.CDLL("libcuda.so.1"), *(ctypes.c_void_p() for _ in range(4))
+def call(name, *words):
+    assert getattr(cuda, name)(*words) == 0, name
+call("cuInit", 0), call("cuDevicePrimaryCtxRetain", ctypes.byref(context), 0), call("cuCtxSetCurrent", context)
+call("cuModuleLoadData", ctypes.byref(module), {PTX!r})
+call("cuModuleGetFunction", ctypes.byref(function), module, b"next")
+call("cuMemAlloc_v2", ctypes.byref(memory), ctypes.c_size_t(4))
+parameters, value = (ctypes.c_void_p * 1)(ctypes.addressof(memory)), ctypes.c_int()
+call("cuLaunchKernel", function, 1, 1, 1, 1, 1, 1, 0, None, parameters, None)
+call("cuMemcpyDtoH_v2", ctypes.byref(value), memory, ctypes.c_size_t(4))
+print(value.value, gpu.reports())
+call("cuModuleGetGlobal_v2", ctypes.byref(memory), None, module, b"start")
+print(bytes(gpu.memory(memory.value, 4)))
+"""
+
+
+def test_ptx_by_the_interface_of_the_driver(library: Path) -> None:
+    assert execute(BY_THE_DRIVER, library).stdout == "42 []\nb')\\x00\\x00\\x00'\n"
+
+
 TESTS = """
 import ctypes, os, torch
 library = ctypes.CDLL(os.environ["LIBRARY"])

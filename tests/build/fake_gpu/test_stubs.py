@@ -88,7 +88,7 @@ LINKED_TO_THE_DRIVER = """
 import ctypes, sys
 driver = ctypes.CDLL(sys.argv[1])
 assert not [name for name in sys.argv[2:] if not hasattr(driver, name)]
-assert driver.cuMemAlloc_v2(None, 1) == 801  # CUDA_ERROR_NOT_SUPPORTED
+assert driver.cuArrayCreate_v2(None, None) == 801  # CUDA_ERROR_NOT_SUPPORTED
 count = ctypes.c_int()
 assert driver.cuInit(0) == driver.cuDeviceGetCount(ctypes.byref(count)) == 0
 assert count.value == 1
