@@ -143,7 +143,12 @@ def _find(instruction: Instruction) -> Form | None:
             shape = _shape(operand)
             if shape is None:
                 break
-            places.append(Place(name, _type(role, row_type, sets), shape, index, role.address))
+            type_name = _type(role, row_type, sets)
+            # Functions for a whole warp take a slot for what the row says it is.
+            sized = shape.kind in {"register", "negated"} and not role.address
+            if row.native and sized and shape.size != size_of(type_name):
+                break
+            places.append(Place(name, type_name, shape, index, role.address))
         else:
             return Form(row, instruction.name, tuple(sorted(sets.items())), tuple(places))
     return None

@@ -98,7 +98,7 @@ class _Assembler:
         self._forms: dict[str, tuple[int, Form]] = {}
         self._lines: list[Line] = []
         self._targets: list[tuple[Line, str]] = []
-        self._tables: list[tuple[int, list[str]]] = []
+        self._tables: list[tuple[Line, int, list[str]]] = []
         self._labels: dict[str, int] = {}
         self._calls: list[tuple[str, str, Line]] = []  # caller, callee
         self._sites = 0
@@ -131,8 +131,14 @@ class _Assembler:
     def _settle(self) -> None:
         """What is known only at the end: where labels are, and who calls itself."""
         for line, label in self._targets:
-            line.target = self._labels[label]
-        for index, labels in self._tables:
+            if label in self._labels:
+                line.target = self._labels[label]
+            else:
+                line.kind = "missing"
+        for line, index, labels in self._tables:
+            if not self._labels.keys() >= {*labels}:
+                line.kind = "missing"
+                continue
             self._storage.fill(index, [self._labels[label] for label in labels])
         self._storage.settle()
         for caller, callee, line in self._calls:
@@ -223,7 +229,7 @@ class _Assembler:
         line = self._emit(frame, of, "table")
         self._operand(frame, line, 0, index, "u32")
         line.operands[1], line.operands[2] = self._storage.list_of(len(labels)), len(labels)
-        self._tables.append((line.operands[1], [frame.prefix + label for label in labels]))
+        self._tables.append((line, line.operands[1], [frame.prefix + label for label in labels]))
 
     def _barrier(self, frame: _Frame, of: Instruction) -> None:
         barrier = barrier_of(of)

@@ -227,3 +227,54 @@ def test_wmma() -> None:
     result = executor.launch(executor.load(FRAGMENTS), "fragments", Configuration((1,), (32,)), (y, a, b))
     assert result.reports == ()
     assert np.allclose(y, 2 * (a.astype("f4") @ b.astype("f4").T + 0.5), atol=1e-4)
+
+
+HOSTILE = {
+    "an address of nobody": ("mov.u64 %rd1, 4096; st.global.u32 [%rd1], 1;", 0, "out-of-bounds"),
+    "the end of all addresses": (
+        "mov.u64 %rd1, -4; st.global.v4.u32 [%rd1], {%r1, %r1, %r1, %r1};",
+        0,
+        "out-of-bounds",
+    ),
+    "shared memory of no block": ("mov.u32 %r1, 0x5000000; st.shared.u32 [%r1], 1;", 0, "shared-out-of-bounds"),
+    "a row of a matrix": ("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r2}, [%r1+4096];", 0, "shared-out-of-bounds"),
+    "registers too wide": ("shfl.sync.up.b32 %rd1, %rd2, 1, 0, -1;", 801, "no-meaning"),
+    "predicates as matrices": (
+        "mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%rd1, %rd2}, {%p1}, {%p1}, {%rd1, %rd2};",
+        801,
+        "no-meaning",
+    ),
+    "a label that is not there": ("bra NOWHERE;", 801, "no-meaning"),
+    "branch 99 of two": ("mov.u32 %r1, 99; T: .branchtargets A, A; brx.idx %r1, T; A: ret;", 719, "trap"),
+    "barrier 99": ("mov.u32 %r1, 99; bar.sync %r1;", 719, "bad-barrier"),
+    "no end": ("L: bra L;", 702, "too-long"),
+    "no instruction": ("wgmma.fence.sync.aligned;", 801, "no-meaning"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_kernel_reaches_what_is_not_its_own(name: str) -> None:
+    body, code, kind = HOSTILE[name]
+    registers = ".reg .b32 %r<8>; .reg .b64 %rd<8>; .reg .pred %p<4>; .reg .f32 %f<4>;"
+    text = f".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k() {{ {registers} {body} ret; }}"
+    executor = Executor()
+    result = executor.launch(executor.load(text), "k", Configuration((1,), (32,), step_limit=10_000), ())
+    assert (result.code, kinds(result)) == (code, {kind})
+
+
+@pytest.mark.parametrize(
+    ("code", "configuration"),
+    [
+        (1, Configuration((1,), (0,))),
+        (1, Configuration((0,), (32,))),
+        (1, Configuration((1,), (65536, 65536))),
+        (912, Configuration((6,), (32,), cluster=(4, 1, 1))),
+        (912, Configuration((64, 64), (32,), cluster=(64, 64, 1))),
+        (701, Configuration((1,), (32,), shared_bytes=1 << 20)),
+        (720, Configuration((100_000,), (32,), cooperative=True)),
+    ],
+)
+def test_a_launch_that_no_gpu_takes_is_refused(code: int, configuration: Configuration) -> None:
+    executor = Executor()
+    loaded = executor.load(".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k() { ret; }")
+    assert executor.launch(loaded, "k", configuration, ()).code == code

@@ -155,6 +155,22 @@ static void place(Block* blocks, u32 k, u32 together, const Launch* l, u64 turn)
   b->index[2] = (u32)(cluster / across / down) * c[2] + rank / c[0] / c[1];
 }
 
+/* What no GPU takes (CUDA C++ guide, "Compute capabilities"): a CUresult, or 0. Locals of all functions are one frame. */
+static u32 refused(const Launch* l, u64 together) {
+  enum { MOST_THREADS = 1024, MOST_SHARED = 256 << 10, MOST_LOCAL = 1 << 20, MOST_BLOCKS = 65536, MOST_CLUSTER = 16 };
+  const u64 most_memory = 4ull << 30;
+  const Program* const p = l->program;
+  const u64 across = (u64)l->block[0] * l->block[1], threads = across > MOST_THREADS ? across : across * l->block[2];
+  if (threads == 0 || threads > MOST_THREADS || l->grid[0] == 0 || l->grid[1] == 0 || l->grid[2] == 0) return 1;
+  for (u32 k = 0; k < 3 && l->cluster[0]; ++k) {
+    if (l->cluster[k] == 0 || l->cluster[k] > MOST_CLUSTER || l->grid[k] % l->cluster[k] != 0) return 912; /* CUDA_ERROR_INVALID_CLUSTER_SIZE */
+  }
+  const u64 shared = (u64)p->shared_bytes + l->dynamic_shared, warps = (threads + LANES - 1) / LANES;
+  if (shared > MOST_SHARED || p->local_bytes > MOST_LOCAL) return 701; /* CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES */
+  const u64 each = shared + warps * (LANES * (u64)p->local_bytes + p->register_bytes);
+  return together > MOST_BLOCKS || each * together > most_memory ? 720 : 0; /* ..._COOPERATIVE_LAUNCH_TOO_LARGE */
+}
+
 /* Runs all of it. Returns a CUresult: 0, or what the launch failed with. */
 EXPORT u32 gpuwheel_ptx_launch(Launch* l) {
   const u64 grid = (u64)l->grid[0] * l->grid[1] * l->grid[2];
@@ -162,13 +178,14 @@ EXPORT u32 gpuwheel_ptx_launch(Launch* l) {
   const u64 together = l->cooperative ? grid : cluster;
   l->failed = l->stopped = l->report_count = 0;
   l->steps = 0;
-  if (grid == 0 || together > 65536 || grid % together != 0) return 1;
+  const u32 not_possible = refused(l, together);
+  if (not_possible) return l->failed = not_possible;
   u64 workspace[WORKSPACE_BYTES / sizeof(u64)] = {0};
   l->workspace = l->cooperative ? (u8*)workspace : NULL;
   Block* const blocks = calloc(together, sizeof *blocks);
   int there = blocks != NULL;
   for (u64 k = 0; k < together && there; ++k) there = prepare(&blocks[k], blocks, l);
-  for (u64 turn = 0; turn < grid / together && there && !l->stopped; ++turn) {
+  for (u64 turn = 0; turn < grid / together && there && !l->stopped && (!l->step_limit || l->steps <= l->step_limit); ++turn) {
     for (u32 k = 0; k < together; ++k) place(blocks, k, (u32)together, l, turn);
     for (u32 k = 0; k < together; ++k) enter(&blocks[k], (u32)(turn * together + k));
     gpuwheel_ptx_run_blocks(blocks, (u32)together);
