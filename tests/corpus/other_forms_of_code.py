@@ -246,6 +246,16 @@ def _for_python(minor: int) -> WheelFile:
     return module("_C.so", "PyModule_AddObjectRef", tag=f"cp3{minor}-cp3{minor}-{PLATFORM}")
 
 
+def _helper(*exports: str) -> WheelFile:
+    made = library(exports=exports, soname="libk.so")
+    return wheel({"ops/_C.so": None, "ops/libk.so": made}, tag=f"py3-none-{PLATFORM}")
+
+
+row(
+    "module-entry-point",
+    "an entry point in a library under another name",
+    lambda: (_helper("launch", "PyInit_k"), _helper("launch", "PyInit")),
+)
 row("python-api", "a symbol that came with the next python", _pair(_for_python, 9, 10))
 row(
     "requires-python-tag",

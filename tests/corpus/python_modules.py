@@ -180,7 +180,7 @@ def a_library_of_one_python_beside_modules_for_each() -> Pair:
     return wheel(broken, tag=tag), wheel({"ops/_C.so": None, **files}, tag=tag)
 
 
-@case("module-entry-point", sneaky=True)
+@case("module-entry-point")
 def a_module_without_a_suffix_in_a_wheel_for_every_python() -> Pair:
     tag = f"py3-none-{PLATFORM}"
     return module("_C.so", tag=tag), module("_C.cpython-311-x86_64-linux-gnu.so", tag=tag)
