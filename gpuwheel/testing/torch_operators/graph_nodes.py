@@ -15,7 +15,7 @@ from gpuwheel.testing.torch_operators.refused_operators import tensors_in
 if TYPE_CHECKING:
     from gpuwheel.testing.torch_operators.operator_calls import Operator
 
-__all__ = ["capture"]
+__all__ = ["capture", "shapes_of"]
 
 
 def capture(operator: Operator, device: torch.device, arguments: Any, named: Any) -> Any:
@@ -39,6 +39,15 @@ def capture(operator: Operator, device: torch.device, arguments: Any, named: Any
     return result
 
 
+def shapes_of(operator: Operator, device: torch.device, arguments: Any, named: Any) -> Any:
+    """What an operator that writes no argument returns, as tensors without memory.
+
+    Raises:
+        NotImplementedError: torch has no kernel for such tensors.
+    """
+    return _Shapes(operator, device).on_stand_ins(arguments, named)
+
+
 class _Shapes:
     """Which shapes a call's results have, by tensors without memory; torch has such kernels of nearly all operators."""
 
@@ -52,7 +61,7 @@ class _Shapes:
     def of_result(self, arguments: Any, named: Any) -> Any:
         """The results, and arguments resized as the operator resizes them."""
         try:
-            result = self._operator.on_shapes(self._stand_in(arguments), self._stand_in(named))
+            result = self.on_stand_ins(arguments, named)
         except NotImplementedError:
             self._given.clear()
             result = self._operator.call(
@@ -62,6 +71,10 @@ class _Shapes:
             if stand_in.shape != tensor.shape:
                 tensor.resize_(stand_in.shape)
         return self._on_device(result)
+
+    def on_stand_ins(self, arguments: Any, named: Any) -> Any:
+        """The results without memory."""
+        return self._operator.on_shapes(self._stand_in(arguments), self._stand_in(named))
 
     def _stand_in(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):

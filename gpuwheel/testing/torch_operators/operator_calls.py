@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from gpuwheel.testing.torch_operators import generators
 from gpuwheel.testing.torch_operators.device_memory import DeviceMemory
-from gpuwheel.testing.torch_operators.graph_nodes import capture
+from gpuwheel.testing.torch_operators.graph_nodes import capture, shapes_of
 from gpuwheel.testing.torch_operators.pretend_driver import driver
 from gpuwheel.testing.torch_operators.refused_operators import refused_dtype, tensors_in
+from gpuwheel.testing.torch_operators.wider_numbers import in_wider_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +129,9 @@ class Operator:
             refused = refused_dtype(self._name, tensors_in([arguments, named]), error)
             if refused is None:
                 raise
-            raise refused from None
+            result = None if self._written else self._in_wider_numbers(device, arguments, named)
+            if result is None:
+                raise refused from None
         written = self.written(arguments, named)
         if written:
             memory.resize_as_aliases()
@@ -135,6 +139,16 @@ class Operator:
         driver().read([tensor for _, tensor in memory.aliases.values()])
         driver().written([*written, *memory.new])
         return result
+
+    def _in_wider_numbers(self, device: torch.device, arguments: Any, named: Any) -> Any:
+        """What it gives if it is computed in 32 bits, with the dtypes that torch's kernel for shapes tells; or None."""
+        try:
+            shapes = shapes_of(self, device, arguments, named)
+        except NotImplementedError:
+            return None
+        memory = DeviceMemory()
+        own, own_named = self.of_the_cpu(memory, arguments), self.of_the_cpu(memory, named)
+        return in_wider_numbers(self._name, partial(self.call, device), shapes, own, own_named)
 
     def _into_new_memory(self, device: torch.device, arguments: Any, named: Any) -> Any:
         """Call it with empty tensors for `out=`, since those that are there are too small, and resize these."""

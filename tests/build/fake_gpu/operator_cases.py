@@ -174,6 +174,18 @@ def test_what_no_kernel_takes_is_one_error_with_its_name_and_dtype() -> None:
         torch.ones(3, device=CUDA)[torch.tensor([5], device=CUDA)]
 
 
+def test_narrow_numbers_that_the_cpu_lacks_are_computed_in_wider_ones() -> None:
+    x = torch.randn(2, 16).half()
+    close(
+        torch.fft.rfft(x.to(CUDA)).to(torch.complex64),
+        torch.fft.rfft(x.float()).to(torch.complex32).to(torch.complex64),
+    )
+    y = torch.randn(1, 4, 4, 4).bfloat16()
+    pooled = functional.avg_pool3d(y.to(CUDA)[None], 2)
+    assert pooled.dtype is torch.bfloat16
+    close(pooled, functional.avg_pool3d(y.float()[None], 2).bfloat16())
+
+
 def test_random_numbers_are_repeated_by_seeds_and_states() -> None:
     def draw():
         module = nn.Dropout(0.5)

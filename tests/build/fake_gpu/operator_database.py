@@ -36,8 +36,9 @@ RANDOM = {
 }
 RANDOM |= {"rand_like", "randint", "randint_like", "randn", "randn_like", "svd_lowrank", "uniform"}
 UNINITIALISED = {"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided"}
-OF_THE_CPU_ALONE = "torch.ops.aten._scaled_dot_product_flash_attention_for_cpu"
-READS_BESIDE_ITS_INPUT = "as_strided.partial_views"
+RANDOM |= {"nn.functional.multi_head_attention_forward"}  # its samples drop out
+OF_THE_CPU_ALONE = {"sparse.mm.reduce", "torch.ops.aten._scaled_dot_product_flash_attention_for_cpu"}
+NOT_COMPARED = {"as_strided.partial_views", "to"}  # reads beside its input; goes to devices that its samples name
 
 
 def on_the_cpu(value):
@@ -106,7 +107,7 @@ def main(words):
     from torch.testing._internal.common_methods_invocations import op_db  # noqa: PLC0415 - asks for devices
 
     part, parts = map(int, options.part.split("/"))
-    left_out = {OF_THE_CPU_ALONE, READS_BESIDE_ITS_INPUT}
+    left_out = OF_THE_CPU_ALONE | NOT_COMPARED
     operators = [op for op in op_db if op.full_name not in left_out and "jiterator" not in op.name]
     if options.draw:
         operators = random.Random(options.seed).sample(operators, options.draw)  # noqa: S311
