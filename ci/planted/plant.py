@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bench import Bench
-from drawing import ROOT, SUBJECTS, Mutant, Subject, draw
+from drawing import ROOT, SUBJECTS, Mutant, Subject, draw, everything
 from trials import TRIALS
 
 from gpuwheel._files import atomic_file
@@ -121,6 +121,10 @@ def judged(drawn: Sequence[Mutant], each: int) -> Iterator[dict[str, Any]]:
     """The first `each` of every family that are mistakes, in the order in which they were drawn."""
     proofs = read_toml(ROOT / "ci" / "planted" / "equivalents.toml")["equivalent"]
     skipped = {proof["name"] for proof in proofs}
+    stale = skipped - {mutant.name for mutant in everything()}
+    if stale:
+        msg = f"equivalents.toml has proofs for what is no longer there: {', '.join(sorted(stale))}"
+        raise SystemExit(msg)
     for family in dict.fromkeys(mutant.family for mutant in drawn):
         waiting = [mutant for mutant in drawn if mutant.family == family]
         count = 0

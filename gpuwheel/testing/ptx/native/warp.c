@@ -1,15 +1,24 @@
 /* What lanes of a warp do together (PTX ISA, 9.7.9.6, 9.7.13): shuffles, votes, matches, reductions. */
 #include "machine.h"
 
+/* Whether a 32-bit operand has this value in all lanes. */
+static int is_everywhere(const Warp* w, const Instruction* i, u32 operand, u32 value) {
+  if (i->constant >> operand & 1) return (u32)w->constants[i->operand[operand]] == value;
+  const u32* const values = slot(w, i, operand);
+  u32 differ = 0;
+  for (u32 lane = 0; lane < LANES; ++lane) differ |= values[lane] ^ value;
+  return differ == 0;
+}
+
 /* shfl.sync d|p, a, b, c: `mode` 'u', 'd', 'b' or 'i' (up, down, bfly, idx). */
 void shuffle(Warp* w, const Instruction* i, u32 on, char mode) {
   u32 given[LANES], *const d = i->operand[0] == NONE ? NULL : slot(w, i, 0);
   u8* const p = i->operand[1] == NONE ? NULL : slot(w, i, 1);
   for (u32 lane = 0; lane < LANES; ++lane) given[lane] = operand_u32(w, i, 2, lane);
-  const int across = mode == 'b' && on == ~0u && (i->constant >> 3 & 3) == 3 && (u32)w->constants[i->operand[4]] == LANES - 1;
-  if (likely(across)) { /* a whole warp adds up */
-    const u32 step = (u32)w->constants[i->operand[3]] & 31;
-    for (u32 lane = 0; lane < LANES && d; ++lane) d[lane] = given[lane ^ step];
+  if (mode == 'b' && on == ~0u && is_everywhere(w, i, 4, LANES - 1)) { /* a whole warp adds up */
+    u32 from[LANES];
+    for (u32 lane = 0; lane < LANES; ++lane) from[lane] = lane ^ (operand_u32(w, i, 3, lane) & 31);
+    for (u32 lane = 0; lane < LANES && d; ++lane) d[lane] = given[from[lane]];
     if (p) memset(p, 1, LANES);
     return;
   }
