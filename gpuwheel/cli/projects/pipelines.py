@@ -19,7 +19,6 @@ from gpuwheel.compatibility.ci_services import load_ci_services
 from gpuwheel.config import load_config
 from gpuwheel.errors import ConfigError, WorkflowError
 from gpuwheel.matrix.report.recorded import recorded
-from gpuwheel.model.choices import Mode
 from gpuwheel.model.reporter import SilentReporter
 from gpuwheel.pipeline import Build
 from gpuwheel.pipeline.planning.planned import with_forecast
@@ -198,15 +197,13 @@ def _facts(config: LoadedConfig, top: Path) -> Facts:
         document: dict[str, Any] = read_toml(pyproject)
     tests = sorted((root / "tests").rglob("*.py")) if (root / "tests").is_dir() else []
     launching = [path.relative_to(root).as_posix() for path in tests if _looks_at_launches(path)]
-    # The static runtime of CUDA takes the real driver alone.
-    linked = [one for one in settings.extensions.values() if one.mode is Mode.NVCC and "cudart" not in one.libraries]
     has_tests = "test" in document.get("dependency-groups", {})
     return Facts(
         name=config.project.name,
         folder=root.relative_to(top).as_posix(),
         requires_python=config.project.requires_python,
         has_tests=has_tests,
-        launch_tests=tuple(launching) if has_tests and not linked else (),
+        launch_tests=tuple(launching) if has_tests else (),
         executable=any(target.ptx for target in settings.archs),
         extra=_CUDA_EXTRA if settings.nvmath is not None else "",
         needs_history="version" in document.get("project", {}).get("dynamic", ()),

@@ -173,6 +173,8 @@ static void read_parameters(const char* p, ImageKernel* kernel) {
   }
 }
 
+static const char NAME_LETTERS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_$.";
+
 static void read_ptx(Image* image, const char* text, size_t size, ImagePart* part) {
   static atomic_ulong last_id;
   int major = 0, minor = 0;
@@ -182,11 +184,13 @@ static void read_ptx(Image* image, const char* text, size_t size, ImagePart* par
   const char* version = strstr(part->text, ".version ");
   if (version != NULL && sscanf(version, ".version %d.%d", &major, &minor) == 2) part->version = major * 10 + minor;
   for (const char* p = part->text; (p = strstr(p, ".entry")) != NULL;) {
-    char name[1024];
-    int length = 0;
     p += 6;
-    if (sscanf(p, " %1023[A-Za-z0-9_$.]%n", name, &length) != 1) continue;
+    p += strspn(p, " \t\r\n");
+    const size_t length = strspn(p, NAME_LETTERS); /* of CUTLASS, thousands */
+    if (length == 0) continue;
+    char* const name = strndup(p, length);
     ImageKernel* const kernel = kernel_named(image, name);
+    free(name);
     if (kernel->parameter_count < 0) read_parameters(p + length, kernel);
   }
 }

@@ -99,8 +99,8 @@ static int send_text(const ImagePart* ptx) {
 
 /* `kernel` NULL: the variables of the whole PTX. */
 char* programs_ask(const ImagePart* ptx, const char* kernel, char* why, size_t room) {
-  char request[1200];
-  const int length = snprintf(request, sizeof request, kernel ? "kernel %lu %s\n" : "module %lu\n", (unsigned long)ptx->id, kernel);
+  char* request = NULL;
+  const int length = asprintf(&request, kernel ? "kernel %lu %s\n" : "module %lu\n", (unsigned long)ptx->id, kernel);
   snprintf(why, room, "the process that makes programs does not start (GPUWHEEL_FAKE_GPU_PYTHON is %s)", getenv("GPUWHEEL_FAKE_GPU_PYTHON") ? getenv("GPUWHEEL_FAKE_GPU_PYTHON") : "not set");
   char* path = NULL;
   pthread_mutex_lock(&lock);
@@ -109,6 +109,7 @@ char* programs_ask(const ImagePart* ptx, const char* kernel, char* why, size_t r
     if (send_text(ptx) && written(request, (size_t)length)) path = answered(why, room);
   }
   pthread_mutex_unlock(&lock);
+  free(request);
   return path;
 }
 

@@ -58,17 +58,17 @@ static void* grown(void* array, unsigned count, size_t size) {
 
 static int read_variables(ModuleVariables* made, const char* path) {
   size_t size, bytes, align, length;
-  char *const data = programs_read(path, &size), *at = data, *line, name[1024];
+  char *const data = programs_read(path, &size), *at = data, *line, name[8192];
   if (data == NULL) return 0;
   unsigned* lengths = NULL;
   while ((line = line_of(&at)) != NULL && strcmp(line, "data") != 0) {
     Pointer pointer = {0};
-    if (sscanf(line, "variable %zu %zu %zu %1023s", &bytes, &align, &length, name) == 4) {
+    if (sscanf(line, "variable %zu %zu %zu %8191s", &bytes, &align, &length, name) == 4) {
       made->variables = grown(made->variables, made->count, sizeof *made->variables);
       lengths = grown(lengths, made->count, sizeof *lengths);
       lengths[made->count] = (unsigned)length;
       made->variables[made->count++] = (Variable){.name = strdup(name), .bytes = bytes, .align = align};
-    } else if (sscanf(line, "pointer %u %zu %ld %1023s", &pointer.variable, &pointer.offset, &pointer.addend, name) == 4) {
+    } else if (sscanf(line, "pointer %u %zu %ld %8191s", &pointer.variable, &pointer.offset, &pointer.addend, name) == 4) {
       pointer.target = strdup(name);
       made->pointers = grown(made->pointers, made->pointer_count, sizeof *made->pointers);
       made->pointers[made->pointer_count++] = pointer;
@@ -173,7 +173,7 @@ typedef struct Parts {
 
 /* One line of a program's file. 0: it is not such a line, or names what is not there. */
 static int read_line(KernelProgram* made, Parts* parts, char* line) {
-  char name[1024];
+  char name[8192];
   size_t bytes, align;
   int length = 0;
   unsigned offset, size;
@@ -196,7 +196,7 @@ static int read_line(KernelProgram* made, Parts* parts, char* line) {
     made->variables[made->variable_count++] = strdup(line + 9);
     return 1;
   }
-  if (sscanf(line, "static %zu %zu %1023s %n", &bytes, &align, name, &length) == 3 && length > 0) {
+  if (sscanf(line, "static %zu %zu %8191s %n", &bytes, &align, name, &length) == 3 && length > 0) {
     add_static(parts->of, bytes, align, name, line + length);
     return 1;
   }
