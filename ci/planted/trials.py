@@ -130,7 +130,7 @@ def rotary_embedding(b: Bench, chance: Generator) -> None:
 
 
 def cross_entropy(b: Bench, chance: Generator) -> None:
-    rows, size, kept = int(chance.integers(2, 6)), int(chance.integers(300, 1500)), int(chance.integers(20, 60))
+    rows, size, kept = int(chance.integers(2, 6)), int(chance.integers(300, 2600)), int(chance.integers(20, 60))
     logits = b.given(3 * _normal(chance, rows, size))
     chosen = chance.integers(0, size, rows)
     chosen[int(chance.integers(0, rows))] = -100
@@ -195,6 +195,12 @@ def template_swiglu(b: Bench, chance: Generator) -> None:
     b.launch("6swigluIfLi4E", (rows * tiles,), (256,), [out, gate, up, width, stride, stride, tiles])
     g, u = gate[:, :width].astype("f8"), up[:, :width].astype("f8")
     b.expect(out, g * _sigmoid(g) * u, 1e-4)
+    sigmoid, grad = _sigmoid(g), b.given(_normal(chance, rows, width))
+    grad_gate, grad_up = b.fresh((rows, width)), b.fresh((rows, width))
+    arguments = [grad_gate, grad_up, grad, gate, up, width, width, stride, stride, tiles]
+    b.launch("15swiglu_backwardIfLi4E", (rows * tiles,), (256,), arguments)
+    b.expect(grad_gate, grad * u * sigmoid * (1 + g * (1 - sigmoid)), 1e-4)
+    b.expect(grad_up, grad * g * sigmoid, 1e-4)
 
 
 def template_add_rms_norm(b: Bench, chance: Generator) -> None:
