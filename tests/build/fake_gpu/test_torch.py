@@ -128,7 +128,7 @@ def test_the_plugin_starts_pytest_again_with_the_gpu(torch: Torch, tmp_path: Pat
     (tmp_path / "conftest.py").write_text("import torch\n")  # would not import without the stubs
     (tmp_path / "pytest.ini").write_text("[pytest]\n")  # none of a folder above
     words = ("-m", "pytest", "-p", "gpuwheel.testing.plugin", "--fake-gpu", "--fake-gpu-devices", "3")
-    out = torch.run(*words, "--fake-gpu-capability=10.0", "-q", "-W", "error", cwd=tmp_path)
+    out = torch.run(*words, "--fake-gpu-record", "--fake-gpu-capability=10.0", "-q", "-W", "error", cwd=tmp_path)
     assert "2 passed" in out.stdout
 
 
