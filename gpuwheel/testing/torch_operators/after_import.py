@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["replace_when_imported"]
 
+# Of `environment`, which is not imported: torch may be imported in any program.
+_SETTINGS = "GPUWHEEL_FAKE_GPU"
+
 
 def replace_when_imported(environ: Mapping[str, str] = os.environ) -> None:
     """Have the operators replaced once torch is imported, in a process whose pretend GPU executes. Twice is as once."""
     # Where launches are recorded alone, those of torch's own kernels are too.
-    if "execute=1" not in environ.get("GPUWHEEL_FAKE_GPU", "").split(","):
+    if "execute=1" not in environ.get(_SETTINGS, "").split(","):
         return
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
