@@ -17,7 +17,7 @@ from gpuwheel.testing.ptx.reports import Mistake, merged, mistake_of
 from gpuwheel.testing.ptx.shadows import Shadows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from gpuwheel.testing.ptx.syntax import Module
 
@@ -161,7 +161,7 @@ class Executor:
         program, opened = self.program(loaded, kernel)
         parameters, touched = _packed(program, arguments)
         own = [(ctypes.addressof(room), ctypes.addressof(room) + len(room)) for room in loaded.variables.values()]
-        spaces = sorted({*touched, *ranges, *own})
+        spaces = _apart({*touched, *ranges, *own})
         reports = (RawReport * _ROOM_FOR_REPORTS)()
         variables = [loaded.address(name) for name in program.variables]
         launch = Launch(
@@ -224,6 +224,17 @@ def _three(values: Sequence[int], missing: int = 1) -> ctypes.Array[ctypes.c_uin
     return (ctypes.c_uint32 * 3)(*padded)
 
 
+def _apart(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Sorted, and those that overlap as one: views of one array."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if found and start < found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return found
+
+
 def _packed(
     program: Program, arguments: Sequence[object]
 ) -> tuple[ctypes.Array[ctypes.c_ubyte], list[tuple[int, int]]]:
@@ -247,7 +258,14 @@ def _packed(
 def _memory(argument: object) -> tuple[int, int] | None:
     """The address and the bytes of a NumPy array, or of what has its interface; None: it is no array."""
     interface = getattr(argument, "__array_interface__", None)
-    return None if interface is None else (interface["data"][0], argument.nbytes)  # type: ignore[attr-defined]
+    if interface is None or not interface["shape"]:  # a scalar is passed by its value
+        return None
+    start, is_read_only = interface["data"]
+    if is_read_only or interface["strides"] is not None:
+        what = "is read-only" if is_read_only else "is not contiguous: a kernel would touch what lies between"
+        msg = f"an array of {interface['shape']} {what}; pass a copy of it"
+        raise ValueError(msg)
+    return start, argument.nbytes  # type: ignore[attr-defined]
 
 
 def _bytes_of(argument: object, size: int) -> bytes:
@@ -255,6 +273,8 @@ def _bytes_of(argument: object, size: int) -> bytes:
     match argument:
         case _ if memory is not None:
             return struct.pack("<Q", memory[0])
+        case _ if hasattr(argument, "__array_interface__"):
+            return bytes(argument.tobytes())  # type: ignore[attr-defined]
         case bytes():
             return argument
         case int():  # a bool as well

@@ -46,6 +46,7 @@ _WIDER = {
     "b16": "b32",
     "b32": "b64",
 }
+_OUTPUT = r"d\d*|p|q"
 _EARLY = ({"relaxed", "acquire", "release", "acq_rel"}, {"cta", "cluster", "gpu", "sys"})
 _PACKED = {"f16x2": "f16", "bf16x2": "bf16", "u16x2": "u16", "s16x2": "s16", "f32x2": "f32"}
 _CARRY = Register("%cc", "b32")
@@ -146,12 +147,21 @@ def _find(instruction: Instruction) -> Form | None:
             type_name = _type(role, row_type, sets)
             # Functions for a whole warp take a slot for what the row says it is.
             sized = shape.kind in {"register", "negated"} and not role.address
-            if row.native and sized and shape.size != size_of(type_name):
+            if row.native and (_is_unusable(role, name, shape) or (sized and shape.size != size_of(type_name))):
                 break
             places.append(Place(name, type_name, shape, index, role.address))
         else:
             return Form(row, instruction.name, tuple(sorted(sets.items())), tuple(places))
     return None
+
+
+def _is_unusable(role: Role, name: str, shape: Shape) -> bool:
+    """What a function for a whole warp cannot take: a constant to write to, nothing to read from."""
+    if re.fullmatch(_OUTPUT, name):
+        return shape.kind not in {"register", "sink", "missing"}
+    if role.address and shape.kind == "register" and shape.size not in {size_of("b32"), size_of("b64")}:
+        return True
+    return shape.kind == "sink" or (shape.kind == "missing" and not role.optional)
 
 
 def _ordered(instruction: Instruction) -> tuple[str, ...]:
@@ -278,7 +288,7 @@ def _row_type(form: Form) -> str:
 
 def _outputs(form: Form, meaning: str) -> frozenset[str]:
     """The operands that the meaning writes: by convention d, d0 ..., p and q are the only ones, and the carry flag."""
-    written = r"d\d*|p|q|cc" if "cc =" in meaning else r"d\d*|p|q"
+    written = rf"{_OUTPUT}|cc" if "cc =" in meaning else _OUTPUT
     return frozenset(place.name for place in form.places if re.fullmatch(written, place.name))
 
 

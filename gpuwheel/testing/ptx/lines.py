@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from gpuwheel.testing.ptx.control import KINDS
 
 if TYPE_CHECKING:
-    from gpuwheel.testing.ptx.syntax import Instruction
+    from gpuwheel.testing.ptx.syntax import Immediate, Instruction
 
-__all__ = ["Line"]
+__all__ = ["Line", "bits_of"]
 
 _NONE = 0xFFFFFFFF
 _MOST_OPERANDS = 40
@@ -44,3 +44,11 @@ class Line:
         line = self.of.line if self.of else 0
         more = (self.members, line, self.offset, self.site, self.flags, self.constants)
         return _LINE.pack(*head, *more, *self.operands)
+
+
+def bits_of(immediate: Immediate, type_name: str) -> int:
+    """The bits of a constant in a register: a double where a single is wanted is rounded."""
+    if immediate.kind == "f64" and type_name == "f32":
+        (value,) = struct.unpack("<d", struct.pack("<Q", immediate.bits))
+        return int.from_bytes(struct.pack("<f", value), "little")
+    return immediate.bits

@@ -11,10 +11,11 @@ import struct
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from gpuwheel.errors import PtxError
 from gpuwheel.testing.ptx import reading
 from gpuwheel.testing.ptx.control import barrier_of
 from gpuwheel.testing.ptx.handlers import Form, form_of
-from gpuwheel.testing.ptx.lines import Line
+from gpuwheel.testing.ptx.lines import Line, bits_of
 from gpuwheel.testing.ptx.storage import Storage, aligned
 from gpuwheel.testing.ptx.syntax import (
     Address,
@@ -41,6 +42,7 @@ __all__ = ["Program", "make_program"]
 
 _HEADER = struct.Struct("<8s8I")
 _MAGIC = b"gwptx001"
+_NONE, _FARTHEST = 0xFFFFFFFF, 1 << 31
 # The addresses of a thread's frame, which a launch fills; and functions of CUDA's own, by the bits of their arguments.
 _LOCAL_BASE = Register("%local_base", "b64")
 _SYSTEM_CALLS = {"vprintf": (64, 64), "__assertfail": (64, 64, 32, 64)}
@@ -166,6 +168,9 @@ class _Assembler:
             parameter_bytes,
             self._sites,
         )
+        if max(sizes) > _NONE:
+            msg = f"{self._entry.name} has {max(sizes):,} bytes of registers, shared or local memory (at most 4 GiB)"
+            raise PtxError(msg, hint="no GPU has so much: look at the arrays that it declares")
         return b"".join([_HEADER.pack(_MAGIC, *sizes), *(line.packed() for line in self._lines), storage.tables()])
 
     # ---- functions
@@ -185,9 +190,11 @@ class _Assembler:
             if isinstance(each, Label):
                 self._labels[frame.prefix + each.name] = len(self._lines)
                 continue
+            begun = len(self._lines)
             try:
                 self._instruction(frame, each)
             except _NoMeaningError:
+                del self._lines[begun:]
                 self._emit(frame, each, "missing")
         self._emit(frame, None, "return")
 
@@ -224,7 +231,7 @@ class _Assembler:
     def _table(self, frame: _Frame, of: Instruction) -> None:
         index, table = of.operands
         labels = frame.function.branch_targets.get(table.name) if isinstance(table, Symbol) else None
-        if labels is None:
+        if labels is None or (isinstance(index, Register) and size_of(index.type) != size_of("u32")):
             raise _NoMeaningError
         line = self._emit(frame, of, "table")
         self._operand(frame, line, 0, index, "u32")
@@ -238,7 +245,10 @@ class _Assembler:
         line = self._emit(frame, of, "barrier")
         line.mode, line.aligned, line.flags = barrier.mode, barrier.aligned, int(barrier.negated)
         given = (barrier.destination, barrier.number, barrier.threads, barrier.predicate)
-        for index, (operand, type_name) in enumerate(zip(given, ("u32", "u32", "u32", "pred"), strict=True)):
+        types = ("u32" if "popc" in of.modifiers else "pred", "u32", "u32", "pred")
+        for index, (operand, type_name) in enumerate(zip(given, types, strict=True)):
+            if isinstance(operand, Register) and size_of(operand.type) != size_of(type_name):
+                raise _NoMeaningError
             if operand is not None:
                 self._operand(frame, line, index, operand, type_name)
 
@@ -257,11 +267,7 @@ class _Assembler:
         for place, operand in zip(form.places, operands, strict=True):
             if operand is None:
                 continue
-            try:
-                self._operand(frame, line, place.index, operand, place.type)
-            except _NoMeaningError:
-                self._lines.pop()
-                raise
+            self._operand(frame, line, place.index, operand, place.type)
             if place.name == "membermask":
                 line.members = place.index
             if place.address:
@@ -281,7 +287,8 @@ class _Assembler:
             return Register("%address", "b64")
         if isinstance(operand, Special) and operand.name in _CLOCKS:
             register = Register(f"%{operand.name}", f"b{_CLOCKS[operand.name]}")
-            self._added(frame, of, "clock", (register.type,), (register,))
+            half = ("hi",) if operand.name.endswith("_hi") else ()
+            self._added(frame, of, "clock", (*half, register.type), (register,))
             return register
         return operand
 
@@ -353,6 +360,8 @@ class _Assembler:
     def _operand(self, frame: _Frame, line: Line, index: int, operand: Operand, type_name: str) -> None:
         if isinstance(operand, Address):
             line.offset += operand.offset
+            if not -_FARTHEST <= line.offset < _FARTHEST:
+                raise _NoMeaningError
             operand = operand.base
         match operand:
             case Register():
@@ -366,13 +375,13 @@ class _Assembler:
                 except KeyError as error:
                     raise _NoMeaningError from error
             case Immediate():
-                line.operands[index] = self._storage.value(_bits(operand, type_name))
+                line.operands[index] = self._storage.value(bits_of(operand, type_name))
                 line.constants |= 1 << index
             case Symbol():
                 line.operands[index] = self._address_of(frame, operand)
                 line.constants |= 1 << index
-            case Sink():
-                pass
+            case Sink():  # functions for a whole warp write there all the same
+                line.operands[index] = self._storage.slot("%sink", size_of("b128"))
             case _:
                 raise _NoMeaningError
 
@@ -386,11 +395,3 @@ class _Assembler:
         if variable is not None and variable.space in {"global", "const"}:
             return self._storage.variable(name, symbol.offset)
         raise _NoMeaningError
-
-
-def _bits(immediate: Immediate, type_name: str) -> int:
-    """The bits of a constant in a register: a double where a single is wanted is rounded."""
-    if immediate.kind == "f64" and type_name == "f32":
-        (value,) = struct.unpack("<d", struct.pack("<Q", immediate.bits))
-        return int.from_bytes(struct.pack("<f", value), "little")
-    return immediate.bits

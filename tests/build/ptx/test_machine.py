@@ -247,6 +247,11 @@ HOSTILE = {
     "a label that is not there": ("bra NOWHERE;", 801, "no-meaning"),
     "branch 99 of two": ("mov.u32 %r1, 99; T: .branchtargets A, A; brx.idx %r1, T; A: ret;", 719, "trap"),
     "barrier 99": ("mov.u32 %r1, 99; bar.sync %r1;", 719, "bad-barrier"),
+    "a copy of no size that there is": ("cp.async.ca.shared.global [%r2], [%rd1], 65536;", 801, "no-meaning"),
+    "nothing to shuffle": ("shfl.sync.up.b32 %r1, _, 1, 0, -1;", 801, "no-meaning"),
+    "a constant to write to": ("activemask.b32 424242;", 801, "no-meaning"),
+    "a barrier of a variable": (".local .b8 x[4]; bar.sync x;", 801, "no-meaning"),
+    "an offset beyond all": ("ld.global.u32 %r1, [%rd1+9999999999999];", 801, "no-meaning"),
     "no end": ("L: bra L;", 702, "too-long"),
     "no instruction": ("wgmma.fence.sync.aligned;", 801, "no-meaning"),
 }
@@ -278,3 +283,28 @@ def test_a_launch_that_no_gpu_takes_is_refused(code: int, configuration: Configu
     executor = Executor()
     loaded = executor.load(".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k() { ret; }")
     assert executor.launch(loaded, "k", configuration, ()).code == code
+
+
+def test_what_a_warp_writes_may_be_kept_nowhere() -> None:
+    body = """.shared .align 16 .b8 s[256]; mov.u32 %r1, s; activemask.b32 _;
+    st.shared.u32 [%r1+252], 0; ldmatrix.sync.aligned.m8n8.x1.shared.b16 {_}, [%r1];
+    mov.u64 %rd1, %clock64; mov.u32 %r2, %clock_hi; ld.param.u64 %rd2, [to]; st.global.u64 [%rd2], %rd1;
+    st.global.u32 [%rd2+8], %r2;"""
+    registers = ".reg .b32 %r<8>; .reg .b64 %rd<8>;"
+    head = ".version 8.0\n.target sm_80\n.address_size 64\n"
+    executor = Executor(checks=())
+    y = np.full(2, -1, "i8")
+    loaded = executor.load(f"{head}.visible .entry k(.param .u64 to) {{ {registers} {body} ret; }}")
+    assert executor.launch(loaded, "k", Configuration((1,), (32,)), (y,)).code == 0
+    assert 0 <= y[0] < 100
+    assert y[1] & 0xFFFFFFFF == 0
+
+
+def test_arrays_are_passed_as_what_they_are(run: Run) -> None:
+    x = np.zeros(64, "i4")
+    for wrong in (x[::-1][:32], np.broadcast_to(x[:1], (32,)), np.frombuffer(bytes(256), "i4")):
+        with pytest.raises(ValueError, match="pass a copy"):
+            run("recursion", 32, wrong)
+    y = np.zeros(256, "i4")
+    assert run("grid_sync", 32, y, np.int32(256), grid=8, cooperative=True).reports == ()
+    assert set(y.tolist()) == {256}

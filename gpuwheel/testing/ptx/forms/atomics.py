@@ -55,7 +55,10 @@ def _bits(name: str) -> int:
 
 
 def _rows(space: str, look_up: str) -> Iterator[Row]:
+    # By a generic address each lane may name another space.
     adds = "add_f32_shared" if "shared" in space else "add_f32_global"
+    if not space:
+        adds = "(space_of(w, lane, a) == IN_GLOBAL ? add_f32_global : add_f32_shared)"
     every = (
         *((name, "", of, value, of) for name, of, value in _INTEGERS),
         ("add", "", "f32", f"{adds}(old, b)", "f32"),

@@ -81,6 +81,7 @@ ROWS = (
     # Added by the assembler, not written in PTX.
     row("address.b64 d, [a]", "5.1.4", "d = a"),
     row("clock.type d", "10.24", "d = clock_of(w)", type="b32 b64"),
+    row("clock.hi.b32 d", "10.25", "d = clock_of(w) >> 32"),
     warp_row("vprintf d:u32, a:b64, b:b64", "CUDA C++ guide, formatted output", "print(w, i, on)"),
     warp_row("assertfail a:b64, b:b64, c:u32, e:b64", "CUDA C++ guide, assertion", "assertion(w, i, on)"),
 )

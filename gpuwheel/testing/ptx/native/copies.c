@@ -39,6 +39,10 @@ void copies_end(Block* b) {
 
 void copy_later(Warp* w, const Instruction* i, u32 lane, u64 to, u64 from, u32 size, u32 source_size) {
   Copies* const c = w->block->copies;
+  if (size != 4 && size != 8 && size != 16) { /* the manual has no other */
+    report(w, i, lane, NO_MEANING);
+    return stop(w->block->launch, 801);
+  }
   u8* const target = at_shared(w, i, lane, to, size, size, WRITE);
   const u8* const source = source_size ? at_global(w, i, lane, from, source_size < size ? source_size : size, source_size < size ? 1 : size, READ) : NULL;
   if (target == NULL) return;

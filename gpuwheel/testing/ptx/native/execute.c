@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 
-enum { PATIENCE = 20000 }; /* instructions of a warp before it is others' turn */
 
 /* ---- lanes that wait for others of their warp */
 
