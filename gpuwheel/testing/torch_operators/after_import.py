@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 from importlib.abc import Loader, MetaPathFinder
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,13 +25,14 @@ def replace_when_imported(environ: Mapping[str, str] = os.environ) -> None:
     # Where launches are recorded alone, those of torch's own kernels are too.
     if "execute=1" not in environ.get(_SETTINGS, "").split(","):
         return
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+    # By its name: this file may have been loaded alone as well (start/sitecustomize.py).
+    if not any(type(finder).__name__ == _AfterImportFinder.__name__ for finder in sys.meta_path):
+        sys.meta_path.insert(0, _AfterImportFinder())
         for name in _AFTER.keys() & sys.modules.keys():
             _AFTER[name](sys.modules[name])
 
 
-class _Finder(MetaPathFinder):
+class _AfterImportFinder(MetaPathFinder):
     """Finds modules as everybody else does, and hears when they were imported."""
 
     def __init__(self) -> None:
@@ -42,6 +44,8 @@ class _Finder(MetaPathFinder):
         """None for what nobody waits for, and for what is while the others look for it."""
         del path, target
         then = self._awaited.pop(fullname, None)
+        if then is not None:
+            _find_gpuwheel()
         spec = None if then is None else importlib.util.find_spec(fullname)
         if then is not None and spec is not None and spec.loader is not None:
             spec.loader = _Loader(spec.loader, then)
@@ -66,6 +70,18 @@ class _Loader(Loader):
             module.__spec__.loader = self._loader
         self._loader.exec_module(module)
         self._then(module)
+
+
+def _find_gpuwheel() -> None:
+    """Have the gpuwheel of this file where there is no other; nothing else of its folder is seen."""
+    if importlib.util.find_spec("gpuwheel") is None:
+        package = Path(__file__).resolve().parents[2]
+        where = package / "__init__.py"
+        spec = importlib.util.spec_from_file_location("gpuwheel", where, submodule_search_locations=[str(package)])
+        assert spec is not None  # noqa: S101 - there is such a file
+        assert spec.loader is not None  # noqa: S101
+        sys.modules["gpuwheel"] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
 
 
 def _with_cuda(torch: Any) -> None:

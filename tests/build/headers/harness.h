@@ -26,7 +26,7 @@ struct Fake {
     find<void(int, int, int, std::uint64_t)>("gpuwheel_fake_configure")(devices, capability, driver, 0);
   }
   long launches() const { return find<long()>("gpuwheel_fake_launch_count")(); }
-  const Launch& launch(long index) const { return *find<const Launch*(long)>("gpuwheel_fake_launch")(index); }
+  const Submission& launch(long index) const { return *find<const Submission*(long)>("gpuwheel_fake_launch")(index); }
   void* stream(int device) const {
     void *context = nullptr, *made = nullptr;
     find<int(unsigned)>("cuInit")(0);

@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
     gpuwheel::LaunchConfig c{{16, 2, 3}, {256, 4}, {stream, 3}};
     c.shared_bytes = 100000; c.cluster = {2, 1, 1}; c.programmatic = true; c.cooperative = true;
     small::add.launch(c, p, p + 3, 4096, 1.5f);
-    const Launch& l = fake.launch(0);
+    const Submission& l = fake.launch(0);
     void* q[2]; long d; float e;
     std::memcpy(q, l.parameters, 16); std::memcpy(&d, l.parameters + 16, 8); std::memcpy(&e, l.parameters + 24, 4);
     std::printf("%s grid %u %u %u block %u %u %u cluster %u %u %u shared %u flags %d %d device %d stream %d\n", l.kernel, l.grid[0], l.grid[1], l.grid[2],

@@ -163,5 +163,6 @@ def test_what_is_not_promised_is_refused_by_the_audit(
     members[names[toolkit]] = Member(names[toolkit], content)
     broken = tmp_path / wheel.name
     write_wheel(broken, members.values())
-    (finding,) = audit_wheel(broken, load_tables())
+    found = [finding for finding in audit_wheel(broken, load_tables()) if finding.rule != "cubin-driver"]
+    (finding,) = found  # that images of CUDA 13 may not load there is said as well
     assert re.search(problem, finding.problem), finding

@@ -10,19 +10,19 @@ from pathlib import Path
 __all__ = ["replace"]
 
 _HERE = Path(__file__).resolve().parent
-_PACKAGE = _HERE.parents[2]
 
 
 def replace() -> None:
-    """Have torch's operators replaced, by this gpuwheel where there is no other; nothing else of its folder is seen."""
-    if importlib.util.find_spec("gpuwheel") is None:
-        where = _PACKAGE / "__init__.py"
-        spec = importlib.util.spec_from_file_location("gpuwheel", where, submodule_search_locations=[str(_PACKAGE)])
-        assert spec is not None  # noqa: S101 - there is such a file
-        assert spec.loader is not None  # noqa: S101
-        sys.modules["gpuwheel"] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    importlib.import_module("gpuwheel.testing.torch_operators.after_import").replace_when_imported()
+    """Have torch's operators replaced when torch is imported; until then nothing of gpuwheel is imported.
+
+    pytest says of every run that a package of its plugins was imported before it, and some make that an error.
+    """
+    spec = importlib.util.spec_from_file_location("_gpuwheel_after_import", _HERE.parent / "after_import.py")
+    assert spec is not None  # noqa: S101 - there is such a file
+    assert spec.loader is not None  # noqa: S101
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.replace_when_imported()
 
 
 def _import_the_next() -> None:
