@@ -17,7 +17,7 @@ enum { MOST_REPORTS = 64, MOST_PARAMETER_BYTES = 32768 };
 
 _Static_assert(sizeof(Range) == sizeof(MemoryRange), "memory.h mirrors machine.h");
 
-static pthread_mutex_t shadows_in_use = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t one_launch = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int sticky;
 static atomic_long executed, lives;
 
@@ -99,11 +99,10 @@ int execution_run(const Submission* launch) {
   memcpy(run.grid, launch->grid, sizeof run.grid);
   memcpy(run.block, launch->block, sizeof run.block);
   memcpy(run.cluster, launch->cluster, sizeof run.cluster);
-  /* A shadow is one thread's at a time. */
-  const int alone = (run.checks & (CHECK_GLOBAL | CHECK_UNINITIALISED)) != 0;
-  if (alone) pthread_mutex_lock(&shadows_in_use);
+  /* Shadows are one thread's at a time, and what is atomic for a kernel is so among its own threads alone. */
+  pthread_mutex_lock(&one_launch);
   const int failed = (int)program->launch(&run);
-  if (alone) pthread_mutex_unlock(&shadows_in_use);
+  pthread_mutex_unlock(&one_launch);
   atomic_fetch_add(&executed, 1);
   if (run.touched != NULL) settle_order(&operation, memory, run.touched);
   memory_give_back(memory);

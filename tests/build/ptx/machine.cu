@@ -143,6 +143,65 @@ __global__ void spin_lock(int* lock, int* y) {
   }
 }
 
+__global__ void warp_lock(int* m, volatile int* v) {
+  while (atomicCAS(m, 0, 1) != 0) __nanosleep(100);
+  *v += 1;
+  __threadfence();
+  atomicExch(m, 0);
+}
+
+__global__ void handed_over(volatile int* flags, int* y) {
+  if (threadIdx.x < 16) {
+    while (flags[threadIdx.x + 16] == 0) {
+    }
+    y[threadIdx.x] = 1;
+  } else {
+    flags[threadIdx.x] = 1;
+    y[threadIdx.x] = 2;
+  }
+}
+
+__global__ void __cluster_dims__(2, 1, 1) split_cluster_barrier(int* y) {
+  __shared__ int s[32];
+  auto c = cg::this_cluster();
+  s[threadIdx.x] = blockIdx.x * 100 + threadIdx.x;
+  auto token = c.barrier_arrive();
+  __syncthreads();
+  c.barrier_wait(std::move(token));
+  y[blockIdx.x * 32 + threadIdx.x] = c.map_shared_rank(s, c.block_rank() ^ 1)[threadIdx.x];
+  c.sync();
+}
+
+__global__ void cold_path(int* v, const int* a) {
+  int k = a[threadIdx.x];
+  if (__builtin_expect(k < 0, 0)) {
+    k = -k * 3;
+    v[64 + threadIdx.x] = k;
+  }
+  __syncthreads();
+  v[threadIdx.x] = k;
+  if (threadIdx.x >= 40) return;
+  __syncthreads();
+  v[threadIdx.x] += 1;
+}
+
+__global__ void last_block(int* count, int* data, int* out) {
+  __shared__ bool last;
+  data[blockIdx.x * blockDim.x + threadIdx.x] = threadIdx.x;
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    atomicAdd(&count[1 + blockIdx.x], 1);
+    last = atomicAdd(count, 1) == gridDim.x - 1;
+  }
+  __syncthreads();
+  if (last && threadIdx.x == 0) {
+    int sum = 0;
+    for (int i = 0; i < gridDim.x * blockDim.x; ++i) sum += data[i];
+    *out = sum;
+  }
+}
+
 __global__ void pipeline(float* y, const float* x) {
   __shared__ float s[2][128];
   for (int k = 0; k < 2; ++k) {

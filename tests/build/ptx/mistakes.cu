@@ -376,6 +376,7 @@ CASE barrier_in_loop(ARGUMENTS) {
     y[threadIdx.x] = turn;
     __syncthreads();
   }
+  __syncthreads();  // here some wait while others are in the loop
 }
 PAIR(barrier_in_loop)
 

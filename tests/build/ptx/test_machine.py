@@ -207,6 +207,33 @@ def test_a_lock_of_lanes_and_blocks_is_given_to_each(run: Run) -> None:
     assert y[0] == 128
 
 
+def test_lanes_of_one_warp_wait_for_each_other(run: Run) -> None:
+    y, lock, flags = np.zeros(32, "i4"), np.zeros(1, "i4"), np.zeros(32, "i4")
+    assert run("warp_lock", 32, lock, y[:1], step_limit=3_000_000).code == 0
+    assert y[0] == 32
+    assert run("handed_over", 32, flags, y, step_limit=3_000_000).code == 0
+    assert y.tolist() == [1] * 16 + [2] * 16
+
+
+def test_an_arrival_at_a_cluster_may_come_long_before_the_wait(run: Run) -> None:
+    y = np.zeros((4, 32), "i4")
+    assert run("split_cluster_barrier", 32, y, grid=4, cluster=(2, 1, 1)).reports == ()
+    assert (y == np.array([100, 0, 300, 200])[:, None] + LANES).all()
+
+
+def test_lanes_that_come_late_or_never_are_no_divergent_barrier(run: Run) -> None:
+    a, v = np.where(np.arange(64) % 5, 1, -1).astype("i4"), np.zeros(128, "i4")
+    assert run("cold_path", 64, v, a).reports == ()
+    assert v[:64].tolist() == [(1 if lane % 5 else 3) + (lane < 40) for lane in range(64)]
+
+
+def test_the_last_block_reads_what_the_others_wrote(run: Run) -> None:
+    for _ in range(20):
+        count, data, out = np.zeros(9, "i4"), np.zeros(8 * 48, "i4"), np.zeros(1, "i4")
+        assert run("last_block", 48, count, data, out, grid=8).reports == ()
+        assert out[0] == 8 * sum(range(48))
+
+
 def test_copies_that_end_when_they_are_waited_for(run: Run, x: Array) -> None:
     y = np.zeros(256, "f4")
     assert run("pipeline", 128, y, x).reports == ()

@@ -38,6 +38,9 @@ static LaunchCheck* launch_of(const Block* b, const Block* first) {
   return made;
 }
 
+/* A word is split into the cells of its bytes, all four of them, where shared memory ends inside of it as well. */
+static u64 whole_words(const Block* b) { return ((u64)b->shared_bytes + 3) & ~3ull; }
+
 /* `first` is the first of those that live together. Without room for shadows nothing is checked but bounds. */
 void check_begin(Block* b, const Block* first) {
   const Launch* const l = b->launch;
@@ -45,7 +48,7 @@ void check_begin(Block* b, const Block* first) {
   BlockCheck* const c = calloc(1, sizeof *c);
   LaunchCheck* const launch = launch_of(b, first);
   if (c == NULL || launch == NULL) return free(c);
-  const u64 bytes = b->shared_bytes;
+  const u64 bytes = whole_words(b);
   b->shadow = c;
   c->launch = launch;
   launch->users++;
@@ -77,8 +80,8 @@ void check_block(Block* b) {
   c->owner = (u64)c->launch->number << 32 | (b->number + 1);
   c->released = c->fenced = c->learned_count = 0;
   if (++c->count == 0) {
-    memset(c->words, 0, (b->shared_bytes / 4 + 1) * sizeof(Cell));
-    memset(c->bytes, 0, b->shared_bytes * sizeof(Cell));
+    memset(c->words, 0, (whole_words(b) / 4 + 1) * sizeof(Cell));
+    memset(c->bytes, 0, whole_words(b) * sizeof(Cell));
     c->count = 1;
   }
   forbid_gaps(b->launch->program, c);
@@ -122,7 +125,7 @@ void check_cluster_passed(Block* b) {
 
 void check_fence(Warp* w) {
   BlockCheck* const c = check_of(w);
-  if (c != NULL) c->fenced = 1;
+  if (c != NULL) c->fenced = FRESH;
 }
 
 /* ---- writes over the same value */

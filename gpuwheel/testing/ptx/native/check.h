@@ -35,6 +35,8 @@ typedef struct Doubt {
   u8 before[16];
 } Doubt;
 
+enum { FRESH = 1, SPENT = 2 };
+
 /* Who released what (check_order.c). */
 typedef struct Orders Orders;
 
@@ -53,7 +55,8 @@ typedef struct BlockCheck {
   u32 checks, warps;
   u32 count;     /* of blocks so far: Cell.block */
   u32 released;  /* how often it released */
-  u32 fenced;    /* since then */
+  u32 fenced;    /* FRESH, SPENT or 0 (no fence yet) */
+  u32 mark;      /* how often it had released at the last fence: what came before is covered by it */
   u32 *learned, learned_count, learned_room; /* of orders */
   Cell *words, *bytes;
   u32* readers;  /* for each byte the clock plus one of each warp that read it; where many did */

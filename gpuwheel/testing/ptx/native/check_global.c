@@ -328,7 +328,7 @@ int check_span(Warp* w, const Range* range, u64 address, u32 bytes, Access acces
 
 /* What an atomic or a strong access tells other blocks, or learns of them. */
 static void order(BlockCheck* c, u64 address, Access access) {
-  if (access & RELEASE) c->fenced = 1;
+  if (access & RELEASE) c->fenced = FRESH;
   if ((access & KIND_OF_ACCESS) == READ) orders_learn(c, address);
   else orders_atomic(c, address, (u32)c->owner);
 }

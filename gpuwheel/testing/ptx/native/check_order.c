@@ -83,6 +83,7 @@ static const u32* keep(Orders* o, const BlockCheck* c) {
   return o->kept[o->kept_count++] = copy;
 }
 
+/* A fence covers every strong write after it (PTX ISA, 8.7, release patterns): the first counts, the others say it again. */
 static void release(BlockCheck* c, u64 address, u32 block) {
   Orders* o = c->launch->orders;
   if (o == NULL) o = c->launch->orders = calloc(1, sizeof *o);
@@ -94,8 +95,12 @@ static void release(BlockCheck* c, u64 address, u32 block) {
     at->address = address;
     o->place_count++;
   }
+  const Release* const last = at->last ? &o->releases[at->last] : NULL;
+  if (c->fenced == SPENT && last && last->block == block && last->released == c->mark && last->learned == c->learned_count) return;
+  if (c->fenced == FRESH) c->mark = c->released++;
+  c->fenced = SPENT;
   const u32* const of = keep(o, c);
-  o->releases[++o->count] = (Release){block, c->released++, at->last, of ? c->learned_count : 0, of};
+  o->releases[++o->count] = (Release){block, c->mark, at->last, of ? c->learned_count : 0, of};
   at->last = o->count;
 }
 
@@ -130,7 +135,6 @@ void orders_learn(BlockCheck* c, u64 address) {
 void orders_atomic(BlockCheck* c, u64 address, u32 block) {
   orders_learn(c, address);
   if (!c->fenced) return;
-  c->fenced = 0;
   release(c, address, block);
 }
 

@@ -112,8 +112,11 @@ static void arrive(Warp* w, const Instruction* i, u32 on) {
   const u32 first = (u32)__builtin_ctz(on);
   if (i->mode == CLUSTER_ARRIVE || i->mode == CLUSTER_WAIT) {
     if (i->mode == CLUSTER_ARRIVE) b->cluster->cluster_arrived += (u32)__builtin_popcount(on);
-    else w->at_barrier |= on;
-    FOR_LANES(on) w->barrier[lane] = NAMED_BARRIERS;
+    FOR_LANES(on) {
+      w->barrier[lane] = NAMED_BARRIERS;
+      if (i->mode == CLUSTER_ARRIVE) w->arrived_in[lane] = b->cluster->cluster_epoch;
+      else if (w->arrived_in[lane] == b->cluster->cluster_epoch) w->at_barrier |= 1u << lane; /* else all have arrived since */
+    }
     return;
   }
   if (i->aligned && on != w->alive) {
@@ -242,6 +245,15 @@ static void keep(Warp* w, u32 lanes, u32 pc) {
 }
 
 /* From `f` on, until lanes part, meet or wait, or the budget is used. Returns 0 when it is others' turn. */
+/* An aligned barrier is for all lanes of the warp: those that come first wait for the others, wherever these are. */
+static u32 gathered(Warp* w, const Instruction* i, u32 on, u32 pc) {
+  if (i->kind != BARRIER || !i->aligned || i->mode == CLUSTER_ARRIVE || i->mode == CLUSTER_WAIT) return on;
+  const u32 group = on | lanes_at(w, w->parked, pc);
+  if (group == w->alive) w->parked &= ~group;
+  else w->parked |= on;
+  return group == w->alive ? group : 0;
+}
+
 static int run_front(Warp* w, Front f) {
   Launch* const l = w->block->launch;
   const Instruction* const code = l->program->code;
@@ -275,8 +287,13 @@ static int run_front(Warp* w, Front f) {
     } else if (i->kind == BRANCH && on == lanes && f.next == NONE) {
       pc = i->target;
     } else {
+      const u32 group = gathered(w, i, on, pc);
       keep(w, lanes, pc + 1);
-      lanes = turn(w, i, lanes, on, pc);
+      if (group == 0) {
+        keep(w, on, pc);
+        return 1;
+      }
+      lanes = turn(w, i, lanes, group, pc);
       if (on != 0 && (i->kind != BARRIER || lanes == 0)) return 1;
       pc++;
     }
@@ -290,11 +307,24 @@ static int unpark(Warp* w) {
   const Front f = front(w, w->parked & ~w->at_barrier);
   if (f.pc == NONE) return 0;
   const Instruction* const i = &w->block->launch->program->code[f.pc];
+  if (i->kind == BARRIER) { /* some are elsewhere, or have ended since */
+    w->parked &= ~f.lanes;
+    keep(w, f.lanes, f.pc + 1);
+    arrive(w, i, f.lanes);
+    return 1;
+  }
   const u32 group = collected(w, i, f.lanes, f.pc, 1);
   w->parked &= ~group;
   if (group) i->run(w, i, group);
   keep(w, group, f.pc + 1);
   return group != 0;
+}
+
+static u32 next_in_turn(Warp* w, u32 movable) {
+  u32 found = 0;
+  FOR_LANES(w->after ? movable : 0) found |= (u32)(w->pc[lane] >= w->after) << lane;
+  if (found == 0) w->after = 0;
+  return found ? found : movable;
 }
 
 /* Until all lanes wait for other warps, or it is their turn. Returns whether anything moved. */
@@ -310,7 +340,12 @@ static int run_warp(Warp* w) {
       break;
     }
     moved = 1;
-    if (!run_front(w, front(w, movable))) break;
+    const Front f = front(w, next_in_turn(w, movable));
+    if (!run_front(w, f)) {
+      /* lanes that spin, or sleep, may wait for others of their warp: those come next */
+      w->after = f.lanes == movable ? 0 : w->pc[__builtin_ctz(f.lanes)] + 1;
+      break;
+    }
   }
   l->steps += (u64)(PATIENCE - w->budget);
   return moved;

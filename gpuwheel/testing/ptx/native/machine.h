@@ -184,6 +184,8 @@ struct Warp {
   u32 depth[LANES], return_to[LANES][CALL_DEPTH];
   u64 epoch; /* rises when its lanes met */
   s64 budget;
+  u32 after; /* these have their turn first: lanes from this pc on; 0: the lowest */
+  u64 arrived_in[LANES]; /* the phase of the cluster's barrier */
   u32 full, answered; /* the lanes that it began with; lanes whose barrier answers into `answer` */
   u32 answer[LANES];
 };

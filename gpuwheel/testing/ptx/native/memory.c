@@ -67,8 +67,8 @@ static void touch(const Launch* l, Touched* touched, u64 address, u32 bytes, Acc
     met->start += first * page;
     if (end < met->end) met->end = end;
   }
-  if (access != WRITE) touched->read |= pages;
-  if (access != READ) touched->written |= pages;
+  if ((access & KIND_OF_ACCESS) != WRITE) touched->read |= pages;
+  if ((access & KIND_OF_ACCESS) != READ) touched->written |= pages;
 }
 
 u8* global_slow(Warp* w, const Instruction* i, u32 lane, u64 address, u32 bytes, u32 align, Access access) {
