@@ -94,8 +94,8 @@ class FakeSettings:
     """Also PTX for a newer GPU than the pretended one, which would refuse it."""
     checks: tuple[str, ...] = tuple(CHECKS)
     """Of `CHECKS`; bounds are checked whatever is chosen."""
-    patience: int = 0
-    """Instructions of warps that one launch may take; 0: any number."""
+    patience: int = 10_000_000_000
+    """Instructions of warps that one launch may take, some minutes of them; 0: any number."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.devices <= _MOST_DEVICES:

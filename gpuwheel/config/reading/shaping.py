@@ -27,8 +27,11 @@ _OUTCOMES = frozenset({("only",), ("locked",)})
 """Keys whose outcome a wheel records by itself: which cell it is, and the digest of its lock file."""
 _OTHERWISE = frozenset({"SOURCE_DATE_EPOCH", "TORCH_CUDA_ARCH_LIST"})
 """Variables that are recorded in another way: as the time of the bill of materials, and as `archs`."""
-_NO_MATTER = re.compile(r"(build-dir|(build|cmake)\.verbose|(editable|logging|messages)\..*)")
-"""Of scikit-build-core (its configuration reference): where and how loudly it works."""
+_NO_MATTER = re.compile(
+    r"build-dir|(build|cmake)\.verbose|(editable|logging|messages)\..*|cmake\.define\.CMAKE_\w+_COMPILER_LAUNCHER"
+)
+"""Of scikit-build-core (its configuration reference): where and how loudly it works; and caches of compilers, as theirs
+among the variables: what they serve is what the compiler makes."""
 _SECRET = re.compile(r"passw|token|secret|credential|(?:api|access|private|auth)[-_]?key|://[^/\s]*@", re.IGNORECASE)
 _APART = re.compile(r"[\s;,:=@()\"']+")
 _OPTION = re.compile(r"-(?:isystem|iquote|idirafter|include|imacros|isysroot|[ILBF])(?=[/~])")

@@ -32,7 +32,13 @@ def test_a_build_of_the_project_as_it_stands_records_nothing(project: Project) -
     project.write(keys='archs = ["9.0"]')
     # Which wheel it is and what locks it are recorded in another way; where and how loudly it works is no matter.
     same: dict[str, str | list[str]] = {"gpuwheel.archs": "9.0", "gpuwheel.only": "embed-cu12.9-linux_x86_64"}
-    quiet = {"gpuwheel.locked": "true", "build-dir": "/x", "build.verbose": "true", "logging.level": "INFO"}
+    quiet = {
+        "gpuwheel.locked": "true",
+        "build-dir": "/x",
+        "build.verbose": "true",
+        "logging.level": "INFO",
+        "cmake.define.CMAKE_CXX_COMPILER_LAUNCHER": "ccache",
+    }
     variables = {"TORCH_CUDA_ARCH_LIST": "9.0", "SOURCE_DATE_EPOCH": "1", "SKBUILD_BUILD_DIR": "/y"}
     assert told(project, {**same, **quiet}, variables) == Shaping()
 
