@@ -51,6 +51,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="execute PTX that is for a newer GPU than the pretended one as well",
     )
+    group.addoption(
+        "--fake-gpu-patience",
+        type=int,
+        default=10_000_000_000,
+        metavar="N",
+        help="instructions of warps after which a launch is ended (default: 10,000,000,000; 0: never)",
+    )
     group.addoption("--fake-gpu-report", metavar="FILE", help="write what the checks found there, as JSON")
     group.addoption(
         "--fake-gpu-coverage",
@@ -92,6 +99,7 @@ def _start_again(config: pytest.Config) -> NoReturn:
             execute=not options.fake_gpu_record,
             newer_ptx=options.fake_gpu_newer_ptx,
             checks=options.fake_gpu_checks,
+            patience=options.fake_gpu_patience,
         )
         environ = pretend.fake_gpu_environment(
             os.environ,

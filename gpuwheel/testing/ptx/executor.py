@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,7 @@ class Executor:
         self._checks = sum(_CHECKS[name] for name in checks)
         machine = self._interpreter.machine
         self._shadows = Shadows(machine)
+        self._one_launch = threading.Lock()
         self._open = machine.gpuwheel_ptx_open
         self._open.restype = ctypes.c_void_p
         self._open.argtypes = [ctypes.c_char_p, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64]
@@ -183,7 +185,8 @@ class Executor:
         with self._shadows.of(spaces, there=bool(self._checks & _SHADOWED)) as shadows:
             for index, ((start, end), shadow) in enumerate(zip(spaces, shadows, strict=True)):
                 launch.ranges[index] = Range(start, end, shadow)
-            code = self._launch(ctypes.byref(launch))
+            with self._one_launch:  # what is atomic for a kernel is so among its own threads alone
+                code = self._launch(ctypes.byref(launch))
         raw = tuple(reports[: launch.report_count])
         return LaunchResult(code, raw, launch.steps, program, loaded.module, tuple(_three(configuration.block)))
 

@@ -244,7 +244,6 @@ static void keep(Warp* w, u32 lanes, u32 pc) {
   FOR_LANES(lanes) w->pc[lane] = pc;
 }
 
-/* From `f` on, until lanes part, meet or wait, or the budget is used. Returns 0 when it is others' turn. */
 /* An aligned barrier is for all lanes of the warp: those that come first wait for the others, wherever these are. */
 static u32 gathered(Warp* w, const Instruction* i, u32 on, u32 pc) {
   if (i->kind != BARRIER || !i->aligned || i->mode == CLUSTER_ARRIVE || i->mode == CLUSTER_WAIT) return on;
@@ -254,6 +253,7 @@ static u32 gathered(Warp* w, const Instruction* i, u32 on, u32 pc) {
   return group == w->alive ? group : 0;
 }
 
+/* From `f` on, until lanes part, meet or wait, or the budget is used. Returns 0 when it is others' turn. */
 static int run_front(Warp* w, Front f) {
   Launch* const l = w->block->launch;
   const Instruction* const code = l->program->code;
