@@ -137,10 +137,11 @@ class Archive:
         Raises:
             zipfile.BadZipFile: it is not there, or encrypted.
         """
-        self._file.seek(member.header_offset)
+        self._file.seek(max(0, member.header_offset))  # zipfile gives negative ones where the beginning is missing
         signature, name_size, extra_size = _LOCAL.unpack(self._file.read(_LOCAL.size).ljust(_LOCAL.size))
         start = member.header_offset + _LOCAL.size + name_size + extra_size
-        if signature != _LOCAL_SIGNATURE or start + member.compress_size > self.directory_at:
+        inside = member.header_offset >= 0 and start + member.compress_size <= self.directory_at
+        if signature != _LOCAL_SIGNATURE or not inside:
             msg = f"{cut(member.filename)} is not where the directory says"
             raise zipfile.BadZipFile(msg)
         if member.flag_bits & _ENCRYPTED:
@@ -197,6 +198,9 @@ class Archive:
     def _check_places(self) -> None:
         end, before = 0, ""
         for member in sorted(self.members, key=lambda member: member.header_offset):
+            if member.header_offset < 0:
+                msg = f"lacks its first bytes (the directory says that {cut(member.filename)} lies before the file)"
+                raise self.refuse(msg)
             # Members that share bytes are how a small archive unpacks to petabytes (David Fifield, "A better zip
             # bomb").
             if member.header_offset < end:

@@ -37,7 +37,7 @@ class SparseFile(io.RawIOBase):
     def prefetch(self, spans: Iterable[tuple[int, int]]) -> None:
         """Fetch spans that will be read, near ones together."""
         merged: list[tuple[int, int]] = []
-        inside = ((start, min(stop, self._size)) for start, stop in spans if start < self._size)
+        inside = ((max(0, start), min(stop, self._size)) for start, stop in spans if start < self._size)
         for start, stop in sorted(inside):
             if merged and start - merged[-1][1] <= _GAP:
                 merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -55,5 +56,6 @@ def test_lines_are_wrapped_between_words_to_the_terminal_and_left_whole_in_a_pip
 
     assert max(map(len, piped.splitlines())) > COLUMNS
     assert [line for line in shown if len(line) > COLUMNS and line.lstrip().count(" ")] == []  # a long path stays whole
-    known = set(piped.split())
-    assert {word for line in shown for word in line.split()} <= known
+    # Without numbers: how much of the disk is free may have changed in between.
+    known = set(re.sub(r"\d+", "0", piped).split())
+    assert {word for line in shown for word in re.sub(r"\d+", "0", line).split()} <= known

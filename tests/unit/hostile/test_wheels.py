@@ -17,10 +17,12 @@ import pytest
 from click.testing import CliRunner
 from hostile import RawMember, container, deflated, elf_library, entry, raw_zip
 
+from gpuwheel._archives import Archive
 from gpuwheel.audit import audit_wheel
 from gpuwheel.cli import main
 from gpuwheel.compatibility import load_tables
 from gpuwheel.errors import AuditError
+from gpuwheel.publish.upload.archive_form import archive_form
 from gpuwheel.wheel import read_members
 from gpuwheel.wheel.archive import record_digest
 
@@ -88,6 +90,20 @@ def test_an_archive(tmp_path: Path, case: str) -> None:
     path = _wheel(tmp_path, *members)
     with little(), pytest.raises(AuditError, match=words):
         read_members(path)
+
+
+def test_an_archive_that_lacks_its_beginning(tmp_path: Path) -> None:
+    path = _wheel(tmp_path, deflated("ops/a.so", b"x" * 99))
+    whole = path.read_bytes()
+    for cut in range(1, whole.index(b"PK\1\2") + 1, 7):  # of zipfile, members then lie at negative offsets
+        path.write_bytes(whole[cut:])
+        with pytest.raises(AuditError, match="lacks its first bytes"):
+            read_members(path)
+        with path.open("rb") as file:
+            archive = Archive(file, NAME, len(whole) - cut, error=AuditError, hint="", strict=False)
+            with pytest.raises(AuditError, match="is not where the directory says"):
+                archive.read(archive.members[0])
+        assert any("between its members" in oddity for oddity in archive_form(path).oddities)
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
