@@ -1,7 +1,6 @@
 /* Executes a launch: the kernel's program, on the memory that its device may touch. What it does wrong becomes a line of
    JSON each, which gpuwheel/testing/ptx/reports.py makes sentences of. */
 #define _GNU_SOURCE
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +16,6 @@ enum { MOST_REPORTS = 64, MOST_PARAMETER_BYTES = 32768 };
 
 _Static_assert(sizeof(Range) == sizeof(MemoryRange), "memory.h mirrors machine.h");
 
-static pthread_mutex_t one_launch = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int sticky;
 static atomic_long executed, lives;
 
@@ -99,10 +97,10 @@ int execution_run(const Submission* launch) {
   memcpy(run.grid, launch->grid, sizeof run.grid);
   memcpy(run.block, launch->block, sizeof run.block);
   memcpy(run.cluster, launch->cluster, sizeof run.cluster);
-  /* Shadows are one thread's at a time, and what is atomic for a kernel is so among its own threads alone. */
-  pthread_mutex_lock(&one_launch);
+  /* One launch at a time: what is atomic for a kernel is so among its own threads alone. */
+  memory_hold_shadows();
   const int failed = (int)program->launch(&run);
-  pthread_mutex_unlock(&one_launch);
+  memory_leave_shadows();
   atomic_fetch_add(&executed, 1);
   if (run.touched != NULL) settle_order(&operation, memory, run.touched);
   memory_give_back(memory);

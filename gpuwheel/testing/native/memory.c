@@ -13,6 +13,7 @@
 
 enum { ALIGNMENT = 512, POISON_LIMIT = 64 << 20, MOST_KEPT = 4096, MOST_KEPT_BYTES = 64 << 20 };
 
+static pthread_mutex_t in_shadows = PTHREAD_MUTEX_INITIALIZER; /* taken before the other, never after it */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Memory** there; /* sorted by address */
 static size_t there_count, there_room;
@@ -196,12 +197,18 @@ void memory_have_shadows(Shadows made) {
   pthread_mutex_unlock(&lock);
 }
 
+void memory_hold_shadows(void) { pthread_mutex_lock(&in_shadows); }
+void memory_leave_shadows(void) { pthread_mutex_unlock(&in_shadows); }
+
 void memory_written(const void* start, size_t bytes) {
+  const uint64_t from = (uint64_t)(uintptr_t)start;
+  memory_hold_shadows();
   pthread_mutex_lock(&lock);
-  Memory* const found = at_address((uint64_t)(uintptr_t)start);
+  Memory* const found = at_address(from);
   if (found != NULL && found->shadow == NULL) found->written = 1;
-  else if (found != NULL) shadows.written(found->shadow, (uint64_t)(uintptr_t)start, bytes < found->end - (uint64_t)(uintptr_t)start ? bytes : found->end - (uint64_t)(uintptr_t)start);
+  else if (found != NULL) shadows.written(found->shadow, from, bytes < found->end - from ? bytes : found->end - from);
   pthread_mutex_unlock(&lock);
+  memory_leave_shadows();
 }
 
 /* By a test. */

@@ -55,6 +55,9 @@ typedef struct Shadows {
   void (*free)(void* shadow);
 } Shadows;
 void memory_have_shadows(Shadows);
+/* While a launch runs shadows are its own: what the host writes meanwhile waits until they are left. */
+void memory_hold_shadows(void);
+void memory_leave_shadows(void);
 /* What is there now, one after the other: -1 when there is no more. */
 long memory_each(long index, Memory* copy);
 

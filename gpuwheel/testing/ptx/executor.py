@@ -95,7 +95,8 @@ class Executor:
         self._checks = sum(_CHECKS[name] for name in checks)
         machine = self._interpreter.machine
         self._shadows = Shadows(machine)
-        self._one_launch = threading.Lock()
+        # What is atomic for a kernel is so among its own threads alone, and shadows are one launch's at a time.
+        self._one_at_a_time = threading.Lock()
         self._open = machine.gpuwheel_ptx_open
         self._open.restype = ctypes.c_void_p
         self._open.argtypes = [ctypes.c_char_p, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64]
@@ -182,21 +183,22 @@ class Executor:
             report_room=_ROOM_FOR_REPORTS,
             checks=self._checks,
         )
-        with self._shadows.of(spaces, there=bool(self._checks & _SHADOWED)) as shadows:
+        with self._one_at_a_time, self._shadows.of(spaces, there=bool(self._checks & _SHADOWED)) as shadows:
             for index, ((start, end), shadow) in enumerate(zip(spaces, shadows, strict=True)):
                 launch.ranges[index] = Range(start, end, shadow)
-            with self._one_launch:  # what is atomic for a kernel is so among its own threads alone
-                code = self._launch(ctypes.byref(launch))
+            code = self._launch(ctypes.byref(launch))
         raw = tuple(reports[: launch.report_count])
         return LaunchResult(code, raw, launch.steps, program, loaded.module, tuple(_three(configuration.block)))
 
     def fresh(self, shape: int | tuple[int, ...], kind: str = "f4") -> Any:  # noqa: ANN401 - an array of NumPy
         """An array that nothing has written: reads of it are reported until a kernel or `written` says otherwise."""
-        return self._shadows.fresh(shape, kind)
+        with self._one_at_a_time:
+            return self._shadows.fresh(shape, kind)
 
     def written(self, array: Any) -> None:  # noqa: ANN401
         """Say that the host wrote a fresh array."""
-        self._shadows.written(array)
+        with self._one_at_a_time:
+            self._shadows.written(array)
 
     def _place_variables(self, loaded: LoadedModule, program: Program) -> None:
         of_functions = {
@@ -228,9 +230,9 @@ def _three(values: Sequence[int], missing: int = 1) -> ctypes.Array[ctypes.c_uin
 
 
 def _apart(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Sorted, and those that overlap as one: views of one array."""
+    """Sorted, without empty ones, and those that overlap as one: views of one array."""
     found: list[tuple[int, int]] = []
-    for start, end in sorted(ranges):
+    for start, end in sorted(each for each in ranges if each[0] < each[1]):
         if found and start < found[-1][1]:
             found[-1] = found[-1][0], max(end, found[-1][1])
         else:
@@ -252,14 +254,13 @@ def _packed(
             msg = f"{parameter.name} of {program.kernel} has {parameter.size} bytes, not {len(data)}"
             raise ValueError(msg)
         ctypes.memmove(ctypes.addressof(room) + at, data, len(data))
-        start, nbytes = _memory(argument) or (0, 0)
-        if nbytes:
-            touched.append((start, start + nbytes))
+        if memory := _memory(argument):
+            touched.append(memory)
     return room, touched
 
 
 def _memory(argument: object) -> tuple[int, int] | None:
-    """The address and the bytes of a NumPy array, or of what has its interface; None: it is no array."""
+    """Where a NumPy array, or what has its interface, begins and ends in memory; None: it is no array."""
     interface = getattr(argument, "__array_interface__", None)
     if interface is None or not interface["shape"]:  # a scalar is passed by its value
         return None
@@ -268,7 +269,7 @@ def _memory(argument: object) -> tuple[int, int] | None:
         what = "is read-only" if is_read_only else "is not contiguous: a kernel would touch what lies between"
         msg = f"an array of {interface['shape']} {what}; pass a copy of it"
         raise ValueError(msg)
-    return start, argument.nbytes  # type: ignore[attr-defined]
+    return start, start + argument.nbytes  # type: ignore[attr-defined]
 
 
 def _bytes_of(argument: object, size: int) -> bytes:

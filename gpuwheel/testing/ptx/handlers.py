@@ -47,7 +47,6 @@ _WIDER = {
     "b32": "b64",
 }
 _OUTPUT = r"d\d*|p|q"
-_EARLY = ({"relaxed", "acquire", "release", "acq_rel"}, {"cta", "cluster", "gpu", "sys"})
 _PACKED = {"f16x2": "f16", "bf16x2": "bf16", "u16x2": "u16", "s16x2": "s16", "f32x2": "f32"}
 _CARRY = Register("%cc", "b32")
 """CC.CF, which no instruction names: a row says so by an operand `cc`."""
@@ -132,9 +131,8 @@ def _kind(operand: Operand) -> object:
 
 
 def _find(instruction: Instruction) -> Form | None:
-    modifiers = _ordered(instruction)
     for row in rows_of(instruction.opcode):
-        sets = row.match(modifiers)
+        sets = row.match(instruction.modifiers)
         operands = None if sets is None else _operands(row, instruction)
         if sets is None or operands is None:
             continue
@@ -162,14 +160,6 @@ def _is_unusable(role: Role, name: str, shape: Shape) -> bool:
     if role.address and shape.kind == "register" and shape.size not in {size_of("b32"), size_of("b64")}:
         return True
     return shape.kind == "sink" or (shape.kind == "missing" and not role.optional)
-
-
-def _ordered(instruction: Instruction) -> tuple[str, ...]:
-    """The modifiers as the manual orders them: of atomic operations, headers of CUDA write .sem and .scope anywhere."""
-    if instruction.opcode not in {"atom", "red"}:
-        return instruction.modifiers
-    early = [name for group in _EARLY for name in instruction.modifiers if name in group]
-    return (*early, *(name for name in instruction.modifiers if name not in early))
 
 
 def _expanded(row: Row) -> Iterator[tuple[Role, str]]:

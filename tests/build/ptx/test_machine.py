@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -325,6 +326,19 @@ def test_what_a_warp_writes_may_be_kept_nowhere() -> None:
     assert executor.launch(loaded, "k", Configuration((1,), (32,)), (y,)).code == 0
     assert 0 <= y[0] < 100
     assert y[1] & 0xFFFFFFFF == 0
+
+
+def test_launches_of_several_threads_add_up(run: Run) -> None:
+    x = np.random.default_rng(3).integers(0, 100, 300_000).astype("i4")
+    y, f = np.zeros(19, "i4"), np.zeros(1, "f4")
+
+    def launch(_: int) -> LaunchResult:
+        return run("histogram", 96, y, f, x, len(x), grid=3)  # type: ignore[no-any-return]
+
+    with ThreadPoolExecutor(4) as threads:
+        assert [result.reports for result in threads.map(launch, range(8))] == [()] * 8
+    assert y[:16].tolist() == (8 * np.bincount(x & 15, minlength=16)).tolist()
+    assert f[0] == 8 * len(x)
 
 
 def test_arrays_are_passed_as_what_they_are(run: Run) -> None:

@@ -11,12 +11,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ROWS"]
 
-# The manual has the scope before the space; nvcc writes it after, too.
 _BEFORE = "{.sem}{.scope}"
 _SETS = {
     "sem": "relaxed acquire release acq_rel",
     "scope": "cta cluster gpu sys",
-    "where": "cta cluster gpu sys",
     "hint": "L2::cache_hint",
 }
 _SPACES = {
@@ -68,14 +66,14 @@ def _rows(space: str, look_up: str) -> Iterator[Row]:
     for name, more, of, value, type_name in every:
         size = f"u{_bits(of)}"
         plain = f"b{_bits(of)}"
-        middle = f"{space}{{.where}}.{name}{more}{{.hint}}.{of}"
+        middle = f"{space}.{name}{more}{{.hint}}.{of}"
         update = f"UPDATE({look_up}, ATOMIC | ORDER_{{sem}}, {size}, d, {value})"
         yield row(f"atom{_BEFORE}{middle} d:{plain}, [a], b:{type_name}, policy:b64?", "9.7.13.5", update, **_SETS)
         alone = f"{size} d; UPDATE({look_up}, ATOMIC | ORDER_{{sem}}, {size}, d, {value}); (void)d"
         yield row(f"red{_BEFORE}{middle} [a], b:{type_name}, policy:b64?", "9.7.13.6", alone, **_SETS)
     for of in ("b16", "b32", "b64", "b128"):
         update = f"UPDATE({look_up}, ATOMIC | ORDER_{{sem}}, u{_bits(of)}, d, old == b ? c : old)"
-        middle = f"{space}{{.where}}.cas{{.hint}}.{of}"
+        middle = f"{space}.cas{{.hint}}.{of}"
         yield row(f"atom{_BEFORE}{middle} d, [a], b, c, policy:b64?", "9.7.13.5", update, **_SETS)
 
 
@@ -97,7 +95,7 @@ def _vectors() -> Iterator[Row]:
             names = ", ".join(f"d{index}" for index in range(count))
             declared = f"{before}{names}; " if before else ""
             result = f"d[{count}]:b{_bits(of)}, " if head == "atom" else ""
-            middle = f"{_BEFORE}.global{{.where}}.{name}{more}{{.hint}}.v{count}.{of}"
+            middle = f"{_BEFORE}.global.{name}{more}{{.hint}}.v{count}.{of}"
             syntax = f"{head}{middle} {result}[a], b[{count}]:{type_name}, policy:b64?"
             yield row(syntax, section, declared + " ".join(updates), **_SETS)
 
