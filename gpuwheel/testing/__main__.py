@@ -42,6 +42,13 @@ def main(argv: Sequence[str]) -> int:
     run.add_argument("--record", action="store_true", help="record launches, and execute none")
     run.add_argument("--checks", default="all", metavar="NAMES", help="all, none, or names such as shared,global")
     run.add_argument("--newer-ptx", action="store_true", help="execute PTX that is for a newer GPU as well")
+    run.add_argument(
+        "--patience",
+        type=int,
+        default=defaults.patience,
+        metavar="N",
+        help="instructions of warps after which a launch is ended (default: %(default)s; 0: never)",
+    )
     run.add_argument("--report", type=Path, metavar="FILE", help="write what the checks found there, as JSON")
     run.add_argument(
         "--coverage", type=Path, metavar="FOLDER", help="tell which device code was executed, with files there"
@@ -82,6 +89,7 @@ def _run(options: argparse.Namespace) -> int:
         execute=not options.record,
         newer_ptx=options.newer_ptx,
         checks=options.checks,
+        patience=options.patience,
     )
     environ = fake_gpu_environment(
         os.environ,

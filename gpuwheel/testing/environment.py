@@ -79,7 +79,7 @@ class FakeSettings:
     """What the pretend machine has. Fixed for a process: torch asks once.
 
     Raises:
-        ConfigError: a number of devices other than 1 to 16, or something that is not MAJOR.MINOR.
+        ConfigError: a number of devices other than 1 to 16, a patience below 0, or what is not MAJOR.MINOR.
     """
 
     devices: int = 1
@@ -100,6 +100,9 @@ class FakeSettings:
     def __post_init__(self) -> None:
         if not 1 <= self.devices <= _MOST_DEVICES:
             msg = f"the pretend GPU cannot have {self.devices} devices (1 to {_MOST_DEVICES} are possible)"
+            raise ConfigError(msg)
+        if self.patience < 0:
+            msg = f"the pretend GPU cannot have a patience of {self.patience} (0 or more instructions are possible)"
             raise ConfigError(msg)
         unknown = sorted({*self.checks} - {*CHECKS})
         if unknown:

@@ -39,6 +39,12 @@ _WARNING = "this runs code of {subject}, as the user who runs this: {command}"
 @click.option("--capability", metavar="X.Y", help="Compute capability (default: one that takes any PTX).")
 @click.option("--driver", metavar="X.Y", default="13.0", show_default=True, help="CUDA version of the driver.")
 @click.option("--checks", metavar="NAMES", default="all", show_default=True, help="all, none, or names with commas.")
+@click.option(
+    "--patience",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Instructions of warps after which a launch is ended; 0: never (default: 10,000,000,000).",
+)
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the document of --json there.")
 @click.option("--yes", is_flag=True, help="Do not ask before code of the package runs.")
 @parameters.as_json
@@ -92,6 +98,7 @@ def _place(target: str, asked: dict[str, Any], context: Context) -> AbstractCont
 def _checked(place: CheckPlace, command: tuple[str, ...], asked: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
     """For machines, schema 1 (`data/check.schema.json`)."""
     capability = ["--capability", asked["capability"]] if asked["capability"] else []
+    patience = [] if asked["patience"] is None else ["--patience", str(asked["patience"])]
     options = [
         "--devices",
         str(asked["devices"]),
@@ -100,6 +107,7 @@ def _checked(place: CheckPlace, command: tuple[str, ...], asked: dict[str, Any],
         "--checks",
         asked["checks"],
         *capability,
+        *patience,
     ]
     found = place.run(command, options, quiet=quiet)
     return {

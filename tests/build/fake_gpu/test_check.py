@@ -43,7 +43,7 @@ PTX = b"""
 """
 
 
-def fill(threads):
+def fill(threads, blocks=1):
     cuda = ctypes.CDLL("libcuda.so.1")
     context, library, kernel, memory = (ctypes.c_void_p() for _ in range(4))
     code = ctypes.create_string_buffer(PTX)
@@ -62,7 +62,7 @@ def fill(threads):
     call("cuMemAlloc_v2", ctypes.byref(memory), ctypes.c_size_t(32))
     values[0].value = memory.value
     parameters = (ctypes.c_void_p * 2)(*map(ctypes.addressof, values))
-    call("cuLaunchKernel", kernel, 1, 1, 1, threads, 1, 1, 0, None, parameters, None)
+    call("cuLaunchKernel", kernel, blocks, 1, 1, threads, 1, 1, 0, None, parameters, None)
     cuda.cuMemcpyDtoH_v2(back, memory, ctypes.c_size_t(32))
     call("cuMemFree_v2", memory)
     return list(back)
@@ -108,6 +108,17 @@ def test_a_mistake_is_said_with_its_kernel(wheel: Path, tmp_path: Path) -> None:
     (mistake,) = json.loads(report.read_text())["mistakes"]
     assert (mistake["kind"], mistake["kernel"], mistake["thread"]) == ("out-of-bounds", "fill", [8, 0, 0])
     assert "32 bytes" in done.stderr
+
+
+def test_a_launch_may_take_as_long_as_is_said(wheel: Path) -> None:
+    code = "import filling; filling.fill(8, 9)"
+    assert check(wheel, code).returncode == check(wheel, code, "--patience", "0").returncode == 0
+    done = check(wheel, code, "--patience", "10", "--json")
+    assert done.returncode == 9, done.output
+    mistake = next(each for each in document(done)["mistakes"] if each["kernel"])  # its memory is not freed either
+    assert (mistake["kind"], mistake["kernel"], mistake["block"]) == ("too-long", "fill", [2, 0, 0])
+    assert "ld.param" in mistake["instruction"]
+    assert check(wheel, code, "--patience", "-1").returncode == 2
 
 
 def test_a_command_that_fails_and_one_that_launches_nothing(wheel: Path) -> None:

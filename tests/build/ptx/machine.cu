@@ -237,4 +237,10 @@ __global__ void never_ends(volatile int* y) {
   }
 }
 
+__global__ void one_warp_never_ends(volatile int* y) {
+  while (threadIdx.x >= 32 && y[0] == 0) {
+  }
+  __syncthreads();
+}
+
 }

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.network, pytest.mark.compiler]
 Run = Any
 Array = Any
 LANES = np.arange(32)
+SOURCE = Path(__file__).with_name("machine.cu")
 # load_matrix_sync, mma_sync, each element twice, store_matrix_sync, by nvcc 13.0: NVRTC has no mma.h.
 FRAGMENTS = """\
 .version 9.0
@@ -67,7 +68,7 @@ FRAGMENTS = """\
 @pytest.fixture(scope="module")
 def run() -> Run:
     """Launches a kernel of machine.cu, compiled for clusters."""
-    ((text, log),) = compile_to_ptx([Path(__file__).with_name("machine.cu")], arch="compute_90")
+    ((text, log),) = compile_to_ptx([SOURCE], arch="compute_90")
     assert text is not None, log
     executor = Executor()
     loaded = executor.load(text)
@@ -163,6 +164,25 @@ def test_a_trap_ends_the_launch(run: Run) -> None:
 def test_a_kernel_that_never_ends_is_ended(run: Run) -> None:
     result = run("never_ends", 32, np.zeros(1, "i4"), step_limit=100_000)
     assert (result.code, kinds(result)) == (702, {"too-long"})
+    (mistake,) = result.mistakes
+    line = next(number for number, text in enumerate(SOURCE.read_text().split("\n"), 1) if "void never_ends" in text)
+    assert (mistake.kernel, mistake.block, mistake.thread) == ("never_ends", (0, 0, 0), (0, 0, 0))
+    assert mistake.instruction
+    assert abs(mistake.places[0].line - line) <= 3
+
+
+def test_blocks_that_had_no_turn_are_not_passed_over(run: Run) -> None:
+    x, y = np.zeros(1000, "i4"), np.zeros(19, "i4")
+    result = run("histogram", 32, y, np.zeros(1, "f4"), x, 1000, grid=1000, step_limit=5_000)
+    assert (result.code, kinds(result)) == (702, {"too-long"})
+    (mistake,) = result.mistakes
+    assert 0 < mistake.block[0] < 999
+    assert (mistake.thread, bool(mistake.instruction)) == ((0, 0, 0), True)
+
+
+def test_the_thread_that_runs_is_told_and_none_that_waits_for_it(run: Run) -> None:
+    (mistake,) = run("one_warp_never_ends", 64, np.zeros(1, "i4"), step_limit=100_000).mistakes
+    assert (mistake.kind, mistake.thread) == ("too-long", (32, 0, 0))
 
 
 def test_blocks_of_a_cooperative_grid_wait_for_each_other(run: Run) -> None:

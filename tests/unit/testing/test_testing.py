@@ -52,7 +52,9 @@ def test_require_skips_and_can_be_made_to_fail() -> None:
         require("gp", "none here", environ={"GPUWHEEL_REQUIRE": "gpu"})
 
 
-@pytest.mark.parametrize("wrong", [{"devices": 0}, {"devices": 17}, {"capability": "90"}, {"driver": "new"}])
+@pytest.mark.parametrize(
+    "wrong", [{"devices": 0}, {"devices": 17}, {"capability": "90"}, {"driver": "new"}, {"patience": -1}]
+)
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="pretend GPU"):
         FakeSettings(**wrong)  # type: ignore[arg-type]

@@ -378,12 +378,33 @@ static void deadlocked(Block* b) {
   }
 }
 
+/* The launch takes more than it may: told of a thread that runs, or else of one that waits. */
+static void too_long(const Block* blocks, u32 count) {
+  Launch* const l = blocks->launch;
+  Warp* waits = NULL;
+  for (u32 k = 0; k < count; ++k) {
+    for (u32 j = 0; j < blocks[k].warp_count; ++j) {
+      Warp* const w = &blocks[k].warps[j];
+      const Front f = front(w, w->alive & ~w->parked & ~w->at_barrier);
+      if (f.lanes != 0) {
+        report(w, &l->program->code[f.pc], (u32)__builtin_ctz(f.lanes), TOO_LONG);
+        return stop(l, 702);
+      }
+      if (waits == NULL && w->alive != 0) waits = w;
+    }
+  }
+  const u32 lane = (u32)__builtin_ctz(waits->alive), pc = waits->pc[lane];
+  report(waits, &l->program->code[waits->at_barrier >> lane & 1 ? pc - 1 : pc], lane, TOO_LONG);
+  stop(l, 702);
+}
+
 /* Blocks that live together, until all have ended. */
 void gpuwheel_ptx_run_blocks(Block* blocks, u32 count) {
   Launch* const l = blocks->launch;
   for (;;) {
     u32 alive = 0;
     int moved = 0;
+    if (l->step_limit && l->steps > l->step_limit) return too_long(blocks, count);
     for (u32 k = 0; k < count && !l->stopped; ++k) {
       if (blocks[k].alive) moved |= run_block(&blocks[k]);
       alive += blocks[k].alive;
@@ -392,14 +413,6 @@ void gpuwheel_ptx_run_blocks(Block* blocks, u32 count) {
     if (!moved) {
       for (u32 k = 0; k < count; ++k) {
         if (blocks[k].alive) { deadlocked(&blocks[k]); break; }
-      }
-    }
-    if (l->step_limit && l->steps > l->step_limit) {
-      for (u32 k = 0; k < count; ++k) {
-        if (blocks[k].alive == 0) continue;
-        report(&blocks[k].warps[0], NULL, 0, TOO_LONG);
-        stop(l, 702);
-        return;
       }
     }
   }

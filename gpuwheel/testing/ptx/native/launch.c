@@ -185,7 +185,7 @@ EXPORT u32 gpuwheel_ptx_launch(Launch* l) {
   Block* const blocks = calloc(together, sizeof *blocks);
   int there = blocks != NULL;
   for (u64 k = 0; k < together && there; ++k) there = prepare(&blocks[k], blocks, l);
-  for (u64 turn = 0; turn < grid / together && there && !l->stopped && (!l->step_limit || l->steps <= l->step_limit); ++turn) {
+  for (u64 turn = 0; turn < grid / together && there && !l->stopped; ++turn) {
     for (u32 k = 0; k < together; ++k) place(blocks, k, (u32)together, l, turn);
     for (u32 k = 0; k < together; ++k) enter(&blocks[k], (u32)(turn * together + k));
     gpuwheel_ptx_run_blocks(blocks, (u32)together);
