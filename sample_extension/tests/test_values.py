@@ -41,6 +41,11 @@ def test_float64_on_the_cpu(operator):
     assert torch.autograd.gradcheck(operator.function, leaves)
 
 
+def displaced(tensor, offset):
+    """The same numbers, `offset` elements after the beginning of their memory."""
+    return tensor.new_empty(tensor.numel() + offset)[offset:].view(tensor.shape).copy_(tensor)
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("offset", [1, 3, 8])
 @pytest.mark.parametrize("operator", OPERATORS, ids=str)
@@ -48,10 +53,7 @@ def test_a_view_with_an_offset(operator, offset, dtype, device):
     """Data that starts between the multiples of 16 bytes gives the bits that aligned data gives."""
     shape = (2, 3, 4, 32) if operator.name == "rotary_embedding" else (6, 256)
     low, _ = rounded(operator.arguments(shape), dtype, device)
-    moved = []
-    for a in low:
-        room = torch.empty(a.numel() + offset, dtype=a.dtype, device=a.device)
-        moved.append(room[offset:].view(a.shape).copy_(a))
+    moved = [displaced(a, offset) for a in low]
     for actual, expected in zip(
         with_gradients(operator, operator.function, moved),
         with_gradients(operator, operator.function, low),
@@ -59,6 +61,17 @@ def test_a_view_with_an_offset(operator, offset, dtype, device):
     ):
         for a, e in zip(actual, expected, strict=True):
             torch.testing.assert_close(a, e, rtol=0 if device == "cpu" else None, atol=0 if device == "cpu" else None)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("losses", "valid"), [((), ()), ((), (0,)), ((7,), (0,))], ids=["mean", "sum", "none"])
+def test_a_gradient_of_logits_with_an_offset(losses, valid, dtype, device):
+    """What the forward pass leaves is aligned; whoever calls the backward operator may have it elsewhere."""
+    (gradient,), _ = rounded(normal((7, 300)), dtype, device)
+    grad_loss, count = torch.full(losses, 2.0, device=device), torch.full(valid, 5.0, device=device)
+    backward = torch.ops.gpuwheel_sample.cross_entropy_backward
+    moved = backward(grad_loss, displaced(gradient, 1), count)
+    assert torch.equal(moved, backward(grad_loss, gradient, count))
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=str)
