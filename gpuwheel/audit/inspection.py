@@ -7,6 +7,8 @@ when a rule first asks for it.
 
 from __future__ import annotations
 
+import csv
+import io
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.utils import canonicalize_name
 
+from gpuwheel._endings import because
 from gpuwheel.audit.kernel_manifests import MANIFEST, read_manifest
 from gpuwheel.binary.device_files import cubin_image, file_images, is_cubin
 from gpuwheel.binary.elf import MAGIC, read_elf
@@ -29,7 +32,7 @@ from gpuwheel.wheel.naming import parse_wheel_name
 from gpuwheel.wheel.zip_survey import survey_zip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.requirements import Requirement
@@ -250,6 +253,18 @@ class Inspection:
         """A file of `.dist-info`; `None` where it or the folder is missing."""
         member = self.members.get(f"{self.dist_info}/{name}")
         return member.data if member else None
+
+    @cached_property
+    def record(self) -> Sequence[Sequence[str]] | str:
+        """The rows of RECORD; or why there are none."""
+        name = f"{self.dist_info}/RECORD"
+        if name not in self.members:
+            return "is missing (expected a list of the files)"
+        try:
+            # newline="": the csv module wants line ends as they are, for a name may hold one.
+            return list(csv.reader(io.StringIO(self.members[name].data.decode(), newline="")))
+        except (csv.Error, UnicodeDecodeError) as error:
+            return f"cannot be read ({because(error)}, expected lines of path,hash,size in UTF-8)"
 
     def _text(self, name: str) -> bytes:
         return self.document(name) or b""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from contextlib import suppress
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from gpuwheel._endings import cut
@@ -53,6 +54,7 @@ _NULL_SECTION, _NOBITS, _EXTENDED = 0, 8, 0xFFFF
 # wrote it into cubins in public wheels.
 _EM_CUDA, _CUDA_SHARED = 190, 0x7000000A
 _PT_LOAD = 1
+_FIRST = itemgetter(0)
 
 
 class Section(NamedTuple):
@@ -126,6 +128,20 @@ class Strings:
                 hold(ELF_STRINGS, total)
         return found
 
+    def hold_all(self, headers: Sequence[Sequence[int]]) -> bool:
+        """Whether the first number of each is the place of a name, and all of them together are within bounds."""
+        held = self._held
+        longest = min(SYMBOL_NAME.value, ELF_STRINGS.value // len(headers))
+        return held[-1:] == b"\0" and len(held) <= longest and max(map(_FIRST, headers)) < len(held)
+
+    def places(self, name: bytes) -> Iterator[int]:
+        """Where in the table this name begins, as a whole or at the end of a longer one."""
+        held, whole = self._held, name + b"\0"
+        at = held.find(whole)
+        while at >= 0:
+            yield at
+            at = held.find(whole, at + 1)
+
     def _beyond(self, place: int) -> bytes:
         if place >= len(self._table):
             if place == 0:
@@ -198,8 +214,30 @@ class Headers:
 
     def section(self, name: str) -> Section | None:
         """That of `sections` alone, which costs less where there are many."""
-        header = self._named_headers.get(name)
+        header = self._header_of(name.encode())
         return None if header is None else self._section(header)
+
+    def _header_of(self, name: bytes) -> Sequence[int] | None:
+        """The last header of that name, found without taking every name out of the table; errors as `sections` has."""
+        headers, names = self._checked_headers
+        if names is None or self._errors == "strict":
+            return self._named_headers.get(name.decode())
+        places = frozenset(names.places(name))
+        return next((header for header in reversed(headers) if header[0] in places), None) if places else None
+
+    @cached_property
+    def _checked_headers(self) -> tuple[Sequence[Sequence[int]], Strings | None]:
+        """Headers whose sections are all in the file, and their names; `None` where each name is to be looked at."""
+        headers, names_index = self._headers
+        if not headers:
+            return (), Strings(NOTHING.extent, 0)
+        names = self.strings(self.at(names_index))
+        if not names.hold_all(headers):
+            return headers, None
+        for header in headers:
+            if header[4] + header[5] > self._file.size:
+                self._takes_space(header)
+        return headers, names
 
     @cached_property
     def _named_headers(self) -> Mapping[str, Sequence[int]]:

@@ -125,6 +125,9 @@ class StoredMember:
         self._stream: _Stream | None = None
         self._places: list[_Place] = []
         self._apart = max(_APART, self.size // _BLOCK // _PLACES + 1)
+        self._at_once = (
+            info.compress_type == zipfile.ZIP_DEFLATED and 0 < self.size <= _BLOCK and info.compress_size <= _FETCHED
+        )
         self._passed = 0
         """Blocks of the first way through."""
         self._crc, self._sha256 = 0, hashlib.sha256()
@@ -141,7 +144,8 @@ class StoredMember:
     @property
     def digest(self) -> str:
         """As RECORD writes it."""
-        self._finish()
+        if not self._digest:
+            self._finish()
         return as_recorded(self._digest)
 
     def starts_with(self, head: bytes) -> bool:
@@ -213,6 +217,13 @@ class StoredMember:
             raise NotImplementedError(msg)
         if self._info.compress_type == zipfile.ZIP_STORED:
             block = self._stored(number)
+        elif self._at_once:
+            engine = raw_decompressor()
+            # One byte more than there should be, so that a stream ends where its member does, or is seen not to.
+            block = engine.decompress(self._packed(0, self._info.compress_size), wanted + 1)
+            if len(block) != wanted or not engine.eof:
+                self._refuse()
+            self._blocks.put((self._info.header_offset, number), block)
         else:
             if self._stream is None:
                 self._stream = _Stream(self._packed, self._info.compress_size)
@@ -232,9 +243,9 @@ class StoredMember:
     def _check(self) -> None:
         """At the end: whether it is what the directory says."""
         stream = self._stream
-        if stream is None and self._info.compress_type == zipfile.ZIP_DEFLATED:
+        if not self.size and self._info.compress_type == zipfile.ZIP_DEFLATED:
             stream = _Stream(self._packed, self._info.compress_size)
-        whole = stream.ended if stream is not None else self._info.compress_size == self.size
+        whole = stream.ended if stream is not None else self._at_once or self._info.compress_size == self.size
         if not whole or self._crc != self._info.CRC:
             self._refuse()
         self._stream, self._digest = None, self._sha256.digest()

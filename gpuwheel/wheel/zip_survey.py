@@ -11,6 +11,7 @@ import os
 import struct
 import zlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gpuwheel._limits import ARCHIVE_MEMBERS
@@ -80,7 +81,7 @@ class SurveyedMember:
     local: LocalHeader | None = None
     """`None`: there is none where the directory says."""
 
-    @property
+    @cached_property
     def name(self) -> str:
         """As pip reads it, up to a NUL; what is not UTF-8 against its flag is escaped."""
         coding = "utf-8" if self.flags & _UTF8 else "cp437"
@@ -142,6 +143,11 @@ class ZipSurvey:
     comment: bytes = b""
     problems: tuple[str, ...] = field(default=())
     """What its end says that is not so."""
+
+    @cached_property
+    def files(self) -> tuple[SurveyedMember, ...]:
+        """Its members but folders."""
+        return tuple(member for member in self.members if not member.is_folder)
 
 
 class _Broken(Exception):  # noqa: N818 (control flow, caught in this module)

@@ -44,6 +44,8 @@ class AuditRequest:
     """The least that fails; `None`: nothing does."""
     releases: ReleaseSource | None = None
     """Who knows what distributions bring; `None`: the table alone."""
+    digests: bool = True
+    """Whether the digest of each file is to be told."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Outcome:
     size: int
     """Bytes of the file."""
     sha256: str | None
-    """`None`: the file cannot be read at all."""
+    """`None`: nobody asked for it, or the file cannot be read at all."""
     profile: Profile | None
     """What it was held to; `None`: it could not be opened."""
     findings: tuple[Finding, ...] = ()
@@ -89,7 +91,7 @@ def audited(path: Path, request: AuditRequest, tables: Tables) -> Outcome:
     Raises:
         GpuwheelError: of a bug of ours alone.
     """
-    size, sha256 = _identity(path)
+    size, sha256 = _identity(path, digests=request.digests)
     try:
         with opened(path, strict=False) as wheel:
             case = WheelCase(wheel, tables, asked=request.profile, releases=request.releases)
@@ -111,12 +113,12 @@ def fails(outcome: Outcome, at: Severity | None) -> bool:
     return at is not None and any(_ORDER.index(one.severity) <= _ORDER.index(at) for one in outcome.findings)
 
 
-def _identity(path: Path) -> tuple[int, str | None]:
+def _identity(path: Path, *, digests: bool) -> tuple[int, str | None]:
     try:
         if not path.is_file():  # reading a pipe may never end
             return 0, None
         with path.open("rb") as file:
-            return path.stat().st_size, sha256_of(file)
+            return path.stat().st_size, sha256_of(file) if digests else None
     except OSError:
         return 0, None
 

@@ -99,7 +99,7 @@ def audit_command(wheels: tuple[Path, ...], *, list_rules: bool, form: str | Non
     asked = audit_request(options, Path(), os.environ)
     outcomes = []
     with _known_releases(online=options["online"]) as releases:
-        request = replace(asked, releases=releases)
+        request = replace(asked, releases=releases, digests=form in {"json", "sarif"})
         for outcome in _audited(wheels, request):
             outcomes.append(outcome)
             if form in {"text", "github"}:

@@ -22,7 +22,7 @@ from gpuwheel.errors import AuditError
 from gpuwheel.model.symbols import LibrarySymbol, SymbolKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 FOLDERS = [Path(sysconfig.get_paths()["platstdlib"]) / "lib-dynload", Path(sysconfig.get_paths()["platlib"])]
 LIBRARIES = sorted({path for folder in FOLDERS for path in folder.glob("**/*.so*") if path.stat().st_size < 5_000_000})
@@ -238,6 +238,45 @@ def test_what_section_headers_say_changes_nothing_that_the_loader_reads(
     changed, honest = read_elf(change(data), "a.so"), read_elf(data, "a.so")
     assert honest.exports
     assert replace(changed, compilers=honest.compilers) == honest
+
+
+def _renamed(data: bytes, places: Mapping[int, int]) -> bytes:
+    """With the names of sections, by number, at other places of their table."""
+    changed = bytearray(data)
+    (at,) = struct.unpack_from("<Q", data, 40)
+    for number, place in places.items():
+        struct.pack_into("<I", changed, at + 64 * number, place)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data, names: _renamed(data, {1: names.index(b".rela.made") + 5}),  # as linkers share ends of names
+        lambda data, names: _renamed(data, {1: names.index(b".other"), 2: names.index(b".other")}),
+        lambda data, names: _renamed(data, {1: len(names) + 9}),
+        lambda data, names: _renamed(data, {1: names.rindex(b"\0")}),
+        lambda data, names: data.replace(names, names[:-1] + b"x"),
+    ],
+    ids=["shared-end", "repeated", "outside", "empty", "endless"],
+)
+def test_one_section_is_what_all_of_them_say(change: Callable[[bytes, bytes], bytes]) -> None:
+    """Found by the place of its name, without taking every name out of the table."""
+    content = {".other": bytes(5), ".rela.made": bytes(6), ".made": bytes(7), ".x": bytes(8)}
+    data = elf_library({}, sections=content)
+    names = bytes(Elf(data).at(struct.unpack_from("<H", data, 62)[0]).data)
+    changed = change(data, names)
+
+    def asked(name: str, *, alone: bool) -> int | str | None:
+        elf = Elf(changed, errors="replace")
+        try:
+            found = elf.section(name) if alone else elf.sections.get(name)
+        except ValueError as error:
+            return str(error)
+        return None if found is None else found.size
+
+    for name in (*content, "", ".none", ".shstrtab"):
+        assert asked(name, alone=True) == asked(name, alone=False), name
 
 
 def test_a_library_that_exports_nothing_has_no_hash_to_count_by() -> None:

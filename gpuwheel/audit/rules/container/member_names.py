@@ -26,8 +26,8 @@ _UTF8 = 0x800
 _DRIVE = re.compile(r"[A-Za-z]:")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)")
 _FORBIDDEN = re.compile(r'[<>:"|?*]')
-_ORDINARY = re.compile(r"[\w/.+@=,~-]{1,200}", re.ASCII)
-"""Of characters that every system has in names, and short enough for all."""
+_ORDINARY = re.compile(r"[\w+@=,~-][\w.+@=,~-]*(?:/[\w+@=,~-][\w.+@=,~-]*)*", re.ASCII)
+"""A plain path of characters that every system has in names."""
 _LONG = 200
 """Characters of a path that leave 60 of the 260 of Windows for the folder of an environment."""
 _TOO_LONG = "no file system of Linux takes it: pip and uv stop"
@@ -52,10 +52,10 @@ def _name(case: WheelCase) -> Iterator[Found]:
 def _wrong(member: SurveyedMember) -> tuple[str, str, Severity] | None:
     """What is wrong with a name: problem, why, severity."""
     name, error, warning = member.name, Severity.ERROR, Severity.WARNING
+    if len(name) <= _LONG and _ORDINARY.fullmatch(name):
+        return None  # as nearly all are, of which there may be 10^5
     parts = name.split("/")
     plain = {"", ".", ".."}.isdisjoint(parts)
-    if plain and _ORDINARY.fullmatch(name):
-        return None  # as nearly all are, of which there may be 10^5
     lost = "pip refuses the wheel, and uv drops the file"
     garbled = "uv and PyPI refuse the wheel, and pip ends a name at a NUL"
     strange = "on Linux the backslash or colon becomes a part of the file's name, on Windows it leads elsewhere"

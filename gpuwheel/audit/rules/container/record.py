@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-import csv
 import hashlib
-import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from gpuwheel._endings import because, cut
+from gpuwheel._endings import cut
 from gpuwheel.audit.cases import rule
 from gpuwheel.audit.rules.container.member_names import misnamed
 from gpuwheel.model.findings import Found, Part, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gpuwheel.audit.cases import WheelCase
     from gpuwheel.wheel import Content
@@ -32,8 +30,8 @@ _FORMAT = "Recording installed projects (the RECORD file); binary distribution f
 _AGAIN = "build the wheel again, or `wheel unpack` and `wheel pack` it, which writes RECORD anew"
 _COLUMNS = 3
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
-_STRONG = ("sha256", "sha384", "sha512")
-"""What the format takes: sha256 or better."""
+_STRONG = {"sha256": 32, "sha384": 48, "sha512": 64}
+"""What the format takes, sha256 or better; bytes of each."""
 _PYPI = "PyPI refuses the wheel since 2026-02"
 _DIGITS = 20
 """Of the largest number that installers take (64 bits)."""
@@ -45,6 +43,8 @@ class _Record:
 
     folder: str
     members: Mapping[str, Content]
+    rows: Sequence[Sequence[str]] | str
+    """Its rows; or why there are none."""
     told: frozenset[str]
     """Files that cannot be unpacked, and names of which other rules tell."""
 
@@ -53,24 +53,12 @@ class _Record:
         return f"{self.folder}/RECORD"
 
     @cached_property
-    def rows(self) -> list[list[str]] | str:
-        """Its rows; or why there are none."""
-        if self.name not in self.members:
-            return "is missing (expected a list of the files)"
-        try:
-            # newline="": the csv module wants line ends as they are, for a name may hold one.
-            text = self.members[self.name].data.decode()
-            return list(csv.reader(io.StringIO(text, newline="")))
-        except (csv.Error, UnicodeDecodeError) as error:
-            return f"cannot be read ({because(error)}, expected lines of path,hash,size in UTF-8)"
-
-    @cached_property
-    def listed(self) -> dict[str, list[str]]:
+    def listed(self) -> dict[str, Sequence[str]]:
         """Rows that are three columns, by path; of two rows for one path, the last, as pip takes it."""
         rows = self.rows
         return {} if isinstance(rows, str) else {row[0]: row for row in rows if len(row) == _COLUMNS}
 
-    @property
+    @cached_property
     def exempt(self) -> frozenset[str]:
         """What has no digest in it."""
         return frozenset({self.name, *(f"{self.folder}/{name}" for name in _SIGNATURES)})
@@ -78,7 +66,9 @@ class _Record:
 
 def _record(case: WheelCase) -> _Record | None:
     folder = case.wheel.dist_info
-    return None if folder is None else _Record(folder, case.wheel.members, case.wheel.sealed | misnamed(case))
+    if folder is None:
+        return None
+    return _Record(folder, case.wheel.members, case.wheel.record, case.wheel.sealed | misnamed(case))
 
 
 @rule(
@@ -101,8 +91,9 @@ def _differs(case: WheelCase) -> Iterator[Found]:
         if not _escapes(name) and _plain(name) not in members and not name.endswith("/"):
             yield Found(cut(name), "is listed in RECORD and not in the wheel (expected both or neither)", _PYPI)
     listed = {_plain(name) for name in record.listed}
+    unlisted = record.exempt | record.told
     for name, member in members.items():
-        if name in record.exempt | record.told:
+        if name in unlisted:
             continue
         if name not in listed:
             why = f"{_PYPI}; uninstalling leaves the file behind"
@@ -111,7 +102,7 @@ def _differs(case: WheelCase) -> Iterator[Found]:
             yield from _difference(member, record.listed[name])
 
 
-def _difference(member: Content, row: list[str]) -> Iterator[Found]:
+def _difference(member: Content, row: Sequence[str]) -> Iterator[Found]:
     """What a row says of a member that is not so; digests of the wrong form have a rule of their own."""
     path, digest, size = row
     if size and not (size.isascii() and size.isdigit() and len(size) <= _DIGITS):
@@ -122,6 +113,8 @@ def _difference(member: Content, row: list[str]) -> Iterator[Found]:
         yield Found(cut(path), "differs from RECORD (another size)", facts=facts)
         return
     algorithm, _, value = digest.partition("=")
+    if algorithm == "sha256" and digest == member.digest:
+        return
     if algorithm in _STRONG and _decoded(algorithm, value) is not None:
         found = member.digest if algorithm == "sha256" else _other_digest(member, algorithm)
         if digest != found:
@@ -146,8 +139,9 @@ def _hash(case: WheelCase) -> Iterator[Found]:
     record = _record(case)
     if record is None:
         return
+    exempt = record.exempt
     for name, (_, digest, _) in record.listed.items():
-        if name in record.exempt or name not in case.wheel.members:
+        if name in exempt or name not in case.wheel.members:
             continue
         algorithm, _, value = digest.partition("=")
         if not digest:
@@ -167,7 +161,7 @@ def _decoded(algorithm: str, value: str) -> bytes | None:
         digest = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return None
-    return digest if len(digest) == hashlib.new(algorithm).digest_size and "=" not in value else None
+    return digest if len(digest) == _STRONG[algorithm] and "=" not in value else None
 
 
 @rule(
@@ -199,7 +193,7 @@ def _row(case: WheelCase) -> Iterator[Found]:
         yield Found(record.name, "does not list itself (expected a row without a digest)", why, None, Severity.WARNING)
 
 
-def _malformed(record: _Record, row: list[str]) -> Found:
+def _malformed(record: _Record, row: Sequence[str]) -> Found:
     if not row:
         problem = "has an empty line (expected path,hash,size)"
         return Found(record.name, problem, "pip stops with an IndexError")
@@ -207,7 +201,7 @@ def _malformed(record: _Record, row: list[str]) -> Found:
     return Found(record.name, problem, "uv and installer refuse the wheel")
 
 
-def _misplaced(record: _Record, row: list[str], members: Mapping[str, Content]) -> Found | None:
+def _misplaced(record: _Record, row: Sequence[str], members: Mapping[str, Content]) -> Found | None:
     path, digest, size = row
     shown, warning = cut(path), Severity.WARNING
     found = None
@@ -232,11 +226,14 @@ def _misplaced(record: _Record, row: list[str], members: Mapping[str, Content]) 
 
 def _plain(path: str) -> str:
     r"""A path of RECORD as a member would be named: "./a//b" and "a\b" are the files a/b."""
-    return str(PurePosixPath(path.replace("\\", "/")))
+    spelled = path.replace("\\", "/")
+    return spelled if {"", "."}.isdisjoint(spelled.split("/")) else str(PurePosixPath(spelled))
 
 
 def _escapes(path: str) -> bool:
     spelled = path.replace("\\", "/")
+    if ".." not in spelled:
+        return spelled.startswith("/") or spelled[1:2] == ":"
     depth = 0
     for part in spelled.split("/"):
         depth += {"": 0, ".": 0, "..": -1}.get(part, 1)

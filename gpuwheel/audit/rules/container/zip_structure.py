@@ -48,7 +48,7 @@ def _survey(case: WheelCase) -> ZipSurvey:
 
 def members(case: WheelCase) -> tuple[SurveyedMember, ...]:
     """Every entry of the archive's directory but folders."""
-    return tuple(member for member in _survey(case).members if not member.is_folder)
+    return _survey(case).files
 
 
 @rule(
