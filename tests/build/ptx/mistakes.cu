@@ -292,6 +292,167 @@ CASE bytes_of_a_word(ARGUMENTS) {  // neighbours write bytes of one word: no rac
 }
 PAIR(bytes_of_a_word)
 
+// ---- meetings of some lanes, arrivals of some: they order nothing for the others
+
+CASE half_meets(ARGUMENTS) {  // a warp, in halves
+  __shared__ float s[32];
+  s[threadIdx.x] = x[threadIdx.x];
+  __syncwarp(threadIdx.x < 16 ? 0xffffu : 0xffff0000u);
+  y[threadIdx.x] = s[threadIdx.x ^ (WRONG ? 16 : 1)];
+}
+PAIR(half_meets)
+
+CASE shuffle_of_eight(ARGUMENTS) {
+  __shared__ float s[32];
+  const int first = threadIdx.x & 24;
+  s[threadIdx.x] = x[threadIdx.x];
+  float sum = s[threadIdx.x];
+  for (int step = 4; step > 0; step /= 2) sum += __shfl_xor_sync(0xffu << first, sum, step, 8);
+  y[threadIdx.x] = sum + s[WRONG ? (first + 8 + threadIdx.x % 8) % 32 : first + (threadIdx.x + 3) % 8];
+}
+PAIR(shuffle_of_eight)
+
+CASE vote_of_pair(ARGUMENTS) {
+  __shared__ float s[32];
+  s[threadIdx.x] = x[threadIdx.x];
+  const bool some = __any_sync(3u << (threadIdx.x & 30), s[threadIdx.x] > 0);
+  y[threadIdx.x] = some + s[WRONG ? (threadIdx.x + 2) % 32 : threadIdx.x ^ 1];
+}
+PAIR(vote_of_pair)
+
+CASE read_by_a_tile(ARGUMENTS) {  // the lanes of each half read what its first lane changes
+  __shared__ float s[2];
+  const int half = threadIdx.x / 16;
+  const unsigned mask = 0xffffu << 16 * half;
+  float sum = 0;
+  for (int turn = 0; turn < 3; ++turn) {
+    if (threadIdx.x % 16 == 0) s[half] = x[threadIdx.x] * (turn + 1);
+    __syncwarp(mask);
+    sum += s[half];
+    if (!WRONG || turn == 2) __syncwarp(mask);
+    else __syncwarp(threadIdx.x % 16 < 8 ? 0xffu << 16 * half : 0xff00u << 16 * half);
+  }
+  y[threadIdx.x] = sum;
+}
+PAIR(read_by_a_tile)
+
+CASE told_on(ARGUMENTS) {  // the first of each half hand on what all have written
+  __shared__ float s[32];
+  s[threadIdx.x] = x[threadIdx.x];
+  __syncwarp(threadIdx.x < 16 ? 0xffffu : 0xffff0000u);
+  if (threadIdx.x % 16 == 0) __syncwarp(0x00010001u);
+  if (!WRONG) __syncwarp(threadIdx.x < 16 ? 0xffffu : 0xffff0000u);
+  y[threadIdx.x] = s[threadIdx.x ^ 16];
+}
+PAIR(told_on)
+
+CASE halves_at_a_barrier(ARGUMENTS) {  // of two warps: the first halves meet, and the second ones
+  __shared__ float s[64];
+  s[threadIdx.x] = x[threadIdx.x];
+  if (threadIdx.x % 32 < 16) asm volatile("barrier.sync 1, 32;" ::: "memory");
+  else asm volatile("barrier.sync 2, 32;" ::: "memory");
+  y[threadIdx.x] = s[WRONG ? 63 - threadIdx.x : (threadIdx.x + 32) % 64];
+}
+PAIR(halves_at_a_barrier)
+
+CASE halves_at_one_barrier(ARGUMENTS) {
+  __shared__ float s[64];
+  s[threadIdx.x] = x[threadIdx.x];
+  if (threadIdx.x % 32 < 16) {
+    asm volatile("barrier.sync 1, 64;" ::: "memory");
+  } else {
+    if (WRONG) s[threadIdx.x] = x[threadIdx.x] + 1;
+    asm volatile("barrier.sync 1, 64;" ::: "memory");
+    if (WRONG) s[threadIdx.x] = x[threadIdx.x] + 2;
+  }
+  y[threadIdx.x] = s[63 - threadIdx.x];
+}
+PAIR(halves_at_one_barrier)
+
+__device__ __forceinline__ void begin_arrivals(uint64_t* at, int count) {
+  asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(static_cast<unsigned>(__cvta_generic_to_shared(at))), "r"(count) : "memory");
+}
+__device__ __forceinline__ void arrive(uint64_t* at) {
+  asm volatile("{.reg .b64 t; mbarrier.arrive.shared.b64 t, [%0];}" ::"r"(static_cast<unsigned>(__cvta_generic_to_shared(at))) : "memory");
+}
+__device__ __forceinline__ void wait_for(uint64_t* at, int parity) {
+  int there = 0;
+  while (!there) {
+    asm volatile("{.reg .pred p; mbarrier.test_wait.parity.shared.b64 p, [%1], %2; selp.s32 %0, 1, 0, p;}"
+                 : "=r"(there) : "r"(static_cast<unsigned>(__cvta_generic_to_shared(at))), "r"(parity) : "memory");
+  }
+}
+
+CASE leader_arrives(ARGUMENTS) {  // one lane tells what its warp has written
+  __shared__ float s[32];
+  __shared__ uint64_t full;
+  if (threadIdx.x == 0) begin_arrivals(&full, 1);
+  __syncthreads();
+  if (threadIdx.x < 32) {
+    s[threadIdx.x] = x[threadIdx.x];
+    if (!WRONG) __syncwarp();
+    if (threadIdx.x == 0) arrive(&full);
+  } else {
+    wait_for(&full, 0);
+    y[threadIdx.x - 32] = s[63 - threadIdx.x];
+  }
+}
+PAIR(leader_arrives)
+
+CASE leader_waits(ARGUMENTS) {  // one lane waits for its warp
+  __shared__ float s[32];
+  __shared__ uint64_t full;
+  if (threadIdx.x == 0) begin_arrivals(&full, 32);
+  __syncthreads();
+  if (threadIdx.x < 32) {
+    s[threadIdx.x] = x[threadIdx.x];
+    arrive(&full);
+  } else {
+    if (threadIdx.x == 32) wait_for(&full, 0);
+    if (!WRONG) __syncwarp();
+    y[threadIdx.x - 32] = s[63 - threadIdx.x];
+  }
+}
+PAIR(leader_waits)
+
+CASE writes_after_its_arrival(ARGUMENTS) {
+  __shared__ float s[64];
+  __shared__ uint64_t full;
+  if (threadIdx.x == 0) begin_arrivals(&full, 64);
+  s[threadIdx.x] = x[threadIdx.x];
+  __syncthreads();
+  if (!WRONG) s[threadIdx.x] += 1;
+  arrive(&full);
+  if (WRONG) s[threadIdx.x] += 1;
+  wait_for(&full, 0);
+  y[threadIdx.x] = s[threadIdx.x ^ 33];
+}
+PAIR(writes_after_its_arrival)
+
+CASE ring(ARGUMENTS) {  // one warp fills two places in turn, another empties them; one lane of each tells the other
+  __shared__ float s[2][32];
+  __shared__ uint64_t full[2], empty[2];
+  const int lane = threadIdx.x % 32;
+  if (threadIdx.x < 2) begin_arrivals(&full[threadIdx.x], 1), begin_arrivals(&empty[threadIdx.x], 1);
+  __syncthreads();
+  for (int turn = 0; turn < 6; ++turn) {
+    const int place = turn % 2, parity = turn / 2 % 2;
+    if (threadIdx.x < 32) {
+      if (turn >= 2) wait_for(&empty[place], parity ^ 1);
+      s[place][lane] = x[lane] * (turn + 1);
+      __syncwarp();
+      if (lane == 0) arrive(&full[place]);
+    } else {
+      wait_for(&full[place], parity);
+      const float other = s[place][31 - lane];
+      if (WRONG ? turn < 3 : true) __syncwarp();
+      if (lane == 0) arrive(&empty[place]);
+      y[lane] = other;
+    }
+  }
+}
+PAIR(ring)
+
 // ---- races of blocks
 
 CASE plain_sum(ARGUMENTS) {
@@ -379,6 +540,17 @@ CASE barrier_in_loop(ARGUMENTS) {
   __syncthreads();  // here some wait while others are in the loop
 }
 PAIR(barrier_in_loop)
+
+CASE ends_in_turns(ARGUMENTS) {  // a barrier waits for those that have not ended
+  __shared__ int s[64];
+  s[threadIdx.x] = threadIdx.x;
+  for (int turn = 0; turn < static_cast<int>(threadIdx.x % 3) + 1; ++turn) {
+    __syncthreads();
+    y[threadIdx.x] = s[63 - threadIdx.x];
+  }
+  if (WRONG) __syncthreads();
+}
+PAIR(ends_in_turns)
 
 CASE odd_barrier(ARGUMENTS) {
   named_barrier(1, WRONG ? n + 8 : n);

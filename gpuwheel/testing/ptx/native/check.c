@@ -24,6 +24,7 @@ void check_end(Block* b) {
   free(c->bytes);
   free(c->readers);
   free(c->local);
+  free(c->meetings);
   free(c);
   b->shadow = NULL;
 }
@@ -86,41 +87,9 @@ void check_block(Block* b) {
   }
   forbid_gaps(b->launch->program, c);
   memset(c->local, 0, c->local_bytes);
-  memset(c->known, 0, sizeof c->known);
+  memset(c->known, 0, c->warps * sizeof c->known[0]);
   memset(c->at_barrier, 0, sizeof c->at_barrier);
-}
-
-/* ---- barriers: who arrived tells what it knows, who passes learns what was told */
-
-void check_arrived(Warp* w, u32 number) {
-  BlockCheck* const c = check_of(w);
-  if (c == NULL) return;
-  u32* const told = c->at_barrier[number];
-  for (u32 k = 0; k < c->warps; ++k) {
-    if (c->known[w->index][k] > told[k]) told[k] = c->known[w->index][k];
-  }
-  told[w->index] = clock_now(w) + 1;
-  w->epoch++;
-}
-
-void check_passed(Warp* w, u32 number) {
-  BlockCheck* const c = check_of(w);
-  if (c == NULL) return;
-  const u32* const told = c->at_barrier[number];
-  for (u32 k = 0; k < c->warps; ++k) {
-    if (told[k] > c->known[w->index][k]) c->known[w->index][k] = told[k];
-  }
-  w->epoch++;
-}
-
-/* A barrier of all blocks of a cluster: what came before is ordered for everybody (clocks rise at it). */
-void check_cluster_passed(Block* b) {
-  BlockCheck* const c = b->shadow;
-  if (c == NULL) return;
-  for (u32 k = 0; k < c->warps; ++k) {
-    for (u32 j = 0; j < c->warps; ++j) c->known[k][j] = clock_now(&b->warps[j]) + 1;
-  }
-  for (u32 k = 0; k < c->warps; ++k) b->warps[k].epoch++;
+  meetings_begin(c);
 }
 
 void check_fence(Warp* w) {

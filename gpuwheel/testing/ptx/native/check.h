@@ -5,7 +5,7 @@
    - Two accesses of one byte of global memory by two blocks of a launch, one of them a write, need atomics: either both
      are, or an atomic after a fence of the first is met by an atomic or a strong read of the second.
    - What cp.async has not been waited for may not be read.
-   A clock of a warp is its `epoch`: it rises when its lanes meet and when it passes a barrier. */
+   A clock of a warp is its `epoch`: it rises when some of its lanes meet and when they come to a barrier or pass it. */
 #ifndef GPUWHEEL_PTX_CHECK_H
 #define GPUWHEEL_PTX_CHECK_H
 
@@ -13,16 +13,18 @@
 
 enum { MOST_WARPS = 32 };
 
-/* Who touched a word of shared memory last (or a byte, where words are shared). A thread is its number plus one. */
+/* Who touched a word of shared memory last (or a byte, where words are shared): a thread, or lanes of a warp that read
+   it. Both are numbers plus one. */
 typedef struct Cell {
   u32 block; /* counts the blocks that used this shadow: another one's cells are as new */
   u16 writer, reader;
   u32 wrote_at, read_at; /* clocks of their warps */
+  u32 lanes;             /* of the reader */
 } Cell;
 enum {
   THREAD = 0x7ff,
   BY_ATOMIC = 0x8000, WRITTEN = 0x4000, PENDING = 0x2000, NOBODYS = 0x1000, /* of writer; PENDING: a copy may still come */
-  MANY_WARPS = 0x8000, MANY_LANES = 0x4000, SPLIT = 0x2000 /* of reader; SPLIT: of a word, its bytes have cells */
+  WARP = 0x3f, MANY_WARPS = 0x8000, SPLIT = 0x2000 /* of reader; SPLIT: of a word, its bytes have cells */
 };
 
 /* A write over what another thread wrote: whether the value changes is seen when it is done. */
@@ -39,6 +41,8 @@ enum { FRESH = 1, SPENT = 2 };
 
 /* Who released what (check_order.c). */
 typedef struct Orders Orders;
+/* What lanes know that the whole of their warp does not (check_meetings.c). */
+typedef struct Meetings Meetings;
 
 /* Of a launch. */
 typedef struct LaunchCheck {
@@ -64,14 +68,26 @@ typedef struct BlockCheck {
   u64 local_bytes;
   u32 known[MOST_WARPS][MOST_WARPS];         /* by a warp, of another: its clock plus one at the last barrier of both */
   u32 at_barrier[NAMED_BARRIERS + 1][MOST_WARPS]; /* what those that arrived knew */
+  Meetings* meetings;                             /* NULL: so far whole warps met */
 } BlockCheck;
+
+/* check_meetings.c */
+void meetings_begin(BlockCheck*);
+u32 lanes_not_known(const BlockCheck*, const Warp*, u32 lane, u32 warp, u32 clock, u32 lanes);
+int knows_some(const BlockCheck*, const Warp*, u32 lane, u32 warp, u32 clock); /* of any lanes of that warp */
 
 static inline BlockCheck* check_of(const Warp* w) { return w->block->shadow; }
 static inline u32 clock_now(const Warp* w) { return (u32)w->epoch; }
 
-/* Whether all that a warp did up to a clock is known to warp w. */
-static inline int warp_knows(const BlockCheck* c, const Warp* w, u32 warp, u32 clock) {
-  return warp == w->index ? clock < clock_now(w) : c->known[w->index][warp] > clock;
+/* Those of these lanes of a warp, which did something at that clock, of whom lane `lane` of warp w does not know it. */
+static inline u32 not_known(const BlockCheck* c, const Warp* w, u32 lane, u32 warp, u32 clock, u32 lanes) {
+  if (warp == w->index) {
+    if (clock < w->met_at) return 0;
+    lanes &= ~(1u << lane);
+  } else if (c->known[w->index][warp] > clock) {
+    return 0;
+  }
+  return lanes == 0 || c->meetings == NULL ? lanes : lanes_not_known(c, w, lane, warp, clock, lanes);
 }
 
 void settle_doubt(LaunchCheck*);

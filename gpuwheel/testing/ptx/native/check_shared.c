@@ -16,37 +16,43 @@ typedef struct Touch {
   Access access;
 } Touch;
 
+static u32 lane_of(const Touch* t) { return (t->thread - 1) % LANES; }
+
 static int is_ordered(const Touch* t, u32 other, u32 clock) {
-  return other == t->thread || warp_knows(t->c, t->w, (other - 1) / LANES, clock);
+  return !not_known(t->c, t->w, lane_of(t), (other - 1) / LANES, clock, 1u << (other - 1) % LANES);
 }
 
-/* A thread that read it, which this access is not ordered after; 0: there is none. */
+/* A thread that read it, plus one, which this access is not ordered after; 0: there is none. */
 static u32 unordered_reader(const Touch* t, const Cell* cell, const u32* readers) {
-  const u32 reader = cell->reader & THREAD;
+  const u32 reader = cell->reader & WARP;
   if (reader == 0) return 0;
   if (cell->reader & MANY_WARPS) {
     for (u32 k = 0; k < t->c->warps; ++k) {
-      if (readers[k] && k != t->w->index && !warp_knows(t->c, t->w, k, readers[k] - 1)) return k * LANES + 1;
+      if (readers[k] && k != t->w->index && !knows_some(t->c, t->w, lane_of(t), k, readers[k] - 1)) return k * LANES + 1;
     }
     return 0;
   }
-  if (cell->reader & MANY_LANES) return warp_knows(t->c, t->w, (reader - 1) / LANES, cell->read_at) ? 0 : reader;
-  return is_ordered(t, reader, cell->read_at) ? 0 : reader;
+  const u32 lanes = not_known(t->c, t->w, lane_of(t), reader - 1, cell->read_at, cell->lanes);
+  return lanes ? (reader - 1) * LANES + (u32)__builtin_ctz(lanes) + 1 : 0;
 }
 
 static void add_reader(const Touch* t, Cell* cell, u32* readers) {
-  const u32 reader = cell->reader & THREAD, warp = t->w->index, now = clock_now(t->w);
+  const u32 reader = cell->reader & WARP, warp = t->w->index, now = clock_now(t->w), me = 1u << lane_of(t);
   const u16 split = cell->reader & SPLIT;
   if (cell->reader & MANY_WARPS) {
     readers[warp] = now + 1;
-  } else if (reader == 0 || warp_knows(t->c, t->w, (reader - 1) / LANES, cell->read_at)) {
-    cell->reader = (u16)(t->thread | split);
+    return;
+  }
+  const u32 before = reader ? not_known(t->c, t->w, lane_of(t), reader - 1, cell->read_at, cell->lanes) : 0;
+  if (before == 0) {
+    cell->reader = (u16)((warp + 1) | split);
     cell->read_at = now;
-  } else if ((reader - 1) / LANES == warp) {
-    if (reader != t->thread) cell->reader |= MANY_LANES;
+    cell->lanes = me;
+  } else if (reader - 1 == warp) {
+    cell->lanes = before | me; /* of reads at several times the first counts */
   } else {
     memset(readers, 0, t->c->warps * sizeof *readers);
-    readers[(reader - 1) / LANES] = cell->read_at + 1;
+    readers[reader - 1] = cell->read_at + 1;
     readers[warp] = now + 1;
     cell->reader |= MANY_WARPS;
   }
@@ -139,34 +145,36 @@ static void touch_far(BlockCheck* c, u32 offset, u32 bytes, Access access) {
   }
 }
 
-/* Whether a read of a word is as those before it: then it is written down. */
-static inline int reads_plainly(const Touch* t, u32 offset, u32 now) {
-  const BlockCheck* const c = t->c;
+/* Whether lanes read a word as others did before them, and know who wrote it: then it is written down. */
+static inline int reads_plainly(const Warp* w, const BlockCheck* c, u32 offset, u32 now, u32 lanes) {
   Cell* const cell = &c->words[offset / 4];
-  const u32 warp = t->w->index, writer = cell->writer & THREAD, reader = cell->reader;
+  const u32 warp = w->index, writer = cell->writer & THREAD, reader = cell->reader;
   if (cell->block != c->count || (cell->writer & (WRITTEN | PENDING)) != WRITTEN || reader & SPLIT) return 0;
-  if (writer && writer != t->thread && !warp_knows(c, t->w, (writer - 1) / LANES, cell->wrote_at)) return 0;
+  if (writer) {
+    const u32 of = (writer - 1) / LANES;
+    if (of != warp ? c->known[warp][of] <= cell->wrote_at : cell->wrote_at >= w->met_at && lanes != 1u << (writer - 1) % LANES) return 0;
+  }
   if (reader & MANY_WARPS) {
     c->readers[(u64)offset * c->warps + warp] = now + 1;
     return 1;
   }
-  if ((reader & THREAD) == 0 || ((reader & THREAD) - 1) / LANES != warp || cell->read_at != now) return 0;
-  if ((reader & THREAD) != t->thread) cell->reader |= MANY_LANES;
+  if ((reader & WARP) != warp + 1 || cell->read_at != now) return 0;
+  cell->lanes |= lanes;
   return 1;
 }
 
 void check_shared_reads(Warp* w, const Instruction* i, const u32* offsets, u32 bytes) {
   BlockCheck* const c = check_of(w);
   const u32 now = clock_now(w);
-  u32 last = NONE;
   if (c->launch->doubt.warp) settle_doubt(c->launch);
-  for (u32 lane = 0; lane < LANES; ++lane) {
-    const Touch t = {w, c, w->index * LANES + lane + 1, READ};
+  for (u32 lane = 0, next; lane < LANES; lane = next) {
+    for (next = lane + 1; next < LANES && offsets[next] == offsets[lane]; ++next) {}
+    const u32 lanes = (u32)((1ull << next) - (1ull << lane));
     int plain = bytes % 4 == 0;
-    if (plain && offsets[lane] == last && lane > 1) continue; /* two lanes have read it: so have many */
-    for (u32 at = 0; at < bytes && plain; at += 4) plain = reads_plainly(&t, offsets[lane] + at, now);
-    if (!plain) check_shared(w, i, lane, w->block, offsets[lane], bytes, READ);
-    last = lane > 0 && offsets[lane] == offsets[lane - 1] ? offsets[lane] : NONE;
+    for (u32 at = 0; at < bytes && plain; at += 4) plain = reads_plainly(w, c, offsets[lane] + at, now, lanes);
+    if (plain) continue;
+    next = lane + 1; /* the first of them; those after it may read as it did */
+    check_shared(w, i, lane, w->block, offsets[lane], bytes, READ);
   }
 }
 

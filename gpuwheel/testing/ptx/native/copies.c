@@ -129,7 +129,7 @@ u64 barrier_arrive(Warp* w, const Instruction* i, u32 lane, u64 address, u32 cou
     report(w, i, lane, BAD_BARRIER);
     return before;
   }
-  check_arrived(w, NAMED_BARRIERS);
+  check_arrived(w, 1u << lane, NAMED_BARRIERS);
   const u64 after = settled(made_of(before & PHASE, bytes_of(before) + (u64)(s64)bytes, pending_of(before) - count, expected_of(before) - drop));
   memcpy(at, &after, 8);
   return before;
@@ -141,7 +141,7 @@ u32 barrier_passed(Warp* w, const Instruction* i, u32 lane, u64 address, u64 sta
   u64 now = 0;
   if (at) memcpy(&now, at, 8);
   const u32 passed = at == NULL || (now & PHASE) != (state & PHASE);
-  if (passed) check_passed(w, NAMED_BARRIERS);
+  if (passed) check_passed(w, 1u << lane, NAMED_BARRIERS);
   return passed;
 }
 

@@ -142,7 +142,7 @@ static void arrive(Warp* w, const Instruction* i, u32 on) {
     }
   }
   if (i->mode != BAR_ARRIVE) w->at_barrier |= on;
-  check_arrived(w, number);
+  check_arrived(w, on, number);
 }
 
 /* bar.red gives its answer when the barrier opens: the instruction is the one before the pc that the lane waits at. */
@@ -172,8 +172,7 @@ static int release(Block* b, u32 number) {
     if (on == 0) continue;
     if (barrier->voters) answer(w, on, barrier);
     w->at_barrier &= ~on;
-    w->epoch++;
-    check_passed(w, number);
+    check_passed(w, on, number);
   }
   if (barrier->wanted == 0) b->epoch++;
   *barrier = (Barrier){.epoch = barrier->epoch + 1};
@@ -272,7 +271,7 @@ static int run_front(Warp* w, Front f) {
         keep(w, lanes, pc + 1);
         keep(w, on & ~group, pc);
         w->parked = (w->parked & ~group) | (on & ~group);
-        if (group) i->run(w, i, group), w->epoch++;
+        if (group) i->run(w, i, group), check_met(w, group);
         keep(w, group, pc + 1);
         if (group != on || f.next != NONE) return 1;
       }
@@ -315,7 +314,7 @@ static int unpark(Warp* w) {
   }
   const u32 group = collected(w, i, f.lanes, f.pc, 1);
   w->parked &= ~group;
-  if (group) i->run(w, i, group);
+  if (group) i->run(w, i, group), check_met(w, group);
   keep(w, group, f.pc + 1);
   return group != 0;
 }

@@ -182,7 +182,7 @@ struct Warp {
   u32 index, alive, parked, at_barrier; /* parked: waits for other lanes of the warp; at_barrier: for other warps */
   u32 pc[LANES], barrier[LANES];
   u32 depth[LANES], return_to[LANES][CALL_DEPTH];
-  u64 epoch; /* rises when its lanes met */
+  u64 epoch, met_at; /* rises when lanes met (check.h); since when all of them did */
   s64 budget;
   u32 after; /* these have their turn first: lanes from this pc on; 0: the lowest */
   u64 arrived_in[LANES]; /* the phase of the cluster's barrier */
