@@ -1,4 +1,4 @@
-"""What `gpuwheel dev` compiles for: the GPU that is there, in the words of the project."""
+"""What `gpuwheel dev` compiles for: the GPU that is there, in the words of the project, or the pretended one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpuwheel.model.archs import Arch, ArchTarget
+from gpuwheel.model.choices import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gpuwheel.config import LoadedConfig
+    from gpuwheel.config.model import Settings
     from gpuwheel.toolchain.probes.devices import Present
 
 __all__ = ["Chosen", "chosen_settings"]
@@ -28,7 +30,7 @@ class Chosen:
 
 
 def chosen_settings(config: LoadedConfig, present: Present) -> Chosen:
-    """Settings by which the project is compiled for the devices alone, or where there are none, for the lowest arch.
+    """Settings by which the project is compiled for the devices alone, or where there are none, for a pretended one.
 
     Architectures that somebody states for this build (`-C`, GPUWHEEL_ARCHS, TORCH_CUDA_ARCH_LIST) stand.
     """
@@ -36,20 +38,40 @@ def chosen_settings(config: LoadedConfig, present: Present) -> Chosen:
     origin = config.origins.get("archs", "pyproject.toml")
     if origin != "pyproject.toml":
         return Chosen({}, f"archs {_shown(declared)} from {origin}")
-    if present.archs:
-        devices, reason = present.archs, f"the GPU that is there ({', '.join(present.names)})"
-    else:
-        devices = (min((target.arch for target in declared), key=_capability),)
+    if not present.archs:
         why = f"the driver cannot be used: {present.problem}" if present.problem else "no GPU is found"
-        reason = f"{why}: the lowest of archs, unless --arch names another"
-    settings = {_ARCHS: _setting(_narrowed(declared, devices) or [ArchTarget(device) for device in devices])}
+        reason = f"{why}: PTX for a pretended one (pytest --fake-gpu), unless --arch names another"
+        return Chosen(dict(_executable(config.settings)), reason)
+    settings = {_ARCHS: _setting(_narrowed(declared, present.archs) or [ArchTarget(one) for one in present.archs])}
     for name, group in config.settings.kernels.items():
         # A group whose own list says nothing for the device keeps that list: what it is compiled for may run there
         # all the same (PTX, an older minor).
-        own = _narrowed(group.archs or (), devices)
+        own = _narrowed(group.archs or (), present.archs)
         if own:
             settings[f"gpuwheel.kernels.{name}.archs"] = _setting(own)
-    return Chosen(settings, reason)
+    return Chosen(settings, f"the GPU that is there ({', '.join(present.names)})")
+
+
+def _executable(settings: Settings) -> Iterator[tuple[str, str]]:
+    """PTX, with the lines of the sources, which the pretend GPU names in its reports."""
+    yield _ARCHS, f"{_executed(settings.archs)}+PTX"
+    for name, group in settings.kernels.items():
+        archs = f"gpuwheel.kernels.{name}.archs"
+        if group.uses_cutile:  # which has machine code alone
+            yield archs, str(_executed(group.archs or settings.archs))
+            continue
+        if group.archs:
+            yield archs, f"{_executed(group.archs)}+PTX"
+        yield f"gpuwheel.kernels.{name}.lineinfo", "true"
+    for name, extension in settings.extensions.items():
+        if extension.mode is Mode.NVCC:
+            yield f"gpuwheel.extensions.{name}.nvcc-flags", ";".join((*extension.nvcc_flags, "-lineinfo"))
+
+
+def _executed(declared: Sequence[ArchTarget]) -> Arch:
+    """The newest whose PTX is in a wheel, which is what is executed of that, or else the lowest."""
+    with_ptx = [target.arch for target in declared if target.ptx]
+    return max(with_ptx, key=_capability) if with_ptx else min((target.arch for target in declared), key=_capability)
 
 
 def _narrowed(declared: Sequence[ArchTarget], devices: Sequence[Arch]) -> list[ArchTarget]:

@@ -57,7 +57,7 @@ def present(*archs: str, problem: str | None = None) -> Present:
         (["9.0"], "9.0a", "9.0a"),  # code of its own for this very GPU
         (["10.0"], "10.0", "10.0a"),
         (["8.0", "9.0"], "8.0;9.0a", None),
-        ([], "8.0", None),
+        ([], "10.0+PTX", "9.0a+PTX"),  # the newest PTX of a wheel; without any, that of the lowest arch
     ],
 )
 def test_the_gpu_that_is_there_in_the_projects_words(
@@ -69,10 +69,31 @@ def test_the_gpu_that_is_there_in_the_projects_words(
     assert load_config(root, environ={}, config_settings=dict(chosen.settings)).settings.archs
 
 
+def test_what_a_pretended_gpu_executes_names_its_lines(root: Path) -> None:
+    more = '[tool.gpuwheel.extensions."ops._N"]\nmode = "nvcc"\nsources = ["a.cpp"]\nnvcc-flags = ["-O2"]\n'
+    (root / "pyproject.toml").write_text(PROJECT + more, encoding="utf-8")
+    chosen = chosen_settings(load_config(root, environ={}), present())
+    settings = load_config(root, environ={}, config_settings=dict(chosen.settings)).settings
+    assert settings.extensions["ops._N"].nvcc_flags == ("-O2", "-lineinfo")
+    assert all(group.lineinfo for group in settings.kernels.values())
+
+
+def test_cutile_has_no_ptx_for_a_pretended_gpu(root: Path) -> None:
+    kernels = PROJECT[: PROJECT.index("[tool.gpuwheel.kernels.plain]")].replace("10.0+PTX", "10.0")
+    kernels += '[tool.gpuwheel.kernels.tiles]\nsources = ["t.py"]\n[tool.gpuwheel.kernels.plain]\nsources = ["a.cu"]\n'
+    kernels += '[tool.gpuwheel.extensions."ops.k"]\nmode = "kernels"\nkernels = ["tiles", "plain"]\n'
+    (root / "pyproject.toml").write_text(kernels, encoding="utf-8")
+    (root / "t.py").write_text("import cuda.tile\n", encoding="utf-8")
+    chosen = chosen_settings(load_config(root, environ={}), present()).settings
+    assert chosen["gpuwheel.archs"] == "8.0+PTX"
+    assert chosen["gpuwheel.kernels.tiles.archs"] == "8.0"
+    assert "gpuwheel.kernels.tiles.lineinfo" not in chosen
+
+
 def test_why_is_said(root: Path) -> None:
     config = load_config(root, environ={})
     assert chosen_settings(config, present("9.0")).reason == "the GPU that is there (GPU 9.0)"
-    assert chosen_settings(config, present()).reason.startswith("no GPU is found: the lowest of archs")
+    assert chosen_settings(config, present()).reason.startswith("no GPU is found: PTX for a pretended one")
     assert "cannot be used: no device" in chosen_settings(config, present(problem="no device")).reason
 
 

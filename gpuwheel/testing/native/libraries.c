@@ -88,6 +88,7 @@ static int load_kernel(Kernel* kernel, int device) {
   if (capture_forbids()) return CAPTURE_UNSUPPORTED;
   const int result = image_fits(&kernel->library->image, kernel->image, gpuwheel_fake_capability(), gpuwheel_fake_driver());
   if (result == SUCCESS) atomic_store(&kernel->loaded[device], 1);
+  if (result == NO_BINARY_FOR_GPU && gpuwheel_fake_executing()) programs_of(kernel); /* says what would be executed */
   return result;
 }
 
