@@ -34,6 +34,7 @@ def main(argv: Sequence[str]) -> int:
     run.add_argument("--devices", type=int, default=defaults.devices)
     run.add_argument("--capability", metavar="X.Y", help="default: 12.0, which takes any PTX; with --record: 9.0")
     run.add_argument("--driver", default=defaults.driver, metavar="X.Y", help="the CUDA version that it supports")
+    run.add_argument("--multiprocessors", type=int, default=defaults.multiprocessors, metavar="N", help="of a device")
     run.add_argument("--site-packages", type=Path, help="where torch is (default: the torch of this Python)")
     run.add_argument("--no-torch", action="store_true", help="the command uses no torch, whatever is installed here")
     run.add_argument(
@@ -86,6 +87,7 @@ def _run(options: argparse.Namespace) -> int:
         devices=options.devices,
         capability=options.capability,
         driver=options.driver,
+        multiprocessors=options.multiprocessors,
         execute=not options.record,
         newer_ptx=options.newer_ptx,
         checks=options.checks,

@@ -63,6 +63,7 @@ _SOURCES = (
 _RUNTIME = re.compile(r"libcudart\.so\.(\d+)")
 _PACKAGES = {"site-packages", "dist-packages"}
 _MOST_DEVICES = 16
+_MOST_MULTIPROCESSORS = 1024
 _PYTHON = "GPUWHEEL_FAKE_GPU_PYTHON"
 """The Python that makes programs of PTX (native/program_maker.c)."""
 _NEWEST_CAPABILITY = "12.0"
@@ -79,7 +80,8 @@ class FakeSettings:
     """What the pretend machine has. Fixed for a process: torch asks once.
 
     Raises:
-        ConfigError: a number of devices other than 1 to 16, a patience below 0, or what is not MAJOR.MINOR.
+        ConfigError: devices other than 1 to 16, multiprocessors other than 1 to 1024, a patience below 0, or what is
+            not MAJOR.MINOR.
     """
 
     devices: int = 1
@@ -88,6 +90,8 @@ class FakeSettings:
     """The CUDA version that the driver supports."""
     memory: int = 16
     """GiB per device."""
+    multiprocessors: int = 132
+    """Of each device. Where there are few, kernels whose grid is as large as the device do more turns in each block."""
     execute: bool = False
     """Launches run the kernel's own PTX, and are not recorded alone."""
     newer_ptx: bool = False
@@ -100,6 +104,10 @@ class FakeSettings:
     def __post_init__(self) -> None:
         if not 1 <= self.devices <= _MOST_DEVICES:
             msg = f"the pretend GPU cannot have {self.devices} devices (1 to {_MOST_DEVICES} are possible)"
+            raise ConfigError(msg)
+        if not 1 <= self.multiprocessors <= _MOST_MULTIPROCESSORS:
+            what, possible = f"{self.multiprocessors} multiprocessors", f"1 to {_MOST_MULTIPROCESSORS}"
+            msg = f"the pretend GPU cannot have {what} ({possible} are possible)"
             raise ConfigError(msg)
         if self.patience < 0:
             msg = f"the pretend GPU cannot have a patience of {self.patience} (0 or more instructions are possible)"
@@ -135,6 +143,7 @@ class FakeSettings:
     def __str__(self) -> str:
         """What `GPUWHEEL_FAKE_GPU` holds; read by native/state.c."""
         machine = f"devices={self.devices},capability={self.capability},driver={self.driver},memory={self.memory}"
+        machine += f",multiprocessors={self.multiprocessors}"
         if not self.execute:
             return machine
         checks = _BOUNDS + sum(CHECKS[name] for name in self.checks)

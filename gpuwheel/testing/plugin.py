@@ -39,6 +39,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--fake-gpu-driver", default="13.0", metavar="X.Y", help="the driver's CUDA version (default: 13.0)"
     )
+    group.addoption(
+        "--fake-gpu-multiprocessors",
+        type=int,
+        default=132,
+        metavar="N",
+        help="of each device; with few, grids that are as large as a device do more turns (default: 132)",
+    )
     group.addoption("--fake-gpu-record", action="store_true", help="record launches, and execute none")
     group.addoption(
         "--fake-gpu-checks",
@@ -96,6 +103,7 @@ def _start_again(config: pytest.Config) -> NoReturn:
             devices=options.fake_gpu_devices,
             capability=options.fake_gpu_capability,
             driver=options.fake_gpu_driver,
+            multiprocessors=options.fake_gpu_multiprocessors,
             execute=not options.fake_gpu_record,
             newer_ptx=options.fake_gpu_newer_ptx,
             checks=options.fake_gpu_checks,

@@ -82,7 +82,8 @@ def launch_tests(work: Work) -> str:
     """All tests, those for a GPU executed on their PTX; where there is none, the tests that look at launches."""
     pretend = f"pytest --fake-gpu --fake-gpu-driver {work.torch_driver}"
     if work.facts.executable:
-        return pretend
+        # Of grids as large as the device, each block does several turns at the sizes of tests.
+        return f"{pretend} --fake-gpu-multiprocessors 1"
     return f"{pretend} --fake-gpu-record {' '.join(map(word, work.facts.launch_tests))}"
 
 

@@ -38,6 +38,7 @@ _WARNING = "this runs code of {subject}, as the user who runs this: {command}"
 @click.option("--devices", type=click.IntRange(1, 16), default=1, show_default=True, help="Pretended ones.")
 @click.option("--capability", metavar="X.Y", help="Compute capability (default: one that takes any PTX).")
 @click.option("--driver", metavar="X.Y", default="13.0", show_default=True, help="CUDA version of the driver.")
+@click.option("--multiprocessors", type=click.IntRange(1, 1024), default=132, show_default=True, help="Of a device.")
 @click.option("--checks", metavar="NAMES", default="all", show_default=True, help="all, none, or names with commas.")
 @click.option(
     "--patience",
@@ -104,6 +105,8 @@ def _checked(place: CheckPlace, command: tuple[str, ...], asked: dict[str, Any],
         str(asked["devices"]),
         "--driver",
         asked["driver"],
+        "--multiprocessors",
+        str(asked["multiprocessors"]),
         "--checks",
         asked["checks"],
         *capability,

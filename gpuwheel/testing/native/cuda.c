@@ -90,7 +90,7 @@ int gpuwheel_fake_device_attribute(int* value, int attribute, int device) {
     case 10: *value = 32; break;                                  /* warp */
     case 12: case 82: *value = 65536; break;                      /* registers per block, per multiprocessor */
     case 13: *value = 1755000; break;                             /* kHz */
-    case 16: *value = MULTIPROCESSORS; break;
+    case 16: *value = gpuwheel_fake_multiprocessors(); break;
     case 31: case 41: case 95: case 96: case 115: *value = 1; break; /* concurrent kernels, unified addressing, cooperative, memory pools */
     case 39: *value = 2048; break;                                /* threads per multiprocessor */
     case 75: *value = gpuwheel_fake_capability() / 10; break;

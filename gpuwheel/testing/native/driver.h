@@ -21,7 +21,7 @@ typedef struct Kernel {
   struct Kernel* next;
 } Kernel;
 
-enum { MULTIPROCESSORS = 132, SHARED_DEFAULT = 48 * 1024, SHARED_MOST = 227 * 1024, PORTABLE_CLUSTER = 8, LARGEST_CLUSTER = 16 };
+enum { SHARED_DEFAULT = 48 * 1024, SHARED_MOST = 227 * 1024, PORTABLE_CLUSTER = 8, LARGEST_CLUSTER = 16 };
 
 int driver_is_started(void); /* cuInit was called, and not in the parent of this process alone */
 

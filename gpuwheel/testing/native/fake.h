@@ -109,6 +109,7 @@ EXPORT void gpuwheel_fake_memory(size_t* free_bytes, size_t* total);
 EXPORT int gpuwheel_fake_current(void);          /* device of the current context, -1: none */
 EXPORT int gpuwheel_fake_set_current(int device);
 EXPORT int gpuwheel_fake_capability(void);       /* 90 for 9.0 */
+EXPORT int gpuwheel_fake_multiprocessors(void);  /* of a device */
 EXPORT int gpuwheel_fake_driver(void);           /* 12080 for 12.8 */
 EXPORT int gpuwheel_fake_submit(const Submission*); /* record, and run or capture: SUCCESS, or what it failed with */
 EXPORT int gpuwheel_fake_executing(void);        /* launches are executed, and not recorded alone */

@@ -149,7 +149,7 @@ EXPORT int cuOccupancyMaxPotentialBlockSize(int* grid, int* block, void* kernel,
   if (gpuwheel_fake_current() < 0) return INVALID_CONTEXT;
   const Kernel* of = kernel;
   *block = limit > 0 && limit < of->image->max_threads ? limit : of->image->max_threads;
-  *grid = MULTIPROCESSORS * blocks_per_multiprocessor(of, *block, shared_bytes);
+  *grid = gpuwheel_fake_multiprocessors() * blocks_per_multiprocessor(of, *block, shared_bytes);
   return SUCCESS;
 }
 
@@ -184,7 +184,7 @@ static int check_launch(const Submission* launch, const Kernel* kernel) {
     if (cluster > (kernel->large_clusters[launch->device] ? LARGEST_CLUSTER : PORTABLE_CLUSTER)) return INVALID_CLUSTER_SIZE;
   }
   if (launch->cooperative) {
-    const uint64_t resident = (uint64_t)(MULTIPROCESSORS * blocks_per_multiprocessor(kernel, (int)threads, launch->shared_bytes));
+    const uint64_t resident = (uint64_t)(gpuwheel_fake_multiprocessors() * blocks_per_multiprocessor(kernel, (int)threads, launch->shared_bytes));
     if (blocks > resident) return COOPERATIVE_TOO_LARGE;
   }
   return SUCCESS;

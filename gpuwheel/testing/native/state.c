@@ -13,9 +13,9 @@ enum { MAX_FUNCTIONS = 512 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* ---- settings: GPUWHEEL_FAKE_GPU=devices=2,capability=9.0,driver=12.8,memory=16 (GiB),execute=1,newer=0,checks=15,patience=0 */
+/* ---- settings: GPUWHEEL_FAKE_GPU=devices=2,capability=9.0,driver=12.8,memory=16 (GiB),multiprocessors=132,execute=1,newer=0,checks=15,patience=0 */
 
-static int device_count = 1, capability = 90, driver = 12080, executes = 0, takes_newer = 0;
+static int device_count = 1, capability = 90, driver = 12080, multiprocessors = 132, executes = 0, takes_newer = 0;
 static unsigned checks = 15;
 static unsigned long patience = 0;
 static uint64_t memory_bytes = (uint64_t)16 << 30;
@@ -28,6 +28,7 @@ __attribute__((constructor)) static void read_settings(void) {
     if (sscanf(text, "devices=%d", &major) == 1) gpuwheel_fake_configure(major, 0, 0, 0);
     if (sscanf(text, "capability=%d.%d", &major, &minor) == 2) gpuwheel_fake_configure(0, major * 10 + minor, 0, 0);
     if (sscanf(text, "driver=%d.%d", &major, &minor) == 2) gpuwheel_fake_configure(0, 0, major * 1000 + minor * 10, 0);
+    (void)sscanf(text, "multiprocessors=%d", &multiprocessors);
     (void)sscanf(text, "execute=%d", &executes);
     (void)sscanf(text, "newer=%d", &takes_newer);
     (void)sscanf(text, "checks=%u", &checks);
@@ -46,6 +47,7 @@ void gpuwheel_fake_configure(int devices, int capability_, int driver_, uint64_t
 int gpuwheel_fake_devices(void) { return device_count; }
 int gpuwheel_fake_capability(void) { return capability; }
 int gpuwheel_fake_driver(void) { return driver; }
+int gpuwheel_fake_multiprocessors(void) { return multiprocessors; }
 int gpuwheel_fake_executing(void) { return executes; }
 void gpuwheel_fake_execute(int on) { executes = on; }
 int gpuwheel_fake_takes_newer(void) { return takes_newer; }

@@ -149,6 +149,15 @@ def test_any_command_is_watched(library: Path, tmp_path: Path) -> None:
     assert "the pretend GPU reports:\nout of bounds: a write of 4 bytes" in wrong.stderr
 
 
+def test_a_small_device_shows_what_is_wrong_between_the_turns_of_a_block(library: Path) -> None:
+    code = """
+assert library.as_large_as_the_device() == 0
+print(*[mistake.kind for mistake in gpu.reports()])
+"""
+    assert execute(code, library).stdout.strip() == ""
+    assert execute(code, library, multiprocessors=2).stdout.strip() == "shared-race"
+
+
 def test_streams_that_are_not_ordered_are_reported(library: Path) -> None:
     done = execute(
         """

@@ -53,7 +53,16 @@ def test_require_skips_and_can_be_made_to_fail() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"devices": 0}, {"devices": 17}, {"capability": "90"}, {"driver": "new"}, {"patience": -1}]
+    "wrong",
+    [
+        {"devices": 0},
+        {"devices": 17},
+        {"multiprocessors": 0},
+        {"multiprocessors": 1025},
+        {"capability": "90"},
+        {"driver": "new"},
+        {"patience": -1},
+    ],
 )
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="pretend GPU"):

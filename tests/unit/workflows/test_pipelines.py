@@ -148,7 +148,8 @@ def test_a_project_without_a_group_of_tests_has_no_job_for_them(text_of: Callabl
 
 def test_launches_are_tested_without_a_gpu_and_all_tests_with_one(text_of: Callable[..., str]) -> None:
     jobs = parsed(text_of("github"))["jobs"]
-    assert jobs["launches"]["steps"][-1]["run"].strip() == "pytest --fake-gpu --fake-gpu-driver 13.0"
+    words = "pytest --fake-gpu --fake-gpu-driver 13.0 --fake-gpu-multiprocessors 1"
+    assert jobs["launches"]["steps"][-1]["run"].strip() == words
     assert "GPU_RUNNER" in jobs["gpu"]["if"]
     # Fork's code never runs on somebody's machine.
     assert "github.event_name != 'pull_request'" in jobs["gpu"]["if"]
