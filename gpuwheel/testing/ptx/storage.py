@@ -45,7 +45,7 @@ class Storage:
         self.shared_bytes = 0
         self.variables: dict[str, int] = {}
         """The number of each variable of the module in `Launch.variables`."""
-        self._slots: dict[str, int] = {}
+        self._slots: dict[str, tuple[int, int]] = {}
         self._specials: dict[str, int] = {}
         self._constants: list[tuple[int, int, int]] = []
         self._known: dict[tuple[int, int, int], int] = {}
@@ -55,8 +55,12 @@ class Storage:
     def slot(self, name: str, size: int) -> int:
         """The slot of a register: 32 values of `size` bytes."""
         if name not in self._slots:
-            self._slots[name] = self._new_slot(size)
-        return self._slots[name]
+            self._slots[name] = self._new_slot(size), size
+        return self._slots[name][0]
+
+    def slots_of(self, prefix: str) -> list[tuple[int, int]]:
+        """The slots of the registers whose names begin so, and the bytes of a value in each."""
+        return [found for name, found in self._slots.items() if name.startswith(prefix)]
 
     def special(self, name: str) -> int:
         """The slot of a special register, which a launch fills.

@@ -193,6 +193,10 @@ class Function:
     """Those declared inside, by names that are their own in the function; `param` ones are the arguments of calls."""
     branch_targets: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The labels of each `.branchtargets`."""
+    call_targets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The functions of each `.calltargets`."""
+    prototypes: dict[str, tuple[tuple[Variable, ...], tuple[Variable, ...]]] = field(default_factory=dict)
+    """The results and the parameters of each `.callprototype`."""
     most_threads: tuple[int, ...] | None = None
     """`.maxntid`."""
     required_threads: tuple[int, ...] | None = None
@@ -219,6 +223,10 @@ class Module:
     """Those that were read."""
     aliases: dict[str, str] = field(default_factory=dict)
     """Other names of functions, of `.alias`."""
+    in_variables: frozenset[str] = frozenset()
+    """Functions whose address is in the initial bytes of variables."""
+    taken: tuple[str, ...] | None = None
+    """Functions whose address is taken; None: not looked for yet."""
     debug_span: tuple[int, int] = (0, 0)
     """Where the strings of `.section .debug_str` stand in `text`."""
     debug_strings: dict[str, str] | None = None

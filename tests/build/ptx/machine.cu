@@ -17,7 +17,87 @@ __device__ __noinline__ float twice(float x, int n) {
 
 __device__ __noinline__ int fibonacci(int n) { return n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2); }
 
+__device__ float fold(float* v, int n) {
+  if (n == 0) return v[0];
+  float mine[4];
+  for (int i = 0; i < 4; ++i) mine[i] = v[i & 3] + n;
+  v[0] += 1;
+  const float rest = fold(mine, n - 1);
+  return rest + mine[0] * v[0];
+}
+
+__device__ __noinline__ int is_odd(int n);
+__device__ __noinline__ int is_even(int n) { return n == 0 ? 1 : is_odd(n - 1); }
+__device__ __noinline__ int is_odd(int n) { return n == 0 ? 0 : is_even(n - 1); }
+__device__ __noinline__ int deeper(int n) {
+  if (n > 100000) asm volatile("exit;");
+  volatile int kept[16];
+  kept[n & 15] = n;
+  return deeper(n + 1) + kept[n & 15];
+}
+__device__ __noinline__ int leaves(int n) {
+  if (n == 0) asm volatile("exit;");
+  return leaves(n - 1) + n;
+}
+
+typedef float (*Operation)(float, int);
+__device__ float plus(float a, int b) { return a + b; }
+__device__ float times(float a, int b) { return a * b; }
+__device__ Operation operations[2] = {plus, times};
+
+struct Shape {
+  int tag;
+  __device__ Shape() : tag(1) {}
+  __device__ virtual float area(float s) const { return s; }
+};
+struct Square : Shape {
+  float k;
+  __device__ Square(float k) : k(k) {}
+  __device__ float area(float s) const override { return k * s * s; }
+};
+struct Nested : Shape {
+  const Shape* of;
+  __device__ Nested(const Shape* of) : of(of) {}
+  __device__ float area(float s) const override { return 3 * of->area(s); }
+};
+__device__ __noinline__ float measured(const Shape& shape, float x) { return shape.area(x) + shape.tag; }
+
 extern "C" {
+
+__global__ void folded(float* y) {
+  float v[4] = {1, 2, 3, 4};
+  y[threadIdx.x] = fold(v, threadIdx.x % 7) + v[0];
+}
+
+__global__ void parity(int* y) { y[threadIdx.x] = is_even(threadIdx.x) + 2 * is_odd(threadIdx.x); }
+
+__global__ void too_deep(int* y) { y[0] = deeper(0); }
+
+__global__ void leaves_from_calls(int* y, const float* x) {
+  y[blockIdx.x * 32 + threadIdx.x] = 7;
+  if (threadIdx.x & 1) y[blockIdx.x * 32 + threadIdx.x] = leaves(threadIdx.x % 5);
+  float v[4] = {1, 1, 1, 1};
+  y[blockIdx.x * 32 + threadIdx.x] = (int)fold(v, 2);
+}
+
+__global__ void pointed(float* y, const float* x, int which) {
+  const int i = threadIdx.x;
+  const Operation operation = i % 3 == 2 ? nullptr : operations[(i + which) & 1];
+  y[i] = operation ? operation(x[i], i) : -1;
+}
+
+__global__ void pointed_by_argument(float* y, const float* x, Operation operation) { y[threadIdx.x] = operation(x[threadIdx.x], 3); }
+
+__global__ void gives_pointers(Operation* to) { to[threadIdx.x] = threadIdx.x ? times : plus; }
+
+__global__ void virtuals(float* y, const float* x) {
+  const int i = threadIdx.x;
+  const Shape plain;
+  const Square square(2);
+  const Nested nested(&square), twice(&nested);
+  const Shape* const shapes[4] = {&plain, &square, &nested, &twice};
+  y[i] = measured(*shapes[i & 3], x[i]);
+}
 
 __global__ void calls(float* y, const float* x) {
   const int i = threadIdx.x;

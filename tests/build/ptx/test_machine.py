@@ -96,9 +96,86 @@ def test_functions_are_called_by_lanes_that_went_apart(run: Run, x: Array) -> No
     assert np.allclose(y, np.where(lane & 1, x[:64], -x[:64]) * factor * 2)
 
 
-def test_a_function_that_calls_itself_has_no_meaning(run: Run) -> None:
-    result = run("recursion", 32, np.zeros(32, "i4"))
-    assert (result.code, kinds(result)) == (801, {"no-meaning"})
+def test_functions_call_themselves(run: Run) -> None:
+    y = np.zeros(32, "i4")
+    assert run("recursion", 16, y).reports == ()
+    assert y[:16].tolist() == [0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610]
+    assert run("parity", 32, y).reports == ()
+    assert y.tolist() == [1, 2] * 16
+
+
+def test_each_call_has_local_memory_of_its_own_and_may_be_given_that_of_its_caller(run: Run) -> None:
+    def folded(v: list[int], n: int) -> int:
+        if n == 0:
+            return v[0]
+        mine = [value + n for value in v]
+        v[0] += 1
+        return folded(mine, n - 1) + mine[0] * v[0]
+
+    def one(n: int) -> int:
+        v = [1, 2, 3, 4]
+        return folded(v, n) + v[0]
+
+    y = np.zeros(64, "f4")
+    assert run("folded", 64, y, grid=2).reports == ()
+    assert y.tolist() == [one(thread % 7) for thread in range(64)]
+
+
+def test_calls_that_find_no_room_for_their_frames_are_ended(run: Run) -> None:
+    result = run("too_deep", 32, np.zeros(1, "i4"))
+    assert (result.code, kinds(result)) == (719, {"too-deep"})
+
+
+def test_a_thread_may_end_in_a_call_before_the_next_block_begins(run: Run, x: Array) -> None:
+    y = np.zeros(96, "i4")
+    assert run("leaves_from_calls", 32, y, x, grid=3).reports == ()
+    assert y.tolist() == [7 if lane % 2 else 28 for lane in range(32)] * 3
+
+
+def test_functions_are_called_by_their_addresses(run: Run, x: Array) -> None:
+    y, addresses = np.zeros(32, "f4"), np.zeros(2, "u8")
+    for which in (0, 1):
+        assert run("pointed", 32, y, x, which).reports == ()
+        wanted = np.where((LANES + which) & 1, x[:32] * LANES, x[:32] + LANES)
+        assert np.allclose(y, np.where(LANES % 3 == 2, -1, wanted))
+    assert run("gives_pointers", 2, addresses).reports == ()
+    assert len({*addresses.tolist(), 0}) == 3
+    for address, wanted in zip(addresses.tolist(), (x[:32] + 3, x[:32] * 3), strict=True):
+        assert run("pointed_by_argument", 32, y, x, address).reports == ()
+        assert np.allclose(y, wanted)
+
+
+def test_an_address_of_no_function_is_not_called(run: Run, x: Array) -> None:
+    for address in (0, 4096, x.ctypes.data):
+        result = run("pointed_by_argument", 32, np.zeros(32, "f4"), x, address)
+        assert (result.code, kinds(result)) == (719, {"trap"})
+
+
+def test_virtual_functions(run: Run, x: Array) -> None:
+    y = np.zeros(32, "f4")
+    assert run("virtuals", 32, y, x).reports == ()
+    v = x[:32]
+    assert np.allclose(y, np.choose(LANES & 3, [v, 2 * v * v, 6 * v * v, 18 * v * v]) + 1)
+
+
+def test_a_call_may_list_its_targets() -> None:
+    text = """.version 9.0
+    .target sm_80
+    .address_size 64
+    .func (.param .b32 r) f(.param .b32 a) {
+    .reg .b32 %r<3>; ld.param.b32 %r1, [a]; add.u32 %r2, %r1, 1; st.param.b32 [r], %r2; ret; }
+    .func (.param .b32 r) g(.param .b32 a) {
+    .reg .b32 %r<3>; ld.param.b32 %r1, [a]; mul.lo.u32 %r2, %r1, 3; st.param.b32 [r], %r2; ret; }
+    .visible .entry k(.param .u64 to) {
+    .reg .b32 %r<5>; .reg .b64 %d<5>; .reg .pred %p<3>;
+    ld.param.b64 %d0, [to]; mov.u32 %r0, %tid.x; mov.u64 %d1, f; mov.u64 %d2, g;
+    setp.lt.u32 %p0, %r0, 16; selp.b64 %d1, %d1, %d2, %p0; setp.ne.u32 %p1, %r0, 5; mov.u32 %r2, 99;
+    { .param .b32 pa; .param .b32 pr; st.param.b32 [pa], %r0; targets: .calltargets f, g;
+    @%p1 call (pr), %d1, (pa), targets; @%p1 ld.param.b32 %r2, [pr]; }
+    mad.wide.u32 %d3, %r0, 4, %d0; st.global.u32 [%d3], %r2; ret; }"""
+    executor, y = Executor(), np.zeros(32, "u4")
+    assert executor.launch(executor.load(text), "k", Configuration((1,), (32,)), (y,)).reports == ()
+    assert y.tolist() == [99 if lane == 5 else lane + 1 if lane < 16 else lane * 3 for lane in range(32)]
 
 
 def test_lanes_part_and_meet(run: Run) -> None:

@@ -58,7 +58,7 @@ void check_begin(Block* b, const Block* first) {
   c->words = shadow_of(bytes / 4 + 1, sizeof(Cell));
   c->bytes = shadow_of(bytes, sizeof(Cell));
   c->readers = shadow_of(bytes * b->warp_count, sizeof(u32));
-  c->local_bytes = ((u64)b->warp_count * LANES * l->program->local_bytes + 7) / 8;
+  c->local_bytes = ((u64)b->warp_count * LANES * l->program->stack_bytes + 7) / 8;
   c->local = shadow_of(c->local_bytes + 2, 1);
   if (!c->words || !c->bytes || !c->readers || !c->local) check_end(b);
 }
@@ -130,7 +130,7 @@ void doubt(Warp* w, const Instruction* i, u32 lane, Doubt about) {
 
 void check_local(Warp* w, const Instruction* i, u32 lane, u64 offset, u32 bytes, Access access) {
   BlockCheck* const c = check_of(w);
-  const u64 first = (u64)(w->index * LANES + lane) * w->block->launch->program->local_bytes + offset;
+  const u64 first = (u64)(w->index * LANES + lane) * w->block->launch->program->stack_bytes + offset;
   int missing = 0;
   for (u64 k = first; k < first + bytes; ++k) {
     const u8 bit = (u8)(1u << (k & 7));
@@ -143,4 +143,13 @@ void check_local(Warp* w, const Instruction* i, u32 lane, u64 offset, u32 bytes,
   made->address = offset;
   made->bytes = bytes;
   made->end = w->block->launch->program->local_bytes;
+}
+
+/* A call has new local memory there, that nothing wrote. */
+void check_frame(Warp* w, u32 lane, u64 offset) {
+  BlockCheck* const c = check_of(w);
+  if (c == NULL) return;
+  const Program* const p = w->block->launch->program;
+  const u64 first = (u64)(w->index * LANES + lane) * p->stack_bytes + offset;
+  for (u64 k = first; k < first + p->local_bytes; ++k) c->local[k >> 3] &= (u8)~(1u << (k & 7));
 }

@@ -13,5 +13,6 @@ void check_passed(Warp*, u32 lanes, u32 barrier);
 void check_cluster_passed(Block*);
 void check_workspace(Warp*, u64 address, Access); /* of cooperative groups: their barrier of the grid */
 void check_local(Warp*, const Instruction*, u32 lane, u64 offset, u32 bytes, Access);
+void check_frame(Warp*, u32 lane, u64 offset);
 
 #endif

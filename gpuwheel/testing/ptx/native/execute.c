@@ -1,5 +1,6 @@
 /* Runs a launch: block after block (all blocks of a cluster, or of a cooperative grid, together); in a block warp after
    warp; in a warp the lanes with the lowest pc first, so that lanes that went apart meet again where their ways do. */
+#include "calls.h"
 #include "check_hooks.h"
 
 #include <stdio.h>
@@ -49,32 +50,10 @@ static u32 collected(Warp* w, const Instruction* i, u32 here, u32 pc, int anyway
 
 /* ---- control */
 
-static void call(Warp* w, const Instruction* i, u32 on, u32 back) {
-  FOR_LANES(on) {
-    if (w->depth[lane] == CALL_DEPTH) {
-      report(w, i, lane, TOO_DEEP);
-      stop(w->block->launch, 719);
-      return;
-    }
-    w->return_to[lane][w->depth[lane]++] = back;
-    w->pc[lane] = i->target;
-  }
-}
-
 static void leave(Warp* w, u32 on) {
   w->alive &= ~on;
   w->parked &= ~on;
   w->block->alive -= (u32)__builtin_popcount(on);
-}
-
-/* Lanes return to where they were called from, each to its own; those of an entry end. */
-static void give_back(Warp* w, u32 on) {
-  u32 ended = 0;
-  FOR_LANES(on) {
-    if (w->depth[lane] == 0) ended |= 1u << lane;
-    else w->pc[lane] = w->return_to[lane][--w->depth[lane]];
-  }
-  leave(w, ended);
 }
 
 static void jump(Warp* w, const Instruction* i, u32 on) {
@@ -93,7 +72,8 @@ static void jump(Warp* w, const Instruction* i, u32 on) {
 }
 
 static void fail(Warp* w, const Instruction* i, u32 on) {
-  report(w, i, (u32)__builtin_ctz(on), i->kind == MISSING ? NO_MEANING : TRAPPED);
+  Report* const made = report(w, i, (u32)__builtin_ctz(on), i->kind == MISSING ? NO_MEANING : TRAPPED);
+  if (made && i->mode == TRAP_OF_CALL) snprintf(made->text, sizeof made->text, "a call of what is no function that it may call");
   stop(w->block->launch, i->kind == MISSING ? 801 : 719);
 }
 
@@ -229,7 +209,7 @@ static u32 turn(Warp* w, const Instruction* i, u32 lanes, u32 on, u32 pc) {
       return off;
     case TABLE: jump(w, i, on); return off;
     case CALL: call(w, i, on, pc + 1); return off;
-    case RETURN: give_back(w, on); return off;
+    case RETURN: leave(w, give_back(w, on)); return off;
     case EXIT: leave(w, on); return off;
     case BARRIER:
       FOR_LANES(on) w->pc[lane] = pc + 1;

@@ -1,4 +1,5 @@
 /* A launch from its beginning to its end: what a grid, its blocks and their warps hold. */
+#include "calls.h"
 #include "check_hooks.h"
 
 #include <stdlib.h>
@@ -61,7 +62,7 @@ static void fill_specials(Block* b, int by_block) {
       const u32 value = by_block ? special(b, 0, kind) : 0;
       for (u32 lane = 0; lane < LANES; ++lane) {
         const u32 linear = k * LANES + lane;
-        if (kind == LOCAL_BASE) ((u64*)at)[lane] = (u64)b->local + (u64)linear * p->local_bytes;
+        if (kind == LOCAL_BASE) ((u64*)at)[lane] = (u64)b->local + (u64)linear * p->stack_bytes;
         else ((u32*)at)[lane] = by_block ? value : special(b, linear, kind);
       }
     }
@@ -89,7 +90,6 @@ static void enter(Block* b, u32 number) {
   b->number = number;
   for (u32 k = 0; k < p->constant_count; ++k) b->constants[k] = resolved(b, &p->constants[k]);
   memset(b->shared, 0xff, b->shared_bytes); /* NaN: what is not written is seen */
-  memset(b->local, 0xff, (u64)b->warp_count * LANES * p->local_bytes);
   memset(b->barriers, 0, sizeof b->barriers);
   b->alive = b->threads;
   b->epoch = 0;
@@ -101,6 +101,7 @@ static void enter(Block* b, u32 number) {
     *w = (Warp){.registers = registers, .constants = b->constants, .block = b, .index = k, .alive = alive_of(b->threads, k)};
     w->full = w->alive;
   }
+  calls_enter(b);
   fill_specials(b, 1);
   check_block(b);
   copies_block(b);
@@ -113,7 +114,7 @@ static int prepare(Block* b, const Block* first, Launch* l) {
   b->warp_count = (b->threads + LANES - 1) / LANES;
   b->shared_bytes = p->shared_bytes + l->dynamic_shared;
   b->shared = aligned_alloc(1024, ((u64)b->shared_bytes + 2047) / 1024 * 1024);
-  b->local = aligned_alloc(64, (u64)b->warp_count * LANES * p->local_bytes + 64);
+  b->local = aligned_alloc(64, ((u64)b->warp_count * LANES * p->stack_bytes + 127) / 64 * 64);
   b->warps = calloc(b->warp_count, sizeof *b->warps);
   b->constants = calloc(p->constant_count + 1, sizeof *b->constants);
   b->sites = calloc(p->site_count + 1, sizeof *b->sites);
@@ -122,6 +123,7 @@ static int prepare(Block* b, const Block* first, Launch* l) {
   if (!b->shared || !b->local || !b->warps || !b->constants || !b->sites || !b->registers) return 0;
   memset(b->registers, 0, bytes * b->warp_count);
   for (u32 k = 0; k < b->warp_count; ++k) b->warps[k].registers = b->registers + k * bytes;
+  if (!calls_begin(b)) return 0;
   b->cluster = b;
   fill_specials(b, 0);
   check_begin(b, first);
@@ -132,6 +134,7 @@ static int prepare(Block* b, const Block* first, Launch* l) {
 static void put_away(Block* b) {
   copies_end(b);
   check_end(b);
+  calls_end(b);
   free(b->registers);
   free(b->sites);
   free(b->constants);
@@ -166,8 +169,8 @@ static u32 refused(const Launch* l, u64 together) {
     if (l->cluster[k] == 0 || l->cluster[k] > MOST_CLUSTER || l->grid[k] % l->cluster[k] != 0) return 912; /* CUDA_ERROR_INVALID_CLUSTER_SIZE */
   }
   const u64 shared = (u64)p->shared_bytes + l->dynamic_shared, warps = (threads + LANES - 1) / LANES;
-  if (shared > MOST_SHARED || p->local_bytes > MOST_LOCAL) return 701; /* CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES */
-  const u64 each = shared + warps * (LANES * (u64)p->local_bytes + p->register_bytes);
+  if (shared > MOST_SHARED || p->stack_bytes > MOST_LOCAL) return 701; /* CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES */
+  const u64 each = shared + warps * (LANES * (u64)(p->stack_bytes + 4 * p->call_depth) + p->register_bytes);
   return together > MOST_BLOCKS || each * together > most_memory ? 720 : 0; /* ..._COOPERATIVE_LAUNCH_TOO_LARGE */
 }
 

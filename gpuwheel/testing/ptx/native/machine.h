@@ -52,7 +52,7 @@ typedef __int128 s128;
 #define EXPORT __attribute__((visibility("default")))
 
 enum { PATIENCE = 20000 }; /* instructions of a warp before it is others' turn */
-enum { WORKSPACE_BYTES = 256, LANES = 32, MOST_OPERANDS = 40, CALL_DEPTH = 32, NAMED_BARRIERS = 16, RANK_SHIFT = 24 };
+enum { WORKSPACE_BYTES = 256, LANES = 32, MOST_OPERANDS = 40, NAMED_BARRIERS = 16, RANK_SHIFT = 24 };
 static const u32 NONE = ~0u;
 
 typedef struct Warp Warp;
@@ -69,12 +69,13 @@ typedef enum Kind {
   COLLECTIVE, /* the handler, once all lanes that operand `members` names are here (NONE: all that are alive) */
   CALL,       /* to `target` */
   RETURN,     /* from a call; of an entry: EXIT */
-  TRAP,       /* ends the launch with an error */
+  TRAP,       /* ends the launch with an error; mode TRAP_OF_CALL: no target of a call is there */
   YIELD,      /* the handler, and then it is others' turn: nanosleep, try_wait */
   MISSING,    /* an instruction without a meaning: ends the launch, and says so */
 } Kind;
 
 /* The mode of a BARRIER. Operands: 0 destination or none, 1 number, 2 threads or none, 3 predicate. */
+enum { TRAP_OF_CALL = 1 };
 typedef enum BarrierMode { BAR_SYNC, BAR_ARRIVE, BAR_POPC, BAR_AND, BAR_OR, CLUSTER_ARRIVE, CLUSTER_WAIT } BarrierMode;
 
 struct Instruction {
@@ -116,6 +117,8 @@ typedef struct Program {
   u32 constant_count, special_count;
   const Special* specials;
   u32 shared_bytes, local_bytes, parameter_bytes, site_count;
+  u32 call_depth, stack_bytes; /* of one thread */
+  u32 base_slot, is_recursive; /* where its local memory begins; whether functions may come to call themselves */
 } Program;
 
 /* Memory that kernels may touch, `end` exclusive. Sorted by address. */
@@ -181,7 +184,7 @@ struct Warp {
   Block* block;
   u32 index, alive, parked, at_barrier; /* parked: waits for other lanes of the warp; at_barrier: for other warps */
   u32 pc[LANES], barrier[LANES];
-  u32 depth[LANES], return_to[LANES][CALL_DEPTH];
+  u32 depth[LANES]; /* of calls */
   u64 epoch, met_at; /* rises when lanes met (check.h); since when all of them did */
   s64 budget;
   u32 after; /* these have their turn first: lanes from this pc on; 0: the lowest */
@@ -197,7 +200,9 @@ struct Block {
   u32 index[3], rank, number;
   u8* shared;
   u32 shared_bytes;
-  u8* local; /* of all lanes, Program.local_bytes each */
+  u8* local; /* of all lanes, Program.stack_bytes each */
+  u32* returns; /* where lanes return to, Program.call_depth each */
+  void* kept;   /* what they give back then, calls.c */
   u64* constants;
   u8* registers;
   Range* sites; /* the range that each site met last */

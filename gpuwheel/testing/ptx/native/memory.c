@@ -1,4 +1,5 @@
 /* Which memory an instruction may touch, and what is said where it may not. */
+#include "calls.h"
 #include "check_hooks.h"
 
 /* ---- reports: one for each instruction and kind */
@@ -118,12 +119,12 @@ static u8* within(Warp* w, const Instruction* i, u32 lane, u64 address, u32 byte
 }
 
 static u64 local_base(const Warp* w, u32 lane) {
-  return (u64)w->block->local + (u64)(w->index * LANES + lane) * w->block->launch->program->local_bytes;
+  return (u64)w->block->local + (u64)(w->index * LANES + lane) * w->block->launch->program->stack_bytes;
 }
 
 u8* at_local(Warp* w, const Instruction* i, u32 lane, u64 address, u32 bytes, u32 align, Access access) {
   const u64 base = local_base(w, lane);
-  u8* const at = within(w, i, lane, address, bytes, align, access, base, w->block->launch->program->local_bytes, LOCAL_OUT_OF_BOUNDS);
+  u8* const at = within(w, i, lane, address, bytes, align, access, base, calls_local_bytes(w, lane), LOCAL_OUT_OF_BOUNDS);
   if (at != NULL && w->block->shadow != NULL) check_local(w, i, lane, address - base, bytes, access);
   return at;
 }
@@ -131,7 +132,7 @@ u8* at_local(Warp* w, const Instruction* i, u32 lane, u64 address, u32 bytes, u3
 u8* at_parameter(Warp* w, const Instruction* i, u32 lane, u64 address, u32 bytes, u32 align, Access access) {
   const Launch* const l = w->block->launch;
   const u64 start = (u64)l->parameters, size = l->program->parameter_bytes;
-  if (address - start >= size && address - local_base(w, lane) < l->program->local_bytes) return at_local(w, i, lane, address, bytes, align, access);
+  if (address - start >= size && address - local_base(w, lane) < l->program->stack_bytes) return at_local(w, i, lane, address, bytes, align, access);
   return within(w, i, lane, address, bytes, align, access, start, size, PARAMETER_OUT_OF_BOUNDS);
 }
 
@@ -142,7 +143,7 @@ u8* at_generic(Warp* w, const Instruction* i, u32 lane, u64 address, u32 bytes, 
     const u64 offset = address - (u64)cluster[rank].shared;
     if (offset < cluster[rank].shared_bytes) return at_shared(w, i, lane, (u64)rank << RANK_SHIFT | offset, bytes, align, access);
   }
-  if (address - local_base(w, lane) < l->program->local_bytes) return at_local(w, i, lane, address, bytes, align, access);
+  if (address - local_base(w, lane) < l->program->stack_bytes) return at_local(w, i, lane, address, bytes, align, access);
   if (access == READ && address - (u64)l->parameters < l->program->parameter_bytes) return at_parameter(w, i, lane, address, bytes, align, access);
   return at_global(w, i, lane, address, bytes, align, access);
 }
@@ -173,6 +174,6 @@ Space space_of(const Warp* w, u32 lane, u64 address) {
   const Launch* const l = w->block->launch;
   const Block* const owner = shared_block(w, address);
   if (owner) return owner == w->block ? IN_SHARED : IN_CLUSTER;
-  if (address - local_base(w, lane) < l->program->local_bytes) return IN_LOCAL;
+  if (address - local_base(w, lane) < l->program->stack_bytes) return IN_LOCAL;
   return address - (u64)l->parameters < l->program->parameter_bytes ? IN_PARAMETERS : IN_GLOBAL;
 }

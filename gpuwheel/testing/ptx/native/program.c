@@ -3,7 +3,7 @@
 
 typedef struct Header {
   char magic[8];
-  u32 count, constants, specials, register_bytes, shared_bytes, local_bytes, parameter_bytes, sites;
+  u32 count, constants, specials, register_bytes, shared_bytes, local_bytes, parameter_bytes, sites, call_depth, stack_bytes, base_slot, is_recursive;
 } Header;
 
 /* A copy of the block with the handlers put in, or NULL: it is not whole. `handlers` are those of the forms, by number. */
@@ -12,7 +12,7 @@ EXPORT Program* gpuwheel_ptx_open(const u8* block, u64 bytes, Handler* const* ha
   if (bytes < sizeof head) return NULL;
   memcpy(&head, block, sizeof head);
   const u64 code = (u64)head.count * sizeof(Instruction), constants = (u64)head.constants * sizeof(Constant), specials = (u64)head.specials * sizeof(Special);
-  if (memcmp(head.magic, "gwptx001", 8) != 0 || bytes != sizeof head + code + constants + specials) return NULL;
+  if (memcmp(head.magic, "gwptx002", 8) != 0 || bytes != sizeof head + code + constants + specials) return NULL;
   u8* const room = malloc(sizeof(Program) + code + constants + specials);
   if (room == NULL) return NULL;
   Program* const p = (Program*)room;
@@ -28,6 +28,10 @@ EXPORT Program* gpuwheel_ptx_open(const u8* block, u64 bytes, Handler* const* ha
   p->local_bytes = head.local_bytes;
   p->parameter_bytes = head.parameter_bytes;
   p->site_count = head.sites;
+  p->call_depth = head.call_depth;
+  p->stack_bytes = head.stack_bytes;
+  p->base_slot = head.base_slot;
+  p->is_recursive = head.is_recursive;
   for (u32 k = 0; k < p->count; ++k) {
     Instruction* const i = &p->code[k];
     const u64 number = (u64)(uintptr_t)i->run;

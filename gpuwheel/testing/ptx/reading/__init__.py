@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from gpuwheel.testing.ptx.reading.ptx_modules import function, read_module
+from gpuwheel.testing.ptx.reading.ptx_modules import function, function_address, read_module
 
-__all__ = ["function", "read_module"]
+__all__ = ["function", "function_address", "read_module"]

@@ -46,7 +46,8 @@ _BODY = re.compile(
 _TYPES = re.compile(r"\s*(?:\.(v2|v4|v8)\s*)?\.(\w+)\s+", re.ASCII)
 _DECLARED = re.compile(rf"({NAME})(?:\s*<\s*(\d{{1,9}})\s*>)?", re.ASCII)
 _DIRECTIVE = re.compile(r"\.(maxntid|reqntid|reqnctapercluster)\s+(\d{1,9}(?:\s*,\s*\d{1,9}){0,2})", re.ASCII)
-_BRANCHES = frozenset(("bra", "brx"))
+_BRANCHES = frozenset(("bra", "brx", "call"))
+_PROTOTYPE = re.compile(r"\s*(?:\(([^()]*)\)\s*)?_\s*(?:\(([^()]*)\))?", re.ASCII)
 _COMPONENTS = "xyzwabcd"
 _DIGITS = 10
 
@@ -229,6 +230,10 @@ class _Body:
         elif match["list"] == "branchtargets":
             self.lists[name] = tuple(split(match["listed"].strip()))
             scope.pending.append(name)
+        elif match["list"] == "calltargets":
+            self.found.call_targets[name] = tuple(split(match["listed"].strip()))
+        elif kind := _PROTOTYPE.match(match["listed"]):
+            self.found.prototypes[name] = parameters(kind[1] or ""), parameters(kind[2] or "")
 
     def registers(self, text: str) -> None:
         match = _TYPES.match(text)

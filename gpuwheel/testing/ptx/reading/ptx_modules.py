@@ -6,6 +6,8 @@ All that nvcc and NVRTC write (PTX ISA 6.0 to 9.x, sections 4 to 6 and 11). What
 from __future__ import annotations
 
 import re
+import zlib
+from dataclasses import replace
 
 from gpuwheel._limits import PTX_INITIAL, PTX_TEXT
 from gpuwheel.errors import PtxError
@@ -14,8 +16,9 @@ from gpuwheel.testing.ptx.reading.declared_variables import variables
 from gpuwheel.testing.ptx.reading.unreadable_text import UnexpectedError, refuse
 from gpuwheel.testing.ptx.syntax import Function, Module
 
-__all__ = ["function", "read_module"]
+__all__ = ["function", "function_address", "read_module"]
 
+_FUNCTIONS, _OF_MODULE = 0xF << 60, (1 << 24) - 1
 _IGNORED = re.compile(r'("(?:[^"\\\n]|\\.)*"?)|//[^\n]*|/\*(?:.*?\*/|.*)', re.DOTALL | re.ASCII)
 _BRACE = re.compile(rf"{STRING}|[{{}}]", re.ASCII)
 _MODULE = re.compile(
@@ -102,6 +105,24 @@ class _Scan:
         if not self.module.version or not self.module.target:
             refuse(1, text[:80].partition("\n")[0], "`.version` and `.target`")
         self.module.declared = frozenset(self.declared - self.module.spans.keys())
+        self.addresses()
+
+    def addresses(self) -> None:
+        """Those of functions become what variables begin with, e.g. tables of virtual functions."""
+        module, found = self.module, set()
+        for name, variable in module.variables.items():
+            of_functions = [
+                each for each in variable.pointers if module.aliases.get(each[1].name, each[1].name) in module.spans
+            ]
+            if not of_functions:
+                continue
+            initial = bytearray(variable.initial or b"")
+            for at, symbol in of_functions:
+                initial[at : at + 8] = function_address(module, symbol.name).to_bytes(8, "little")
+                found.add(symbol.name)
+            rest = tuple(each for each in variable.pointers if each not in of_functions)
+            module.variables[name] = replace(variable, initial=bytes(initial), pointers=rest)
+        module.in_variables = frozenset(found)
 
     def one(self, match: re.Match[str], start: int) -> int:
         """What one directive says; returns where it ends."""
@@ -155,6 +176,16 @@ class _Scan:
         if not end:
             refuse(self.line, self.module.text[at : at + 80].partition("\n")[0], "a `}` that closes this `{`")
         return end
+
+
+def function_address(module: Module, name: str) -> int:
+    """What stands for the address of a function of this text: no address of memory, and the same in each program of it.
+
+    Raises:
+        KeyError: it has no such function with a body.
+    """
+    start, _, _ = module.spans[module.aliases.get(name, name)]
+    return _FUNCTIONS | (zlib.crc32(f"{module.target} {len(module.text)}".encode()) & _OF_MODULE) << 34 | start << 1
 
 
 def function(module: Module, name: str) -> Function:
