@@ -137,11 +137,12 @@ class Archive:
         Raises:
             zipfile.BadZipFile: it is not there, or encrypted.
         """
-        self._file.seek(max(0, member.header_offset))  # zipfile gives negative ones where the beginning is missing
+        # zipfile gives negative places where the beginning is missing, and any up to 2**64, which no file takes.
+        inside = 0 <= member.header_offset < self.directory_at
+        self._file.seek(member.header_offset if inside else self.directory_at)
         signature, name_size, extra_size = _LOCAL.unpack(self._file.read(_LOCAL.size).ljust(_LOCAL.size))
         start = member.header_offset + _LOCAL.size + name_size + extra_size
-        inside = member.header_offset >= 0 and start + member.compress_size <= self.directory_at
-        if signature != _LOCAL_SIGNATURE or not inside:
+        if signature != _LOCAL_SIGNATURE or not inside or start + member.compress_size > self.directory_at:
             msg = f"{cut(member.filename)} is not where the directory says"
             raise zipfile.BadZipFile(msg)
         if member.flag_bits & _ENCRYPTED:

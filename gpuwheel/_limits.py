@@ -46,6 +46,7 @@ __all__ = [
     "REMOTE_RATE",
     "REMOTE_WAIT",
     "REQUIREMENTS",
+    "REQUIREMENTS_TEXT",
     "REQUIREMENT_TEXT",
     "RETRY_WAIT",
     "SCRIPT_FILE",
@@ -128,6 +129,11 @@ REQUIREMENTS = Limit(
     *("requirements", 5_000, "entries"),
     bounds="Requires-Dist entries of one wheel",
     why="the longest lists on PyPI, with every extra, have about 1,000",
+)
+REQUIREMENTS_TEXT = Limit(
+    *("requirements-text", 1_000_000, "characters"),
+    bounds="all Requires-Dist entries of one wheel together",
+    why="the longest lists on PyPI have about 100,000; each word of a marker takes readers some microseconds",
 )
 REQUIREMENT_TEXT = Limit(
     *("requirement-text", 4_000, "characters"),

@@ -37,12 +37,14 @@ class Extent:
         Raises:
             what the source raises: of a member of an archive, that it is damaged.
         """
-        left = max(0, self.size - at)
+        at = min(at, self.size)  # sources are not asked for places that no file has
+        left = self.size - at
         return self.source(self.start + at, left if size is None else max(0, min(size, left)))
 
     def part(self, at: int, size: int | None = None) -> Extent:
         """The piece from `at` on; what is behind the end is left out."""
-        left = max(0, self.size - at)
+        at = min(at, self.size)
+        left = self.size - at
         return Extent(self.source, self.start + at, left if size is None else max(0, min(size, left)))
 
 

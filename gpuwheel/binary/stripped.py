@@ -136,8 +136,10 @@ class _Strippable:
         """Where that ends which must stay in its place."""
 
     def at(self, at: int, size: int) -> bytes:
-        self.file.seek(at)
-        data = self.file.read(size)
+        data = b""
+        if at + size <= self.size:  # of what lies beyond any file, the system says that it is no place
+            self.file.seek(at)
+            data = self.file.read(size)
         if len(data) != size:
             msg = f"{size} bytes at {at} end behind the file"
             raise ValueError(msg)

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from gpuwheel._endings import cut, reading
-from gpuwheel._limits import REQUIREMENT_TEXT, REQUIREMENTS
+from gpuwheel._limits import REQUIREMENT_TEXT, REQUIREMENTS, REQUIREMENTS_TEXT
 from gpuwheel.errors import AuditError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _END_OF_HEADERS = re.compile(rb"\r?\n(?=\r?\n)")
 _FIELD = re.compile(rb"(?P<name>[!-9;-~]+):[ \t]*(?P<value>.*)", re.DOTALL)
 _REQUIRES = b"requires-dist"
 _PROVIDES = b"provides-extra"
+_AGAIN = "download or build the file again"
 # `packaging` has no public way into a marker; its text is in one spelling, with extras normalised.
 _EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
 
@@ -107,7 +108,10 @@ def _bounded(document: bytes) -> tuple[str, ...]:
     texts = requirements(document)
     if len(texts) > REQUIREMENTS.value:
         msg = f"METADATA has too many Requires-Dist entries ({REQUIREMENTS.passed(f'{len(texts):,}')})"
-        raise AuditError(msg, hint="download or build the file again")
+        raise AuditError(msg, hint=_AGAIN)
+    if (total := sum(map(len, texts))) > REQUIREMENTS_TEXT.value:
+        msg = f"METADATA has too long Requires-Dist entries ({REQUIREMENTS_TEXT.passed(f'{total:,}')})"
+        raise AuditError(msg, hint=_AGAIN)
     return texts
 
 

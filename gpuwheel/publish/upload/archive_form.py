@@ -60,7 +60,8 @@ def _records(file: IO[bytes], members: list[zipfile.ZipInfo], directory: int) ->
     """Members in the order in which they lie: each begins where the one before it ends."""
     expected = 0
     for member in members:
-        file.seek(max(0, member.header_offset))  # negative where the archive lacks its beginning
+        # Negative where the archive lacks its beginning; ZIP64 has places that no file takes.
+        file.seek(min(max(0, member.header_offset), directory))
         signature, flags, name, extra = _LOCAL.unpack(file.read(_LOCAL.size).ljust(_LOCAL.size))
         if signature != _SIGNATURE or member.header_offset != expected:
             yield f"has bytes between its members that are none of them (before {cut(member.filename)})"

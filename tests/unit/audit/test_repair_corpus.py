@@ -64,6 +64,9 @@ def test_audit_and_repair_agree_on_what_cannot_be_read(tmp_path: Path, tables: T
         for number, case in enumerate(CASES)
         if case.rule.startswith(FRAME)
     ]
+    words = " or ".join(["os_name > 'a'"] * 50)
+    long = wheel({}, requires=[f"a{number}; {words}" for number in range(1300)], tag="py3-none-any")
+    files.append(_written(tmp_path / "long", long))
     codes = set()
     for path in files:
         outcome = audited(path, AuditRequest(), tables)

@@ -11,6 +11,8 @@ import time
 import zipfile
 import zlib
 from contextlib import contextmanager
+from dataclasses import replace
+from types import NoneType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,6 +106,23 @@ def test_an_archive_that_lacks_its_beginning(tmp_path: Path) -> None:
             with pytest.raises(AuditError, match="is not where the directory says"):
                 archive.read(archive.members[0])
         assert any("between its members" in oddity for oddity in archive_form(path).oddities)
+
+
+@pytest.mark.parametrize("offset", [2**32, 2**62, 2**63 - 2, 2**63 - 1, 2**63, 2**64 - 2])
+def test_a_member_at_a_place_that_no_file_has(tmp_path: Path, offset: int) -> None:
+    """Of ZIP64: of some such places the system says that they are none, in reading and not in seeking."""
+    wide = struct.pack("<HHQ", 1, 8, offset)
+    elsewhere = replace(deflated("ops/b.so", b"x" * 99), offset=0xFFFFFFFF, extra=wide)
+    path = _wheel(tmp_path, deflated("ops/a.so", b"x" * 99), elsewhere)
+    with pytest.raises(AuditError, match=r"ops/b\.so is not where the directory says"):
+        read_members(path)
+    (tmp_path / "other").mkdir()
+    other = _wheel(tmp_path / "other", deflated("ops/a.so", b"x" * 99))
+    for words in (["audit"], ["inspect"], ["repair", "--dry-run"], ["diff", str(other)]):
+        ended = CliRunner().invoke(main, [*words, str(path)])
+        assert ended.exit_code in {0, 1, 9, 17}, (words, ended.output)
+        assert isinstance(ended.exception, (SystemExit, AuditError, NoneType)), (words, ended.exception)
+    assert any("between its members" in oddity for oddity in archive_form(path).oddities)
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
@@ -266,9 +285,12 @@ def test_a_requirement_is_a_finding(tmp_path: Path, metadata: bytes) -> None:
     assert len(findings[0].problem) < 1000
 
 
-def test_requirements_without_end(tmp_path: Path) -> None:
-    path = _wheel(tmp_path, metadata=METADATA + b"Requires-Dist: a\n" * 6_000)
-    with little(), pytest.raises(AuditError) as caught:
+@pytest.mark.parametrize(
+    "lines", [b"Requires-Dist: a\n" * 6_000, b"Requires-Dist: a; %s\n" % b" or ".join([b"os_name>'a'"] * 50) * 3_000]
+)
+def test_requirements_without_end(tmp_path: Path, lines: bytes) -> None:
+    path = _wheel(tmp_path, metadata=METADATA + lines)
+    with little(seconds=2), pytest.raises(AuditError) as caught:
         audit_wheel(path, load_tables())
     assert len(caught.value.message) < 1000
 
