@@ -7,6 +7,7 @@ machine: users have none. `GPUWHEEL_REQUIRE=network,compiler,...` turns the skip
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib.util
 import os
 import platform
@@ -186,6 +187,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long: two processes end at about the same time if short tests are left for the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """Keep six thousand tests, which stay to the end, out of every search for garbage: a twentieth of the time."""
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -123,7 +123,7 @@ class WheelCase:
         named = {name for name in needed if any(fnmatchcase(name, pattern) for pattern in self.grafts)}
         return frozenset(name for name in named if not load_sonames().is_never_copied(name))
 
-    @property
+    @cached_property
     def parts(self) -> frozenset[Part]:
         """What is known of it."""
         wheel = self.wheel
@@ -146,7 +146,7 @@ class LibraryCase:
     neighbours: Neighbours = field(default_factory=Neighbours)
     """It and the other libraries of the wheel."""
 
-    @property
+    @cached_property
     def parts(self) -> frozenset[Part]:
         """What is known of it."""
         return _LATER if self.expected is None or self.content is None else _LATER | {Part.BUILD}
@@ -176,7 +176,7 @@ class CodeCase:
     tables: Tables
     profile: Profile = Profile.OWN
 
-    @property
+    @cached_property
     def parts(self) -> frozenset[Part]:
         """What is known of them."""
         return _LATER if self.declared is not None else _LATER - {Part.MANIFESTS}

@@ -81,8 +81,13 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def _nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(_tree(path)))
+
+
 def _functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(_tree(path)):
+    for node in _nodes(path):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node
 
@@ -202,7 +207,7 @@ def _taken_from_the_process(path: Path) -> list[str]:
     if path.relative_to(PACKAGE).as_posix().startswith(tuple(MAY_TOUCH)):
         return []
     found = []
-    for node in ast.walk(_tree(path)):
+    for node in _nodes(path):
         match node:
             case ast.Attribute(value=ast.Name(id=module), attr=name) if name in OF_THE_PROCESS.get(module, ()):
                 found.append(f"{node.lineno}: {module}.{name}")

@@ -142,7 +142,7 @@ def admitted(name: str, asked: SpecifierSet, source: ReleaseSource, place: Place
 
 
 def _world(requirements: Sequence[Requirement], search: _Search, pinned: Release | None) -> _State | None:
-    state = _with(_State(), [(requirement, frozenset({""})) for requirement in requirements], search)
+    state = _with(_State(), _held(requirements, frozenset({""}), search.place), search)
     if state is None:
         return None
     try:
@@ -176,21 +176,38 @@ def _chosen(state: _State, release: Release, search: _Search) -> _State | None:
     state = _State(
         state.wanted, {**state.chosen, release.name: release}, state.unknown | release.others & {release.name}
     )
+    return _with(state, _required(release, extras | {""}, search.source, search.place), search)
+
+
+@lru_cache(maxsize=1 << 14)
+def _required(
+    release: Release, extras: frozenset[str], source: ReleaseSource, place: Place
+) -> Sequence[tuple[str, Requirement]]:
+    """What a release of a source requires at a place, with the normalised names: every search asks it of the same."""
+    del source  # whose release it is: those of two may differ in what they require, and are equal
     # Somebody may know by now what was not looked up when the row was written; not which releases are asked for.
     others = [Requirement(name) for name in sorted(release.others - {release.name})]
-    return _with(state, [(requirement, extras | {""}) for requirement in (*release.requires, *others)], search)
+    return _held((*release.requires, *others), extras, place)
 
 
-def _with(state: _State, requirements: Sequence[tuple[Requirement, frozenset[str]]], search: _Search) -> _State | None:
+def _held(
+    requirements: Iterable[Requirement], extras: frozenset[str], place: Place
+) -> Sequence[tuple[str, Requirement]]:
+    """Those that are installed at a place for some of the extras, with their normalised names."""
+    held = (it for it in requirements if any(place.holds(it.marker, extra) for extra in extras))
+    return [(canonicalize_name(it.name), it) for it in held]
+
+
+def _with(state: _State, requirements: Iterable[tuple[str, Requirement]], search: _Search) -> _State | None:
     """The state with further requirements; `None` where what was chosen, or everything that is left, contradicts."""
     wanted, unknown = dict(state.wanted), set(state.unknown)
-    grown: list[tuple[Requirement, frozenset[str]]] = []
-    for requirement, extras in requirements:
-        if not any(search.place.holds(requirement.marker, extra) for extra in extras):
-            continue
-        name = canonicalize_name(requirement.name)
-        asked, before = wanted.get(name, (SpecifierSet(), frozenset[str]()))
-        wanted[name] = both, now = asked & requirement.specifier, before | requirement.extras
+    grown: list[tuple[str, Requirement]] = []
+    for name, requirement in requirements:
+        both, before, now = requirement.specifier, frozenset[str](), frozenset(requirement.extras)
+        if name in wanted:
+            asked, before = wanted[name]
+            both, now = asked & both, before | now
+        wanted[name] = both, now
         if search.source.is_bare(name) or not _is_known(name, requirement, search):
             unknown |= set() if search.source.is_bare(name) else {name}
             wanted.pop(name)
@@ -202,7 +219,7 @@ def _with(state: _State, requirements: Sequence[tuple[Requirement, frozenset[str
             search.dead_end = name
             return None
         if chosen is not None and now != before:
-            grown += [(further, now - before) for further in chosen.requires]
+            grown += _held(chosen.requires, now - before, search.place)
     state = _State(wanted, state.chosen, frozenset(unknown))
     return _with(state, grown, search) if grown else state
 

@@ -147,7 +147,7 @@ def test_what_compresses_well_and_is_small_passes(tmp_path: Path) -> None:
 
 def test_a_large_member_takes_no_longer_than_its_size(tmp_path: Path) -> None:
     path = tmp_path / NAME
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=0) as archive:
         archive.writestr("ops/table.bin", os.urandom(1 << 20) * 96)
     start = time.process_time()
     assert read_members(path)["ops/table.bin"].size == 96 << 20
@@ -296,7 +296,7 @@ def test_requirements_without_end(tmp_path: Path, lines: bytes) -> None:
 
 
 def test_a_field_of_many_lines_takes_no_longer_than_they_take(tmp_path: Path) -> None:
-    path = _wheel(tmp_path, metadata=METADATA + b"Summary: x\n" + b" y\n" * 1_000_000)
+    path = _wheel(tmp_path, metadata=METADATA + b"Summary: x\n" + b" y\n" * 300_000)
     with little():
         audit_wheel(path, load_tables())
 
