@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m gpuwheel.testing", description="Test GPU code without a GPU.")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run a command that sees a pretend GPU")
-    run.add_argument("--devices", type=int, default=defaults.devices)
+    run.add_argument("--devices", type=int, default=2, metavar="N", help="how many (default: %(default)s)")
     run.add_argument("--capability", metavar="X.Y", help="default: 12.0, which takes any PTX; with --record: 9.0")
     run.add_argument("--driver", default=defaults.driver, metavar="X.Y", help="the CUDA version that it supports")
     run.add_argument("--multiprocessors", type=int, default=defaults.multiprocessors, metavar="N", help="of a device")

@@ -5,6 +5,7 @@ sentences.
 from __future__ import annotations
 
 import json
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from gpuwheel.testing.ptx.program import Program
     from gpuwheel.testing.ptx.syntax import Module
 
-__all__ = ["Facts", "facts_in", "mistakes_of", "read_facts"]
+__all__ = ["Facts", "facts_in", "launches_in", "mistakes_of", "read_facts", "write_facts"]
 
 Facts: TypeAlias = "Mapping[str, Any]"
 """One line of native/mistakes.c."""
@@ -52,6 +53,18 @@ def read_facts(folder: Path, but: Iterable[str] = ()) -> list[Facts]:
     left_out = {*but}
     files = sorted(path for path in folder.glob("*.jsonl") if path.stem not in left_out)
     return [fact for path in files for fact in facts_in(path.read_text(encoding="utf-8", errors="replace"))]
+
+
+def launches_in(folder: Path) -> int:
+    """How many launches the processes of such a folder executed, as they wrote when they ended."""
+    return sum(int(count) for path in folder.glob("*.executed") for count in path.read_text().split())
+
+
+def write_facts(folder: Path, facts: Iterable[Facts], executed: int) -> None:
+    """Write down what this process found out of others, where it does not do so by itself."""
+    lines = "".join(f"{json.dumps(fact)}\n" for fact in facts)
+    (folder / f"{os.getpid()}.jsonl").write_text(lines, encoding="utf-8")
+    (folder / f"{os.getpid()}.executed").write_text(f"{executed}\n", encoding="utf-8")
 
 
 def mistakes_of(facts: Iterable[Facts]) -> list[Mistake]:

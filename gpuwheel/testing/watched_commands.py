@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gpuwheel._files import write_if_changed
 from gpuwheel._run import run_in_terminal
 from gpuwheel.testing.ptx.reports import as_annotations, as_json, as_text
-from gpuwheel.testing.said_mistakes import mistakes_of, read_facts
+from gpuwheel.testing.said_mistakes import launches_in, mistakes_of, read_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,8 +39,10 @@ def run_watched(program: str, words: Sequence[str], environ: Mapping[str, str], 
     """
     with tempfile.TemporaryDirectory(prefix="gpuwheel-reports-") as folder:
         status = run_in_terminal([program, *words[1:]], {**environ, _FOLDER: folder})
-        mistakes = mistakes_of(read_facts(Path(folder)))
-        executed = sum(int(count) for path in Path(folder).glob("*.executed") for count in path.read_text().split())
+        # A pytest has a folder of its own within, and removes it at its end, unless it was killed.
+        folders = [Path(folder), *(path for path in Path(folder).iterdir() if path.is_dir())]
+        mistakes = mistakes_of(fact for each in folders for fact in read_facts(each))
+        executed = launches_in(Path(folder))
     if report is not None:
         document = {**json.loads(as_json(mistakes)), "status": status, "executed": executed}
         write_if_changed(report, json.dumps(document, indent=2).encode())

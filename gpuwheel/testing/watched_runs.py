@@ -13,7 +13,7 @@ import pytest
 
 from gpuwheel._files import write_if_changed
 from gpuwheel.testing.ptx.reports import as_annotations, as_json, as_text
-from gpuwheel.testing.said_mistakes import Facts, facts_in, mistakes_of, read_facts
+from gpuwheel.testing.said_mistakes import Facts, facts_in, mistakes_of, read_facts, write_facts
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -35,8 +35,10 @@ class WatchedRun:
         self._facts: list[Facts] = []
         self._outside: list[Facts] = []
         self._executed = 0
+        # Who watches the command that this pytest is, or a part of. Workers of pytest-xdist tell their first process.
+        self._watcher = os.environ.get(REPORTS)
         # Child processes of tests write there; each process of pytest has its own children.
-        self._folder = Path(tempfile.mkdtemp(prefix="gpuwheel-reports-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="gpuwheel-reports-", dir=self._watcher))
         self._seen = 0
         os.environ[REPORTS] = str(self._folder)
 
@@ -103,6 +105,8 @@ class WatchedRun:
         if output is not None:
             output.update(gpuwheel_facts=self._facts, gpuwheel_executed=self._executed)
             return
+        if self._watcher:
+            write_facts(Path(self._watcher), self._facts, self._executed)
         report = self._config.getoption("fake_gpu_report")
         if report:
             write_if_changed(Path(report), as_json(mistakes_of(self._facts)).encode())

@@ -35,7 +35,7 @@ _WARNING = "this runs code of {subject}, as the user who runs this: {command}"
 @click.option("--torch", metavar="VERSION", help="Of those that a wheel admits (default: the newest).")
 @click.option("--python", metavar="X.Y", help="Likewise (default: this one, if the wheel admits it).")
 @click.option("--with", "others", multiple=True, metavar="REQUIREMENT", help="What else COMMAND needs beside a wheel.")
-@click.option("--devices", type=click.IntRange(1, 16), default=1, show_default=True, help="Pretended ones.")
+@click.option("--devices", type=click.IntRange(1, 16), default=2, show_default=True, help="Pretended ones.")
 @click.option("--capability", metavar="X.Y", help="Compute capability (default: one that takes any PTX).")
 @click.option("--driver", metavar="X.Y", default="13.0", show_default=True, help="CUDA version of the driver.")
 @click.option("--multiprocessors", type=click.IntRange(1, 1024), default=132, show_default=True, help="Of a device.")

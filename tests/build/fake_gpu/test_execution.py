@@ -262,3 +262,15 @@ def test_pytest_fails_the_test_whose_kernels_did_something_wrong(library: Path, 
     assert kinds == ["out-of-bounds", "global-uninitialised"]
     line = next(line for line in out.stdout.splitlines() if line.startswith("::error file="))
     assert "executed.cu,line=12," in line
+
+
+@pytest.mark.slow
+def test_what_a_pytest_finds_is_told_to_who_watches_it(library: Path, torch: Torch, tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(TESTS)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    watched = ("-m", "gpuwheel.testing", "run", "--report", "report.json", "--")
+    words = (torch.python, "-m", "pytest", "-p", "gpuwheel.testing.plugin")
+    out = torch.run(*watched, *words, cwd=tmp_path, check=False, LIBRARY=str(library))
+    found = json.loads((tmp_path / "report.json").read_text())
+    assert (found["status"], found["executed"]) == (1, 4), out.output
+    assert [mistake["kind"] for mistake in found["mistakes"]] == ["out-of-bounds", "global-uninitialised"]
