@@ -5,10 +5,23 @@ strides, errors.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from comparing import called, compared, cotangents, first_line, is_random, moved, named, on_the_cpu, tensors_in
+from comparing import (
+    as_wide_as,
+    called,
+    compared,
+    cotangents,
+    first_line,
+    is_random,
+    moved,
+    named,
+    on_the_cpu,
+    tensors_in,
+    wider,
+)
 from torch.autograd import forward_ad
 from torch.utils._pytree import tree_map
 
@@ -24,8 +37,8 @@ Verdict = tuple[str, str]
 def _judged(ours: Callable[[], Any], theirs: Callable[[], Any], name: str, **words: bool) -> Verdict:
     expected, refused = called(theirs)
     given, failed = called(ours)
-    if failed is not None and refused is not None and not named(failed):
-        return "as the CPU's error", first_line(failed)
+    if failed is not None and refused is not None and first_line(failed) == first_line(refused):
+        return ("refused" if "not implemented for" in str(failed) else "the same error"), first_line(failed)
     if failed is not None:
         return ("refused" if named(failed) else "failed"), first_line(failed)
     if refused is not None:
@@ -38,6 +51,12 @@ def forward(operator: Any, sample: Any, dtype: torch.dtype) -> Verdict:
     del dtype
     other = moved(sample)
     verdict = _judged(lambda: _run(operator, sample), lambda: _run(operator, other), operator.name)
+    if verdict[0] == "more than the CPU":
+        wide, refused = called(lambda: _run(operator, wider(other)))
+        if refused is None:
+            mine, _ = called(lambda: _run(operator, sample))
+            kind, text = compared(mine, as_wide_as(wide, mine), random=is_random(operator.name))
+            return (kind, text) if kind == "differs" else (f"{kind} to wider numbers", verdict[1])
     if verdict[0] in {"equal", "close"} and is_random(operator.name) and "empty" not in operator.name:
         first, second = (called(lambda: _run(operator, sample))[0] for _ in range(2))
         return compared(first, tree_map(on_the_cpu, second))
@@ -57,7 +76,12 @@ def strides(operator: Any, sample: Any, dtype: torch.dtype) -> Verdict | None:
     if failed is not None or unknown is not None:
         return None
     for mine, fake in zip(tensors_in(given), tensors_in(told), strict=False):
-        if mine.shape == fake.shape and mine.numel() and mine.layout is torch.strided and mine.stride() != fake.stride():
+        if (
+            mine.shape == fake.shape
+            and mine.numel()
+            and mine.layout is torch.strided
+            and mine.stride() != fake.stride()
+        ):
             return "differs", f"strides {mine.stride()} for {fake.stride()} of {tuple(mine.shape)}"
     return "equal", ""
 
@@ -73,6 +97,7 @@ def out(operator: Any, sample: Any, dtype: torch.dtype) -> Verdict | None:
         return None
     worst: Verdict = "equal", ""
     for form in (_filled, _empty, _with_holes):
+
         def run(one: Any, form: Callable[..., Any] = form) -> Any:
             place = one.input.device if isinstance(one.input, torch.Tensor) else None
             device = place or next((t.device for t in _inputs(one)), one.kwargs.get("device", "cpu"))
@@ -87,7 +112,7 @@ def out(operator: Any, sample: Any, dtype: torch.dtype) -> Verdict | None:
                 raise AssertionError(msg)
             return outs
 
-        kind, text = _judged(lambda run=run: run(sample), lambda run=run: run(other), operator.name, strides=True)
+        kind, text = _judged(partial(run, sample), partial(run, other), operator.name, strides=True)
         if kind not in {"equal", "close"}:
             return kind, f"{form.__name__[1:]}: {text}"
         worst = (kind, text) if kind == "close" else worst
@@ -98,13 +123,13 @@ def in_place(operator: Any, sample: Any, dtype: torch.dtype) -> Verdict | None:
     """`x.add_(...)`: values, and that it is what was given."""
     del dtype
     variant = operator.inplace_variant
-    if variant is None or sample.broadcasts_input or not isinstance(sample.input, torch.Tensor):
+    if variant is None or sample.broadcasts_input or not tensors_in(sample.input):
         return None
 
     def run(one: Any) -> Any:
-        own = one.input.detach().clone()
+        own = tree_map(lambda v: v.detach().clone() if isinstance(v, torch.Tensor) else v, one.input)
         result = variant(own, *one.args, **one.kwargs)
-        if result is not own:
+        if result is not own and isinstance(own, torch.Tensor):
             msg = "it returns another tensor"
             raise AssertionError(msg)
         return own
@@ -167,7 +192,7 @@ def errors(operator: Any) -> list[Verdict]:
         return found
     for wrong in operator.error_inputs("cuda"):
         one = wrong.sample_input
-        _, raised = called(lambda one=one: _run(operator, one))
+        _, raised = called(partial(_run, operator, one))
         if raised is None:
             found.append(("no error", str(wrong.error_regex)[:120]))
         elif isinstance(raised, wrong.error_type) and re.search(wrong.error_regex, str(raised)):
@@ -181,16 +206,20 @@ def more_dtypes(operator: Any) -> list[tuple[torch.dtype, Verdict]]:
     """Dtypes that torch's kernels refuse on a GPU and take on a CPU: whether the pretend GPU takes them."""
     found = []
     for dtype in sorted(operator.supported_dtypes("cpu") - operator.supported_dtypes("cuda"), key=str):
-        sample, failed = called(lambda dtype=dtype: next(iter(operator.sample_inputs("cuda", dtype)), None))
+        sample, failed = called(partial(_first_sample, operator, dtype))
         if sample is None or failed is not None:
             continue
-        _, raised = called(lambda sample=sample: _run(operator, sample))
+        _, raised = called(partial(_run, operator, sample))
         found.append((dtype, ("taken", "") if raised is None else ("refused", first_line(raised))))
     return found
 
 
 def _run(operator: Any, one: Any) -> Any:
     return operator(one.input, *one.args, **one.kwargs)
+
+
+def _first_sample(operator: Any, dtype: torch.dtype) -> Any:
+    return next(iter(operator.sample_inputs("cuda", dtype)), None)
 
 
 def _inputs(one: Any) -> list[torch.Tensor]:

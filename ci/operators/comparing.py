@@ -10,7 +10,19 @@ from torch.utils._pytree import tree_leaves
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["called", "compared", "cotangents", "first_line", "is_random", "moved", "named", "on_the_cpu", "tensors_in"]
+__all__ = [
+    "as_wide_as",
+    "called",
+    "compared",
+    "cotangents",
+    "first_line",
+    "is_random",
+    "moved",
+    "named",
+    "on_the_cpu",
+    "tensors_in",
+    "wider",
+]
 
 _DRAWN = {
     *("bernoulli", "cauchy", "exponential", "geometric", "log_normal", "multinomial", "normal", "pca_lowrank", "rand"),
@@ -42,6 +54,30 @@ def moved(sample: Any) -> Any:
     copy = sample.transform(on_the_cpu)
     copy.kwargs = {name: on_the_cpu(value) if name == "device" else value for name, value in copy.kwargs.items()}
     return copy
+
+
+_WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
+_WIDER |= {torch.bool: torch.int32}
+
+
+def wider(sample: Any) -> Any:
+    """A sample in the numbers that a kernel may know which refuses narrow ones."""
+
+    def widened(value: Any) -> Any:
+        if isinstance(value, torch.dtype):
+            return _WIDER.get(value, value)
+        return value.detach().to(_WIDER.get(value.dtype, value.dtype)) if isinstance(value, torch.Tensor) else value
+
+    return sample.transform(widened)
+
+
+def as_wide_as(value: Any, like: Any) -> Any:
+    """Results in the dtypes of others."""
+    mine, others = tree_leaves(value), tree_leaves(like)
+    return [
+        left.to(right.dtype) if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor) else left
+        for left, right in zip(mine, others, strict=True)
+    ]
 
 
 def tensors_in(value: Any) -> list[torch.Tensor]:
@@ -77,28 +113,26 @@ def cotangents(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def compared(mine: Any, theirs: Any, *, random: bool = False, strides: bool = False) -> tuple[str, str]:
-    """"equal" bits, "close" by torch's own tolerances, or "differs"; and in what."""
+    """Whether bits are "equal", "close" by torch's own tolerances, or "differs"; and in what."""
     ours, others = tree_leaves(mine), tree_leaves(theirs)
     if len(ours) != len(others):
         return "differs", f"{len(ours)} results for {len(others)}"
-    worst = "equal"
-    for left, right in zip(ours, others, strict=True):
-        if not isinstance(left, torch.Tensor):
-            if left != right and not random and left == left and not isinstance(left, torch.device):  # noqa: PLR0124 - NaN
-                return "differs", f"{left} for {right}"[:200]
-            continue
-        if not isinstance(right, torch.Tensor) or (left.shape, left.dtype) != (right.shape, right.dtype):
-            return "differs", f"{_facts(left)} for {_facts(right)}"
-        if left.device.type == "cpu" and left.dim() and right.numel():
-            return "differs", "a result on the CPU"
-        if strides and left.layout is torch.strided and not left.is_nested and left.stride() != right.stride():
-            return "differs", f"strides {left.stride()} for {right.stride()} of {tuple(left.shape)}"
-        if not random:
-            kind, text = _values(left, right)
-            if kind == "differs":
-                return kind, text
-            worst = kind if kind == "close" else worst
-    return worst, ""
+    verdicts = [_of_one(left, right, random=random, strides=strides) for left, right in zip(ours, others, strict=True)]
+    order = ("differs", "close", "equal")
+    return min(verdicts, key=lambda verdict: order.index(verdict[0]), default=("equal", ""))
+
+
+def _of_one(left: Any, right: Any, *, random: bool, strides: bool) -> tuple[str, str]:
+    if not isinstance(left, torch.Tensor):
+        same = random or isinstance(left, torch.device) or left == right or left != left  # noqa: PLR0124 - NaN
+        return ("equal", "") if same else ("differs", f"{left} for {right}"[:200])
+    if not isinstance(right, torch.Tensor) or (left.shape, left.dtype) != (right.shape, right.dtype):
+        return "differs", f"{_facts(left)} for {_facts(right)}"
+    if left.device.type == "cpu" and left.dim() and right.numel():
+        return "differs", "a result on the CPU"
+    if strides and left.layout is torch.strided and not left.is_nested and left.stride() != right.stride():
+        return "differs", f"strides {left.stride()} for {right.stride()} of {tuple(left.shape)}"
+    return ("equal", "") if random else _values(left, right)
 
 
 def _values(left: torch.Tensor, right: torch.Tensor) -> tuple[str, str]:

@@ -1,7 +1,7 @@
-"""torch's own database of operators (OpInfo) on the pretend GPU, beside the CPU: a line of JSON for each of its entries.
+"""torch's own database of operators (OpInfo) on the pretend GPU, beside the CPU: a line of JSON for each entry.
 
-`database.py [--draw N --seed S] [--after NAME] [--count N] [--samples K]`, with a CUDA build of torch, in a process that
-sees the pretend GPU. Each aspect of each sample input of each dtype that an operator has on a GPU counts once.
+`database.py [--draw N --seed S] [--after NAME] [--count N] [--samples K]`, with a CUDA build of torch, in a process
+that sees the pretend GPU. Each aspect of each sample input of each dtype that an operator has on a GPU counts once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from comparing import first_line
 sys.modules["expecttest"] = types.ModuleType("expecttest")
 sys.modules["expecttest"].TestCase = unittest.TestCase  # type: ignore[attr-defined]
 
-FINE = {"equal", "close", "refused by dtype"}
 OF_THE_CPU_ALONE = {"sparse.mm.reduce", "torch.ops.aten._scaled_dot_product_flash_attention_for_cpu"}
 NOT_COMPARED = {"as_strided.partial_views", "to"}  # reads beside its input; goes to devices that its samples name
 SECONDS = 240  # of one entry
@@ -54,6 +53,16 @@ class Report:
         return {"operator": name, "counts": {key: dict(value) for key, value in self.counts.items()}, "found": found}
 
 
+def database() -> dict[str, Any]:
+    """Its entries by name; those of lists of tensors ("_foreach_add") are in tables of their own."""
+    from torch.testing._internal import common_methods_invocations as tables  # noqa: PLC0415 - asks for devices
+
+    lists = [value for name, value in vars(tables).items() if name.startswith("foreach_") and name.endswith("_op_db")]
+    entries = [*tables.op_db, *(entry for table in lists for entry in table)]
+    left_out = OF_THE_CPU_ALONE | NOT_COMPARED
+    return {op.full_name: op for op in entries if op.full_name not in left_out and "jiterator" not in op.name}
+
+
 def looked_at(operator: Any, samples: int) -> Report:
     """Every aspect of one entry."""
     report = Report()
@@ -66,7 +75,11 @@ def looked_at(operator: Any, samples: int) -> Report:
             continue
         for sample in given:
             for aspect in OF_A_SAMPLE:
-                one = sample if "gradient" in aspect.__name__ or aspect.__name__ == "forward_derivative" else plain(sample)
+                one = (
+                    sample
+                    if "gradient" in aspect.__name__ or aspect.__name__ == "forward_derivative"
+                    else plain(sample)
+                )
                 verdict = aspect(operator, one, dtype)
                 if verdict is not None:
                     report.note(aspect.__name__, verdict, dtype)
@@ -99,16 +112,14 @@ def main(words: list[str]) -> None:
     options = parser.parse_args(words)
     warnings.simplefilter("ignore")
     torch.cuda.init()
-    from torch.testing._internal.common_methods_invocations import op_db  # noqa: PLC0415 - asks for devices
-
-    left_out = OF_THE_CPU_ALONE | NOT_COMPARED
-    operators = {op.full_name: op for op in op_db if op.full_name not in left_out and "jiterator" not in op.name}
+    operators = database()
     names = sorted(operators)
     if options.draw:
         names = random.Random(options.seed).sample(names, options.draw)  # noqa: S311
     names = [name for name in names if name > options.after and options.only in (None, name)]
     signal.signal(signal.SIGALRM, _late)
     for name in names[: options.count]:
+        print(json.dumps({"begins": name}), flush=True)
         signal.alarm(SECONDS)
         try:
             document = looked_at(operators[name], options.samples).document(name)

@@ -106,6 +106,7 @@ EXPORT int gpuwheel_fake_register(void* pointer, size_t bytes);
 EXPORT int gpuwheel_fake_unregister(void* pointer);
 EXPORT void gpuwheel_fake_peer(int device, int peer, int on);
 EXPORT void gpuwheel_fake_memory(size_t* free_bytes, size_t* total);
+EXPORT uint64_t gpuwheel_fake_memory_in_use(int device, uint64_t* most, int forget_most); /* most: at once */
 EXPORT int gpuwheel_fake_current(void);          /* device of the current context, -1: none */
 EXPORT int gpuwheel_fake_set_current(int device);
 EXPORT int gpuwheel_fake_capability(void);       /* 90 for 9.0 */

@@ -19,7 +19,7 @@ static Memory** there; /* sorted by address */
 static size_t there_count, there_room;
 static Memory* kept[MOST_KEPT]; /* freed, in a ring */
 static size_t kept_first, kept_count, kept_bytes;
-static uint64_t used[MAX_DEVICES], last_id;
+static uint64_t used[MAX_DEVICES], most_used[MAX_DEVICES], last_id;
 static long generation; /* rises with each change */
 static int running;     /* snapshots that are in use */
 static Snapshot* latest[MAX_DEVICES];
@@ -118,6 +118,7 @@ int gpuwheel_fake_allocate(void** pointer, size_t bytes, int kind, const char* b
     made->graph = graph;
     insert(made);
     if (charged) used[device] += rounded;
+    if (used[device] > most_used[device]) most_used[device] = used[device];
   }
   pthread_mutex_unlock(&lock);
   if (result == SUCCESS && rounded <= POISON_LIMIT && kind != PINNED_MEMORY) memset(*pointer, 0xff, rounded);
@@ -243,6 +244,15 @@ void gpuwheel_fake_memory(size_t* free_bytes, size_t* total) {
   pthread_mutex_lock(&lock);
   *free_bytes = *total > used[device] ? *total - used[device] : 0;
   pthread_mutex_unlock(&lock);
+}
+
+uint64_t gpuwheel_fake_memory_in_use(int device, uint64_t* most, int forget_most) {
+  pthread_mutex_lock(&lock);
+  const uint64_t now = used[device];
+  if (forget_most) most_used[device] = now;
+  *most = most_used[device];
+  pthread_mutex_unlock(&lock);
+  return now;
 }
 
 int gpuwheel_fake_pointer(const void* pointer, int* kind) {

@@ -87,8 +87,10 @@ def _find_gpuwheel() -> None:
 def _with_cuda(torch: Any) -> None:
     """Torch calls it as CUDA is initialised, at once if it is; a CPU build never does."""
     if torch.version.cuda is not None:
-        from gpuwheel.testing.torch_operators.replacing import replace_operators  # noqa: PLC0415 - needs torch
+        from gpuwheel.testing.torch_operators.other_functions import replace_functions  # noqa: PLC0415 - needs torch
+        from gpuwheel.testing.torch_operators.replacing import replace_operators  # noqa: PLC0415
 
+        replace_functions()
         torch.cuda._lazy_call(replace_operators)  # there is no other way to hear of it
 
 
@@ -96,7 +98,19 @@ def _without_inductor(module: Any) -> None:
     """torch.compile's own backend, which is called for a graph on the device: it says what to do, Triton or not."""
     from gpuwheel.testing.torch_operators.refused_operators import refused_on_the_device  # noqa: PLC0415 - needs torch
 
-    module.compile_fx = refused_on_the_device(module.compile_fx)
+    module.compile_fx = refused_on_the_device(module.compile_fx, "inductor", "it writes kernels for Triton, not yours")
 
 
-_AFTER = {"torch": _with_cuda, "torch._inductor.compile_fx": _without_inductor}
+def _without_graph_trees(module: Any) -> None:
+    """The other one, which is made of torch's cache of memory."""
+    from gpuwheel.testing.torch_operators.refused_operators import refused_on_the_device  # noqa: PLC0415 - needs torch
+
+    reason = "it needs torch's cache of memory, which is off to see what reaches beyond a tensor"
+    module.cudagraphs = refused_on_the_device(module.cudagraphs, "cudagraphs", reason)
+
+
+_AFTER = {
+    "torch": _with_cuda,
+    "torch._inductor.compile_fx": _without_inductor,
+    "torch._dynamo.backends.cudagraphs": _without_graph_trees,
+}

@@ -43,6 +43,8 @@ class DeviceMemory:
         return made
 
     def _strided(self, tensor: Any) -> Any:
+        if tensor._is_zerotensor():  # of forward derivatives: it has no memory
+            return torch.zeros(tensor.size(), dtype=tensor.dtype, device=_CPU)
         storage = tensor.untyped_storage()
         key = storage._cdata
         if key not in self._storages:
@@ -75,8 +77,10 @@ class DeviceMemory:
         return self.new[-1]
 
     def resize_as_aliases(self) -> None:
-        """Give tensors of the device the shape that the operator gave their aliases, as it does with `out=`."""
+        """Give tensors of the device what their aliases were given, as it is with `out=`: shape and conjugation."""
         for made, tensor in list(self.aliases.values()):
+            if made.is_conj() != tensor.is_conj():
+                torch._C._set_conj(tensor, made.is_conj())
             if is_compound(tensor):
                 take_over(tensor, rebuilt(made, partial(self.on_device, device=tensor.device)))
             elif made.shape != tensor.shape or made.stride() != tensor.stride():
@@ -88,8 +92,8 @@ class DeviceMemory:
         """Resize a tensor of the device, and write into it what an operator made elsewhere and may return."""
         if tensor.shape != result.shape:
             tensor.resize_(result.shape)
-        if tensor.stride() != result.stride() and tensor.numel():
-            tensor.as_strided_(result.shape, result.stride(), tensor.storage_offset())
+            if tensor.stride() != result.stride() and tensor.numel():
+                tensor.as_strided_(result.shape, result.stride(), tensor.storage_offset())
         DeviceMemory().alias(tensor).copy_(result)
         self.aliases[id(result)] = result, tensor
 

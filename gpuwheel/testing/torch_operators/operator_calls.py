@@ -9,9 +9,10 @@ import torch
 
 from gpuwheel.testing.torch_operators import generators
 from gpuwheel.testing.torch_operators.device_memory import DeviceMemory
+from gpuwheel.testing.torch_operators.gpu_dtypes import not_on_gpus
 from gpuwheel.testing.torch_operators.graph_nodes import capture, shapes_of
 from gpuwheel.testing.torch_operators.pretend_driver import driver
-from gpuwheel.testing.torch_operators.refused_operators import refused_dtype, tensors_in
+from gpuwheel.testing.torch_operators.refused_operators import refused_dtype, refused_on_gpus, tensors_in
 from gpuwheel.testing.torch_operators.wider_numbers import in_wider_numbers
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Operator:
 
     def __init__(self, name: str, operator: Any, run: Callable[..., Any]) -> None:
         self._name = name
+        self._not_on_gpus = not_on_gpus(name)
         self._operator = operator
         self._run = run
         arguments = operator._schema.arguments
@@ -66,6 +68,8 @@ class Operator:
             device = self._device(tensors, arguments, named)
             if self._waits and (self._base != "index" or any(t.dtype in (torch.bool, torch.uint8) for t in tensors)):
                 torch.cuda.current_stream(device).synchronize()
+            if self._not_on_gpus and tensors and tensors[0].dtype in self._not_on_gpus and tensors[0].numel():
+                raise refused_on_gpus(self._name, self._not_on_gpus[tensors[0].dtype], tensors[0])
             if driver().is_capturing(device):
                 return capture(self, device, arguments, named)
             result = self._now(device, arguments, named)
@@ -124,14 +128,15 @@ class Operator:
         try:
             result = self.call(device, self.of_the_cpu(memory, arguments), self.of_the_cpu(memory, named))
         except RuntimeError as error:
-            if _CANNOT_RESIZE in str(error):
+            if _CANNOT_RESIZE not in str(error):
+                return self._of_other_numbers(error, device, arguments, named)
+            try:
                 return self._into_new_memory(device, arguments, named)
-            refused = refused_dtype(self._name, tensors_in([arguments, named]), error)
-            if refused is None:
-                raise
-            result = None if self._written else self._in_wider_numbers(device, arguments, named)
-            if result is None:
-                raise refused from None
+            except RuntimeError as another:
+                return self._of_other_numbers(another, device, arguments, named)
+        return self._finished(memory, result, device, arguments, named)
+
+    def _finished(self, memory: DeviceMemory, result: Any, device: torch.device, arguments: Any, named: Any) -> Any:
         written = self.written(arguments, named)
         if written:
             memory.resize_as_aliases()
@@ -140,15 +145,28 @@ class Operator:
         driver().written([*written, *memory.new])
         return result
 
-    def _in_wider_numbers(self, device: torch.device, arguments: Any, named: Any) -> Any:
-        """What it gives if it is computed in 32 bits, with the dtypes that torch's kernel for shapes tells; or None."""
+    def _of_other_numbers(self, error: RuntimeError, device: torch.device, arguments: Any, named: Any) -> Any:
+        """What it gives if it is computed in wider numbers, after its kernel for the CPU refused a dtype.
+
+        Raises:
+            OperatorRefusedError: they do not help.
+            RuntimeError: it was another error.
+        """
+        refused = refused_dtype(self._name, tensors_in([arguments, named]), error)
+        if refused is None:
+            raise error
         try:
-            shapes = shapes_of(self, device, arguments, named)
+            shapes = None if self._written or self._waits else shapes_of(self, device, arguments, named)
         except NotImplementedError:
-            return None
+            shapes = None
         memory = DeviceMemory()
         own, own_named = self.of_the_cpu(memory, arguments), self.of_the_cpu(memory, named)
-        return in_wider_numbers(self._name, partial(self.call, device), shapes, own, own_named)
+        wider = in_wider_numbers(self._name, partial(self.call, device), shapes, own, own_named)
+        if wider is None:
+            raise refused from None
+        for tensor, value in zip(self.written(arguments, named), wider.of(self.written(own, own_named)), strict=True):
+            memory.replace(tensor, value)
+        return self._finished(memory, wider.result, device, arguments, named)
 
     def _into_new_memory(self, device: torch.device, arguments: Any, named: Any) -> Any:
         """Call it with empty tensors for `out=`, since those that are there are too small, and resize these."""

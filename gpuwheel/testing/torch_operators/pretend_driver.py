@@ -36,6 +36,9 @@ class PretendDriver:
         self._touched = library.gpuwheel_fake_touched
         self._touched.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
         self._touched.restype = None
+        self._memory_in_use = library.gpuwheel_fake_memory_in_use
+        self._memory_in_use.argtypes = [ctypes.c_int, ctypes.POINTER(ctypes.c_uint64), ctypes.c_int]
+        self._memory_in_use.restype = ctypes.c_uint64
         self._numbers = count(1)
         self._nodes: dict[int, Callable[[], None]] = {}
         self._run, self._release = _Run(self._run_node), _Run(self._release_node)
@@ -50,6 +53,15 @@ class PretendDriver:
         number = next(self._numbers)
         self._nodes[number] = run
         self._enqueue(_current_stream(device), self._run, number, self._release)
+
+    def memory_in_use(self, device: int) -> tuple[int, int]:
+        """Bytes of a device that are in use, and the most that were at once."""
+        most = ctypes.c_uint64()
+        return int(self._memory_in_use(device, most, 0)), most.value
+
+    def forget_peak(self, device: int) -> None:
+        """Let the most begin anew."""
+        self._memory_in_use(device, ctypes.c_uint64(), 1)
 
     def _run_node(self, number: int) -> None:
         try:

@@ -12,7 +12,7 @@ from gpuwheel.errors import GpuwheelError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["OperatorRefusedError", "Refused", "refused_dtype", "refused_on_the_device", "tensors_in"]
+__all__ = ["OperatorRefusedError", "Refused", "refused_dtype", "refused_on_gpus", "refused_on_the_device", "tensors_in"]
 
 _UNKNOWN_DTYPE = ("not implemented for", "support tensors of type", "nsupported dtype")
 
@@ -57,14 +57,14 @@ class Refused:
         raise OperatorRefusedError(msg, _hint(self._name))
 
 
-def refused_on_the_device(compile_graph: Callable[..., Any]) -> Callable[..., Any]:
-    """torch.compile's backend "inductor", which refuses graphs with tensors on the device."""
+def refused_on_the_device(compile_graph: Callable[..., Any], backend: str, reason: str) -> Callable[..., Any]:
+    """A backend of torch.compile, which refuses graphs with tensors on the device."""
 
     @wraps(compile_graph)
     def refuse(model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
         if all(tensor.device.type != "cuda" for tensor in tensors_in(list(inputs))):
             return compile_graph(model, inputs, *arguments, **named)
-        msg = "torch.compile's backend inductor cannot run on the pretend GPU: it writes kernels for Triton, not yours"
+        msg = f"torch.compile's backend {backend} cannot run on the pretend GPU: {reason}"
         raise OperatorRefusedError(
             msg, 'torch.compile(..., backend="aot_eager") traces and differentiates in the same way'
         )
@@ -78,6 +78,22 @@ def refused_dtype(name: str, tensors: list[Any], error: BaseException) -> Operat
         return None
     msg = f"aten::{name} cannot run on the pretend GPU (of {_dtypes(tensors)}): torch's CPU kernel refuses it: {error}"
     return OperatorRefusedError(msg, "use another dtype in this test, or mark it as one that needs a GPU")
+
+
+def refused_on_gpus(name: str, kernel: str, tensor: Any) -> OperatorRefusedError:
+    """The error of an operator whose kernel for CUDA does not know the dtype of a tensor that the CPU's knows."""
+    msg = f"aten::{name} runs on no GPU (of {tensor.dtype}): \"{kernel}\" not implemented for '{_word(tensor.dtype)}'"
+    return OperatorRefusedError(
+        msg, "use another dtype, or call it on the CPU: on hardware, this test would fail so too"
+    )
+
+
+def _word(dtype: torch.dtype) -> str:
+    """As torch's errors call it: "Int", "Byte"."""
+    words = {"uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long"}
+    words |= {"float16": "Half", "bfloat16": "BFloat16", "bool": "Bool"}
+    name = str(dtype).removeprefix("torch.")
+    return words.get(name, name)
 
 
 def _dtypes(tensors: list[Any]) -> str:

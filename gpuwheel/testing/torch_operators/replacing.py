@@ -24,7 +24,7 @@ _ALONE = {
 """These launch no kernel: they allocate, copy by the driver, or look at a tensor alone."""
 _QUANTIZED = ("_empty_affine_quantized", "_empty_per_channel_affine_quantized", "_make_per_", "quantize_per_")
 """What quantized tensors of the device begin with. torch/ao, which works on floats, does not need them."""
-_COMPOSITE = ("_convolution", "convolution", "convolution_backward", "copy_")
+_COMPOSITE = ("_convolution", "conj_physical_", "convolution", "convolution_backward", "copy_", "mode.values")
 """Registered for every backend at once, and launch kernels for CUDA below the dispatcher's sight."""
 _LAYOUTS = ("", "Sparse", "SparseCsr", "NestedTensor")
 _has = torch._C._dispatch_has_kernel_for_dispatch_key
