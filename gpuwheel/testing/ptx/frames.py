@@ -73,8 +73,8 @@ class Frames:
         return line
 
     def _computation(self, frame: Frame, of: Instruction) -> None:
-        addresses = [operand for operand in of.operands if isinstance(operand, Address)]
-        prepared = tuple(self._prepared(frame, of, operand, addresses) for operand in of.operands)
+        first = next((index for index, operand in enumerate(of.operands) if isinstance(operand, Address)), -1)
+        prepared = tuple(self._prepared(frame, of, index, is_first=index == first) for index in range(len(of.operands)))
         if any(new is not old for new, old in zip(prepared, of.operands, strict=True)):
             of = replace(of, operands=prepared)
         found = form_of(of)
@@ -93,18 +93,18 @@ class Frames:
             if place.address:
                 line.site, self._sites = self._sites, self._sites + 1
 
-    def _prepared(self, frame: Frame, of: Instruction, operand: Operand, addresses: list[Address]) -> Operand:
+    def _prepared(self, frame: Frame, of: Instruction, index: int, *, is_first: bool) -> Operand:
         """What differs from lane to lane is computed before: addresses of local variables, clocks, second offsets."""
-        second = isinstance(operand, Address) and operand is not addresses[0]
+        operand, address = of.operands[index], Register(f"%address{index}", "b64")
         if isinstance(operand, Address) and isinstance(operand.base, Symbol) and operand.base.name in frame.local:
             operand = Address(LOCAL_BASE, operand.offset + self._local(frame, operand.base))
-        if second and isinstance(operand, Address) and operand.offset:
-            self._added(frame, of, "address", ("b64",), (Register("%address", "b64"), operand))
-            return Address(Register("%address", "b64"))
+        if isinstance(operand, Address) and operand.offset and not is_first:
+            self._added(frame, of, "address", ("b64",), (address, operand))
+            return Address(address)
         if isinstance(operand, Symbol) and operand.name in frame.local:
             there = Address(LOCAL_BASE, self._local(frame, operand))
-            self._added(frame, of, "address", ("b64",), (Register("%address", "b64"), there))
-            return Register("%address", "b64")
+            self._added(frame, of, "address", ("b64",), (address, there))
+            return address
         if isinstance(operand, Special) and operand.name in _CLOCKS:
             register = Register(f"%{operand.name}", f"b{_CLOCKS[operand.name]}")
             half = ("hi",) if operand.name.endswith("_hi") else ()

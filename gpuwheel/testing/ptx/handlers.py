@@ -251,7 +251,9 @@ def _handler(form: Form) -> str:
         return f"{head} {meaning}; }}"
     outputs = _outputs(form, meaning)
     lines = [head, *(_declared(place, place.name in outputs) for place in form.places)]
-    body = [_read(place) for place in form.places if place.name not in outputs]
+    # The offset of an instruction is that of its first address: others come with theirs added (frames.py).
+    first = next((place for place in form.places if place.address), None)
+    body = [_read(place, "i->offset" if place is first else "0") for place in form.places if place.name not in outputs]
     body += [_result(place) for place in form.places if place.name in outputs]
     packed = _PACKED.get(_row_type(form)) if any(place.type in _PACKED for place in form.places) else None
     body += _halves(form, meaning, outputs, packed) if packed else [f"{meaning};"]
@@ -312,13 +314,13 @@ def _declared(place: Place, written: bool) -> str:  # noqa: FBT001 - said by its
     return ""
 
 
-def _read(place: Place) -> str:
+def _read(place: Place, offset: str) -> str:
     if place.shape.kind in {"missing", "sink"}:
         return f"const {c_type(place.type)} {place.name} = 0; (void){place.name};"
     value = f"{place.name}_[lane]" if place.shape.kind != "constant" else f"{place.name}_"
     if place.address:
         narrow = place.shape.size == size_of("u32")
-        sum_ = f"(u32)({value} + (u32)i->offset)" if narrow else f"{value} + (u64)(s64)i->offset"
+        sum_ = f"(u32)({value} + (u32){offset})" if narrow else f"{value} + (u64)(s64){offset}"
         return f"const u64 {place.name} = {sum_};"
     if place.shape.kind == "negated":
         value = f"!{value}"

@@ -372,6 +372,21 @@ HOSTILE = {
     "a label that is not there": ("bra NOWHERE;", 801, "no-meaning"),
     "branch 99 of two": ("mov.u32 %r1, 99; T: .branchtargets A, A; brx.idx %r1, T; A: ret;", 719, "trap"),
     "barrier 99": ("mov.u32 %r1, 99; bar.sync %r1;", 719, "bad-barrier"),
+    "a copy in bulk beyond all shared memory": (
+        "cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [%r1], [%r2], 0xfffffff0, [%r3];",
+        0,
+        "shared-out-of-bounds",
+    ),
+    "a copy in bulk that is no multiple of 16": (
+        ".shared .align 16 .b8 x[64]; mov.u32 %r1, x; cp.async.bulk.global.shared::cta.bulk_group [%rd1], [%r1], 20;",
+        0,
+        "misaligned",
+    ),
+    "a value for a barrier of nobody": (
+        "st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [%r1], %r1, [%r2+16777216];",
+        0,
+        "shared-out-of-bounds",
+    ),
     "a copy of no size that there is": ("cp.async.ca.shared.global [%r2], [%rd1], 65536;", 801, "no-meaning"),
     "nothing to shuffle": ("shfl.sync.up.b32 %r1, _, 1, 0, -1;", 801, "no-meaning"),
     "a constant to write to": ("activemask.b32 424242;", 801, "no-meaning"),
@@ -436,6 +451,23 @@ def test_launches_of_several_threads_add_up(run: Run) -> None:
         assert [result.reports for result in threads.map(launch, range(8))] == [()] * 8
     assert y[:16].tolist() == (8 * np.bincount(x & 15, minlength=16)).tolist()
     assert f[0] == 8 * len(x)
+
+
+def test_each_address_has_an_offset_of_its_own() -> None:
+    registers = ".reg .b32 %r<8>; .reg .b64 %d<8>; .shared .align 16 .b8 s[64];"
+    copies = "".join(
+        f"cp.async.ca.shared.global [%r0{to}], [%d0{of}], 4;"
+        for to, of in (("+8", ""), ("", "+12"), ("+4", "+4"), ("+12", "+8"))
+    )
+    stores = "".join(f"ld.shared.u32 %r1, [%r0+{at}]; st.global.u32 [%d0+{at + 16}], %r1;" for at in (0, 4, 8, 12))
+    text = f""".version 8.0
+    .target sm_80
+    .address_size 64
+    .visible .entry k(.param .u64 to) {{ {registers} ld.param.u64 %d0, [to]; mov.u32 %r0, s;
+    {copies} cp.async.wait_all; {stores} ret; }}"""
+    executor, y = Executor(), np.arange(8, dtype="u4")
+    assert executor.launch(executor.load(text), "k", Configuration((1,), (1,)), (y,)).reports == ()
+    assert y[4:].tolist() == [3, 1, 0, 2]
 
 
 def test_arrays_are_passed_as_what_they_are(run: Run) -> None:

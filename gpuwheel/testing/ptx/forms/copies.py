@@ -1,4 +1,4 @@
-"""Copies that end later, and mbarrier objects (PTX ISA, sections 9.7.9.25 and 9.7.13.15)."""
+"""Operations that end later, in bulk too, and mbarrier objects (PTX ISA, 9.7.9.12, 9.7.9.25, 9.7.13.7, 9.7.13.15)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,18 @@ _BARRIER = {
     "sem": "release relaxed acquire",
     "scope": "cta cluster",
     "shared": "shared shared::cta shared::cluster",
+}
+_TOLD = "mbarrier::complete_tx::bytes"
+_CACHED = {"hint": "L2::cache_hint"}
+_WIDTHS = {"b32": "b32 u32 s32 f32", "b64": "b64 u64 s64 f64"}
+# Which types each operation has: of what an mbarrier tells, and of global memory.
+_TOLD_TYPES = {"and": "b32", "or": "b32", "xor": "b32", "inc": "u32", "dec": "u32", "min": "u32 s32", "max": "u32 s32"}
+_OF_SHARED = {**_TOLD_TYPES, "add": "u32 s32 u64"}
+_OF_GLOBAL = {
+    **dict.fromkeys(("and", "or", "xor"), "b32 b64"),
+    **dict.fromkeys(("inc", "dec"), "u32"),
+    **dict.fromkeys(("min", "max"), "u32 s32 u64 s64 f16 bf16"),
+    "add": "u32 s32 u64 f32 f64",
 }
 
 
@@ -85,4 +97,109 @@ def _barriers() -> Iterator[Row]:
     yield row("mbarrier.pending_count.b64 d:u32, a:b64", "9.7.13.15.18", "d = barrier_pending(a)")
 
 
-ROWS = (*_copies(), *_barriers())
+def _bulk_copies() -> Iterator[Row]:
+    head, section = "cp.async.bulk", "9.7.9.25.4.1"
+    yield row(
+        f"{head}.to.global.{_TOLD}{{.hint}} [a], [b], n:u32, [m], policy:b64?",
+        section,
+        "later_to_shared(w, i, lane, a, b, n, m, 0)",
+        to="shared::cta shared::cluster",
+        **_CACHED,
+    )
+    yield row(
+        f"{head}.shared::cluster.global.{_TOLD}.multicast::cluster{{.hint}} [a], [b], n:u32, [m], mask:b16,"
+        " policy:b64?",
+        section,
+        "later_to_shared(w, i, lane, a, b, n, m, MANY_BLOCKS | mask)",
+        **_CACHED,
+    )
+    yield row(
+        f"{head}.shared::cluster.shared::cta.{_TOLD} [a], [b], n:u32, [m]",
+        section,
+        "later_across(w, i, lane, a, b, n, m, COPIED, OF_b32)",
+    )
+    store = "later_to_global(w, i, lane, a, b, n, {}, COPIED, OF_b32)"
+    group = f"{head}.global.shared::cta.bulk_group"
+    yield row(f"{group}{{.hint}} [a], [b], n:u32, policy:b64?", section, store.format("0xffff"), **_CACHED)
+    yield row(f"{group}.cp_mask [a], [b], n:u32, mask:b16", section, store.format("mask"))
+    yield row(f"{group}.hint.cp_mask [a], [b], n:u32, policy:b64, mask:b16", section, store.format("mask"), **_CACHED)
+    yield row(f"{head}.prefetch.L2.global{{.hint}} [a], n:u32, policy:b64?", "9.7.9.25.4.3", "(void)a", **_CACHED)
+    yield row(f"{head}.commit_group", "9.7.9.25.6.1", "later_commit(w, lane)")
+    yield row(f"{head}.wait_group{{.read}} n:u32", "9.7.9.25.6.2", "later_wait(w, lane, n)")
+
+
+def _reductions() -> Iterator[Row]:
+    section = "9.7.9.25.4.2"
+    for op, types in _OF_SHARED.items():
+        yield row(
+            f"cp.reduce.async.bulk.shared::cluster.shared::cta.{_TOLD}.{op}.type [a], [b], n:u32, [m]",
+            section,
+            f"later_across(w, i, lane, a, b, n, m, REDUCE_{op}, OF_{{type}})",
+            type=types,
+        )
+    group = "cp.reduce.async.bulk.global.shared::cta.bulk_group{.hint}"
+    for op, types in _OF_GLOBAL.items():
+        meaning = f"later_to_global(w, i, lane, a, b, n, 0xffff, REDUCE_{op}, OF_{{type}})"
+        yield row(f"{group}.{op}.type [a], [b], n:u32, policy:b64?", section, meaning, type=types, **_CACHED)
+        if op == "add":
+            halves = f"{group}.add.noftz.type [a], [b], n:u32, policy:b64?"
+            yield row(halves, section, meaning, type="f16 bf16", **_CACHED)
+
+
+def _values() -> Iterator[Row]:
+    """`st.async` and `red.async`."""
+    for of, types in _WIDTHS.items():
+        for count in (1, 2, 4) if of == "b32" else (1, 2):
+            vector, many = (f".v{count}", f"[{count}]") if count > 1 else ("", "")
+            names = ", ".join(f"b{index}" for index in range(count)) if count > 1 else "b"
+            yield row(
+                f"st.async{{.weak}}.shared::cluster.{_TOLD}{vector}.type [a], b{many}:{of}, [m]",
+                "9.7.9.12",
+                f"const u{of[1:]} all_[] = {{{{{names}}}}};"
+                " later_value(w, i, lane, a, all_, sizeof all_, m, COPIED, OF_b32)",
+                type=types,
+            )
+    for op, types in _OF_SHARED.items():
+        yield row(
+            f"red.async.relaxed.cluster.shared::cluster.{_TOLD}.{op}.type [a], b, [m]",
+            "9.7.13.7",
+            f"later_value(w, i, lane, a, &b, sizeof b, m, REDUCE_{op}, OF_{{type}})",
+            type=types,
+        )
+    # To global memory nobody is told: they are done at once.
+    for space, look_up in ((".global", "at_global"), ("", "at_generic")):
+        head = f"{{.mmio}}.release.scope{space}"
+        scopes = {"scope": "gpu sys"}
+        order = "STRONG | RELEASE"
+        yield row(
+            f"st.async{head}.type [a], b",
+            "9.7.9.12",
+            f"u8* const at_ = {look_up}(w, i, lane, a, sizeof b, sizeof b, (Access)(WRITE | {order}));"
+            " if (likely(at_ != NULL)) memcpy(at_, &b, sizeof b)",
+            type="b8 u8 s8 b16 u16 s16 b32 u32 s32 b64 u64 s64 f32 f64",
+            **scopes,
+        )
+        yield row(
+            f"red.async{head}.add.type [a], b",
+            "9.7.13.7",
+            f"unsigned_{{type}} d; UPDATE({look_up}, ATOMIC | {order}, unsigned_{{type}}, d, old + (u64)b); (void)d",
+            type="u32 s32 u64 s64",
+            **scopes,
+        )
+
+
+ROWS = (
+    *_copies(),
+    *_barriers(),
+    *_bulk_copies(),
+    *_reductions(),
+    *_values(),
+    *(
+        row(
+            f"st.bulk{{.weak}}{space} [a], n:u64, c:u64",
+            "9.7.9.13",
+            f"(void)c; u8* const at_ = {look_up}(w, i, lane, a, (u32)n, 8, WRITE); if (at_) memset(at_, 0, (u32)n)",
+        )
+        for space, look_up in ((".shared::cta", "at_shared"), ("", "at_generic"))
+    ),
+)

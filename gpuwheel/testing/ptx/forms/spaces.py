@@ -47,7 +47,12 @@ ROWS = (
     # One thread runs at a time: whatever was written is seen. The checks hear of fences.
     warp_row("membar{.proxy}.level", "9.7.13.4", _FENCE, level="cta gl sys alias", proxy="proxy"),
     warp_row("fence{.sem}.scope", "9.7.13.4", _FENCE, sem="sc acq_rel acquire release", scope=_SCOPES),
-    row("fence.sem.sync_restrict::space.cluster", "9.7.13.4", _NOTHING, sem="acquire release"),
+    row("fence.acquire.sync_restrict::shared::cluster.cluster", "9.7.13.4", _NOTHING),
+    row("fence.release.sync_restrict::shared::cta.cluster", "9.7.13.4", _NOTHING),
+    row("fence.proxy.async::generic.acquire.sync_restrict::shared::cluster.cluster", "9.7.13.4", _NOTHING),
+    row("fence.proxy.async::generic.release.sync_restrict::shared::cta.cluster", "9.7.13.4", _NOTHING),
+    row("fence.proxy.tensormap::generic.release.scope", "9.7.13.4", _NOTHING, scope=_SCOPES),
+    row("fence.proxy.tensormap::generic.acquire.scope [a], b:u32", "9.7.13.4", "(void)a, (void)b", scope=_SCOPES),
     row("fence.mbarrier_init.release.cluster", "9.7.13.4", _NOTHING),
     row(
         "fence.proxy.kind",

@@ -1,6 +1,7 @@
 /* Shared memory: reads of what nothing wrote, races of a block's threads, copies that nobody waited for. */
 #include "check.h"
 #include "copies.h"
+#include "later.h"
 
 #include <stdio.h>
 
@@ -197,4 +198,10 @@ void check_copy(Warp* w, const Instruction* i, u32 lane, const u8* at, u32 bytes
   if (w->block->shadow == NULL || (u64)(at - w->block->shared) >= w->block->shared_bytes) return;
   settle_doubt(check_of(w)->launch);
   check_shared(w, i, lane, w->block, (u32)(at - w->block->shared), bytes, WRITE | (done ? LANDING : PENDING_COPY));
+}
+
+/* It is nobody's write any more: who waits for it and who comes after those may read it. */
+void check_landed(Block* b, u32 offset, u32 bytes) {
+  settle_doubt(((BlockCheck*)b->shadow)->launch);
+  touch_far(b->shadow, offset, bytes, WRITE);
 }

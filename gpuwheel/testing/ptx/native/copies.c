@@ -1,6 +1,7 @@
 /* Copies that end later (PTX ISA, 9.7.9.25): cp.async gives its bytes when its group is waited for, as late as the manual
    allows; until then the destination holds NaN. And mbarrier objects (9.7.13.13), whose 64 bits are ours to lay out. */
 #include "copies.h"
+#include "later.h"
 #include "check_hooks.h"
 
 typedef struct Copy {
@@ -109,7 +110,7 @@ static u64 settled(u64 bits) {
   return made_of((bits & PHASE) ^ PHASE, 0, expected_of(bits), expected_of(bits));
 }
 
-static u8* barrier_at(Warp* w, const Instruction* i, u32 lane, u64 address, Access access) {
+u8* barrier_at(Warp* w, const Instruction* i, u32 lane, u64 address, Access access) {
   return address >> 32 ? at_generic(w, i, lane, address, 8, 8, access) : at_shared(w, i, lane, address, 8, 8, access);
 }
 
@@ -135,10 +136,19 @@ u64 barrier_arrive(Warp* w, const Instruction* i, u32 lane, u64 address, u32 cou
   return before;
 }
 
+/* Bytes have come, of which some arrival told or will tell. */
+void barrier_complete(u8* at, u32 bytes) {
+  u64 before;
+  memcpy(&before, at, 8);
+  const u64 after = settled(made_of(before & PHASE, bytes_of(before) - bytes, pending_of(before), expected_of(before)));
+  memcpy(at, &after, 8);
+}
+
 /* Whether the phase of this state is over. */
 u32 barrier_passed(Warp* w, const Instruction* i, u32 lane, u64 address, u64 state) {
   const u8* const at = barrier_at(w, i, lane, address, ATOMIC);
   u64 now = 0;
+  if (at) later_arrived(w, at);
   if (at) memcpy(&now, at, 8);
   const u32 passed = at == NULL || (now & PHASE) != (state & PHASE);
   if (passed) check_passed(w, 1u << lane, NAMED_BARRIERS);

@@ -15,6 +15,8 @@
 #define barrier_pending gpuwheel_ptx_barrier_pending
 #define check_copy gpuwheel_ptx_check_copy
 
+u8* barrier_at(Warp*, const Instruction*, u32 lane, u64 address, Access);
+void barrier_complete(u8* at, u32 bytes);
 /* check.c: these bytes of shared memory are on their way, or have come. */
 void check_copy(Warp*, const Instruction*, u32 lane, const u8* at, u32 bytes, int done);
 

@@ -4,6 +4,7 @@
 
 #include "atomics.h"
 #include "copies.h"
+#include "later.h"
 #include "machine.h"
 #include "matrix.h"
 #include "wmma.h"

@@ -1,6 +1,7 @@
 /* A launch from its beginning to its end: what a grid, its blocks and their warps hold. */
 #include "calls.h"
 #include "check_hooks.h"
+#include "later.h"
 
 #include <stdlib.h>
 
@@ -88,6 +89,7 @@ static void enter(Block* b, u32 number) {
   const Launch* const l = b->launch;
   const Program* const p = l->program;
   b->number = number;
+  later_block(b);
   for (u32 k = 0; k < p->constant_count; ++k) b->constants[k] = resolved(b, &p->constants[k]);
   memset(b->shared, 0xff, b->shared_bytes); /* NaN: what is not written is seen */
   memset(b->barriers, 0, sizeof b->barriers);
@@ -128,10 +130,12 @@ static int prepare(Block* b, const Block* first, Launch* l) {
   fill_specials(b, 0);
   check_begin(b, first);
   copies_begin(b);
+  later_begin(b);
   return 1;
 }
 
 static void put_away(Block* b) {
+  later_end(b);
   copies_end(b);
   check_end(b);
   calls_end(b);

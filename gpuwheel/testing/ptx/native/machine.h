@@ -212,6 +212,7 @@ struct Block {
   u64 cluster_epoch, epoch; /* epoch rises at each barrier of the whole block */
   void* shadow;  /* of shared memory, check.c */
   void* copies;  /* cp.async that nobody waited for, copies.c */
+  void* later;   /* what the async proxy has not done yet, later.c */
 };
 
 /* ---- what handlers call */
