@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpuwheel._run import ProcessFailedError, run
+from gpuwheel._run import run_each
 from gpuwheel.errors import CompileError, ToolchainError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
-__all__ = ["compile_c", "find_c_compiler"]
+__all__ = ["compile_c", "compile_objects", "find_c_compiler"]
 
 
 def find_c_compiler(environ: Mapping[str, str]) -> str:
@@ -36,10 +38,37 @@ def compile_c(compiler: str, inputs: Sequence[Path], output: Path, options: Sequ
     Raises:
         CompileError: with what the compiler said.
     """
-    kind = ["-c"] if output.suffix == ".o" else ["-shared"]
-    try:
-        run([compiler, "-std=gnu11", "-O2", "-fPIC", *kind, "-o", output, *inputs, *options])
-    except ProcessFailedError as error:
-        msg = f"{compiler} does not compile {output.name} of the pretend GPU"
-        raise CompileError(msg, detail=error.completed.output) from error
+    if output.suffix == ".o":
+        _run_each([_words(compiler, "-c", output, inputs, options)])
+        return output
+    with tempfile.TemporaryDirectory(prefix="gpuwheel-objects-") as folder:
+        sources = [path for path in inputs if path.suffix == ".c"]
+        objects = iter(compile_objects(compiler, sources, Path(folder), options))
+        linked = [next(objects) if path.suffix == ".c" else path for path in inputs]
+        _run_each([_words(compiler, "-shared", output, linked, options)])
     return output
+
+
+def compile_objects(compiler: str, sources: Sequence[Path], folder: Path, options: Sequence[str] = ()) -> list[Path]:
+    """Compile C sources into an object each, in `folder`, as many at a time as there are cores.
+
+    Raises:
+        CompileError: with what the compiler said.
+    """
+    objects = [folder / f"{source.name}.o" for source in sources]
+    # Large ones first: the last to end is then a small one.
+    pairs = sorted(zip(sources, objects, strict=True), key=lambda pair: -pair[0].stat().st_size)
+    _run_each([_words(compiler, "-c", made, [source], options) for source, made in pairs])
+    return objects
+
+
+def _words(compiler: str, kind: str, output: Path, inputs: Sequence[Path], options: Sequence[str]) -> list[str]:
+    return [compiler, "-o", str(output), "-std=gnu11", "-O2", "-fPIC", kind, *map(str, inputs), *options]
+
+
+def _run_each(commands: Sequence[list[str]]) -> None:
+    for at, completed in run_each(commands, jobs=os.cpu_count() or 1, env=os.environ):
+        if completed.returncode != 0:
+            compiler, _, made, *_ = commands[at]
+            msg = f"{compiler} does not compile {Path(made).name} of the pretend GPU"
+            raise CompileError(msg, detail=completed.output)

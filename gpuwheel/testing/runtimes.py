@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gpuwheel._resources import resource
 from gpuwheel._toml import own_table
 from gpuwheel.binary.elf import Elf
-from gpuwheel.testing.native_code import compile_c
+from gpuwheel.testing.native_code import compile_c, compile_objects
 from gpuwheel.testing.stubs import version_script
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _build_replacement(major: int, names: Iterable[str], folder: Path, compiler:
 def _compile(folder: Path, compiler: str, *options: str) -> list[Path]:
     source = resource("testing", "native")
     options = ("-fvisibility=hidden", f"-DTORCH_LIBRARIES={_strings(torch_names())}", *options)
-    return [compile_c(compiler, [source / name], folder / f"{name}.o", options) for name in _SOURCES]
+    return compile_objects(compiler, [source / name for name in _SOURCES], folder, options)
 
 
 def _missing(names: Iterable[str]) -> str:
