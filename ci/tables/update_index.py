@@ -10,15 +10,16 @@ import json
 import os
 import urllib.request
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
 if TYPE_CHECKING:
     from packaging.version import Version
 
-__all__ = ["IndexFile", "files_of", "open_wheel", "remote_file"]
+__all__ = ["IndexFile", "files_of", "open_wheel", "remote_file", "sources_of"]
 
 _INDEX = os.environ.get("GPUWHEEL_INDEX_URL", "https://pypi.org/simple").rstrip("/")
 _JSON = "application/vnd.pypi.simple.v1+json"
@@ -74,9 +75,6 @@ class IndexFile:
 
 def files_of(name: str) -> list[IndexFile]:
     """The wheels of a project for Linux, not yanked, by name."""
-    request = urllib.request.Request(f"{_INDEX}/{name}/", headers={"Accept": _JSON})  # noqa: S310 - the index is ours
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
-        page = json.load(response)
     files = [
         IndexFile(
             filename=file["filename"],
@@ -86,10 +84,31 @@ def files_of(name: str) -> list[IndexFile]:
             requires_python=file.get("requires-python") or "",
             yanked=bool(file.get("yanked")),
         )
-        for file in page["files"]
+        for file in _page(name)
         if file["filename"].endswith(".whl") and _is_named(file["filename"])
     ]
     return sorted((file for file in files if file.for_linux and not file.yanked), key=lambda file: file.filename)
+
+
+def sources_of(name: str) -> dict[Version, str]:
+    """The releases of a project that are sdists alone, neither yanked nor pre-releases, and their Requires-Python."""
+    sources: dict[Version, str] = {}
+    wheels: set[Version] = set()
+    for file in _page(name):
+        filename = file["filename"]
+        if filename.endswith(".whl"):
+            wheels |= {parse_wheel_filename(filename)[1]} if _is_named(filename) else set()
+        elif filename.endswith((".tar.gz", ".zip")) and not file.get("yanked"):
+            with suppress(InvalidSdistFilename):
+                sources[parse_sdist_filename(filename)[1]] = file.get("requires-python") or ""
+    return {one: python for one, python in sources.items() if one not in wheels and not one.is_prerelease}
+
+
+def _page(name: str) -> list[dict[str, Any]]:
+    request = urllib.request.Request(f"{_INDEX}/{name}/", headers={"Accept": _JSON})  # noqa: S310 - the index is ours
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
+        files: list[dict[str, Any]] = json.load(response)["files"]
+    return files
 
 
 def _is_named(filename: str) -> bool:

@@ -30,7 +30,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from update_index import IndexFile, files_of
+from update_index import IndexFile, files_of, sources_of
 from update_table import as_table, as_text, command_line, dump, finish, read
 
 from gpuwheel.index.ranges import SparseFile
@@ -111,7 +111,16 @@ def _rows(name: str, text: str, known: Iterable[str], bare: Iterable[str]) -> Ro
     for key, file in files.items():
         if key not in rows:
             rows[key] = tuple(_content(file, key[1], set(known), set(bare)).lines())
-    return rows
+    return rows | {key: tuple(Content((), (), (name,)).lines()) for key in _unread(name, files)}
+
+
+def _unread(name: str, files: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
+    """Releases newer than any wheel that are sdists alone: pip takes them, and what they bring is seen once built."""
+    newest = max((Version(version) for version, _, _ in files), default=Version("0"))
+    for version, python in sources_of(name).items():
+        minors = [minor for minor in _PYTHONS if not python or f"3.{minor}.9" in SpecifierSet(python)]
+        if version > newest and minors:
+            yield from ((str(version), machine, f"{minors[0]}-{minors[-1]}") for machine in _MACHINES)
 
 
 def _looked_up(lines: Iterable[str], known: set[str]) -> bool:

@@ -234,3 +234,9 @@ def _bindings_required_in_place_of_the_library() -> Pair:
     # What has libnvinfer is another distribution, which is not on that index.
     bindings = ["tensorrt-cu12-bindings"]
     return _ops("libnvinfer.so.10", requires=bindings), _ops("libm.so.6", requires=bindings)
+
+
+@case("library-not-checked", sneaky=True, severity=Severity.NOTE)
+def _a_library_of_releases_that_are_sdists_alone() -> Pair:
+    # Wheels of it end with the library of another major; what pip takes is built on the user's machine.
+    return _ops("libnvinfer.so.10", requires=["tensorrt"]), _ops("libm.so.6", requires=["tensorrt"])
