@@ -167,6 +167,13 @@ def matrix(session: nox.Session) -> None:
 
 
 @nox.session
+def executed(session: nox.Session) -> None:
+    """Every GPU test of the sample and the templates on the pretend GPU, by PTX of each arch and beside each torch."""
+    _install(session, "test")
+    session.run("python", "ci/executed/executed_tests.py", *session.posargs)
+
+
+@nox.session
 def public(session: nox.Session) -> None:
     """Build public projects from their own sources: `nox -s public -- FOLDER ...`; see ci/public_projects.py."""
     _install(session, "test")

@@ -82,8 +82,9 @@ def launch_tests(work: Work) -> str:
     """All tests, those for a GPU executed on their PTX; where there is none, the tests that look at launches."""
     pretend = f"pytest --fake-gpu --fake-gpu-driver {work.torch_driver}"
     if work.facts.executable:
-        # Of grids as large as the device, each block does several turns at the sizes of tests.
-        return f"{pretend} --fake-gpu-multiprocessors 1"
+        # Of grids as large as the device, each block does several turns at the sizes of tests. Libraries of tiles, as
+        # CUTLASS, take small ones where large ones are fewer than multiprocessors: than 1 there are none.
+        return f"{pretend} --fake-gpu-multiprocessors {2 if Mode.NVCC in work.modes else 1}"
     return f"{pretend} --fake-gpu-record {' '.join(map(word, work.facts.launch_tests))}"
 
 

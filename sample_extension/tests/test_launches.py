@@ -188,11 +188,9 @@ def test_nothing_to_do_launches_nothing(name, launch_of):
     assert launches == []
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", [name for name in CALLS if name != "rotary_embedding"])  # whose rows are tokens
 def test_many_rows(name, launch_of):
     """Fewer blocks than rows is fine, a grid that does not fit is not."""
-    if name == "rotary_embedding":
-        pytest.skip("its rows are tokens")
     x, vector = on("cuda", (200_000, 64), (64,), dtype=torch.float16)
     _, launches = launch_of(CALLS[name], x, vector)
     assert all(0 < size < 2**31 for launch in launches for size in launch.grid)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.autograd import grad, gradcheck
 
-from cases import as_tuple, assert_close, assert_equal, exact, map_tensors, with_gradients
+from cases import as_tuple, assert_close, assert_equal, exact, map_tensors, misaligned, with_gradients
 from operators import OPERATORS
 
 DIFFERENTIABLE = [operator for operator in OPERATORS if operator.differentiable]
@@ -26,9 +26,8 @@ def test_gradcheck(operator):
     assert gradcheck(lambda *a: with_grad(operator.call(a)), arguments)
 
 
-@pytest.mark.parametrize(("operator", "dtype", "shape"), CASES)
-def test_gradients(operator, dtype, shape, device):
-    given = operator.arguments(shape, dtype, device)
+def compare(operator, dtype, given):
+    """Gradients of an operator in `dtype` with those of plain torch in float64."""
     arguments, leaves = with_gradients(given, operator.differentiable)
     results = with_grad(operator.call(arguments))
     directions = [torch.randn_like(r) for r in results]
@@ -37,6 +36,18 @@ def test_gradients(operator, dtype, shape, device):
     arguments, leaves = with_gradients(map_tensors(given, exact), operator.differentiable)
     results = with_grad(as_tuple(operator.plain(*arguments)))
     assert_close(actual, grad(results, leaves, [exact(d) for d in directions]), dtype, operator.tolerance)
+
+
+@pytest.mark.parametrize(("operator", "dtype", "shape"), CASES)
+def test_gradients(operator, dtype, shape, device):
+    compare(operator, dtype, operator.arguments(shape, dtype, device))
+
+
+@pytest.mark.parametrize("operator", DIFFERENTIABLE, ids=str)
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_gradients_of_what_is_not_aligned(operator, size, device):
+    for dtype in operator.dtypes:
+        compare(operator, dtype, map_tensors(operator.arguments(getattr(operator, size), dtype, device), misaligned))
 
 
 @pytest.mark.parametrize("operator", DIFFERENTIABLE, ids=str)

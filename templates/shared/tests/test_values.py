@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cases import assert_close, assert_equal, map_tensors
+from cases import assert_close, assert_equal, map_tensors, misaligned
 from operators import OPERATORS
 
 CASES = [
@@ -35,11 +35,6 @@ def expanded(tensor):
 
 def every_second(tensor):
     return torch.stack([tensor, tensor], -1)[..., 0]
-
-
-def misaligned(tensor):
-    """Data that starts one element after a multiple of 16 bytes."""
-    return tensor.new_empty(tensor.numel() + 1)[1:].view(tensor.shape).copy_(tensor)
 
 
 @pytest.mark.parametrize("layout", [transposed, expanded, every_second, misaligned])

@@ -198,6 +198,16 @@ def test_a_gitlab_release_takes_nothing_out_of_a_cache(text_of: Callable[..., st
     assert '"Use separate caches for' in text
 
 
+def test_small_tiles_are_launched_too(project: Path, text_of: Callable[..., str]) -> None:
+    """CUTLASS's choice of tiles asks whether large ones are fewer than multiprocessors: than one, they never are."""
+    path = project / "pyproject.toml"
+    text = path.read_text(encoding="utf-8").partition("[tool.gpuwheel.kernels")[0]
+    extension = '[tool.gpuwheel.extensions."ops._C"]\nmode = "nvcc"\nsources = ["ops.cpp", "k.cu"]\n'
+    path.write_text(text + extension + '[dependency-groups]\ntest = ["pytest"]\n', encoding="utf-8")
+    command = parsed(text_of("github"))["jobs"]["launches"]["steps"][-1]["run"].strip()
+    assert command.endswith(" --fake-gpu-multiprocessors 2")
+
+
 def test_each_of_two_toolkits_wheels_is_tested(project: Path, text_of: Callable[..., str]) -> None:
     path = project / "pyproject.toml"
     text = path.read_text(encoding="utf-8").partition("[tool.gpuwheel.kernels")[0]
