@@ -22,13 +22,14 @@ class HashedFile:
     """A file being written, and the digest of what was written."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+        self.unhashed = file
+        """The file itself, to write to where nobody asks for the digest."""
         self._digest = hashlib.sha256()
 
     def write(self, data: bytes, /) -> int:
         """Append `data`."""
         self._digest.update(data)
-        return self._file.write(data)
+        return self.unhashed.write(data)
 
     @property
     def sha256(self) -> str:

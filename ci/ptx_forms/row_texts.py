@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["texts_of"]
 
-# Rows that the interpreter adds by itself are no PTX.
+# Rows that the interpreter adds by itself are no PTX; `.param::func` is of device functions.
 _OWN = frozenset(("address", "clock", "vprintf", "assertfail"))
 # Operands that have to be constants, by opcode and name.
 _CONSTANTS = {
@@ -23,7 +23,8 @@ _CONSTANTS = {
     ("setmaxnreg", "a"): "64",
     ("applypriority", "b"): "128",
     ("discard", "b"): "128",
-    ("st", "n"): "0",
+    ("st", "c"): "0",
+    ("fence", "b"): "128",
 }
 _BITS = {"pred": "p", "8": "c", "16": "h", "32": "r", "64": "d", "128": "q"}
 _LONGER = {"u16": "u32", "s16": "s32", "u32": "u64", "s32": "s64"}
@@ -31,7 +32,7 @@ _LONGER = {"u16": "u32", "s16": "s32", "u32": "u64", "s32": "s64"}
 
 def texts_of(row: Row) -> Iterator[tuple[str, set[str]]]:
     """Instructions, and which member of which set each has, e.g. `rnd=rn`; `""` stands for the row itself."""
-    if row.opcode in _OWN:
+    if row.opcode in _OWN or "param::func" in row.syntax:
         return
     choices = [
         [(name, member) for member in ([""] if optional else []) + list(row.sets.get(name, (name,)))]
@@ -39,8 +40,12 @@ def texts_of(row: Row) -> Iterator[tuple[str, set[str]]]:
     ]
     most = max((len(each) for each in choices), default=1)
     done = set()
-    # All at their first, all in step, and each by itself with the others at their first.
-    picks = [tuple(each[turn % len(each)] for each in choices) for turn in range(most)]
+    # All in step, shifted against each other, and each by itself with the others at their first or second.
+    picks = [
+        tuple(each[(turn + shift * place) % len(each)] for place, each in enumerate(choices))
+        for shift in (0, 1, 3, -1)
+        for turn in range(most)
+    ]
     picks += [
         tuple(
             other[min(at, len(other) - 1) if place == index else first % len(other)]
@@ -52,12 +57,28 @@ def texts_of(row: Row) -> Iterator[tuple[str, set[str]]]:
     ]
     for pick in picks:
         for optional in (True, False):
-            found = dict(pick)
+            found = _together(row, dict(pick))
             words = [found[name] for name, _ in row.modifiers if found[name]]
             text = f"{'.'.join((row.opcode, *words))} {_operands(row, found, words, with_optional=optional)}".strip()
             if text not in done:
                 done.add(text)
-                yield text, {"", *(f"{name}={member}" for name, member in pick if member)}
+                yield text, {"", *(f"{name}={member}" for name, member in found.items() if member)}
+
+
+def _together(row: Row, found: dict[str, str]) -> dict[str, str]:
+    """An order of memory needs a scope, and a scope an order."""
+    order = next((name for name in ("sem", "order") if name in row.sets and (name, True) in row.modifiers), "")
+    plain = dict.fromkeys(("cop", "nc", "weak", "l1", "l2", "hint", "prefetch"), "")
+    if found.get("mmio"):
+        return {**found, **plain, "order": "relaxed", "scope": "sys"}
+    if found.get("volatile") or (order == "order" and found[order] == "volatile"):
+        return {**found, **plain, "scope": ""}
+    if order and ("scope", True) in row.modifiers and (found[order] or found["scope"]):
+        ordered = {**found, order: found[order] or row.sets[order][0], "scope": found["scope"] or row.sets["scope"][0]}
+        return {**ordered, **plain} if order == "order" else ordered
+    if found.get("cop"):
+        return {**found, **plain, "cop": found["cop"], "nc": found.get("nc", "")}
+    return found
 
 
 def _operands(row: Row, found: dict[str, str], words: list[str], *, with_optional: bool) -> str:
@@ -78,7 +99,9 @@ def _operands(row: Row, found: dict[str, str], words: list[str], *, with_optiona
         elif role.second:
             texts[-1] += f"|{_register(of, count % 8)}"
         else:
-            texts.append(constant or _register(of, count))
+            # An mbarrier of another block tells nothing.
+            far = row.opcode == "mbarrier" and role.name == "d" and "shared::cluster" in words
+            texts.append("_" if far else constant or _register(of, count))
         count += max(1, role.elements)
     return ", ".join(texts)
 

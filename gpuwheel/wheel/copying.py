@@ -274,8 +274,8 @@ class CopyOrder:
     """Whether each row of RECORD is computed anew, which reads every file; else only those of `files` are."""
 
 
-def write_copy(target: Path, base: SourceWheel, order: CopyOrder, work: Path, *, streams: SourceWheel) -> str:
-    """Write a wheel that is `base` but for what is ordered, and return its sha256 in hexadecimal.
+def write_copy(target: Path, base: SourceWheel, order: CopyOrder, work: Path, *, streams: SourceWheel) -> None:
+    """Write a wheel that is `base` but for what is ordered.
 
     Args:
         target: The finished file; its folder exists.
@@ -294,8 +294,7 @@ def write_copy(target: Path, base: SourceWheel, order: CopyOrder, work: Path, *,
         rows = {} if order.record else dict(base.rows)
         copy = _Copy(base, streams, work, pool, rows, order.record)
         epoch = DEFAULT_EPOCH if order.epoch is None else order.epoch
-        write_zip(out, copy.entries(order.files, order.removed), epoch=epoch)
-    return out.sha256
+        write_zip(out.unhashed, copy.entries(order.files, order.removed), epoch=epoch)
 
 
 def _record(rows: Mapping[str, tuple[str, str]], name: str) -> bytes:

@@ -237,7 +237,7 @@ def _copied(wheel: Path, out: Path) -> Path:
     if not (target.exists() and target.samefile(wheel)):
         with wheel.open("rb") as source, atomic_file(target) as file:
             while block := source.read(1 << 20):
-                file.write(block)
+                file.unhashed.write(block)
     return target
 
 

@@ -17,6 +17,7 @@ _SETS = {
     "scope": "cta cluster gpu sys",
     "hint": "L2::cache_hint",
 }
+_RED = {**_SETS, "sem": "relaxed release"}
 _SPACES = {
     ".global": "at_global",
     ".shared": "at_shared",
@@ -28,7 +29,7 @@ _LIMITS = {"min": "<", "max": ">"}
 _BITS = {"and": "&", "or": "|", "xor": "^"}
 # Operation, type, and the new value of `old` and `b`.
 _INTEGERS = (
-    *(("add", name, "old + b") for name in ("u32", "s32", "u64", "s64")),
+    *(("add", name, "old + b") for name in ("u32", "s32", "u64")),
     *(
         (name, of, f"b {sign} ({of})old ? b : ({of})old")
         for name, sign in _LIMITS.items()
@@ -61,20 +62,22 @@ def _rows(space: str, look_up: str) -> Iterator[Row]:
         *((name, "", of, value, of) for name, of, value in _INTEGERS),
         ("add", "", "f32", f"{adds}(old, b)", "f32"),
         ("add", "", "f64", "add_f64(old, b)", "f64"),
-        *((name, ".noftz", of, value, f"b{_bits(of)}") for name, of, value in _HALVES),
+        *((name, ".noftz", of, value, f"b{_bits(of)}") for name, of, value in _HALVES if name == "add"),
     )
+    cached, policy = ("{.hint}", ", policy:b64?") if space in {".global", ""} else ("", "")
     for name, more, of, value, type_name in every:
         size = f"u{_bits(of)}"
         plain = f"b{_bits(of)}"
-        middle = f"{space}.{name}{more}{{.hint}}.{of}"
+        middle = f"{space}.{name}{more}{cached}.{of}"
         update = f"UPDATE({look_up}, ATOMIC | ORDER_{{sem}}, {size}, d, {value})"
-        yield row(f"atom{_BEFORE}{middle} d:{plain}, [a], b:{type_name}, policy:b64?", "9.7.13.5", update, **_SETS)
+        yield row(f"atom{_BEFORE}{middle} d:{plain}, [a], b:{type_name}{policy}", "9.7.13.5", update, **_SETS)
+        if name == "exch":
+            continue
         alone = f"{size} d; UPDATE({look_up}, ATOMIC | ORDER_{{sem}}, {size}, d, {value}); (void)d"
-        yield row(f"red{_BEFORE}{middle} [a], b:{type_name}, policy:b64?", "9.7.13.6", alone, **_SETS)
+        yield row(f"red{_BEFORE}{middle} [a], b:{type_name}{policy}", "9.7.13.6", alone, **_RED)
     for of in ("b16", "b32", "b64", "b128"):
         update = f"UPDATE({look_up}, ATOMIC | ORDER_{{sem}}, u{_bits(of)}, d, old == b ? c : old)"
-        middle = f"{space}.cas{{.hint}}.{of}"
-        yield row(f"atom{_BEFORE}{middle} d, [a], b, c, policy:b64?", "9.7.13.5", update, **_SETS)
+        yield row(f"atom{_BEFORE}{space}.cas.{of} d, [a], b, c", "9.7.13.5", update, **_SETS)
 
 
 def _vectors() -> Iterator[Row]:
@@ -91,13 +94,13 @@ def _vectors() -> Iterator[Row]:
         one = f"const u64 base_ = a; u64 a = base_ + {{1}}; {update}"
         updates = [f"{{{{ {one.format(index, index * each)}; }}}}" for index in range(count)]
         type_name = "f32" if of == "f32" else f"b{_bits(of)}"
-        for head, section, before in (("atom", "9.7.13.5", ""), ("red", "9.7.13.6", f"{size} ")):
+        for head, section, before, sets in (("atom", "9.7.13.5", "", _SETS), ("red", "9.7.13.6", f"{size} ", _RED)):
             names = ", ".join(f"d{index}" for index in range(count))
             declared = f"{before}{names}; " if before else ""
             result = f"d[{count}]:b{_bits(of)}, " if head == "atom" else ""
             middle = f"{_BEFORE}.global.{name}{more}{{.hint}}.v{count}.{of}"
             syntax = f"{head}{middle} {result}[a], b[{count}]:{type_name}, policy:b64?"
-            yield row(syntax, section, declared + " ".join(updates), **_SETS)
+            yield row(syntax, section, declared + " ".join(updates), **sets)
 
 
 ROWS = (*(found for space, look_up in _SPACES.items() for found in _rows(space, look_up)), *_vectors())

@@ -123,13 +123,9 @@ def _narrow() -> tuple[Row, ...]:
         for of in ("f16x2", "bf16x2"):
             halves = two % (f"high_{of}(a)", f"low_{of}(a)")
             found.append(_cvt(f".rn{{.relu}}.satfinite.to.{of} d:{register}, a:b32", halves, to=to))
-        found.append(
-            _cvt(
-                f".rn{{.relu}}.f16x2.to d:b32, a:{register}",
-                "d = two_halves(to_f16({relu}(first_{to}(a))), to_f16({relu}(second_{to}(a))))",
-                to=to,
-            )
-        )
+        for of in ("f16", "bf16"):
+            halves = f"d = two_halves(to_{of}({{relu}}(first_{{to}}(a))), to_{of}({{relu}}(second_{{to}}(a))))"
+            found.append(_cvt(f".rn{{.relu}}.{of}x2.to d:b32, a:{register}", halves, to=to))
     for to, register in (("e4m3x4 e5m2x4 e2m3x4 e3m2x4", "b32"), ("e2m1x4", "b16")):
         drawn = "d = four_{to}({relu}(a0), {relu}(a1), {relu}(a2), {relu}(a3), e)"
         found.append(_cvt(f".rs{{.relu}}.satfinite.to.f32 d:{register}, a[4]:f32, e:b32", drawn, to=to))

@@ -12,11 +12,10 @@ if TYPE_CHECKING:
 __all__ = ["ROWS"]
 
 _HINTS = {"hint": "L2::cache_hint", "prefetch": "L2::64B L2::128B L2::256B", "shared": "shared shared::cta"}
-_BARRIER = {
-    "sem": "release relaxed acquire",
-    "scope": "cta cluster",
-    "shared": "shared shared::cta shared::cluster",
-}
+_OWN = {"shared": "shared shared::cta"}
+_BARRIER = {"scope": "cta cluster", "shared": "shared shared::cta shared::cluster"}
+_ARRIVES = {**_BARRIER, "sem": "release relaxed"}
+_WAITS = {**_BARRIER, **_OWN, "sem": "acquire relaxed"}
 _TOLD = "mbarrier::complete_tx::bytes"
 _CACHED = {"hint": "L2::cache_hint"}
 _WIDTHS = {"b32": "b32 u32 s32 f32", "b64": "b64 u64 s64 f64"}
@@ -46,37 +45,37 @@ def _copies() -> Iterator[Row]:
             f"cp.async.mbarrier.arrive{noinc}{{.shared}}.b64 [a]",
             "9.7.13.15.17",
             f"copies_wait_all(w, i, lane); (void)barrier_arrive(w, i, lane, a, {count}, 0, 0)",
-            **_BARRIER,
+            **_OWN,
         )
 
 
 def _barriers() -> Iterator[Row]:
     middle = "{.sem}{.scope}{.shared}"
     one = "{has_c} ? c : 1"
-    yield row("mbarrier.init{.shared}.b64 [a], c:u32", "9.7.13.15.9", "barrier_init(w, i, lane, a, c)", **_BARRIER)
-    yield row("mbarrier.inval{.shared}.b64 [a]", "9.7.13.15.10", "(void)a", **_BARRIER)
+    yield row("mbarrier.init{.shared}.b64 [a], c:u32", "9.7.13.15.9", "barrier_init(w, i, lane, a, c)", **_OWN)
+    yield row("mbarrier.inval{.shared}.b64 [a]", "9.7.13.15.10", "(void)a", **_OWN)
     for name, drop in (("arrive", "0"), ("arrive_drop", one)):
         yield row(
             f"mbarrier.{name}{middle}.b64 d, [a], c:u32?",
             "9.7.13.15.13",
             f"d = barrier_arrive(w, i, lane, a, {one}, 0, {drop})",
-            **_BARRIER,
+            **_ARRIVES,
         )
         yield row(
-            f"mbarrier.{name}.noComplete{middle}.b64 d, [a], c:u32",
+            f"mbarrier.{name}.noComplete{{.release}}{{.cta}}{{.shared}}.b64 d, [a], c:u32",
             "9.7.13.15.13",
             f"d = barrier_arrive(w, i, lane, a, c, 0, {drop})",
-            **_BARRIER,
+            **_OWN,
         )
         yield row(
             f"mbarrier.{name}.expect_tx{middle}.b64 d, [a], c:u32",
             "9.7.13.15.13",
             f"d = barrier_arrive(w, i, lane, a, 1, (s32)c, {'1' if drop != '0' else '0'})",
-            **_BARRIER,
+            **_ARRIVES,
         )
     for name, sign in (("expect_tx", ""), ("complete_tx", "-")):
         yield row(
-            f"mbarrier.{name}{middle}.b64 [a], c:u32",
+            f"mbarrier.{name}{{.relaxed}}{{.scope}}{{.shared}}.b64 [a], c:u32",
             "9.7.13.15.11",
             f"(void)barrier_arrive(w, i, lane, a, 0, {sign}(s32)c, 0)",
             **_BARRIER,
@@ -86,13 +85,13 @@ def _barriers() -> Iterator[Row]:
             f"mbarrier.{name}{middle}.b64 p:pred, [a], c:b64, hint:u32?",
             "9.7.13.15.16",
             "p = (u8)barrier_passed(w, i, lane, a, c)",
-            **_BARRIER,
+            **_WAITS,
         )
         yield row(
             f"mbarrier.{name}.parity{middle}.b64 p:pred, [a], c:u32, hint:u32?",
             "9.7.13.15.16",
             "p = (u8)barrier_passed_parity(w, i, lane, a, c)",
-            **_BARRIER,
+            **_WAITS,
         )
     yield row("mbarrier.pending_count.b64 d:u32, a:b64", "9.7.13.15.18", "d = barrier_pending(a)")
 
@@ -188,8 +187,26 @@ def _values() -> Iterator[Row]:
         )
 
 
+def _more_blocks() -> Iterator[Row]:
+    """To do the work of a block that has not begun: here they all begin by themselves, and none can be had."""
+    head = "clusterlaunchcontrol"
+    yield row(
+        f"{head}.try_cancel.async{{.shared}}.{_TOLD}{{.multicast::cluster::all}}.b128 [a], [m]",
+        "9.7.13.17.1",
+        "later_value(w, i, lane, a, zeros, 16, m, COPIED, OF_b32)",
+        shared="shared::cta",
+    )
+    yield row(f"{head}.query_cancel.is_canceled.pred.b128 p:pred, a", "9.7.13.17.2", "p = a != 0")
+    for which in "xyz":
+        syntax = f"{head}.query_cancel.get_first_ctaid::{which}.b32.b128 d:b32, a:b128"
+        yield row(syntax, "9.7.13.17.2", "(void)a; d = 0")
+    syntax = f"{head}.query_cancel.get_first_ctaid.v4.b32.b128 d[4]:b32, a:b128"
+    yield row(syntax, "9.7.13.17.2", "(void)a; d0 = d1 = d2 = d3 = 0")
+
+
 ROWS = (
     *_copies(),
+    *_more_blocks(),
     *_barriers(),
     *_bulk_copies(),
     *_reductions(),

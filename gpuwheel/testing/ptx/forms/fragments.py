@@ -74,6 +74,8 @@ def _products(shape: tuple[int, int, int], of: str, results: tuple[str, ...]) ->
     names = [(f"{d}.{c}", d, c) for d in results for c in results] if of == "f16" else []
     if of != "f16":
         names = [(f"{results[0]}.{of}.{of}.{results[0]}", results[0], results[0])]
+    rounded, limited = "{.rnd}" if of == "f64" else "", "{.satfinite}" if of in {"s8", "u8"} else ""
+    saturates = 'sizeof "{satfinite}" > 1' if limited else "0"
     for types, d, c in names:
         sizes = (
             (d, rows, columns, False),
@@ -90,9 +92,9 @@ def _products(shape: tuple[int, int, int], of: str, results: tuple[str, ...]) ->
             for layout_b in ("row", "col"):
                 head = f"wmma.mma.sync.aligned.{layout_a}.{layout_b}.m{rows}n{columns}k{inner}"
                 yield warp_row(
-                    f"{head}{{.rnd}}.{types}{{.satfinite}} {operands}",
+                    f"{head}{rounded}.{types}{limited} {operands}",
                     "9.7.14.4.5",
-                    f'wmma(w, i, on, {fragments}, sizeof "{{satfinite}}" > 1)',
+                    f"wmma(w, i, on, {fragments}, {saturates})",
                     rnd="rn",
                 )
 

@@ -7,13 +7,14 @@ from gpuwheel.testing.ptx.form_rows import row, warp_row
 __all__ = ["ROWS"]
 
 _SCOPES = "cta cluster gpu sys"
+_PLAIN = "global local const param param::entry"
 _NOTHING = "(void)lane"
 _FENCE = "(void)i, (void)on, check_fence(w)"
 
 ROWS = (
     # Generic addresses are those of the host: only shared memory has offsets of its own.
-    row("cvta.space.size d:b64, a:b64", "9.7.9.21", "d = a", space="global local const param", size="u64"),
-    row("cvta.to.space.size d:b64, a:b64", "9.7.9.21", "d = a", space="global local const param", size="u64"),
+    row("cvta.space.size d:b64, a:b64", "9.7.9.21", "d = a", space=_PLAIN, size="u64"),
+    row("cvta.to.space.size d:b64, a:b64", "9.7.9.21", "d = a", space=_PLAIN, size="u64"),
     row("cvta.shared.u64 d:b64, a:b64", "9.7.9.21", "d = generic_of_shared(w, a)"),
     row("cvta.shared::cta.u64 d:b64, a:b64", "9.7.9.21", "d = generic_of_shared(w, a)"),
     row("cvta.shared::cluster.u64 d:b64, a:b64", "9.7.9.21", "d = generic_of_shared(w, a)"),
@@ -61,13 +62,30 @@ ROWS = (
         kind="alias async async.global async.shared::cta async.shared::cluster",
     ),
     row(
-        "prefetch{.space}.level{.evict} [a]",
+        "prefetch{.space}.level [a]",
         "9.7.9.16",
         "(void)a",
         space="global local",
         level="L1 L2",
-        evict="L2::evict_last L2::evict_normal",
     ),
+    row("prefetch.global.evict [a]", "9.7.9.16", "(void)a", evict="L2::evict_last L2::evict_normal"),
+    row("prefetch{.space}.tensormap [a]", "9.7.9.16", "(void)a", space="const param"),
+    # What is discarded has no value until something is written: here NaN.
+    row(
+        "discard{.space}.L2 [a], b:u32",
+        "9.7.9.18",
+        "(void)b; u8* const at_ = at_global(w, i, lane, a, 128, 128, WRITE); if (at_) memset(at_, 0xff, 128)",
+        space="global",
+    ),
+    row(
+        "createpolicy.range{.space}.primary{.secondary}.b64 d, [a], b:u32, c:u32",
+        "9.7.9.19",
+        "(void)a, (void)b, (void)c; d = 0",
+        space="global",
+        primary="L2::evict_last L2::evict_normal L2::evict_first L2::evict_unchanged",
+        secondary="L2::evict_first L2::evict_unchanged",
+    ),
+    row("createpolicy.cvt.L2.b64 d, a", "9.7.9.19", "(void)a; d = 0"),
     row("prefetchu.L1 [a]", "9.7.9.16", "(void)a"),
     row("applypriority{.space}.L2::evict_normal [a], b:u32", "9.7.9.17", "(void)a, (void)b", space="global"),
     row(

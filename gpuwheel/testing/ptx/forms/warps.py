@@ -37,6 +37,14 @@ ROWS = (
         for name, letter in _REDUCTIONS.items()
         for type_name in (("u32", "s32") if letter in "+<>" else ("b32",))
     ),
+    *(
+        warp_row(
+            f"redux.sync.{name}{{.abs}}{{.NaN}}.f32 d:b32, a:b32, membermask:u32",
+            "9.7.13.11",
+            f'reduce_floats(w, i, on, \'{letter}\', sizeof "{{abs}}" > 1, sizeof "{{NaN}}" > 1)',
+        )
+        for name, letter in (("min", "<"), ("max", ">"))
+    ),
     warp_row("elect.sync d:u32|p:pred, membermask:u32", "9.7.13.15", "elect(w, i, on)"),
     warp_row("activemask.b32 d", "9.7.13.10", "active(w, i, on)"),
     warp_row("bar.warp.sync membermask:u32", "9.7.13.2", ""),

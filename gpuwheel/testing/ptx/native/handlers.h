@@ -12,7 +12,7 @@
 
 /* How an access orders others, by the word of the instruction. */
 enum {
-  ORDER_ = 0, ORDER_relaxed = STRONG, ORDER_volatile = STRONG, ORDER_mmio = STRONG, ORDER_acquire = STRONG,
+  ORDER_ = 0, ORDER_relaxed = STRONG, ORDER_volatile = STRONG, ORDER_acquire = STRONG,
   ORDER_release = STRONG | RELEASE, ORDER_acq_rel = STRONG | RELEASE
 };
 

@@ -16,6 +16,7 @@
 #define match_any gpuwheel_ptx_match_any
 #define match_all gpuwheel_ptx_match_all
 #define reduce gpuwheel_ptx_reduce
+#define reduce_floats gpuwheel_ptx_reduce_floats
 #define elect gpuwheel_ptx_elect
 #define active gpuwheel_ptx_active
 #define print gpuwheel_ptx_print
@@ -316,6 +317,7 @@ void vote(Warp*, const Instruction*, u32 on, char mode);
 void match_any(Warp*, const Instruction*, u32 on, u32 bytes);
 void match_all(Warp*, const Instruction*, u32 on, u32 bytes);
 void reduce(Warp*, const Instruction*, u32 on, char mode, int is_signed);
+void reduce_floats(Warp*, const Instruction*, u32 on, char mode, int is_abs, int keeps_nan);
 void elect(Warp*, const Instruction*, u32 on);
 void active(Warp*, const Instruction*, u32 on);
 

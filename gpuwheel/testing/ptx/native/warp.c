@@ -106,6 +106,23 @@ void reduce(Warp* w, const Instruction* i, u32 on, char mode, int is_signed) {
   FOR_LANES(on) ((u32*)slot(w, i, 0))[lane] = sum;
 }
 
+/* redux.sync of f32: -0.0 is less than 0.0; NaN counts where it is kept, or where all are. */
+void reduce_floats(Warp* w, const Instruction* i, u32 on, char mode, int is_abs, int keeps_nan) {
+  const u32 sign = 0x80000000u, nan = 0x7fffffffu, infinity = 0x7f800000u;
+  u32 found = 0, numbers = 0, nans = 0;
+  FOR_LANES(on) {
+    const u32 bits = operand_u32(w, i, 1, lane) & (is_abs ? ~sign : ~0u);
+    if ((bits & ~sign) > infinity) {
+      nans++;
+      continue;
+    }
+    const u32 rank = bits & sign ? ~bits : bits | sign; /* in the order of the values */
+    if (numbers++ == 0 || (mode == '<' ? rank < found : rank > found)) found = rank;
+  }
+  const u32 result = numbers == 0 || (nans && keeps_nan) ? nan : found & sign ? found & ~sign : ~found;
+  FOR_LANES(on) ((u32*)slot(w, i, 0))[lane] = result;
+}
+
 /* elect.sync d|p, membermask: the lowest lane. */
 void elect(Warp* w, const Instruction* i, u32 on) {
   const u32 leader = (u32)__builtin_ctz(on);
