@@ -66,10 +66,9 @@ def recorded_now(path: Path, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def compat_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for the session; one of the user's is reused if named."""
-    named = os.environ.get("GPUWHEEL_CACHE_DIR")
-    return Path(named) if named else tmp_path_factory.mktemp("gpuwheel-cache")
+def compat_cache(cache: Path) -> Path:
+    """One cache for the session, with the headers of no other torch; one of the user's is reused if named."""
+    return cache if os.environ.get("GPUWHEEL_CACHE_DIR") else cache.with_name("compat-cache")
 
 
 @pytest.fixture(scope="session")

@@ -358,6 +358,14 @@ def no_system_cuda(
     _WALL.system_cuda = None
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache of all processes of pytest: toolchains are fetched once. One of the user's is reused if named."""
+    named, folder = os.environ.get("GPUWHEEL_CACHE_DIR"), tmp_path_factory.getbasetemp()
+    own = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "gpuwheel-cache"
+    return Path(named) if named else own
+
+
 @pytest.fixture(autouse=True)
 def _build_wall(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run every test of tests/build without the system toolkit; fail it if it reached for one.

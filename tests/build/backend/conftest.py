@@ -186,13 +186,6 @@ class Project:
         return out / result.value
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for the session, so that the toolchain is fetched once; a cache of the user's is reused if named."""
-    named = os.environ.get("GPUWHEEL_CACHE_DIR")
-    return Path(named) if named else tmp_path_factory.mktemp("gpuwheel-cache")
-
-
 @pytest.fixture
 def make_project(tmp_path: Path, cache: Path) -> Callable[..., Project]:
     """Write the small project into a folder of its own."""

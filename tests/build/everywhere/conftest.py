@@ -47,10 +47,8 @@ class Builder:
 
 
 @pytest.fixture(scope="session")
-def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
-    """One cache for the session, or the user's if named; gpuwheel's own wheel."""
-    named = os.environ.get("GPUWHEEL_CACHE_DIR")
-    cache = Path(named) if named else tmp_path_factory.mktemp("gpuwheel-cache")
+def builder(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Builder:
+    """With gpuwheel's own wheel."""
     builder = Builder(cache, tmp_path_factory.mktemp("gpuwheel"))
     builder.wheel(ROOT, builder.links)
     return builder

@@ -110,13 +110,6 @@ class Project:
         return Wheel(path, out / "root")
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for the session, so that nvcc is fetched once; a cache of the user's is reused if named."""
-    named = os.environ.get("GPUWHEEL_CACHE_DIR")
-    return Path(named) if named else tmp_path_factory.mktemp("gpuwheel-cache")
-
-
 @pytest.fixture
 def project(tmp_path: Path, cache: Path) -> Callable[[str], Project]:
     """Copy a project into a folder of its own."""

@@ -10,9 +10,12 @@ import sys
 import zipfile
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PYPROJECT = """\
 [build-system]
@@ -103,13 +106,6 @@ class Project:
         assert done.returncode == 0, done.stdout
         (wheel,) = out.glob("*.whl")
         return Built(done.stdout, zipfile.ZipFile(io.BytesIO(wheel.read_bytes())).read("told/_C.so"))
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for the session; a cache of the user's is reused if named."""
-    named = os.environ.get("GPUWHEEL_CACHE_DIR")
-    return Path(named) if named else tmp_path_factory.mktemp("gpuwheel-cache")
 
 
 @pytest.fixture
