@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["TRIALS"]
 
 EPSILON = 1e-6
+IGNORED = -100  # of targets: PyTorch's default
 _MOST = 1024  # threads of a block
 
 
@@ -133,24 +134,28 @@ def cross_entropy(b: Bench, chance: Generator) -> None:
     rows, size, kept = int(chance.integers(2, 6)), int(chance.integers(300, 2600)), int(chance.integers(20, 60))
     logits = b.given(3 * _normal(chance, rows, size))
     chosen = chance.integers(0, size, rows)
-    chosen[int(chance.integers(0, rows))] = -100
+    nobody, ignored = chance.permutation(rows)[:2]
+    chosen[ignored] = IGNORED
+    if chance.integers(0, 2):  # no class: the row is NaN
+        chosen[nobody] = (size, -1)[int(chance.integers(0, 2))]
     threads = (128, _MOST)[int(chance.integers(0, 2))]
     targets, losses, gradient = b.given(chosen.astype("i8")), b.fresh(rows), b.fresh((rows, size))
     b.launch(
         "13cross_entropyIfLi4E",
         (2,),
         (threads,),
-        [losses, gradient, logits, targets, rows, size, -100, kept],
+        [losses, gradient, logits, targets, rows, size, IGNORED, kept],
         shared_bytes=16 * kept,
     )
-    x, used = logits.astype("f8"), chosen >= 0
-    soft = np.exp(x) / np.exp(x).sum(1, keepdims=True)
-    loss = np.where(used, -np.log(soft[np.arange(rows), np.maximum(chosen, 0)]), 0)
-    soft[np.arange(rows), np.maximum(chosen, 0)] -= 1
+    x, used, there = logits.astype("f8"), chosen != IGNORED, (chosen >= 0) & (chosen < size)
+    soft = np.where(there | ~used, 1, np.nan)[:, None] * np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    place = np.arange(rows), np.where(there, chosen, 0)
+    loss = np.where(used, -np.log(soft[place]), 0)
+    soft[place] -= 1
     b.expect(losses, loss, 1e-4)
     b.expect(gradient, np.where(used[:, None], soft, 0), 1e-4)
     total, valid = b.fresh(1), b.fresh(1)
-    b.launch("10total_loss", (1,), (threads,), [total, valid, losses, targets, rows, -100])
+    b.launch("10total_loss", (1,), (threads,), [total, valid, losses, targets, rows, IGNORED])
     b.expect(total, loss.sum() / used.sum(), 1e-4)
     b.expect(valid, used.sum())
     grads = b.fresh((rows, size))
@@ -239,7 +244,10 @@ def counting(b: Bench, chance: Generator) -> None:
     counts = b.zeros(bins, "u4")
     b.launch("histogram", (3,), (64,), [counts, x, count, bins], shared_bytes=4 * bins)
     b.expect(counts, np.bincount(x % bins, minlength=bins), 0)
-    values = b.given((chance.integers(0, 3, count) - 1).astype("i4"))
+    values = chance.integers(0, 3, count) - 1
+    if chance.integers(0, 2):
+        values[values == 0] = 1  # all of them are kept
+    values = b.given(values.astype("i4"))
     places, found = b.zeros(count, "i4"), b.zeros(1, "u4")
     threads = (128, _MOST)[int(chance.integers(0, 2))]
     b.launch("compact", (_cdiv(count, threads),), (threads,), [places, found, values, count])
