@@ -130,7 +130,7 @@ class Bench:
         reference = np.asarray(reference)
 
         def holds() -> bool:
-            scale = max(1.0, float(np.nanmax(np.abs(reference), initial=0.0)))
+            scale = max(1.0, float(np.abs(np.nan_to_num(reference)).max(initial=0.0)))
             return bool(np.allclose(array, reference, rtol=tolerance, atol=tolerance * scale, equal_nan=True))
 
         self._expected.append(holds)
