@@ -189,6 +189,8 @@ _SENTENCES = {
     "shared-race": "race: a {access} at byte {offset} of shared memory, which thread {thread} {how} since the "
     "last barrier",
     "global-race": "race: a {access} at {address}, which {block} {how} in this launch without order, {inside}",
+    "block-race": "race: a {access} at {address}, which the warp of thread {thread} {how} since the last barrier, "
+    "{inside}",
     "unfinished-copy": "unfinished copy: a {access} at byte {offset} of shared memory, to which thread {thread} "
     "copies, without a wait",
     "divergent-barrier": "divergent barrier: lanes {lanes} of the warp are elsewhere",
@@ -222,7 +224,9 @@ def _sentence(raw: RawReport, memory: Allocation | None, block: Sequence[int]) -
         "lanes": _lanes(raw.other),
         "text": text or "the kernel ends itself",
     }
-    return _SENTENCES["gap" if text == "gap" else raw.kind_name].format(**fields)
+    among_warps = raw.kind_name == "global-race" and raw.other != _NONE
+    key = "gap" if text == "gap" else "block-race" if among_warps else raw.kind_name
+    return _SENTENCES[key].format(**fields)
 
 
 def _beside(address: int, count: int, memory: Allocation | None) -> str:

@@ -477,6 +477,49 @@ CASE last_block(ARGUMENTS) {
 }
 PAIR(last_block)
 
+CASE warps_of_a_block(ARGUMENTS) {  // through global memory
+  y[threadIdx.x] = x[threadIdx.x];
+  if (!WRONG) __syncthreads();
+  x[threadIdx.x] = y[63 - threadIdx.x];
+}
+PAIR(warps_of_a_block)
+
+CASE sums_of_warps(ARGUMENTS) {
+  if (threadIdx.x % 32 == 0) y[threadIdx.x / 32] = x[threadIdx.x];
+  if (!WRONG) __syncthreads();
+  if (threadIdx.x == 32) y[32] = y[0] + y[1];
+}
+PAIR(sums_of_warps)
+
+CASE written_twice(ARGUMENTS) {  // the same values are left alone
+  if (threadIdx.x < 32) y[threadIdx.x] = 1;
+  else y[threadIdx.x - 32] = WRONG ? 2 : 1;
+}
+PAIR(written_twice)
+
+CASE halves_of_words(ARGUMENTS) {  // bytes of one word are those of two warps: no race
+  short* const to = reinterpret_cast<short*>(y);
+  to[threadIdx.x % 32 * 2 + threadIdx.x / 32] = static_cast<short>(threadIdx.x);
+  to[threadIdx.x % 32 * 2 + threadIdx.x / 32] += 1;
+  if (WRONG && threadIdx.x < 32) y[32 + threadIdx.x] = x[threadIdx.x];
+  if (WRONG && threadIdx.x >= 32) to[2 * threadIdx.x] += 1;
+}
+PAIR(halves_of_words)
+
+CASE lock_in_a_block(ARGUMENTS) {  // warps tell each other by a lock with fences
+  if (threadIdx.x % 32 != 0) return;
+  if (!WRONG) {
+    while (atomicCAS(&k[0], 0, 1) != 0) __nanosleep(20);
+    __threadfence();
+  }
+  k[32] += 1;
+  if (!WRONG) {
+    __threadfence();
+    atomicExch(&k[0], 0);
+  }
+}
+PAIR(lock_in_a_block)
+
 CASE neighbour_block(ARGUMENTS) {
   const int i = global_index();
   x[i] = i;

@@ -21,6 +21,9 @@ typedef struct Line {
    is more to know in this launch, in the Line. */
 enum { WHOLE_READ = 1, WHOLE_WRITTEN = 2, PARTLY = 4, WHOLE_BITS = 3 };
 
+/* Which warp of a block wrote last, plus one, and its clock then. It counts where the block is said to have written. */
+enum { STAMPED_WARP = 0x3f, CLOCK_AT = 6, WORDS = LINE / 4 };
+
 /* Of each byte, who wrote it last, and which two blocks read it since then (MANY: further ones, or one of several): a
    block plus one, and how often it had released. */
 typedef struct Meeting {
@@ -34,6 +37,8 @@ typedef struct Shadow {
   Meeting* meetings;
   u32 meeting_count, meeting_room;
   u64* whole; /* of each line */
+  u32* by;    /* of each line that is written as a whole: by which warp, and when */
+  u32* words; /* of each word of the others; NULL until there are some */
   u8* filled; /* of each line: all of it is written, though its Line may not say so */
   Line lines[];
 } Shadow;
@@ -42,10 +47,11 @@ typedef struct Shadow {
 
 EXPORT void* gpuwheel_ptx_shadow(u64 start, u64 end, int written) {
   const u64 first = start / LINE * LINE, lines = (end - first + LINE - 1) / LINE;
-  Shadow* const made = calloc(1, sizeof *made + lines * (sizeof(Line) + sizeof(u64) + 1));
+  Shadow* const made = calloc(1, sizeof *made + lines * (sizeof(Line) + sizeof(u64) + sizeof(u32) + 1));
   if (made == NULL) return NULL;
   made->whole = (u64*)(made->lines + lines);
-  made->filled = (u8*)(made->whole + lines);
+  made->by = (u32*)(made->whole + lines);
+  made->filled = (u8*)(made->by + lines);
   made->start = first;
   made->begin = start;
   made->end = end;
@@ -57,6 +63,7 @@ EXPORT void gpuwheel_ptx_shadow_free(void* shadow) {
   Shadow* const s = shadow;
   if (s == NULL) return;
   free(s->meetings);
+  free(s->words);
   free(s);
 }
 
@@ -77,6 +84,55 @@ EXPORT void gpuwheel_ptx_written(void* shadow, u64 start, u64 bytes) {
   }
 }
 
+/* ---- warps of a block: what one wrote another touches, and nothing lies between. Where a block has used fences, its warps
+   may have told each other in ways that are not followed here. */
+
+static int watches(const BlockCheck* c) { return !c->fenced && c->checks & CHECK_GLOBAL; }
+
+static u32 stamp_of(const Warp* w) { return clock_now(w) >> (32 - CLOCK_AT) ? 0 : clock_now(w) << CLOCK_AT | (w->index + 1); }
+
+/* The warp, plus one, if this one does not know of it. */
+static inline u32 unordered(const BlockCheck* c, const Warp* w, u32 lane, u32 stamp) {
+  const u32 warp = stamp & STAMPED_WARP;
+  return warp == 0 || warp == w->index + 1 || knows_some(c, w, lane, warp - 1, stamp >> CLOCK_AT) ? 0 : warp;
+}
+
+static u32* words_of(Shadow* s, u64 number) {
+  if (s->words == NULL) s->words = calloc((s->end - s->start + LINE - 1) / LINE * WORDS, sizeof *s->words);
+  return s->words ? s->words + number * WORDS : NULL;
+}
+
+static u32 unordered_writer(Shadow* s, const BlockCheck* c, const Warp* w, u32 lane, u64 number, u32 half, u64 set) {
+  const u32* const words = words_of(s, number);
+  for (u32 k = 0; k < WORDS / 2 && words; ++k) {
+    const u32 other = set >> 4 * k & 15 ? unordered(c, w, lane, words[WORDS / 2 * half + k]) : 0;
+    if (other) return other;
+  }
+  return 0;
+}
+
+static void stamp(Shadow* s, const Line* line, const Warp* w, u64 number, u32 half, u64 set) {
+  u32* const words = words_of(s, number);
+  const u32 mine = stamp_of(w);
+  for (u32 k = 0; k < WORDS / 2 && words; ++k) {
+    u32* const word = &words[WORDS / 2 * half + k];
+    const u64 here = set >> 4 * k & 15;
+    if (here == 0) continue;
+    /* other bytes of the word are another's: whose it is cannot be said */
+    const int shared = here != 15 && line->wrote[half] >> 4 * k & 15 & ~here && (*word & STAMPED_WARP) != w->index + 1;
+    *word = shared ? 0 : mine;
+  }
+}
+
+static void write_down(Shadow* s, Line* line, const Warp* w, const BlockCheck* c, u64 number, u32 half, u64 set, u32 kind) {
+  if (kind == READ) {
+    line->read[half] |= set;
+    return;
+  }
+  if (watches(c)) stamp(s, line, w, number, half, set);
+  line->wrote[half] |= set;
+}
+
 /* ---- lines that are touched as a whole */
 
 static u64 key_of(const BlockCheck* c) { return c->owner >> 32 << 32 | (u64)(u32)c->owner << WHOLE_BITS; }
@@ -90,21 +146,25 @@ static Line* line_of(Shadow* s, const BlockCheck* c, u64 number) {
     line->read[0] = line->read[1] = whole & WHOLE_READ ? ~0ull : 0;
     line->wrote[0] = line->wrote[1] = whole & WHOLE_WRITTEN ? ~0ull : 0;
     line->released = line->more = 0;
+    u32* const words = whole & WHOLE_WRITTEN ? words_of(s, number) : NULL;
+    for (u32 k = 0; k < WORDS && words; ++k) words[k] = s->by[number];
   }
   s->whole[number] = (u64)c->launch->number << 32 | PARTLY;
   return line;
 }
 
 /* 1: nothing has to be said of this line, and what has to be written down was. */
-static inline int whole_line(Shadow* s, const BlockCheck* c, u64 number, Access access) {
+static inline int whole_line(Shadow* s, const Warp* w, const BlockCheck* c, u64 number, Access access) {
   const u64 whole = s->whole[number], key = key_of(c);
   const u64 mine = whole >> 32 == key >> 32 ? whole : key;
   if (c->released != 0 || (mine & ~(u64)(WHOLE_READ | WHOLE_WRITTEN)) != key) return 0;
+  if (mine & WHOLE_WRITTEN && watches(c) && unordered(c, w, 0, s->by[number])) return 0;
   if (access == READ) {
     if (!s->complete && !s->filled[number]) return 0;
     s->whole[number] = mine | WHOLE_READ;
   } else {
     s->filled[number] = 1;
+    s->by[number] = stamp_of(w);
     s->whole[number] = mine | WHOLE_WRITTEN;
   }
   return 1;
@@ -232,8 +292,21 @@ static void tell_race(Warp* w, const Where* at, Access access, Found found) {
   snprintf(made->text, sizeof made->text, "%s", found.how);
 }
 
+static void tell_warp(Warp* w, const Where* at, Access access, u32 warp) {
+  const u32 thread = (warp - 1) * LANES;
+  if ((access & KIND_OF_ACCESS) == WRITE) {
+    doubt(w, at->i, at->lane, (Doubt){.bytes = at->bytes, .kind = GLOBAL_RACE, .other = thread, .other_block = w->block->number, .address = at->address, .place = (const u8*)at->address});
+    return;
+  }
+  Report* const made = begin_report(w, at, GLOBAL_RACE, access);
+  if (made == NULL) return;
+  made->other = thread;
+  made->other_block = w->block->number;
+  snprintf(made->text, sizeof made->text, "wrote");
+}
+
 /* Another block had this line, or the launch is another, or it is no plain access. */
-static Found enter(Shadow* s, Line* line, BlockCheck* c, u32 first, u32 bytes, Access access) {
+static Found enter(Shadow* s, Line* line, const Warp* w, BlockCheck* c, u32 first, u32 bytes, Access access) {
   const u32 half = first >> 6, kind = access & KIND_OF_ACCESS;
   const u64 set = bits(first & 63, bytes);
   if (line->owner >> 32 != c->launch->number) {
@@ -245,7 +318,7 @@ static Found enter(Shadow* s, Line* line, BlockCheck* c, u32 first, u32 bytes, A
   if (plain && mine && line->more == 0) {
     if (line->released != c->released) line->wrote[0] = line->wrote[1] = line->read[0] = line->read[1] = 0;
     line->released = c->released;
-    (kind == READ ? line->read : line->wrote)[half] |= set;
+    write_down(s, line, w, c, (u64)(line - s->lines), half, set, kind);
     return (Found){0};
   }
   if (plain && kind == READ && line->owner != c->owner) {
@@ -280,16 +353,18 @@ static void touch(Warp* w, const Where* at, u64 address, u32 bytes, Access acces
     if (c->checks & CHECK_UNINITIALISED) begin_report(w, at, GLOBAL_UNINITIALISED, access);
   }
   if (likely(line->owner == c->owner && line->released == c->released && line->more == 0 && access <= WRITE)) {
-    (kind == READ ? line->read : line->wrote)[half] |= set;
+    const u32 other = line->wrote[half] & set && watches(c) ? unordered_writer(s, c, w, at->lane, offset / LINE, half, set & line->wrote[half]) : 0;
+    write_down(s, line, w, c, offset / LINE, half, set, kind);
+    if (unlikely(other)) tell_warp(w, at, access, other);
     return;
   }
   if (access == READ && line->owner == (c->owner | READERS) && (set & ~line->wrote[half]) == 0) return;
-  const Found found = enter(s, line, c, first, bytes, access);
+  const Found found = enter(s, line, w, c, first, bytes, access);
   if (unlikely(found.other)) tell_race(w, at, access, found);
 }
 
 /* One half of a line: whether nothing has to be said, and all that has to be written down was. */
-static int plainly(Shadow* s, u64 number, const BlockCheck* c, u32 half, u64 set, Access access) {
+static int plainly(Shadow* s, u64 number, const Warp* w, const BlockCheck* c, u32 half, u64 set, Access access) {
   Line* const line = line_of(s, c, number);
   if (access == READ && !s->complete && set & ~line->written[half] && !s->filled[number]) return 0;
   if (line->owner != c->owner || line->released != c->released) {
@@ -300,12 +375,9 @@ static int plainly(Shadow* s, u64 number, const BlockCheck* c, u32 half, u64 set
     line->released = c->released;
   }
   if (line->more != 0) return 0;
-  if (access == READ) {
-    line->read[half] |= set;
-  } else {
-    line->wrote[half] |= set;
-    line->written[half] |= set;
-  }
+  if (line->wrote[half] & set && watches(c) && unordered_writer(s, c, w, 0, number, half, set & line->wrote[half])) return 0;
+  write_down(s, line, w, c, number, half, set, access);
+  if (access == WRITE) line->written[half] |= set;
   return 1;
 }
 
@@ -315,12 +387,12 @@ int check_span(Warp* w, const Range* range, u64 address, u32 bytes, Access acces
   if (c == NULL || c->launch->doubt.warp != NULL) return c == NULL;
   u64 at = address - s->start;
   for (const u64 end = at + bytes; at < end;) {
-    if (at % LINE == 0 && end - at >= LINE && whole_line(s, c, at / LINE, access)) {
+    if (at % LINE == 0 && end - at >= LINE && whole_line(s, w, c, at / LINE, access)) {
       at += LINE;
       continue;
     }
     const u64 room = 64 - at % 64, part = end - at < room ? end - at : room;
-    if (!plainly(s, at / LINE, c, at % LINE / 64, bits((u32)(at % 64), part), access)) return 0;
+    if (!plainly(s, at / LINE, w, c, at % LINE / 64, bits((u32)(at % 64), part), access)) return 0;
     at += part;
   }
   return 1;
