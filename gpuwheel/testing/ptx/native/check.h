@@ -4,6 +4,7 @@
      of their warp, or atomics between them. Threads that write the same value are left alone, as racecheck leaves them.
    - Two accesses of one byte of global memory by two blocks of a launch, one of them a write, need atomics: either both
      are, or an atomic after a fence of the first is met by an atomic or a strong read of the second.
+   - What a warp wrote to global memory another of its block may not touch before a barrier of both.
    - What cp.async has not been waited for may not be read.
    A clock of a warp is its `epoch`: it rises when some of its lanes meet and when they come to a barrier or pass it. */
 #ifndef GPUWHEEL_PTX_CHECK_H
