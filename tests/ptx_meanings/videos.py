@@ -76,7 +76,15 @@ def _shifted(form: Form, values: dict) -> dict:
     return {"d": _second(form, first, values.get("c", 0), form.words[0])}
 
 
+def _multiplied(form: Form, values: dict) -> dict:
+    dtype, atype, btype = form.words[:3]
+    (a,), (b,), (c,) = (_parts(values[name], 32, of) for name, of in (("a", atype), ("b", btype), ("c", dtype)))
+    total = (a * b + c + form.has("po")) >> (7 if form.has("shr7") else 15 if form.has("shr15") else 0)
+    return {"d": clamped(total, dtype) if form.has("sat") else wrapped(total, "u32")}
+
+
 VIDEOS: dict[str, Meaning] = {
+    "vmad": _multiplied,
     **{f"v{name}{count}": _video for name in (*_OPERATIONS, "set") for count in ("", "2", "4")},
     "vshl": _shifted,
     "vshr": _shifted,

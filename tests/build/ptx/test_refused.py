@@ -20,7 +20,7 @@ REFUSED = [
 # Forms that are not done, of instructions that are.
 UNKNOWN = [
     "fma.rn.oob.f16 %h0, %h1, %h2, %h3",
-    "vmad.u32.u32.u32.shr7 %r0, %r1, %r2, %r3",
+    "vmad.u32.s32.u32.shr7 %r0, %r1, %r2, %r3",
     "multimem.red.relaxed.gpu.global.add.u32 [%d0], %r0",
     "ldmatrix.sync.aligned.m16n16.x1.trans.shared.b8 {%r0, %r1}, [%d0]",
     "add.f32.nothing %f0, %f1, %f2",

@@ -61,6 +61,19 @@ def _shift(name: str) -> tuple[Row, ...]:
     return _with_second(f"v{name}.dtype.atype.u32{{.sat}}.mode", found, "{dtype}", **sets)
 
 
+def _multiplied(dtype: str, atype: str, btype: str) -> Row:
+    """With a sum of as many bits as it takes. Of types whose signs do not go together the manual says no meaning."""
+    a, b, c = (
+        f"(s128)video_part({name}, 0, 32, signed_{of})" for name, of in zip("abc", (atype, btype, dtype), strict=True)
+    )
+    return row(
+        f"vmad.{dtype}.{atype}.{btype}{{.po}}{{.sat}}{{.scale}} {_OPERANDS}, c:b32",
+        _SCALAR,
+        f"d = (u32)video_clamp(({a} * {b} + {c} + one_{{po}}) >> places_{{scale}}, 32, range_{{sat}}_{dtype})",
+        scale="shr7 shr15",
+    )
+
+
 _PARTS = ("add", "sub", "absdiff", "min", "max", "avrg")
 
 ROWS: tuple[Row, ...] = (
@@ -68,6 +81,8 @@ ROWS: tuple[Row, ...] = (
     *(found for count in (2, 4) for found in _compared(count)),
     *(found for name in _PARTS[:-1] for found in _scalar(name)),
     *(found for name in ("shl", "shr") for found in _shift(name)),
+    _multiplied("u32", "u32", "u32"),
+    *(_multiplied("s32", a, b) for a, b in (("s32", "s32"), ("s32", "u32"), ("u32", "s32"))),
     *_with_second(
         "vset.atype.btype.cmp",
         _found("{cmp}", 32, "0, keeps").replace("b, c,", "b, 0,"),

@@ -8,6 +8,7 @@ enum { signed_u32 = 0, signed_s32 = 1 };
 /* How a result is clamped: not at all, or to the range of the result's type. */
 enum { range__u32 = 0, range__s32 = 0, range_sat_u32 = 1, range_sat_s32 = 2 };
 enum { keeps = 0, sums = 1 };
+enum { one_ = 0, one_po = 1, places_ = 0, places_shr7 = 7, places_shr15 = 15 }; /* of vmad */
 
 typedef struct Video {
   u32 bits; /* of each part */
