@@ -112,6 +112,7 @@ def main() -> None:
     waited, spent = map(min, zip(*(cold(texts[0]) for _ in range(3)), strict=True))
     result: dict[str, Any] = {"machine": describe(), "cold first launch, s": round(waited, 1)}
     result["cold first launch, s of CPU"] = round(spent, 1)
+    result["load of the machine meanwhile"] = round(os.getloadavg()[0], 1)
     for checks in ((), ALL):
         executor = Executor(checks=checks)
         for make, text, unit in ((swiglu, texts[0], "M elements/s"), (add_rms_norm, texts[1], "k rows/s")):

@@ -14,7 +14,7 @@ __all__ = ["whole_warp"]
 
 _LOOK_UP = re.compile(
     r"(?P<space>at_global|at_shared|at_parameter)\(w, i, lane, a, (?P<count>\d+) \* sizeof (?P<of>\w+), [^,]+, "
-    r"\(Access\)\((?P<kind>READ|WRITE) \| ORDER_\)\)"
+    r"\(Access\)\((?P<kind>READ|WRITE)(?: \| ORDER_)?\)\)"
 )
 _POINTER = 8  # bytes
 
