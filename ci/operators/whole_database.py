@@ -101,7 +101,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="then stop; the same command goes on")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "gpuwheel-operators")
     options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
+    for folder in (options.work, HERE / "results"):
+        folder.mkdir(parents=True, exist_ok=True)
     path = options.work / f"torch-{options.torch}-{options.samples}.jsonl"
     path.touch()
     words, environ = command(options.torch)
