@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -56,3 +57,9 @@ def test_a_whole_run_has_each_arch_and_each_torch(session: ModuleType) -> None:
     assert {cell.arch for cell in found} == {"7.5", "8.0", "9.0", "10.0"}
     assert {cell.torch for cell in found} == set(session.releases())
     assert len(set(found)) == len(found)
+
+
+def test_the_page_is_that_of_the_newest_result(session: ModuleType) -> None:
+    newest = json.loads(max((FOLDER / "results").glob("*.json")).read_text(encoding="utf-8"))
+    assert session.PAGE.read_text(encoding="utf-8") == session.page(newest)
+    assert newest["wrong"] == 0
