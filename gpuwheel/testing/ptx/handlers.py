@@ -143,6 +143,10 @@ def _find(instruction: Instruction) -> Form | None:
             if shape is None:
                 break
             type_name = _type(role, row_type, sets)
+            register = operand.operand if isinstance(operand, Negated) else operand
+            # Rows may differ in this alone.
+            if isinstance(register, Register) and (register.type == "pred") != (type_name == "pred"):
+                break
             # Functions for a whole warp take a slot for what the row says it is.
             sized = shape.kind in {"register", "negated"} and not role.address
             if row.native and (_is_unusable(role, name, shape) or (sized and shape.size != size_of(type_name))):

@@ -69,3 +69,46 @@ def test_an_operand_of_each_kind_is_read_as_it_is_written(
     found: np.ndarray, at: int, written: str, wanted: int
 ) -> None:
     assert int(found[at]) == wanted, written
+
+
+# What follows the size of a copy, and how many of its 16 bytes come from the source (PTX ISA, 9.7.9.25.3.1).
+_COPIES = {
+    ("", "16"): 16,
+    (".L2::128B", "16"): 16,
+    ("", "16, 8"): 8,
+    ("", "16, %size"): 4,
+    ("", "16, %p"): 0,
+    ("", "16, !%p"): 16,
+    (".L2::cache_hint", "16, %policy"): 16,
+    (".L2::cache_hint.L2::64B", "16, 8, %policy"): 8,
+    (".L2::cache_hint", "16, %p, %policy"): 0,
+    (".L2::cache_hint", "16, !%p, %policy"): 16,
+}
+
+
+@pytest.mark.parametrize(("shared", "cached"), [("shared", "cg"), ("shared::cta", "ca")])
+@pytest.mark.parametrize(("hint", "sizes"), _COPIES)
+def test_a_copy_takes_its_size_and_its_policy_for_what_they_are(
+    shared: str, cached: str, hint: str, sizes: str
+) -> None:
+    text = f"""\
+    .version 8.5
+    .target sm_80
+    .address_size 64
+    .visible .entry k(.param .u64 to, .param .u64 from) {{
+      .reg .b32 %at, %size, %r<4>; .reg .b64 %to, %from, %policy; .reg .pred %p;
+      .shared .align 16 .b8 s[16];
+      mov.u32 %at, s; mov.u32 %size, 4; setp.eq.u32 %p, %size, 4;
+      ld.param.u64 %to, [to]; ld.param.u64 %from, [from];
+      createpolicy.fractional.L2::evict_first.b64 %policy, 1.0;
+      cp.async.{cached}.{shared}.global{hint} [%at], [%from], {sizes};
+      cp.async.wait_all;
+      ld.shared.v4.u32 {{%r0, %r1, %r2, %r3}}, [s];
+      st.global.v4.u32 [%to], {{%r0, %r1, %r2, %r3}};
+      ret;
+    }}"""
+    source, result = np.arange(1, 17, dtype="u1"), np.full(16, 99, "u1")
+    executor = Executor()
+    launched = executor.launch(executor.load(text), "k", Configuration((1,), (1,)), (result, source))
+    assert (launched.code, launched.reports) == (0, ())
+    assert result.tolist() == [byte if byte <= _COPIES[hint, sizes] else 0 for byte in range(1, 17)]

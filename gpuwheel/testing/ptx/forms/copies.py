@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ROWS"]
 
-_HINTS = {"hint": "L2::cache_hint", "prefetch": "L2::64B L2::128B L2::256B", "shared": "shared shared::cta"}
+_HINTS = {"prefetch": "L2::64B L2::128B L2::256B", "shared": "shared shared::cta"}
 _OWN = {"shared": "shared shared::cta"}
 _BARRIER = {"scope": "cta cluster", "shared": "shared shared::cta shared::cluster"}
 _ARRIVES = {**_BARRIER, "sem": "release relaxed"}
@@ -31,11 +31,14 @@ _OF_GLOBAL = {
 
 
 def _copies() -> Iterator[Row]:
-    # Without a size of the source all of it is copied; what is missing there is filled with zeros.
-    whole = "copy_later(w, i, lane, a, b, n, {has_m} ? m : n)"
+    # Without a size of the source all of it is copied; what is missing there is filled with zeros, as what is ignored.
+    sources = {"": "n", ", m:u32": "m", ", ignored:pred": "ignored ? 0 : n"}
     for cop in ("ca", "cg"):
-        head = f"cp.async.{cop}.shared.global{{.hint}}{{.prefetch}}"
-        yield row(f"{head} [a], [b], n:u32, m:u32?, policy:b64?", "9.7.9.25.3.1", whole, **_HINTS)
+        for source, size in sources.items():
+            copied = f"copy_later(w, i, lane, a, b, n, {size})"
+            for hint, policy in (("", ""), (".L2::cache_hint", ", policy:b64")):
+                head = f"cp.async.{cop}.shared.global{hint}{{.prefetch}}"
+                yield row(f"{head} [a], [b], n:u32{source}{policy}", "9.7.9.25.3.1", copied, **_HINTS)
     yield row("cp.async.commit_group", "9.7.9.25.3.2", "copies_commit(w, lane)")
     yield row("cp.async.wait_group n:u32", "9.7.9.25.3.3", "copies_wait(w, i, lane, n)")
     yield row("cp.async.wait_all", "9.7.9.25.3.3", "copies_wait_all(w, i, lane)")
