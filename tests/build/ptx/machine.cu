@@ -282,6 +282,22 @@ __global__ void last_block(int* count, int* data, int* out) {
   }
 }
 
+/* Sums from the last block to the first, each after the one behind it: all that live at once on a GPU may do so. */
+__global__ void from_the_last(int* flags, int* sums) {
+  if (threadIdx.x == 0) {
+    int there = blockIdx.x == gridDim.x - 1;
+    while (!there) asm volatile("ld.global.acquire.gpu.b32 %0, [%1];" : "=r"(there) : "l"(&flags[blockIdx.x + 1]) : "memory");
+  }
+  __syncthreads();
+  const int before = blockIdx.x == gridDim.x - 1 ? 0 : sums[(blockIdx.x + 1) * blockDim.x + threadIdx.x];
+  sums[blockIdx.x * blockDim.x + threadIdx.x] = before + blockIdx.x;
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    __threadfence();
+    atomicExch(&flags[blockIdx.x], 1);
+  }
+}
+
 __global__ void pipeline(float* y, const float* x) {
   __shared__ float s[2][128];
   for (int k = 0; k < 2; ++k) {

@@ -344,6 +344,14 @@ def test_mbarrier_phases(run: Run) -> None:
     assert y.tolist() == [63 - thread + 2 for thread in range(64)]
 
 
+@pytest.mark.parametrize("grid", [2, 33, 132])
+def test_blocks_wait_for_blocks_that_begin_after_them(run: Run, grid: int) -> None:
+    sums = np.zeros((grid, 64), "i4")
+    assert run("from_the_last", 64, np.zeros(grid, "i4"), sums, grid=grid).reports == ()
+    assert sums[:, 0].tolist() == [sum(range(block, grid)) for block in range(grid)]
+    assert (sums == sums[:, :1]).all()
+
+
 def test_wmma() -> None:
     rng = np.random.default_rng(3)
     a, b = rng.standard_normal((16, 16)).astype("f2"), rng.standard_normal((16, 16)).astype("f2")

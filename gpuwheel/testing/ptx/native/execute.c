@@ -1,5 +1,5 @@
-/* Runs a launch: block after block (all blocks of a cluster, or of a cooperative grid, together); in a block warp after
-   warp; in a warp the lanes with the lowest pc first, so that lanes that went apart meet again where their ways do. */
+/* Runs blocks that belong together (of a cluster, or of a cooperative grid) by turns; in a block warp after warp; in a
+   warp the lanes with the lowest pc first, so that lanes that went apart meet again where their ways do. */
 #include "calls.h"
 #include "check_hooks.h"
 
@@ -309,7 +309,7 @@ static u32 next_in_turn(Warp* w, u32 movable) {
 /* Until all lanes wait for other warps, or it is their turn. Returns whether anything moved. */
 static int run_warp(Warp* w) {
   Launch* const l = w->block->launch;
-  w->budget = PATIENCE;
+  w->budget = w->block->patience;
   int moved = 0;
   while (!l->stopped) {
     const u32 movable = w->alive & ~w->parked & ~w->at_barrier;
@@ -326,7 +326,7 @@ static int run_warp(Warp* w) {
       break;
     }
   }
-  l->steps += (u64)(PATIENCE - w->budget);
+  l->steps += (u64)(w->block->patience - w->budget);
   return moved;
 }
 
@@ -377,22 +377,20 @@ static void too_long(const Block* blocks, u32 count) {
   stop(l, 702);
 }
 
-/* Blocks that live together, until all have ended. */
-void gpuwheel_ptx_run_blocks(Block* blocks, u32 count) {
+/* A turn of each of these blocks, which belong together. Returns how many threads are left. */
+u32 gpuwheel_ptx_run_blocks(Block* blocks, u32 count) {
   Launch* const l = blocks->launch;
-  for (;;) {
-    u32 alive = 0;
-    int moved = 0;
-    if (l->step_limit && l->steps > l->step_limit) return too_long(blocks, count);
-    for (u32 k = 0; k < count && !l->stopped; ++k) {
-      if (blocks[k].alive) moved |= run_block(&blocks[k]);
-      alive += blocks[k].alive;
-    }
-    if (alive == 0 || l->stopped) return;
-    if (!moved) {
-      for (u32 k = 0; k < count; ++k) {
-        if (blocks[k].alive) { deadlocked(&blocks[k]); break; }
-      }
-    }
+  u32 alive = 0;
+  int moved = 0;
+  if (l->step_limit && l->steps > l->step_limit) return too_long(blocks, count), 0;
+  for (u32 k = 0; k < count && !l->stopped; ++k) {
+    if (blocks[k].alive) moved |= run_block(&blocks[k]);
+    alive += blocks[k].alive;
   }
+  for (u32 k = 0; k < count && !moved && !l->stopped; ++k) {
+    if (!blocks[k].alive) continue;
+    deadlocked(&blocks[k]);
+    break;
+  }
+  return l->stopped ? 0 : alive;
 }

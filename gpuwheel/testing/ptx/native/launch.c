@@ -1,14 +1,18 @@
-/* A launch from its beginning to its end: what a grid, its blocks and their warps hold. */
+/* A launch from its beginning to its end: block after block (all blocks of a cluster, or of a cooperative grid, together;
+   more where one may wait for another), and what a grid, its blocks and their warps hold. */
 #include "calls.h"
 #include "check_hooks.h"
 #include "later.h"
 
 #include <stdlib.h>
 
-void gpuwheel_ptx_run_blocks(Block* blocks, u32 count);
+u32 gpuwheel_ptx_run_blocks(Block* blocks, u32 count);
 void copies_begin(Block*); /* copies.c */
 void copies_block(Block*);
 void copies_end(Block*);
+
+enum { MULTIPROCESSORS = 132, MOST_THREADS = 1024 };
+static const u64 MOST_MEMORY = 4ull << 30, MOST_SHADOWS = 1ull << 30;
 
 static u32 special(const Block* b, u32 linear, SpecialKind kind) {
   const Launch* const l = b->launch;
@@ -24,8 +28,8 @@ static u32 special(const Block* b, u32 linear, SpecialKind kind) {
     case LANEID: return lane;
     case WARPID: return linear / LANES;
     case NWARPID: return b->warp_count;
-    case SMID: return b->number % 132;
-    case NSMID: return 132;
+    case SMID: return b->number % MULTIPROCESSORS;
+    case NSMID: return MULTIPROCESSORS;
     case LANEMASK_EQ: return 1u << lane;
     case LANEMASK_LE: return (2u << lane) - 1;
     case LANEMASK_LT: return (1u << lane) - 1;
@@ -162,20 +166,90 @@ static void place(Block* blocks, u32 k, u32 together, const Launch* l, u64 turn)
   b->index[2] = (u32)(cluster / across / down) * c[2] + rank / c[0] / c[1];
 }
 
+static u64 threads_of(const Launch* l) {
+  const u64 across = (u64)l->block[0] * l->block[1];
+  return across > MOST_THREADS ? across : across * l->block[2];
+}
+
+/* Bytes of memory of a block. */
+static u64 each_takes(const Launch* l) {
+  const Program* const p = l->program;
+  const u64 warps = (threads_of(l) + LANES - 1) / LANES;
+  return (u64)p->shared_bytes + l->dynamic_shared + warps * (LANES * (u64)(p->stack_bytes + 4 * p->call_depth) + p->register_bytes) + 1;
+}
+
 /* What no GPU takes (CUDA C++ guide, "Compute capabilities"): a CUresult, or 0. Locals of all functions are one frame. */
 static u32 refused(const Launch* l, u64 together) {
-  enum { MOST_THREADS = 1024, MOST_SHARED = 256 << 10, MOST_LOCAL = 1 << 20, MOST_BLOCKS = 65536, MOST_CLUSTER = 16 };
-  const u64 most_memory = 4ull << 30;
+  enum { MOST_SHARED = 256 << 10, MOST_LOCAL = 1 << 20, MOST_BLOCKS = 65536, MOST_CLUSTER = 16 };
   const Program* const p = l->program;
-  const u64 across = (u64)l->block[0] * l->block[1], threads = across > MOST_THREADS ? across : across * l->block[2];
+  const u64 threads = threads_of(l);
   if (threads == 0 || threads > MOST_THREADS || l->grid[0] == 0 || l->grid[1] == 0 || l->grid[2] == 0) return 1;
   for (u32 k = 0; k < 3 && l->cluster[0]; ++k) {
     if (l->cluster[k] == 0 || l->cluster[k] > MOST_CLUSTER || l->grid[k] % l->cluster[k] != 0) return 912; /* CUDA_ERROR_INVALID_CLUSTER_SIZE */
   }
-  const u64 shared = (u64)p->shared_bytes + l->dynamic_shared, warps = (threads + LANES - 1) / LANES;
+  const u64 shared = (u64)p->shared_bytes + l->dynamic_shared;
   if (shared > MOST_SHARED || p->stack_bytes > MOST_LOCAL) return 701; /* CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES */
-  const u64 each = shared + warps * (LANES * (u64)(p->stack_bytes + 4 * p->call_depth) + p->register_bytes);
-  return together > MOST_BLOCKS || each * together > most_memory ? 720 : 0; /* ..._COOPERATIVE_LAUNCH_TOO_LARGE */
+  return together > MOST_BLOCKS || each_takes(l) * together > MOST_MEMORY ? 720 : 0; /* ..._COOPERATIVE_LAUNCH_TOO_LARGE */
+}
+
+/* ---- grids */
+
+/* How many of what belongs together a GPU has at once (an H100's multiprocessors, as SMID counts them), and memory here
+   with what the checks hold: some bytes for each of shared memory, and a clock of each warp. */
+static u64 resident(const Launch* l, u64 together) {
+  const u64 shared = (u64)l->program->shared_bytes + l->dynamic_shared, threads = threads_of(l);
+  const u64 each = each_takes(l) + shared * (32 + threads / LANES * 4);
+  u64 most = 32;
+  if (most > 2048 / threads) most = 2048 / threads;
+  if (most > (228 << 10) / (shared + 1024)) most = (228 << 10) / (shared + 1024);
+  most = MULTIPROCESSORS * (most ? most : 1) / together;
+  if (most > MOST_SHADOWS / (each * together)) most = MOST_SHADOWS / (each * together);
+  return most ? most : 1;
+}
+
+enum { PATIENCE = 20000, LITTLE = 500, LONG = 16 }; /* instructions of a warp before it is others' turn; such turns */
+typedef struct Turns {
+  u64 begun;
+  u32 wide, rounds; /* how many live at once; turns of all of them since one began */
+} Turns;
+
+static void begin(Block* group, u32 together, const Launch* l, u64 turn) {
+  for (u32 k = 0; k < together; ++k) place(group, k, together, l, turn);
+  for (u32 k = 0; k < together; ++k) enter(&group[k], (u32)(turn * together + k));
+}
+
+/* Gives a turn to what lives in this place, or begins the next there. Returns whether it lives on; -1: no memory. */
+static int take_turn(Launch* l, Block* blocks, u32 k, u32 together, u64 turns, Turns* t) {
+  Block* const group = &blocks[(u64)k * together];
+  u32 alive = 0;
+  for (u32 j = 0; j < together; ++j) {
+    if (group[j].launch == NULL && !prepare(&group[j], blocks, l)) return -1;
+    alive += group[j].alive;
+  }
+  if (!alive) {
+    if (t->begun == turns) return 0;
+    begin(group, together, l, t->begun++);
+    t->rounds = 0;
+  }
+  for (u32 j = 0; j < together; ++j) group[j].patience = PATIENCE / t->wide > LITTLE ? PATIENCE / t->wide : LITTLE;
+  return gpuwheel_ptx_run_blocks(group, together) != 0;
+}
+
+/* One after the other; where one takes long, it may wait for another that has not begun: then twice as many live at once. */
+static int run_grid(Launch* l, Block* blocks, u32 together, u64 turns, u32 most) {
+  Turns t = {.wide = 1};
+  for (u32 living = 1; !l->stopped && (living || t.begun < turns);) {
+    living = 0;
+    for (u32 k = 0; k < t.wide && !l->stopped; ++k) {
+      const int lives = take_turn(l, blocks, k, together, turns, &t);
+      if (lives < 0) return 0;
+      living += (u32)lives;
+    }
+    if (++t.rounds < LONG || t.begun == turns || t.wide == most) continue;
+    t.wide = t.wide * 2 < most ? t.wide * 2 : most;
+    t.rounds = 0;
+  }
+  return 1;
 }
 
 /* Runs all of it. Returns a CUresult: 0, or what the launch failed with. */
@@ -189,15 +263,12 @@ EXPORT u32 gpuwheel_ptx_launch(Launch* l) {
   if (not_possible) return l->failed = not_possible;
   u64 workspace[WORKSPACE_BYTES / sizeof(u64)] = {0};
   l->workspace = l->cooperative ? (u8*)workspace : NULL;
-  Block* const blocks = calloc(together, sizeof *blocks);
-  int there = blocks != NULL;
-  for (u64 k = 0; k < together && there; ++k) there = prepare(&blocks[k], blocks, l);
-  for (u64 turn = 0; turn < grid / together && there && !l->stopped; ++turn) {
-    for (u32 k = 0; k < together; ++k) place(blocks, k, (u32)together, l, turn);
-    for (u32 k = 0; k < together; ++k) enter(&blocks[k], (u32)(turn * together + k));
-    gpuwheel_ptx_run_blocks(blocks, (u32)together);
-  }
-  for (u64 k = 0; k < together && blocks != NULL; ++k) put_away(&blocks[k]);
+  const u64 turns = grid / together;
+  u64 most = resident(l, together);
+  if (most > turns) most = turns;
+  Block* const blocks = calloc(most * together, sizeof *blocks);
+  const int there = blocks != NULL && run_grid(l, blocks, (u32)together, turns, (u32)most);
+  for (u64 k = 0; k < most * together && blocks != NULL && blocks[k].launch; ++k) put_away(&blocks[k]);
   free(blocks);
   l->workspace = NULL;
   return there ? l->failed : 2;

@@ -52,7 +52,6 @@ typedef __int128 s128;
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define EXPORT __attribute__((visibility("default")))
 
-enum { PATIENCE = 20000 }; /* instructions of a warp before it is others' turn */
 enum { WORKSPACE_BYTES = 256, LANES = 32, MOST_OPERANDS = 40, NAMED_BARRIERS = 16, RANK_SHIFT = 24 };
 static const u32 NONE = ~0u;
 
@@ -210,6 +209,7 @@ struct Block {
   Barrier barriers[NAMED_BARRIERS];
   Block* cluster; /* the first of its cluster */
   u32 cluster_size, cluster_arrived;
+  s64 patience; /* instructions of a warp before it is others' turn */
   u64 cluster_epoch, epoch; /* epoch rises at each barrier of the whole block */
   void* shadow;  /* of shared memory, check.c */
   void* copies;  /* cp.async that nobody waited for, copies.c */
@@ -336,7 +336,7 @@ u64 shared_of_generic(const Warp*, u64 address);
 #pragma GCC visibility pop
 
 /* Instructions of warps so far: it only goes up. */
-static inline u64 clock_of(const Warp* w) { return w->block->launch->steps + PATIENCE - (u64)w->budget; }
+static inline u64 clock_of(const Warp* w) { return w->block->launch->steps + (u64)(w->block->patience - w->budget); }
 
 static const u8 zeros[64] __attribute__((aligned(64)));
 
