@@ -20,12 +20,15 @@ from gpuwheel.testing.ptx.syntax import (
     Sink,
     Special,
     Symbol,
+    Variable,
     size_of,
 )
 
 __all__ = ["LOCAL_BASE", "Frame", "Frames", "NoMeaningError"]
 
 _FARTHEST = 1 << 31
+_RESERVED = Variable("shared", "reserved_smem_offset_1", "b8", 1024, 16)
+"""What CUDA takes of the shared memory of each block from 8.0 on; cooperative groups of several warps meet there."""
 LOCAL_BASE = Register("%local_base", "b64")
 """The addresses of the threads' frames, which a launch fills."""
 _CLOCKS = {"clock": 32, "clock_hi": 32, "clock64": 64, "globaltimer": 64, "globaltimer_lo": 32, "globaltimer_hi": 32}
@@ -105,6 +108,8 @@ class Frames:
             there = Address(LOCAL_BASE, self._local(frame, operand))
             self._added(frame, of, "address", ("b64",), (address, there))
             return address
+        if isinstance(operand, Special) and operand.name == _RESERVED.name:
+            return Symbol(operand.name)
         if isinstance(operand, Special) and operand.name in _CLOCKS:
             register = Register(f"%{operand.name}", f"b{_CLOCKS[operand.name]}")
             half = ("hi",) if operand.name.endswith("_hi") else ()
@@ -165,6 +170,8 @@ class Frames:
         if self._module.aliases.get(name, name) in self._module.spans and not symbol.offset:
             return self._storage.value(reading.function_address(self._module, name))
         variable = frame.function.variables.get(name) or self._module.variables.get(name)
+        if name == _RESERVED.name:
+            variable = _RESERVED
         if variable is not None and variable.space == "shared":
             return self._storage.shared(variable, symbol.offset)
         if variable is not None and variable.space in {"global", "const"}:

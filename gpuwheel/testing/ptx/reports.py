@@ -19,6 +19,8 @@ __all__ = ["Allocation", "Mistake", "Where", "as_annotations", "as_json", "as_te
 
 _NONE = 0xFFFFFFFF
 _MANY = 0x7FFFFFFF
+_NULL = 1 << 16  # no allocation begins below
+_MOST_LINES = 16  # of an instruction
 _NOUNS = ("read", "write", "atomic")
 _OTHERS = {"wrote": "wrote", "read": "read", "changed atomically": "changed by an atomic", "copies to": "copies to"}
 _VIRTUAL = "/proc/self/cwd/"  # the project, as device code was compiled (compile.device.command_line)
@@ -158,8 +160,12 @@ def _escaped(text: str, *, message: bool = False) -> str:
 def _as_written(instruction: Instruction | None, module: Module) -> str:
     if instruction is None:
         return ""
-    lines = module.text.split("\n")
-    text = lines[instruction.line - 1].strip() if 0 < instruction.line <= len(lines) else ""
+    lines = module.text.split("\n")[instruction.line - 1 :] if instruction.line > 0 else []
+    text = lines[0].strip() if lines else ""
+    for more in lines[1:_MOST_LINES]:  # a call stands on several
+        if ";" in text:
+            break
+        text = f"{text} {more.strip()}"
     # fatbins may hold a PTX with several instructions in a line
     return text if text.count(";") == 1 and instruction.opcode in text else instruction.name
 
@@ -233,6 +239,8 @@ def _beside(address: int, count: int, memory: Allocation | None) -> str:
     if memory is None:
         return "where there is no memory"
     size = f"an allocation of {memory.end - memory.start} bytes{_made(memory)}"
+    if address < _NULL:
+        return f"{address} bytes after a null pointer" if address else "a null pointer"
     if memory.freed and memory.start <= address < memory.end:
         return f"in {size}, which was freed: {memory.freed}"
     if address >= memory.end:

@@ -138,6 +138,15 @@ int out_of_bounds() {
   return result;
 }
 
+int null_pointer() {
+  float* somewhere;
+  cudaMalloc(&somewhere, 400);
+  beyond<<<1, 1>>>(nullptr, 3);
+  const int result = done();
+  cudaFree(somewhere);
+  return result;
+}
+
 int freed() {
   float* out;
   cudaMalloc(&out, 100 * sizeof(float));

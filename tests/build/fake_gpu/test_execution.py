@@ -77,7 +77,7 @@ print(gpu.reports())
 def test_what_kernels_and_calls_do_wrong_is_reported_with_its_line(library: Path) -> None:
     done = execute(
         """
-for name in ("out_of_bounds", "freed", "freed_twice"):
+for name in ("out_of_bounds", "null_pointer", "freed", "freed_twice"):
     assert getattr(library, name)() == 0, name
     for mistake in gpu.reports():
         print(mistake, file=sys.stdout)
@@ -90,8 +90,9 @@ assert gpu.reports() == []
     assert lines[0].endswith(" 0 bytes after the end of an allocation of 400 bytes (cudaMalloc after launch 0)")
     assert lines[1] == "  in beyond(float*, int), block (0, 0, 0), thread (30, 0, 0)"
     assert lines[2].endswith("executed.cu:20")
-    freed = next(line for line in lines[3:] if line.startswith("out of bounds"))
-    assert freed.endswith("which was freed: after launch 1")
+    assert any(line.endswith("a write of 4 bytes at 0xc, 12 bytes after a null pointer") for line in lines)
+    freed = next(line for line in lines if line.startswith("out of bounds") and "which was freed" in line)
+    assert freed.endswith("which was freed: after launch 2")
     assert any(line.startswith("freed twice: cudaFree of 0x") for line in lines)
 
 

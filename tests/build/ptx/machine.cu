@@ -328,6 +328,26 @@ __global__ void arrivals(int* y) {
   }
 }
 
+// As tiles of several warps of cooperative groups do.
+__global__ void in_reserved_memory(int* y) {
+  __shared__ int s[64];
+  unsigned start;
+  asm("mov.u32 %0, %%reserved_smem_offset_1;" : "=r"(start));
+  asm volatile("st.shared.u32 [%0], %1;" ::"r"(start + 4 * threadIdx.x), "r"(threadIdx.x) : "memory");
+  s[threadIdx.x] = 100;
+  __syncthreads();
+  int v;
+  asm volatile("ld.shared.u32 %0, [%1];" : "=r"(v) : "r"(start + 4 * (63 - threadIdx.x)) : "memory");
+  y[threadIdx.x] = v + s[threadIdx.x];
+}
+
+__global__ void on_the_heap(int* y) {
+  int* const room = (int*)malloc(4 * y[0]);
+  room[threadIdx.x] = 1;
+  y[threadIdx.x] = room[threadIdx.x];
+  free(room);
+}
+
 __global__ void never_ends(volatile int* y) {
   while (y[0] == 0) {
   }

@@ -478,6 +478,18 @@ def test_each_address_has_an_offset_of_its_own() -> None:
     assert y[4:].tolist() == [3, 1, 0, 2]
 
 
+def test_shared_memory_that_cuda_reserves_is_there(run: Run) -> None:
+    y = np.zeros(64, "i4")
+    assert run("in_reserved_memory", 64, y).reports == ()
+    assert y.tolist() == [163 - lane for lane in range(64)]
+
+
+def test_a_function_of_cuda_that_is_not_done_is_named(run: Run) -> None:
+    (mistake,) = run("on_the_heap", 32, np.ones(32, "i4")).mistakes
+    assert (mistake.kind, mistake.kernel) == ("no-meaning", "on_the_heap")
+    assert "malloc" in mistake.instruction
+
+
 def test_arrays_are_passed_as_what_they_are(run: Run) -> None:
     x = np.zeros(64, "i4")
     for wrong in (x[::-1][:32], np.broadcast_to(x[:1], (32,)), np.frombuffer(bytes(256), "i4")):

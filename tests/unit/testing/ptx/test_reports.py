@@ -40,19 +40,19 @@ def test_every_kind_has_a_sentence(kind: str) -> None:
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        (1100, "0 bytes after the end of an allocation of 100 bytes (made by cudaMalloc)"),
-        (996, "4 bytes before an allocation of 100 bytes (made by cudaMalloc)"),
-        (1098, "2 bytes of them after the end of an allocation of 100 bytes (made by cudaMalloc)"),
+        (101_100, "0 bytes after the end of an allocation of 100 bytes (made by cudaMalloc)"),
+        (100_996, "4 bytes before an allocation of 100 bytes (made by cudaMalloc)"),
+        (101_098, "2 bytes of them after the end of an allocation of 100 bytes (made by cudaMalloc)"),
     ],
 )
 def test_how_far_an_access_is_from_the_memory(address: int, said: str) -> None:
-    memory = Allocation(1000, 1100, "made by cudaMalloc")
+    memory = Allocation(101_000, 101_100, "made by cudaMalloc")
     assert _mistake("out-of-bounds", memory, address=address, bytes=4, write=1).what.endswith(said)
 
 
 def test_memory_that_was_freed_is_named() -> None:
-    memory = Allocation(1000, 1100, "", "by launch 3")
-    assert _mistake("out-of-bounds", memory, address=1004, bytes=4).what.endswith("which was freed: by launch 3")
+    memory = Allocation(101_000, 101_100, "", "by launch 3")
+    assert _mistake("out-of-bounds", memory, address=101_004, bytes=4).what.endswith("which was freed: by launch 3")
 
 
 def test_a_mistake_says_where_it_is_and_where_that_was_inlined() -> None:
