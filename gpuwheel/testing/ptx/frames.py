@@ -27,7 +27,7 @@ from gpuwheel.testing.ptx.syntax import (
 __all__ = ["LOCAL_BASE", "Frame", "Frames", "NoMeaningError"]
 
 _FARTHEST = 1 << 31
-_RESERVED = Variable("shared", "reserved_smem_offset_1", "b8", 1024, 16)
+_RESERVED = Variable("shared", "reserved_smem_offset_1", "b8", 1024, 16, initial=bytes(1024))
 """What CUDA takes of the shared memory of each block from 8.0 on; cooperative groups of several warps meet there."""
 LOCAL_BASE = Register("%local_base", "b64")
 """The addresses of the threads' frames, which a launch fills."""

@@ -22,6 +22,7 @@ _MANY = 0x7FFFFFFF
 _NULL = 1 << 16  # no allocation begins below
 _MOST_LINES = 16  # of an instruction
 _NOUNS = ("read", "write", "atomic")
+_WITH_ARTICLE = ("a read", "a write", "an atomic operation")
 _OTHERS = {"wrote": "wrote", "read": "read", "changed atomically": "changed by an atomic", "copies to": "copies to"}
 _VIRTUAL = "/proc/self/cwd/"  # the project, as device code was compiled (compile.device.command_line)
 
@@ -182,22 +183,22 @@ def _chain(place: Place | None, module: Module) -> Iterable[Where]:
 
 
 _SENTENCES = {
-    "out-of-bounds": "out of bounds: a {access} at {address}, {beside}",
-    "misaligned": "misaligned: a {access} at {address}, which is no multiple of {bytes}",
-    "read-only": "read only: a {access} at {address}, {inside}",
-    "shared-out-of-bounds": "out of bounds: a {access} at byte {offset} of shared memory (there are {end} bytes)",
-    "gap": "out of bounds: a {access} at byte {offset} of shared memory, beyond the variables that are there",
-    "local-out-of-bounds": "out of bounds: a {access} at byte {offset} of local memory (there are {end} bytes)",
-    "parameter-out-of-bounds": "out of bounds: a {access} at byte {offset} of the parameters (there are {end} bytes)",
-    "global-uninitialised": "uninitialised: a {access} at {address} that nothing wrote, {inside}",
-    "shared-uninitialised": "uninitialised: a {access} at byte {offset} of shared memory that nothing wrote",
-    "local-uninitialised": "uninitialised: a {access} at byte {offset} of local memory that nothing wrote",
-    "shared-race": "race: a {access} at byte {offset} of shared memory, which thread {thread} {how} since the "
+    "out-of-bounds": "out of bounds: {access} at {address}, {beside}",
+    "misaligned": "misaligned: {access} at {address}, which is no multiple of {bytes}",
+    "read-only": "read only: {access} at {address}, {inside}",
+    "shared-out-of-bounds": "out of bounds: {access} at byte {offset} of shared memory (there are {end} bytes)",
+    "gap": "out of bounds: {access} at byte {offset} of shared memory, beyond the variables that are there",
+    "local-out-of-bounds": "out of bounds: {access} at byte {offset} of local memory (there are {end} bytes)",
+    "parameter-out-of-bounds": "out of bounds: {access} at byte {offset} of the parameters (there are {end} bytes)",
+    "global-uninitialised": "uninitialised: {access} at {address} that nothing wrote, {inside}",
+    "shared-uninitialised": "uninitialised: {access} at byte {offset} of shared memory that nothing wrote",
+    "local-uninitialised": "uninitialised: {access} at byte {offset} of local memory that nothing wrote",
+    "shared-race": "race: {access} at byte {offset} of shared memory, which thread {thread} {how} since the "
     "last barrier",
-    "global-race": "race: a {access} at {address}, which {block} {how} in this launch without order, {inside}",
-    "block-race": "race: a {access} at {address}, which the warp of thread {thread} {how} since the last barrier, "
+    "global-race": "race: {access} at {address}, which {block} {how} in this launch without order, {inside}",
+    "block-race": "race: {access} at {address}, which the warp of thread {thread} {how} since the last barrier, "
     "{inside}",
-    "unfinished-copy": "unfinished copy: a {access} at byte {offset} of shared memory, to which thread {thread} "
+    "unfinished-copy": "unfinished copy: {access} at byte {offset} of shared memory, to which thread {thread} "
     "copies, without a wait",
     "divergent-barrier": "divergent barrier: lanes {lanes} of the warp are elsewhere",
     "absent-lanes": "absent lanes: the instruction needs lanes {lanes}, which are elsewhere",
@@ -216,7 +217,7 @@ def _sentence(raw: RawReport, memory: Allocation | None, block: Sequence[int]) -
     others = raw.other_block in {_NONE, _MANY}
     text = raw.text.decode(errors="replace")
     fields = {
-        "access": f"{_NOUNS[min(raw.write, 2)]} of {raw.bytes} bytes",
+        "access": f"{_WITH_ARTICLE[min(raw.write, 2)]} of {raw.bytes} bytes",
         "address": f"{raw.address:#x}" if memory else f"byte {raw.address}",
         "beside": _beside(raw.address, raw.bytes, memory),
         "inside": _inside(raw.address, memory),

@@ -15,7 +15,7 @@ __all__ = ["SPECIALS", "Storage"]
 _LANES = 32
 _SLOT_ALIGN = 64
 _CONSTANT = struct.Struct("<IIQ")
-_VALUE, _OF_PARAMETERS, _OF_SHARED, _OF_VARIABLE, _GAP = range(5)
+_VALUE, _OF_PARAMETERS, _OF_SHARED, _OF_VARIABLE, _GAP, _ZEROS = range(6)
 _GAP_BYTES = 128  # of shared memory, after each variable: a warp of words
 _DIMENSIONS = "xyz"
 
@@ -95,6 +95,8 @@ class Storage:
         if variable.name not in self._shared:
             self._shared[variable.name] = self._after_gap(variable.align)
             self.shared_bytes = self._shared[variable.name] + variable.size
+            if variable.initial is not None:  # of no variable of PTX: zeros
+                self._constants.append((_ZEROS, self._shared[variable.name], variable.size))
         return self._constant(_OF_SHARED, 0, self._shared[variable.name] + offset)
 
     def _after_gap(self, align: int) -> int:

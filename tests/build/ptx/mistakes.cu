@@ -564,6 +564,72 @@ PAIR(handed_by_flag)
 
 // ---- barriers, masks
 
+// One warp writes, another waits for a flag in shared memory.
+CASE flag_of_a_warp(ARGUMENTS) {
+  __shared__ float s[32];
+  __shared__ int flag;
+  if (threadIdx.x == 0) flag = 0;
+  __syncthreads();
+  if (threadIdx.x < 32) {
+    s[threadIdx.x] = x[threadIdx.x];
+    __syncwarp();
+    if (!WRONG) __threadfence_block();
+    if (threadIdx.x == 0) *(volatile int*)&flag = 1;
+  } else {
+    if (threadIdx.x == 32) while (*(volatile int*)&flag == 0) {}
+    __syncwarp();
+    y[threadIdx.x] = s[threadIdx.x - 32];
+  }
+}
+PAIR(flag_of_a_warp)
+
+// Who comes last adds up what all have written; the counter is polled, too.
+CASE last_of_a_block(ARGUMENTS) {
+  __shared__ int s[64], count;
+  if (threadIdx.x == 0) count = 0;
+  __syncthreads();
+  s[threadIdx.x] = threadIdx.x;
+  unsigned before;
+  const unsigned at = (unsigned)__cvta_generic_to_shared(&count);
+  if (WRONG) asm volatile("atom.relaxed.cta.shared.add.u32 %0, [%1], 1;" : "=r"(before) : "r"(at) : "memory");
+  else asm volatile("atom.acq_rel.cta.shared.add.u32 %0, [%1], 1;" : "=r"(before) : "r"(at) : "memory");
+  if (before == 63) {
+    int sum = 0;
+    for (int i = 0; i < 64; ++i) sum += s[i];
+    y[0] = sum;
+  }
+}
+PAIR(last_of_a_block)
+
+CASE polled_counter(ARGUMENTS) {
+  __shared__ int count;
+  if (threadIdx.x == 0) count = 0;
+  __syncthreads();
+  int seen = *(volatile int*)&count;
+  if (threadIdx.x >= 32 && WRONG) *(volatile int*)&count = seen + threadIdx.x;
+  if (threadIdx.x >= 32 && !WRONG) atomicAdd(&count, 1);
+  while (!WRONG && seen < 32) seen = *(volatile int*)&count;
+  y[threadIdx.x] = seen;
+}
+PAIR(polled_counter)
+
+// As people did when lanes of a warp ran in step.
+CASE volatile_steps(ARGUMENTS) {
+  __shared__ float s[64];
+  volatile float* const v = s;
+  v[threadIdx.x] = x[threadIdx.x];
+  v[threadIdx.x + 32] = 0;
+  __syncwarp();
+  for (int step = 16; step > 0; step /= 2) {
+    const float more = v[threadIdx.x + step];
+    if (!WRONG) __syncwarp();
+    v[threadIdx.x] += more;
+    if (!WRONG) __syncwarp();
+  }
+  if (threadIdx.x == 0) y[0] = v[0];
+}
+PAIR(volatile_steps)
+
 CASE divergent_barrier(ARGUMENTS) {
   if (WRONG ? threadIdx.x < 40 : threadIdx.x < 32) {
     y[threadIdx.x] = 1;

@@ -9,7 +9,7 @@ __all__ = ["ROWS"]
 _SCOPES = "cta cluster gpu sys"
 _PLAIN = "global local const param param::entry"
 _NOTHING = "(void)lane"
-_FENCE = "(void)i, (void)on, check_fence(w)"
+_FENCE = "(void)i, check_fence(w, on)"
 
 ROWS = (
     # Generic addresses are those of the host: only shared memory has offsets of its own.

@@ -63,13 +63,13 @@ void check_begin(Block* b, const Block* first) {
   if (!c->words || !c->bytes || !c->readers || !c->local) check_end(b);
 }
 
-/* Between variables nobody has anything to look for. */
-static void forbid_gaps(const Program* p, BlockCheck* c) {
+/* Between variables nobody has anything to look for; what CUDA reserves begins as zeros. */
+static void mark_places(const Program* p, BlockCheck* c) {
   for (u32 k = 0; k < p->constant_count; ++k) {
-    const Constant* const gap = &p->constants[k];
-    if (gap->kind != GAP) continue;
-    for (u64 word = (gap->index + 3) / 4; word < (gap->index + gap->value) / 4; ++word) {
-      c->words[word] = (Cell){.block = c->count, .writer = NOBODYS};
+    const Constant* const place = &p->constants[k];
+    if (place->kind != GAP && place->kind != ZEROS) continue;
+    for (u64 word = (place->index + 3) / 4; word < (place->index + place->value) / 4; ++word) {
+      c->words[word] = (Cell){.block = c->count, .writer = place->kind == GAP ? NOBODYS : WRITTEN};
     }
   }
 }
@@ -80,21 +80,26 @@ void check_block(Block* b) {
   settle_doubt(c->launch);
   c->owner = (u64)c->launch->number << 32 | (b->number + 1);
   c->released = c->fenced = c->learned_count = 0;
+  c->releases = 0;
   if (++c->count == 0) {
     memset(c->words, 0, (whole_words(b) / 4 + 1) * sizeof(Cell));
     memset(c->bytes, 0, whole_words(b) * sizeof(Cell));
     c->count = 1;
   }
-  forbid_gaps(b->launch->program, c);
+  mark_places(b->launch->program, c);
   memset(c->local, 0, c->local_bytes);
   memset(c->known, 0, c->warps * sizeof c->known[0]);
   memset(c->at_barrier, 0, sizeof c->at_barrier);
   meetings_begin(c);
 }
 
-void check_fence(Warp* w) {
+/* What follows it and is seen tells of what came before. */
+void check_fence(Warp* w, u32 lanes) {
   BlockCheck* const c = check_of(w);
-  if (c != NULL) c->fenced = FRESH;
+  if (c == NULL) return;
+  c->fenced = FRESH;
+  c->releases = 1;
+  check_arrived(w, lanes, RELEASES);
 }
 
 /* ---- writes over the same value */

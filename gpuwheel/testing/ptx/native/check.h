@@ -1,7 +1,7 @@
 /* Shadow memory: what is known of each byte beside its value. What is checked, and what is not:
    - A byte of shared, local or global memory that nothing wrote since it was made may not be read.
    - Two accesses of one byte of shared memory by two threads of a block, one of them a write, need a barrier, a meeting
-     of their warp, or atomics between them. Threads that write the same value are left alone, as racecheck leaves them.
+     of their warp, a fence or a release of the one before an atomic or a strong read of the other, or atomics. Threads that write the same value are left alone, as racecheck leaves them.
    - Two accesses of one byte of global memory by two blocks of a launch, one of them a write, need atomics: either both
      are, or an atomic after a fence of the first is met by an atomic or a strong read of the second.
    - What a warp wrote to global memory another of its block may not touch before a barrier of both.
@@ -12,7 +12,7 @@
 
 #include "check_hooks.h"
 
-enum { MOST_WARPS = 32 };
+enum { MOST_WARPS = 32, RELEASES = NAMED_BARRIERS + 1, MEETING_PLACES }; /* RELEASES: fences, and releases in shared memory */
 
 /* Who touched a word of shared memory last (or a byte, where words are shared): a thread, or lanes of a warp that read
    it. Both are numbers plus one. */
@@ -25,7 +25,7 @@ typedef struct Cell {
 enum {
   THREAD = 0x7ff,
   BY_ATOMIC = 0x8000, WRITTEN = 0x4000, PENDING = 0x2000, NOBODYS = 0x1000, /* of writer; PENDING: a copy may still come */
-  WARP = 0x3f, MANY_WARPS = 0x8000, SPLIT = 0x2000 /* of reader; SPLIT: of a word, its bytes have cells */
+  WARP = 0x3f, MANY_WARPS = 0x8000, SPLIT = 0x2000, STRONGLY = 0x4000 /* of reader; SPLIT: of a word, its bytes have cells */
 };
 
 /* A write over what another thread wrote: whether the value changes is seen when it is done. */
@@ -68,7 +68,8 @@ typedef struct BlockCheck {
   u8* local;     /* a bit for each byte of local memory: written */
   u64 local_bytes;
   u32 known[MOST_WARPS][MOST_WARPS];         /* by a warp, of another: its clock plus one at the last barrier of both */
-  u32 at_barrier[NAMED_BARRIERS + 1][MOST_WARPS]; /* what those that arrived knew */
+  u32 at_barrier[MEETING_PLACES][MOST_WARPS]; /* what those that arrived knew */
+  int releases;                                   /* whether any thread of the block released */
   Meetings* meetings;                             /* NULL: so far whole warps met */
 } BlockCheck;
 

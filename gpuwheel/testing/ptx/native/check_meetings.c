@@ -18,7 +18,7 @@ struct Meetings {
   u32 all[MOST_WARPS][LANES][MOST_WARPS];   /* by a lane, of all lanes of another warp */
   Part some[MOST_WARPS][LANES][MOST_WARPS]; /* by a lane, of some of them */
   Part known[MOST_WARPS][MOST_WARPS];       /* by all lanes, of some of them */
-  Part told[NAMED_BARRIERS + 1][MOST_WARPS]; /* by those that arrived, of some of them */
+  Part told[MEETING_PLACES][MOST_WARPS]; /* by those that arrived, of some of them */
 };
 
 static u32 later(u32 a, u32 b) { return a > b ? a : b; }

@@ -39,14 +39,15 @@ static u32 unordered_reader(const Touch* t, const Cell* cell, const u32* readers
 
 static void add_reader(const Touch* t, Cell* cell, u32* readers) {
   const u32 reader = cell->reader & WARP, warp = t->w->index, now = clock_now(t->w), me = 1u << lane_of(t);
-  const u16 split = cell->reader & SPLIT;
+  const u16 split = cell->reader & SPLIT, strongly = t->access & STRONG ? STRONGLY : 0;
+  if (!strongly) cell->reader &= (u16)~STRONGLY;
   if (cell->reader & MANY_WARPS) {
     readers[warp] = now + 1;
     return;
   }
   const u32 before = reader ? not_known(t->c, t->w, lane_of(t), reader - 1, cell->read_at, cell->lanes) : 0;
   if (before == 0) {
-    cell->reader = (u16)((warp + 1) | split);
+    cell->reader = (u16)((warp + 1) | split | strongly);
     cell->read_at = now;
     cell->lanes = me;
   } else if (reader - 1 == warp) {
@@ -79,7 +80,9 @@ static Found touch(const Touch* t, Cell* cell, u32* readers) {
     add_reader(t, cell, readers);
     return found;
   }
-  const u32 reader = found.kind == REPORT_KINDS && !(t->access & LANDING) ? unordered_reader(t, cell, readers) : 0;
+  /* Strong reads race with no atomic or release. Volatile ones do with volatile writes: that lanes run in step is gone. */
+  const int told = cell->reader & STRONGLY && (kind == ATOMIC || t->access & RELEASE);
+  const u32 reader = found.kind == REPORT_KINDS && !told && !(t->access & LANDING) ? unordered_reader(t, cell, readers) : 0;
   if (reader) found = (Found){SHARED_RACE, reader - 1, "read"};
   /* an atomic of the thread that has just written plainly orders that write for nobody */
   const int plain = kind != ATOMIC || (writer == t->thread && !(cell->writer & BY_ATOMIC) && cell->wrote_at == clock_now(t->w));
@@ -150,7 +153,7 @@ static void touch_far(BlockCheck* c, u32 offset, u32 bytes, Access access) {
 static inline int reads_plainly(const Warp* w, const BlockCheck* c, u32 offset, u32 now, u32 lanes) {
   Cell* const cell = &c->words[offset / 4];
   const u32 warp = w->index, writer = cell->writer & THREAD, reader = cell->reader;
-  if (cell->block != c->count || (cell->writer & (WRITTEN | PENDING)) != WRITTEN || reader & SPLIT) return 0;
+  if (cell->block != c->count || (cell->writer & (WRITTEN | PENDING)) != WRITTEN || reader & (SPLIT | STRONGLY)) return 0;
   if (writer) {
     const u32 of = (writer - 1) / LANES;
     if (of != warp ? c->known[warp][of] <= cell->wrote_at : cell->wrote_at >= w->met_at && lanes != 1u << (writer - 1) % LANES) return 0;
@@ -179,6 +182,14 @@ void check_shared_reads(Warp* w, const Instruction* i, const u32* offsets, u32 b
   }
 }
 
+/* What an atomic or a strong access learns of others that released or had a fence, wherever, and what it tells. */
+static void order(BlockCheck* c, Warp* w, u32 lanes, Access access) {
+  if (c->releases && (access & KIND_OF_ACCESS) != WRITE) check_passed(w, lanes, RELEASES);
+  if (!(access & RELEASE)) return;
+  c->releases = 1;
+  check_arrived(w, lanes, RELEASES);
+}
+
 void check_shared(Warp* w, const Instruction* i, u32 lane, Block* owner, u32 offset, u32 bytes, Access access) {
   if (owner != w->block) return touch_far(owner->shadow, offset, bytes, access);
   const Touch t = {w, check_of(w), w->index * LANES + lane + 1, access};
@@ -191,6 +202,7 @@ void check_shared(Warp* w, const Instruction* i, u32 lane, Block* owner, u32 off
     at += part;
   }
   if (unlikely(first.kind != REPORT_KINDS)) tell(&t, i, lane, offset, bytes, first);
+  if (unlikely(access & (ATOMIC | STRONG))) order(t.c, w, 1u << lane, access);
 }
 
 /* cp.async: at its beginning it was checked as a write. */

@@ -96,6 +96,9 @@ static void enter(Block* b, u32 number) {
   later_block(b);
   for (u32 k = 0; k < p->constant_count; ++k) b->constants[k] = resolved(b, &p->constants[k]);
   memset(b->shared, 0xff, b->shared_bytes); /* NaN: what is not written is seen */
+  for (u32 k = 0; k < p->constant_count; ++k) {
+    if (p->constants[k].kind == ZEROS) memset(b->shared + p->constants[k].index, 0, p->constants[k].value);
+  }
   memset(b->barriers, 0, sizeof b->barriers);
   b->alive = b->threads;
   b->epoch = 0;

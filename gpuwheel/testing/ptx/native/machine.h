@@ -92,7 +92,7 @@ struct Instruction {
 };
 
 /* What a constant becomes when a launch begins. */
-typedef enum ConstantKind { VALUE, OF_PARAMETERS, OF_SHARED, OF_VARIABLE, GAP } ConstantKind;
+typedef enum ConstantKind { VALUE, OF_PARAMETERS, OF_SHARED, OF_VARIABLE, GAP, ZEROS } ConstantKind;
 typedef struct Constant {
   u32 kind, index; /* of the variable, in Launch.variables; where a gap in shared memory begins */
   u64 value;       /* or the offset; of a gap its bytes */
@@ -237,7 +237,7 @@ u8* at_parameter(Warp*, const Instruction*, u32 lane, u64 address, u32 bytes, u3
 /* The same for the checks that look at each access (check.c). */
 void check_global(Warp*, const Instruction*, u32 lane, const Range*, u64 address, u32 bytes, Access);
 void check_shared(Warp*, const Instruction*, u32 lane, Block* owner, u32 offset, u32 bytes, Access);
-void check_fence(Warp*);
+void check_fence(Warp*, u32 lanes);
 /* Of bytes that a whole warp touches: 1, or 0 where each lane has to be looked at. */
 int check_span(Warp*, const Range*, u64 address, u32 bytes, Access);
 /* Reads of all lanes of a warp, of words of its block's own shared memory. */
