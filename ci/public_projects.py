@@ -1,10 +1,12 @@
 """Build public projects from their own sources, with nothing changed but a pyproject.toml.
 
-python ci/public_projects.py FOLDER ... [-C KEY=VALUE] [--json]
+python ci/public_projects.py FOLDER ... [-C KEY=VALUE] [--json] [-- COMMAND]
 
 FOLDER is a checkout of the project; a copy of it is built with what `gpuwheel init` makes of its setup.py, by pip and
-without isolation (this environment has gpuwheel), and the wheel is audited. Nothing is fetched but the toolchain, and
-nothing of a project is kept but its figures.
+without isolation (this environment has gpuwheel), and the wheel is audited. COMMAND then runs in that copy, with the
+wheel on PYTHONPATH: its own tests, for example, `PYTHON -m pytest -p gpuwheel.testing.plugin --fake-gpu tests`
+with the Python of an environment that has a CUDA build of torch. Nothing is fetched but the toolchain, and nothing of a
+project is kept but its figures.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+import zipfile
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +30,8 @@ from gpuwheel.model.findings import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,15 @@ class Outcome:
     findings: tuple[str, ...]
     """Errors of the audit."""
     said: str
-    """The end of the output of a build that failed."""
+    """The end of the output: of a build that failed, or of the command."""
+    status: int = 0
+    """Of the command."""
+    command_seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
-        """Whether there is a wheel that holds what it claims."""
-        return bool(self.wheel) and not self.findings
+        """Whether there is a wheel that holds what it claims, with which the command ends well."""
+        return bool(self.wheel) and not self.findings and self.status == 0
 
 
 def main() -> int:
@@ -58,12 +66,14 @@ def main() -> int:
         "-C", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="as for pip wheel"
     )
     parser.add_argument("--json", action="store_true", help="print a document instead of a table")
-    options = parser.parse_args()
+    words = sys.argv[1:]
+    at = words.index("--") if "--" in words else len(words)
+    options, command = parser.parse_args(words[:at]), words[at + 1 :]
     outcomes = []
     for folder in options.projects:
         if not folder.is_dir():
             parser.error(f"{folder}: expected a folder that exists")
-        outcomes.append(build(folder, settings=options.settings))
+        outcomes.append(build(folder, settings=options.settings, command=command))
         if not options.json:
             print(_line(outcomes[-1]), flush=True)
     if options.json:
@@ -71,8 +81,8 @@ def main() -> int:
     return 0 if all(outcome.ok for outcome in outcomes) else 1
 
 
-def build(folder: Path, *, settings: Sequence[str]) -> Outcome:
-    """Build a copy of `folder` with the pyproject.toml of `gpuwheel init`."""
+def build(folder: Path, *, settings: Sequence[str], command: Sequence[str] = ()) -> Outcome:
+    """Build a copy of `folder` with the pyproject.toml of `gpuwheel init`, and run `command` in it."""
     name = folder.resolve().name
     with tempfile.TemporaryDirectory() as scratch:
         project, out = Path(scratch, "project"), Path(scratch, "out")
@@ -91,14 +101,29 @@ def build(folder: Path, *, settings: Sequence[str]) -> Outcome:
             for finding in audit_wheel(wheel, load_tables())
             if finding.severity is Severity.ERROR
         )
-        return Outcome(name, wheel.name, wheel.stat().st_size, seconds, errors, "")
+        outcome = Outcome(name, wheel.name, wheel.stat().st_size, seconds, errors, "")
+        return _with_command(outcome, wheel, project, command) if command else outcome
+
+
+def _with_command(outcome: Outcome, wheel: Path, project: Path, command: Sequence[str]) -> Outcome:
+    layer = wheel.parent / "layer"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(layer)
+    path = os.pathsep.join([str(layer), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    start = time.perf_counter()
+    done = run(command, cwd=project, env={**os.environ, "PYTHONPATH": path}, check=False)
+    seconds = round(time.perf_counter() - start, 1)
+    return replace(outcome, said=done.output[-2000:], status=done.returncode, command_seconds=seconds)
 
 
 def _line(outcome: Outcome) -> str:
     if not outcome.wheel:
         return f"{outcome.project}: not built after {outcome.seconds} s\n{outcome.said}"
     verdict = "; ".join(outcome.findings) or "holds what it claims"
-    return f"{outcome.project}: {outcome.wheel}, {outcome.size:,} bytes, {outcome.seconds} s: {verdict}"
+    line = f"{outcome.project}: {outcome.wheel}, {outcome.size:,} bytes, {outcome.seconds} s: {verdict}"
+    if not outcome.said:
+        return line
+    return f"{outcome.said}\n{line}; its command ended with {outcome.status} after {outcome.command_seconds} s"
 
 
 if __name__ == "__main__":
