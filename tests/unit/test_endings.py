@@ -175,8 +175,9 @@ def test_a_signal_ends_what_was_started_and_removes_scratch_folders(
     sleeper.write_text(SLEEPER, encoding="utf-8")
     start = "gpuwheel._run.run" if apart else "subprocess.run"
     code = (
-        "import pathlib, subprocess, sys, gpuwheel._run, gpuwheel._cache\n"
+        "import pathlib, signal, subprocess, sys, gpuwheel._run, gpuwheel._cache\n"
         "from gpuwheel import backend, pipeline\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored\n"
         "def requires(*_, **__):\n"
         f"    with gpuwheel._cache.Cache(pathlib.Path({str(cache)!r})).scratch() as folder:\n"
         "        print(folder, flush=True)\n"
