@@ -33,6 +33,7 @@ _NUMBERS = ("address", "bytes", "start", "end", "other", "other_block", "count",
 _SENTENCES = {
     "freed-memory": "freed memory: {function} {does} {bytes} bytes at {address:#x}, {of}",
     "copy-out-of-bounds": "out of bounds: {function} {does} {bytes} bytes at {address:#x}, byte {offset} of {of}",
+    "host-memory": "no memory of CUDA: {function} {does} {bytes} bytes at {address:#x}, which is the host's own",
     "double-free": "freed twice: {function} of {address:#x}, {of}",
     "invalid-free": "no memory of CUDA: {function} of {address:#x}, where none begins",
     "stream-race": "order of streams: {function} {does} {of}, which {other} {did} without an event or a "

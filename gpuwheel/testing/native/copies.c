@@ -29,8 +29,23 @@ static int is_whole(const void* pointer, size_t bytes, const char* function, int
   return 0;
 }
 
+/* Whether it is memory of CUDA, also what was freed, where it has to be. */
+static int is_ours(const void* pointer, const Copy* c, const char* function, int write) {
+  Memory memory;
+  const uint64_t start = (uint64_t)(uintptr_t)pointer;
+  if (memory_find(start, &memory) && start >= memory.start && start < memory.end) return 1;
+  mistakes_add("host-memory", start, "\"function\":\"%s\",\"bytes\":%zu,\"write\":%d", function, c->width * c->height, write);
+  return 0;
+}
+
 static int is_allowed(const Work* work) {
   const Copy* const c = &work->copy;
+  const int to_device = work->width > 0 || c->kind == HOST_TO_DEVICE || c->kind == DEVICE_TO_DEVICE;
+  const int from_device = work->width == 0 && (c->kind == DEVICE_TO_HOST || c->kind == DEVICE_TO_DEVICE);
+  if (c->width == 0 || c->height == 0) return 1;
+  if (to_device && !is_ours(c->to, c, work->function, 1)) return 0;
+  if (from_device && !is_ours(c->from, c, work->function, 0)) return 0;
+  if (c->to == NULL || (work->width == 0 && c->from == NULL)) return 0;
   if (!is_whole(c->to, span(c->to_pitch, c->width, c->height), work->function, 1)) return 0;
   return work->width > 0 || is_whole(c->from, span(c->from_pitch, c->width, c->height), work->function, 0);
 }

@@ -16,39 +16,39 @@ EXPORT int cuMemFree_v2(DevicePointer pointer) {
   return gpuwheel_fake_free((void*)pointer, 0);
 }
 
-static int copied(void* to, const void* from, size_t bytes, void* stream, const char* by) {
-  const Copy copy = {to, from, bytes, bytes, bytes, 1};
+static int copied(void* to, const void* from, size_t bytes, int kind, void* stream, const char* by) {
+  const Copy copy = {to, from, bytes, bytes, bytes, 1, kind};
   return gpuwheel_fake_copy(&copy, stream, by);
 }
 
 EXPORT int cuMemcpyHtoDAsync_v2(DevicePointer to, const void* from, size_t bytes, void* stream) {
   ENTER_CURRENT(cuMemcpyHtoD);
-  return copied((void*)to, from, bytes, stream, "cuMemcpyHtoDAsync");
+  return copied((void*)to, from, bytes, HOST_TO_DEVICE, stream, "cuMemcpyHtoDAsync");
 }
 
 EXPORT int cuMemcpyDtoHAsync_v2(void* to, DevicePointer from, size_t bytes, void* stream) {
   ENTER_CURRENT(cuMemcpyDtoH);
-  return copied(to, (const void*)from, bytes, stream, "cuMemcpyDtoHAsync");
+  return copied(to, (const void*)from, bytes, DEVICE_TO_HOST, stream, "cuMemcpyDtoHAsync");
 }
 
 EXPORT int cuMemcpyDtoDAsync_v2(DevicePointer to, DevicePointer from, size_t bytes, void* stream) {
   ENTER_CURRENT(cuMemcpyDtoD);
-  return copied((void*)to, (const void*)from, bytes, stream, "cuMemcpyDtoDAsync");
+  return copied((void*)to, (const void*)from, bytes, DEVICE_TO_DEVICE, stream, "cuMemcpyDtoDAsync");
 }
 
 EXPORT int cuMemcpyHtoD_v2(DevicePointer to, const void* from, size_t bytes) {
   ENTER_CURRENT(cuMemcpyHtoD);
-  return copied((void*)to, from, bytes, NULL, "cuMemcpyHtoD");
+  return copied((void*)to, from, bytes, HOST_TO_DEVICE, NULL, "cuMemcpyHtoD");
 }
 
 EXPORT int cuMemcpyDtoH_v2(void* to, DevicePointer from, size_t bytes) {
   ENTER_CURRENT(cuMemcpyDtoH);
-  return copied(to, (const void*)from, bytes, NULL, "cuMemcpyDtoH");
+  return copied(to, (const void*)from, bytes, DEVICE_TO_HOST, NULL, "cuMemcpyDtoH");
 }
 
 EXPORT int cuMemcpyDtoD_v2(DevicePointer to, DevicePointer from, size_t bytes) {
   ENTER_CURRENT(cuMemcpyDtoD);
-  return copied((void*)to, (const void*)from, bytes, NULL, "cuMemcpyDtoD");
+  return copied((void*)to, (const void*)from, bytes, DEVICE_TO_DEVICE, NULL, "cuMemcpyDtoD");
 }
 
 static int filled(DevicePointer to, unsigned value, unsigned width, size_t count, void* stream, const char* by) {

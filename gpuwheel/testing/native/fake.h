@@ -130,7 +130,9 @@ typedef struct Copy {
   void* to;
   const void* from;
   size_t to_pitch, from_pitch, width, height;
+  int kind; /* a cudaMemcpyKind: which of the two has to be memory of CUDA */
 } Copy;
+enum { HOST_TO_HOST, HOST_TO_DEVICE, DEVICE_TO_HOST, DEVICE_TO_DEVICE, BY_ADDRESS };
 EXPORT int gpuwheel_fake_copy(const Copy*, void* stream, const char* function);
 EXPORT int gpuwheel_fake_fill(const Copy*, int value, int width, void* stream, const char* function);
 

@@ -98,34 +98,31 @@ EXPORT int cudaPointerGetAttributes(void* attributes, const void* pointer) {
 /* ---- copies */
 
 EXPORT int cudaMemcpyAsync(void* to, const void* from, size_t bytes, int kind, void* stream) {
-  (void)kind;
   ENTER_CONTEXT(cudaMemcpyAsync);
-  const Copy copy = {to, from, bytes, bytes, bytes, 1};
+  const Copy copy = {to, from, bytes, bytes, bytes, 1, kind};
   return runtime_done(gpuwheel_fake_copy(&copy, stream, "cudaMemcpyAsync"));
 }
 
 EXPORT int cudaMemcpy(void* to, const void* from, size_t bytes, int kind) {
-  (void)kind;
   ENTER_CONTEXT(cudaMemcpy);
-  const Copy copy = {to, from, bytes, bytes, bytes, 1};
+  const Copy copy = {to, from, bytes, bytes, bytes, 1, kind};
   return runtime_done(gpuwheel_fake_copy(&copy, NULL, "cudaMemcpy"));
 }
 
 EXPORT int cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int from_device, size_t bytes, void* stream) {
   (void)to_device, (void)from_device;
-  return cudaMemcpyAsync(to, from, bytes, 3, stream);
+  return cudaMemcpyAsync(to, from, bytes, DEVICE_TO_DEVICE, stream);
 }
 
 EXPORT int cudaMemcpyPeer(void* to, int to_device, const void* from, int from_device, size_t bytes) {
   (void)to_device, (void)from_device;
-  return cudaMemcpy(to, from, bytes, 3);
+  return cudaMemcpy(to, from, bytes, DEVICE_TO_DEVICE);
 }
 
 EXPORT int cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width, size_t height, int kind, void* stream) {
-  (void)kind;
   ENTER_CONTEXT(cudaMemcpy2DAsync);
   if (width > to_pitch || width > from_pitch) return runtime_done(12); /* cudaErrorInvalidPitchValue */
-  const Copy copy = {to, from, to_pitch, from_pitch, width, height};
+  const Copy copy = {to, from, to_pitch, from_pitch, width, height, kind};
   return runtime_done(gpuwheel_fake_copy(&copy, stream, "cudaMemcpy2DAsync"));
 }
 
@@ -150,6 +147,66 @@ EXPORT int cudaMemsetAsync(void* pointer, int value, size_t bytes, void* stream)
 }
 
 EXPORT int cudaMemset(void* pointer, int value, size_t bytes) { return cudaMemsetAsync(pointer, value, bytes, NULL); }
+
+/* ---- volumes: slices one after the other (driver_types.h) */
+
+typedef struct Extent {
+  size_t width, height, depth;
+} Extent;
+
+typedef struct Pitched {
+  char* pointer;
+  size_t pitch, width, height;
+} Pitched;
+
+typedef struct Volumes {
+  void* from_array;
+  size_t from_place[3];
+  Pitched from;
+  void* to_array;
+  size_t to_place[3];
+  Pitched to;
+  Extent extent;
+  int kind;
+} Volumes;
+
+EXPORT int cudaMalloc3D(Pitched* pitched, Extent extent) {
+  void* pointer;
+  size_t pitch;
+  const int result = cudaMallocPitch(&pointer, &pitch, extent.width, extent.height * extent.depth);
+  if (result == SUCCESS) *pitched = (Pitched){pointer, pitch, extent.width, extent.height};
+  return result;
+}
+
+static char* slice(const Pitched* of, const size_t* place, size_t number) {
+  return of->pointer + ((place[2] + number) * of->height + place[1]) * of->pitch + place[0];
+}
+
+EXPORT int cudaMemcpy3DAsync(const Volumes* of, void* stream) {
+  if (of->from_array != NULL || of->to_array != NULL) return runtime_done(NOT_SUPPORTED);
+  int result = SUCCESS;
+  for (size_t k = 0; k < of->extent.depth && result == SUCCESS; ++k) {
+    result = cudaMemcpy2DAsync(slice(&of->to, of->to_place, k), of->to.pitch, slice(&of->from, of->from_place, k), of->from.pitch,
+                               of->extent.width, of->extent.height, of->kind, stream);
+  }
+  return result;
+}
+
+EXPORT int cudaMemcpy3D(const Volumes* of) { return cudaMemcpy3DAsync(of, NULL); }
+
+/* ---- managed memory: it is where it is. Locations are of another form in CUDA 13 */
+
+EXPORT int cudaMemPrefetchAsync(const void* pointer) {
+  ENTER_CONTEXT(cudaMemPrefetchAsync);
+  int kind;
+  return runtime_done(gpuwheel_fake_pointer(pointer, &kind) >= 0 && kind == MANAGED_MEMORY ? SUCCESS : INVALID_VALUE);
+}
+
+EXPORT int cudaMemAdvise(const void* pointer) {
+  ENTER_CONTEXT(cudaMemAdvise);
+  int kind;
+  return runtime_done(gpuwheel_fake_pointer(pointer, &kind) >= 0 && kind == MANAGED_MEMORY ? SUCCESS : INVALID_VALUE);
+}
 
 /* ---- peers */
 

@@ -147,6 +147,55 @@ int null_pointer() {
   return result;
 }
 
+// Copies whose direction is not that of their pointers, and fills of the host's memory.
+int wrong_way() {
+  static float host[25];
+  float* on_device;
+  cudaMalloc(&on_device, sizeof host);
+  const int results[] = {
+      cudaMemcpy(host, on_device, sizeof host, cudaMemcpyHostToDevice), cudaMemcpy(on_device, host, sizeof host, cudaMemcpyDeviceToHost),
+      cudaMemcpy(nullptr, host, sizeof host, cudaMemcpyDeviceToDevice), cudaMemset(host, 0, sizeof host),
+      cudaMemcpy2D(host, 20, on_device, 20, 20, 5, cudaMemcpyDeviceToDevice), cudaMemcpy(nullptr, on_device, 4, cudaMemcpyDefault)};
+  for (int result : results) {
+    if (result != cudaErrorInvalidValue) return 10000 + result;
+  }
+  if (cudaMemcpy(nullptr, nullptr, 0, cudaMemcpyHostToDevice)) return 20000;
+  cudaGetLastError();
+  cudaFree(on_device);
+  return done();
+}
+
+// A part of a volume, to a device and from there.
+int volumes() {
+  enum { W = 16, H = 3, D = 4 };
+  static unsigned char host[D][H][W], back[D][H][W];
+  for (int i = 0; i < W * H * D; ++i) ((unsigned char*)host)[i] = i;
+  cudaPitchedPtr there;
+  if (cudaMalloc3D(&there, make_cudaExtent(W, H, D)) || there.pitch < W) return 10000;
+  cudaMemset(there.ptr, 0, there.pitch * H * D);
+  cudaMemcpy3DParms copy = {};
+  copy.srcPtr = make_cudaPitchedPtr(host, W, W, H);
+  copy.dstPtr = there;
+  copy.srcPos = copy.dstPos = make_cudaPos(4, 1, 2);
+  copy.extent = make_cudaExtent(8, 2, 2);
+  copy.kind = cudaMemcpyHostToDevice;
+  if (cudaMemcpy3D(&copy)) return 20000;
+  cudaMemcpy3DParms whole = {};
+  whole.srcPtr = there;
+  whole.dstPtr = make_cudaPitchedPtr(back, W, W, H);
+  whole.extent = make_cudaExtent(W, H, D);
+  whole.kind = cudaMemcpyDeviceToHost;
+  if (cudaMemcpy3D(&whole)) return 30000;
+  for (int z = 0; z < D; ++z)
+    for (int y = 0; y < H; ++y)
+      for (int x = 0; x < W; ++x) {
+        const bool inside = x >= 4 && x < 12 && y >= 1 && z >= 2;
+        if (back[z][y][x] != (inside ? host[z][y][x] : 0)) return 40000 + x;
+      }
+  cudaFree(there.ptr);
+  return done();
+}
+
 int freed() {
   float* out;
   cudaMalloc(&out, 100 * sizeof(float));

@@ -62,6 +62,7 @@ def test_kernels_variables_and_graphs_give_their_values(library: Path) -> None:
 assert library.values() == 0, library.values()
 assert library.variables() == 0
 assert library.graphs() == 0
+assert library.volumes() == 0
 assert library.prints() == 0
 threads = [threading.Thread(target=lambda: results.append(library.values())) for _ in range(4)]
 results = []
@@ -148,6 +149,14 @@ def test_any_command_is_watched(library: Path, tmp_path: Path) -> None:
     (mistake,) = json.loads(report.read_text())["mistakes"]
     assert (mistake["kind"], mistake["kernel"], mistake["count"]) == ("out-of-bounds", "beyond(float*, int)", 2)
     assert "the pretend GPU reports:\nout of bounds: a write of 4 bytes" in wrong.stderr
+
+
+def test_copies_the_wrong_way_are_errors(library: Path) -> None:
+    code = """
+assert library.wrong_way() == 0
+print(*[mistake.kind for mistake in gpu.reports()])
+"""
+    assert execute(code, library).stdout.split() == ["host-memory"] * 5
 
 
 def test_a_small_device_shows_what_is_wrong_between_the_turns_of_a_block(library: Path) -> None:
