@@ -94,6 +94,7 @@ int execution_run(const Submission* launch) {
     run.touched = calloc(memory->count + 1, sizeof *run.touched);
     run.by_pages = (u32)gpuwheel_fake_has_streams();
   }
+  run.multiprocessors = (u32)gpuwheel_fake_multiprocessors();
   memcpy(run.grid, launch->grid, sizeof run.grid);
   memcpy(run.block, launch->block, sizeof run.block);
   memcpy(run.cluster, launch->cluster, sizeof run.cluster);

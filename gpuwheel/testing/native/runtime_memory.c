@@ -119,15 +119,21 @@ EXPORT int cudaMemcpyPeer(void* to, int to_device, const void* from, int from_de
   return cudaMemcpy(to, from, bytes, DEVICE_TO_DEVICE);
 }
 
+static int copied_rows(const Copy* copy, void* stream, const char* by) {
+  if (copy->width > copy->to_pitch || copy->width > copy->from_pitch) return runtime_done(12); /* cudaErrorInvalidPitchValue */
+  return runtime_done(gpuwheel_fake_copy(copy, stream, by));
+}
+
 EXPORT int cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width, size_t height, int kind, void* stream) {
   ENTER_CONTEXT(cudaMemcpy2DAsync);
-  if (width > to_pitch || width > from_pitch) return runtime_done(12); /* cudaErrorInvalidPitchValue */
   const Copy copy = {to, from, to_pitch, from_pitch, width, height, kind};
-  return runtime_done(gpuwheel_fake_copy(&copy, stream, "cudaMemcpy2DAsync"));
+  return copied_rows(&copy, stream, "cudaMemcpy2DAsync");
 }
 
 EXPORT int cudaMemcpy2D(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width, size_t height, int kind) {
-  return cudaMemcpy2DAsync(to, to_pitch, from, from_pitch, width, height, kind, NULL);
+  ENTER_CONTEXT(cudaMemcpy2D);
+  const Copy copy = {to, from, to_pitch, from_pitch, width, height, kind};
+  return copied_rows(&copy, NULL, "cudaMemcpy2D");
 }
 
 EXPORT int cudaMemset2DAsync(void* pointer, size_t pitch, int value, size_t width, size_t height, void* stream) {
@@ -182,17 +188,26 @@ static char* slice(const Pitched* of, const size_t* place, size_t number) {
   return of->pointer + ((place[2] + number) * of->height + place[1]) * of->pitch + place[0];
 }
 
-EXPORT int cudaMemcpy3DAsync(const Volumes* of, void* stream) {
+static int copied_slices(const Volumes* of, void* stream, const char* by) {
   if (of->from_array != NULL || of->to_array != NULL) return runtime_done(NOT_SUPPORTED);
   int result = SUCCESS;
   for (size_t k = 0; k < of->extent.depth && result == SUCCESS; ++k) {
-    result = cudaMemcpy2DAsync(slice(&of->to, of->to_place, k), of->to.pitch, slice(&of->from, of->from_place, k), of->from.pitch,
-                               of->extent.width, of->extent.height, of->kind, stream);
+    const Copy copy = {slice(&of->to, of->to_place, k), slice(&of->from, of->from_place, k), of->to.pitch, of->from.pitch,
+                       of->extent.width, of->extent.height, of->kind};
+    result = copied_rows(&copy, stream, by);
   }
   return result;
 }
 
-EXPORT int cudaMemcpy3D(const Volumes* of) { return cudaMemcpy3DAsync(of, NULL); }
+EXPORT int cudaMemcpy3DAsync(const Volumes* of, void* stream) {
+  ENTER_CONTEXT(cudaMemcpy3DAsync);
+  return copied_slices(of, stream, "cudaMemcpy3DAsync");
+}
+
+EXPORT int cudaMemcpy3D(const Volumes* of) {
+  ENTER_CONTEXT(cudaMemcpy3D);
+  return copied_slices(of, NULL, "cudaMemcpy3D");
+}
 
 /* ---- managed memory: it is where it is. Locations are of another form in CUDA 13 */
 

@@ -96,4 +96,5 @@ class Launch(ctypes.Structure):
         ("workspace", ctypes.c_void_p),
         ("touched", ctypes.c_void_p),
         ("by_pages", ctypes.c_uint32),
+        ("multiprocessors", ctypes.c_uint32),
     ]

@@ -29,6 +29,8 @@ __global__ void sum(float* out, const float* in, int n) {
   if (threadIdx.x == 0) *out = room[0];
 }
 
+__global__ void count_multiprocessors(int* seen) { asm("mov.u32 %0, %%nsmid;" : "=r"(*seen)); }
+
 // Each block adds up rows, one in a turn; nobody waits before the next row takes the room.
 __global__ void add_rows(int* sums, const int* in, int rows) {
   __shared__ int room[64];
@@ -104,6 +106,12 @@ int as_large_as_the_device() {
   cudaDeviceProp facts;
   cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, 0);
   if (cudaGetDeviceProperties(&facts, 0) || facts.multiProcessorCount != count) return 10000;
+  int *seen, by_device = 0;
+  cudaMalloc(&seen, sizeof *seen);
+  count_multiprocessors<<<1, 1>>>(seen);
+  cudaMemcpy(&by_device, seen, sizeof by_device, cudaMemcpyDeviceToHost);
+  cudaFree(seen);
+  if (by_device != count) return 20000 + by_device;
   cudaMalloc(&in, ROWS * 64 * sizeof(int));
   cudaMalloc(&sums, ROWS * sizeof(int));
   cudaMemset(in, 0, ROWS * 64 * sizeof(int));

@@ -218,7 +218,8 @@ ROWS = (
         row(
             f"st.bulk{{.weak}}{space} [a], n:u64, c:u64",
             "9.7.9.13",
-            f"(void)c; u8* const at_ = {look_up}(w, i, lane, a, (u32)n, 8, WRITE); if (at_) memset(at_, 0, (u32)n)",
+            f"(void)c; u8* const at_ = {look_up}(w, i, lane, a, n >> 32 ? ~0u : (u32)n, 8, WRITE); "
+            "if (at_) memset(at_, 0, (u32)n)",
         )
         for space, look_up in ((".shared::cta", "at_shared"), ("", "at_generic"))
     ),

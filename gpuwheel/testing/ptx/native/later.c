@@ -25,10 +25,11 @@ typedef struct Begun {
   u32* group; /* of each thread: how many were committed */
 } Begun;
 
-void later_begin(Block* b) {
+int later_begin(Block* b) {
   Begun* const made = calloc(1, sizeof *made);
   if (made) made->group = calloc(b->threads, sizeof *made->group);
   b->later = made;
+  return made != NULL && made->group != NULL;
 }
 
 /* ---- what an operation does, in the end */

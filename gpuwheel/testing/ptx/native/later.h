@@ -21,7 +21,7 @@ enum { MANY_BLOCKS = 1 << 16 };
 
 /* check_shared.c: what was on its way is there, for all that wait for it. */
 void check_landed(Block*, u32 offset, u32 bytes);
-void later_begin(Block*);
+int later_begin(Block*);
 void later_block(Block*);
 void later_end(Block*);
 /* A thread waits at this mbarrier: what it is told of comes. */

@@ -11,8 +11,10 @@ void copies_begin(Block*); /* copies.c */
 void copies_block(Block*);
 void copies_end(Block*);
 
-enum { MULTIPROCESSORS = 132, MOST_THREADS = 1024 };
+enum { OF_AN_H100 = 132, MOST_THREADS = 1024 };
 static const u64 MOST_MEMORY = 4ull << 30, MOST_SHADOWS = 1ull << 30;
+
+static u32 multiprocessors(const Launch* l) { return l->multiprocessors ? l->multiprocessors : OF_AN_H100; }
 
 static u32 special(const Block* b, u32 linear, SpecialKind kind) {
   const Launch* const l = b->launch;
@@ -28,8 +30,8 @@ static u32 special(const Block* b, u32 linear, SpecialKind kind) {
     case LANEID: return lane;
     case WARPID: return linear / LANES;
     case NWARPID: return b->warp_count;
-    case SMID: return b->number % MULTIPROCESSORS;
-    case NSMID: return MULTIPROCESSORS;
+    case SMID: return b->number % multiprocessors(l);
+    case NSMID: return multiprocessors(l);
     case LANEMASK_EQ: return 1u << lane;
     case LANEMASK_LE: return (2u << lane) - 1;
     case LANEMASK_LT: return (1u << lane) - 1;
@@ -137,8 +139,7 @@ static int prepare(Block* b, const Block* first, Launch* l) {
   fill_specials(b, 0);
   check_begin(b, first);
   copies_begin(b);
-  later_begin(b);
-  return 1;
+  return later_begin(b);
 }
 
 static void put_away(Block* b) {
@@ -197,7 +198,7 @@ static u32 refused(const Launch* l, u64 together) {
 
 /* ---- grids */
 
-/* How many of what belongs together a GPU has at once (an H100's multiprocessors, as SMID counts them), and memory here
+/* How many of what belongs together a GPU has at once (by its multiprocessors, as SMID counts them), and memory here
    with what the checks hold: some bytes for each of shared memory, and a clock of each warp. */
 static u64 resident(const Launch* l, u64 together) {
   const u64 shared = (u64)l->program->shared_bytes + l->dynamic_shared, threads = threads_of(l);
@@ -205,7 +206,7 @@ static u64 resident(const Launch* l, u64 together) {
   u64 most = 32;
   if (most > 2048 / threads) most = 2048 / threads;
   if (most > (228 << 10) / (shared + 1024)) most = (228 << 10) / (shared + 1024);
-  most = MULTIPROCESSORS * (most ? most : 1) / together;
+  most = multiprocessors(l) * (most ? most : 1) / together;
   if (most > MOST_SHADOWS / (each * together)) most = MOST_SHADOWS / (each * together);
   return most ? most : 1;
 }

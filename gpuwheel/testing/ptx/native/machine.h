@@ -74,8 +74,8 @@ typedef enum Kind {
   MISSING,    /* an instruction without a meaning: ends the launch, and says so */
 } Kind;
 
-/* The mode of a BARRIER. Operands: 0 destination or none, 1 number, 2 threads or none, 3 predicate. */
 enum { TRAP_OF_CALL = 1 };
+/* The mode of a BARRIER. Operands: 0 destination or none, 1 number, 2 threads or none, 3 predicate. */
 typedef enum BarrierMode { BAR_SYNC, BAR_ARRIVE, BAR_POPC, BAR_AND, BAR_OR, CLUSTER_ARRIVE, CLUSTER_WAIT } BarrierMode;
 
 struct Instruction {
@@ -170,6 +170,7 @@ typedef struct Launch {
   u8* workspace; /* of a cooperative grid: cooperative groups keep its barrier there */
   Touched* touched; /* of each range; or NULL */
   u32 by_pages;     /* touched is told page by page; else by whole ranges, which costs nothing */
+  u32 multiprocessors; /* of the device; 0: as many as an H100 has */
 } Launch;
 
 typedef struct Barrier {
