@@ -211,16 +211,19 @@ EXPORT int cudaMemcpy3D(const Volumes* of) {
 
 /* ---- managed memory: it is where it is. Locations are of another form in CUDA 13 */
 
-EXPORT int cudaMemPrefetchAsync(const void* pointer) {
-  ENTER_CONTEXT(cudaMemPrefetchAsync);
+static int advised(const void* pointer) {
   int kind;
   return runtime_done(gpuwheel_fake_pointer(pointer, &kind) >= 0 && kind == MANAGED_MEMORY ? SUCCESS : INVALID_VALUE);
 }
 
+EXPORT int cudaMemPrefetchAsync(const void* pointer) {
+  ENTER_CONTEXT(cudaMemPrefetchAsync);
+  return advised(pointer);
+}
+
 EXPORT int cudaMemAdvise(const void* pointer) {
   ENTER_CONTEXT(cudaMemAdvise);
-  int kind;
-  return runtime_done(gpuwheel_fake_pointer(pointer, &kind) >= 0 && kind == MANAGED_MEMORY ? SUCCESS : INVALID_VALUE);
+  return advised(pointer);
 }
 
 /* ---- peers */

@@ -278,31 +278,18 @@ static Report* begin_report(Warp* w, const Where* at, ReportKind kind, Access ac
   return made;
 }
 
-static void tell_race(Warp* w, const Where* at, Access access, Found found) {
-  const u32 other = found.other == MANY ? NONE : found.other - 1;
-  if (!(check_of(w)->checks & CHECK_GLOBAL)) return;
-  if ((access & KIND_OF_ACCESS) == WRITE && found.how[0] == 'w') {
-    doubt(w, at->i, at->lane, (Doubt){.bytes = at->bytes, .kind = GLOBAL_RACE, .other = NONE, .other_block = other, .address = at->address, .place = (const u8*)at->address});
-    return;
-  }
-  Report* const made = begin_report(w, at, GLOBAL_RACE, access);
-  if (made == NULL) return;
-  made->other = NONE;
-  made->other_block = other;
-  snprintf(made->text, sizeof made->text, "%s", found.how);
-}
-
-static void tell_warp(Warp* w, const Where* at, Access access, u32 warp) {
-  const u32 thread = (warp - 1) * LANES;
-  if ((access & KIND_OF_ACCESS) == WRITE) {
-    doubt(w, at->i, at->lane, (Doubt){.bytes = at->bytes, .kind = GLOBAL_RACE, .other = thread, .other_block = w->block->number, .address = at->address, .place = (const u8*)at->address});
+/* With a thread of this block, or another block (the thread is NONE). */
+static void tell_race(Warp* w, const Where* at, Access access, u32 thread, u32 block, const char* how) {
+  if ((access & KIND_OF_ACCESS) == WRITE && how[0] == 'w') {
+    const u8* const place = (const u8*)at->address;
+    doubt(w, at->i, at->lane, (Doubt){.bytes = at->bytes, .kind = GLOBAL_RACE, .other = thread, .other_block = block, .address = at->address, .place = place});
     return;
   }
   Report* const made = begin_report(w, at, GLOBAL_RACE, access);
   if (made == NULL) return;
   made->other = thread;
-  made->other_block = w->block->number;
-  snprintf(made->text, sizeof made->text, "wrote");
+  made->other_block = block;
+  snprintf(made->text, sizeof made->text, "%s", how);
 }
 
 /* Another block had this line, or the launch is another, or it is no plain access. */
@@ -355,12 +342,12 @@ static void touch(Warp* w, const Where* at, u64 address, u32 bytes, Access acces
   if (likely(line->owner == c->owner && line->released == c->released && line->more == 0 && access <= WRITE)) {
     const u32 other = line->wrote[half] & set && watches(c) ? unordered_writer(s, c, w, at->lane, offset / LINE, half, set & line->wrote[half]) : 0;
     write_down(s, line, w, c, offset / LINE, half, set, kind);
-    if (unlikely(other)) tell_warp(w, at, access, other);
+    if (unlikely(other)) tell_race(w, at, access, (other - 1) * LANES, w->block->number, "wrote");
     return;
   }
   if (access == READ && line->owner == (c->owner | READERS) && (set & ~line->wrote[half]) == 0) return;
   const Found found = enter(s, line, w, c, first, bytes, access);
-  if (unlikely(found.other)) tell_race(w, at, access, found);
+  if (unlikely(found.other) && c->checks & CHECK_GLOBAL) tell_race(w, at, access, NONE, found.other == MANY ? NONE : found.other - 1, found.how);
 }
 
 /* One half of a line: whether nothing has to be said, and all that has to be written down was. */

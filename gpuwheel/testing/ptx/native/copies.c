@@ -17,10 +17,11 @@ typedef struct Copies {
   u32* group; /* of each thread: how many were committed */
 } Copies;
 
-void copies_begin(Block* b) {
+int copies_begin(Block* b) {
   Copies* const made = calloc(1, sizeof *made);
   if (made) made->group = calloc(b->threads, sizeof *made->group);
   b->copies = made;
+  return made != NULL && made->group != NULL;
 }
 
 void copies_block(Block* b) {

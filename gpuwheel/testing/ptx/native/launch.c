@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 u32 gpuwheel_ptx_run_blocks(Block* blocks, u32 count);
-void copies_begin(Block*); /* copies.c */
+int copies_begin(Block*); /* copies.c; 0: no memory */
 void copies_block(Block*);
 void copies_end(Block*);
 
@@ -138,8 +138,7 @@ static int prepare(Block* b, const Block* first, Launch* l) {
   b->cluster = b;
   fill_specials(b, 0);
   check_begin(b, first);
-  copies_begin(b);
-  return later_begin(b);
+  return copies_begin(b) && later_begin(b);
 }
 
 static void put_away(Block* b) {
